@@ -1,0 +1,53 @@
+"""`scores`: one training of one network on one distilled set, scored on the validation images.
+
+A folder with `score.json` alone; correctness bits are hexadecimal, so no reader needs numpy.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+KIND = "scores"
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """The result of one repeat.
+
+    Attributes:
+        best_pct: highest validation accuracy of all passes, percent (test-set selected, as published).
+        best_epoch: 1-based epoch of that pass, the first one on ties.
+        last_pct: validation accuracy after the last epoch, percent.
+        curve: (epoch, percent) of every validation pass.
+        correct_best: at the best pass, one bit per validation image (1: correct), most significant
+            bit first, as hexadecimal digits of ``numpy.packbits``.
+        correct_last: the same at the last pass.
+        validation_images: number of validation images.
+        train_images: number of images trained on.
+        parameters: number of the network's parameters.
+    """
+
+    best_pct: float
+    best_epoch: int
+    last_pct: float
+    curve: tuple[tuple[int, float], ...]
+    correct_best: str
+    correct_last: str
+    validation_images: int
+    train_images: int
+    parameters: int
+
+
+def write(folder: Path, score: Score) -> None:
+    """Write `score.json` into ``folder``."""
+    (folder / "score.json").write_text(json.dumps(asdict(score), indent=1) + "\n")
+
+
+def read(folder: Path) -> Score:
+    """Read `score.json` of ``folder``."""
+    values = json.loads((folder / "score.json").read_text())
+    values["curve"] = tuple((int(epoch), float(pct)) for epoch, pct in values["curve"])
+    return Score(**values)

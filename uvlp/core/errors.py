@@ -1,0 +1,53 @@
+"""The one exception that a user is meant to read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UvlpError(Exception):
+    """The request, the input or the machine is wrong: one line, exit code 2.
+
+    The line says what was wrong, what was got, what is allowed and what to do.
+    Anything else that is raised is a defect of ours and ends with exit code 1.
+
+    Args:
+        what: the thing that is wrong, e.g. ``"unknown method"``.
+        got: the offending value, shown verbatim.
+        allowed: the accepted values or range, in words.
+        do: the next step for the reader.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self, what: str, *, got: object = None, allowed: str | None = None, do: str | None = None
+    ) -> None:
+        self.what, self.got, self.allowed, self.do = what, got, allowed, do
+        parts = [what if got is None else f"{what}: got {got!r}"]
+        if allowed:
+            parts.append(f"allowed: {allowed}")
+        if do:
+            parts.append(do)
+        super().__init__("; ".join(part.replace("\n", " ") for part in parts))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions cross from worker processes to the main one by pickling.
+        return _rebuild, (self.what, self.got, self.allowed, self.do)
+
+
+def _rebuild(what: str, got: object, allowed: str | None, do: str | None) -> UvlpError:
+    return UvlpError(what, got=got, allowed=allowed, do=do)
+
+
+def unknown_name(kind: str, got: str, names: Iterable[str]) -> UvlpError:
+    """The error for a name that is not in ``names``, with the nearest one offered."""
+    known = sorted(names)
+    near = difflib.get_close_matches(got, known, n=1, cutoff=0.5)
+    return UvlpError(
+        f"unknown {kind}",
+        got=got,
+        allowed=", ".join(known),
+        do=f"did you mean {near[0]!r}?" if near else f"see `uvlp list {kind}s`",
+    )

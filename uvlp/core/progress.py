@@ -1,0 +1,54 @@
+"""What a stage tells while it works, apart from how it is shown (see ``core/views.py``)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sized
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+REPORT_EVERY_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One report: ``done`` of ``total`` steps of ``label``, or a remark to be read (``say``)."""
+
+    label: str
+    done: int = 0
+    total: int = 0
+    say: str = ""
+
+
+def _drop(_: Event) -> None:
+    return None
+
+
+class Progress:
+    """Handed to every stage, method hook and training loop.
+
+    Args:
+        send: receives each event; the default drops it (library use and tests).
+        label: what is being made, e.g. ``"finetune diffuser"``.
+    """
+
+    def __init__(self, send: Callable[[Event], None] = _drop, label: str = "") -> None:
+        self._send, self.label = send, label
+
+    def track(self, items: Iterable[T], what: str = "", total: int | None = None) -> Iterator[T]:
+        """Yield ``items`` and report how many are done, at most five times a second."""
+        label = f"{self.label} {what}".strip()
+        total = total if total is not None else len(items) if isinstance(items, Sized) else 0
+        last = 0.0
+        for done, item in enumerate(items):
+            if time.monotonic() - last >= REPORT_EVERY_S:
+                last = time.monotonic()
+                self._send(Event(label, done, total))
+            yield item
+        self._send(Event(label, total, total))
+
+    def say(self, text: str) -> None:
+        """Pass on one line that the user should read whatever the view, e.g. a counted warning."""
+        self._send(Event(self.label, say=text))

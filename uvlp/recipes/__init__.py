@@ -1,0 +1,1 @@
+"""What to run and what to expect: typed settings, one recipe file per dataset."""

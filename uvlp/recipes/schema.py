@@ -1,0 +1,127 @@
+"""The settings of every stage as frozen, keyword-only dataclasses.
+
+Each field carries a sentence (``help``) and says where its default comes from (``source``):
+a paper, an upstream file, a measurement, or ``D-nn`` in ``paper_tables/deviations.md``.
+Only fields whose value differs from the default enter an artifact's key, so adding a field
+with a default keeps old artifacts valid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def setting(default: Any, text: str, source: str = "ours") -> Any:
+    """A dataclass field with its explanation and the source of its default value."""
+    return field(default=default, metadata={"help": text, "source": source})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionSettings:
+    """Stage `caption`: one sentence per training image."""
+
+    captioner: str = setting("file", "captioner plug-in, or `file`: the dataset's metadata.jsonl")
+    missing: str = setting("stop", "a missing caption: `stop`, or `empty` (counted)", "methods.md E10")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedderSettings:
+    """Training of the small open_clip model (profile tiny); sizes measured in feasibility.md 1.1."""
+
+    width: int = setting(16, "width of the ModifiedResNet image tower (layers 1,1,1,1)", "feasibility.md 1.1")
+    text_width: int = setting(64, "width of the text tower and of the joint space", "feasibility.md 1.1")
+    text_layers: int = setting(2, "layers of the text tower", "feasibility.md 1.1")
+    text_heads: int = setting(4, "attention heads of the text tower", "feasibility.md 1.1")
+    context_length: int = setting(40, "longest caption in tokens, start and end included", "feasibility.md")
+    steps: int = setting(90, "training steps", "feasibility.md 1.1")
+    batch: int = setting(64, "images per step", "feasibility.md 1.1")
+    lr: float = setting(2e-3, "peak learning rate (one cycle)", "feasibility.md 1.1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoencoderSettings:
+    """Training of the small AutoencoderKL (profile tiny)."""
+
+    channels: tuple[int, ...] = setting((16, 32, 32), "channels per level; each further level halves", "feasibility.md 1.1")
+    steps: int = setting(120, "training steps", "feasibility.md 1.1")
+    batch: int = setting(16, "images per step", "feasibility.md 1.1")
+    lr: float = setting(2e-3, "peak learning rate (one cycle)", "feasibility.md 1.1")
+    kl_weight: float = setting(1e-4 / 256, "weight of the KL term", "feasibility.md 1.1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffuserSettings:
+    """Training of the small UNet2DConditionModel (profile tiny)."""
+
+    channels: tuple[int, ...] = setting((32, 64), "channels per level; attention at the lowest", "feasibility.md 1.1")
+    steps: int = setting(400, "training steps", "feasibility.md 1.1")
+    batch: int = setting(32, "latents per step", "feasibility.md 1.1")
+    lr: float = setting(2e-3, "peak learning rate (one cycle)", "feasibility.md 1.1")
+    ema: float = setting(0.99, "decay of the weight average that is saved", "feasibility.md 1.1")
+    caption_drop: float = setting(0.1, "share of captions replaced by the empty text", "feasibility.md 1.1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmbedSettings:
+    """Stage `embed`: CLIP features and VAE latents, one row per training image."""
+
+    batch: int = setting(64, "images per batch; fixed, because it changes the last bits")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynthesisSettings:
+    """Stage `synthesise`: latents2img on the stock img2img pipeline (methods.md D)."""
+
+    strength: float = setting(0.75, "share of the noise schedule that is run", "UVLP README")
+    guidance: float = setting(10.5, "classifier-free guidance scale", "UVLP README")
+    steps: int = setting(50, "length of the noise schedule", "UVLP README")
+    scheduler: str = setting("pndm", "pndm, ddim or dpm++", "methods.md D.3")
+    negative_prompt: str = setting("cartoon, anime, painting", "negative prompt", "methods.md A.12")
+    noise: str = setting("derived", "`derived` from seed, class and slot, or the `published` stream", "decisions.md")
+    batch: int = setting(10, "prototypes per batch, fixed by slot")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateSettings:
+    """Stage `evaluate`, Minimax protocol (evaluation.md 1). Zero epochs: the rule by IPC."""
+
+    size_px: int = setting(224, "side of the network's input", "evaluation.md 1.1")
+    norm: str = setting("instance", "normalisation layers: instance or batch", "evaluation.md 2")
+    width: int = setting(0, "channels of ConvNet; 0: 128 as published", "evaluation.md 2.1")
+    epochs: int = setting(0, "epochs on a distilled set; 0: by IPC", "evaluation.md 1.8")
+    epochs_full: int = setting(300, "epochs on the full training set", "evaluation.md 1.8")
+    validations: int = setting(100, "validation passes, the last at the last epoch", "evaluation.md 1.8")
+    batch: int = setting(64, "images per step, partial batch kept", "evaluation.md 1.6")
+    lr: float = setting(0.01, "learning rate of SGD", "evaluation.md 1.8")
+    momentum: float = setting(0.9, "momentum of SGD", "evaluation.md 1.8")
+    weight_decay: float = setting(5e-4, "weight decay on every parameter", "evaluation.md 1.8")
+    crop_scale: float = setting(0.5, "smallest area of the random resized crop", "evaluation.md 1.5")
+    flip: float = setting(0.5, "probability of the horizontal flip", "evaluation.md 1.5")
+    jitter: float = setting(0.4, "range of brightness, contrast and saturation", "evaluation.md 1.5")
+    lighting: float = setting(0.1, "standard deviation of the PCA lighting", "evaluation.md 1.5")
+    mix_probability: float = setting(1.0, "share of steps with CutMix", "evaluation.md 1.7")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that a run needs to know, apart from the machine it runs on."""
+
+    dataset: str = setting("digits", "dataset, with its argument: `digits`, `folder:PATH`")
+    ipc: int = setting(10, "images per class")
+    profile: str = setting("tiny", "model sizes and schedules: tiny, nano")
+    methods: tuple[str, ...] = setting(("random", "vlcp", "uvlp", "full"), "methods, with variants")
+    networks: tuple[str, ...] = setting(("convnet-3",), "test networks, with depth")
+    seeds: tuple[int, ...] = setting((0,), "distillation seeds")
+    repeats: int = setting(3, "trainings of each network per seed", "evaluation.md 1.9")
+    protocol: str = setting("minimax", "evaluator plug-in")
+    image_px: int = setting(32, "side of the images that are learnt from and synthesised")
+    note: str = setting("", "a remark that stands under every table of this recipe")
+    caption: CaptionSettings = field(default_factory=CaptionSettings)
+    embedder: EmbedderSettings = field(default_factory=EmbedderSettings)
+    autoencoder: AutoencoderSettings = field(default_factory=AutoencoderSettings)
+    diffuser: DiffuserSettings = field(default_factory=DiffuserSettings)
+    embed: EmbedSettings = field(default_factory=EmbedSettings)
+    evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
+    method: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Per method, the fields of its own settings that differ: ``{"uvlp": {"top_k": 3}}``."""
