@@ -41,6 +41,22 @@ def _rebuild(what: str, got: object, allowed: str | None, do: str | None) -> Uvl
     return UvlpError(what, got=got, allowed=allowed, do=do)
 
 
+class WorkerFailed(Exception):
+    """A stage raised something that is not the user's fault, or its process died: exit code 1.
+
+    Args:
+        text: one line.
+        details: the traceback of the worker, shown with ``--debug``.
+    """
+
+    def __init__(self, text: str, details: str) -> None:
+        super().__init__(text, details)
+        self.text, self.details = text, details
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def unknown_name(kind: str, got: str, names: Iterable[str]) -> UvlpError:
     """The error for a name that is not in ``names``, with the nearest one offered."""
     known = sorted(names)

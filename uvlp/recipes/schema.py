@@ -43,7 +43,9 @@ class EmbedderSettings:
 class AutoencoderSettings:
     """Training of the small AutoencoderKL (profile tiny)."""
 
-    channels: tuple[int, ...] = setting((16, 32, 32), "channels per level; each further level halves", "feasibility.md 1.1")
+    channels: tuple[int, ...] = setting(
+        (16, 32, 32), "channels per level; each further level halves", "feasibility.md 1.1"
+    )
     steps: int = setting(120, "training steps", "feasibility.md 1.1")
     batch: int = setting(16, "images per step", "feasibility.md 1.1")
     lr: float = setting(2e-3, "peak learning rate (one cycle)", "feasibility.md 1.1")
@@ -54,7 +56,9 @@ class AutoencoderSettings:
 class DiffuserSettings:
     """Training of the small UNet2DConditionModel (profile tiny)."""
 
-    channels: tuple[int, ...] = setting((32, 64), "channels per level; attention at the lowest", "feasibility.md 1.1")
+    channels: tuple[int, ...] = setting(
+        (32, 64), "channels per level; attention at the lowest", "feasibility.md 1.1"
+    )
     steps: int = setting(400, "training steps", "feasibility.md 1.1")
     batch: int = setting(32, "latents per step", "feasibility.md 1.1")
     lr: float = setting(2e-3, "peak learning rate (one cycle)", "feasibility.md 1.1")
@@ -78,7 +82,9 @@ class SynthesisSettings:
     steps: int = setting(50, "length of the noise schedule", "UVLP README")
     scheduler: str = setting("pndm", "pndm, ddim or dpm++", "methods.md D.3")
     negative_prompt: str = setting("cartoon, anime, painting", "negative prompt", "methods.md A.12")
-    noise: str = setting("derived", "`derived` from seed, class and slot, or the `published` stream", "decisions.md")
+    noise: str = setting(
+        "derived", "`derived` from seed, class and slot, or the `published` stream", "decisions.md"
+    )
     batch: int = setting(10, "prototypes per batch, fixed by slot")
 
 

@@ -1,0 +1,121 @@
+"""`distilled`: the narrow waist. An image folder that `datasets` and torchvision load.
+
+`train/<class id>/<slot>.png` with `train/metadata.jsonl` (file_name, label, class_id, class_name,
+text, source), and `contact_sheet.png` with up to ten images per class, one class per row. The method
+`full` refers to the dataset instead of copying it: its rows carry `source` and no image file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy
+
+from uvlp.core.errors import UvlpError
+
+KIND = "distilled"
+SCHEMA = 1
+SHEET = "contact_sheet.png"
+SHEET_COLUMNS = 10
+SHEET_CELL_PX = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One distilled image.
+
+    Attributes:
+        file_name: relative to `train/`; empty where the image stays in the dataset.
+        label: class index.
+        class_id: class folder name.
+        class_name: readable name.
+        text: prompt it was synthesised from; empty for a real image.
+        source: dataset file of a real image; empty for a synthesised one.
+    """
+
+    file_name: str
+    label: int
+    class_id: str
+    class_name: str
+    text: str = ""
+    source: str = ""
+
+
+def write(
+    folder: Path, entries: Sequence[Entry], images: Sequence[numpy.ndarray], sheet: Sequence[numpy.ndarray]
+) -> None:
+    """Write the images (uint8 [H, W, 3], one per entry that has a file), the rows and the sheet."""
+    from PIL import Image
+
+    named = [entry for entry in entries if entry.file_name]
+    for entry, image in zip(named, images, strict=True):
+        path = folder / "train" / entry.file_name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    (folder / "train").mkdir(exist_ok=True)
+    with open(folder / "train" / "metadata.jsonl", "w", encoding="utf-8") as file:
+        for entry in entries:
+            file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+    _write_sheet(folder / SHEET, [entry.label for entry in entries], sheet)
+
+
+def _write_sheet(path: Path, labels: Sequence[int], images: Sequence[numpy.ndarray]) -> None:
+    """A grid with one class per row; ``images`` are the first ten of each class, in class order."""
+    from PIL import Image
+
+    rows = sorted(set(labels))
+    columns = max(min(SHEET_COLUMNS, labels.count(row)) for row in rows)
+    sheet = Image.new("RGB", (columns * SHEET_CELL_PX, len(rows) * SHEET_CELL_PX))
+    remaining = iter(images)
+    for row, label in enumerate(rows):
+        for column in range(min(SHEET_COLUMNS, labels.count(label))):
+            cell = Image.fromarray(next(remaining)).resize(
+                (SHEET_CELL_PX, SHEET_CELL_PX), Image.Resampling.BICUBIC
+            )
+            sheet.paste(cell, (column * SHEET_CELL_PX, row * SHEET_CELL_PX))
+    sheet.save(path)
+
+
+def sheet_rows(entries: Sequence[Entry]) -> list[int]:
+    """Indices of the entries that the contact sheet shows: the first ten of each class."""
+    chosen: dict[int, list[int]] = {}
+    for index, entry in enumerate(entries):
+        row = chosen.setdefault(entry.label, [])
+        if len(row) < SHEET_COLUMNS:
+            row.append(index)
+    return [index for label in sorted(chosen) for index in chosen[label]]
+
+
+def read_entries(folder: Path) -> list[Entry]:
+    """The rows of `metadata.jsonl`."""
+    lines = (folder / "train" / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    return [Entry(**json.loads(line)) for line in lines]
+
+
+def read_image(folder: Path, entry: Entry) -> numpy.ndarray:
+    """The image of an entry that has a file, uint8 [H, W, 3]."""
+    import numpy
+    from PIL import Image
+
+    with Image.open(folder / "train" / entry.file_name) as image:
+        return numpy.asarray(image.convert("RGB"))
+
+
+def check(entries: Sequence[Entry], images: Sequence[numpy.ndarray]) -> None:
+    """No synthesised image is black or of one colour throughout (a safety checker's or a NaN's trace).
+
+    Raises:
+        UvlpError: the class and the slot are named.
+    """
+    for entry, image in zip(entries, images, strict=True):
+        if image.max() == image.min() and not entry.source:
+            raise UvlpError(
+                f"stage synthesise: the image {entry.file_name} of class {entry.class_id} ({entry.class_name}) "
+                f"is {'black' if image.max() == 0 else 'of one colour'}",
+                do="the models are broken or under-trained: look at the weights, or change guidance and strength",
+            )

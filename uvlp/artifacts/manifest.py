@@ -1,0 +1,115 @@
+"""What an artifact is made from (`Task`) and the record that says it is complete (`manifest.json`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from uvlp.core.hashing import digest
+
+FILE = "manifest.json"
+KEY_LENGTH = 16
+
+
+def plain(value: Any) -> Any:
+    """Settings as JSON values: dataclasses become dictionaries, tuples lists."""
+    if is_dataclass(value):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def changed(settings: Any) -> dict[str, Any]:
+    """The fields of a settings dataclass that differ from their defaults, as JSON values."""
+    if settings is None:
+        return {}
+    default = type(settings)()
+    return {
+        f.name: plain(getattr(settings, f.name))
+        for f in fields(settings)
+        if getattr(settings, f.name) != getattr(default, f.name)
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One artifact to be made: the stage that makes it and all that decides about its bytes.
+
+    Attributes:
+        kind: kind of the artifact, the folder below the store's root.
+        stage: file in `uvlp/stages` that makes it.
+        plugin: method, evaluator or model part that the stage calls, with its variant.
+        revision: the plug-in's `REVISION`; raised when its defaults or results change.
+        schema: version of the kind's files.
+        settings: frozen dataclass of the stage's settings.
+        facts: further values that decide about the result (ipc, seed, repeat, ...).
+        inputs: name -> Task of another artifact.
+        dataset: content hash of the dataset, where the stage reads it.
+        dataset_spec: how to open that dataset; a machine fact, not part of the key.
+        title: what the user reads while it is made.
+    """
+
+    kind: str
+    stage: str
+    plugin: str = ""
+    revision: int = 1
+    schema: int = 1
+    settings: Any = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Task] = field(default_factory=dict)
+    dataset: str = ""
+    dataset_spec: str = ""
+    title: str = ""
+
+    def identity(self) -> dict[str, Any]:
+        """What is hashed into the key."""
+        return {
+            "kind": self.kind,
+            "schema": self.schema,
+            "stage": self.stage,
+            "plugin": self.plugin,
+            "revision": self.revision,
+            "settings": changed(self.settings),
+            "facts": plain(self.facts),
+            "inputs": {name: task.key for name, task in self.inputs.items()},
+            "dataset": self.dataset,
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """Hexadecimal name of the artifact's folder."""
+        return digest(self.identity())[:KEY_LENGTH]
+
+    @property
+    def name(self) -> str:
+        """`kind/key`, the artifact's place below the store's root."""
+        return f"{self.kind}/{self.key}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+def record(task: Task, files: Mapping[str, str], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest: identity, full settings, inputs, sha256 per file, and machine facts."""
+    return {
+        **task.identity(),
+        "key": task.key,
+        "title": task.title,
+        "settings": plain(task.settings) if task.settings is not None else {},
+        "changed_settings": changed(task.settings),
+        "files": dict(sorted(files.items())),
+        "made": dict(facts),
+    }
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished artifact."""
+    content: dict[str, Any] = json.loads((folder / FILE).read_text())
+    return content

@@ -1,0 +1,86 @@
+"""`prototypes`: per class and slot, a VAE latent and a text, with where they come from.
+
+`latents.npy` float32 [P, 4, h, w], rows ordered by class index, then slot, and `prototypes.jsonl`
+with one object per row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy
+
+from uvlp.core.errors import UvlpError
+
+KIND = "prototypes"
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prototype:
+    """One prototype apart from its latent.
+
+    Attributes:
+        class_id: class folder name.
+        slot: 0-based position within the class.
+        text: text prototype, may be empty.
+        members: training rows of its cluster (indices into the dataset's training files).
+        latent_members: the members whose latents were averaged.
+        details: what else the method records (alpha, scores, sizes).
+    """
+
+    class_id: str
+    slot: int
+    text: str
+    members: tuple[int, ...]
+    latent_members: tuple[int, ...]
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def write(folder: Path, latents: numpy.ndarray, prototypes: Sequence[Prototype]) -> None:
+    """Write both files."""
+    import numpy
+
+    assert len(latents) == len(prototypes)
+    numpy.save(folder / "latents.npy", latents.astype(numpy.float32), allow_pickle=False)
+    with open(folder / "prototypes.jsonl", "w", encoding="utf-8") as file:
+        for prototype in prototypes:
+            file.write(json.dumps(asdict(prototype), ensure_ascii=False) + "\n")
+
+
+def read(folder: Path) -> tuple[numpy.ndarray, list[Prototype]]:
+    """The latents and their descriptions."""
+    import numpy
+
+    latents = numpy.load(folder / "latents.npy", allow_pickle=False)
+    rows = []
+    for line in (folder / "prototypes.jsonl").read_text(encoding="utf-8").splitlines():
+        values = json.loads(line)
+        for name in ("members", "latent_members"):
+            values[name] = tuple(values[name])
+        rows.append(Prototype(**values))
+    return latents, rows
+
+
+def check(latents: numpy.ndarray, prototypes: Sequence[Prototype], ipc: int, classes: int) -> None:
+    """Every class has exactly ``ipc`` prototypes and every latent is finite.
+
+    Raises:
+        UvlpError: the class and slot are named.
+    """
+    import numpy
+
+    if len(prototypes) != ipc * classes:
+        raise UvlpError(
+            "stage prototype: number of prototypes", got=len(prototypes), allowed=str(ipc * classes)
+        )
+    for latent, prototype in zip(latents, prototypes, strict=True):
+        if not numpy.isfinite(latent).all():
+            raise UvlpError(
+                f"stage prototype: the latent of class {prototype.class_id}, slot {prototype.slot} is not finite"
+            )

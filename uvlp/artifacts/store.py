@@ -1,0 +1,185 @@
+"""The store: artifacts below ``<root>/<kind>/<key>/``, complete if and only if a manifest is there.
+
+An artifact is built in a temporary folder under a lock, flushed to disk and renamed last. Locks
+belong to the operating system, so they end with the process that holds them, and a temporary
+folder whose lock is free is left over from a killed run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from uvlp.artifacts import manifest
+from uvlp.artifacts.manifest import Task
+from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import HashCache, file_sha256
+
+ALMOST_FULL_BYTES = 1_000_000
+
+
+class Store:
+    """A folder of artifacts. Nothing is written before the first artifact is made."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self._verified = HashCache(self.root / ".verified.json")
+
+    @property
+    def cache(self) -> Path:
+        """Folder for dataset manifests; its content can always be made again."""
+        return self.root / "datasets"
+
+    def folder(self, task: Task) -> Path:
+        """Where the artifact of ``task`` is or will be."""
+        return self.root / task.kind / task.key
+
+    def has(self, task: Task) -> bool:
+        """Whether the artifact is there and complete."""
+        return (self.folder(task) / manifest.FILE).is_file()
+
+    def prepare(self) -> None:
+        """Make the root, test that it can be written, and sweep what killed runs left.
+
+        Raises:
+            UvlpError: the folder cannot be made or written.
+        """
+        with said(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root) as probe:
+                probe.write(b"uvlp")
+                probe.flush()
+            (self.root / ".tmp").mkdir(exist_ok=True)
+            (self.root / ".locks").mkdir(exist_ok=True)
+        for left in (self.root / ".tmp").iterdir():
+            self._sweep(left)
+
+    def _sweep(self, left: Path) -> None:
+        lock = self._lock(left.name)
+        with contextlib.suppress(TimeoutError), lock.acquire(timeout=0):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _lock(self, name: str) -> Any:
+        # Costs 20 ms to import and is not needed where everything is already made.
+        from filelock import FileLock
+
+        return FileLock(self.root / ".locks" / f"{name}.lock")
+
+    def damage(self, task: Task) -> str | None:
+        """Name of the first file of a finished artifact that is missing or has changed."""
+        folder = self.folder(task)
+        try:
+            files: Mapping[str, str] = manifest.read(folder)["files"]
+        except (ValueError, KeyError, TypeError):
+            return manifest.FILE
+        for name, sha256 in files.items():
+            path = folder / name
+            if not path.is_file() or self._verified.sha256(path) != sha256:
+                return name
+        return None
+
+    def save_verified(self) -> None:
+        """Remember which files were read and found whole, so that the next run need not read them."""
+        with contextlib.suppress(OSError):
+            self._verified.save()
+
+    def remove(self, task: Task) -> None:
+        """Delete an artifact, its manifest first, so that a half-deleted one is never complete."""
+        with said(self.root):
+            (self.folder(task) / manifest.FILE).unlink(missing_ok=True)
+            shutil.rmtree(self.folder(task), ignore_errors=True)
+
+    @contextlib.contextmanager
+    def making(self, task: Task, say: Callable[[str], None]) -> Iterator[Path | None]:
+        """Hold the artifact's lock and give an empty folder to fill; None if another process made it.
+
+        The caller finishes with :meth:`commit`; an exception leaves nothing behind.
+        """
+        name = f"{task.kind}-{task.key}"
+        lock = self._lock(name)
+        try:
+            lock.acquire(timeout=0)
+        except TimeoutError:
+            say(f"waiting: another uvlp process is making {task.name} ({task.title})")
+            lock.acquire()
+        folder = self.root / ".tmp" / name
+        try:
+            if self.has(task):
+                yield None
+                return
+            shutil.rmtree(folder, ignore_errors=True)
+            with said(self.root):
+                folder.mkdir(parents=True)
+                yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.release()
+
+    def commit(self, task: Task, folder: Path, facts: Mapping[str, Any]) -> None:
+        """Write the manifest, flush everything to disk and move ``folder`` to its final place."""
+        files = {
+            path.relative_to(folder).as_posix(): file_sha256(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+        content = json.dumps(manifest.record(task, files, facts), indent=1, ensure_ascii=False)
+        (folder / manifest.FILE).write_text(content + "\n", encoding="utf-8")
+        for path in [*folder.rglob("*"), folder]:
+            _flush(path)
+        target = self.folder(task)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # What stands there without a manifest is the rest of a deletion.
+        shutil.rmtree(target, ignore_errors=True)
+        os.rename(folder, target)
+        _flush(target.parent)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def said(root: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write below ``root`` into one clear line."""
+    try:
+        yield
+    except UvlpError:
+        raise
+    except Exception as error:
+        reason = _refusal(error, root)
+        if reason is None:
+            raise
+        raise UvlpError(
+            f"cannot write the store: {reason}",
+            got=str(root),
+            do="free some space or choose another folder with --store; everything finished is kept",
+        ) from error
+
+
+def _refusal(error: Exception, root: Path) -> str | None:
+    """Why the disk refused, or None if the error is of another kind."""
+    number = getattr(error, "errno", None)
+    inside = str(getattr(error, "filename", None) or root).startswith(str(root))
+    if inside and number in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
+        return os.strerror(number)
+    # Libraries raise their own error classes on a full disk, without an errno.
+    if number in (errno.ENOSPC, errno.EDQUOT) or _free_bytes(root) < ALMOST_FULL_BYTES:
+        return os.strerror(errno.ENOSPC)
+    return None
+
+
+def _free_bytes(root: Path) -> int:
+    while not root.exists():
+        root = root.parent
+    return shutil.disk_usage(root).free

@@ -1,0 +1,63 @@
+"""What a stage is handed: its task, where its inputs lie, and the folder that it has to fill."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uvlp.artifacts.manifest import Task
+from uvlp.artifacts.store import Store
+from uvlp.core import plugins
+from uvlp.core.progress import Progress
+
+NOTES = "notes.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One artifact in the making.
+
+    Attributes:
+        task: what to make.
+        folder: empty folder to fill; the store adds the manifest and moves it.
+        store: where the inputs are.
+        progress: to be told what happens.
+    """
+
+    task: Task
+    folder: Path
+    store: Store
+    progress: Progress
+
+    def input(self, name: str) -> Path:
+        """Folder of a finished input artifact."""
+        return self.store.folder(self.task.inputs[name])
+
+    def dataset(self) -> Any:
+        """The dataset of the task (see `artifacts/dataset_manifest.py` for its interface)."""
+        return open_dataset(self.task.dataset_spec, self.store.cache, self.progress)
+
+    def note(self, notes: dict[str, Any]) -> None:
+        """Keep counts that must stand in the result, e.g. missing captions."""
+        kept = {name: value for name, value in notes.items() if value}
+        if kept:
+            text = json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=False)
+            (self.folder / NOTES).write_text(text + "\n", encoding="utf-8")
+
+
+def read_notes(folder: Path) -> dict[str, Any]:
+    """The notes of a finished artifact."""
+    path = folder / NOTES
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def open_dataset(spec: str, cache: Path, progress: Progress) -> Any:
+    """Open `NAME` or `NAME:ARGUMENT`.
+
+    Raises:
+        UvlpError: unknown dataset, or its files are wrong.
+    """
+    name, _, argument = spec.partition(":")
+    return plugins.load("datasets", name).open_dataset(argument, cache, progress)

@@ -1,0 +1,181 @@
+"""Words in, exit code out. Exit codes: 0 done, 1 a stage failed, 2 the request or the input is wrong."""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uvlp.core.errors import UvlpError, WorkerFailed
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Reproduce and compare diffusion-based dataset distillation.",
+)
+
+Many = list[str] | None
+DatasetArgument = Annotated[str, typer.Argument(help="digits, or folder:PATH with train/ and val/")]
+IpcArgument = Annotated[str, typer.Argument(help="images per class")]
+MethodOption = Annotated[
+    Many, typer.Option("--method", help="methods with variants, e.g. random,uvlp:no-outliers")
+]
+SeedOption = Annotated[Many, typer.Option("--seed", help="distillation seeds, e.g. 0,1,2")]
+NetworkOption = Annotated[
+    Many, typer.Option("--network", help="test networks with depth, e.g. convnet-3,resnet-18")
+]
+RepeatsOption = Annotated[str | None, typer.Option(help="trainings of each network per seed")]
+ProfileOption = Annotated[str, typer.Option(help="model sizes and schedules: tiny, nano")]
+ProtocolOption = Annotated[str | None, typer.Option(help="evaluation protocol: minimax")]
+MissingOption = Annotated[
+    str | None, typer.Option("--missing-captions", help="a missing caption: stop, or empty")
+]
+SetOption = Annotated[
+    Many, typer.Option("--set", help="change one setting, e.g. evaluate.epochs=100; see --print-config")
+]
+StoreOption = Annotated[
+    Path | None, typer.Option("--store", help="folder of artifacts [$UVLP_STORE or ./uvlp_store]")
+]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="worker processes; changes no result")]
+ForceOption = Annotated[bool, typer.Option("--force", help="rebuild damaged artifacts")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="show what would be made, make nothing")]
+PrintOption = Annotated[bool, typer.Option("--print-config", help="print the resolved recipe and stop")]
+JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
+
+
+def _command(until: str, name: str, text: str) -> None:
+    """Add a command that runs the chain up to the stage ``until``."""
+
+    def run(
+        dataset: DatasetArgument,
+        ipc: IpcArgument,
+        method: MethodOption = None,
+        seed: SeedOption = None,
+        network: NetworkOption = None,
+        repeats: RepeatsOption = None,
+        profile: ProfileOption = "tiny",
+        protocol: ProtocolOption = None,
+        missing_captions: MissingOption = None,
+        settings: SetOption = None,
+        store: StoreOption = None,
+        workers: WorkersOption = None,
+        force: ForceOption = False,
+        dry_run: DryRunOption = False,
+        print_config: PrintOption = False,
+        as_json: JsonOption = False,
+        debug: DebugOption = False,
+    ) -> None:
+        from uvlp.commands import chain
+
+        request = chain.Request(
+            dataset=dataset,
+            ipc=ipc,
+            methods=method,
+            seeds=seed,
+            networks=network,
+            repeats=repeats,
+            profile=profile,
+            protocol=protocol,
+            missing_captions=missing_captions,
+            settings=settings,
+        )
+        place = chain.store_at(store)
+        if print_config:
+            chain.print_config(request, as_json)
+        elif dry_run:
+            chain.dry_run(request, place, until, as_json)
+        else:
+            chain.reproduce(request, place, until, workers=workers, force=force, as_json=as_json)
+
+    app.command(name, help=text)(run)
+
+
+_command("tabulate", "reproduce", "Run the whole chain and print the table.")
+_command("caption", "caption", "Stop after the captions.")
+_command("finetune", "finetune", "Stop after the models.")
+_command("embed", "embed", "Stop after the features.")
+_command("prototype", "prototype", "Stop after the prototypes.")
+_command("synthesise", "synthesise", "Stop after the distilled images.")
+
+
+@app.command(name="list")
+def list_names(
+    what: Annotated[str, typer.Argument(help="methods, datasets, networks or tables")],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """List what there is, by the names that the other commands take."""
+    from uvlp.commands import chain, listing
+
+    listing.show(what, chain.store_at(store), as_json)
+
+
+@app.command()
+def table(
+    name: Annotated[
+        str, typer.Argument(help="a measured table such as digits-ipc10; see `uvlp list tables`")
+    ],
+    form: Annotated[str, typer.Option("--format", help="markdown, latex or csv")] = "markdown",
+    store: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Print a table from the store."""
+    from uvlp.commands import chain, table
+
+    table.show(name, form, chain.store_at(store))
+
+
+@app.command()
+def doctor(store: StoreOption = None, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Check python, packages, GPU, disk and the store, and say how to mend what is missing."""
+    from uvlp.commands import chain, doctor
+
+    raise typer.Exit(doctor.show(chain.store_at(store).root, as_json))
+
+
+def _no_negative_numbers(arguments: list[str]) -> None:
+    # The option parser would take -3 for an unknown option.
+    for argument in arguments:
+        if re.fullmatch(r"-[0-9.]+", argument):
+            raise UvlpError("a number is negative", got=argument, allowed="IPC and repeats 1 or more, seeds 0 or more")
+
+
+def _call() -> int:
+    _no_negative_numbers(sys.argv[1:])
+    result = app(standalone_mode=False)
+    if result == INTERRUPTED:
+        print("uvlp: stopped; what is finished is kept, the same command continues", file=sys.stderr)
+    return result or 0
+
+
+def _guarded(debug: bool) -> int:
+    """Run the command line; every error becomes one line and an exit code."""
+    try:
+        return _call()
+    except (UvlpError, typer.TyperException, WorkerFailed) as error:
+        text = error.format_message() if hasattr(error, "format_message") else str(error)
+        hint = "" if isinstance(error, UvlpError | typer.TyperException) else " (--debug shows the traceback)"
+        print(f"uvlp: {text}{hint}", file=sys.stderr)
+        if debug:
+            traceback.print_exception(error)
+        return int(getattr(error, "exit_code", 1))
+    except Exception as error:
+        print(f"uvlp: a defect of ours: {type(error).__name__}: {error} (--debug shows more)", file=sys.stderr)
+        if debug:
+            traceback.print_exception(error)
+        return 1
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(_guarded("--debug" in sys.argv))

@@ -1,0 +1,219 @@
+"""`uvlp reproduce` and the commands that stop earlier: parse, plan, make, print."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from uvlp import pipeline
+from uvlp.artifacts import distilled, tables
+from uvlp.artifacts.manifest import Task, plain
+from uvlp.artifacts.store import Store
+from uvlp.core import machine, plugins
+from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.pipeline import Run
+from uvlp.recipes import overrides, profiles
+from uvlp.recipes.schema import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The words of the command line."""
+
+    dataset: str
+    ipc: str
+    methods: list[str] | None
+    seeds: list[str] | None
+    networks: list[str] | None
+    repeats: str | None
+    profile: str
+    protocol: str | None
+    missing_captions: str | None
+    settings: list[str] | None
+
+
+def store_at(folder: Path | None) -> Store:
+    """The store: the option, else ``$UVLP_STORE``, else ``./uvlp_store``."""
+    return Store(folder or Path(os.environ.get("UVLP_STORE", "uvlp_store")))
+
+
+def resolve(request: Request) -> Recipe:
+    """The recipe of the dataset with everything that the request changes.
+
+    Raises:
+        UvlpError: an unknown name, or a number that is none or out of range.
+    """
+    name = request.dataset.partition(":")[0]
+    if name.replace("_", "-") not in plugins.names("datasets"):
+        raise unknown_name("dataset", name, plugins.names("datasets"))
+    ipc = number("IPC", request.ipc, 1)
+    recipe = profiles.apply(plugins.load("recipes", name).recipe(ipc), request.profile)
+    recipe = replace(recipe, dataset=request.dataset, **_replacements(request))
+    if request.missing_captions is not None:
+        recipe = replace(recipe, caption=replace(recipe.caption, missing=request.missing_captions))
+    for text in request.settings or []:
+        recipe = _set(recipe, text)
+    _check(recipe)
+    return recipe
+
+
+def _replacements(request: Request) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if request.methods:
+        found["methods"] = tuple(words(request.methods))
+    if request.networks:
+        found["networks"] = tuple(words(request.networks))
+    if request.seeds:
+        found["seeds"] = tuple(number("seed", text, 0) for text in words(request.seeds))
+    if request.repeats is not None:
+        found["repeats"] = number("repeats", request.repeats, 1)
+    if request.protocol is not None:
+        found["protocol"] = request.protocol
+    return found
+
+
+def words(values: Sequence[str]) -> list[str]:
+    """Options that may be repeated and may hold commas, each value once."""
+    return list(dict.fromkeys(word.strip() for value in values for word in value.split(",") if word.strip()))
+
+
+def number(what: str, text: str, least: int) -> int:
+    """A whole number of at least ``least``.
+
+    Raises:
+        UvlpError: it is none, or too small.
+    """
+    try:
+        value = int(text)
+    except ValueError:
+        value = least - 1
+    if value < least:
+        raise UvlpError(f"{what} must be a whole number", got=text, allowed=f"{least} or more")
+    return value
+
+
+def _set(recipe: Recipe, text: str) -> Recipe:
+    path, equals, value = text.partition("=")
+    if not equals:
+        raise UvlpError("--set needs key=value", got=text, do="for example --set evaluate.epochs=100")
+    method, _, rest = path.partition(".")
+    if rest and method.replace("_", "-") in plugins.names("methods"):
+        return _set_method(recipe, method.replace("_", "-"), rest, value)
+    changed: Recipe = overrides.apply(recipe, path, value)
+    return changed
+
+
+def _set_method(recipe: Recipe, method: str, path: str, value: str) -> Recipe:
+    module = plugins.load("methods", method)
+    own = dict(recipe.method.get(method, {}))
+    first, _, rest = path.partition(".")
+    if first == "synthesis" and hasattr(module, "SYNTHESIS"):
+        new = overrides.apply(module.SYNTHESIS, rest, value)
+        own["synthesis"] = {**own.get("synthesis", {}), rest: getattr(new, rest)}
+    else:
+        new = overrides.apply(module.Settings(), path, value)
+        own[first] = getattr(new, first)
+    return replace(recipe, method={**recipe.method, method: own})
+
+
+def _check(recipe: Recipe) -> None:
+    if recipe.caption.missing not in ("stop", "empty"):
+        raise UvlpError(
+            "unknown rule for missing captions", got=recipe.caption.missing, allowed="stop, empty"
+        )
+    for name in ("methods", "networks", "seeds"):
+        if not getattr(recipe, name):
+            raise UvlpError(f"no {name} given", do="leave the option out, or name at least one")
+
+
+def print_config(request: Request, as_json: bool) -> None:
+    """Print the resolved recipe, each setting with its meaning and the source of its value."""
+    recipe = resolve(request)
+    if as_json:
+        print(json.dumps(plain(recipe), indent=1, ensure_ascii=False))
+        return
+    for line in _config_lines(recipe, ""):
+        print(line)
+    for spec in recipe.methods:
+        method = pipeline.resolve_method(spec, recipe.method)
+        for line in _config_lines(method.settings, f"{spec}."):
+            print(line)
+        if method.synthesis is not None:
+            for line in _config_lines(method.synthesis, f"{spec}.synthesis."):
+                print(line)
+
+
+def _config_lines(settings: Any, prefix: str) -> Iterator[str]:
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if is_dataclass(value):
+            yield from _config_lines(value, f"{prefix}{field.name}.")
+        elif field.metadata:
+            text = f"{prefix}{field.name} = {json.dumps(plain(value), ensure_ascii=False)}"
+            default = type(settings).__dataclass_fields__[field.name].default
+            source = field.metadata["source"] if value == default else "recipe or command line"
+            yield f"{text:<44}  # {field.metadata['help']} [{source}]"
+
+
+def dry_run(request: Request, store: Store, until: str, as_json: bool) -> None:
+    """Print what the command would make, and make nothing."""
+    run = pipeline.prepare(resolve(request), store)
+    todo = {task.key for task in pipeline.missing(run, store, until)}
+    tasks = run.tasks(until)
+    if as_json:
+        rows = [
+            {"artifact": t.name, "title": t.title, "done": store.has(t), "make": t.key in todo} for t in tasks
+        ]
+        print(json.dumps(rows, indent=1))
+        return
+    for task in tasks:
+        state = "done" if store.has(task) else "make" if task.key in todo else "skip"
+        print(f"{state}  {task.name:<28}  {task.title}")
+    print(f"{len(todo)} of {len(tasks)} artifacts to make; store: {store.root}")
+
+
+def reproduce(
+    request: Request, store: Store, until: str, *, workers: int | None, force: bool, as_json: bool
+) -> None:
+    """Make what is missing up to the stage ``until`` and print the result."""
+    run = pipeline.prepare(resolve(request), store)
+    pipeline.find_damage(run, store, force)
+    made = pipeline.make(run, store, until, workers or machine.default_workers())
+    if as_json:
+        print(json.dumps(_result(run, store, until, made), indent=1, ensure_ascii=False))
+        return
+    if until == "tabulate":
+        print(tables.markdown(pipeline.read_table(run, store)))
+    _print_places(run, store, until, made)
+
+
+def _places(run: Run, store: Store, until: str) -> list[Task]:
+    """The artifacts worth a line: the scores are named in the table's own files."""
+    return [task for task in run.tasks(until) if task.stage != "evaluate" and store.has(task)]
+
+
+def _print_places(run: Run, store: Store, until: str, made: int) -> None:
+    print(f"Artifacts ({made} made now) in {store.root}:")
+    for task in _places(run, store, until):
+        sheet = f"/{distilled.SHEET}" if task.kind == distilled.KIND else ""
+        table = f"/{tables.FORMATS['markdown']}" if task.kind == tables.KIND else ""
+        print(f"  {task.title:<28}  {task.name}{sheet}{table}")
+
+
+def _result(run: Run, store: Store, until: str, made: int) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "dataset": run.recipe.dataset,
+        "content_hash": run.manifest.content_hash,
+        "ipc": run.recipe.ipc,
+        "profile": run.recipe.profile,
+        "store": str(store.root),
+        "made": made,
+        "artifacts": {task.title: task.name for task in _places(run, store, until)},
+    }
+    if until == "tabulate":
+        result["table"] = plain(pipeline.read_table(run, store))
+    return result

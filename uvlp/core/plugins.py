@@ -1,0 +1,43 @@
+"""The only dynamic imports: list the files of a room, load one by its name.
+
+File name = name on the command line (``-`` for ``_``) = row of a table; adding a plug-in is
+adding a file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+
+from uvlp.core.errors import unknown_name
+
+PACKAGE = Path(__file__).resolve().parent.parent
+SINGULAR = {
+    "methods": "method",
+    "datasets": "dataset",
+    "networks": "network",
+    "evaluators": "protocol",
+    "stages": "stage",
+    "recipes": "recipe",
+    "models/captioners": "captioner",
+}
+
+
+def names(room: str) -> list[str]:
+    """Names of the plug-ins in ``uvlp/<room>``, without importing any of them."""
+    files = (PACKAGE / room).glob("*.py")
+    return sorted(file.stem.replace("_", "-") for file in files if not file.stem.startswith("_"))
+
+
+def load(room: str, name: str) -> ModuleType:
+    """Import one plug-in; ``-`` and ``_`` are the same.
+
+    Raises:
+        UvlpError: there is no such plug-in; the nearest name is offered.
+    """
+    known = names(room)
+    wanted = name.replace("_", "-")
+    if wanted not in known:
+        raise unknown_name(SINGULAR[room], name, known)
+    return importlib.import_module(f"uvlp.{room.replace('/', '.')}.{wanted.replace('-', '_')}")

@@ -1,0 +1,151 @@
+"""Worker processes that make artifacts, each on one thread.
+
+The main process stays free of torch; a worker imports it once and then makes one artifact after
+the other. A worker that loses its main process (killed, say) stops at its next report.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Protocol
+
+from uvlp.core.errors import UvlpError, WorkerFailed
+from uvlp.core.progress import Event, Progress
+from uvlp.core.views import View
+
+
+class Job(Protocol):
+    """What a worker can be given: hashable by ``key``, with the keys that must be made before."""
+
+    @property
+    def key(self) -> str:
+        """Unique name."""
+
+    @property
+    def title(self) -> str:
+        """What the user reads."""
+
+    @property
+    def inputs(self) -> Mapping[str, Job]:
+        """Jobs whose results this one reads."""
+
+
+Make = Callable[[Any, Progress], None]
+
+
+def _serve(connection: Connection, make: Make) -> None:
+    """The loop of a worker: receive a job, make it, say how it went."""
+    while True:
+        try:
+            job = connection.recv()
+            began = time.monotonic()
+            try:
+                make(job, Progress(lambda event: connection.send(("event", event, None)), job.title))
+                connection.send(("done", time.monotonic() - began, None))
+            except Exception as error:
+                connection.send(("failed", *_portable(error)))
+        except (EOFError, BrokenPipeError, KeyboardInterrupt):
+            return
+
+
+def _portable(error: Exception) -> tuple[BaseException, str]:
+    """The error in a form that another process can read, and its traceback."""
+    details = "".join(traceback.format_exception(error))
+    if isinstance(error, UvlpError):
+        return error, details
+    return WorkerFailed(f"{type(error).__name__}: {error}".replace("\n", " "), details), details
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    job: Any = None
+    details: str = field(default="", repr=False)
+
+
+def _start(make: Make) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, make), daemon=True)
+    process.start()
+    # With the child's end closed here, the child alone holds it and sees when we are gone.
+    theirs.close()
+    return _Worker(process, ours)
+
+
+def run(jobs: Sequence[Any], make: Make, *, workers: int, environment: Mapping[str, str], view: View) -> None:
+    """Make every job, those that others wait for first, on up to ``workers`` processes.
+
+    Args:
+        jobs: in an order in which they could be made one by one.
+        make: a picklable function; called in the worker with the job and a `Progress`.
+        workers: number of processes.
+        environment: set in every worker before it imports anything.
+        view: shows what happens.
+
+    Raises:
+        UvlpError: as raised by a job.
+        WorkerFailed: a job raised anything else, or its process died.
+    """
+    os.environ.update(environment)
+    pool = [_start(make) for _ in range(min(workers, len(jobs)))]
+    try:
+        _schedule(list(jobs), pool, view)
+    finally:
+        view.close()
+        for worker in pool:
+            worker.connection.close()
+            worker.process.terminate()
+        for worker in pool:
+            worker.process.join()
+
+
+def _schedule(waiting: list[Any], pool: list[_Worker], view: View) -> None:
+    unfinished = {job.key for job in waiting}
+    while unfinished:
+        for worker in pool:
+            if worker.job is None:
+                _hand_over(worker, waiting, unfinished, view)
+        for connection in wait([worker.connection for worker in pool if worker.job is not None]):
+            worker = next(worker for worker in pool if worker.connection is connection)
+            _receive(worker, unfinished, view)
+
+
+def _hand_over(worker: _Worker, waiting: list[Any], unfinished: set[str], view: View) -> None:
+    """Give an idle worker the first job whose inputs are all finished."""
+    for job in waiting:
+        if not any(needed.key in unfinished for needed in job.inputs.values()):
+            waiting.remove(job)
+            worker.job = job
+            view.begin(job.title)
+            worker.connection.send(job)
+            return
+
+
+def _receive(worker: _Worker, unfinished: set[str], view: View) -> None:
+    title = worker.job.title
+    try:
+        kind, content, details = worker.connection.recv()
+    except (EOFError, ConnectionResetError):
+        worker.process.join()
+        code = worker.process.exitcode
+        raise WorkerFailed(
+            f"the process making {title!r} died (exit code {code}; out of memory?)", ""
+        ) from None
+    if kind == "event":
+        assert isinstance(content, Event)
+        view.event(title, content)
+    elif kind == "done":
+        unfinished.discard(worker.job.key)
+        worker.job = None
+        view.end(title, content)
+    else:
+        raise content if kind == "failed" else AssertionError(details)

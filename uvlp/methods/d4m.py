@@ -1,0 +1,78 @@
+"""D4M: streamed mini-batch k-means of VAE latents, one label prompt per class (methods.md C).
+
+No outlier step, no captions, no fine-tuning on captions as far as the profile allows (D-06). Every class's
+last partial batch is fitted, where the reference fits only one class's (D-05, variant `reference-flush`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uvlp.recipes.schema import SynthesisSettings, setting
+
+if TYPE_CHECKING:
+    from uvlp.blocks.problem import ClassData, ClassPrototypes, Problem
+    from uvlp.core.progress import Progress
+
+REVISION = 1
+TITLE = "D4M"
+SUMMARY = "mini-batch k-means of VAE latents, label prompts"
+FEATURES = ("latents",)
+VARIANTS = {"reference-flush": {"flush": "reference"}}
+SYNTHESIS = SynthesisSettings(strength=0.7, guidance=8.0)
+LONG_PROMPTS = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of `d4m`."""
+
+    km_expand: int = setting(1, "latents per fit, as a multiple of IPC", "D4M ImageNet script")
+    flush: str = setting("all", "last partial batches: of `all` classes, or as in the `reference`", "D-05")
+    clusterer_seed: int = setting(0, "random_state of MiniBatchKMeans", "methods.md C")
+
+
+def prototypes(problem: Problem, settings: Settings, progress: Progress) -> list[ClassPrototypes]:
+    """Per class the centres of its latents, with the label-only prompt as text."""
+    from uvlp.blocks.minibatch_kmeans import streamed_centres
+
+    last = max(problem.classes, key=lambda data: data.rows[-1]).id
+    results = []
+    for data in progress.track(problem.classes):
+        assert data.latents is not None
+        centres = streamed_centres(
+            data.latents,
+            clusters=problem.ipc,
+            km_expand=settings.km_expand,
+            seed=settings.clusterer_seed,
+            flush=settings.flush == "all" or data.id == last,
+        )
+        results.append(_describe(data, centres))
+    return results
+
+
+def _describe(data: ClassData, centres: object) -> ClassPrototypes:
+    """The class's prototypes; the members of a centre are the latents nearest to it."""
+    import numpy
+
+    from uvlp.artifacts.prototypes import Prototype
+    from uvlp.blocks.problem import ClassPrototypes
+
+    assert data.latents is not None and isinstance(centres, numpy.ndarray)
+    flat = data.latents.reshape(len(data.rows), -1).astype(numpy.float64)
+    middle = centres.reshape(len(centres), -1)
+    distances = (middle**2).sum(1) - 2 * flat @ middle.T
+    nearest = distances.argmin(1)
+    rows = numpy.asarray(data.rows)
+    described = [
+        Prototype(
+            class_id=data.id,
+            slot=slot,
+            text=data.prompt,
+            members=tuple(rows[nearest == slot].tolist()),
+            latent_members=tuple(rows[nearest == slot].tolist()),
+        )
+        for slot in range(len(centres))
+    ]
+    return ClassPrototypes(latents=centres.astype(numpy.float32), prototypes=described)

@@ -1,0 +1,28 @@
+"""Full: the whole training set, the upper end of every table. Its images stay in the dataset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from uvlp.blocks.problem import Problem
+    from uvlp.core.progress import Progress
+
+REVISION = 1
+TITLE = "Full"
+SUMMARY = "the whole training set"
+FEATURES: tuple[str, ...] = ()
+VARIANTS: dict[str, dict[str, object]] = {}
+WHOLE_SET = True
+"""The result refers to the dataset and depends neither on IPC nor on the seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`full` has no settings."""
+
+
+def select(problem: Problem, settings: Settings, progress: Progress) -> list[list[int]]:
+    """All training rows, per class in index order."""
+    return [list(data.rows) for data in progress.track(problem.classes)]

@@ -1,0 +1,40 @@
+"""K-Center: greedy farthest-point selection per class (evaluation.md 5).
+
+The sources fix neither the features nor the first pick: here the first is the image nearest to the class
+mean, on CLIP image embeddings (decisions.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uvlp.recipes.schema import setting
+
+if TYPE_CHECKING:
+    from uvlp.blocks.problem import Problem
+    from uvlp.core.progress import Progress
+
+REVISION = 1
+TITLE = "K-Center"
+SUMMARY = "real images that cover each class (greedy farthest point)"
+FEATURES = ("clip",)
+VARIANTS: dict[str, dict[str, object]] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of `k-center`."""
+
+    first: str = setting("mean", "first pick: nearest to the class `mean`, or `index0`", "evaluation.md 5")
+
+
+def select(problem: Problem, settings: Settings, progress: Progress) -> list[list[int]]:
+    """Rows of the chosen training images, per class in index order, in the order of picking."""
+    from uvlp.blocks.coresets import k_center
+
+    chosen = []
+    for data in progress.track(problem.classes):
+        assert data.image is not None
+        chosen.append([data.rows[index] for index in k_center(data.image, problem.ipc, first=settings.first)])
+    return chosen

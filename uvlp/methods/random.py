@@ -1,0 +1,44 @@
+"""Random: real training images (evaluation.md 5, the first column of every table).
+
+As published the "random" images are the first file names of each class; `digits` and `folder` draw
+per class from the seed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uvlp.recipes.schema import setting
+
+if TYPE_CHECKING:
+    from uvlp.blocks.problem import Problem
+    from uvlp.core.progress import Progress
+
+REVISION = 1
+TITLE = "Random"
+SUMMARY = "real images, drawn per class"
+FEATURES: tuple[str, ...] = ()
+VARIANTS = {"first": {"select": "first"}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of `random`."""
+
+    select: str = setting(
+        "seeded", "`seeded`: drawn from the seed; `first`: first files in string order", "D-09"
+    )
+
+
+def select(problem: Problem, settings: Settings, progress: Progress) -> list[list[int]]:
+    """Rows of the chosen training images, per class in index order."""
+    from uvlp.core.seeds import numpy_generator
+
+    chosen = []
+    for data in progress.track(problem.classes):
+        rows = list(data.rows)
+        if settings.select == "seeded":
+            rows = numpy_generator(problem.seed, "random", data.id).permutation(rows).tolist()
+        chosen.append(sorted(rows[: problem.ipc]))
+    return chosen

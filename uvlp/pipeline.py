@@ -1,0 +1,183 @@
+"""recipe -> artifacts: make what the store does not hold, in order, on the workers."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from uvlp.artifacts import tables
+from uvlp.artifacts.dataset_manifest import DatasetManifest
+from uvlp.artifacts.manifest import Task
+from uvlp.artifacts.store import Store
+from uvlp.artifacts.tables import Table
+from uvlp.artifacts.work import Work, open_dataset
+from uvlp.core import machine, plugins, views, workers
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Event, Progress
+from uvlp.plan import STAGES, Method, Planner, chain, check_names, resolve_method
+from uvlp.recipes.schema import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A recipe that was checked against its dataset.
+
+    Attributes:
+        recipe: fully resolved.
+        manifest: the dataset's classes, counts and hash.
+        methods: with their settings.
+        table: the task at the end of the chain.
+    """
+
+    recipe: Recipe
+    manifest: DatasetManifest
+    methods: tuple[Method, ...]
+    table: Task
+
+    def tasks(self, until: str = "tabulate") -> list[Task]:
+        """The tasks of the stages up to ``until``, in an order in which they could be made."""
+        wanted = STAGES[: STAGES.index(until) + 1]
+        return [task for task in chain(self.table) if task.stage in wanted]
+
+
+def prepare(recipe: Recipe, store: Store) -> Run:
+    """Check every name and number of the recipe before anything is made.
+
+    Raises:
+        UvlpError: an unknown name, a wrong number, or a dataset whose files are wrong.
+    """
+    check_names(recipe)
+    methods = tuple(resolve_method(spec, recipe.method) for spec in recipe.methods)
+    dataset = open_dataset(recipe.dataset, store.cache, Progress(_tell, "dataset"))
+    for line in dataset.manifest.notes:
+        print(f"note   {recipe.dataset}: {line}", file=sys.stderr)
+    _check_ipc(recipe, dataset.manifest)
+    if recipe.caption.captioner == "auto":
+        captioner = "colours" if dataset.captions() is None else "file"
+        recipe = replace(recipe, caption=replace(recipe.caption, captioner=captioner))
+    planner = Planner(recipe=recipe, manifest=dataset.manifest, spec=recipe.dataset)
+    return Run(recipe=recipe, manifest=dataset.manifest, methods=methods, table=planner.table(list(methods)))
+
+
+def _tell(event: Event) -> None:
+    if event.say:
+        print(f"note   {event.label}: {event.say}", file=sys.stderr)
+
+
+def _check_ipc(recipe: Recipe, manifest: DatasetManifest) -> None:
+    name, count = manifest.smallest_class()
+    if recipe.ipc > count:
+        raise UvlpError(
+            f"IPC is above the smallest class of {recipe.dataset} ({name}, {count} training images)",
+            got=recipe.ipc,
+            allowed=f"1 to {count}",
+        )
+
+
+def find_damage(run: Run, store: Store, force: bool) -> None:
+    """Compare every finished artifact of the run with its manifest.
+
+    Raises:
+        UvlpError: an artifact is damaged and ``force`` is off; with ``force`` it is deleted instead.
+    """
+    for task in run.tasks():
+        if not store.has(task):
+            continue
+        name = store.damage(task)
+        if name is None:
+            continue
+        if not force:
+            raise UvlpError(
+                f"damaged artifact {task.name} ({task.title}): {name} is missing or differs from its manifest",
+                do="run again with --force to rebuild it",
+            )
+        print(f"note   {task.name}: {name} is damaged, rebuilding", file=sys.stderr)
+        store.remove(task)
+    store.save_verified()
+
+
+def missing(run: Run, store: Store, until: str) -> list[Task]:
+    """What has to be made: the targets that are not there, and what they need that is not there."""
+    tasks = run.tasks(until)
+    targets = [task for task in tasks if task.stage == until] or tasks
+    needed: set[str] = set()
+
+    def want(task: Task) -> None:
+        if task.key in needed or store.has(task):
+            return
+        needed.add(task.key)
+        for earlier in task.inputs.values():
+            want(earlier)
+
+    for target in targets:
+        want(target)
+    found = [task for task in tasks if task.key in needed]
+    # Evaluations wait for nothing but their images and nothing waits for them: the long chain
+    # of models goes first, and of the evaluations the longest.
+    return sorted(found, key=lambda task: (task.stage == "evaluate", "ipc" in task.facts))
+
+
+def execute(root: Path, task: Task, progress: Progress) -> None:
+    """Make one artifact; called in a worker.
+
+    Raises:
+        UvlpError: the input is wrong or the store cannot be written.
+    """
+    if task.stage != "tabulate":
+        machine.single_thread()
+    store = Store(root)
+    began = time.monotonic()
+    with store.making(task, progress.say) as folder:
+        if folder is None:
+            return
+        work = Work(task=task, folder=folder, store=store, progress=progress)
+        plugins.load("stages", task.stage).run(work)
+        store.commit(task, folder, _made(time.monotonic() - began, task))
+
+
+def _made(seconds: float, task: Task) -> dict[str, Any]:
+    """Machine facts for the manifest."""
+    return {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(seconds, 2),
+        "peak_memory_mb": machine.peak_memory_mb(),
+        "host": platform.node(),
+        "gpu": None if task.stage == "tabulate" else machine.gpu_name(),
+        "threads": 1,
+        "versions": machine.versions(),
+    }
+
+
+def make(run: Run, store: Store, until: str, count: int) -> int:
+    """Make what is missing on ``count`` worker processes; the number of artifacts made.
+
+    Raises:
+        UvlpError: bad input, found by a stage.
+        WorkerFailed: a stage failed in a way that is not the user's fault.
+    """
+    todo = missing(run, store, until)
+    if not todo:
+        return 0
+    store.prepare()
+    jobs = [task for task in todo if task.stage != "tabulate"]
+    if jobs:
+        workers.run(
+            jobs,
+            partial(execute, store.root),
+            workers=count,
+            environment=machine.thread_environment(),
+            view=views.view(len(jobs)),
+        )
+    if todo[-1] is run.table or run.table in todo:
+        execute(store.root, run.table, Progress())
+    return len(todo)
+
+
+def read_table(run: Run, store: Store) -> Table:
+    """The finished table."""
+    return tables.read(store.folder(run.table))

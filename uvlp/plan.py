@@ -1,0 +1,271 @@
+"""recipe -> the tasks that make its table. Nothing is read or made here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from uvlp.artifacts import captions, distilled, features, prototypes, scores, tables, weights
+from uvlp.artifacts.dataset_manifest import DatasetManifest
+from uvlp.artifacts.manifest import Task
+from uvlp.core import plugins
+from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.core.names import split_network
+from uvlp.recipes import overrides
+from uvlp.recipes.schema import Recipe, SynthesisSettings
+
+STAGES = ("caption", "finetune", "embed", "prototype", "synthesise", "evaluate", "tabulate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A method as asked for: `uvlp:no-outliers` with its resolved settings."""
+
+    spec: str
+    name: str
+    module: ModuleType
+    settings: Any
+    synthesis: SynthesisSettings | None
+
+    @property
+    def title(self) -> str:
+        """Name for readers, with the variant."""
+        _, _, variant = self.spec.partition(":")
+        return f"{self.module.TITLE} ({variant})" if variant else str(self.module.TITLE)
+
+    @property
+    def whole_set(self) -> bool:
+        """Whether the method's result is the training set itself."""
+        return bool(getattr(self.module, "WHOLE_SET", False))
+
+
+def resolve_method(spec: str, changes: Mapping[str, Mapping[str, Any]]) -> Method:
+    """Load the plug-in, apply the variant and the recipe's changes to its settings.
+
+    Raises:
+        UvlpError: unknown method, variant or setting.
+    """
+    name, _, variant = spec.partition(":")
+    module = plugins.load("methods", name)
+    name = name.replace("_", "-")
+    chosen: dict[str, Any] = dict(changes.get(name, {}))
+    if variant:
+        if variant not in module.VARIANTS:
+            known = ", ".join(f"{name}:{known}" for known in module.VARIANTS) or f"{name} has no variants"
+            raise UvlpError("unknown variant of a method", got=spec, allowed=known)
+        chosen.update(module.VARIANTS[variant])
+    synthesis = getattr(module, "SYNTHESIS", None)
+    own = chosen.pop("synthesis", {})
+    if synthesis is not None:
+        synthesis = overrides.merge(synthesis, own)
+    settings = overrides.merge(module.Settings(), chosen)
+    return Method(spec=spec, name=name, module=module, settings=settings, synthesis=synthesis)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planner:
+    """Builds tasks for one recipe on one dataset; equal tasks have equal keys, so sharing is free."""
+
+    recipe: Recipe
+    manifest: DatasetManifest
+    spec: str
+
+    def _task(self, kind: str, stage: str, title: str, **more: Any) -> Task:
+        return Task(
+            kind=kind,
+            stage=stage,
+            title=title,
+            dataset=self.manifest.content_hash,
+            dataset_spec=self.spec,
+            **more,
+        )
+
+    def captions(self) -> Task:
+        """Captions of the training images; independent of the seed."""
+        settings = self.recipe.caption
+        return self._task(
+            captions.KIND,
+            "caption",
+            "captions",
+            plugin=settings.captioner,
+            revision=_revision(f"models/captioners/{settings.captioner}"),
+            schema=captions.SCHEMA,
+            settings=settings,
+            facts={"image_px": self.recipe.image_px},
+        )
+
+    def weights(self, part: str, seed: int) -> Task:
+        """One part of the models."""
+        inputs = {}
+        facts: dict[str, Any] = {"seed": seed, "image_px": self.recipe.image_px}
+        if part == "embedder":
+            inputs["captions"] = self.captions()
+            facts["further_texts"] = [SynthesisSettings().negative_prompt]
+        if part == "diffuser":
+            inputs["captions"] = self.captions()
+            inputs |= {name: self.weights(name, seed) for name in ("embedder", "autoencoder")}
+        return self._task(
+            weights.KIND,
+            "finetune",
+            f"{part}, seed {seed}",
+            plugin=part,
+            revision=_revision(f"models/{part}"),
+            schema=weights.SCHEMA,
+            settings=getattr(self.recipe, part),
+            facts=facts,
+            inputs=inputs,
+        )
+
+    def features(self, part: str, seed: int) -> Task:
+        """CLIP features or VAE latents of the training images."""
+        model = {"clip": "embedder", "latents": "autoencoder"}[part]
+        inputs = {model: self.weights(model, seed)}
+        if part == "clip":
+            inputs["captions"] = self.captions()
+        return self._task(
+            features.KIND,
+            "embed",
+            f"{part} features, seed {seed}",
+            plugin=part,
+            revision=_revision("stages/embed"),
+            schema=features.SCHEMA,
+            settings=self.recipe.embed,
+            facts={"seed": seed, "image_px": self.recipe.image_px},
+            inputs=inputs,
+        )
+
+    def prototypes(self, method: Method, seed: int) -> Task:
+        """Prototypes of a method that makes them."""
+        inputs = {part: self.features(part, seed) for part in method.module.FEATURES}
+        return self._task(
+            prototypes.KIND,
+            "prototype",
+            f"{method.spec} prototypes, seed {seed}",
+            plugin=method.name,
+            revision=method.module.REVISION,
+            schema=prototypes.SCHEMA,
+            settings=method.settings,
+            facts={"method": method.name, "ipc": self.recipe.ipc, "seed": seed},
+            inputs=inputs | {"captions": self.captions()},
+        )
+
+    def distilled(self, method: Method, seed: int) -> Task:
+        """The image folder of any method."""
+        facts: dict[str, Any] = {"method": method.name}
+        if not method.whole_set:
+            facts |= {"ipc": self.recipe.ipc, "seed": seed}
+        if method.synthesis is not None:
+            settings: Any = method.synthesis
+            inputs = {"prototypes": self.prototypes(method, seed), "diffuser": self.weights("diffuser", seed)}
+        else:
+            settings = method.settings
+            inputs = {part: self.features(part, seed) for part in method.module.FEATURES}
+        return self._task(
+            distilled.KIND,
+            "synthesise",
+            f"{method.spec} images" + ("" if method.whole_set else f", seed {seed}"),
+            plugin=method.name,
+            revision=method.module.REVISION,
+            schema=distilled.SCHEMA,
+            settings=settings,
+            facts=facts,
+            inputs=inputs,
+        )
+
+    def score(self, method: Method, network: str, seed: int, repeat: int) -> Task:
+        """One training of one network."""
+        family, _ = split_network(network)
+        facts: dict[str, Any] = {"network": network, "seed": seed, "repeat": repeat}
+        if not method.whole_set:
+            facts["ipc"] = self.recipe.ipc
+        return self._task(
+            scores.KIND,
+            "evaluate",
+            f"{method.spec} scored by {network}, seed {seed}, repeat {repeat}",
+            plugin=self.recipe.protocol,
+            revision=_revision(f"evaluators/{self.recipe.protocol}"),
+            schema=scores.SCHEMA,
+            settings=self.recipe.evaluate,
+            facts=facts,
+            inputs={"distilled": self.distilled(method, seed)},
+        )
+
+    def table(self, methods: list[Method]) -> Task:
+        """The table of the whole recipe."""
+        recipe = self.recipe
+        inputs, cells = {}, []
+        for method in methods:
+            for network in recipe.networks:
+                made = {
+                    f"{method.spec} {network} seed {seed} repeat {repeat}": self.score(
+                        method, network, seed, repeat
+                    )
+                    for seed in recipe.seeds
+                    for repeat in range(1, recipe.repeats + 1)
+                }
+                inputs |= made
+                cells.append(
+                    {"method": method.spec, "title": method.title, "network": network, "scores": list(made)}
+                )
+        name = f"{self.manifest.name}-ipc{recipe.ipc}"
+        return self._task(
+            tables.KIND,
+            "tabulate",
+            f"table {name}",
+            schema=tables.SCHEMA,
+            facts={
+                "name": name,
+                "caption": f"{self.manifest.name}, {recipe.ipc} images per class, "
+                f"{recipe.protocol} protocol, profile {recipe.profile}",
+                "cells": cells,
+                "dataset": self.manifest.name,
+                "seeds": len(recipe.seeds),
+                "repeats": recipe.repeats,
+                "notes": [recipe.note] if recipe.note else [],
+            },
+            inputs=inputs,
+        )
+
+
+def _revision(plugin: str) -> int:
+    """`REVISION` of a plug-in, read from its source so that no model library is imported."""
+    import ast
+
+    source = (plugins.PACKAGE / f"{plugin.replace('-', '_')}.py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            if node.targets[0].id == "REVISION" and isinstance(node.value, ast.Constant):
+                return int(str(node.value.value))
+    raise AssertionError(f"{plugin} declares no REVISION")
+
+
+def chain(task: Task) -> Iterator[Task]:
+    """The task and all that it is made from, inputs first, each once."""
+    seen: set[str] = set()
+
+    def walk(current: Task) -> Iterator[Task]:
+        if current.key in seen:
+            return
+        seen.add(current.key)
+        for earlier in current.inputs.values():
+            yield from walk(earlier)
+        yield current
+
+    yield from walk(task)
+
+
+def check_names(recipe: Recipe) -> None:
+    """Every name in the recipe exists.
+
+    Raises:
+        UvlpError: unknown dataset, network or protocol, with the nearest name.
+    """
+    for room, name in (("datasets", recipe.dataset.partition(":")[0]), ("evaluators", recipe.protocol)):
+        if name.replace("_", "-") not in plugins.names(room):
+            raise unknown_name(plugins.SINGULAR[room], name, plugins.names(room))
+    for network in recipe.networks:
+        family, _ = split_network(network)
+        if family.replace("_", "-") not in plugins.names("networks"):
+            raise unknown_name("network", network, plugins.names("networks"))

@@ -1,0 +1,26 @@
+"""folder:PATH: any image folder with `train/<class>/*` and `val/<class>/*`, models trained on it.
+
+Command: ``uvlp reproduce folder:PATH 10 --profile tiny``.
+"""
+
+from __future__ import annotations
+
+from uvlp.recipes.schema import CaptionSettings, EvaluateSettings, Recipe
+
+UNDER_TRAINED = (
+    "profile tiny on photographs: the models are trained for two or three minutes on one CPU, so the "
+    "synthesised images are under-trained; the coresets are not affected"
+)
+SYNTHESIS = {"scheduler": "ddim", "steps": 20, "strength": 0.5, "guidance": 2.0}
+
+
+def recipe(ipc: int) -> Recipe:
+    """The recipe at ``ipc`` images per class."""
+    return Recipe(
+        dataset="folder",
+        ipc=ipc,
+        note=UNDER_TRAINED,
+        caption=CaptionSettings(captioner="colours"),
+        evaluate=EvaluateSettings(size_px=32, width=32, epochs=300, epochs_full=40, validations=20),
+        method={name: {"synthesis": SYNTHESIS} for name in ("d4m", "vlcp", "uvlp")},
+    )

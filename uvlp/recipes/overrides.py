@@ -1,0 +1,70 @@
+"""`--set key=value` and method variants: change single fields of a recipe, checked by type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from uvlp.core.errors import UvlpError, unknown_name
+
+
+def apply(settings: Any, path: str, text: str) -> Any:
+    """A copy of a settings dataclass with the field at the dotted ``path`` set from ``text``.
+
+    Raises:
+        UvlpError: no such field, or the text does not fit its type.
+    """
+    name, _, rest = path.partition(".")
+    known = {f.name for f in fields(settings)}
+    if name not in known:
+        raise unknown_name("setting", name, known)
+    old = getattr(settings, name)
+    if rest and not is_dataclass(old):
+        raise UvlpError(f"the setting {name} has no parts", got=path)
+    if is_dataclass(old) and not rest:
+        raise UvlpError(
+            f"the setting {name} has parts",
+            got=path,
+            allowed=", ".join(f"{name}.{f.name}" for f in fields(old)),
+        )
+    new = apply(old, rest, text) if rest else convert(name, old, text)
+    return replace(settings, **{name: new})
+
+
+def convert(name: str, old: Any, text: str) -> Any:
+    """``text`` in the type of ``old``."""
+    if isinstance(old, str):
+        return text
+    if isinstance(old, tuple):
+        return tuple(convert(name, old[0] if old else "", part) for part in text.split(","))
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    fits = {
+        bool: isinstance(value, bool),
+        int: isinstance(value, int) and not isinstance(value, bool),
+        float: isinstance(value, int | float) and not isinstance(value, bool),
+    }
+    if not fits[type(old)]:
+        raise UvlpError(f"the setting {name} has another type", got=text, allowed=type(old).__name__)
+    return float(value) if isinstance(old, float) else value
+
+
+def merge(settings: Any, changes: Mapping[str, Any]) -> Any:
+    """A copy of a settings dataclass with some fields replaced; nested mappings change nested settings.
+
+    Raises:
+        UvlpError: no such field.
+    """
+    known = {f.name for f in fields(settings)}
+    for name in changes:
+        if name not in known:
+            raise unknown_name("setting", name, known)
+    new = {
+        name: merge(getattr(settings, name), value) if isinstance(value, Mapping) else value
+        for name, value in changes.items()
+    }
+    return replace(settings, **new)

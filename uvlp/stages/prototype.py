@@ -1,0 +1,32 @@
+"""prototype: features and captions -> one latent and one text per class and slot."""
+
+from __future__ import annotations
+
+from uvlp.artifacts import captions, features, prototypes
+from uvlp.artifacts.work import Work
+from uvlp.core import plugins
+
+
+def run(work: Work) -> None:
+    """Write `prototypes` with the method named by the task."""
+    import numpy
+
+    from uvlp.blocks.problem import build
+
+    task, dataset = work.task, work.dataset()
+    method = plugins.load("methods", task.facts["method"])
+    arrays = {}
+    for part in method.FEATURES:
+        arrays.update(features.read(work.input(part), part))
+    found = captions.read(work.input("captions"))
+    problem = build(dataset, task.facts["ipc"], task.facts["seed"], arrays, found.texts, found.prompts)
+    results = method.prototypes(problem, task.settings, work.progress)
+    latents = numpy.concatenate([result.latents for result in results])
+    described = [prototype for result in results for prototype in result.prototypes]
+    prototypes.check(latents, described, problem.ipc, len(problem.classes))
+    prototypes.write(work.folder, latents, described)
+    totals: dict[str, int] = {}
+    for result in results:
+        for name, count in result.notes.items():
+            totals[name] = totals.get(name, 0) + count
+    work.note(totals)
