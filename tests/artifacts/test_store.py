@@ -1,0 +1,159 @@
+"""The store: atomic, locked, checked."""
+
+import errno
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from uvlp.artifacts import store as store_module
+from uvlp.artifacts.manifest import FILE, Task, changed, plain
+from uvlp.artifacts.store import Store
+from uvlp.core.errors import UvlpError
+from uvlp.recipes.schema import DiffuserSettings, SynthesisSettings
+
+
+def task(**more: object) -> Task:
+    values = {"kind": "weights", "stage": "finetune", "plugin": "diffuser", "settings": DiffuserSettings()}
+    return Task(**(values | more))  # type: ignore[arg-type]
+
+
+def make(store: Store, wanted: Task, text: str = "content") -> Path:
+    store.prepare()
+    with store.making(wanted, print) as folder:
+        assert folder is not None
+        (folder / "sub").mkdir()
+        (folder / "sub" / "file.txt").write_text(text)
+        store.commit(wanted, folder, {"seconds": 1.0})
+    return store.folder(wanted)
+
+
+def test_a_finished_artifact_has_a_manifest_with_hashes(tmp_path: Path) -> None:
+    folder = make(Store(tmp_path), task())
+    content = json.loads((folder / FILE).read_text())
+    assert list(content["files"]) == ["sub/file.txt"]
+    assert content["settings"]["steps"] == DiffuserSettings().steps
+    assert content["made"] == {"seconds": 1.0}
+
+
+def test_an_exception_leaves_nothing_behind(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.prepare()
+    with pytest.raises(ZeroDivisionError), store.making(task(), print) as folder:
+        assert folder is not None
+        (folder / "half").write_text("x")
+        raise ZeroDivisionError
+    assert not store.has(task())
+    assert list((tmp_path / ".tmp").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, pathlib\n"
+        "from uvlp.artifacts.store import Store\n"
+        "from uvlp.artifacts.manifest import Task\n"
+        f"store = Store(pathlib.Path({str(tmp_path)!r})); store.prepare()\n"
+        "with store.making(Task(kind='weights', stage='finetune'), print) as folder:\n"
+        "    (folder / 'half').write_text('x')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], check=False)
+    assert result.returncode == -9
+    assert len(list((tmp_path / ".tmp").iterdir())) == 1
+    Store(tmp_path).prepare()
+    assert list((tmp_path / ".tmp").iterdir()) == []
+
+
+def test_a_changed_a_missing_and_an_unreadable_file_are_damage(tmp_path: Path) -> None:
+    store, wanted = Store(tmp_path), task()
+    folder = make(store, wanted)
+    assert store.damage(wanted) is None
+    (folder / "sub" / "file.txt").write_text("changed")
+    assert store.damage(wanted) == "sub/file.txt"
+    (folder / "sub" / "file.txt").unlink()
+    assert store.damage(wanted) == "sub/file.txt"
+    (folder / FILE).write_text("{")
+    assert store.damage(wanted) == FILE
+
+
+def test_removing_makes_room_for_a_new_one(tmp_path: Path) -> None:
+    store, wanted = Store(tmp_path), task()
+    make(store, wanted, "old")
+    store.remove(wanted)
+    assert not store.has(wanted)
+    folder = make(store, wanted, "new")
+    assert (folder / "sub" / "file.txt").read_text() == "new"
+
+
+def _make_elsewhere(root: str) -> None:
+    store = Store(Path(root))
+    with store.making(task(), print) as folder:
+        if folder is not None:
+            (folder / "who").write_text(str(os.getpid()))
+            store.commit(task(), folder, {})
+
+
+def test_of_two_processes_one_makes_it_and_the_other_waits(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.prepare()
+    said: list[str] = []
+    context = multiprocessing.get_context("spawn")
+    with store.making(task(), said.append) as folder:
+        assert folder is not None
+        other = context.Process(target=_make_elsewhere, args=(str(tmp_path),))
+        other.start()
+        other.join(timeout=2)
+        assert other.is_alive()
+        (folder / "who").write_text("first")
+        store.commit(task(), folder, {})
+    other.join(timeout=20)
+    assert other.exitcode == 0
+    assert (store.folder(task()) / "who").read_text() == "first"
+
+
+def test_an_unwritable_store_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UvlpError, match="cannot write the store"):
+        Store(tmp_path / "file" / "below").prepare()
+
+
+def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UvlpError, match="No space left") as caught, store_module.said(tmp_path):
+        raise OSError(errno.ENOSPC, "write failed", str(tmp_path / "x"))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_error_elsewhere_is_not_blamed_on_the_store(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError), store_module.said(tmp_path):
+        raise PermissionError(errno.EACCES, "denied", "/elsewhere/image.png")
+
+
+def test_only_changed_settings_enter_the_key() -> None:
+    assert changed(DiffuserSettings()) == {}
+    assert changed(DiffuserSettings(steps=7)) == {"steps": 7}
+    assert task().key != task(settings=DiffuserSettings(steps=7)).key
+
+
+def test_everything_that_decides_about_bytes_is_in_the_key() -> None:
+    base = task(facts={"seed": 0}, dataset="abc")
+    others = [
+        task(facts={"seed": 1}, dataset="abc"),
+        task(facts={"seed": 0}, dataset="abd"),
+        task(facts={"seed": 0}, dataset="abc", revision=2),
+        task(facts={"seed": 0}, dataset="abc", schema=2),
+        task(facts={"seed": 0}, dataset="abc", plugin="embedder"),
+        task(facts={"seed": 0}, dataset="abc", inputs={"captions": task()}),
+    ]
+    assert len({base.key, *(other.key for other in others)}) == 7
+
+
+def test_machine_facts_are_not_in_the_key() -> None:
+    assert task(title="a", dataset_spec="folder:/x").key == task(title="b", dataset_spec="folder:/y").key
+
+
+def test_settings_become_json() -> None:
+    assert plain({"a": SynthesisSettings(), "b": (1, 2)})["b"] == [1, 2]

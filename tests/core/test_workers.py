@@ -1,0 +1,88 @@
+"""Worker processes: order, errors, death."""
+
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from uvlp.core import workers
+from uvlp.core.errors import UvlpError, WorkerFailed
+from uvlp.core.progress import Event, Progress
+
+
+@dataclass(frozen=True)
+class Job:
+    key: str
+    inputs: Mapping[str, "Job"] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        return f"job {self.key}"
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def begin(self, title: str) -> None:
+        self.lines.append(f"begin {title}")
+
+    def event(self, title: str, event: Event) -> None:
+        self.lines.append(f"event {title} {event.say}")
+
+    def end(self, title: str, seconds: float) -> None:
+        self.lines.append(f"end {title}")
+
+    def close(self) -> None:
+        self.lines.append("close")
+
+
+def _touch(folder: Path, job: Job, progress: Progress) -> None:
+    for needed in job.inputs.values():
+        assert (folder / needed.key).exists()
+    progress.say("working")
+    (folder / job.key).write_text(os.environ["UVLP_TEST_WORKER"])
+
+
+def _fail(job: Job, progress: Progress) -> None:
+    if job.key == "bad input":
+        raise UvlpError("broken", got="x")
+    if job.key == "defect":
+        raise ZeroDivisionError("division by zero")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run(jobs: list[Job], make: object, view: Recorder) -> None:
+    environment = {"UVLP_TEST_WORKER": "set"}
+    workers.run(jobs, make, workers=2, environment=environment, view=view)  # type: ignore[arg-type]
+
+
+def test_inputs_are_made_before_what_reads_them(tmp_path: Path) -> None:
+    first, second = Job("a"), Job("b")
+    third = Job("c", {"a": first, "b": second})
+    view = Recorder()
+    run([third, first, second], partial(_touch, tmp_path), view)
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "c"}
+    assert (tmp_path / "c").read_text() == "set"
+    assert view.lines.index("begin job c") > max(view.lines.index(f"end job {key}") for key in "ab")
+    assert "event job a working" in view.lines and view.lines[-1] == "close"
+
+
+def test_bad_input_in_a_worker_is_raised_here() -> None:
+    with pytest.raises(UvlpError, match="broken: got 'x'"):
+        run([Job("bad input")], _fail, Recorder())
+
+
+def test_a_defect_in_a_worker_keeps_its_traceback() -> None:
+    with pytest.raises(WorkerFailed, match="ZeroDivisionError: division by zero") as caught:
+        run([Job("defect")], _fail, Recorder())
+    assert "_fail" in caught.value.details
+
+
+def test_a_killed_worker_is_said() -> None:
+    with pytest.raises(WorkerFailed, match="'job killed' died"):
+        run([Job("killed")], _fail, Recorder())

@@ -1,0 +1,162 @@
+"""UVLP: spherical k-means of fused CLIP image and caption features (methods.md A, the notebook's chain).
+
+Global Fisher α, class α, outliers, spherical k-means, cluster α, hubness: per cluster the mean latent of
+its strongest hubs and the caption of the strongest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uvlp.recipes.schema import SynthesisSettings, setting
+
+if TYPE_CHECKING:
+    from uvlp.blocks.problem import ClassData, ClassPrototypes, Problem
+    from uvlp.blocks.prototype_derivation import Derivation
+    from uvlp.blocks.prototype_derivation import Prototype as Derived
+    from uvlp.core.progress import Progress
+
+REVISION = 1
+TITLE = "UVLP"
+SUMMARY = "clusters of fused image and caption features"
+FEATURES = ("clip", "latents")
+VARIANTS = {
+    "alpha=fixed": {"search": "none"},
+    "alpha=package": {"search": "package"},
+    "no-outliers": {"contamination": 0.0},
+}
+SYNTHESIS = SynthesisSettings(strength=0.75, guidance=10.5)
+LONG_PROMPTS = False
+TOP_K_BY_IPC = ((10, 6), (20, 3))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of `uvlp`."""
+
+    search: str = setting(
+        "notebook", "α: `notebook` (all three searches), `package` (class and cluster), `none`", "methods.md E1, E2"
+    )
+    alpha: float = setting(0.5, "α where no search decides it", "upstream configuration")
+    prior_weight: float = setting(0.6, "λ, pull of the class and cluster α to their priors", "methods.md A.15")
+    contamination: float = setting(0.1, "share of outliers removed; 0: none", "methods.md A.15")
+    top_k: int = setting(0, "latents averaged per prototype; 0: 6 up to IPC 10, 3 up to 20, else 1", "UVLP README")
+
+
+def prototypes(problem: Problem, settings: Settings, progress: Progress) -> list[ClassPrototypes]:
+    """Per class the prototypes of its clusters, in cluster order.
+
+    Raises:
+        UvlpError: a class has fewer images than IPC.
+    """
+    first = _global_alpha(problem, settings)
+    return [_one_class(problem, data, settings, first) for data in progress.track(problem.classes)]
+
+
+def _global_alpha(problem: Problem, settings: Settings) -> float:
+    if settings.search != "notebook":
+        return settings.alpha
+    import numpy
+
+    from uvlp.blocks.fisher_alpha import global_alpha
+
+    images = numpy.concatenate([data.image for data in problem.classes if data.image is not None])
+    texts = numpy.concatenate([data.text for data in problem.classes if data.text is not None])
+    sizes = [len(data.rows) for data in problem.classes]
+    assert problem.names is not None
+    return global_alpha(images, texts, sizes, problem.names).alpha
+
+
+def _one_class(problem: Problem, data: ClassData, settings: Settings, first: float) -> ClassPrototypes:
+    import numpy
+
+    from uvlp.blocks.class_statistics import align_rule
+    from uvlp.blocks.fusion import Pairs
+    from uvlp.blocks.problem import ClassPrototypes
+    from uvlp.blocks.prototype_derivation import derive
+
+    assert data.image is not None and data.text is not None and data.latents is not None
+    assert problem.names is not None
+    rule = align_rule(Pairs(data.image, data.text).mean_similarity())
+    alpha = _class_alpha(problem, data, settings, first)
+    others = numpy.delete(problem.names, data.index, axis=0)
+    found = derive(
+        data.image,
+        data.text,
+        data.latents,
+        name=problem.names[data.index],
+        other_names=others if len(others) else None,
+        ipc=problem.ipc,
+        class_alpha=alpha,
+        align_weight=rule.align_scale,
+        contamination=settings.contamination,
+        top_k=settings.top_k or top_k(problem.ipc),
+        seed=problem.seed,
+        prior_weight=settings.prior_weight,
+        search=settings.search != "none",
+    )
+    described = [
+        _describe(data, slot, prototype, first, alpha) for slot, prototype in enumerate(found.prototypes)
+    ]
+    latents = numpy.stack([prototype.latent for prototype in found.prototypes])
+    return ClassPrototypes(latents=latents, prototypes=described, notes=_notes(data, found))
+
+
+def top_k(ipc: int) -> int:
+    """Latents averaged per prototype (UVLP README: 6, 3, 1 at IPC 10, 20, 50)."""
+    return next((value for limit, value in TOP_K_BY_IPC if ipc <= limit), 1)
+
+
+def _class_alpha(problem: Problem, data: ClassData, settings: Settings, first: float) -> float:
+    from uvlp.blocks.class_alpha import class_alpha, package_class_alpha
+    from uvlp.blocks.class_statistics import align_rule
+    from uvlp.blocks.fusion import Pairs
+
+    assert data.image is not None and data.text is not None and problem.names is not None
+    name = problem.names[data.index]
+    if settings.search == "none":
+        return first
+    if settings.search == "package":
+        return package_class_alpha(data.image, data.text, name, first)
+    rule = align_rule(Pairs(data.image, data.text).mean_similarity())
+    return class_alpha(
+        data.image,
+        data.text,
+        name,
+        first,
+        align_weight=rule.align_scale,
+        prior_weight=settings.prior_weight,
+        low=rule.low,
+        high=rule.high,
+    )
+
+
+def _describe(data: ClassData, slot: int, found: Derived, first: float, alpha: float) -> object:
+    from uvlp.artifacts.prototypes import Prototype
+
+    return Prototype(
+        class_id=data.id,
+        slot=slot,
+        text=data.captions[found.text_index],
+        members=tuple(data.rows[index] for index in found.members),
+        latent_members=tuple(data.rows[index] for index in found.selected),
+        details={
+            "global_alpha": first,
+            "class_alpha": alpha,
+            "cluster_alpha": found.alpha.alpha if found.alpha else alpha,
+            "mean_similarity": found.mean_similarity,
+            "hub_scores": [round(float(score), 6) for score in found.scores],
+        },
+    )
+
+
+def _notes(data: ClassData, found: Derivation) -> dict[str, int]:
+    return {
+        "outliers left out": int((~found.inliers).sum()),
+        "outliers clustered all the same, because too few images were left": found.readmitted,
+        "clusters made by splitting others": found.split,
+        "empty captions among the text prototypes": sum(
+            not data.captions[prototype.text_index] for prototype in found.prototypes
+        ),
+    }
