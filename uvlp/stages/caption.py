@@ -31,8 +31,9 @@ def _from_file(work: Work, dataset: Any, settings: CaptionSettings) -> None:
             do="add one, or choose a captioner with --set caption.captioner=colours",
         )
     files = dataset.files("train")
-    missing = captions.check_coverage(files, found, settings.missing)
-    rows = [(name, found.get(name, "")) for name in files]
+    texts = {f"train/{name}": text for name, text in found.items()}
+    missing = captions.check_coverage(files, texts, settings.missing)
+    rows = [(name, texts.get(name, "")) for name in files]
     prompts = {info.id: info.name for info in dataset.manifest.classes}
     captions.write(work.folder, rows, prompts)
     work.note({"missing captions": missing})
