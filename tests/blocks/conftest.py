@@ -1,0 +1,7 @@
+"""One thread, as in the product: results and times do not depend on the machine's cores."""
+
+import threadpoolctl
+import torch
+
+torch.set_num_threads(1)
+threadpoolctl.threadpool_limits(1)

@@ -1,0 +1,150 @@
+"""Global α: a Fisher objective on the sphere over all classes (methods.md A.5).
+
+Symbols: J(α) = w_inter·n(inter) − w_intra·n(intra) + w_align·n(align) with n the robust normalisation
+by median and MAD (median absolute deviation) over seven probes of α.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy
+from numpy.typing import ArrayLike, NDArray
+
+from uvlp.blocks.class_statistics import Statistics, statistics
+from uvlp.blocks.fusion import Features, Pairs
+from uvlp.blocks.golden_section import Version, maximise
+
+PROBES = 7
+CURVES = ("inter", "intra", "align")
+SIGNS = {"inter": 1.0, "intra": -1.0, "align": 1.0}
+LOCAL_STEPS = (-0.05, -0.025, 0.0, 0.025, 0.05)
+BASE_WEIGHTS = (0.25, 0.50, 0.25)
+"""Weights of inter, intra and align before the gaps are taken into account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """J as a function of α, with the numbers that define it; each dict has the keys of `CURVES`."""
+
+    classes: Sequence[Pairs]
+    names: Features
+    weights: dict[str, float]
+    medians: dict[str, float]
+    deviations: dict[str, float]
+
+    def __call__(self, alpha: float) -> float:
+        values = statistics(self.classes, self.names, alpha)
+        return sum(SIGNS[curve] * self.weights[curve] * self._normalise(values, curve) for curve in CURVES)
+
+    def _normalise(self, values: Statistics, curve: str) -> float:
+        """n(v) in [0, 1]; a deviation of five robust sigmas saturates, NaN counts as the middle."""
+        value = getattr(values, curve)
+        if math.isnan(value):
+            return 0.5
+        scaled = 0.5 + 0.1 * (value - self.medians[curve]) / (1.4826 * self.deviations[curve])
+        return min(1.0, max(0.0, scaled))
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalAlpha:
+    """α_g, the maximiser of J before the local step, and J itself (for a diagnostic grid)."""
+
+    alpha: float
+    before_local: float
+    objective: Objective
+
+
+def global_alpha(
+    images: ArrayLike,
+    texts: ArrayLike,
+    sizes: Sequence[int],
+    names: ArrayLike,
+    *,
+    low: float = 0.2,
+    high: float = 0.8,
+    weights: tuple[float, float, float] = BASE_WEIGHTS,
+    version: Version = "notebook",
+) -> GlobalAlpha:
+    """The global fusion weight α_g.
+
+    Args:
+        images, texts: features [N, D], the rows of each class together, classes in order.
+        sizes: rows per class; zero leaves a class out.
+        names: class-name prototypes τ [C, D].
+        low, high: interval of the search.
+        weights: base weights of inter, intra, align.
+        version: the reference whose probes and tie rule are followed.
+    """
+    classes = split_classes(images, texts, sizes)
+    objective = fisher_objective(
+        classes, numpy.asarray(names, dtype=numpy.float32), low, high, weights, version
+    )
+    best = maximise(objective, low, high, version=version)
+    return GlobalAlpha(_least_spread(classes, objective.names, best, low, high), best, objective)
+
+
+def split_classes(images: ArrayLike, texts: ArrayLike, sizes: Sequence[int]) -> list[Pairs]:
+    """One `Pairs` per class from rows that lie class after class."""
+    images, texts = numpy.asarray(images), numpy.asarray(texts)
+    ends = numpy.cumsum(sizes)
+    assert ends[-1] == len(images) == len(texts)
+    return [
+        Pairs(images[end - size : end], texts[end - size : end])
+        for size, end in zip(sizes, ends, strict=True)
+    ]
+
+
+def probe_alphas(
+    low: float, high: float, count: int, version: Version = "notebook"
+) -> NDArray[numpy.float64]:
+    """Equally spaced α; the notebook spaces them in float32 (0.2000000030, 0.3000000119, ...)."""
+    dtype = numpy.float32 if version == "notebook" else numpy.float64
+    return numpy.linspace(low, high, count, dtype=dtype).astype(numpy.float64)
+
+
+def fisher_objective(
+    classes: Sequence[Pairs],
+    names: Features,
+    low: float,
+    high: float,
+    base: tuple[float, float, float],
+    version: Version,
+) -> Objective:
+    """J with medians, deviations and weights taken from the probes."""
+    probes = [statistics(classes, names, alpha) for alpha in probe_alphas(low, high, PROBES, version)]
+    medians, deviations = {}, {}
+    for curve in CURVES:
+        medians[curve], deviations[curve] = _median_and_mad([getattr(probe, curve) for probe in probes])
+    return Objective(classes, names, _gap_weights(medians, base), medians, deviations)
+
+
+def _median_and_mad(values: Sequence[float]) -> tuple[float, float]:
+    """Over the values that are not NaN, the deviation at least 1e-12; (0, 1) when there are none."""
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return 0.0, 1.0
+    median = float(numpy.median(known))
+    return median, max(float(numpy.median(numpy.abs(numpy.asarray(known) - median))), 1e-12)
+
+
+def _gap_weights(medians: dict[str, float], base: tuple[float, float, float]) -> dict[str, float]:
+    """Base weights times how far each median is from perfect, normalised to sum 1."""
+    gaps = {
+        "inter": max(0.0, 1.0 - medians["inter"]),
+        "intra": 3.0 * max(0.0, medians["intra"]),
+        "align": max(0.0, 1.0 - medians["align"]),
+    }
+    raw = {curve: weight * gaps[curve] for curve, weight in zip(CURVES, base, strict=True)}
+    total = sum(raw.values())
+    if total < 1e-6:
+        return dict(zip(CURVES, base, strict=True))
+    return {curve: value / total for curve, value in raw.items()}
+
+
+def _least_spread(classes: Sequence[Pairs], names: Features, best: float, low: float, high: float) -> float:
+    """The candidate around ``best`` with the smallest intra, the smallest α on ties; J is not asked (E12)."""
+    candidates = sorted({min(high, max(low, best + step)) for step in LOCAL_STEPS})
+    return min(candidates, key=lambda alpha: statistics(classes, names, alpha).intra)

@@ -1,0 +1,74 @@
+"""Fusion of image and caption features on the unit sphere (methods.md A.5, A.8, A.10).
+
+Symbols: I, T image and caption features [N, D]; α fusion weight, 1 = image only, 0 = text only;
+u(v) = v / max(‖v‖, 1e-8); F = u(αI + (1−α)T) row-wise; μ = u(mean F).
+All arrays are numpy float32; other floats are converted without being normalised again.
+"""
+
+from __future__ import annotations
+
+import numpy
+from numpy.typing import ArrayLike, NDArray
+
+Features = NDArray[numpy.float32]
+
+SMALLEST_NORM = 1e-8
+
+
+def unit(vectors: Features) -> Features:
+    """Each vector (last axis) divided by its norm, the norm not below 1e-8."""
+    norms = numpy.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / numpy.maximum(norms, numpy.float32(SMALLEST_NORM))
+
+
+def fuse(images: Features, texts: Features, alpha: float) -> Features:
+    """F, float32 [N, D], of image and caption features of that shape."""
+    return unit(numpy.float32(alpha) * images + numpy.float32(1.0 - alpha) * texts)
+
+
+class Pairs:
+    """Image and caption features of the same images, for statistics at many values of α.
+
+    ‖αI + (1−α)T‖² is a quadratic in α whose coefficients are computed once, and mean F is two weighted
+    sums of rows, so that one α costs two matrix-vector products and no [N, D] array.
+
+    Args:
+        images: [N, D]; N may be 0.
+        texts: [N, D].
+    """
+
+    def __init__(self, images: ArrayLike, texts: ArrayLike) -> None:
+        self.images: Features = numpy.asarray(images, dtype=numpy.float32)
+        self.texts: Features = numpy.asarray(texts, dtype=numpy.float32)
+        assert self.images.ndim == 2 and self.images.shape == self.texts.shape
+        self._squares = tuple(
+            numpy.einsum("nd,nd->n", left, right).astype(numpy.float64)
+            for left, right in (
+                (self.images, self.images),
+                (self.images, self.texts),
+                (self.texts, self.texts),
+            )
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def subset(self, rows: NDArray[numpy.intp]) -> Pairs:
+        """The pairs of the given rows."""
+        return Pairs(self.images[rows], self.texts[rows])
+
+    def centroid(self, alpha: float) -> tuple[float, Features]:
+        """D = mean(1 − F·μ), which equals 1 − mean F · μ, and μ, float32 [D]. N must not be 0."""
+        assert len(self) > 0
+        image_image, image_text, text_text = self._squares
+        rest = 1.0 - alpha
+        squares = alpha * alpha * image_image + 2 * alpha * rest * image_text + rest * rest * text_text
+        norms = numpy.maximum(numpy.sqrt(numpy.maximum(squares, 0.0)), SMALLEST_NORM)
+        shares = (1.0 / (norms * len(self))).astype(numpy.float32)
+        mean = numpy.float32(alpha) * (shares @ self.images) + numpy.float32(rest) * (shares @ self.texts)
+        centre = unit(mean)
+        return 1.0 - float(mean @ centre), centre
+
+    def mean_similarity(self) -> float:
+        """Mean of I·T over the images (r_c for a whole class, methods.md A.6)."""
+        return float(self._squares[1].mean())

@@ -1,0 +1,54 @@
+"""Outlier removal by the local outlier factor (methods.md A.8), as scikit-learn computes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy
+from numpy.typing import NDArray
+
+NEIGHBOURS = 10
+FEWEST_IMAGES = 3
+"""Below this nothing is an outlier: of two images neither is, and one alone makes LOF fail (E19)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outliers:
+    """Result of the search.
+
+    Attributes:
+        inliers: bool [N].
+        factors: negative outlier factors [N], −1 like its neighbours, lower is more remote.
+        threshold: images with a strictly lower factor are outliers.
+        neighbours: neighbours used, fewer than ten for small classes.
+    """
+
+    inliers: NDArray[numpy.bool_]
+    factors: NDArray[numpy.floating]
+    threshold: float
+    neighbours: int
+
+
+def find_outliers(features: NDArray[numpy.floating], contamination: float) -> Outliers:
+    """Label the ``contamination`` share (0 to 0.5) of rows [N, D] with the lowest factors; 0 keeps all."""
+    count = len(features)
+    neighbours = min(NEIGHBOURS, count - 1)
+    if contamination == 0 or count < FEWEST_IMAGES:
+        return Outliers(numpy.ones(count, dtype=bool), -numpy.ones(count), -numpy.inf, neighbours)
+    from sklearn.neighbors import LocalOutlierFactor
+
+    detector = LocalOutlierFactor(n_neighbors=neighbours, contamination=contamination)
+    inliers = detector.fit_predict(features) == 1
+    return Outliers(inliers, detector.negative_outlier_factor_, float(detector.offset_), neighbours)
+
+
+def readmit(outliers: Outliers, count: int) -> NDArray[numpy.bool_]:
+    """The inliers, or the ``count`` rows with the highest factors when fewer than that are left.
+
+    The reference lowers the number of clusters instead (E18).
+    """
+    if outliers.inliers.sum() >= count:
+        return outliers.inliers
+    kept = numpy.zeros(len(outliers.inliers), dtype=bool)
+    kept[numpy.argsort(-outliers.factors, kind="stable")[:count]] = True
+    return kept

@@ -1,0 +1,176 @@
+"""UVLP's prototypes of one class: outliers, clusters, cluster α, hubness (methods.md A.8 to A.11).
+
+Symbols: N images of the class, D embedding width, K = images per class; α_c class α, α_k cluster α.
+Arrays are numpy; features float32 [N, D] as the embedder made them, latents [N, 4, h, w].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy
+from numpy.typing import ArrayLike, NDArray
+
+from uvlp.blocks.cluster_alpha import ClusterAlpha, Surroundings, cluster_alpha
+from uvlp.blocks.cluster_fill import split_to_fill
+from uvlp.blocks.fusion import Features, Pairs, fuse, unit
+from uvlp.blocks.hubness import best_members, hub_scores, image_prototype
+from uvlp.blocks.outliers import find_outliers, readmit
+from uvlp.blocks.spherical_kmeans import spherical_kmeans
+from uvlp.core.errors import UvlpError
+
+Fill = Literal["split", "none"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prototype:
+    """One prototype and where it comes from. All indices count the class's N images.
+
+    Attributes:
+        cluster: label of its cluster.
+        members: indices of the cluster's images, ascending.
+        scores: hubness of each member, float32.
+        selected: indices of the members whose latents were averaged, best first.
+        latent: image prototype, float32 [4, h, w].
+        alpha: α_k with its terms and weights; None when the class α was used as it is.
+        centre: centre of the cluster as k-means left it, float32 [D].
+        mean_similarity: mean image-caption cosine of the members.
+    """
+
+    cluster: int
+    members: NDArray[numpy.intp]
+    scores: Features
+    selected: tuple[int, ...]
+    latent: NDArray[numpy.float32]
+    alpha: ClusterAlpha | None
+    centre: Features
+    mean_similarity: float
+
+    @property
+    def text_index(self) -> int:
+        """Index of the image whose caption is the text prototype: the strongest hub."""
+        return self.selected[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Derivation:
+    """The prototypes of a class in cluster order, and what was found on the way.
+
+    Attributes:
+        prototypes: one per non-empty cluster.
+        inliers: bool [N], the images that were clustered.
+        readmitted: outliers clustered all the same, because fewer than K images were left.
+        split: clusters that were made by splitting others.
+    """
+
+    prototypes: tuple[Prototype, ...]
+    inliers: NDArray[numpy.bool_]
+    readmitted: int
+    split: int
+
+
+def derive(
+    images: ArrayLike,
+    texts: ArrayLike,
+    latents: NDArray[numpy.floating],
+    *,
+    name: ArrayLike | None,
+    other_names: ArrayLike | None,
+    ipc: int,
+    class_alpha: float,
+    align_weight: float,
+    contamination: float = 0.1,
+    top_k: int = 6,
+    seed: int = 0,
+    prior_weight: float = 0.6,
+    fill: Fill = "split",
+    search: bool = True,
+) -> Derivation:
+    """Derive the prototypes of one class.
+
+    Args:
+        images, texts: CLIP features [N, D] in visiting order (it decides the initial draws of k-means).
+        latents: VAE latents [N, 4, h, w].
+        name: class-name prototype τ_c [D].
+        other_names: prototypes of the other classes [C − 1, D]; None for a single class.
+        ipc: K.
+        class_alpha: α_c.
+        align_weight: align_scale of the class (A.6).
+        contamination: share of outliers removed, 0 for none.
+        top_k: members averaged into the image prototype.
+        seed: seed of k-means, the same for every class in the reference.
+        prior_weight: λ, pull of α_k towards α_c.
+        fill: `split` makes exactly K prototypes; `none` is the reference: fewer clusters when images are
+            short, empty clusters left out.
+        search: False keeps α_k = α_c.
+
+    Raises:
+        UvlpError: the class has no images, or fewer than ``ipc`` with ``fill="split"``.
+    """
+    pairs = Pairs(images, texts)
+    fewest = ipc if fill == "split" else 1
+    if len(pairs) < fewest:
+        raise UvlpError(
+            "images in a class", got=len(pairs), allowed=f"at least {fewest}", do="lower --ipc or add images"
+        )
+    fused = fuse(pairs.images, pairs.texts, class_alpha)
+    outliers = find_outliers(fused, contamination)
+    inliers = readmit(outliers, fewest)
+    kept = numpy.flatnonzero(inliers)
+    labels, centres, split = _cluster(fused[kept], min(ipc, len(kept)), seed, fill)
+    prototypes = []
+    for cluster, around in _surroundings(fused[kept], labels, name, other_names).items():
+        members = kept[labels == cluster]
+        chosen = pairs.subset(members)
+        alpha = None
+        if search:
+            alpha = cluster_alpha(
+                chosen, around, prior=class_alpha, align_weight=align_weight, prior_weight=prior_weight
+            )
+        scores = hub_scores(fuse(chosen.images, chosen.texts, alpha.alpha if alpha else class_alpha))
+        best = best_members(scores, top_k)
+        prototypes.append(
+            Prototype(
+                cluster=cluster,
+                members=members,
+                scores=scores,
+                selected=tuple(members[best].tolist()),
+                latent=image_prototype(latents[members], best),
+                alpha=alpha,
+                centre=centres[cluster],
+                mean_similarity=chosen.mean_similarity(),
+            )
+        )
+    readmitted = int((inliers & ~outliers.inliers).sum())
+    return Derivation(tuple(prototypes), inliers, readmitted, split)
+
+
+def _cluster(
+    fused: Features, clusters: int, seed: int, fill: Fill
+) -> tuple[NDArray[numpy.int32], Features, int]:
+    """Labels, centres and the number of clusters made by splitting."""
+    found = spherical_kmeans(fused, clusters, numpy.random.RandomState(seed))
+    if fill == "none":
+        return found.labels, found.centres, 0
+    labels = split_to_fill(fused, found.labels, clusters)
+    empty = numpy.setdiff1d(labels, found.labels)
+    centres = found.centres.copy()
+    for cluster in numpy.unique(found.labels[labels != found.labels]).tolist() + empty.tolist():
+        centres[cluster] = unit(fused[labels == cluster].mean(axis=0))
+    return labels, centres, len(empty)
+
+
+def _surroundings(
+    fused: Features, labels: NDArray[numpy.int32], name: ArrayLike | None, other_names: ArrayLike | None
+) -> dict[int, Surroundings]:
+    """Per non-empty cluster, in order, what it is compared with: names and the other clusters' centres."""
+    present: Sequence[int] = numpy.unique(labels).tolist()
+    centres = numpy.stack([unit(fused[labels == cluster].mean(axis=0)) for cluster in present])
+    own = None if name is None else numpy.asarray(name, dtype=numpy.float32)
+    others = None if other_names is None else numpy.asarray(other_names, dtype=numpy.float32)
+    return {
+        cluster: Surroundings(own, others, numpy.delete(centres, position, axis=0))
+        for position, cluster in enumerate(present)
+    }
