@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Lint, formatting and types, in seconds. Words that follow go to `ruff check` (such as --fix).
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+cd "$repository"
+"$environment/bin/python" -m ruff check "$@"
+"$environment/bin/python" -m ruff format --check
+"$environment/bin/python" -m mypy
