@@ -1,0 +1,90 @@
+"""The image is built and used as its users do. Needs a Docker engine; run by .ci/run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.container.engine import REPOSITORY, Docker
+
+pytestmark = pytest.mark.container
+
+SMALL_RUN = ["reproduce", "digits", "10", "--profile", "nano"]
+STRANGER = "12345:12345"
+
+
+def test_help_needs_no_folder(image: Docker) -> None:
+    shown = image(command=["--help"])
+    assert shown.returncode == 0, shown.stderr
+    assert "reproduce" in shown.stdout
+
+
+def test_scores_are_those_of_a_run_outside(image: Docker, tmp_path: Path) -> None:
+    own_user = ["--user", f"{os.getuid()}:{os.getgid()}"]
+    out = tmp_path / "out"
+    out.mkdir()
+    # Both at once: each uses one core, and .ci/run has two.
+    outside = subprocess.Popen(
+        ["bash", REPOSITORY / "run_scripts" / "digits_ipc10.sh", "--json", "--store", tmp_path / "store"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    inside = image(*own_user, "-v", f"{out}:/out", command=["reproduce", "digits", "10", "--json"])
+    printed, _ = outside.communicate()
+    assert inside.returncode == 0, inside.stderr
+    assert outside.returncode == 0
+
+    there, here = json.loads(inside.stdout), json.loads(printed)
+    assert there["table"] == here["table"]
+    assert there["artifacts"] == here["artifacts"]
+    assert Path(there["store"]) == Path("/out/uvlp_store")
+    assert files_of_artifacts(out / "uvlp_store") == files_of_artifacts(tmp_path / "store")
+
+
+def files_of_artifacts(store: Path) -> dict[str, bytes]:
+    """Content of every file of every artifact but the manifests, which alone tell time and place."""
+    manifests = store.glob("*/*/manifest.json")
+    files = {path for manifest in manifests for path in manifest.parent.rglob("*") if path.is_file()}
+    content = {
+        str(path.relative_to(store)): path.read_bytes() for path in files if path.name != "manifest.json"
+    }
+    assert content, f"no artifact in {store}"
+    return content
+
+
+@pytest.mark.parametrize("options", [[], ["--read-only"]], ids=["writable root", "read-only root"])
+def test_any_user_id_works(image: Docker, out: Path, options: list[str]) -> None:
+    ran = image(*options, "--user", STRANGER, "-v", f"{out}:/out", command=SMALL_RUN)
+    assert ran.returncode == 0, ran.stderr
+    assert list(out.glob("uvlp_store/*/*/manifest.json"))
+    owners = {path.stat().st_uid for path in out.rglob("*")}
+    assert owners == {12345}
+
+
+def test_folder_that_cannot_be_written_is_said_in_one_line(image: Docker, out: Path) -> None:
+    out.chmod(0o555)
+    ran = image("--user", STRANGER, "-v", f"{out}:/out", command=SMALL_RUN)
+    assert ran.returncode == 2, ran.stderr
+    assert len(ran.stderr.strip().splitlines()) == 1, ran.stderr
+    assert "/out" in ran.stderr
+
+
+def test_default_user_is_not_root(image: Docker) -> None:
+    shown = image("--entrypoint", "id", command=["-u"])
+    assert shown.stdout.strip() == "1000"
+
+
+def test_bytecode_is_compiled(image: Docker) -> None:
+    """Python cannot write it later: the files belong to root."""
+    program = (
+        "import importlib.util, pathlib, torch, uvlp.cli\n"
+        "for module in (torch, uvlp.cli):\n"
+        "    compiled = importlib.util.cache_from_source(module.__file__)\n"
+        "    assert pathlib.Path(compiled).is_file(), compiled\n"
+    )
+    ran = image("--entrypoint", "python", command=["-c", program])
+    assert ran.returncode == 0, ran.stderr
