@@ -1,0 +1,103 @@
+"""`captions`: one text per training image, and the label-only prompt of every class.
+
+`metadata.jsonl` holds one row per image in the dataset's file order; `prompts.json` holds the prompts
+by class id. A missing caption is a row with an empty text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uvlp.artifacts import metadata_jsonl
+from uvlp.core.errors import UvlpError
+from uvlp.core.wording import first_few
+
+KIND = "captions"
+SCHEMA = 1
+PROMPTS = "prompts.json"
+MISSING = ("stop", "empty")
+
+
+@dataclass(frozen=True, slots=True)
+class Captions:
+    """What the artifact holds.
+
+    Attributes:
+        files: training images in the dataset's order, e.g. ``train/3/0007.png``.
+        texts: one caption per file; empty where it is missing.
+        prompts: class id -> prompt made of the label alone.
+        missing: number of files without a caption.
+    """
+
+    files: tuple[str, ...]
+    texts: tuple[str, ...]
+    prompts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> int:
+        """Number of files without a caption."""
+        return sum(_is_missing(text) for text in self.texts)
+
+
+def _is_missing(text: str | None) -> bool:
+    return text is None or not text.strip()
+
+
+def check_coverage(files: Sequence[str], texts: Mapping[str, str], missing: str) -> int:
+    """Number of ``files`` without a caption; an empty one counts as missing (methods.md A.2, E10).
+
+    Args:
+        files: training images.
+        texts: caption by the same names.
+        missing: ``"stop"`` raises if any is missing, ``"empty"`` allows it.
+
+    Raises:
+        UvlpError: captions are missing (the first are named, all are counted), or ``missing`` is unknown.
+    """
+    if missing not in MISSING:
+        raise UvlpError("unknown way with missing captions", got=missing, allowed=", ".join(MISSING))
+    without = [name for name in files if _is_missing(texts.get(name))]
+    if without and missing == "stop":
+        raise UvlpError(
+            f"{len(without)} of {len(files)} training images have no caption",
+            got=first_few(without),
+            do="add them to metadata.jsonl, or pass --missing-captions empty",
+        )
+    return len(without)
+
+
+def write(folder: Path, rows: Iterable[tuple[str, str]], prompts: Mapping[str, str]) -> None:
+    """Write one row per (file name, text) and the prompt of every class."""
+    lines = [json.dumps({"file_name": name, "text": text}, ensure_ascii=False) + "\n" for name, text in rows]
+    (folder / metadata_jsonl.FILE).write_text("".join(lines), encoding="utf-8")
+    (folder / PROMPTS).write_text(
+        json.dumps(dict(prompts), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+def read(folder: Path) -> Captions:
+    """Read what :func:`write` wrote."""
+    texts = metadata_jsonl.parse(folder / metadata_jsonl.FILE).texts
+    prompts = json.loads((folder / PROMPTS).read_text(encoding="utf-8"))
+    return Captions(tuple(texts), tuple(texts.values()), prompts)
+
+
+def check(found: Captions, files: Sequence[str]) -> None:
+    """The rows are those of ``files``, in that order.
+
+    Raises:
+        UvlpError: the first difference is named.
+    """
+    if found.files == tuple(files):
+        return
+    pairs = enumerate(zip(found.files, files, strict=False), 1)
+    differing = next((f"row {row}: {got} for {name}" for row, (got, name) in pairs if got != name), None)
+    raise UvlpError(
+        "stage caption: the rows are not the training images in order",
+        got=differing or f"{len(found.files)} rows",
+        allowed=f"{len(files)} rows, one per training image",
+        do="remove the artifact and run again",
+    )

@@ -1,0 +1,124 @@
+"""What every dataset plug-in gives: a manifest that needs no library, and images on demand."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from uvlp.core.hashing import write_atomically
+
+if TYPE_CHECKING:
+    import numpy
+
+SPLITS = ("train", "val")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassInfo:
+    """One class: folder name or number, name for people and prompts, label, images per split."""
+
+    id: str
+    name: str
+    index: int
+    train: int
+    val: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetManifest:
+    """What is known of a dataset without opening an image.
+
+    Attributes:
+        name: plug-in that reads it, e.g. ``"folder"``.
+        argument: what stood after the colon, e.g. a path; a machine fact, never part of a key.
+        variant: which of several published versions, e.g. ``"full"``; empty where there is one.
+        classes: in label order, ``classes[i].index == i``.
+        content_hash: hexadecimal SHA-256 over all that decides about images, labels, names and
+            captions; the dataset's share of every artifact key.
+        image_px: side of the images if all are squares of one size, else 0.
+        source: where the images come from, in words.
+        notes: lines the user should read, e.g. counted duplicates.
+    """
+
+    name: str
+    argument: str
+    variant: str
+    classes: tuple[ClassInfo, ...]
+    content_hash: str
+    image_px: int
+    source: str
+    notes: tuple[str, ...] = ()
+
+    def count(self, split: str) -> int:
+        """Number of images of ``"train"`` or ``"val"``."""
+        assert split in SPLITS, split
+        return sum(entry.train if split == "train" else entry.val for entry in self.classes)
+
+    def smallest_class(self) -> tuple[str, int]:
+        """Id and number of training images of the smallest class (the first one on ties)."""
+        smallest = min(self.classes, key=lambda entry: entry.train)
+        return smallest.id, smallest.train
+
+    def to_json(self) -> str:
+        """The manifest as one JSON text."""
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> DatasetManifest:
+        """The manifest that :meth:`to_json` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError: ``text`` is something else.
+        """
+        values: dict[str, Any] = json.loads(text)
+        values["classes"] = tuple(ClassInfo(**entry) for entry in values["classes"])
+        values["notes"] = tuple(values["notes"])
+        return cls(**values)
+
+
+class Dataset(Protocol):
+    """An opened dataset. ``split`` is ``"train"`` or ``"val"``; indices are positions in ``files``."""
+
+    @property
+    def manifest(self) -> DatasetManifest:
+        """Names, counts and the content hash."""
+        ...
+
+    def files(self, split: str) -> tuple[str, ...]:
+        """Stable names such as ``"train/3/0007.png"``, sorted by label, then in file order."""
+        ...
+
+    def labels(self, split: str) -> tuple[int, ...]:
+        """Class index of every file of ``files(split)``."""
+        ...
+
+    def images(self, split: str, indices: Sequence[int], size_px: int) -> numpy.ndarray:
+        """uint8 [N, size_px, size_px, 3], squashed to a square (methods.md A.1)."""
+        ...
+
+    def originals(self, split: str, indices: Sequence[int]) -> list[numpy.ndarray]:
+        """uint8 [H, W, 3] each, at the size they are stored in."""
+        ...
+
+    def captions(self) -> Mapping[str, str] | None:
+        """Caption by name as in ``files("train")``, not of every file; None if the dataset has none."""
+        ...
+
+
+def recall(path: Path, content_hash: str) -> DatasetManifest | None:
+    """The manifest that :func:`remember` wrote, None if it is not there, damaged or of other content."""
+    try:
+        manifest = DatasetManifest.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return manifest if manifest.content_hash == content_hash else None
+
+
+def remember(path: Path, manifest: DatasetManifest) -> None:
+    """Keep a manifest for the next call; where nothing can be written, that call does the work again."""
+    with contextlib.suppress(OSError):
+        write_atomically(path, manifest.to_json())

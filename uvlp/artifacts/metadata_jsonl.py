@@ -1,0 +1,102 @@
+"""`metadata.jsonl`: one JSON object per line with `file_name` and `text` (methods.md A.2)."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from uvlp.core.errors import UvlpError
+from uvlp.core.wording import first_few
+
+FILE = "metadata.jsonl"
+ROW = '{"file_name": "class/image.png", "text": "a caption"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """The rows of one file: ``texts`` by file name as written, and how many rows were overruled."""
+
+    texts: Mapping[str, str]
+    duplicates: int
+
+
+def parse(path: Path) -> Metadata:
+    """Read the file; of two rows for one name the last one counts, blank lines are skipped.
+
+    Raises:
+        UvlpError: the file cannot be read, or a line is broken (file and line number are named).
+    """
+    try:
+        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    except OSError as error:
+        raise UvlpError(f"cannot read {path}", got=error.strerror) from error
+    rows = [_row(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    return Metadata(dict(rows), len(rows) - len(dict(rows)))
+
+
+def _row(line: bytes, where: str) -> tuple[str, str]:
+    """File name (without a leading ``./``) and text of one line."""
+    try:
+        row = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise UvlpError(f"{where}: not UTF-8", got=line[:60], do="save the file as UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise UvlpError(f"{where}: not JSON", got=line[:60].decode(errors="replace"), allowed=ROW) from error
+    if not isinstance(row, dict):
+        raise UvlpError(f"{where}: not a JSON object", got=row, allowed=ROW)
+    name = PurePosixPath(_text(row, "file_name", where)).as_posix()
+    return name, _text(row, "text", where)
+
+
+def _text(row: Mapping[str, Any], field: str, where: str) -> str:
+    if field not in row:
+        raise UvlpError(f"{where}: no field {field!r}", got=", ".join(row) or "no field at all", allowed=ROW)
+    value = row[field]
+    if not isinstance(value, str):
+        raise UvlpError(f"{where}: {field!r} is not a text", got=value, allowed=ROW)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise UvlpError(f"{where}: {field!r} holds half a character", got=value, allowed=ROW) from error
+    return value
+
+
+def resolve(texts: Mapping[str, str], names: Iterable[str], where: str) -> dict[str, str]:
+    """Text by image name: the exact relative path first, then the bare file name (methods.md E31).
+
+    Args:
+        texts: as parsed; a name is a path relative to the metadata file, or a bare file name.
+        names: every image, relative to the folder of the metadata file.
+        where: the metadata file, for messages.
+
+    Raises:
+        UvlpError: a row's image does not exist, or its bare name belongs to several images.
+    """
+    known = set(names)
+    by_bare_name: dict[str, list[str]] = defaultdict(list)
+    for name in known:
+        by_bare_name[PurePosixPath(name).name].append(name)
+    bare = [key for key in texts if key not in known]
+    _refuse(where, "captions for images that do not exist", [key for key in bare if key not in by_bare_name])
+    _refuse(
+        where,
+        "bare file names that several images have",
+        [key for key in bare if len(by_bare_name[key]) > 1],
+    )
+    return {by_bare_name[key][0]: texts[key] for key in bare} | {
+        key: text for key, text in texts.items() if key in known
+    }
+
+
+def _refuse(where: str, what: str, keys: list[str]) -> None:
+    if keys:
+        raise UvlpError(
+            f"{where}: {len(keys)} {what}",
+            got=first_few(keys),
+            allowed="paths relative to the file's own folder, or bare file names that occur once",
+            do="correct or remove these rows",
+        )
