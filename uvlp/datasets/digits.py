@@ -1,0 +1,142 @@
+"""`digits`: 1,797 handwritten digits that come with scikit-learn; no download."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uvlp.artifacts.dataset_manifest import ClassInfo, Dataset, DatasetManifest, recall, remember
+from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import digest, file_sha256
+from uvlp.core.progress import Progress
+
+if TYPE_CHECKING:
+    import numpy
+
+NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+IMAGE_PX = 32
+VAL_IMAGES = 490
+SPLIT = f"train_test_split(test_size={VAL_IMAGES}, stratify, random_state=0)"  # decisions.md, Digits
+READING = f"round(value * 255 / 16), bilinear to {IMAGE_PX} px, RGB"
+
+
+class Digits:
+    """The dataset (see `artifacts/dataset_manifest.py` for its interface)."""
+
+    def __init__(self, cache: Path) -> None:
+        self.manifest = self._manifest(cache)
+
+    def files(self, split: str) -> tuple[str, ...]:
+        """Names such as ``train/3/0013.png``; the number is the row in scikit-learn's file."""
+        return tuple(f"{split}/{self._targets[row]}/{row:04d}.png" for row in self._rows[split])
+
+    def labels(self, split: str) -> tuple[int, ...]:
+        """The digit of every file."""
+        return tuple(int(self._targets[row]) for row in self._rows[split])
+
+    def images(self, split: str, indices: Sequence[int], size_px: int) -> numpy.ndarray:
+        """uint8 [N, size_px, size_px, 3]."""
+        import numpy
+        from PIL import Image
+
+        from uvlp.blocks.image_files import squash
+
+        pixels = numpy.empty((len(indices), size_px, size_px, 3), dtype=numpy.uint8)
+        for row, image in enumerate(self.originals(split, indices)):
+            pixels[row] = squash(Image.fromarray(image), size_px)
+        return pixels
+
+    def originals(self, split: str, indices: Sequence[int]) -> list[numpy.ndarray]:
+        """uint8 [32, 32, 3] each."""
+        import numpy
+        from PIL import Image
+
+        rows = self._rows[split]
+        side = (IMAGE_PX, IMAGE_PX)
+        small = (Image.fromarray(self._pixels[rows[index]]) for index in indices)
+        return [
+            numpy.asarray(image.resize(side, Image.Resampling.BILINEAR).convert("RGB")) for image in small
+        ]
+
+    def captions(self) -> Mapping[str, str] | None:
+        """None: no captions come with the digits."""
+        return None
+
+    @cached_property
+    def _data(self) -> tuple[numpy.ndarray, numpy.ndarray]:
+        import numpy
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        return numpy.rint(digits.images * 255 / 16).astype(numpy.uint8), digits.target
+
+    @property
+    def _pixels(self) -> numpy.ndarray:
+        """uint8 [1797, 8, 8]."""
+        return self._data[0]
+
+    @property
+    def _targets(self) -> numpy.ndarray:
+        return self._data[1]
+
+    @cached_property
+    def _rows(self) -> dict[str, list[int]]:
+        """Per split the rows of scikit-learn's file, by digit, then by row."""
+        from sklearn.model_selection import train_test_split
+
+        every = range(len(self._targets))
+        train, val = train_test_split(every, test_size=VAL_IMAGES, stratify=self._targets, random_state=0)
+        return {
+            split: sorted(rows, key=lambda row: (self._targets[row], row))
+            for split, rows in (("train", train), ("val", val))
+        }
+
+    def _manifest(self, cache: Path) -> DatasetManifest:
+        """The manifest, which after the first call needs neither scikit-learn nor numpy."""
+        content_hash = digest([file_sha256(_data_file()), SPLIT, READING])
+        remembered = cache / f"digits-{content_hash[:16]}.json"
+        manifest = recall(remembered, content_hash)
+        if manifest is None:
+            manifest = self._count(content_hash)
+            remember(remembered, manifest)
+        return manifest
+
+    def _count(self, content_hash: str) -> DatasetManifest:
+        train, val = self.labels("train"), self.labels("val")
+        return DatasetManifest(
+            name="digits",
+            argument="",
+            variant="",
+            classes=tuple(
+                ClassInfo(
+                    id=str(index), name=name, index=index, train=train.count(index), val=val.count(index)
+                )
+                for index, name in enumerate(NAMES)
+            ),
+            content_hash=content_hash,
+            image_px=IMAGE_PX,
+            source="scikit-learn load_digits: UCI optical recognition of handwritten digits, 8 x 8 px",
+        )
+
+
+def _data_file() -> Path:
+    """The file that scikit-learn ships, found without importing it."""
+    found = importlib.util.find_spec("sklearn")
+    path = Path(found.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if found else None
+    if path is None or not path.is_file():
+        raise UvlpError("the digits are not there", got=str(path), do="install scikit-learn again")
+    return path
+
+
+def open_dataset(argument: str, cache: Path, progress: Progress | None = None) -> Dataset:
+    """Open the digits; there is nothing to choose and nothing worth reporting.
+
+    Raises:
+        UvlpError: something stands behind a colon.
+    """
+    if argument:
+        raise UvlpError("the dataset `digits` takes nothing after a colon", got=argument, do="write digits")
+    return Digits(cache)
