@@ -166,14 +166,14 @@ def test_captions_stand_beside_the_images_or_at_the_top(
 ) -> None:
     root = captioned(make_folder(cat=(2, 1), dog=(1, 1)), {f"{prefix}cat/0.png": "a", "1.png": "b"}, where)
     found = open_dataset(str(root), cache).captions()
-    assert found == {"train/cat/0.png": "a", "train/cat/1.png": "b"}
+    assert found == {"cat/0.png": "a", "cat/1.png": "b"}
 
 
 def test_captions_of_validation_images_are_accepted_and_not_used(
     make_folder: MakeFolder, cache: Path
 ) -> None:
     root = captioned(make_folder(cat=(1, 1)), {"val/cat/0.png": "v", "train/cat/0.png": "t"}, ".")
-    assert open_dataset(str(root), cache).captions() == {"train/cat/0.png": "t"}
+    assert open_dataset(str(root), cache).captions() == {"cat/0.png": "t"}
 
 
 def test_a_folder_without_captions_has_none(make_folder: MakeFolder, cache: Path) -> None:
@@ -186,7 +186,7 @@ def test_overruled_captions_are_counted_also_on_a_second_call(make_folder: MakeF
     (root / "train/metadata.jsonl").write_text(row % "one" + row % "two" + row % "three")
     for _ in range(2):
         dataset = open_dataset(str(root), cache)
-        assert dataset.captions() == {"train/cat/0.png": "three"}
+        assert dataset.captions() == {"cat/0.png": "three"}
         assert dataset.manifest.notes == (
             "metadata.jsonl: 2 rows are overruled by a later row for the same image",
         )

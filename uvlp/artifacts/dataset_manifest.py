@@ -105,7 +105,7 @@ class Dataset(Protocol):
         ...
 
     def captions(self) -> Mapping[str, str] | None:
-        """Caption by name as in ``files("train")``, not of every file; None if the dataset has none."""
+        """Caption by name below `train/`, e.g. ``"3/0007.png"``; None if the dataset has none."""
         ...
 
 

@@ -48,7 +48,7 @@ class ImageFolder:
         return image_files.load_originals(self._paths(split, indices))
 
     def captions(self) -> Mapping[str, str] | None:
-        """Caption by name as in ``files("train")``, or None without a metadata.jsonl."""
+        """Caption by name below `train/`, or None without a metadata.jsonl."""
         path = find_captions(self._root)
         return read_captions(self._root, path, self._listing)[0] if path else None
 
@@ -129,7 +129,7 @@ def find_captions(root: Path) -> Path | None:
 
 
 def read_captions(root: Path, path: Path, listing: Listing) -> tuple[dict[str, str], int]:
-    """Caption by training file (``train/...``), and the number of rows that a later row overrules.
+    """Caption by name below `train/`, and the number of rows that a later row overrules.
 
     Raises:
         UvlpError: a broken line, or a caption for an image that does not exist.
@@ -139,8 +139,9 @@ def read_captions(root: Path, path: Path, listing: Listing) -> tuple[dict[str, s
     names = [name for split in SPLITS for names in listing.files[split] for name in names]
     relative = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
     resolved = metadata_jsonl.resolve(metadata.texts, relative, str(path))
-    texts = {prefix + name: text for name, text in resolved.items()}
-    return {name: text for name, text in texts.items() if name.startswith("train/")}, metadata.duplicates
+    found = {prefix + name: text for name, text in resolved.items()}
+    texts = {name[len("train/") :]: text for name, text in found.items() if name.startswith("train/")}
+    return texts, metadata.duplicates
 
 
 def _content_hash(
