@@ -1,0 +1,148 @@
+"""Train a small UNet2DConditionModel and save it as a complete, standard Stable Diffusion folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from numpy.typing import NDArray
+from transformers import CLIPTokenizer
+
+from uvlp.core.progress import Progress
+from uvlp.core.seeds import derive, torch_generator
+from uvlp.models import text_tower
+from uvlp.models.autoencoder import Autoencoder
+from uvlp.models.quiet import quiet
+from uvlp.models.training import one_cycle
+from uvlp.recipes.schema import DiffuserSettings
+
+REVISION = 1
+NORM_GROUPS = 16
+HEADS = 4
+TEXT_BATCH = 64
+
+
+def train(
+    images: NDArray[np.uint8],
+    captions: Sequence[str],
+    embedder_folder: Path,
+    autoencoder_folder: Path,
+    settings: DiffuserSettings,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+) -> None:
+    """Train on images [N, H, W, 3] and captions; fill ``folder`` with a whole pipeline.
+
+    Text encoder (the frozen text tower of the embedder), tokenizer and autoencoder are copied into it.
+    """
+    with quiet():
+        tokenizer = CLIPTokenizer.from_pretrained(embedder_folder, local_files_only=True)
+        vae = AutoencoderKL.from_pretrained(autoencoder_folder, local_files_only=True, use_safetensors=True)
+    text_encoder = text_tower.from_open_clip(embedder_folder)
+    states, which = _text_states(captions, tokenizer, text_encoder)
+    latents = Autoencoder(vae).posterior(images)
+    unet = _train_unet(latents, states, which, settings, seed, progress)
+    with quiet():
+        pipeline: Any = StableDiffusionPipeline(
+            vae=vae,
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
+            unet=unet,
+            scheduler=stable_diffusion_scheduler(),
+            safety_checker=None,
+            feature_extractor=None,
+            image_encoder=None,
+            requires_safety_checker=False,
+        )
+        pipeline.save_pretrained(folder)
+
+
+def stable_diffusion_scheduler() -> Any:
+    """PNDM as configured in Stable Diffusion 1.5 (methods.md D.3)."""
+    return PNDMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        skip_prk_steps=True,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
+
+
+def _text_states(captions: Sequence[str], tokenizer: Any, encoder: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Text states [U, L, D] of the empty text and of each different caption, and the row of each image."""
+    different = ["", *dict.fromkeys(captions)]
+    row = {text: index for index, text in enumerate(different)}
+    ids = tokenizer(different, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    with torch.no_grad():
+        states = torch.cat([encoder(part).last_hidden_state for part in ids.split(TEXT_BATCH)])
+    return states, torch.tensor([row[text] for text in captions])
+
+
+def _train_unet(
+    latents: tuple[torch.Tensor, torch.Tensor],
+    states: torch.Tensor,
+    which: torch.Tensor,
+    settings: DiffuserSettings,
+    seed: int,
+    progress: Progress,
+) -> Any:
+    """Noise prediction on fresh posterior samples; returns the model with averaged weights."""
+    mean, deviation = latents
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "diffuser", "weights"))
+        unet = _build(settings, mean.shape[2], states.shape[2])
+    noise_levels = stable_diffusion_scheduler()
+    generator = torch_generator(seed, "diffuser", "batches")
+
+    def loss_of_step() -> torch.Tensor:
+        rows = torch.randint(len(mean), (settings.batch,), generator=generator)
+        times = torch.randint(1000, (settings.batch,), generator=generator)
+        dropped = torch.rand(settings.batch, generator=generator) < settings.caption_drop
+        sample, noise = torch.randn((2, settings.batch, *mean.shape[1:]), generator=generator)
+        noisy = noise_levels.add_noise(mean[rows] + deviation[rows] * sample, noise, times)
+        text = states[torch.where(dropped, 0, which[rows])]
+        return torch.nn.functional.mse_loss(unet(noisy, times, text).sample, noise)
+
+    parameters = list(unet.parameters())
+    average = [parameter.detach().clone() for parameter in parameters]
+
+    def after_step(step: int) -> None:
+        decay = min(settings.ema, (1 + step) / (10 + step))
+        torch._foreach_lerp_(average, [parameter.detach() for parameter in parameters], 1 - decay)
+
+    one_cycle(
+        "diffuser",
+        parameters,
+        loss_of_step,
+        steps=settings.steps,
+        lr=settings.lr,
+        progress=progress,
+        after_step=after_step,
+    )
+    with torch.no_grad():
+        torch._foreach_copy_(parameters, average)
+    return unet.eval()
+
+
+def _build(settings: DiffuserSettings, side: int, text_width: int) -> Any:
+    """Attention to the text at the lowest level only: everywhere doubles the time (feasibility.md 1.1)."""
+    plain_levels = len(settings.channels) - 1
+    return UNet2DConditionModel(
+        sample_size=side,
+        in_channels=4,
+        out_channels=4,
+        down_block_types=("DownBlock2D",) * plain_levels + ("CrossAttnDownBlock2D",),
+        up_block_types=("CrossAttnUpBlock2D",) + ("UpBlock2D",) * plain_levels,
+        block_out_channels=settings.channels,
+        layers_per_block=1,
+        cross_attention_dim=text_width,
+        attention_head_dim=HEADS,  # diffusers reads this as the number of heads
+        norm_num_groups=NORM_GROUPS,
+    )
