@@ -7,6 +7,7 @@
 
 repository="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 environment="$repository/.venv"
+turn="$repository/.venv.lock" # locked while .venv is made; not empty if that was interrupted
 
 find_python() {
     local candidate
@@ -17,7 +18,7 @@ find_python() {
             return
         fi
     done
-    echo "setup: needs Python 3.11, 3.12 or 3.13 with pip, found $(python3 --version 2>&1 || true):" \
+    echo "setup: needs Python 3.11, 3.12 or 3.13 with pip, found $(python3 --version 2>/dev/null || echo none):" \
         "install one (Debian: apt-get install python3 python3-pip), then run this again" >&2
     return 2
 }
@@ -51,13 +52,14 @@ compile_bytecode() { "$environment/bin/python" -m compileall -qq -j 0 "$@" >/dev
 install_dependencies() {
     echo "setup: making .venv from docker/requirements.lock (about 4 minutes, 6.5 GB of disk)"
     # A .venv without a stamp is somebody's own: it is brought to the locked versions, not deleted.
-    if [ ! -e "$environment" ] || [ -e "$environment/dependencies.stamp" ]; then
-        "$1" -m venv --clear --without-pip "$environment"
-    fi
-    echo incomplete >"$environment/dependencies.stamp"
+    local own=yes
+    if [ ! -e "$environment" ] || [ -e "$environment/dependencies.stamp" ] || [ -s "$turn" ]; then own=no; fi
+    echo "making .venv" >"$turn"
+    if [ $own = no ]; then "$1" -m venv --clear --without-pip "$environment"; fi
     pip_install "$1" --require-hashes -r "$repository/docker/requirements.lock"
     compile_bytecode "$environment/lib"
     dependencies_wanted >"$environment/dependencies.stamp"
+    : >"$turn"
 }
 
 install_project() {
@@ -69,7 +71,7 @@ install_project() {
 make_environment() (
     set -e
     python="$(find_python)"
-    exec 9>"$repository/.venv.lock"
+    exec 9>>"$turn"
     take_turn "$python"
     if ! dependencies_are_current; then install_dependencies "$python"; fi
     if ! project_is_current; then install_project "$python"; fi

@@ -116,7 +116,7 @@ def test_interrupted_environment_is_made_from_nothing(checkout: Path) -> None:
     debris = checkout / ".venv" / "lib" / "half-installed"
     debris.parent.mkdir(parents=True)
     debris.touch()
-    (checkout / ".venv" / "dependencies.stamp").write_text("incomplete\n")
+    (checkout / ".venv.lock").write_text("making .venv\n")
     run(checkout)
     assert not debris.exists()
 

@@ -13,7 +13,7 @@ from tests.container.engine import REPOSITORY, Docker
 
 pytestmark = pytest.mark.container
 
-SMALL_RUN = ["reproduce", "digits", "10", "--profile", "nano"]
+SMALL_RUN = ["reproduce", "digits", "10", "--profile", "nano", "--method", "random"]
 STRANGER = "12345:12345"
 
 
