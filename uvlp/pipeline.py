@@ -166,6 +166,14 @@ def make(run: Run, store: Store, until: str, count: int) -> int:
     store.prepare()
     jobs = [task for task in todo if task.stage != "tabulate"]
     if jobs:
+        _make_on_workers(jobs, store, count)
+    if run.table in todo:
+        execute(store.root, run.table, Progress())
+    return len(todo)
+
+
+def _make_on_workers(jobs: list[Task], store: Store, count: int) -> None:
+    try:
         workers.run(
             jobs,
             partial(execute, store.root),
@@ -173,9 +181,8 @@ def make(run: Run, store: Store, until: str, count: int) -> int:
             environment=machine.thread_environment(),
             view=views.view(len(jobs)),
         )
-    if todo[-1] is run.table or run.table in todo:
-        execute(store.root, run.table, Progress())
-    return len(todo)
+    finally:
+        store.sweep()
 
 
 def read_table(run: Run, store: Store) -> Table:

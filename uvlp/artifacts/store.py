@@ -58,13 +58,13 @@ class Store:
                 probe.flush()
             (self.root / ".tmp").mkdir(exist_ok=True)
             (self.root / ".locks").mkdir(exist_ok=True)
-        for left in (self.root / ".tmp").iterdir():
-            self._sweep(left)
+        self.sweep()
 
-    def _sweep(self, left: Path) -> None:
-        lock = self._lock(left.name)
-        with contextlib.suppress(TimeoutError), lock.acquire(timeout=0):
-            shutil.rmtree(left, ignore_errors=True)
+    def sweep(self) -> None:
+        """Delete the temporary folders that nobody is filling."""
+        for left in (self.root / ".tmp").iterdir():
+            with contextlib.suppress(TimeoutError), self._lock(left.name).acquire(timeout=0):
+                shutil.rmtree(left, ignore_errors=True)
 
     def _lock(self, name: str) -> Any:
         # Costs 20 ms to import and is not needed where everything is already made.

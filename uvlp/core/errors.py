@@ -61,9 +61,5 @@ def unknown_name(kind: str, got: str, names: Iterable[str]) -> UvlpError:
     """The error for a name that is not in ``names``, with the nearest one offered."""
     known = sorted(names)
     near = difflib.get_close_matches(got, known, n=1, cutoff=0.5)
-    return UvlpError(
-        f"unknown {kind}",
-        got=got,
-        allowed=", ".join(known),
-        do=f"did you mean {near[0]!r}?" if near else f"see `uvlp list {kind}s`",
-    )
+    do = f"did you mean {near[0]!r}?" if near else None
+    return UvlpError(f"unknown {kind}", got=got, allowed=", ".join(known), do=do)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +21,9 @@ from typing import Any, Protocol
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.progress import Event, Progress
 from uvlp.core.views import View
+
+
+PATIENCE_S = 5.0
 
 
 class Job(Protocol):
@@ -42,6 +47,8 @@ Make = Callable[[Any, Progress], None]
 
 def _serve(connection: Connection, make: Make) -> None:
     """The loop of a worker: receive a job, make it, say how it went."""
+    # An orderly exit lets `finally` blocks and libraries clean up behind themselves.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while True:
         try:
             job = connection.recv()
@@ -102,10 +109,18 @@ def run(jobs: Sequence[Any], make: Make, *, workers: int, environment: Mapping[s
     finally:
         view.close()
         for worker in pool:
-            worker.connection.close()
-            worker.process.terminate()
-        for worker in pool:
-            worker.process.join()
+            _stop(worker)
+
+
+def _stop(worker: _Worker) -> None:
+    """End a worker: an idle one ends by itself when its connection closes."""
+    worker.connection.close()
+    if worker.job is not None:
+        worker.process.terminate()
+    worker.process.join(timeout=PATIENCE_S)
+    if worker.process.is_alive():
+        worker.process.kill()
+        worker.process.join()
 
 
 def _schedule(waiting: list[Any], pool: list[_Worker], view: View) -> None:

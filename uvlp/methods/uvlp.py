@@ -36,12 +36,18 @@ class Settings:
     """Settings of `uvlp`."""
 
     search: str = setting(
-        "notebook", "α: `notebook` (all three searches), `package` (class and cluster), `none`", "methods.md E1, E2"
+        "notebook",
+        "α: `notebook` (all three searches), `package` (class and cluster), `none`",
+        "methods.md E1, E2",
     )
     alpha: float = setting(0.5, "α where no search decides it", "upstream configuration")
-    prior_weight: float = setting(0.6, "λ, pull of the class and cluster α to their priors", "methods.md A.15")
+    prior_weight: float = setting(
+        0.6, "λ, pull of the class and cluster α to their priors", "methods.md A.15"
+    )
     contamination: float = setting(0.1, "share of outliers removed; 0: none", "methods.md A.15")
-    top_k: int = setting(0, "latents averaged per prototype; 0: 6 up to IPC 10, 3 up to 20, else 1", "UVLP README")
+    top_k: int = setting(
+        0, "latents averaged per prototype; 0: 6 up to IPC 10, 3 up to 20, else 1", "UVLP README"
+    )
 
 
 def prototypes(problem: Problem, settings: Settings, progress: Progress) -> list[ClassPrototypes]:

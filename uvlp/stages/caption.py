@@ -20,6 +20,7 @@ def run(work: Work) -> None:
         _from_file(work, dataset, settings)
     else:
         _from_captioner(work, dataset, settings)
+    captions.check(captions.read(work.folder), dataset.files("train"))
 
 
 def _from_file(work: Work, dataset: Any, settings: CaptionSettings) -> None:

@@ -11,6 +11,8 @@ from uvlp.core.seeds import torch_generator
 if TYPE_CHECKING:
     import numpy
 
+REVISION = 1
+
 
 def run(work: Work) -> None:
     """Write one part of `features`: dataset, captions, weights -> arrays."""
@@ -30,7 +32,7 @@ def _batches(work: Work, dataset: Any) -> Any:
 def _clip(work: Work, dataset: Any) -> dict[str, numpy.ndarray]:
     import numpy
 
-    from uvlp.blocks.prompt_ensemble import ensemble, prompts
+    from uvlp.blocks.prompt_ensemble import class_prototype, prompts
     from uvlp.models.embedder import Embedder
 
     embedder = Embedder.load(work.input("embedder"))
@@ -39,7 +41,7 @@ def _clip(work: Work, dataset: Any) -> dict[str, numpy.ndarray]:
         (embedder.image_features(images), embedder.text_features([texts[row] for row in rows]))
         for rows, images in _batches(work, dataset)
     ]
-    names = [ensemble(embedder.text_features(prompts(info.name))) for info in dataset.manifest.classes]
+    names = [class_prototype(embedder.text_features(prompts(info.name))) for info in dataset.manifest.classes]
     return {
         "image": numpy.concatenate([image for image, _ in pairs]),
         "text": numpy.concatenate([text for _, text in pairs]),

@@ -11,6 +11,9 @@ from uvlp.core import plugins
 
 if TYPE_CHECKING:
     import numpy
+    import torch
+
+    from uvlp.artifacts.prototypes import Prototype
 
 
 def run(work: Work) -> None:
@@ -67,11 +70,12 @@ def _synthesise(work: Work, method: Any) -> None:
     distilled.write(work.folder, entries, images, [images[index] for index in distilled.sheet_rows(entries)])
 
 
-def _images(work: Work, method: Any, latents: numpy.ndarray, described: list[Any]) -> list[numpy.ndarray]:
+def _images(
+    work: Work, method: Any, latents: numpy.ndarray, described: list[Prototype]
+) -> list[numpy.ndarray]:
     """All images, in batches with fixed borders; the noise belongs to the class and the slot."""
     import torch
 
-    from uvlp.blocks.noise import slot_noise
     from uvlp.models.sampler import Sampler
 
     settings = work.task.settings
@@ -80,15 +84,18 @@ def _images(work: Work, method: Any, latents: numpy.ndarray, described: list[Any
     for start in work.progress.track(range(0, len(described), settings.batch)):
         part = described[start : start + settings.batch]
         batch = torch.from_numpy(latents[start : start + settings.batch])
-        noise = slot_noise(
-            settings.noise,
-            work.task.facts["seed"],
-            [(p.class_id, p.slot) for p in part],
-            tuple(batch.shape[1:]),
-        )
-        where = (
-            f"class {part[0].class_id} slot {part[0].slot} to class {part[-1].class_id} slot {part[-1].slot}"
-        )
+        noise = torch.cat([_noise(work, prototype, tuple(batch.shape[1:])) for prototype in part])
+        first, last = part[0], part[-1]
+        where = f"class {first.class_id} slot {first.slot} to class {last.class_id} slot {last.slot}"
         texts = [prototype.text for prototype in part]
         images.extend(sampler.synthesise(batch, noise, texts, settings, method.LONG_PROMPTS, where))
     return images
+
+
+def _noise(work: Work, prototype: Prototype, shape: tuple[int, ...]) -> torch.Tensor:
+    """Noise [1, 4, h, w] of one prototype."""
+    from uvlp.blocks.noise import derived_noise, published_noise
+
+    if work.task.settings.noise == "published":
+        return published_noise([prototype.slot], shape)
+    return derived_noise(work.task.facts["seed"], prototype.class_id, [prototype.slot], shape)

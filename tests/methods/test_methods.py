@@ -1,0 +1,122 @@
+"""Every method on a small problem: exactly IPC per class, rows of the right class, seeds that count."""
+
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from uvlp.blocks.problem import ClassData, Problem
+from uvlp.core import plugins
+from uvlp.core.progress import Progress
+
+CLASSES, PER_CLASS, IPC, WIDTH = 3, 20, 4, 16
+METHODS = plugins.names("methods")
+SELECTING = [name for name in METHODS if hasattr(plugins.load("methods", name), "select")]
+MAKING = [name for name in METHODS if hasattr(plugins.load("methods", name), "prototypes")]
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def problem(seed: int = 0, per_class: int = PER_CLASS) -> Problem:
+    generator = np.random.default_rng(7)
+    names = unit(generator.normal(size=(CLASSES, WIDTH)))
+    classes = []
+    for index in range(CLASSES):
+        rows = tuple(range(index * per_class, (index + 1) * per_class))
+        noise = generator.normal(size=(2, per_class, WIDTH))
+        classes.append(
+            ClassData(
+                id=f"c{index}",
+                name=f"class {index}",
+                index=index,
+                prompt=f"a photo of class {index}",
+                rows=rows,
+                captions=tuple(f"a spotted thing number{row} with stripes" for row in rows),
+                image=unit(3 * names[index] + noise[0]),
+                text=unit(3 * names[index] + noise[1]),
+                latents=generator.normal(size=(per_class, 4, 2, 2)).astype(np.float32),
+            )
+        )
+    return Problem(classes=tuple(classes), names=names, ipc=IPC, seed=seed)
+
+
+def run(name: str, given: Problem, **changes: object) -> list:
+    method: ModuleType = plugins.load("methods", name)
+    hook = method.select if name in SELECTING else method.prototypes
+    found: list = hook(given, method.Settings(**changes), Progress())
+    return found
+
+
+def test_a_method_either_selects_or_makes_prototypes() -> None:
+    assert sorted(SELECTING + MAKING) == METHODS
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_declares_what_the_planner_reads(name: str) -> None:
+    method = plugins.load("methods", name)
+    assert method.REVISION >= 1 and method.TITLE and set(method.FEATURES) <= {"clip", "latents"}
+    for changes in method.VARIANTS.values():
+        method.Settings(**changes)
+
+
+@pytest.mark.parametrize("name", SELECTING)
+def test_selected_rows_belong_to_the_class_and_differ(name: str) -> None:
+    given = problem()
+    for data, rows in zip(given.classes, run(name, given), strict=True):
+        assert len(rows) == len(set(rows)) == (PER_CLASS if name == "full" else IPC)
+        assert set(rows) <= set(data.rows)
+
+
+@pytest.mark.parametrize("name", MAKING)
+def test_prototypes_are_ipc_per_class_with_members_of_the_class(name: str) -> None:
+    given = problem()
+    for data, found in zip(given.classes, run(name, given), strict=True):
+        assert found.latents.shape == (IPC, 4, 2, 2) and found.latents.dtype == np.float32
+        assert [prototype.slot for prototype in found.prototypes] == list(range(IPC))
+        for prototype in found.prototypes:
+            assert prototype.class_id == data.id and set(prototype.members) <= set(data.rows)
+
+
+@pytest.mark.parametrize("name", MAKING)
+def test_a_class_of_exactly_ipc_images_still_gets_ipc_prototypes(name: str) -> None:
+    given = problem(per_class=IPC)
+    assert all(len(found.prototypes) == IPC for found in run(name, given))
+
+
+@pytest.mark.parametrize("name", ["uvlp", "vlcp"])
+def test_the_text_prototype_is_a_caption_of_the_class(name: str) -> None:
+    given = problem()
+    for data, found in zip(given.classes, run(name, given), strict=True):
+        assert all(prototype.text in {*data.captions, ""} for prototype in found.prototypes)
+
+
+def test_random_follows_the_seed_or_takes_the_first_files() -> None:
+    assert run("random", problem(seed=0)) != run("random", problem(seed=1))
+    first = run("random", problem(seed=0), select="first")
+    assert first == run("random", problem(seed=1), select="first")
+    assert first[1] == [PER_CLASS + slot for slot in range(IPC)]
+
+
+def test_d4m_uses_the_label_prompt() -> None:
+    found = run("d4m", problem())
+    assert {prototype.text for prototype in found[2].prototypes} == {"a photo of class 2"}
+
+
+def test_uvlp_without_outlier_removal_keeps_every_image() -> None:
+    kept = sum(
+        len(prototype.members) for prototype in run("uvlp", problem(), contamination=0.0)[0].prototypes
+    )
+    removed = sum(len(prototype.members) for prototype in run("uvlp", problem())[0].prototypes)
+    assert kept == PER_CLASS and removed == PER_CLASS - 2
+
+
+def test_uvlp_with_fixed_alpha_does_not_search() -> None:
+    for found in run("uvlp", problem(), search="none", alpha=0.3):
+        assert {prototype.details["cluster_alpha"] for prototype in found.prototypes} == {0.3}
+
+
+@pytest.mark.parametrize(("ipc", "expected"), [(1, 6), (10, 6), (20, 3), (50, 1)])
+def test_top_k_follows_the_readme_table(ipc: int, expected: int) -> None:
+    assert plugins.load("methods", "uvlp").top_k(ipc) == expected

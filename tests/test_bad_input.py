@@ -1,0 +1,189 @@
+"""Each wrong request or input: one clear line that names the value, exit code 2, nothing lost."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from uvlp import cli
+
+Answer = tuple[int, str]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> object:
+    """Run the command line in this process: (exit code, standard error without progress lines)."""
+
+    def run(*words: str, store: Path = tmp_path / "store") -> Answer:
+        monkeypatch.setattr(sys, "argv", ["uvlp", *words, "--store", str(store)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("uvlp:")]
+        return int(end.value.code or 0), "\n".join(lines)
+
+    return run
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A folder with two classes of four training and two validation images."""
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 4), ("val", 2)):
+        for name in ("cat", "dog"):
+            folder = tmp_path / "images" / split / name
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{index}.png")
+    return tmp_path / "images"
+
+
+def wrong(answer: Answer, *words: str) -> None:
+    code, line = answer
+    assert code == 2, line
+    assert line.count("\n") == 0
+    for word in words:
+        assert word in line, line
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("digit", "10"), ("unknown dataset", "'digit'", "did you mean 'digits'")),
+        (("digits", "10", "--method", "uvpl"), ("unknown method", "'uvpl'", "did you mean 'uvlp'")),
+        (("digits", "10", "--method", "uvlp:x"), ("unknown variant", "'uvlp:x'", "uvlp:no-outliers")),
+        (("digits", "10", "--network", "convnt-3"), ("unknown network", "convn", "convnet")),
+        (("digits", "10", "--network", "convnet"), ("convnet", "convnet-3")),
+        (("digits", "10", "--network", "convnet-9"), ("convnet-9", "16")),
+        (("digits", "0"), ("IPC", "'0'", "1 or more")),
+        (("digits", "-3"), ("negative", "'-3'")),
+        (("digits", "ten"), ("IPC", "'ten'")),
+        (("digits", "1000"), ("IPC is above the smallest class", "1000", "1 to 1")),
+        (("digits", "10", "--repeats", "0"), ("repeats", "'0'")),
+        (("digits", "10", "--seed", "a"), ("seed", "'a'")),
+        (("digits", "10", "--profile", "huge"), ("unknown profile", "'huge'", "tiny")),
+        (
+            ("digits", "10", "--protocol", "minmax"),
+            ("unknown protocol", "'minmax'", "did you mean 'minimax'"),
+        ),
+        (
+            ("digits", "10", "--set", "evaluate.epoch=1"),
+            ("unknown setting", "'epoch'", "did you mean 'epochs'"),
+        ),
+        (("digits", "10", "--set", "uvlp.top=1"), ("unknown setting", "'top'", "top_k")),
+        (("digits", "10", "--missing-captions", "maybe"), ("maybe", "stop, empty")),
+        (("folder:/no/such/place", "10"), ("/no/such/place",)),
+    ],
+)
+def test_a_wrong_request_names_its_value(
+    call: object, words: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    wrong(call("reproduce", *words), *expected)  # type: ignore[operator]
+
+
+def reproduce(call: object, images: Path, *words: str) -> Answer:
+    arguments = ("reproduce", f"folder:{images}", "2", "--profile", "nano", "--method", "uvlp", *words)
+    answer: Answer = call(*arguments)  # type: ignore[operator]
+    return answer
+
+
+def test_an_empty_class_folder(call: object, images: Path) -> None:
+    (images / "train" / "emu").mkdir()
+    (images / "val" / "emu").mkdir()
+    wrong(reproduce(call, images), "emu")
+
+
+def test_a_truncated_image(call: object, images: Path) -> None:
+    victim = images / "train" / "cat" / "2.png"
+    victim.write_bytes(victim.read_bytes()[:300])
+    wrong(reproduce(call, images), "2.png")
+
+
+def test_a_file_that_is_no_image(call: object, images: Path) -> None:
+    (images / "val" / "dog" / "9.jpg").write_text("hello")
+    wrong(reproduce(call, images), "9.jpg")
+
+
+def test_classes_that_differ_between_train_and_val(call: object, images: Path) -> None:
+    shutil.move(images / "val" / "dog", images / "val" / "wolf")
+    wrong(reproduce(call, images), "dog", "wolf")
+
+
+def captions(images: Path, skip: int = 0) -> Path:
+    path = images / "train" / "metadata.jsonl"
+    names = sorted(str(p.relative_to(images / "train")) for p in (images / "train").rglob("*.png"))
+    rows = [json.dumps({"file_name": name, "text": f"a photo of {name}"}) for name in names[skip:]]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_missing_captions_are_named_and_counted(call: object, images: Path) -> None:
+    captions(images, skip=3)
+    wrong(reproduce(call, images), "3 of 8", "cat/0.png", "--missing-captions empty")
+
+
+def test_a_broken_line_of_captions(call: object, images: Path) -> None:
+    path = captions(images)
+    path.write_text(path.read_text() + '{"file_name": \n')
+    wrong(reproduce(call, images), "metadata.jsonl", "9")
+
+
+def test_a_caption_for_a_file_that_does_not_exist(call: object, images: Path) -> None:
+    path = captions(images)
+    path.write_text(path.read_text() + '{"file_name": "cat/77.png", "text": "x"}\n')
+    wrong(reproduce(call, images), "cat/77.png")
+
+
+def test_a_store_that_is_a_file(call: object, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("x")
+    answer = call("reproduce", "digits", "2", "--profile", "nano", store=tmp_path / "taken")  # type: ignore[operator]
+    wrong(answer, "cannot write the store", "taken", "--store")
+
+
+def test_a_nan_loss_in_training_a_model(call: object) -> None:
+    words = ("digits", "2", "--profile", "nano", "--method", "uvlp", "--set", "autoencoder.lr=1e30")
+    wrong(call("reproduce", *words, "--set", "autoencoder.steps=20"), "autoencoder", "not a number", "step")  # type: ignore[operator]
+
+
+def test_a_nan_loss_in_evaluation_keeps_what_is_finished(call: object, tmp_path: Path) -> None:
+    words = ("reproduce", "digits", "2", "--profile", "nano", "--method", "random")
+    extra = ("--set", "evaluate.lr=1e30", "--set", "evaluate.epochs=20")
+    wrong(call(*words, *extra), "convnet-3", "not a number", "epoch")  # type: ignore[operator]
+    assert len(list((tmp_path / "store" / "distilled").iterdir())) == 1
+    assert list((tmp_path / "store" / ".tmp").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root; CI is root")
+def test_a_full_disk_and_a_read_only_disk(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)], check=True)
+    try:
+        full = run_on(disk)
+        assert full.returncode == 2 and "No space left" in full.stderr.splitlines()[-1]
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        fixed = run_on(disk)
+        assert fixed.returncode == 2 and "Read-only" in fixed.stderr.splitlines()[-1]
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def run_on(disk: Path) -> subprocess.CompletedProcess[str]:
+    words = (
+        "reproduce",
+        "digits",
+        "2",
+        "--profile",
+        "nano",
+        "--method",
+        "uvlp",
+        "--store",
+        str(disk / "store"),
+    )
+    return subprocess.run([sys.executable, "-m", "uvlp", *words], capture_output=True, text=True, check=False)

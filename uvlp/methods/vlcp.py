@@ -1,0 +1,86 @@
+"""VLCP: k-means of VAE latents, and per cluster the caption with its most typical words (methods.md B).
+
+The image prototype is the mean latent of all members; the text goes to the diffuser uncut.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uvlp.recipes.schema import SynthesisSettings, setting
+
+if TYPE_CHECKING:
+    from uvlp.blocks.problem import ClassData, ClassPrototypes, Problem
+    from uvlp.core.progress import Progress
+
+REVISION = 1
+TITLE = "VLCP"
+SUMMARY = "clusters of VAE latents, captions chosen by word frequency"
+FEATURES = ("latents",)
+VARIANTS = {"no-outliers": {"contamination": 0.0}}
+SYNTHESIS = SynthesisSettings(strength=0.7, guidance=10.0)
+LONG_PROMPTS = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of `vlcp`."""
+
+    contamination: float = setting(0.1, "share of outliers removed; 0: none", "VLCP README")
+    threshold: float = setting(
+        0.7, "words in this share of a class's captions are dropped", "VLCP run_nette.sh"
+    )
+    top_words: int = setting(30, "typical words per cluster", "VLCP run_nette.sh")
+
+
+def prototypes(problem: Problem, settings: Settings, progress: Progress) -> list[ClassPrototypes]:
+    """Per class the centres of its latents with one caption each, in cluster order.
+
+    Raises:
+        UvlpError: a class has fewer images than IPC.
+    """
+    return [_one_class(problem, data, settings) for data in progress.track(problem.classes)]
+
+
+def _one_class(problem: Problem, data: ClassData, settings: Settings) -> ClassPrototypes:
+    import numpy
+
+    from uvlp.artifacts.prototypes import Prototype
+    from uvlp.blocks.latent_kmeans import latent_clusters
+    from uvlp.blocks.problem import ClassPrototypes
+    from uvlp.blocks.text_prototypes import choose
+
+    assert data.latents is not None
+    # The reference stores latents in half precision before it clusters them.
+    found = latent_clusters(
+        data.latents.astype(numpy.float16), problem.ipc, settings.contamination, problem.seed
+    )
+    kept = numpy.flatnonzero(found.inliers)
+    texts = choose(
+        [data.captions[index] for index in kept],
+        found.labels.tolist(),
+        data.name,
+        settings.threshold,
+        settings.top_words,
+        problem.ipc,
+    )
+    described = []
+    for slot, text in enumerate(texts):
+        members = tuple(data.rows[index] for index in kept[found.labels == slot])
+        details = {"score": text.score, "words": [list(word) for word in text.words]}
+        described.append(
+            Prototype(
+                class_id=data.id,
+                slot=slot,
+                text=text.text,
+                members=members,
+                latent_members=members,
+                details=details,
+            )
+        )
+    notes = {
+        "outliers left out": int((~found.inliers).sum()),
+        "empty texts, because no caption scored": sum(not text.text for text in texts),
+    }
+    return ClassPrototypes(latents=found.centres.astype(numpy.float32), prototypes=described, notes=notes)
