@@ -43,6 +43,7 @@ def train(
     with quiet():
         tokenizer = CLIPTokenizer.from_pretrained(embedder_folder, local_files_only=True)
         vae = AutoencoderKL.from_pretrained(autoencoder_folder, local_files_only=True, use_safetensors=True)
+    vae.register_to_config(_name_or_path="")  # else the saved bytes depend on where the input lies
     text_encoder = text_tower.from_open_clip(embedder_folder)
     states, which = _text_states(captions, tokenizer, text_encoder)
     latents = Autoencoder(vae).posterior(images)

@@ -16,6 +16,8 @@ from diffusers import (
 )
 from numpy.typing import NDArray
 
+from uvlp.blocks import long_prompt
+from uvlp.blocks.latents2img import latents2img
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.models.autoencoder import Autoencoder
 from uvlp.models.quiet import quiet
@@ -44,7 +46,6 @@ class Sampler:
                 requires_safety_checker=False,
                 dtype=torch.float32,
             )
-        pipeline.set_progress_bar_config(disable=True)
         return cls(pipeline)
 
     def synthesise(
@@ -70,14 +71,35 @@ class Sampler:
         assert latents.shape == noise.shape and len(latents) == len(prompts)
         if int(settings.steps * settings.strength) < 1:
             return self._autoencoder.decode(latents)
+        final = self.final_latents(latents, noise, prompts, settings, long_prompts)
+        if not torch.isfinite(final).all():
+            raise UvlpError(f"the diffuser gave a value that is not a number: {where}", do="train it again")
+        return self._autoencoder.decode(final)
+
+    def final_latents(
+        self,
+        latents: torch.Tensor,
+        noise: torch.Tensor,
+        prompts: Sequence[str],
+        settings: SynthesisSettings,
+        long_prompts: bool,
+    ) -> torch.Tensor:
+        """Scaled latents [B, 4, h, w] at the end of the schedule, before decoding (see `synthesise`)."""
         self._pipeline.scheduler = self._scheduler(settings.scheduler)
         final = torch.empty_like(latents)
         with quiet(), torch.inference_mode():
             for rows, positive, negative in self._embeddings(prompts, settings.negative_prompt, long_prompts):
-                final[rows] = self._denoise(latents[rows], noise[rows], positive, negative, settings)
-        if not torch.isfinite(final).all():
-            raise UvlpError(f"the diffuser gave a value that is not a number: {where}", do="train it again")
-        return self._autoencoder.decode(final)
+                final[rows] = latents2img(
+                    self._pipeline,
+                    latents[rows],
+                    noise[rows],
+                    positive,
+                    negative,
+                    settings.strength,
+                    settings.guidance,
+                    settings.steps,
+                )
+        return final
 
     def _scheduler(self, name: str) -> Any:
         if name not in SCHEDULERS:
@@ -105,34 +127,15 @@ class Sampler:
 
     def _long_pair(self, prompt: str, negative_prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
         tokenizer, encoder = self._pipeline.tokenizer, self._pipeline.text_encoder
-        rows = [tokenizer(text, truncation=False).input_ids for text in (prompt, negative_prompt)]
-        longest = max(map(len, rows))
-        padded = torch.tensor([row + [tokenizer.pad_token_id] * (longest - len(row)) for row in rows])
-        parts = [encoder(block)[0] for block in padded.split(tokenizer.model_max_length, dim=1)]
-        both = torch.cat(parts, dim=1)
-        return both[:1], both[1:]
-
-    def _denoise(
-        self,
-        latents: torch.Tensor,
-        noise: torch.Tensor,
-        positive: torch.Tensor,
-        negative: torch.Tensor,
-        settings: SynthesisSettings,
-    ) -> torch.Tensor:
-        def prepare(image: torch.Tensor, timestep: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-            return self._pipeline.scheduler.add_noise(latents, noise, timestep)
-
-        self._pipeline.prepare_latents = prepare
-        return self._pipeline(
-            image=latents,
-            prompt_embeds=positive,
-            negative_prompt_embeds=negative,
-            strength=settings.strength,
-            guidance_scale=settings.guidance,
-            num_inference_steps=settings.steps,
-            output_type="latent",
-        ).images
+        pair = long_prompt.embed_pair(
+            prompt,
+            negative_prompt,
+            lambda text: tokenizer(text, truncation=False).input_ids,
+            lambda ids: encoder(ids).last_hidden_state,
+            pad=tokenizer.pad_token_id,
+            block=tokenizer.model_max_length,
+        )
+        return pair[0].states, pair[1].states
 
 
 def blank_images(images: NDArray[np.uint8]) -> list[int]:

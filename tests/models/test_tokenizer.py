@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer, CLIPTokenizer
+
+from uvlp.models import tokenizer
+
+TEXTS = ["a handwritten digit seven, thin strokes", "a photo of the big eight.", "cartoon, anime, painting"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> CLIPTokenizer:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    size = tokenizer.train(TEXTS, 12, folder)
+    loaded = AutoTokenizer.from_pretrained(folder)
+    assert isinstance(loaded, CLIPTokenizer) and len(loaded) == size
+    return loaded
+
+
+def test_every_known_word_is_one_token(trained: CLIPTokenizer) -> None:
+    words = trained.tokenize("a handwritten digit seven, thin strokes")
+    assert words == [word + "</w>" for word in ("a", "handwritten", "digit", "seven", ",", "thin", "strokes")]
+
+
+def test_end_of_text_is_the_largest_id_and_the_padding(trained: CLIPTokenizer) -> None:
+    assert trained.eos_token_id == trained.pad_token_id == len(trained) - 1
+    assert trained.bos_token_id == len(trained) - 2
+
+
+@pytest.mark.parametrize("text", ["Zebra-striped 42!", "naïve façade", "日本 🙂", "_~^"])
+def test_unseen_text_is_never_unknown(trained: CLIPTokenizer, text: str) -> None:
+    ids = trained(text, add_special_tokens=False).input_ids
+    assert ids and trained.unk_token_id not in ids
+
+
+def test_limits_are_saved(trained: CLIPTokenizer) -> None:
+    assert trained.model_max_length == 12
+    assert len(trained("seven " * 40, truncation=True).input_ids) == 12
+
+
+def test_the_order_of_texts_does_not_matter(tmp_path: Path) -> None:
+    tokenizer.train(TEXTS, 12, tmp_path / "a")
+    tokenizer.train([*reversed(TEXTS), TEXTS[0]], 12, tmp_path / "b")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
