@@ -1,0 +1,95 @@
+"""The golden data of the evaluation protocols: reader, generators (README there) and what is not built."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+GOLDEN = Path(os.environ.get("UVLP_GOLDEN", Path(__file__).parent.parent / "golden")) / "evaluation"
+CLASSES = Path(__file__).parent / "classes"
+
+
+def read(name: str) -> Any:
+    """The content of a JSON file, which must hold something."""
+    content = json.loads((GOLDEN / name).read_text(encoding="utf-8"))
+    assert content, f"{name} holds no case"
+    return content
+
+
+def arrays(name: str) -> dict[str, numpy.ndarray]:
+    """The arrays of an npz file, at least one."""
+    with numpy.load(GOLDEN / name, allow_pickle=False) as file:
+        found = dict(file)
+    assert found, f"{name} holds no array"
+    return found
+
+
+def family(name: str, key: str) -> list[dict[str, Any]]:
+    """The cases ``key`` of a JSON file, at least one."""
+    cases = read(name)[key]
+    assert cases, f"{name} holds no case of {key}"
+    return cases
+
+
+def class_ids(spec: str, count: int) -> list[str]:
+    """The first ``count`` classes of the list that the reference takes for ``spec`` (evaluation.md 1.2)."""
+    name = {"nette": "imagenette", "woof": "imagewoof"}.get(spec, "imagenet100")
+    lines = (CLASSES / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
+    return [line.split("\t")[0] for line in lines[:count]]
+
+
+def described_files(text: str, spec: str, count: int) -> dict[str, list[str]]:
+    """Files on disk that a case states in words."""
+    match = re.fullmatch(r"every class of the \S+ list has ((?:\S+ ?)+)", text)
+    assert match, f"files on disk in unknown words: {text}"
+    return {identity: match[1].split() for identity in class_ids(spec, count)}
+
+
+def hashed(shape: tuple[int, ...], key: int) -> numpy.ndarray:
+    """The README's ``hash_u(i, key)`` of every flat index, float64 in [-1,1), in ``shape``."""
+    x = numpy.arange(1, int(numpy.prod(shape)) + 1, dtype=numpy.uint32)  # wraps at 2^32 as the README asks
+    x *= numpy.uint32(2654435761)
+    x += numpy.uint32((key + 1) * 2246822519 % 2**32)
+    for shift, factor in ((15, 2246822519), (13, 3266489917)):
+        x ^= x >> numpy.uint32(shift)
+        x *= numpy.uint32(factor)
+    x ^= x >> numpy.uint32(16)
+    return (x / 2147483648 - 1).reshape(shape)
+
+
+def network_input(shape: tuple[int, ...], key: int) -> numpy.ndarray:
+    """The README's ``input(N,C,H,W,k)``."""
+    n, c, h, w = numpy.ogrid[tuple(slice(size) for size in shape)]
+    wave = 0.37 * (c + 1) + 0.05 * (h + 1) * (n + 1) + 0.031 * (w + 1) * (c + 1)
+    return 0.8 * numpy.sin(wave) + 0.4 * hashed(shape, key)
+
+
+def picture(height_px: int, width_px: int, key: int) -> numpy.ndarray:
+    """The README's ``test_image(H,W,k)``: float64 [3,H,W]."""
+    c, h, w = numpy.ogrid[:3, :height_px, :width_px]
+    wave = 0.35 * numpy.sin(0.9 * c + 0.4 * h + 0.23 * w)
+    return numpy.clip(0.5 + wave + 0.15 * hashed((3, height_px, width_px), key), 0, 1)
+
+
+def picture_pixels(height_px: int, width_px: int, key: int) -> numpy.ndarray:
+    """``picture`` as uint8 [H,W,3]."""
+    pixels = numpy.rint(255 * picture(height_px, width_px, key)).astype(numpy.uint8)
+    return numpy.ascontiguousarray(pixels.transpose(1, 2, 0))
+
+
+def weight(scheme: str, position: int, shape: tuple[int, ...], is_scale: bool) -> numpy.ndarray:
+    """Values of one parameter under a weight scheme of the README."""
+    if len(shape) >= 2:
+        fan_in = int(numpy.prod(shape[1:]))
+        if scheme == "const":
+            return numpy.full(shape, 1 / fan_in)
+        key = position if scheme == "reg" else sum(size * 31**axis for axis, size in enumerate(shape)) % 2**32
+        return numpy.sqrt(6 / fan_in) * hashed(shape, key)
+    if scheme == "reg":
+        return 1 + 0.2 * hashed(shape, position) if is_scale else 0.1 * hashed(shape, position)
+    return numpy.ones(shape) if is_scale else numpy.zeros(shape)
