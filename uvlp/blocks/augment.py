@@ -1,0 +1,222 @@
+"""Training augmentation of the Minimax protocol for whole batches (evaluation.md 1.5, 7).
+
+Every step is linear in the pixels, so a batch costs two small matrix products for crop and flip, one
+mean and one product with a 3x3 matrix per image for colours, lighting and normalisation together.
+Random numbers are drawn apart from this (`draw`), one row per image.
+
+Legend: u of U(0,1); alpha of the jitter: x <- (1 - alpha) x + alpha target; lum: luminance;
+p, q, r: the jittered pixel is p x + q lum(x) + r mean(lum(x)).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy
+import torch
+from torch import Tensor
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+LUMINANCE = (0.299, 0.587, 0.114)
+LIGHTING_VALUES = (0.2175, 0.0188, 0.0045)
+LIGHTING_VECTORS = (
+    (-0.5675, 0.7192, 0.4009),
+    (-0.5808, -0.0045, -0.8140),
+    (-0.5836, -0.6948, 0.4203),
+)
+LOG_RATIO = (float(numpy.log(3 / 4)), float(numpy.log(4 / 3)))
+CROP_ATTEMPTS = 10
+BRIGHTNESS, CONTRAST, SATURATION = range(3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """The random numbers of N images, float64 unless stated.
+
+    Attributes:
+        box: int64 [N,4], top, left, height and width of the crop in pixels.
+        flip: bool [N].
+        order: int64 [N,3], permutation of brightness 0, contrast 1, saturation 2, first to last.
+        jitter: [N,3], alpha of brightness, contrast, saturation.
+        lighting: [N,3], the three coefficients of the PCA lighting.
+    """
+
+    box: numpy.ndarray
+    flip: numpy.ndarray
+    order: numpy.ndarray
+    jitter: numpy.ndarray
+    lighting: numpy.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """`Draws` as the tensors that `augment` multiplies with, one row per image.
+
+    Attributes:
+        rows, columns: [N,S], source coordinate of every output row and column.
+        mixing: [N,3,3], colour matrix.
+        grey: [N,3], factor of the image's mean luminance.
+        offset: [N,3], constant.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    mixing: Tensor
+    grey: Tensor
+    offset: Tensor
+
+    def select(self, indices: slice | Tensor) -> Augmentation:
+        """The rows of some images."""
+        return Augmentation(
+            rows=self.rows[indices],
+            columns=self.columns[indices],
+            mixing=self.mixing[indices],
+            grey=self.grey[indices],
+            offset=self.offset[indices],
+        )
+
+
+def draw(
+    generator: numpy.random.Generator,
+    count: int,
+    size_px: int,
+    *,
+    crop_scale: float,
+    flip: float,
+    jitter: float,
+    lighting: float,
+) -> Draws:
+    """Independent draws for ``count`` images of side ``size_px`` (evaluation.md 1.5, steps 4 to 7)."""
+    return Draws(
+        box=draw_boxes(generator, count, size_px, crop_scale),
+        flip=generator.random(count) < flip,
+        order=generator.permuted(numpy.tile(numpy.arange(3), (count, 1)), axis=1),
+        jitter=generator.uniform(-jitter, jitter, (count, 3)),
+        lighting=generator.normal(0.0, lighting, (count, 3)),
+    )
+
+
+def crop_size(
+    size_px: int, crop_scale: float, u_area: numpy.ndarray, u_ratio: numpy.ndarray
+) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+    """Height, width (int64, px) of candidate crops, and whether they fit into the image.
+
+    Area uniform in ``crop_scale`` to 1, logarithm of the aspect ratio uniform in log 3/4 to log 4/3.
+    """
+    area = size_px**2 * (crop_scale + (1 - crop_scale) * u_area)
+    ratio = numpy.exp(LOG_RATIO[0] + (LOG_RATIO[1] - LOG_RATIO[0]) * u_ratio)
+    height = numpy.rint(numpy.sqrt(area / ratio)).astype(numpy.int64)
+    width = numpy.rint(numpy.sqrt(area * ratio)).astype(numpy.int64)
+    valid = (height > 0) & (height <= size_px) & (width > 0) & (width <= size_px)
+    return height, width, valid
+
+
+def draw_boxes(
+    generator: numpy.random.Generator, count: int, size_px: int, crop_scale: float
+) -> numpy.ndarray:
+    """int64 [count,4]: the first of ten candidate crops that fits, else the whole image."""
+    uniforms = generator.random((2, count, CROP_ATTEMPTS))
+    height, width, valid = crop_size(size_px, crop_scale, *uniforms)
+    chosen = numpy.arange(count), valid.argmax(1)
+    fits = valid.any(1)
+    height = numpy.where(fits, height[chosen], size_px)
+    width = numpy.where(fits, width[chosen], size_px)
+    top = generator.integers(0, size_px - height, endpoint=True)
+    left = generator.integers(0, size_px - width, endpoint=True)
+    return numpy.stack((top, left, height, width), axis=1)
+
+
+def coordinates(start: numpy.ndarray, length: numpy.ndarray, size_px: int) -> numpy.ndarray:
+    """float64 [N,size_px]: source coordinates of a bilinear resize of [start, start+length).
+
+    Half-pixel centres; clamped to the crop, so that no pixel outside of it is read.
+    """
+    centres = (numpy.arange(size_px) + 0.5) * (length[:, None] / size_px) - 0.5
+    return start[:, None] + numpy.clip(centres, 0.0, length[:, None] - 1.0)
+
+
+def jitter_terms(order: numpy.ndarray, alphas: numpy.ndarray) -> numpy.ndarray:
+    """float64 [N,3]: p, q, r of the three operations, applied in ``order``.
+
+    Args:
+        order: int [N,K], operations first to last.
+        alphas: [N,3] of brightness, contrast, saturation.
+    """
+    p, q, r = numpy.ones(len(order)), numpy.zeros(len(order)), numpy.zeros(len(order))
+    for operation in order.T:
+        alpha = alphas[numpy.arange(len(order)), operation]
+        contrast = numpy.where(operation == CONTRAST, alpha * (p + q + r), 0.0)
+        saturation = numpy.where(operation == SATURATION, alpha * (p + q), 0.0)
+        keep = 1.0 - alpha
+        # Saturation leaves the luminance, and with it every constant, as it is.
+        p, q = keep * p, keep * q + saturation
+        r = numpy.where(operation == SATURATION, r, keep * r + contrast)
+    return numpy.stack((p, q, r), axis=1)
+
+
+def lighting_shift(coefficients: numpy.ndarray) -> numpy.ndarray:
+    """float64 [N,3]: what PCA lighting adds to red, green and blue."""
+    return (coefficients * LIGHTING_VALUES) @ numpy.asarray(LIGHTING_VECTORS).T
+
+
+def prepare(
+    draws: Draws, size_px: int, device: str = "cpu", dtype: torch.dtype = torch.float32
+) -> Augmentation:
+    """The tensors of ``draws`` for images of side ``size_px``."""
+    top, left, height, width = draws.box.T
+    columns = coordinates(left, width, size_px)
+    columns = numpy.where(draws.flip[:, None], columns[:, ::-1], columns)
+    p, q, r = jitter_terms(draws.order, draws.jitter).T
+    std = numpy.asarray(STD)
+    mixing = p[:, None, None] * numpy.eye(3) + q[:, None, None] * numpy.asarray(LUMINANCE)
+    shift = lighting_shift(draws.lighting) - numpy.asarray(MEAN)
+    tensors = {
+        "rows": coordinates(top, height, size_px),
+        "columns": columns,
+        "mixing": mixing / std[:, None],
+        "grey": r[:, None] / std,
+        "offset": shift / std,
+    }
+    return Augmentation(
+        **{name: torch.as_tensor(array, dtype=dtype).to(device) for name, array in tensors.items()}
+    )
+
+
+def augment(images: Tensor, augmentation: Augmentation) -> Tensor:
+    """Augmented, normalised images.
+
+    Args:
+        images: [N,3,S,S] in [0,1].
+        augmentation: N rows in the dtype and on the device of ``images``.
+
+    Returns:
+        New tensor [N,3,S,S].
+    """
+    count, channels, size_px, _ = images.shape
+    cropped = resample(images, augmentation.rows, augmentation.columns).reshape(count, channels, -1)
+    luminance = cropped.new_tensor(LUMINANCE)
+    grey = (cropped.mean(2) @ luminance)[:, None] * augmentation.grey + augmentation.offset
+    mixed = torch.baddbmm(grey[:, :, None], augmentation.mixing, cropped)
+    return mixed.reshape(count, channels, size_px, size_px)
+
+
+def resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Bilinear samples of [N,C,H,W] at coordinates [N,S] of rows and [N,T] of columns: [N,C,S,T]."""
+    count, channels, height_px, width_px = images.shape
+    by_columns = images.reshape(count, -1, width_px) @ _interpolation(columns, width_px).transpose(1, 2)
+    by_columns = by_columns.reshape(count, channels, height_px, -1)
+    return _interpolation(rows, height_px)[:, None] @ by_columns
+
+
+def _interpolation(points: Tensor, size_px: int) -> Tensor:
+    """Matrices [N,S,size_px] whose rows weigh the two pixels next to each point."""
+    pixels = torch.arange(size_px, device=points.device, dtype=points.dtype)
+    return (1 - (points[:, :, None] - pixels).abs()).clamp_(min=0)
+
+
+def normalise(images: Tensor) -> Tensor:
+    """uint8 or [0,255] images [N,3,S,S] to float32 with ImageNet's mean and deviation (evaluation.md 1.4)."""
+    mean = torch.tensor(MEAN, device=images.device)[:, None, None]
+    std = torch.tensor(STD, device=images.device)[:, None, None]
+    return (images / 255 - mean) / std

@@ -1,0 +1,145 @@
+"""One repeat of the Minimax protocol: train a network, validate it on the way (evaluation.md 1.5 to 1.9).
+
+The images stay on the device as 8-bit tensors; nothing is read back within an epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+from uvlp.blocks import augment, cutmix, schedule
+from uvlp.blocks.accuracy import percent
+from uvlp.blocks.image_sets import Images
+from uvlp.blocks.training import correct_predictions, set_learning_rate, sgd, train_step
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+from uvlp.core.seeds import numpy_generator
+from uvlp.recipes.schema import EvaluateSettings
+
+VALIDATION_PIXELS = 1 << 22  # per part of a validation pass: 83 images of 224 px
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one repeat gave.
+
+    Attributes:
+        curve: (epoch, accuracy in percent) of every validation pass.
+        best_epoch: the first epoch with the highest accuracy.
+        correct_best, correct_last: bool [N], right predictions at that pass and at the last one.
+    """
+
+    curve: tuple[tuple[int, float], ...]
+    best_epoch: int
+    correct_best: numpy.ndarray
+    correct_last: numpy.ndarray
+
+
+def train_and_validate(
+    network: nn.Module,
+    name: str,
+    train: Images,
+    validation: Images,
+    *,
+    classes: int,
+    epochs: int,
+    settings: EvaluateSettings,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> Outcome:
+    """Train ``network`` (on ``device``) for ``epochs``; `EvaluateSettings` gives the rest.
+
+    ``name`` of the network stands in errors.
+
+    Raises:
+        UvlpError: the loss is no longer a number.
+    """
+    trainer = _Trainer(network, train, classes, settings, seed, device)
+    parts = _parts(validation.prepared(settings.size_px).to(device))
+    labels = torch.from_numpy(validation.labels).to(device)
+    validated = set(schedule.validated_epochs(epochs, settings.validations))
+    curve: list[tuple[int, float]] = []
+    best_pct, best_epoch, best = -1.0, 0, labels.bool()
+    for epoch in progress.track(range(1, epochs + 1)):
+        losses = trainer.epoch(epoch, epochs)
+        _check_finite(losses, name, epoch)
+        if epoch not in validated:
+            continue
+        correct = correct_predictions(network, parts, labels, augment.normalise)
+        curve.append((epoch, percent(correct)))
+        if curve[-1][1] > best_pct:
+            best_pct, best_epoch, best = curve[-1][1], epoch, correct
+    return Outcome(tuple(curve), best_epoch, best.cpu().numpy(), correct.cpu().numpy())
+
+
+def _parts(images: Tensor) -> tuple[Tensor, ...]:
+    return images.split(max(1, VALIDATION_PIXELS // (images.shape[2] * images.shape[3])))
+
+
+class _Trainer:
+    """A network with its optimiser, its images and the streams that order, augment and mix them."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        train: Images,
+        classes: int,
+        settings: EvaluateSettings,
+        seed: int,
+        device: str,
+    ) -> None:
+        self.network, self.settings, self.device = network, settings, device
+        self.rules = schedule.optimisation(classes, settings.lr, settings.weight_decay, settings.batch)
+        self.optimiser = sgd(network, self.rules.lr, settings.momentum, self.rules.weight_decay)
+        self.images = train.prepared(settings.size_px).to(device)
+        self.labels = torch.from_numpy(train.labels).to(device)
+        self.order, self.augmentation, self.mixing = (
+            numpy_generator(seed, stream) for stream in ("order", "augment", "cutmix")
+        )
+        network.train()
+
+    def epoch(self, epoch: int, epochs: int) -> Tensor:
+        """Every image once, in a new order, the last batch may be smaller; the loss of every step."""
+        set_learning_rate(self.optimiser, schedule.learning_rate(epoch, epochs, self.rules.lr))
+        count = len(self.images)
+        order = torch.from_numpy(self.order.permutation(count)).to(self.device)
+        augmentation = self._draw(count)
+        losses = []
+        for start in range(0, count, self.rules.batch):
+            part = slice(start, start + self.rules.batch)
+            losses.append(self._step(order[part], augmentation.select(part)))
+        return torch.stack(losses)
+
+    def _step(self, indices: Tensor, augmentation: augment.Augmentation) -> Tensor:
+        images = augment.augment(self.images[indices] / 255, augmentation)
+        size_px, probability = self.settings.size_px, self.settings.mix_probability
+        mix = cutmix.draw(self.mixing, len(indices), size_px, probability, self.device)
+        loss, _ = train_step(self.network, self.optimiser, images, self.labels[indices], mix)
+        return loss
+
+    def _draw(self, count: int) -> augment.Augmentation:
+        settings = self.settings
+        draws = augment.draw(
+            self.augmentation,
+            count,
+            settings.size_px,
+            crop_scale=settings.crop_scale,
+            flip=settings.flip,
+            jitter=settings.jitter,
+            lighting=settings.lighting,
+        )
+        return augment.prepare(draws, settings.size_px, self.device)
+
+
+def _check_finite(losses: Tensor, name: str, epoch: int) -> None:
+    finite = losses.isfinite().tolist()
+    if not all(finite):
+        raise UvlpError(
+            f"loss is not a number: network {name}, epoch {epoch}, step {finite.index(False) + 1}",
+            do="lower the learning rate (evaluate.lr)",
+        )
