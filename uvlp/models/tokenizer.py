@@ -54,6 +54,9 @@ def _learn_merges(texts: list[str], clip: Any) -> list[tuple[str, str]]:
     trainer = BpeTrainer(
         vocab_size=LARGEST_VOCABULARY,
         initial_alphabet=_letters(),
+        # Ties between merges are broken by ids, and letters with the end-of-word mark would otherwise get
+        # theirs in the chance order of a hash map. As special tokens they are numbered in this order.
+        special_tokens=[letter + "</w>" for letter in _letters()],
         end_of_word_suffix="</w>",
         show_progress=False,
     )
