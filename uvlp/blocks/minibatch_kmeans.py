@@ -1,0 +1,73 @@
+"""D4M's prototypes: mini-batch k-means of a stream of latents (methods.md C)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy
+from numpy.typing import NDArray
+
+from uvlp.core.errors import UvlpError
+
+
+def streamed_centres(
+    latents: NDArray[numpy.floating],
+    clusters: int,
+    km_expand: int = 1,
+    seed: int = 0,
+    *,
+    flush: bool = True,
+    smallest_rest: int = 1,
+) -> NDArray[numpy.float64]:
+    """Centres of one class, float64 [K, ...] shaped like the latents.
+
+    Every km_expand·K latents are one partial fit; the first fit also chooses the starts (k-means++). A class
+    that never fills a batch is fitted from what it has.
+
+    Args:
+        latents: [N, ...] in visiting order.
+        clusters: K.
+        km_expand: latents per fit, as a multiple of K.
+        seed: random_state.
+        flush: fit the rest that does not fill a batch. The reference does so for one class only, that of the
+            last image, and drops the rests of all others (E46).
+        smallest_rest: a rest of fewer latents is dropped; the reference sets K.
+
+    Raises:
+        UvlpError: there are fewer latents than clusters, or, as in the reference, only a dropped rest.
+    """
+    from sklearn.cluster import MiniBatchKMeans
+
+    if len(latents) < clusters:
+        raise UvlpError(
+            "images in a class",
+            got=len(latents),
+            allowed=f"at least {clusters}",
+            do="lower --ipc or add images",
+        )
+    batch = km_expand * clusters
+    sizes = fit_sizes(len(latents), batch, smallest_rest if flush else batch)
+    if not sizes:
+        raise UvlpError(
+            "images in a class without its last partial batch",
+            got=len(latents),
+            allowed=f"at least {batch}",
+            do="lower km_expand or flush every class",
+        )
+    model = MiniBatchKMeans(clusters, random_state=seed, batch_size=batch, n_init="auto")
+    for rows in _batches(latents.reshape(len(latents), -1).astype(numpy.float64), sizes):
+        model.partial_fit(rows)
+    return model.cluster_centers_.reshape(clusters, *latents.shape[1:])
+
+
+def fit_sizes(count: int, batch: int, smallest_rest: int) -> list[int]:
+    """Latents per partial fit: full batches, then the rest if it is large enough."""
+    rest = count % batch
+    return [batch] * (count // batch) + ([rest] if rest and rest >= smallest_rest else [])
+
+
+def _batches(points: NDArray[numpy.float64], sizes: list[int]) -> Iterator[NDArray[numpy.float64]]:
+    start = 0
+    for size in sizes:
+        yield points[start : start + size]
+        start += size
