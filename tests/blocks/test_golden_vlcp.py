@@ -1,0 +1,139 @@
+"""Golden data of VLCP and D4M: vlcp_tokenizer, vlcp_scorer, vlcp_text, vlcp_kmeans, d4m_minibatch,
+long_prompt."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+import torch
+
+from tests.blocks.golden_cases import Case, cases
+from uvlp.blocks.latent_kmeans import latent_clusters
+from uvlp.blocks.long_prompt import Embedded, embed_pair
+from uvlp.blocks.minibatch_kmeans import fit_sizes, streamed_centres
+from uvlp.blocks.text_prototypes import best_caption, choose, common_words
+from uvlp.blocks.words import STOP_WORDS, tokens, words
+
+
+@pytest.mark.parametrize("case", cases("vlcp_tokenizer"), ids=lambda case: case.name)
+def test_tokenizer(case: Case) -> None:
+    assert tokens(case["in.text"]) == case["out.tokens"].tolist()
+    assert words(case["in.text"]) == case["out.words"].tolist()
+
+
+def test_there_are_as_many_stop_words_as_documented() -> None:
+    assert len(STOP_WORDS) == 153
+
+
+@pytest.mark.parametrize("case", cases("vlcp_scorer"), ids=lambda case: case.name)
+def test_scorer(case: Case) -> None:
+    counts = dict(zip(case["in.words"].tolist(), case["in.weights"].tolist(), strict=True))
+    sentences = case["in.sentences"].tolist()
+    place, score = best_caption(sentences, counts)
+    assert ("" if place is None else sentences[place]) == case["out.best"]
+    assert score == case["out.score"]
+
+
+@pytest.mark.parametrize("case", cases("vlcp_text"), ids=lambda case: case.name)
+def test_text_prototypes(case: Case) -> None:
+    assert len(case["in.classes"])
+    for index in range(len(case["in.classes"])):
+        given, wanted = f"in.class{index}.", f"out.class{index}."
+        captions = case[given + "captions"].tolist()
+        found = choose(
+            captions,
+            case[given + "labels"].tolist(),
+            case[given + "class_string"],
+            case["in.threshold"],
+            case["in.tpk"],
+            case["in.n_clusters"],
+        )
+        common = common_words([words(caption) for caption in captions], case["in.threshold"])
+        assert sorted(common) == case[wanted + "common_words"].tolist()
+        assert [text.text for text in found] == case[wanted + "text_prototypes"].tolist()
+        assert [text.score for text in found] == case[wanted + "scores"].tolist()
+        places = [-1 if text.index is None else text.index for text in found]
+        assert places == case[wanted + "chosen_index"].tolist()
+        ranked = ["|".join(f"{word}:{count}" for word, count in text.words) for text in found]
+        assert ranked == case[wanted + "topwords"].tolist()
+
+
+@pytest.mark.parametrize("case", cases("vlcp_kmeans"), ids=lambda case: case.name)
+def test_latent_kmeans(case: Case) -> None:
+    for index in numpy.unique(case["in.class_of"]).tolist():
+        rows = case["in.order"][case["in.class_of"][case["in.order"]] == index]
+        wanted = f"out.class{index}."
+        found = latent_clusters(
+            case["in.latents"][rows], case["in.ipc"], case["in.contamination"], case["in.seed"]
+        )
+        assert rows[found.inliers].tolist() == case[wanted + "kept_index"].tolist()
+        pairs = sorted(set(zip(found.labels.tolist(), case[wanted + "labels"].tolist(), strict=True)))
+        assert len(pairs) == case["in.ipc"], "the partitions differ"
+        match = [theirs for _, theirs in pairs]
+        numpy.testing.assert_allclose(found.centres, case[wanted + "centers"][match], atol=1e-9)
+        halves = found.centres.astype(numpy.float16)
+        numpy.testing.assert_array_equal(halves, case[wanted + "centers_f16"][match])
+        kept = case["in.latents"][rows[found.inliers]].astype(numpy.float64)
+        inertia = ((kept - found.centres[found.labels]) ** 2).sum()
+        assert inertia == pytest.approx(case[wanted + "inertia"], rel=1e-9)
+
+
+@pytest.mark.parametrize("case", cases("d4m_minibatch"), ids=lambda case: case.name)
+def test_streamed_centres(case: Case) -> None:
+    order, classes = case["in.order"], case["in.class_of"]
+    clusters, expand = case["in.ipc"], case["in.km_expand"]
+    for index in numpy.unique(classes).tolist():
+        rows = order[classes[order] == index]
+        last = classes[order[-1]] == index
+        wanted = case[f"out.class{index}.partial_fit_sizes"].tolist()
+        batch = clusters * expand
+        assert fit_sizes(len(rows), batch, clusters if last else batch) == wanted
+        centres = streamed_centres(
+            case["in.latents"][rows], clusters, expand, seed=0, flush=last, smallest_rest=clusters
+        )
+        stored = case[f"out.class{index}.prototypes"]
+        numpy.testing.assert_allclose(centres, stored.reshape(clusters, -1), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def clip_tokenizer():
+    """CLIP's tokenizer, from the vocabulary that open_clip ships."""
+    from open_clip.tokenizer import SimpleTokenizer
+    from transformers import CLIPTokenizer
+
+    simple = SimpleTokenizer()
+    renamed = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
+    vocabulary = {renamed.get(word, word): index for word, index in simple.encoder.items()}
+    merges = sorted(simple.bpe_ranks, key=simple.bpe_ranks.get)
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77)
+
+
+def stub_encoder(ids: torch.Tensor) -> torch.Tensor:
+    """e_k = sin(0.001(k+1)·id + 0.1(k+1)·position), positions restarting in each block (golden README)."""
+    k = torch.arange(1, 5, dtype=torch.float32)
+    positions = torch.arange(ids.shape[1], dtype=torch.float32)
+    # In the order of operations of the golden data: arguments reach 200, where float32 rounds at 1e-5.
+    return torch.sin((0.001 * ids.float())[..., None] * k + (0.1 * positions)[..., None] * k)
+
+
+def embed(case: Case, clip_tokenizer, **options: bool) -> tuple[Embedded, Embedded]:
+    def tokenize(text: str) -> list[int]:
+        return clip_tokenizer(text, truncation=False, verbose=False).input_ids
+
+    pad = clip_tokenizer.pad_token_id
+    return embed_pair(case["in.prompt"], case["in.negative"], tokenize, stub_encoder, pad=pad, **options)
+
+
+@pytest.mark.parametrize("case", cases("long_prompt"), ids=lambda case: case.name)
+def test_long_prompt(case: Case, clip_tokenizer) -> None:
+    prompt, negative = embed(case, clip_tokenizer, equalise=False)
+    assert list(prompt.ids) == case["out.prompt_ids"].tolist()
+    assert list(negative.ids) == case["out.negative_ids"].tolist()
+    assert list(prompt.blocks) == case["out.chunk_lengths"].tolist()
+    assert list(negative.blocks) == case["out.neg_chunk_lengths"].tolist()
+    numpy.testing.assert_allclose(prompt.states[0], case["out.prompt_embeds"], atol=1e-5)
+    numpy.testing.assert_allclose(negative.states[0], case["out.negative_embeds"], atol=1e-5)
+    assert (prompt.states.shape == negative.states.shape) == case["out.shapes_equal"]
+    prompt, negative = embed(case, clip_tokenizer)
+    assert prompt.states.shape == negative.states.shape
+    assert list(prompt.ids)[: len(case["out.prompt_ids"])] == case["out.prompt_ids"].tolist()
