@@ -1,0 +1,71 @@
+"""Golden data of what goes in and out: prompt_ensemble, caption_lookup, preprocess, loader_order,
+save_quantise."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import numpy
+import pytest
+from PIL import Image
+
+from tests.blocks.golden_cases import Case, cases
+from uvlp.blocks.caption_lookup import find_caption
+from uvlp.blocks.image_io import resize, square, to_bytes
+from uvlp.blocks.loader_order import visiting_order
+from uvlp.blocks.prompt_ensemble import class_prototype, prompts
+
+
+@pytest.mark.parametrize("case", cases("prompt_ensemble"), ids=lambda case: case.name)
+def test_prompt_ensemble(case: Case) -> None:
+    assert len(case["out.texts"])
+    for texts, raw, wanted in zip(
+        case["out.texts"].tolist(), case["in.raw_features"], case["out.name_tf"], strict=True
+    ):
+        name = texts[0].removeprefix("a photo of a ").removesuffix(".")
+        assert prompts(name) == texts
+        numpy.testing.assert_allclose(class_prototype(raw), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", cases("caption_lookup"), ids=lambda case: case.name)
+def test_caption_lookup(case: Case) -> None:
+    captions = dict(zip(case["in.keys"].tolist(), case["in.values"].tolist(), strict=True))
+    names = [PurePosixPath(path).name for path in case["in.paths"].tolist()]
+    found = [find_caption(captions, case["in.wnid"], name) for name in names]
+    assert found == case["out.texts"].tolist()
+
+
+def test_bare_file_names_come_last() -> None:
+    captions = {"n01/a.JPEG": "in its folder", "a.JPEG": "bare", "b.JPEG": "bare too", "n01/c.JPEG": ""}
+    assert find_caption(captions, "n01", "a.JPEG", bare_names=True) == "in its folder"
+    assert find_caption(captions, "n01", "b.JPEG", bare_names=True) == "bare too"
+    assert find_caption(captions, "n01", "b.JPEG") == find_caption(captions, "n01", "c.JPEG") == ""
+
+
+@pytest.mark.parametrize("case", cases("preprocess"), ids=lambda case: case.name)
+def test_preprocess(case: Case) -> None:
+    squared = square(Image.fromarray(case["in.image"]), case["in.size"])
+    numpy.testing.assert_array_equal(squared, case["out.tensor"])
+    small = case["out.pil_default_resize_half"]
+    numpy.testing.assert_array_equal(resize(to_bytes(squared), len(small)), small)
+
+
+@pytest.mark.parametrize("case", cases("loader_order"), ids=lambda case: case.name)
+def test_loader_order(case: Case) -> None:
+    order = visiting_order(int(case["in.class_sizes"].sum()), case["in.seed"])
+    assert order.tolist() == case["out.order"].tolist()
+    first_class = case["in.class_sizes"][0]
+    assert order[order < first_class].tolist() == case["out.order_cls0"].tolist()
+
+
+@pytest.mark.parametrize("case", cases("save_quantise"), ids=lambda case: case.name)
+def test_save_quantise(case: Case) -> None:
+    image = case["in.x"]
+    numpy.testing.assert_array_equal(to_bytes(image), case["out.png_from_f32"])
+    numpy.testing.assert_array_equal(to_bytes(image.astype(numpy.float16)), case["out.png_from_f16"])
+
+
+def test_bytes_survive_the_round_trip() -> None:
+    values = numpy.arange(256, dtype=numpy.uint8).repeat(3).reshape(16, 16, 3)
+    image = values.transpose(2, 0, 1).astype(numpy.float32) / numpy.float32(255)
+    numpy.testing.assert_array_equal(to_bytes(image), values)
