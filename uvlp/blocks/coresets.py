@@ -1,0 +1,74 @@
+"""Coresets of real images: greedy k-center and herding (evaluation.md 5), textbook definitions in float64."""
+
+from __future__ import annotations
+
+import numpy
+from numpy.typing import ArrayLike
+
+from uvlp.core.errors import UvlpError
+
+FIRST_PICKS = ("mean", "index0")
+
+
+def k_center(features: ArrayLike, k: int, first: str = "mean") -> list[int]:
+    """Indices of ``k`` rows in the order of picking: each the farthest from its nearest earlier pick.
+
+    The first is the row nearest to the mean, or row 0; ties go to the lowest index.
+
+    Args:
+        features: [N, D].
+        k: 1 to N.
+        first: ``mean`` or ``index0``.
+
+    Raises:
+        UvlpError: there are fewer rows than ``k``, or no such first pick.
+    """
+    if first not in FIRST_PICKS:
+        raise UvlpError("first pick of k-center", got=first, allowed=", ".join(FIRST_PICKS))
+    points = _points(features, k)
+    pick = 0 if first == "index0" else int(_squares(points, points.mean(axis=0)).argmin())
+    picks = [pick]
+    distances = _squares(points, points[pick])
+    for _ in range(k - 1):
+        # A pick is at distance 0 of itself; −1 keeps it from being picked again among equal rows.
+        distances[picks[-1]] = -1.0
+        picks.append(int(distances.argmax()))
+        distances = numpy.minimum(distances, _squares(points, points[picks[-1]]))
+    return picks
+
+
+def herding(features: ArrayLike, k: int) -> list[int]:
+    """Indices of ``k`` rows in the order of picking: each brings the mean of the picks nearest to the mean.
+
+    At step t the unpicked row that minimises ‖(t+1)·mean − sum of picks − row‖; ties go to the lowest index.
+
+    Args:
+        features: [N, D].
+        k: 1 to N.
+
+    Raises:
+        UvlpError: there are fewer rows than ``k``.
+    """
+    points = _points(features, k)
+    mean = points.mean(axis=0)
+    total = numpy.zeros_like(mean)
+    picks: list[int] = []
+    for step in range(1, k + 1):
+        distances = _squares(points, step * mean - total)
+        distances[picks] = numpy.inf
+        picks.append(int(distances.argmin()))
+        total += points[picks[-1]]
+    return picks
+
+
+def _points(features: ArrayLike, k: int) -> numpy.ndarray:
+    points = numpy.asarray(features, dtype=numpy.float64)
+    if len(points) < k:
+        raise UvlpError(
+            "images in a class", got=len(points), allowed=f"at least {k}", do="lower --ipc or add images"
+        )
+    return points.reshape(len(points), -1)
+
+
+def _squares(points: numpy.ndarray, point: numpy.ndarray) -> numpy.ndarray:
+    return ((points - point) ** 2).sum(axis=1)
