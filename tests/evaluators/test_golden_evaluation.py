@@ -22,7 +22,7 @@ from uvlp.blocks import schedule
 from uvlp.blocks.accuracy import correct_in_top, mean_and_deviation, percent
 from uvlp.blocks.cutmix import Mix, kept_share
 from uvlp.blocks.selection import candidates, first_files
-from uvlp.blocks.training import set_learning_rate, sgd, train_step
+from uvlp.blocks.training import Sgd, train_step
 from uvlp.core.plugins import load
 from uvlp.recipes.schema import EvaluateSettings
 
@@ -231,12 +231,12 @@ def test_training_steps(case: dict[str, Any]) -> None:
     for position, (name, parameter) in enumerate(network.named_parameters()):
         values = weight("reg", position, tuple(parameter.shape), name.endswith("weight"))
         parameter.data.copy_(torch.from_numpy(values))
-    optimiser = sgd(network, 0.01, momentum=0.9, weight_decay=5e-4)
+    optimiser = Sgd(network, 0.01, momentum=0.9, weight_decay=5e-4)
     assert list(schedule.milestones(case["epochs"])) == case["milestones"]
     steps = iter(case["steps"])
     for epoch, expected in enumerate(case["epoch_stats"], start=1):
         assert expected["epoch"] == epoch
-        set_learning_rate(optimiser, schedule.learning_rate(epoch, case["epochs"], 0.01))
+        optimiser.lr = schedule.learning_rate(epoch, case["epochs"], 0.01)
         check_epoch(network, optimiser, case, steps, expected)
     assert next(steps, None) is None
     check_trained(network.eval(), case)
@@ -244,7 +244,7 @@ def test_training_steps(case: dict[str, Any]) -> None:
 
 def check_epoch(
     network: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Sgd,
     case: dict[str, Any],
     steps: Iterator[dict[str, Any]],
     expected: dict[str, Any],
@@ -256,7 +256,7 @@ def check_epoch(
         step, targets = next(steps), torch.tensor(labels)
         mix = Mix(torch.tensor(step["perm"]), tuple(step["bbox_x1y1x2y2"]), step["ratio"])
         assert kept_share(case["size"], case["size"], mix.box) == pytest.approx(mix.ratio, abs=1e-15)
-        assert optimiser.param_groups[0]["lr"] == pytest.approx(step["lr"], rel=1e-12)
+        assert optimiser.lr == pytest.approx(step["lr"], rel=1e-12)
         loss, logits = train_step(network, optimiser, images, targets, mix)
         parameters = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
         assert parameters.norm().item() == pytest.approx(step["param_l2"], rel=1e-11)

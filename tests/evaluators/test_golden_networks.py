@@ -20,7 +20,7 @@ FAMILIES = {"convnet": "convnet", "resnet": "resnet", "resnet_ap": "resnet_ap", 
 NAME = re.compile(r"(convnet|resnet_ap|resnet|rded_conv|rded_resnet)(\d+)_(.*)_nc(\d+)")
 
 
-def build(name: str, size_px: int) -> nn.Module:
+def build(name: str, size_px: int) -> Any:
     """The network of a case: `<family><depth>_<norm>_<size>_nc<classes>`."""
     match = NAME.fullmatch(name)
     assert match, f"unknown network {name}"
@@ -78,8 +78,8 @@ def test_features_and_logits(name: str, scheme: str) -> None:
     images = torch.from_numpy(network_input(shape, 9999))
     with torch.inference_mode():
         stages = list(network.taps(images))
-        head = network.fc if hasattr(network, "fc") else network.classifier
-        logits = head(stages[-1].flatten(1))
+        *_, classifier = network.children()
+        logits = classifier(stages[-1].flatten(1))
         single = network.float()(images.float()).numpy()
     if not name.startswith("rded_resnet"):  # of these the golden data holds logits alone
         for features, stage in zip(stages, expected["stages"], strict=True):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d
 
 from uvlp.core.errors import UvlpError
 
@@ -50,7 +50,7 @@ class AveragePool(nn.Module):
         """Maps [N,C,s,s] to [N,C,s//2,s//2]."""
         count, channels, side_px, _ = features.shape
         if side_px % 2 or features.device.type != "cpu":
-            return F.avg_pool2d(features, 2)
+            return avg_pool2d(features, 2)
         pooled = features.reshape(-1, 2 * side_px) @ self.weights
         return pooled.reshape(count, channels, side_px // 2, side_px // 2)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from uvlp.blocks import augment, cutmix, schedule
 from uvlp.blocks.accuracy import percent
 from uvlp.blocks.image_sets import Images
-from uvlp.blocks.training import correct_predictions, set_learning_rate, sgd, train_step
+from uvlp.blocks.training import Sgd, correct_predictions, train_step
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import numpy_generator
@@ -95,7 +95,7 @@ class _Trainer:
     ) -> None:
         self.network, self.settings, self.device = network, settings, device
         self.rules = schedule.optimisation(classes, settings.lr, settings.weight_decay, settings.batch)
-        self.optimiser = sgd(network, self.rules.lr, settings.momentum, self.rules.weight_decay)
+        self.optimiser = Sgd(network, self.rules.lr, settings.momentum, self.rules.weight_decay)
         self.images = train.prepared(settings.size_px).to(device)
         self.labels = torch.from_numpy(train.labels).to(device)
         self.order, self.augmentation, self.mixing = (
@@ -105,7 +105,7 @@ class _Trainer:
 
     def epoch(self, epoch: int, epochs: int) -> Tensor:
         """Every image once, in a new order, the last batch may be smaller; the loss of every step."""
-        set_learning_rate(self.optimiser, schedule.learning_rate(epoch, epochs, self.rules.lr))
+        self.optimiser.lr = schedule.learning_rate(epoch, epochs, self.rules.lr)
         count = len(self.images)
         order = torch.from_numpy(self.order.permutation(count)).to(self.device)
         augmentation = self._draw(count)

@@ -1,0 +1,30 @@
+import pytest
+import torch
+from torch.nn.functional import avg_pool2d
+
+from uvlp.blocks.layers import AveragePool, normalisation
+
+
+@pytest.mark.parametrize("side_px", [2, 5, 7, 16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_pooling_is_torchs_forwards_and_backwards(side_px: int, dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(3, 4, side_px, side_px, generator=generator, dtype=dtype, requires_grad=True)
+    expected = avg_pool2d(features, 2)
+    upstream = torch.randn(expected.shape, generator=generator, dtype=dtype)
+    found = AveragePool(side_px).to(dtype)(features)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    gradients = [torch.autograd.grad(pooled, features, upstream)[0] for pooled in (found, expected)]
+    torch.testing.assert_close(gradients[0], gradients[1])
+
+
+def test_pooling_adds_nothing_to_the_state() -> None:
+    assert not AveragePool(8).state_dict()
+
+
+def test_instance_norm_is_per_image_and_channel() -> None:
+    features = torch.randn(3, 4, 6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mean = features.mean((2, 3), keepdim=True)
+    variance = features.var((2, 3), correction=0, keepdim=True)
+    found = normalisation("instance", 4).double()(features)
+    torch.testing.assert_close(found, (features - mean) / (variance + 1e-5).sqrt())
