@@ -38,14 +38,13 @@ def nano(
     return uvlp(*words, store=store, check=check)
 
 
-def contents(store: Path, kinds: tuple[str, ...] = ()) -> dict[str, bytes]:
+def contents(store: Path) -> dict[str, bytes]:
     """Bytes of every file of every artifact, without manifests and their times."""
     found = {}
     for path in sorted(store.rglob("*")):
         name = path.relative_to(store)
         if path.is_file() and not name.parts[0].startswith(".") and path.name != manifest.FILE:
-            if not kinds or name.parts[0] in kinds:
-                found[str(name)] = path.read_bytes()
+            found[str(name)] = path.read_bytes()
     return found
 
 

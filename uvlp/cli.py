@@ -147,7 +147,8 @@ def _no_negative_numbers(arguments: list[str]) -> None:
     # The option parser would take -3 for an unknown option.
     for argument in arguments:
         if re.fullmatch(r"-[0-9.]+", argument):
-            raise UvlpError("a number is negative", got=argument, allowed="IPC and repeats 1 or more, seeds 0 or more")
+            allowed = "IPC and repeats 1 or more, seeds 0 or more"
+            raise UvlpError("a number is negative", got=argument, allowed=allowed)
 
 
 def _call() -> int:
@@ -170,7 +171,8 @@ def _guarded(debug: bool) -> int:
             traceback.print_exception(error)
         return int(getattr(error, "exit_code", 1))
     except Exception as error:
-        print(f"uvlp: a defect of ours: {type(error).__name__}: {error} (--debug shows more)", file=sys.stderr)
+        what = f"{type(error).__name__}: {error}".replace("\n", " ")
+        print(f"uvlp: a defect of ours: {what} (--debug shows the traceback)", file=sys.stderr)
         if debug:
             traceback.print_exception(error)
         return 1

@@ -93,7 +93,7 @@ def find_damage(run: Run, store: Store, force: bool) -> None:
             continue
         if not force:
             raise UvlpError(
-                f"damaged artifact {task.name} ({task.title}): {name} is missing or differs from its manifest",
+                f"damaged artifact {task.name} ({task.title}): {name} is missing or not as made",
                 do="run again with --force to rebuild it",
             )
         print(f"note   {task.name}: {name} is damaged, rebuilding", file=sys.stderr)

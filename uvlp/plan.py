@@ -195,7 +195,8 @@ class Planner:
     def table(self, methods: list[Method]) -> Task:
         """The table of the whole recipe."""
         recipe = self.recipe
-        inputs, cells = {}, []
+        inputs: dict[str, Task] = {}
+        cells = []
         for method in methods:
             for network in recipe.networks:
                 made = {
@@ -235,9 +236,9 @@ def _revision(plugin: str) -> int:
 
     source = (plugins.PACKAGE / f"{plugin.replace('-', '_')}.py").read_text(encoding="utf-8")
     for node in ast.parse(source).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if node.targets[0].id == "REVISION" and isinstance(node.value, ast.Constant):
-                return int(str(node.value.value))
+        match node:
+            case ast.Assign(targets=[ast.Name(id="REVISION")], value=ast.Constant(value=int(revision))):
+                return revision
     raise AssertionError(f"{plugin} declares no REVISION")
 
 

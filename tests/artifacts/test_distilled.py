@@ -14,7 +14,9 @@ from uvlp.core.errors import UvlpError
 
 def entry(label: int, slot: int, source: str = "") -> Entry:
     name = f"class{label}"
-    return Entry(file_name=f"{name}/{slot:05d}.png", label=label, class_id=name, class_name=name, source=source)
+    return Entry(
+        file_name=f"{name}/{slot:05d}.png", label=label, class_id=name, class_name=name, source=source
+    )
 
 
 ENTRIES = [entry(label, slot) for label in range(2) for slot in range(12)]

@@ -114,8 +114,8 @@ def check(entries: Sequence[Entry], images: Sequence[numpy.ndarray]) -> None:
     """
     for entry, image in zip(entries, images, strict=True):
         if image.max() == image.min() and not entry.source:
+            which = f"the image {entry.file_name} of class {entry.class_id} ({entry.class_name})"
             raise UvlpError(
-                f"stage synthesise: the image {entry.file_name} of class {entry.class_id} ({entry.class_name}) "
-                f"is {'black' if image.max() == 0 else 'of one colour'}",
-                do="the models are broken or under-trained: look at the weights, or change guidance and strength",
+                f"stage synthesise: {which} is {'black' if image.max() == 0 else 'of one colour'}",
+                do="the models are broken or under-trained: train longer, or change guidance and strength",
             )

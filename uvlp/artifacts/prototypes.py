@@ -75,12 +75,10 @@ def check(latents: numpy.ndarray, prototypes: Sequence[Prototype], ipc: int, cla
     """
     import numpy
 
-    if len(prototypes) != ipc * classes:
-        raise UvlpError(
-            "stage prototype: number of prototypes", got=len(prototypes), allowed=str(ipc * classes)
-        )
+    expected = ipc * classes
+    if len(prototypes) != expected:
+        raise UvlpError("stage prototype: number of prototypes", got=len(prototypes), allowed=str(expected))
     for latent, prototype in zip(latents, prototypes, strict=True):
         if not numpy.isfinite(latent).all():
-            raise UvlpError(
-                f"stage prototype: the latent of class {prototype.class_id}, slot {prototype.slot} is not finite"
-            )
+            where = f"class {prototype.class_id}, slot {prototype.slot}"
+            raise UvlpError(f"stage prototype: the latent of {where} is not a finite number")

@@ -154,8 +154,8 @@ def write(folder: Path, table: Table) -> None:
 def read(folder: Path) -> Table:
     """The table of a finished artifact."""
     values = json.loads((folder / "table.json").read_text())
-    cells = tuple(
-        Cell(**{name: tuple(item) if isinstance(item, list) else item for name, item in cell.items()})
-        for cell in values["cells"]
-    )
+    for cell in values["cells"]:
+        for name in ("best_pct", "last_pct", "scores"):
+            cell[name] = tuple(cell[name])
+    cells = tuple(Cell(**cell) for cell in values["cells"])
     return Table(name=values["name"], caption=values["caption"], cells=cells, notes=tuple(values["notes"]))

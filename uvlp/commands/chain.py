@@ -16,6 +16,7 @@ from uvlp.artifacts.store import Store
 from uvlp.core import machine, plugins
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.pipeline import Run
+from uvlp.plan import resolve_method
 from uvlp.recipes import overrides, profiles
 from uvlp.recipes.schema import Recipe
 
@@ -139,7 +140,7 @@ def print_config(request: Request, as_json: bool) -> None:
     for line in _config_lines(recipe, ""):
         print(line)
     for spec in recipe.methods:
-        method = pipeline.resolve_method(spec, recipe.method)
+        method = resolve_method(spec, recipe.method)
         for line in _config_lines(method.settings, f"{spec}."):
             print(line)
         if method.synthesis is not None:

@@ -22,7 +22,6 @@ from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.progress import Event, Progress
 from uvlp.core.views import View
 
-
 PATIENCE_S = 5.0
 
 

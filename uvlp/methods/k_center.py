@@ -36,5 +36,12 @@ def select(problem: Problem, settings: Settings, progress: Progress) -> list[lis
     chosen = []
     for data in progress.track(problem.classes):
         assert data.image is not None
-        chosen.append([data.rows[index] for index in k_center(data.image, problem.ipc, first=settings.first)])
+        chosen.append(
+            [
+                data.rows[index]
+                for index in k_center(
+                    data.image, problem.ipc, first="index0" if settings.first == "index0" else "mean"
+                )
+            ]
+        )
     return chosen

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from uvlp.recipes.schema import SynthesisSettings, setting
 
 if TYPE_CHECKING:
+    from uvlp.artifacts.prototypes import Prototype
     from uvlp.blocks.problem import ClassData, ClassPrototypes, Problem
     from uvlp.blocks.prototype_derivation import Derivation
     from uvlp.blocks.prototype_derivation import Prototype as Derived
@@ -138,7 +139,7 @@ def _class_alpha(problem: Problem, data: ClassData, settings: Settings, first: f
     )
 
 
-def _describe(data: ClassData, slot: int, found: Derived, first: float, alpha: float) -> object:
+def _describe(data: ClassData, slot: int, found: Derived, first: float, alpha: float) -> Prototype:
     from uvlp.artifacts.prototypes import Prototype
 
     return Prototype(

@@ -50,8 +50,8 @@ def _notes(work: Work, results: dict[str, scores.Score]) -> Iterator[str]:
         f"({facts['seeds']} seed(s) × {facts['repeats']} repeat(s)), percent"
     )
     yield (
-        f"best: highest of {len(score.curve)} validation passes, so selected on the test images, as published; "
-        "last: after the last epoch"
+        f"best: highest of {len(score.curve)} validation passes, so selected on the test images, "
+        "as published; last: after the last epoch"
     )
     yield (
         f"scored on {score.validation_images} test images of {facts['dataset']}: "
