@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy
+from numpy.typing import NDArray
 
 from uvlp.blocks.fusion import Features, Pairs
 
@@ -41,17 +42,17 @@ def statistics(classes: Sequence[Pairs], names: Features, alpha: float) -> Stati
     return Statistics(
         intra=float(numpy.mean([intra for intra, _ in found])),
         inter=_mean_margin(centres),
-        align=float(align.mean(dtype=numpy.float64)),
+        align=float(align.mean()),
     )
 
 
-def _mean_margin(centres: Features) -> float:
+def _mean_margin(centres: NDArray[numpy.float64]) -> float:
     """Mean over classes of 1 − cosine of the nearest other class."""
     if len(centres) < 2:
         return math.nan
     cosines = centres @ centres.T
     numpy.fill_diagonal(cosines, -numpy.inf)
-    return float((1.0 - cosines.max(axis=1)).mean(dtype=numpy.float64))
+    return float((1.0 - cosines.max(axis=1)).mean())
 
 
 @dataclass(frozen=True, slots=True)

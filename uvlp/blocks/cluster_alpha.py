@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy
+from numpy.typing import NDArray
 
 from uvlp.blocks.fisher_alpha import probe_alphas
 from uvlp.blocks.fusion import Features, Pairs
@@ -49,12 +50,12 @@ class Surroundings:
     Attributes:
         name: class-name prototype τ_c, float32 [D], or None.
         other_names: prototypes of all other classes, float32 [C − 1, D], or None.
-        other_centres: unit centres of the class's other clusters, float32 [K − 1, D], or None.
+        other_centres: unit centres of the class's other clusters, float64 [K − 1, D], or None.
     """
 
     name: Features | None = None
     other_names: Features | None = None
-    other_centres: Features | None = None
+    other_centres: NDArray[numpy.floating] | None = None
 
     def terms(self, pairs: Pairs, alpha: float) -> Terms:
         """The four terms for the members ``pairs`` of a cluster."""

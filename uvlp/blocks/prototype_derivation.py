@@ -167,7 +167,8 @@ def _surroundings(
 ) -> dict[int, Surroundings]:
     """Per non-empty cluster, in order, what it is compared with: names and the other clusters' centres."""
     present: Sequence[int] = numpy.unique(labels).tolist()
-    centres = numpy.stack([unit(fused[labels == cluster].mean(axis=0)) for cluster in present])
+    means = [fused[labels == cluster].mean(axis=0, dtype=numpy.float64) for cluster in present]
+    centres = unit(numpy.stack(means))
     own = None if name is None else numpy.asarray(name, dtype=numpy.float32)
     others = None if other_names is None else numpy.asarray(other_names, dtype=numpy.float32)
     return {
