@@ -44,7 +44,8 @@ def test_images_and_rows_read_back_exactly(tmp_path: Path) -> None:
 def test_the_sheet_shows_ten_per_class_in_rows(tmp_path: Path) -> None:
     write(tmp_path)
     with Image.open(tmp_path / distilled.SHEET) as sheet:
-        assert sheet.size == (10 * distilled.SHEET_CELL_PX, 2 * distilled.SHEET_CELL_PX)
+        step_px = distilled.SHEET_CELL_PX + distilled.SHEET_GAP_PX
+        assert sheet.size == (10 * step_px, 2 * step_px)
 
 
 def test_a_black_image_stops_with_its_class_and_slot() -> None:

@@ -23,6 +23,7 @@ SCHEMA = 1
 SHEET = "contact_sheet.png"
 SHEET_COLUMNS = 10
 SHEET_CELL_PX = 64
+SHEET_GAP_PX = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +71,14 @@ def _write_sheet(path: Path, labels: Sequence[int], images: Sequence[numpy.ndarr
 
     rows = sorted(set(labels))
     columns = max(min(SHEET_COLUMNS, labels.count(row)) for row in rows)
-    sheet = Image.new("RGB", (columns * SHEET_CELL_PX, len(rows) * SHEET_CELL_PX))
+    step_px = SHEET_CELL_PX + SHEET_GAP_PX
+    sheet = Image.new("RGB", (columns * step_px, len(rows) * step_px), "dimgrey")
     remaining = iter(images)
     for row, label in enumerate(rows):
         for column in range(min(SHEET_COLUMNS, labels.count(label))):
-            cell = Image.fromarray(next(remaining)).resize(
-                (SHEET_CELL_PX, SHEET_CELL_PX), Image.Resampling.BICUBIC
-            )
-            sheet.paste(cell, (column * SHEET_CELL_PX, row * SHEET_CELL_PX))
+            side = (SHEET_CELL_PX, SHEET_CELL_PX)
+            cell = Image.fromarray(next(remaining)).resize(side, Image.Resampling.BICUBIC)
+            sheet.paste(cell, (column * step_px, row * step_px))
     sheet.save(path)
 
 

@@ -6,6 +6,10 @@ Profile tiny trains all three parts from scratch; the part is the task's plug-in
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy
 
 from uvlp.artifacts import captions
 from uvlp.artifacts.work import Work
@@ -31,7 +35,7 @@ def _texts(work: Work) -> tuple[list[str], list[str]]:
     return list(found.texts), [*others, *found.prompts.values(), *work.task.facts["further_texts"]]
 
 
-def _embedder(work: Work, images: object) -> None:
+def _embedder(work: Work, images: numpy.ndarray) -> None:
     from uvlp.models import embedder
 
     texts, others = _texts(work)
@@ -39,13 +43,13 @@ def _embedder(work: Work, images: object) -> None:
     embedder.train(images, texts, work.task.settings, seed, work.folder, work.progress, further_texts=others)
 
 
-def _autoencoder(work: Work, images: object) -> None:
+def _autoencoder(work: Work, images: numpy.ndarray) -> None:
     from uvlp.models import autoencoder
 
     autoencoder.train(images, work.task.settings, work.task.facts["seed"], work.folder, work.progress)
 
 
-def _diffuser(work: Work, images: object) -> None:
+def _diffuser(work: Work, images: numpy.ndarray) -> None:
     from uvlp.models import diffuser
 
     found = captions.read(work.input("captions"))

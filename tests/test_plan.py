@@ -1,0 +1,124 @@
+"""Plans: shared inputs, keys that survive new defaults, defaults that cannot change unnoticed."""
+
+import ast
+from collections import Counter
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from uvlp import plan
+from uvlp.artifacts.dataset_manifest import ClassInfo, DatasetManifest
+from uvlp.artifacts.manifest import plain
+from uvlp.core import plugins
+from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import digest
+from uvlp.plan import Planner, chain, resolve_method
+from uvlp.recipes import schema
+from uvlp.recipes.digits import recipe
+from uvlp.recipes.schema import Recipe
+
+PACKAGE = Path(plan.__file__).parent
+MANIFEST = DatasetManifest(
+    name="digits",
+    argument="",
+    variant="",
+    classes=(ClassInfo(id="0", name="zero", index=0, train=20, val=5),),
+    content_hash="abc",
+    image_px=32,
+    source="a test",
+)
+STAGE_SETTINGS: list[Any] = [
+    value for value in vars(schema).values() if is_dataclass(value) and value is not schema.Recipe
+]
+METHODS = [plugins.load("methods", name) for name in plugins.names("methods")]
+
+
+def planner(**changes: object) -> Planner:
+    return Planner(recipe=replace(recipe(10), **changes), manifest=MANIFEST, spec="digits")  # type: ignore[arg-type]
+
+
+def methods(*specs: str) -> list[plan.Method]:
+    return [resolve_method(spec, recipe(10).method) for spec in specs]
+
+
+def test_methods_share_what_they_have_in_common() -> None:
+    table = planner().table(methods("vlcp", "uvlp", "d4m"))
+    counts = Counter(task.title for task in chain(table))
+    assert counts["diffuser, seed 0"] == counts["captions"] == counts["latents features, seed 0"] == 1
+
+
+def test_a_coreset_needs_no_diffuser_and_random_needs_no_model() -> None:
+    stages = {task.plugin for task in chain(planner().table(methods("herding")))}
+    assert "diffuser" not in stages and "embedder" in stages
+    assert {task.stage for task in chain(planner().table(methods("random")))} == {
+        "synthesise",
+        "evaluate",
+        "tabulate",
+    }
+
+
+def test_inputs_come_before_what_reads_them() -> None:
+    seen: set[str] = set()
+    for task in chain(planner().table(methods("uvlp", "full"))):
+        assert all(earlier.key in seen for earlier in task.inputs.values())
+        seen.add(task.key)
+
+
+def test_full_depends_neither_on_ipc_nor_on_the_seed_for_its_images() -> None:
+    full = methods("full")[0]
+    assert planner().distilled(full, 0).key == planner(ipc=5).distilled(full, 1).key
+    assert planner().score(full, "convnet-3", 0, 1).key != planner().score(full, "convnet-3", 1, 1).key
+
+
+def test_a_further_repeat_keeps_the_others() -> None:
+    three = {task.key for task in chain(planner(repeats=3).table(methods("random"))) if task.kind == "scores"}
+    four = {task.key for task in chain(planner(repeats=4).table(methods("random"))) if task.kind == "scores"}
+    assert three < four and len(four) == 4
+
+
+def test_a_variant_changes_what_it_names_and_nothing_before() -> None:
+    plain_uvlp, variant = methods("uvlp", "uvlp:no-outliers")
+    here = planner()
+    assert here.prototypes(plain_uvlp, 0).key != here.prototypes(variant, 0).key
+    assert here.prototypes(plain_uvlp, 0).inputs.keys() == here.prototypes(variant, 0).inputs.keys()
+    assert variant.title == "UVLP (no-outliers)"
+
+
+def test_an_unknown_variant_lists_the_known_ones() -> None:
+    with pytest.raises(UvlpError, match="unknown variant.*uvlp:alpha=fixed"):
+        methods("uvlp:alpha=free")
+
+
+def test_every_setting_has_a_meaning_and_a_source() -> None:
+    for settings in [*STAGE_SETTINGS, Recipe]:
+        for field in fields(settings):
+            if not is_dataclass(field.default_factory) and field.name != "method":
+                assert field.metadata["help"] and field.metadata["source"], field.name
+
+
+def test_every_setting_is_read_somewhere() -> None:
+    read: set[str] = set()
+    for path in PACKAGE.rglob("*.py"):
+        if path.name == "schema.py":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        read |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for settings in [*STAGE_SETTINGS, *(method.Settings for method in METHODS)]:
+        unread = [field.name for field in fields(settings) if field.name not in read]
+        assert unread == [], settings.__name__
+
+
+def test_the_defaults_are_pinned() -> None:
+    """A changed default changes results: raise the REVISION of what reads it, then pin the new hash."""
+    defaults = {settings.__name__: plain(settings()) for settings in STAGE_SETTINGS}
+    for method in METHODS:
+        own = [plain(method.Settings()), plain(getattr(method, "SYNTHESIS", None)), method.REVISION]
+        defaults[method.TITLE] = own
+    assert digest(defaults)[:16] == "PINNED"
+
+
+def test_a_key_is_pinned() -> None:
+    """Adding a setting with a default must not throw away what users have made."""
+    assert planner().captions().key == "PINNED"
