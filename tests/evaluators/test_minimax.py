@@ -150,6 +150,7 @@ def test_settings_out_of_range(name: str, value: float) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_on_a_gpu() -> None:
     settings = replace(SETTINGS, epochs=12)
     score = evaluate(

@@ -56,7 +56,7 @@ class Augmentation:
     Attributes:
         rows, columns: [N,S], source coordinate of every output row and column.
         mixing: [N,3,3], colour matrix.
-        grey: [N,3], factor of the image's mean luminance.
+        grey: [N,3,3], what the image's mean colour adds through contrast.
         offset: [N,3], constant.
     """
 
@@ -175,11 +175,14 @@ def prepare(
         "rows": coordinates(top, height, size_px),
         "columns": columns,
         "mixing": mixing / std[:, None],
-        "grey": r[:, None] / std,
+        "grey": r[:, None, None] * numpy.asarray(LUMINANCE) / std[:, None],
         "offset": shift / std,
     }
     return Augmentation(
-        **{name: torch.as_tensor(array, dtype=dtype).to(device) for name, array in tensors.items()}
+        **{
+            name: torch.as_tensor(array, dtype=dtype).to(device, non_blocking=True)
+            for name, array in tensors.items()
+        }
     )
 
 
@@ -195,9 +198,10 @@ def augment(images: Tensor, augmentation: Augmentation) -> Tensor:
     """
     count, channels, size_px, _ = images.shape
     cropped = resample(images, augmentation.rows, augmentation.columns).reshape(count, channels, -1)
-    luminance = cropped.new_tensor(LUMINANCE)
-    grey = (cropped.mean(2) @ luminance)[:, None] * augmentation.grey + augmentation.offset
-    mixed = torch.baddbmm(grey[:, :, None], augmentation.mixing, cropped)
+    constant = torch.baddbmm(
+        augmentation.offset[:, :, None], augmentation.grey, cropped.mean(2, keepdim=True)
+    )
+    mixed = torch.baddbmm(constant, augmentation.mixing, cropped)
     return mixed.reshape(count, channels, size_px, size_px)
 
 

@@ -55,7 +55,7 @@ def draw(
     lam = generator.random()
     row, column = generator.integers(0, size_px, 2).tolist()
     corners = box(size_px, size_px, lam, (row, column))
-    permutation = torch.from_numpy(generator.permutation(count)).to(device)
+    permutation = torch.from_numpy(generator.permutation(count)).to(device, non_blocking=True)
     return Mix(permutation, corners, kept_share(size_px, size_px, corners))
 
 

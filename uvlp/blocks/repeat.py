@@ -107,7 +107,7 @@ class _Trainer:
         """Every image once, in a new order, the last batch may be smaller; the loss of every step."""
         self.optimiser.lr = schedule.learning_rate(epoch, epochs, self.rules.lr)
         count = len(self.images)
-        order = torch.from_numpy(self.order.permutation(count)).to(self.device)
+        order = torch.from_numpy(self.order.permutation(count)).to(self.device, non_blocking=True)
         augmentation = self._draw(count)
         losses = []
         for start in range(0, count, self.rules.batch):

@@ -94,14 +94,26 @@ class EvaluateSettings:
 
     size_px: int = setting(224, "side of the network's input", "evaluation.md 1.1")
     norm: str = setting("instance", "normalisation layers: instance or batch", "evaluation.md 2")
-    width: int = setting(0, "channels of ConvNet; 0: 128 as published", "evaluation.md 2.1")
+    width: int = setting(
+        0,
+        "channels of ConvNet, or of the first stage of a ResNet; 0: 128 or 64 as published",
+        "evaluation.md 2.1",
+    )
     epochs: int = setting(0, "epochs on a distilled set; 0: by IPC", "evaluation.md 1.8")
-    epochs_full: int = setting(300, "epochs on the full training set", "evaluation.md 1.8")
+    epochs_full: int = setting(
+        300, "epochs on the full training set, validated as often as a distilled one", "evaluation.md 1.8"
+    )
     validations: int = setting(100, "validation passes, the last at the last epoch", "evaluation.md 1.8")
-    batch: int = setting(64, "images per step, partial batch kept", "evaluation.md 1.6")
-    lr: float = setting(0.01, "learning rate of SGD", "evaluation.md 1.8")
+    batch: int = setting(
+        64,
+        "images per step, partial batch kept; at least 128 with more than 100 classes",
+        "evaluation.md 1.6",
+    )
+    lr: float = setting(0.01, "learning rate of SGD; 0.1 with more than 100 classes", "evaluation.md 1.8")
     momentum: float = setting(0.9, "momentum of SGD", "evaluation.md 1.8")
-    weight_decay: float = setting(5e-4, "weight decay on every parameter", "evaluation.md 1.8")
+    weight_decay: float = setting(
+        5e-4, "weight decay on every parameter; 1e-4 with more than 100 classes", "evaluation.md 1.8"
+    )
     crop_scale: float = setting(0.5, "smallest area of the random resized crop", "evaluation.md 1.5")
     flip: float = setting(0.5, "probability of the horizontal flip", "evaluation.md 1.5")
     jitter: float = setting(0.4, "range of brightness, contrast and saturation", "evaluation.md 1.5")
