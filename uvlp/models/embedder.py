@@ -32,6 +32,7 @@ from uvlp.recipes.schema import EmbedderSettings
 REVISION = 1
 BATCH = 64
 CLAUSE_DROP = 0.3
+LEAD_DROP = 0.5
 ROLL = 1 / 16
 MEAN_AND_SCALE = 0.5
 
@@ -152,10 +153,20 @@ def _config(settings: EmbedderSettings, side_px: int, vocabulary: int) -> dict[s
 
 
 def _drop_clauses(caption: str, generator: torch.Generator) -> str:
-    """Keep the first clause, which names the class, and each other one with probability 0.7."""
+    """Drop words before the class name from half of the first clauses, and any other clause at times.
+
+    Without the former, class names in other sentences (methods.md A.3) are hardly understood.
+    """
     first, *others = caption.split(", ")
-    kept = torch.rand(len(others), generator=generator) >= CLAUSE_DROP
-    return ", ".join([first, *(clause for clause, keep in zip(others, kept, strict=True) if keep)])
+    *lead, name = first.split(" ")
+    if torch.rand((), generator=generator) < LEAD_DROP:
+        first = " ".join([*_drop(lead, 0.5, generator), name])
+    return ", ".join([first, *_drop(others, CLAUSE_DROP, generator)])
+
+
+def _drop(parts: list[str], share: float, generator: torch.Generator) -> list[str]:
+    kept = torch.rand(len(parts), generator=generator) >= share
+    return [part for part, keep in zip(parts, kept, strict=True) if keep]
 
 
 def _roll(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

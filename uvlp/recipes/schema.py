@@ -34,9 +34,9 @@ class EmbedderSettings:
     text_layers: int = setting(2, "layers of the text tower", "feasibility.md 1.1")
     text_heads: int = setting(4, "attention heads of the text tower", "feasibility.md 1.1")
     context_length: int = setting(40, "longest caption in tokens, start and end included", "feasibility.md")
-    steps: int = setting(90, "training steps", "feasibility.md 1.1")
+    steps: int = setting(120, "training steps", "measured on digits")
     batch: int = setting(64, "images per step", "feasibility.md 1.1")
-    lr: float = setting(2e-3, "peak learning rate (one cycle)", "feasibility.md 1.1")
+    lr: float = setting(3e-3, "peak learning rate (one cycle)", "measured on digits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class AutoencoderSettings:
     )
     steps: int = setting(120, "training steps", "feasibility.md 1.1")
     batch: int = setting(16, "images per step", "feasibility.md 1.1")
-    lr: float = setting(2e-3, "peak learning rate (one cycle)", "feasibility.md 1.1")
+    lr: float = setting(4e-3, "peak learning rate (one cycle)", "measured on digits")
     kl_weight: float = setting(1e-4 / 256, "weight of the KL term", "feasibility.md 1.1")
 
 
