@@ -20,6 +20,7 @@ from uvlp.core.progress import Progress
 from uvlp.core.seeds import numpy_generator
 from uvlp.recipes.schema import EvaluateSettings
 
+AUGMENTED_PIXELS = 1 << 20  # several small batches are augmented at once, for speed alone
 VALIDATION_PIXELS = 1 << 22  # per part of a validation pass: 83 images of 224 px
 
 
@@ -106,20 +107,24 @@ class _Trainer:
     def epoch(self, epoch: int, epochs: int) -> Tensor:
         """Every image once, in a new order, the last batch may be smaller; the loss of every step."""
         self.optimiser.lr = schedule.learning_rate(epoch, epochs, self.rules.lr)
-        count = len(self.images)
+        count, batch = len(self.images), self.rules.batch
         order = torch.from_numpy(self.order.permutation(count)).to(self.device, non_blocking=True)
         augmentation = self._draw(count)
+        together = batch * max(1, AUGMENTED_PIXELS // (batch * self.settings.size_px**2))
         losses = []
-        for start in range(0, count, self.rules.batch):
-            part = slice(start, start + self.rules.batch)
-            losses.append(self._step(order[part], augmentation.select(part)))
+        for start in range(0, count, together):
+            part = slice(start, start + together)
+            images = augment.augment(self.images[order[part]] / 255, augmentation.select(part))
+            labels = self.labels[order[part]]
+            losses += [
+                self._step(*pair) for pair in zip(images.split(batch), labels.split(batch), strict=True)
+            ]
         return torch.stack(losses)
 
-    def _step(self, indices: Tensor, augmentation: augment.Augmentation) -> Tensor:
-        images = augment.augment(self.images[indices] / 255, augmentation)
+    def _step(self, images: Tensor, labels: Tensor) -> Tensor:
         size_px, probability = self.settings.size_px, self.settings.mix_probability
-        mix = cutmix.draw(self.mixing, len(indices), size_px, probability, self.device)
-        loss, _ = train_step(self.network, self.optimiser, images, self.labels[indices], mix)
+        mix = cutmix.draw(self.mixing, len(images), size_px, probability, self.device)
+        loss, _ = train_step(self.network, self.optimiser, images, labels, mix)
         return loss
 
     def _draw(self, count: int) -> augment.Augmentation:

@@ -15,7 +15,7 @@ class Sgd:
     """SGD with momentum, without Nesterov and dampening; weight decay on every parameter.
 
     torch.optim.SGD computes the same, but making one imports torch's compiler: three seconds in
-    every process, a fifth of a repeat on the digits.
+    every process, a fifth of a repeat on the digits. The kernel is the one that it calls.
 
     Attributes:
         lr: learning rate of the next step.
@@ -36,10 +36,18 @@ class Sgd:
         """v <- momentum v + g + decay p; p <- p - lr v."""
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         assert len(gradients) == len(self._parameters), "every parameter takes part"
-        torch._foreach_mul_(self._velocities, self._momentum)
-        torch._foreach_add_(self._velocities, gradients)
-        torch._foreach_add_(self._velocities, self._parameters, alpha=self._weight_decay)
-        torch._foreach_add_(self._parameters, self._velocities, alpha=-self.lr)
+        torch._fused_sgd_(
+            self._parameters,
+            gradients,
+            self._velocities,
+            weight_decay=self._weight_decay,
+            momentum=self._momentum,
+            lr=self.lr,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+            is_first_step=False,  # the velocities start at zero
+        )
 
 
 def train_step(
