@@ -10,11 +10,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from uvlp.artifacts import distilled, manifest
+from uvlp.artifacts import distilled, manifest, prototypes
+
+Finished = tuple[Path, dict[str, Any]]
 
 METHODS = "full,random,k-center,herding,d4m,vlcp,uvlp"
+CLASSES, IPC = 3, 2
 
 
 def uvlp(*words: str, store: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -31,11 +36,20 @@ def uvlp(*words: str, store: Path, check: bool = True) -> subprocess.CompletedPr
     return result
 
 
-def nano(
-    store: Path, *more: str, methods: str = METHODS, check: bool = True
-) -> subprocess.CompletedProcess[str]:
-    words = ("reproduce", "digits", "2", "--profile", "nano", "--method", methods, *more)
-    return uvlp(*words, store=store, check=check)
+@pytest.fixture(scope="module")
+def request_words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """`reproduce` on a small folder of drawn images, nano, one worker."""
+    root = tmp_path_factory.mktemp("images")
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 4)):
+        for label in range(CLASSES):
+            folder = root / split / f"class{label}"
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = generator.integers(0, 80, (32, 32, 3), dtype=np.uint8)
+                pixels[8 * label : 8 * label + 12, :, label] += 150
+                Image.fromarray(pixels).save(folder / f"{index}.png")
+    return ["reproduce", f"folder:{root}", str(IPC), "--profile", "nano", "--workers", "1"]
 
 
 def contents(store: Path) -> dict[str, bytes]:
@@ -49,46 +63,44 @@ def contents(store: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+def finished(request_words: list[str], tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """A store with every method, and the JSON that the run printed."""
     store = tmp_path_factory.mktemp("finished") / "store"
-    return store, json.loads(nano(store, "--json").stdout)
+    return store, json.loads(uvlp(*request_words, "--method", METHODS, "--json", store=store).stdout)
 
 
-def test_every_method_gets_a_cell_with_all_its_trainings(finished: tuple[Path, dict[str, Any]]) -> None:
+def test_every_method_gets_a_cell_with_all_its_trainings(finished: Finished) -> None:
     cells = finished[1]["table"]["cells"]
     assert [cell["method"] for cell in cells] == METHODS.split(",")
     assert all(len(cell["best_pct"]) == len(cell["scores"]) == 2 for cell in cells)
-    assert all(
-        0 <= last <= best <= 100
-        for c in cells
-        for best, last in zip(c["best_pct"], c["last_pct"], strict=True)
-    )
+    pairs = [pair for cell in cells for pair in zip(cell["last_pct"], cell["best_pct"], strict=True)]
+    assert all(0 <= last <= best <= 100 for last, best in pairs)
 
 
-def test_every_class_gets_exactly_ipc_images(finished: tuple[Path, dict[str, Any]]) -> None:
+def test_every_class_gets_exactly_ipc_images(finished: Finished) -> None:
     store, result = finished
     for title, name in result["artifacts"].items():
         if name.startswith("distilled/"):
             labels = [entry.label for entry in distilled.read_entries(store / name)]
-            assert title == "full images" or all(labels.count(label) == 2 for label in range(10))
+            expected = 8 if title == "full images" else IPC
+            assert [labels.count(label) for label in range(CLASSES)] == [expected] * CLASSES
             assert (store / name / distilled.SHEET).stat().st_size > 500
 
 
-def test_a_second_call_makes_nothing_and_prints_the_same(finished: tuple[Path, dict[str, Any]]) -> None:
+def test_a_second_call_makes_nothing_and_prints_the_same(
+    finished: Finished, request_words: list[str]
+) -> None:
     store, first = finished
     before = contents(store)
-    again = json.loads(nano(store, "--json").stdout)
-    assert again.pop("made") == 0 and again == {
-        name: value for name, value in first.items() if name != "made"
-    }
+    again = json.loads(uvlp(*request_words, "--method", METHODS, "--json", store=store).stdout)
+    assert again.pop("made") == 0 and again == {name: first[name] for name in first if name != "made"}
     assert contents(store) == before
 
 
-def test_a_second_call_imports_no_model_library(finished: tuple[Path, dict[str, Any]]) -> None:
+def test_a_second_call_imports_no_model_library(finished: Finished, request_words: list[str]) -> None:
+    words = ["uvlp", *request_words, "--method", METHODS, "--store", str(finished[0])]
     code = (
-        "import sys; sys.argv = ['uvlp', 'reproduce', 'digits', '2', '--profile', 'nano', '--method', "
-        f"{METHODS!r}, '--store', {str(finished[0])!r}]\n"
+        f"import sys; sys.argv = {words!r}\n"
         "from uvlp import cli\n"
         "try: cli.main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
@@ -98,17 +110,15 @@ def test_a_second_call_imports_no_model_library(finished: tuple[Path, dict[str, 
     assert result.stdout.splitlines()[-1] == "[]"
 
 
-def test_prototypes_say_where_they_come_from(finished: tuple[Path, dict[str, Any]]) -> None:
-    from uvlp.artifacts import prototypes
-
+def test_prototypes_say_where_they_come_from(finished: Finished) -> None:
     store, result = finished
     latents, rows = prototypes.read(store / result["artifacts"]["uvlp prototypes, seed 0"])
-    assert latents.shape == (20, 4, 8, 8)
+    assert latents.shape == (CLASSES * IPC, 4, 8, 8)
     assert all(set(row.latent_members) <= set(row.members) for row in rows)
     assert all("cluster_alpha" in row.details for row in rows)
 
 
-def test_a_plain_pipeline_loads_the_weights(finished: tuple[Path, dict[str, Any]]) -> None:
+def test_a_plain_pipeline_loads_the_weights(finished: Finished) -> None:
     from diffusers import StableDiffusionPipeline
 
     store, result = finished
@@ -117,87 +127,81 @@ def test_a_plain_pipeline_loads_the_weights(finished: tuple[Path, dict[str, Any]
     assert pipeline.unet.config.in_channels == 4
 
 
-def test_two_stores_with_one_seed_are_equal_byte_for_byte(
-    finished: tuple[Path, dict[str, Any]], tmp_path: Path
+def test_two_workers_make_the_same_bytes_as_one(
+    finished: Finished, request_words: list[str], tmp_path: Path
 ) -> None:
-    nano(tmp_path / "other", "--workers", "1")
-    assert contents(tmp_path / "other") == contents(finished[0])
+    uvlp(*request_words, "--method", METHODS, "--workers", "2", store=tmp_path)
+    assert contents(tmp_path) == contents(finished[0])
 
 
 def test_another_seed_gives_other_prototypes_images_and_scores(
-    finished: tuple[Path, dict[str, Any]], tmp_path: Path
+    finished: Finished, request_words: list[str], tmp_path: Path
 ) -> None:
-    result = json.loads(nano(tmp_path, "--json", "--seed", "1", methods="uvlp,random").stdout)
-    first = finished[1]["artifacts"]
+    words = (*request_words, "--json", "--seed", "1", "--method", "uvlp,random")
+    result = json.loads(uvlp(*words, store=tmp_path).stdout)
     for kind in ("uvlp prototypes", "uvlp images", "random images"):
-        old = contents(finished[0] / first[f"{kind}, seed 0"])
+        old = contents(finished[0] / finished[1]["artifacts"][f"{kind}, seed 0"])
         new = contents(tmp_path / result["artifacts"][f"{kind}, seed 1"])
         assert set(old) == set(new) and any(old[name] != new[name] for name in old), kind
+    curves = [
+        sorted(p.read_text() for p in store.glob("scores/*/score.json")) for store in (finished[0], tmp_path)
+    ]
+    assert not set(curves[1]) & set(curves[0])
 
 
-@pytest.mark.parametrize("delay_s", [6.0, 10.0, 14.0])
+@pytest.mark.parametrize("seen", ["weights/*", "prototypes/*", "scores/*"])
 def test_a_killed_run_continues_to_the_same_bytes(
-    finished: tuple[Path, dict[str, Any]], tmp_path: Path, delay_s: float
+    finished: Finished, request_words: list[str], tmp_path: Path, seen: str
 ) -> None:
-    words = ("reproduce", "digits", "2", "--profile", "nano", "--method", METHODS, "--store", str(tmp_path))
-    process = subprocess.Popen([sys.executable, "-m", "uvlp", *words], stderr=subprocess.DEVNULL)
-    time.sleep(delay_s)
+    words = [*request_words, "--method", METHODS]
+    command = [sys.executable, "-m", "uvlp", *words, "--store", str(tmp_path)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while not list(tmp_path.glob(seen)) and process.poll() is None:
+        time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    nano(tmp_path)
+    assert contents(tmp_path) != contents(finished[0])
+    uvlp(*words, store=tmp_path)
     assert contents(tmp_path) == contents(finished[0])
 
 
 def test_two_processes_on_one_store_both_finish(
-    finished: tuple[Path, dict[str, Any]], tmp_path: Path
+    finished: Finished, request_words: list[str], tmp_path: Path
 ) -> None:
-    words = (
-        "reproduce",
-        "digits",
-        "2",
-        "--profile",
-        "nano",
-        "--method",
-        "random,uvlp",
-        "--store",
-        str(tmp_path),
-    )
+    words = [*request_words, "--method", "random,uvlp", "--store", str(tmp_path)]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "uvlp", *words, "--workers", "1"], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "uvlp", *words],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for _ in range(2)
     ]
     said = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
+    assert [process.returncode for process in processes] == [0, 0], said
     assert "waiting: another uvlp process is making" in "".join(said)
-    expected = contents(finished[0])
-    found = contents(tmp_path)
+    expected, found = contents(finished[0]), contents(tmp_path)
     assert all(found[name] == expected[name] for name in found if not name.startswith("tables/"))
-
-
-def copy_of(store: Path, place: Path) -> Path:
-    shutil.copytree(store, place, symlinks=True)
-    return place
 
 
 @pytest.mark.parametrize("artifact", ["diffuser, seed 0", "uvlp images, seed 0", "captions"])
 def test_a_damaged_artifact_is_named_and_rebuilt_only_with_force(
-    finished: tuple[Path, dict[str, Any]], tmp_path: Path, artifact: str
+    finished: Finished, request_words: list[str], tmp_path: Path, artifact: str
 ) -> None:
-    store = copy_of(finished[0], tmp_path / "copy")
-    folder = store / finished[1]["artifacts"][artifact]
-    victim = max(
-        (p for p in folder.rglob("*") if p.name != manifest.FILE and p.is_file()),
-        key=lambda p: p.stat().st_size,
-    )
+    store = tmp_path / "copy"
+    shutil.copytree(finished[0], store)
+    words = [*request_words, "--method", METHODS]
+    name = finished[1]["artifacts"][artifact]
+    files = [path for path in (store / name).rglob("*") if path.is_file() and path.name != manifest.FILE]
+    victim = max(files, key=lambda path: path.stat().st_size)
     original = victim.read_bytes()
     victim.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
-    result = nano(store, check=False)
+    result = uvlp(*words, store=store, check=False)
     assert result.returncode == 2
-    assert f"damaged artifact {finished[1]['artifacts'][artifact]}" in result.stderr
+    assert f"damaged artifact {name}" in result.stderr
     assert victim.name in result.stderr and "--force" in result.stderr and victim.read_bytes() != original
-    nano(store, "--force")
+    uvlp(*words, "--force", store=store)
     assert victim.read_bytes() == original
 
 
@@ -208,13 +212,14 @@ def test_a_stage_command_stops_after_its_stage(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
-    result = uvlp("reproduce", "digits", "2", "--profile", "nano", "--dry-run", store=tmp_path)
-    assert "22 of 22 artifacts to make" in result.stdout
+    words = ("reproduce", "digits", "2", "--profile", "nano", "--method", "random,uvlp", "--dry-run")
+    result = uvlp(*words, store=tmp_path)
+    assert "14 of 14 artifacts to make" in result.stdout
     assert not (tmp_path / "weights").exists()
 
 
-def test_the_table_command_prints_what_the_run_printed(finished: tuple[Path, dict[str, Any]]) -> None:
+def test_the_table_command_prints_what_the_run_printed(finished: Finished) -> None:
     store, result = finished
-    printed = uvlp("table", "digits-ipc2", store=store).stdout
+    printed = uvlp("table", "folder-ipc2", store=store).stdout
     assert result["table"]["caption"] in printed
-    assert r"\begin{tabular}" in uvlp("table", "digits-ipc2", "--format", "latex", store=store).stdout
+    assert r"\begin{tabular}" in uvlp("table", "folder-ipc2", "--format", "latex", store=store).stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -79,15 +80,14 @@ def _check_ipc(recipe: Recipe, manifest: DatasetManifest) -> None:
         )
 
 
-def find_damage(run: Run, store: Store, force: bool) -> None:
-    """Compare every finished artifact of the run with its manifest.
+def find_damage(run: Run, store: Store, force: bool) -> list[Task]:
+    """Compare every finished artifact of the run with its manifest; the tasks of those that were deleted.
 
     Raises:
         UvlpError: an artifact is damaged and ``force`` is off; with ``force`` it is deleted instead.
     """
-    for task in run.tasks():
-        if not store.has(task):
-            continue
+    deleted = []
+    for task in filter(store.has, run.tasks()):
         name = store.damage(task)
         if name is None:
             continue
@@ -98,13 +98,18 @@ def find_damage(run: Run, store: Store, force: bool) -> None:
             )
         print(f"note   {task.name}: {name} is damaged, rebuilding", file=sys.stderr)
         store.remove(task)
+        deleted.append(task)
     store.save_verified()
+    return deleted
 
 
-def missing(run: Run, store: Store, until: str) -> list[Task]:
-    """What has to be made: the targets that are not there, and what they need that is not there."""
+def missing(run: Run, store: Store, until: str, rebuild: Sequence[Task] = ()) -> list[Task]:
+    """What has to be made: the targets that are not there, and what they need that is not there.
+
+    The targets are the artifacts of the stage ``until``, and ``rebuild``.
+    """
     tasks = run.tasks(until)
-    targets = [task for task in tasks if task.stage == until] or tasks
+    targets = [task for task in tasks if task.stage == until or task in rebuild] or tasks
     needed: set[str] = set()
 
     def want(task: Task) -> None:
@@ -153,14 +158,21 @@ def _made(seconds: float, task: Task) -> dict[str, Any]:
     }
 
 
-def make(run: Run, store: Store, until: str, count: int) -> int:
+def make(run: Run, store: Store, until: str, count: int, rebuild: Sequence[Task] = ()) -> int:
     """Make what is missing on ``count`` worker processes; the number of artifacts made.
+
+    Args:
+        run: the checked recipe.
+        store: where to make it.
+        until: the last stage.
+        count: worker processes.
+        rebuild: artifacts to make even where nothing that is missing needs them.
 
     Raises:
         UvlpError: bad input, found by a stage.
         WorkerFailed: a stage failed in a way that is not the user's fault.
     """
-    todo = missing(run, store, until)
+    todo = missing(run, store, until, rebuild)
     if not todo:
         return 0
     store.prepare()

@@ -182,8 +182,8 @@ def reproduce(
 ) -> None:
     """Make what is missing up to the stage ``until`` and print the result."""
     run = pipeline.prepare(resolve(request), store)
-    pipeline.find_damage(run, store, force)
-    made = pipeline.make(run, store, until, workers or machine.default_workers())
+    damaged = pipeline.find_damage(run, store, force)
+    made = pipeline.make(run, store, until, workers or machine.default_workers(), damaged)
     if as_json:
         print(json.dumps(_result(run, store, until, made), indent=1, ensure_ascii=False))
         return

@@ -47,6 +47,7 @@ def prototypes(problem: Problem, settings: Settings, progress: Progress) -> list
             km_expand=settings.km_expand,
             seed=settings.clusterer_seed,
             flush=settings.flush == "all" or data.id == last,
+            smallest_rest=1 if settings.flush == "all" else problem.ipc,
         )
         results.append(_describe(data, centres))
     return results
