@@ -77,6 +77,10 @@ def wrong(answer: Answer, *words: str) -> None:
             ("unknown setting", "'epoch'", "did you mean 'epochs'"),
         ),
         (("digits", "10", "--set", "uvlp.top=1"), ("unknown setting", "'top'", "top_k")),
+        (
+            ("digits", "10", "--set", "caption.captioner=stroke"),
+            ("unknown captioner", "did you mean 'strokes'"),
+        ),
         (("digits", "10", "--missing-captions", "maybe"), ("maybe", "stop, empty")),
         (("folder:/no/such/place", "10"), ("/no/such/place",)),
     ],

@@ -205,6 +205,16 @@ def test_a_damaged_artifact_is_named_and_rebuilt_only_with_force(
     assert victim.read_bytes() == original
 
 
+def test_missing_captions_are_counted_under_the_table(request_words: list[str], tmp_path: Path) -> None:
+    root = tmp_path / "images"
+    shutil.copytree(request_words[1].removeprefix("folder:"), root)
+    rows = [{"file_name": f"class{n}/{i}.png", "text": f"thing {n}"} for n in range(3) for i in range(6)]
+    (root / "train" / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    more = ["--method", "vlcp", "--missing-captions", "empty"]
+    printed = uvlp("reproduce", f"folder:{root}", *request_words[2:], *more, store=tmp_path / "store").stdout
+    assert "VLCP: 6 missing captions" in printed
+
+
 def test_a_stage_command_stops_after_its_stage(tmp_path: Path) -> None:
     uvlp("caption", "digits", "2", "--profile", "nano", store=tmp_path)
     kinds = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}

@@ -19,6 +19,7 @@ from uvlp.artifacts.tables import Table
 from uvlp.artifacts.work import Work, open_dataset
 from uvlp.core import machine, plugins, views, workers
 from uvlp.core.errors import UvlpError
+from uvlp.core.names import split_network
 from uvlp.core.progress import Event, Progress
 from uvlp.plan import STAGES, Method, Planner, chain, check_names, resolve_method
 from uvlp.recipes.schema import Recipe
@@ -175,6 +176,8 @@ def make(run: Run, store: Store, until: str, count: int, rebuild: Sequence[Task]
     todo = missing(run, store, until, rebuild)
     if not todo:
         return 0
+    if any(task.stage == "evaluate" for task in todo):
+        _check_networks(run.recipe)
     store.prepare()
     jobs = [task for task in todo if task.stage != "tabulate"]
     if jobs:
@@ -182,6 +185,13 @@ def make(run: Run, store: Store, until: str, count: int, rebuild: Sequence[Task]
     if run.table in todo:
         execute(store.root, run.table, Progress())
     return len(todo)
+
+
+def _check_networks(recipe: Recipe) -> None:
+    """Refuse a network that is too deep for the images before the models are trained for it."""
+    for network in recipe.networks:
+        family, depth = split_network(network)
+        plugins.load("networks", family).check(depth, recipe.evaluate.size_px)
 
 
 def _make_on_workers(jobs: list[Task], store: Store, count: int) -> None:

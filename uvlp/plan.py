@@ -85,12 +85,13 @@ class Planner:
     def captions(self) -> Task:
         """Captions of the training images; independent of the seed."""
         settings = self.recipe.caption
+        file = settings.captioner == "file"
         return self._task(
             captions.KIND,
             "caption",
             "captions",
             plugin=settings.captioner,
-            revision=_revision(f"models/captioners/{settings.captioner}"),
+            revision=_revision("stages/caption" if file else f"models/captioners/{settings.captioner}"),
             schema=captions.SCHEMA,
             settings=settings,
             facts={"image_px": self.recipe.image_px},
@@ -261,11 +262,14 @@ def check_names(recipe: Recipe) -> None:
     """Every name in the recipe exists.
 
     Raises:
-        UvlpError: unknown dataset, network or protocol, with the nearest name.
+        UvlpError: unknown dataset, captioner, network or protocol, with the nearest name.
     """
     for room, name in (("datasets", recipe.dataset.partition(":")[0]), ("evaluators", recipe.protocol)):
         if name.replace("_", "-") not in plugins.names(room):
             raise unknown_name(plugins.SINGULAR[room], name, plugins.names(room))
+    captioners = [*plugins.names("models/captioners"), "auto", "file"]
+    if recipe.caption.captioner not in captioners:
+        raise unknown_name("captioner", recipe.caption.captioner, captioners)
     for network in recipe.networks:
         family, _ = split_network(network)
         if family.replace("_", "-") not in plugins.names("networks"):

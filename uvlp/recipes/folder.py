@@ -20,7 +20,7 @@ def recipe(ipc: int) -> Recipe:
         dataset="folder",
         ipc=ipc,
         note=UNDER_TRAINED,
-        caption=CaptionSettings(captioner="colours"),
+        caption=CaptionSettings(captioner="auto"),
         evaluate=EvaluateSettings(size_px=32, width=32, epochs=300, epochs_full=40, validations=20),
         method={name: {"synthesis": SYNTHESIS} for name in ("d4m", "vlcp", "uvlp")},
     )

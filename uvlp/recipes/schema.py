@@ -21,7 +21,9 @@ def setting(default: Any, text: str, source: str = "ours") -> Any:
 class CaptionSettings:
     """Stage `caption`: one sentence per training image."""
 
-    captioner: str = setting("file", "captioner plug-in, or `file`: the dataset's metadata.jsonl")
+    captioner: str = setting(
+        "file", "captioner plug-in, or `file`: the dataset's metadata.jsonl; `auto`: the file, else `colours`"
+    )
     missing: str = setting("stop", "a missing caption: `stop`, or `empty` (counted)", "methods.md E10")
 
 

@@ -10,6 +10,8 @@ from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.recipes.schema import CaptionSettings
 
+REVISION = 1
+
 
 def run(work: Work) -> None:
     """Write `captions`: dataset -> text per training file, and a label-only prompt per class."""
