@@ -1,4 +1,4 @@
-"""Exactly K clusters: split the largest one until no cluster is empty (decisions.md, IPC).
+"""Exactly K clusters: split the largest one until no cluster is empty (D-03).
 
 The reference leaves empty clusters out and so makes fewer images than asked for (E18).
 """

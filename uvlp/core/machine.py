@@ -29,7 +29,7 @@ def peak_memory_mb() -> int:
 
 
 def single_thread() -> None:
-    """Run torch on one thread: other counts change the last bits (feasibility.md 1.5)."""
+    """Run torch on one thread: other counts change the last bits."""
     import torch
 
     torch.set_num_threads(1)
@@ -64,5 +64,5 @@ def gpu_name() -> str | None:
 
 
 def default_workers() -> int:
-    """Worker processes: two on a CPU with two cores or more, as decisions.md allows."""
+    """Worker processes: two on a CPU with two cores or more."""
     return min(2, len(os.sched_getaffinity(0)))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 IMAGE_PX = 32
 VAL_IMAGES = 490
-SPLIT = f"train_test_split(test_size={VAL_IMAGES}, stratify, random_state=0)"  # decisions.md, Digits
+SPLIT = f"train_test_split(test_size={VAL_IMAGES}, stratify, random_state=0)"
 READING = f"round(value * 255 / 16), bilinear to {IMAGE_PX} px, RGB"
 
 

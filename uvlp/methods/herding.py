@@ -1,6 +1,6 @@
 """Herding: real images whose running mean follows the class mean (evaluation.md 5).
 
-On CLIP image embeddings here (decisions.md); the published rows use features of a network trained on the
+On CLIP image embeddings here (D-10); the published rows use features of a network trained on the
 full set.
 """
 

@@ -1,7 +1,7 @@
 """K-Center: greedy farthest-point selection per class (evaluation.md 5).
 
 The sources fix neither the features nor the first pick: here the first is the image nearest to the class
-mean, on CLIP image embeddings (decisions.md).
+mean, on CLIP image embeddings (D-10).
 """
 
 from __future__ import annotations

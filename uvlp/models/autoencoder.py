@@ -22,7 +22,7 @@ from uvlp.models.training import one_cycle
 from uvlp.recipes.schema import AutoencoderSettings
 
 REVISION = 1
-LATENT_CHANNELS = 4  # img2img takes exactly this number for latents (feasibility.md 4)
+LATENT_CHANNELS = 4  # img2img takes exactly this number for latents
 NORM_GROUPS = 8
 INITIAL_LOG_VARIANCE = -4.0
 BATCH = 64

@@ -133,7 +133,7 @@ def _train_unet(
 
 
 def _build(settings: DiffuserSettings, side: int, text_width: int) -> Any:
-    """Attention to the text at the lowest level only: everywhere doubles the time (feasibility.md 1.1)."""
+    """Attention to the text at the lowest level only: everywhere doubles the time."""
     plain_levels = len(settings.channels) - 1
     return UNet2DConditionModel(
         sample_size=side,

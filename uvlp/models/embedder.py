@@ -3,7 +3,7 @@
 Images are uint8 [N, H, W, 3]. A folder in open_clip's `local-dir:` layout (`open_clip_config.json`,
 `open_clip_model.safetensors`, tokenizer) is the only form on disk, for small and published weights
 alike. OpenAI's weights need ``"quick_gelu": true`` in the `model_cfg` of that file: without it the
-features are wrong and open_clip only warns (field_notes.md 5).
+features are wrong and open_clip only warns.
 """
 
 from __future__ import annotations

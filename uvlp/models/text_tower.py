@@ -1,7 +1,7 @@
 """Copy the text tower of an open_clip model into the CLIPTextModel of a diffusion pipeline.
 
 Measured: a diffuser conditioned on the frozen copy draws the right class far earlier than one with
-a text encoder of its own (feasibility.md 1.1). The copy is exact.
+a text encoder of its own. The copy is exact.
 """
 
 from __future__ import annotations

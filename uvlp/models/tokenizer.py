@@ -1,7 +1,7 @@
 """A CLIP tokenizer trained on the captions of one dataset, laid out as OpenAI's.
 
 Ids: 256 bytes, the same with the end-of-word mark, the merges, start of text, end of text. The last
-one is the largest, because open_clip pools text at the largest id (feasibility.md 4).
+one is the largest, because open_clip pools text at the largest id.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 from uvlp.recipes.schema import CaptionSettings, EvaluateSettings, Recipe
 
 SHORT_SCHEDULE = (
-    "short schedule for digits, not the paper's: 16 px, ConvNet of width 32, 300 epochs "
+    "short schedule for digits, not the paper's: 16 px, networks of width 32, 300 epochs "
     "(60 on the full set), 20 validations, no flip (a mirrored digit is another shape)"
 )
 SYNTHESIS = {"scheduler": "ddim", "steps": 20, "strength": 0.5, "guidance": 2.0}

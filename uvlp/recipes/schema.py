@@ -29,15 +29,17 @@ class CaptionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedderSettings:
-    """Training of the small open_clip model (profile tiny); sizes measured in feasibility.md 1.1."""
+    """Training of the small open_clip model (profile tiny)."""
 
-    width: int = setting(16, "width of the ModifiedResNet image tower (layers 1,1,1,1)", "feasibility.md 1.1")
-    text_width: int = setting(64, "width of the text tower and of the joint space", "feasibility.md 1.1")
-    text_layers: int = setting(2, "layers of the text tower", "feasibility.md 1.1")
-    text_heads: int = setting(4, "attention heads of the text tower", "feasibility.md 1.1")
-    context_length: int = setting(40, "longest caption in tokens, start and end included", "feasibility.md")
+    width: int = setting(16, "width of the ModifiedResNet image tower (layers 1,1,1,1)", "measured on digits")
+    text_width: int = setting(64, "width of the text tower and of the joint space", "measured on digits")
+    text_layers: int = setting(2, "layers of the text tower", "measured on digits")
+    text_heads: int = setting(4, "attention heads of the text tower", "measured on digits")
+    context_length: int = setting(
+        40, "longest caption in tokens, start and end included", "measured on digits"
+    )
     steps: int = setting(120, "training steps", "measured on digits")
-    batch: int = setting(64, "images per step", "feasibility.md 1.1")
+    batch: int = setting(64, "images per step", "measured on digits")
     lr: float = setting(3e-3, "peak learning rate (one cycle)", "measured on digits")
 
 
@@ -46,12 +48,12 @@ class AutoencoderSettings:
     """Training of the small AutoencoderKL (profile tiny)."""
 
     channels: tuple[int, ...] = setting(
-        (16, 32, 32), "channels per level; each further level halves", "feasibility.md 1.1"
+        (16, 32, 32), "channels per level; each further level halves", "measured on digits"
     )
-    steps: int = setting(120, "training steps", "feasibility.md 1.1")
-    batch: int = setting(16, "images per step", "feasibility.md 1.1")
+    steps: int = setting(120, "training steps", "measured on digits")
+    batch: int = setting(16, "images per step", "measured on digits")
     lr: float = setting(4e-3, "peak learning rate (one cycle)", "measured on digits")
-    kl_weight: float = setting(1e-4 / 256, "weight of the KL term", "feasibility.md 1.1")
+    kl_weight: float = setting(1e-4 / 256, "weight of the KL term", "measured on digits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +61,13 @@ class DiffuserSettings:
     """Training of the small UNet2DConditionModel (profile tiny)."""
 
     channels: tuple[int, ...] = setting(
-        (32, 64), "channels per level; attention at the lowest", "feasibility.md 1.1"
+        (32, 64), "channels per level; attention at the lowest", "measured on digits"
     )
-    steps: int = setting(400, "training steps", "feasibility.md 1.1")
-    batch: int = setting(32, "latents per step", "feasibility.md 1.1")
-    lr: float = setting(2e-3, "peak learning rate (one cycle)", "feasibility.md 1.1")
-    ema: float = setting(0.99, "decay of the weight average that is saved", "feasibility.md 1.1")
-    caption_drop: float = setting(0.1, "share of captions replaced by the empty text", "feasibility.md 1.1")
+    steps: int = setting(400, "training steps", "measured on digits")
+    batch: int = setting(32, "latents per step", "measured on digits")
+    lr: float = setting(2e-3, "peak learning rate (one cycle)", "measured on digits")
+    ema: float = setting(0.99, "decay of the weight average that is saved", "measured on digits")
+    caption_drop: float = setting(0.1, "share of captions replaced by the empty text", "measured on digits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +86,7 @@ class SynthesisSettings:
     steps: int = setting(50, "length of the noise schedule", "UVLP README")
     scheduler: str = setting("pndm", "pndm, ddim or dpm++", "methods.md D.3")
     negative_prompt: str = setting("cartoon, anime, painting", "negative prompt", "methods.md A.12")
-    noise: str = setting(
-        "derived", "`derived` from seed, class and slot, or the `published` stream", "decisions.md"
-    )
+    noise: str = setting("derived", "`derived` from seed, class and slot, or the `published` stream", "D-02")
     batch: int = setting(10, "prototypes per batch, fixed by slot")
 
 
