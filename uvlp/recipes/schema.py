@@ -65,7 +65,7 @@ class DiffuserSettings:
     )
     steps: int = setting(400, "training steps", "measured on digits")
     batch: int = setting(32, "latents per step", "measured on digits")
-    lr: float = setting(2e-3, "peak learning rate (one cycle)", "measured on digits")
+    lr: float = setting(4e-3, "peak learning rate (one cycle)", "measured on digits")
     ema: float = setting(0.99, "decay of the weight average that is saved", "measured on digits")
     caption_drop: float = setting(0.1, "share of captions replaced by the empty text", "measured on digits")
 
