@@ -70,7 +70,7 @@ def test_nothing_is_said(models: Path, tmp_path: Path, capfd: pytest.CaptureFixt
     """Neither bars nor warnings nor log lines, though every caption is too long."""
     records: list[logging.LogRecord] = []
     listener = logging.Handler()
-    listener.emit = records.append  # type: ignore[method-assign]
+    listener.emit = records.append  # type: ignore[method-assign, assignment]
     for name in ("", "diffusers", "transformers"):
         logging.getLogger(name).addHandler(listener)
     with warnings.catch_warnings(record=True) as warned:

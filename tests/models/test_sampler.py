@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def start() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _draw(
-    sampler: Sampler, start: tuple[torch.Tensor, torch.Tensor], rows: slice, **changes: object
+    sampler: Sampler, start: tuple[torch.Tensor, torch.Tensor], rows: slice, **changes: Any
 ) -> np.ndarray:
     long_prompts = bool(changes.pop("long_prompts", False))
     settings = replace(SETTINGS, **changes)
@@ -69,7 +70,7 @@ def test_every_setting_reaches_the_image(
 
 
 def sampler_latents(
-    sampler: Sampler, start: tuple[torch.Tensor, torch.Tensor], rows: slice, **changes: object
+    sampler: Sampler, start: tuple[torch.Tensor, torch.Tensor], rows: slice, **changes: Any
 ) -> torch.Tensor:
     """Final latents: the images of models trained for two steps hardly differ after rounding."""
     settings = replace(SETTINGS, **changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ def build(
     seed: int,
     arrays: dict[str, numpy.ndarray],
     texts: tuple[str, ...] = (),
-    prompts: dict[str, str] | None = None,
+    prompts: Mapping[str, str] | None = None,
 ) -> Problem:
     """Cut the features of the training set (rows in file order) into classes.
 
