@@ -43,7 +43,8 @@ def _notes(work: Work, results: dict[str, scores.Score]) -> Iterator[str]:
     facts = work.task.facts
     score = next(iter(results.values()))
     count = facts["seeds"] * facts["repeats"]
-    share = max(0.5, score.best_pct / 100)
+    # The lowest accuracy has the largest error.
+    share = max(0.5, min(result.best_pct for result in results.values()) / 100)
     error_pct = 100 * (share * (1 - share) / score.validation_images) ** 0.5
     yield (
         f"mean ± sample standard deviation (ddof 1) of {count} trainings "
