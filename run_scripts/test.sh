@@ -5,4 +5,4 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$repository"
 if [ $# -eq 0 ]; then bash run_scripts/check.sh; fi
-exec "$environment/bin/python" -m pytest -n 2 -m "not container and not gpu" "$@"
+exec "$environment/bin/python" -m pytest -n 2 --dist worksteal -m "not container and not gpu" "$@"

@@ -86,7 +86,7 @@ def test_print_config_says_meaning_and_source_of_every_setting(call: Call) -> No
     assert code == 0 and lines["evaluate.epochs"].startswith("7 ")
     assert "recipe or command line" in lines["evaluate.epochs"]
     assert "[evaluation.md 1.8]" in lines["evaluate.momentum"]
-    assert lines["uvlp.synthesis.strength"].startswith("0.5 ")
+    assert lines["uvlp.synthesis.strength"].startswith("0.4 ")
     assert all("#" in value and value.endswith("]") for value in lines.values())
 
 

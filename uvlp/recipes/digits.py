@@ -11,7 +11,7 @@ SHORT_SCHEDULE = (
     "short schedule for digits, not the paper's: 16 px, networks of width 32, 300 epochs "
     "(60 on the full set), 20 validations, no flip (a mirrored digit is another shape)"
 )
-SYNTHESIS = {"scheduler": "ddim", "steps": 20, "strength": 0.5, "guidance": 2.0}
+SYNTHESIS = {"scheduler": "ddim", "steps": 20, "strength": 0.4, "guidance": 2.0}
 
 
 def recipe(ipc: int) -> Recipe:
