@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy
 from numpy.typing import ArrayLike
 
-from uvlp.core.errors import UvlpError
+from uvlp.core.errors import UvlpError, too_few_images
 
 FIRST_PICKS = ("mean", "index0")
 
@@ -64,9 +64,7 @@ def herding(features: ArrayLike, k: int) -> list[int]:
 def _points(features: ArrayLike, k: int) -> numpy.ndarray:
     points = numpy.asarray(features, dtype=numpy.float64)
     if len(points) < k:
-        raise UvlpError(
-            "images in a class", got=len(points), allowed=f"at least {k}", do="lower --ipc or add images"
-        )
+        raise too_few_images(len(points), k)
     return points.reshape(len(points), -1)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from uvlp.blocks.cluster_fill import split_to_fill
 from uvlp.blocks.outliers import find_outliers, readmit
-from uvlp.core.errors import UvlpError
+from uvlp.core.errors import too_few_images
 
 RESTARTS, MAX_ITERATIONS, TOLERANCE = 10, 300, 1e-4
 
@@ -49,12 +49,7 @@ def latent_clusters(
         UvlpError: there are fewer latents than clusters.
     """
     if len(latents) < clusters:
-        raise UvlpError(
-            "images in a class",
-            got=len(latents),
-            allowed=f"at least {clusters}",
-            do="lower --ipc or add images",
-        )
+        raise too_few_images(len(latents), clusters)
     points = latents.reshape(len(latents), -1).astype(numpy.float64)
     dimensions = points.shape[1]
     if len(points) < dimensions:

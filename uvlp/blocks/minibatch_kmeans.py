@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy
 from numpy.typing import NDArray
 
-from uvlp.core.errors import UvlpError
+from uvlp.core.errors import UvlpError, too_few_images
 
 
 def streamed_centres(
@@ -39,12 +39,7 @@ def streamed_centres(
     from sklearn.cluster import MiniBatchKMeans
 
     if len(latents) < clusters:
-        raise UvlpError(
-            "images in a class",
-            got=len(latents),
-            allowed=f"at least {clusters}",
-            do="lower --ipc or add images",
-        )
+        raise too_few_images(len(latents), clusters)
     batch = km_expand * clusters
     sizes = fit_sizes(len(latents), batch, smallest_rest if flush else batch)
     if not sizes:

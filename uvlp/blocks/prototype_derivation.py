@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy
@@ -19,7 +20,7 @@ from uvlp.blocks.fusion import Features, Pairs, fuse, unit
 from uvlp.blocks.hubness import best_members, hub_scores, image_prototype
 from uvlp.blocks.outliers import find_outliers, readmit
 from uvlp.blocks.spherical_kmeans import spherical_kmeans
-from uvlp.core.errors import UvlpError
+from uvlp.core.errors import too_few_images
 
 Fill = Literal["split", "none"]
 
@@ -112,39 +113,48 @@ def derive(
     pairs = Pairs(images, texts)
     fewest = ipc if fill == "split" else 1
     if len(pairs) < fewest:
-        raise UvlpError(
-            "images in a class", got=len(pairs), allowed=f"at least {fewest}", do="lower --ipc or add images"
-        )
+        raise too_few_images(len(pairs), fewest)
     fused = fuse(pairs.images, pairs.texts, class_alpha)
     outliers = find_outliers(fused, contamination)
     inliers = readmit(outliers, fewest)
     kept = numpy.flatnonzero(inliers)
     labels, centres, split = _cluster(fused[kept], min(ipc, len(kept)), seed, fill)
+    searched = partial(cluster_alpha, prior=class_alpha, align_weight=align_weight, prior_weight=prior_weight)
     prototypes = []
     for cluster, around in _surroundings(fused[kept], labels, name, other_names).items():
         members = kept[labels == cluster]
         chosen = pairs.subset(members)
-        alpha = None
-        if search:
-            alpha = cluster_alpha(
-                chosen, around, prior=class_alpha, align_weight=align_weight, prior_weight=prior_weight
-            )
+        alpha = searched(chosen, around) if search else None
         scores = hub_scores(fuse(chosen.images, chosen.texts, alpha.alpha if alpha else class_alpha))
-        best = best_members(scores, top_k)
         prototypes.append(
-            Prototype(
-                cluster=cluster,
-                members=members,
-                scores=scores,
-                selected=tuple(members[best].tolist()),
-                latent=image_prototype(latents[members], best),
-                alpha=alpha,
-                centre=centres[cluster],
-                mean_similarity=chosen.mean_similarity(),
-            )
+            _prototype(cluster, members, scores, latents, top_k, chosen, alpha, centres[cluster])
         )
     readmitted = int((inliers & ~outliers.inliers).sum())
     return Derivation(tuple(prototypes), inliers, readmitted, split)
+
+
+def _prototype(
+    cluster: int,
+    members: NDArray[numpy.intp],
+    scores: Features,
+    latents: NDArray[numpy.floating],
+    top_k: int,
+    chosen: Pairs,
+    alpha: ClusterAlpha | None,
+    centre: Features,
+) -> Prototype:
+    """The cluster's strongest hubs and the mean of their latents (methods.md A.11)."""
+    best = best_members(scores, top_k)
+    return Prototype(
+        cluster=cluster,
+        members=members,
+        scores=scores,
+        selected=tuple(members[best].tolist()),
+        latent=image_prototype(latents[members], best),
+        alpha=alpha,
+        centre=centre,
+        mean_similarity=chosen.mean_similarity(),
+    )
 
 
 def _cluster(

@@ -63,3 +63,10 @@ def unknown_name(kind: str, got: str, names: Iterable[str]) -> UvlpError:
     near = difflib.get_close_matches(got, known, n=1, cutoff=0.5)
     do = f"did you mean {near[0]!r}?" if near else None
     return UvlpError(f"unknown {kind}", got=got, allowed=", ".join(known), do=do)
+
+
+def too_few_images(count: int, least: int) -> UvlpError:
+    """The error for a class with ``count`` images where ``least`` are needed."""
+    return UvlpError(
+        "images in a class", got=count, allowed=f"at least {least}", do="lower the IPC or add images"
+    )
