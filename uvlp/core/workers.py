@@ -1,6 +1,7 @@
 """Worker processes that make artifacts, each on one thread.
 
-Workers import the model libraries, each once, and then make one artifact after the other. A worker that loses its main process (killed, say) stops at its next report.
+Workers import the model libraries, each once, and then make one artifact after the other. A worker
+that loses its main process (killed, say) stops at its next report.
 """
 
 from __future__ import annotations
