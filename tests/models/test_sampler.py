@@ -10,7 +10,7 @@ import torch
 
 from uvlp.core.errors import UvlpError
 from uvlp.models.autoencoder import Autoencoder
-from uvlp.models.sampler import Sampler, blank_images
+from uvlp.models.sampler import Sampler
 from uvlp.recipes.schema import SynthesisSettings
 
 SETTINGS = SynthesisSettings(strength=0.5, guidance=3.0, steps=6, scheduler="ddim")
@@ -96,10 +96,3 @@ def test_a_value_that_is_not_a_number_is_named(
 def test_an_unknown_scheduler_is_named(sampler: Sampler, start: tuple[torch.Tensor, torch.Tensor]) -> None:
     with pytest.raises(UvlpError, match=r"unknown scheduler: got 'dim'; allowed: ddim, dpm\+\+, pndm"):
         _draw(sampler, start, slice(0, 4), scheduler="dim")
-
-
-def test_blank_images_are_found() -> None:
-    images = np.zeros((3, 4, 4, 3), np.uint8)
-    images[1, 2, 2, 0] = 1
-    images[2] = 255
-    assert blank_images(images) == [0, 2]

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 REVISION = 1
 TITLE = "D4M"
-SUMMARY = "mini-batch k-means of VAE latents, label prompts"
 FEATURES = ("latents",)
 VARIANTS = {"reference-flush": {"flush": "reference"}}
 SYNTHESIS = SynthesisSettings(strength=0.7, guidance=8.0)

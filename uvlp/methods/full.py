@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 REVISION = 1
 TITLE = "Full"
-SUMMARY = "the whole training set"
 FEATURES: tuple[str, ...] = ()
 VARIANTS: dict[str, dict[str, object]] = {}
 WHOLE_SET = True

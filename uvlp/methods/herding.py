@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 REVISION = 1
 TITLE = "Herding"
-SUMMARY = "real images whose mean follows the class mean"
 FEATURES = ("clip",)
 VARIANTS: dict[str, dict[str, object]] = {}
 

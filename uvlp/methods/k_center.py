@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 REVISION = 1
 TITLE = "K-Center"
-SUMMARY = "real images that cover each class (greedy farthest point)"
 FEATURES = ("clip",)
 VARIANTS: dict[str, dict[str, object]] = {}
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 REVISION = 1
 TITLE = "Random"
-SUMMARY = "real images, drawn per class"
 FEATURES: tuple[str, ...] = ()
 VARIANTS = {"first": {"select": "first"}}
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 REVISION = 1
 TITLE = "UVLP"
-SUMMARY = "clusters of fused image and caption features"
 FEATURES = ("clip", "latents")
 VARIANTS = {
     "alpha=fixed": {"search": "none"},

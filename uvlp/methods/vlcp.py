@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 REVISION = 1
 TITLE = "VLCP"
-SUMMARY = "clusters of VAE latents, captions chosen by word frequency"
 FEATURES = ("latents",)
 VARIANTS = {"no-outliers": {"contamination": 0.0}}
 SYNTHESIS = SynthesisSettings(strength=0.7, guidance=10.0)

@@ -136,9 +136,3 @@ class Sampler:
             block=tokenizer.model_max_length,
         )
         return pair[0].states, pair[1].states
-
-
-def blank_images(images: NDArray[np.uint8]) -> list[int]:
-    """Indices of the images [N, H, W, 3] that hold one single value, e.g. all black."""
-    flat = images.reshape(len(images), -1)
-    return np.flatnonzero(flat.min(axis=1) == flat.max(axis=1)).tolist()

@@ -37,6 +37,7 @@ def _clip(work: Work, dataset: Any) -> dict[str, numpy.ndarray]:
 
     embedder = Embedder.load(work.input("embedder"))
     texts = captions.read(work.input("captions")).texts
+    work.note({"captions longer than the text encoder reads, their tails cut": embedder.over_long(texts)})
     pairs = [
         (embedder.image_features(images), embedder.text_features([texts[row] for row in rows]))
         for rows, images in _batches(work, dataset)
