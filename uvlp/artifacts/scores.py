@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 KIND = "scores"
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +21,14 @@ class Score:
         best_pct: highest validation accuracy of all passes, percent (test-set selected, as published).
         best_epoch: 1-based epoch of that pass, the first one on ties.
         last_pct: validation accuracy after the last epoch, percent.
+        top5_best_pct: share of images with the label among the five largest logits at the best pass,
+            percent; None with fewer than five classes.
+        top5_last_pct: the same at the last pass.
         curve: (epoch, percent) of every validation pass.
         correct_best: at the best pass, one bit per validation image (1: correct), most significant
             bit first, as hexadecimal digits of ``numpy.packbits``.
         correct_last: the same at the last pass.
+        validation_set: dataset and variant that the validation images belong to, for people.
         validation_images: number of validation images.
         train_images: number of images trained on.
         parameters: number of the network's parameters.
@@ -33,9 +37,12 @@ class Score:
     best_pct: float
     best_epoch: int
     last_pct: float
+    top5_best_pct: float | None
+    top5_last_pct: float | None
     curve: tuple[tuple[int, float], ...]
     correct_best: str
     correct_last: str
+    validation_set: str
     validation_images: int
     train_images: int
     parameters: int
