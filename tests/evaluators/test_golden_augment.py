@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from tests.evaluators.golden_data import arrays, family, hashed, network_input, picture, picture_pixels, read
-from uvlp.blocks import augment, cutmix
+from uvlp.blocks import augment, cutmix, random_crop
 from uvlp.blocks.image_sets import prepare
-from uvlp.blocks.validation_images import crop_origin, resized_size
+from uvlp.blocks.validation_images import crop_origin, resize_and_crop, resized_size
 
 AUGMENT = "augment.json"
 ARRAYS = arrays("augment.npz")
@@ -92,7 +92,7 @@ def test_crop_and_resize(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", cases("rrc_sampler"))
 def test_crop_size(case: dict[str, Any]) -> None:
     uniforms = (numpy.asarray([case[name]]) for name in ("u_area", "u_logratio"))
-    height, width, valid = augment.crop_size(case["size"], case["scale"][0], *uniforms)
+    height, width, valid = random_crop.crop_size(case["size"], case["size"], case["scale"][0], *uniforms)
     assert case["scale"][1] == 1
     assert (height[0], width[0], valid[0]) == (case["h"], case["w"], case["valid"])
 
@@ -104,13 +104,13 @@ def test_resize_and_centre_crop(case: dict[str, Any]) -> None:
     assert [width_px, height_px] == case["resized_wh"]
     assert crop_origin(height_px, case["size"]) == case["crop_top"]
     assert crop_origin(width_px, case["size"]) == case["crop_left"]
-    found = prepare([pixels], case["size"])[0].permute(1, 2, 0)
+    found = prepare([pixels], case["size"], resize_and_crop)[0].permute(1, 2, 0)
     numpy.testing.assert_array_equal(found, ARRAYS[case["key"]])
 
 
 @pytest.mark.parametrize("case", cases("pipeline"))
 def test_pipeline(case: dict[str, Any]) -> None:
-    prepared = prepare([picture_pixels(case["H"], case["W"], case["k"])], case["size"])
+    prepared = prepare([picture_pixels(case["H"], case["W"], case["k"])], case["size"], resize_and_crop)
     explicit = draws(
         case["size"],
         box=case["box_top_left_h_w"],
@@ -153,7 +153,8 @@ def test_distribution_of_crops(name: str) -> None:
     """Means and quantiles of 40,000 draws within five standard errors of the reference's 400,000."""
     expected = CROPS[name]
     side_px, count = expected["S"], 40_000
-    boxes = augment.draw_boxes(numpy.random.default_rng(0), count, side_px, expected["scale"][0])
+    sides = numpy.full(count, side_px)
+    boxes = random_crop.draw_boxes(numpy.random.default_rng(0), sides, sides, expected["scale"][0])
     height, width = boxes[:, 2], boxes[:, 3]
     area = height * width / side_px**2
     assert (boxes[:, :2] >= 0).all() and (boxes[:, :2] + boxes[:, 2:] <= side_px).all()
@@ -175,7 +176,7 @@ def test_distribution_of_crops(name: str) -> None:
 def test_distribution_of_first_attempts() -> None:
     for expected in CROPS.values():
         uniforms = numpy.random.default_rng(1).random((2, 40_000))
-        *_, valid = augment.crop_size(expected["S"], expected["scale"][0], *uniforms)
+        *_, valid = random_crop.crop_size(expected["S"], expected["S"], expected["scale"][0], *uniforms)
         assert valid.mean() == pytest.approx(expected["p_first_try_valid"], abs=5 * 0.5 / 200)
 
 

@@ -4,7 +4,7 @@ Every step is linear in the pixels, so a batch costs two small matrix products f
 mean and one product with a 3x3 matrix per image for colours, lighting and normalisation together.
 Random numbers are drawn apart from this (`draw`), one row per image.
 
-Legend: u of U(0,1); alpha of the jitter: x <- (1 - alpha) x + alpha target; lum: luminance;
+Legend: alpha of the jitter: x <- (1 - alpha) x + alpha target; lum: luminance;
 p, q, r: the jittered pixel is p x + q lum(x) + r mean(lum(x)).
 """
 
@@ -16,6 +16,8 @@ import numpy
 import torch
 from torch import Tensor
 
+from uvlp.blocks.random_crop import draw_boxes, separable
+
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -25,8 +27,6 @@ LIGHTING_VECTORS = (
     (-0.5808, -0.0045, -0.8140),
     (-0.5836, -0.6948, 0.4203),
 )
-LOG_RATIO = (float(numpy.log(3 / 4)), float(numpy.log(4 / 3)))
-CROP_ATTEMPTS = 10
 BRIGHTNESS, CONTRAST, SATURATION = range(3)
 
 
@@ -88,43 +88,14 @@ def draw(
     lighting: float,
 ) -> Draws:
     """Independent draws for ``count`` images of side ``size_px`` (evaluation.md 1.5, steps 4 to 7)."""
+    sides = numpy.full(count, size_px)
     return Draws(
-        box=draw_boxes(generator, count, size_px, crop_scale),
+        box=draw_boxes(generator, sides, sides, crop_scale),
         flip=generator.random(count) < flip,
         order=generator.permuted(numpy.tile(numpy.arange(3), (count, 1)), axis=1),
         jitter=generator.uniform(-jitter, jitter, (count, 3)),
         lighting=generator.normal(0.0, lighting, (count, 3)),
     )
-
-
-def crop_size(
-    size_px: int, crop_scale: float, u_area: numpy.ndarray, u_ratio: numpy.ndarray
-) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-    """Height, width (int64, px) of candidate crops, and whether they fit into the image.
-
-    Area uniform in ``crop_scale`` to 1, logarithm of the aspect ratio uniform in log 3/4 to log 4/3.
-    """
-    area = size_px**2 * (crop_scale + (1 - crop_scale) * u_area)
-    ratio = numpy.exp(LOG_RATIO[0] + (LOG_RATIO[1] - LOG_RATIO[0]) * u_ratio)
-    height = numpy.rint(numpy.sqrt(area / ratio)).astype(numpy.int64)
-    width = numpy.rint(numpy.sqrt(area * ratio)).astype(numpy.int64)
-    valid = (height > 0) & (height <= size_px) & (width > 0) & (width <= size_px)
-    return height, width, valid
-
-
-def draw_boxes(
-    generator: numpy.random.Generator, count: int, size_px: int, crop_scale: float
-) -> numpy.ndarray:
-    """int64 [count,4]: the first of ten candidate crops that fits, else the whole image."""
-    uniforms = generator.random((2, count, CROP_ATTEMPTS))
-    height, width, valid = crop_size(size_px, crop_scale, *uniforms)
-    chosen = numpy.arange(count), valid.argmax(1)
-    fits = valid.any(1)
-    height = numpy.where(fits, height[chosen], size_px)
-    width = numpy.where(fits, width[chosen], size_px)
-    top = generator.integers(0, size_px - height, endpoint=True)
-    left = generator.integers(0, size_px - width, endpoint=True)
-    return numpy.stack((top, left, height, width), axis=1)
 
 
 def coordinates(start: numpy.ndarray, length: numpy.ndarray, size_px: int) -> numpy.ndarray:
@@ -207,10 +178,8 @@ def augment(images: Tensor, augmentation: Augmentation) -> Tensor:
 
 def resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Bilinear samples of [N,C,H,W] at coordinates [N,S] of rows and [N,T] of columns: [N,C,S,T]."""
-    count, channels, height_px, width_px = images.shape
-    by_columns = images.reshape(count, -1, width_px) @ _interpolation(columns, width_px).transpose(1, 2)
-    by_columns = by_columns.reshape(count, channels, height_px, -1)
-    return _interpolation(rows, height_px)[:, None] @ by_columns
+    height_px, width_px = images.shape[2:]
+    return separable(images, _interpolation(rows, height_px), _interpolation(columns, width_px))
 
 
 def _interpolation(points: Tensor, size_px: int) -> Tensor:
