@@ -1,0 +1,115 @@
+"""Students and teachers of the RDED protocol (evaluation.md 3.2).
+
+`convD` is the ConvNet of `uvlp/networks` with batch normalisation; everything else comes from torchvision,
+without weights. torchvision is imported where it is needed: it takes seconds.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.networks import convnet
+
+ARCHITECTURES = (
+    "conv3",
+    "conv4",
+    "conv5",
+    "conv6",
+    "resnet18",
+    "resnet18_modified",
+    "resnet50",
+    "resnet101",
+    "resnet101_modified",
+    "vgg11",
+    "mobilenet_v2",
+    "efficientnet_b0",
+    "alexnet",
+    "vit_b_16",
+    "swin_v2_t",
+)
+MODIFIED = "_modified"
+ROWS = 1000
+"""Outputs at construction: some initialisations depend on it, so the classifier is cut afterwards."""
+LEAST_PX = {"vgg11": 32, "alexnet": 63, "swin_v2_t": 4}
+ONLY_PX = {"vit_b_16": 224}
+
+
+def canonical(name: str) -> str:
+    """The published name of an architecture: "convnet-3", "Conv_3" and "conv3" all give "conv3".
+
+    Raises:
+        UvlpError: the protocol has no such network.
+    """
+    known = {_squashed(architecture): architecture for architecture in ARCHITECTURES}
+    wanted = _squashed(name).replace("convnet", "conv")
+    if wanted not in known:
+        raise unknown_name("network of the RDED protocol", name, ARCHITECTURES)
+    return known[wanted]
+
+
+def _squashed(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
+
+
+def depth(architecture: str) -> int:
+    """Blocks of a `convD`, 0 for any other architecture."""
+    return int(architecture.removeprefix("conv")) if architecture.startswith("conv") else 0
+
+
+def check(architecture: str, size_px: int) -> None:
+    """Raise UvlpError, with the sizes that work, if the architecture takes no images of ``size_px``."""
+    only = ONLY_PX.get(architecture)
+    if only and size_px != only:
+        raise UvlpError(f"image size for {architecture}, px", got=size_px, allowed=f"only {only}")
+    least = 1 << depth(architecture) if depth(architecture) else LEAST_PX.get(architecture, 1)
+    if size_px < least:
+        raise UvlpError(
+            f"images too small for {architecture}, px",
+            got=size_px,
+            allowed=f"at least {least}",
+            do="choose another network, or enlarge the images with size_px",
+        )
+
+
+def build(architecture: str, *, classes: int, size_px: int) -> nn.Module:
+    """A network without trained weights, initialised from torch's global stream as the reference is.
+
+    Args:
+        architecture: one of `ARCHITECTURES`.
+        classes: number of outputs.
+        size_px: side of the input images.
+
+    Raises:
+        UvlpError: images of ``size_px`` do not fit the architecture, or more than 1000 classes.
+    """
+    assert architecture in ARCHITECTURES, architecture
+    check(architecture, size_px)
+    if depth(architecture):
+        return convnet.build(depth(architecture), classes=classes, size_px=size_px, norm="batch")
+    if classes > ROWS:
+        raise UvlpError(f"classes for {architecture}", got=classes, allowed=f"at most {ROWS}")
+    network = _torchvision(architecture)
+    for parameter in list(network.parameters())[-2:]:
+        # As the reference: the classifier's `out_features` goes on to say 1000.
+        parameter.data = parameter.data[:classes].clone()
+    return network
+
+
+def _torchvision(architecture: str) -> nn.Module:
+    from torchvision import models
+
+    network: nn.Module = getattr(models, architecture.removesuffix(MODIFIED))(weights=None)
+    if architecture.endswith(MODIFIED):
+        # PyTorch's default initialisation, unlike the other convolutions (quirk Q33).
+        network.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
+        network.maxpool = nn.Identity()
+    return network
+
+
+def seeded(architecture: str, *, classes: int, size_px: int, seed: int) -> nn.Module:
+    """`build` with weights drawn from ``seed``; torch's global stream is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return build(architecture, classes=classes, size_px=size_px)
