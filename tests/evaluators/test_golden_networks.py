@@ -13,24 +13,26 @@ from torch import nn
 
 from tests.evaluators.golden_data import arrays, network_input, read, weight
 from uvlp.core.plugins import load
+from uvlp.models import rded_networks
 
 CASES = read("networks.json")
 LOGITS = arrays("networks.npz")
-FAMILIES = {"convnet": "convnet", "resnet": "resnet", "resnet_ap": "resnet_ap", "rded_conv": "convnet"}
-NAME = re.compile(r"(convnet|resnet_ap|resnet|rded_conv|rded_resnet)(\d+)_(.*)_nc(\d+)")
+NAME = re.compile(r"(convnet|resnet_ap|resnet)(\d+)_(.*)_nc(\d+)")
+RDED_NAME = re.compile(r"rded_(\w+?)(?:_bn)?_(\d+)_nc(\d+)")
 
 
 def build(name: str, size_px: int) -> Any:
-    """The network of a case: `<family><depth>_<norm>_<size>_nc<classes>`."""
+    """The network of a case: `<family><depth>_<norm>_<size>_nc<classes>`, or `rded_<network>_<size>_...`."""
+    if published := RDED_NAME.fullmatch(name):
+        assert int(published[2]) == size_px
+        return rded_networks.build(published[1], classes=int(published[3]), size_px=size_px)
     match = NAME.fullmatch(name)
     assert match, f"unknown network {name}"
     family, depth, words, classes = match[1], int(match[2]), match[3].split("_"), int(match[4])
-    norm = "batch" if "bn" in words or family.startswith("rded") else "instance"
-    # The reference's variant for CIFAR, and RDED's networks without the stem's stride, differ in this alone.
-    width = 32 if "cifar" in words else 0
-    assert set(words) <= {"in", "bn", "cifar", "modified", str(size_px)}, f"unknown variant {name}"
-    module = load("networks", FAMILIES.get(family, "resnet"))
-    return module.build(depth, classes=classes, size_px=size_px, norm=norm, width=width)
+    norm = "batch" if "bn" in words else "instance"
+    width = 32 if "cifar" in words else 0  # the reference's variant for CIFAR differs in this alone
+    assert set(words) <= {"in", "bn", "cifar", str(size_px)}, f"unknown variant {name}"
+    return load("networks", family).build(depth, classes=classes, size_px=size_px, norm=norm, width=width)
 
 
 def set_weights(network: nn.Module, scheme: str) -> None:
@@ -43,6 +45,18 @@ def check_stage(features: torch.Tensor, expected: dict[str, Any]) -> None:
     assert list(features.shape) == expected["shape"]
     found = features.mean().item(), features.norm().item(), features.abs().max().item()
     assert found == pytest.approx((expected["mean"], expected["l2"], expected["absmax"]), rel=1e-9, abs=1e-9)
+
+
+def features_and_logits(network: Any, images: torch.Tensor, stages: list[dict[str, Any]]) -> Any:
+    """Compare every stage; torchvision's networks, of which the golden data holds logits alone, show none."""
+    if not hasattr(network, "taps"):
+        assert not stages
+        return network(images)
+    features = list(network.taps(images))
+    for found, stage in zip(features, stages, strict=True):
+        check_stage(found, stage)
+    *_, classifier = network.children()
+    return classifier(features[-1].flatten(1))
 
 
 def schemes() -> Iterator[tuple[str, str]]:
@@ -77,13 +91,8 @@ def test_features_and_logits(name: str, scheme: str) -> None:
     set_weights(network, scheme)
     images = torch.from_numpy(network_input(shape, 9999))
     with torch.inference_mode():
-        stages = list(network.taps(images))
-        *_, classifier = network.children()
-        logits = classifier(stages[-1].flatten(1))
+        logits = features_and_logits(network, images, expected["stages"])
         single = network.float()(images.float()).numpy()
-    if not name.startswith("rded_resnet"):  # of these the golden data holds logits alone
-        for features, stage in zip(stages, expected["stages"], strict=True):
-            check_stage(features, stage)
     assert logits.norm().item() == pytest.approx(expected["logits_l2"], abs=1e-9)
     assert logits.mean().item() == pytest.approx(expected["logits_mean"], abs=1e-9)
     numpy.testing.assert_allclose(logits.numpy(), LOGITS[f"{name}/{scheme}/logits64"], rtol=0, atol=1e-9)
