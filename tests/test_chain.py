@@ -224,7 +224,7 @@ def test_a_stage_command_stops_after_its_stage(tmp_path: Path) -> None:
 def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
     words = ("reproduce", "digits", "2", "--profile", "nano", "--method", "random,uvlp", "--dry-run")
     result = uvlp(*words, store=tmp_path)
-    assert "14 of 14 artifacts to make" in result.stdout
+    assert "15 of 15 artifacts to make" in result.stdout
     assert not (tmp_path / "weights").exists()
 
 

@@ -54,6 +54,7 @@ def test_a_coreset_needs_no_diffuser_and_random_needs_no_model() -> None:
     assert "diffuser" not in stages and "embedder" in stages
     assert {task.stage for task in chain(planner().table(methods("random")))} == {
         "synthesise",
+        "pixels",
         "evaluate",
         "tabulate",
     }

@@ -19,7 +19,6 @@ from uvlp.artifacts.tables import Table
 from uvlp.artifacts.work import Work, open_dataset
 from uvlp.core import machine, plugins, views, workers
 from uvlp.core.errors import UvlpError
-from uvlp.core.names import split_network
 from uvlp.core.progress import Event, Progress
 from uvlp.plan import STAGES, Method, Planner, chain, check_names, resolve_method
 from uvlp.recipes.schema import Recipe
@@ -53,7 +52,7 @@ def prepare(recipe: Recipe, store: Store) -> Run:
     Raises:
         UvlpError: an unknown name, a wrong number, or a dataset whose files are wrong.
     """
-    check_names(recipe)
+    recipe = check_names(recipe)
     methods = tuple(resolve_method(spec, recipe.method) for spec in recipe.methods)
     dataset = open_dataset(recipe.dataset, store.cache, Progress(_tell, "dataset"))
     for line in dataset.manifest.notes:
@@ -189,9 +188,9 @@ def make(run: Run, store: Store, until: str, count: int, rebuild: Sequence[Task]
 
 def _check_networks(recipe: Recipe) -> None:
     """Refuse a network that is too deep for the images before the models are trained for it."""
+    protocol = plugins.load("evaluators", recipe.protocol)
     for network in recipe.networks:
-        family, depth = split_network(network)
-        plugins.load("networks", family).check(depth, recipe.evaluate.size_px)
+        protocol.check(network, getattr(recipe, protocol.SETTINGS))
 
 
 def _make_on_workers(jobs: list[Task], store: Store, count: int) -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from uvlp.artifacts import captions, distilled, features, prototypes, scores, tables, weights
+from uvlp.artifacts import captions, distilled, features, pixels, prototypes, scores, tables, weights
 from uvlp.artifacts.dataset_manifest import DatasetManifest
 from uvlp.artifacts.manifest import Task
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
-from uvlp.core.names import split_network
+from uvlp.core.hashing import file_sha256
 from uvlp.recipes import overrides
 from uvlp.recipes.schema import Recipe, SynthesisSettings
 
-STAGES = ("caption", "finetune", "embed", "prototype", "synthesise", "evaluate", "tabulate")
+STAGES = (
+    *("caption", "finetune", "embed", "prototype", "synthesise"),
+    *("pixels", "teacher", "evaluate", "tabulate"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,12 +179,65 @@ class Planner:
             inputs=inputs,
         )
 
+    @property
+    def _protocol(self) -> ModuleType:
+        return plugins.load("evaluators", self.recipe.protocol)
+
+    @property
+    def _evaluation(self) -> Any:
+        """The settings of the recipe's protocol."""
+        return getattr(self.recipe, self._protocol.SETTINGS)
+
+    def pixels(self) -> Task:
+        """The validation images at the networks' input size."""
+        size_px = self._evaluation.size_px
+        return self._task(
+            pixels.KIND,
+            "pixels",
+            f"test images at {size_px} px",
+            plugin=self.recipe.protocol,
+            revision=_revision("stages/pixels"),
+            schema=pixels.SCHEMA,
+            facts={"size_px": size_px},
+        )
+
+    def teacher(self, student: str) -> Task:
+        """The network whose soft labels ``student`` learns; its seed is that of no distillation."""
+        from uvlp.artifacts import teachers
+
+        settings = self.recipe.teacher
+        facts = {
+            "network": self._protocol.canonical(settings.network or student),
+            "size_px": self._evaluation.size_px,
+            "flip": self._evaluation.flip,
+            "seed": 0,
+        }
+        origin = ""
+        if settings.source not in ("trained", "torchvision"):
+            # The key holds what the file contains, not where it lies.
+            origin, facts["file"] = settings.source, _checkpoint_hash(settings.source)
+            settings = replace(settings, source="file")
+        return self._task(
+            teachers.KIND,
+            "teacher",
+            f"teacher {facts['network']}",
+            plugin=facts["network"],
+            revision=_revision("models/teacher"),
+            schema=teachers.SCHEMA,
+            settings=settings,
+            facts=facts,
+            inputs={"validation": self.pixels()},
+            origin=origin,
+        )
+
     def score(self, method: Method, network: str, seed: int, repeat: int) -> Task:
         """One training of one network."""
-        family, _ = split_network(network)
         facts: dict[str, Any] = {"network": network, "seed": seed, "repeat": repeat}
         if not method.whole_set:
             facts["ipc"] = self.recipe.ipc
+        inputs = {"distilled": self.distilled(method, seed), "validation": self.pixels()}
+        if self._protocol.TEACHER:
+            inputs["teacher"] = self.teacher(network)
         return self._task(
             scores.KIND,
             "evaluate",
@@ -188,9 +245,9 @@ class Planner:
             plugin=self.recipe.protocol,
             revision=_revision(f"evaluators/{self.recipe.protocol}"),
             schema=scores.SCHEMA,
-            settings=self.recipe.evaluate,
+            settings=self._evaluation,
             facts=facts,
-            inputs={"distilled": self.distilled(method, seed)},
+            inputs=inputs,
         )
 
     def table(self, methods: list[Method]) -> Task:
@@ -243,6 +300,21 @@ def _revision(plugin: str) -> int:
     raise AssertionError(f"{plugin} declares no REVISION")
 
 
+def _checkpoint_hash(path: str) -> str:
+    """SHA-256 of a teacher's checkpoint.
+
+    Raises:
+        UvlpError: there is no such file.
+    """
+    if not Path(path).is_file():
+        raise UvlpError(
+            "no such teacher checkpoint",
+            got=path,
+            allowed="trained, torchvision, or the path of a .safetensors or .pth file",
+        )
+    return file_sha256(Path(path))
+
+
 def chain(task: Task) -> Iterator[Task]:
     """The task and all that it is made from, inputs first, each once."""
     seen: set[str] = set()
@@ -258,8 +330,8 @@ def chain(task: Task) -> Iterator[Task]:
     yield from walk(task)
 
 
-def check_names(recipe: Recipe) -> None:
-    """Every name in the recipe exists.
+def check_names(recipe: Recipe) -> Recipe:
+    """Every name in the recipe exists; the recipe with its networks' names as they stand in tables.
 
     Raises:
         UvlpError: unknown dataset, captioner, network or protocol, with the nearest name.
@@ -270,7 +342,6 @@ def check_names(recipe: Recipe) -> None:
     captioners = [*plugins.names("models/captioners"), "auto", "file"]
     if recipe.caption.captioner not in captioners:
         raise unknown_name("captioner", recipe.caption.captioner, captioners)
-    for network in recipe.networks:
-        family, _ = split_network(network)
-        if family.replace("_", "-") not in plugins.names("networks"):
-            raise unknown_name("network", network, plugins.names("networks"))
+    protocol = plugins.load("evaluators", recipe.protocol)
+    networks = dict.fromkeys(protocol.canonical(network) for network in recipe.networks)
+    return replace(recipe, networks=tuple(networks))

@@ -1,10 +1,12 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 from torch import nn
 
-from uvlp.blocks.training import Sgd, correct_predictions
+from uvlp.blocks.training import Sgd, check_finite
+from uvlp.core.errors import UvlpError
 
 
 def test_sgd_is_torchs() -> None:
@@ -26,14 +28,15 @@ def test_sgd_is_torchs() -> None:
 
 def test_an_evaluation_does_not_import_the_compiler() -> None:
     code = (
-        "import sys, numpy\n"
-        "from uvlp.blocks.image_sets import Images\n"
+        "import sys, numpy, torch\n"
+        "from uvlp.blocks.image_sets import Images, Prepared\n"
         "from uvlp.core.progress import Progress\n"
         "from uvlp.evaluators.minimax import evaluate\n"
         "from uvlp.recipes.schema import EvaluateSettings\n"
         "images = Images(pixels=numpy.zeros((2, 8, 8, 3), numpy.uint8), labels=numpy.arange(2))\n"
+        "scored = Prepared(pixels=torch.zeros((2, 3, 8, 8), dtype=torch.uint8), labels=numpy.arange(2))\n"
         "settings = EvaluateSettings(size_px=8, width=4, epochs=1)\n"
-        "evaluate(images, images, network='convnet-1', classes=2, ipc=1, settings=settings, seed=0,"
+        "evaluate(images, scored, network='convnet-1', classes=2, ipc=1, settings=settings, seed=0,"
         " progress=Progress())\n"
         "print('torch._dynamo' in sys.modules)\n"
     )
@@ -41,9 +44,8 @@ def test_an_evaluation_does_not_import_the_compiler() -> None:
     assert result.stdout.strip() == "False"
 
 
-def test_predictions_come_in_order_and_the_network_trains_on() -> None:
-    network = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Identity()).train()
-    images = torch.eye(5)
-    found = correct_predictions(network, images.split(2), torch.tensor([0, 1, 0, 3, 4]), lambda part: part)
-    assert found.tolist() == [True, True, False, True, True]
-    assert network.training
+def test_a_loss_that_is_no_number_is_named_by_epoch_and_step() -> None:
+    good, bad = torch.ones(3), torch.tensor([1.0, float("inf"), float("nan")])
+    check_finite([good, good], "convnet-3", 7, "do")
+    with pytest.raises(UvlpError, match="network convnet-3, epoch 6, step 2; do this"):
+        check_finite([good, bad, good], "convnet-3", 7, "do this")

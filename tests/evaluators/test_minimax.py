@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from uvlp.artifacts.scores import Score
-from uvlp.blocks.image_sets import Images
+from uvlp.blocks.image_sets import Images, Prepared, prepare
+from uvlp.blocks.validation_images import resize_and_crop
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
 from uvlp.evaluators.minimax import evaluate
@@ -28,6 +29,11 @@ def stripes(count: int, seed: int) -> Images:
     return Images(pixels=noisy.clip(0, 255).astype(numpy.uint8), labels=labels)
 
 
+def prepared(images: Images, size_px: int) -> Prepared:
+    pixels = prepare(images.pixels, size_px, resize_and_crop)
+    return Prepared(pixels=pixels, labels=images.labels, name="stripes")
+
+
 TRAIN, VALIDATION = stripes(70, 0), stripes(101, 1)
 
 
@@ -38,13 +44,14 @@ def run(
     progress: Progress | None = None,
     **changes: object,
 ) -> Score:
+    settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
     return evaluate(
         TRAIN,
-        VALIDATION,
+        prepared(VALIDATION, settings.size_px),
         network=network,
         classes=2,
         ipc=35,
-        settings=replace(SETTINGS, **changes),  # type: ignore[arg-type]
+        settings=settings,
         seed=seed,
         progress=progress or Progress(),
         full=full,

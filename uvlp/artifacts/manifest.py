@@ -53,6 +53,7 @@ class Task:
         inputs: name -> Task of another artifact.
         dataset: content hash of the dataset, where the stage reads it.
         dataset_spec: how to open that dataset; a machine fact, not part of the key.
+        origin: path that the stage reads beside the dataset; a machine fact, not part of the key.
         title: what the user reads while it is made.
     """
 
@@ -66,6 +67,7 @@ class Task:
     inputs: Mapping[str, Task] = field(default_factory=dict)
     dataset: str = ""
     dataset_spec: str = ""
+    origin: str = ""
     title: str = ""
 
     def identity(self) -> dict[str, Any]:

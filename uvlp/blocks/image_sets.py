@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy
 import torch
 from torch import Tensor
 
+from uvlp.artifacts import pixels
+
+CHUNK = 64  # images that are in memory at a time while many are read
 Rule = Callable[[numpy.ndarray, int], numpy.ndarray]
 """From uint8 [H,W,3] and a side to uint8 [side,side,3]."""
+
+
+class LazyPixels(Sequence[numpy.ndarray]):
+    """Images that are read when they are asked for, some at a time.
+
+    Args:
+        read: from positions to their images, uint8 [H,W,3] each.
+        count: number of images.
+    """
+
+    def __init__(self, read: Callable[[Sequence[int]], Sequence[numpy.ndarray]], count: int) -> None:
+        self._read, self._count = read, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        positions = range(self._count)[index]
+        return self._read(positions) if isinstance(positions, range) else self._read([positions])[0]
+
+    def __iter__(self) -> Iterator[numpy.ndarray]:
+        for start in range(0, self._count, CHUNK):
+            yield from self[start : start + CHUNK]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +76,15 @@ class Prepared:
         assert len(self.pixels) == len(self.labels) > 0, "one label per image, at least one image"
 
 
-def prepare(pixels: Sequence[numpy.ndarray] | numpy.ndarray, size_px: int, rule: Rule) -> Tensor:
+def stored(folder: Path) -> Prepared:
+    """The images of a `pixels` artifact, mapped into memory."""
+    images, labels, name = pixels.read(folder)
+    return Prepared(pixels=torch.from_numpy(images), labels=labels, name=name)
+
+
+def prepare(images: Sequence[numpy.ndarray] | numpy.ndarray, size_px: int, rule: Rule) -> Tensor:
     """uint8 [N,3,size_px,size_px]: ``rule`` applied to every image, one at a time."""
-    prepared = numpy.empty((len(pixels), 3, size_px, size_px), dtype=numpy.uint8)
-    for row, image in enumerate(pixels):
+    prepared = numpy.empty((len(images), 3, size_px, size_px), dtype=numpy.uint8)
+    for row, image in enumerate(images):
         prepared[row] = rule(image, size_px).transpose(2, 0, 1)
     return torch.from_numpy(prepared)

@@ -5,46 +5,26 @@ The images stay on the device as 8-bit tensors; nothing is read back within an e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy
 import torch
 from torch import Tensor, nn
 
 from uvlp.blocks import augment, cutmix, schedule
-from uvlp.blocks.accuracy import percent
-from uvlp.blocks.image_sets import Images
-from uvlp.blocks.training import Sgd, correct_predictions, train_step
-from uvlp.core.errors import UvlpError
+from uvlp.blocks.image_sets import Images, Prepared, prepare
+from uvlp.blocks.outcome import Record, predict
+from uvlp.blocks.training import Sgd, check_finite, train_step
+from uvlp.blocks.validation_images import resize_and_crop
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import numpy_generator
 from uvlp.recipes.schema import EvaluateSettings
 
 AUGMENTED_PIXELS = 1 << 20  # several small batches are augmented at once, for speed alone
-VALIDATION_PIXELS = 1 << 22  # per part of a validation pass: 83 images of 224 px
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one repeat gave.
-
-    Attributes:
-        curve: (epoch, accuracy in percent) of every validation pass.
-        best_epoch: the first epoch with the highest accuracy.
-        correct_best, correct_last: bool [N], right predictions at that pass and at the last one.
-    """
-
-    curve: tuple[tuple[int, float], ...]
-    best_epoch: int
-    correct_best: numpy.ndarray
-    correct_last: numpy.ndarray
 
 
 def train_and_validate(
     network: nn.Module,
     name: str,
     train: Images,
-    validation: Images,
+    validation: Prepared,
     *,
     classes: int,
     epochs: int,
@@ -52,34 +32,27 @@ def train_and_validate(
     seed: int,
     device: str,
     progress: Progress,
-) -> Outcome:
+) -> Record:
     """Train ``network`` (on ``device``) for ``epochs``; `EvaluateSettings` gives the rest.
 
     ``name`` of the network stands in errors.
 
     Raises:
-        UvlpError: the loss is no longer a number.
+        UvlpError: the loss is no longer a number, noticed at the next validation pass.
     """
     trainer = _Trainer(network, train, classes, settings, seed, device)
-    parts = _parts(validation.prepared(settings.size_px).to(device))
+    pixels = validation.pixels.to(device)
     labels = torch.from_numpy(validation.labels).to(device)
     validated = set(schedule.validated_epochs(epochs, settings.validations))
-    curve: list[tuple[int, float]] = []
-    best_pct, best_epoch, best = -1.0, 0, labels.bool()
+    record, losses = Record(), []
     for epoch in progress.track(range(1, epochs + 1)):
-        losses = trainer.epoch(epoch, epochs)
-        _check_finite(losses, name, epoch)
-        if epoch not in validated:
-            continue
-        correct = correct_predictions(network, parts, labels, augment.normalise)
-        curve.append((epoch, percent(correct)))
-        if curve[-1][1] > best_pct:
-            best_pct, best_epoch, best = curve[-1][1], epoch, correct
-    return Outcome(tuple(curve), best_epoch, best.cpu().numpy(), correct.cpu().numpy())
-
-
-def _parts(images: Tensor) -> tuple[Tensor, ...]:
-    return images.split(max(1, VALIDATION_PIXELS // (images.shape[2] * images.shape[3])))
+        losses.append(trainer.epoch(epoch, epochs))
+        if epoch in validated:
+            # Looked at here and not in every epoch: reading a number back makes a GPU wait.
+            check_finite(losses, name, epoch, "lower the learning rate (evaluate.lr)")
+            losses.clear()
+            record.add(epoch, predict(network, pixels), labels)
+    return record
 
 
 class _Trainer:
@@ -97,7 +70,7 @@ class _Trainer:
         self.network, self.settings, self.device = network, settings, device
         self.rules = schedule.optimisation(classes, settings.lr, settings.weight_decay, settings.batch)
         self.optimiser = Sgd(network, self.rules.lr, settings.momentum, self.rules.weight_decay)
-        self.images = train.prepared(settings.size_px).to(device)
+        self.images = prepare(train.pixels, settings.size_px, resize_and_crop).to(device)
         self.labels = torch.from_numpy(train.labels).to(device)
         self.order, self.augmentation, self.mixing = (
             numpy_generator(seed, stream) for stream in ("order", "augment", "cutmix")
@@ -139,12 +112,3 @@ class _Trainer:
             lighting=settings.lighting,
         )
         return augment.prepare(draws, settings.size_px, self.device)
-
-
-def _check_finite(losses: Tensor, name: str, epoch: int) -> None:
-    finite = losses.isfinite().tolist()
-    if not all(finite):
-        raise UvlpError(
-            f"loss is not a number: network {name}, epoch {epoch}, step {finite.index(False) + 1}",
-            do="lower the learning rate (evaluate.lr)",
-        )

@@ -1,14 +1,14 @@
-"""One training step and one validation pass of the Minimax protocol (evaluation.md 1.7 to 1.9)."""
+"""One training step of the Minimax protocol (evaluation.md 1.7 and 1.8), and what to think of its loss."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from uvlp.blocks import cutmix
-from uvlp.blocks.accuracy import correct_in_top
+from uvlp.core.errors import UvlpError
 
 
 class Sgd:
@@ -72,19 +72,15 @@ def train_step(
     return loss.detach(), logits.detach()
 
 
-@torch.inference_mode()
-def correct_predictions(
-    network: nn.Module, batches: Iterable[Tensor], labels: Tensor, transform: Callable[[Tensor], Tensor]
-) -> Tensor:
-    """bool [N] on the labels' device: which images of all ``batches`` the network gets right.
+def check_finite(losses: Sequence[Tensor], name: str, last_epoch: int, do: str) -> None:
+    """Read the losses of the epochs up to ``last_epoch``, one tensor [steps] each.
 
-    Args:
-        network: is put into evaluation mode, and back into training mode.
-        batches: parts of the images, in order.
-        labels: int64 [N].
-        transform: from a part to the network's input.
+    Raises:
+        UvlpError: one of them is not a number; network ``name``, epoch and step are named.
     """
-    network.eval()
-    logits = torch.cat([network(transform(batch)) for batch in batches])
-    network.train()
-    return correct_in_top(logits, labels)
+    finite = torch.stack(list(losses)).isfinite()
+    if bool(finite.all()):
+        return
+    row, step = torch.nonzero(~finite)[0].tolist()
+    epoch = last_epoch - len(losses) + row + 1
+    raise UvlpError(f"loss is not a number: network {name}, epoch {epoch}, step {step + 1}", do=do)

@@ -194,7 +194,7 @@ def reproduce(
 
 def _places(run: Run, store: Store, until: str) -> list[Task]:
     """The artifacts worth a line: the scores are named in the table's own files."""
-    return [task for task in run.tasks(until) if task.stage != "evaluate" and store.has(task)]
+    return [task for task in run.tasks(until) if task.stage not in ("pixels", "evaluate") and store.has(task)]
 
 
 def _print_places(run: Run, store: Store, until: str, made: int) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uvlp.artifacts.scores import Score
-from uvlp.core.errors import UvlpError
+from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.names import split_network
-from uvlp.core.plugins import load
+from uvlp.core.plugins import load, names
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive
 from uvlp.recipes.schema import EvaluateSettings
@@ -17,14 +17,51 @@ if TYPE_CHECKING:
     import numpy
     from torch import nn
 
-    from uvlp.blocks.image_sets import Images
+    from uvlp.blocks.image_sets import Images, Prepared
 
-REVISION = 1
+REVISION = 2
+SETTINGS = "evaluate"
+TEACHER = False
+
+
+def networks() -> str:
+    """What `--network` may say."""
+    return ", ".join(f"{family}-DEPTH" for family in names("networks"))
+
+
+def canonical(network: str) -> str:
+    """The network's name as it stands in tables, e.g. ``resnet-ap-10``.
+
+    Raises:
+        UvlpError: no depth, or an unknown family.
+    """
+    family, depth = split_network(network.lower())
+    family = family.replace("_", "-")
+    if family not in names("networks"):
+        raise unknown_name("network", network, [f"{name}-DEPTH" for name in names("networks")])
+    return f"{family}-{depth}"
+
+
+def check(network: str, settings: EvaluateSettings) -> None:
+    """Raise UvlpError for settings that no training can use, or a network too deep for the image size."""
+    from uvlp.blocks.arithmetic import check_precision
+
+    _check(settings)
+    check_precision(settings.precision)
+    family, depth = split_network(network)
+    load("networks", family).check(depth, settings.size_px)
+
+
+def validation_pixels(pixels: numpy.ndarray, size_px: int) -> numpy.ndarray:
+    """uint8 [H,W,3] to uint8 [size_px,size_px,3]: shorter side resized, centre crop (evaluation.md 1.4)."""
+    from uvlp.blocks.validation_images import resize_and_crop
+
+    return resize_and_crop(pixels, size_px)
 
 
 def evaluate(
     train: Images,
-    validation: Images,
+    validation: Prepared,
     *,
     network: str,
     classes: int,
@@ -34,11 +71,13 @@ def evaluate(
     progress: Progress,
     full: bool = False,
     device: str = "cpu",
+    teacher: Path | None = None,
 ) -> Score:
     """Train one network once and score it on every validation image.
 
     Args:
-        train, validation: the images with labels below ``classes``.
+        train: the images to train on, with labels below ``classes``.
+        validation: the images to score on, of ``settings.size_px``.
         network: family and depth, e.g. "convnet-3".
         classes: number of classes.
         ipc: images per class, which decide on the epochs if the settings do not.
@@ -47,17 +86,20 @@ def evaluate(
         progress: told of every epoch.
         full: ``train`` is the whole training set.
         device: "cpu" or "cuda".
+        teacher: this protocol has none.
 
     Raises:
         UvlpError: unknown network, image too small for it, impossible settings, or a loss that is not
             a number.
     """
+    from uvlp.blocks.arithmetic import arithmetic, lay_out
     from uvlp.blocks.repeat import train_and_validate
 
-    _check(settings)
-    model = _build(network, classes, settings, seed).to(device)
-    with _reference_precision(device):
-        outcome = train_and_validate(
+    assert teacher is None, "hard labels need no teacher"
+    check(network, settings)
+    model = lay_out(_build(network, classes, settings, seed).to(device), settings.channels_last)
+    with arithmetic(device, settings.precision, settings.deterministic):
+        record = train_and_validate(
             model,
             network,
             train,
@@ -69,17 +111,8 @@ def evaluate(
             device=device,
             progress=progress,
         )
-    return Score(
-        best_pct=dict(outcome.curve)[outcome.best_epoch],
-        best_epoch=outcome.best_epoch,
-        last_pct=outcome.curve[-1][1],
-        curve=outcome.curve,
-        correct_best=_bits(outcome.correct_best),
-        correct_last=_bits(outcome.correct_last),
-        validation_images=len(validation.labels),
-        train_images=len(train.labels),
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-    )
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return record.score(validation, train_images=len(train.labels), parameters=parameters)
 
 
 def _check(settings: EvaluateSettings) -> None:
@@ -121,18 +154,3 @@ def _build(network: str, classes: int, settings: EvaluateSettings, seed: int) ->
         return module.build(
             depth, classes=classes, size_px=settings.size_px, norm=settings.norm, width=settings.width
         )
-
-
-def _reference_precision(device: str) -> contextlib.AbstractContextManager[None]:
-    """On a GPU: tuned convolutions that may use TF32, matrix products in float32 (evaluation.md 1.8)."""
-    import torch
-
-    if device == "cpu":
-        return contextlib.nullcontext()
-    return torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=True)
-
-
-def _bits(correct: numpy.ndarray) -> str:
-    import numpy
-
-    return numpy.packbits(correct).tobytes().hex()

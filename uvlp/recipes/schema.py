@@ -121,6 +121,13 @@ class EvaluateSettings:
     jitter: float = setting(0.4, "range of brightness, contrast and saturation", "evaluation.md 1.5")
     lighting: float = setting(0.1, "standard deviation of the PCA lighting", "evaluation.md 1.5")
     mix_probability: float = setting(1.0, "share of steps with CutMix", "evaluation.md 1.7")
+    precision: str = setting(
+        "tf32", "tf32 (GPU convolutions only), float32, or bfloat16 (another protocol)", "evaluation.md 1.8"
+    )
+    channels_last: bool = setting(False, "store feature maps channels last", "evaluation.md 1.8")
+    deterministic: bool = setting(
+        False, "the same bits every time on a GPU too; a CPU gives them anyway", "evaluation.md 1.10"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

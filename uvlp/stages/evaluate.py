@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from uvlp.artifacts import distilled, scores
@@ -10,16 +11,20 @@ from uvlp.core import machine, plugins
 from uvlp.core.seeds import derive
 
 if TYPE_CHECKING:
+    import numpy
+
     from uvlp.blocks.image_sets import Images
 
 
 def run(work: Work) -> None:
     """Write `scores` with the protocol named by the task."""
+    from uvlp.blocks.image_sets import stored
+
     facts, dataset = work.task.facts, work.dataset()
     evaluator = plugins.load("evaluators", work.task.plugin)
     score = evaluator.evaluate(
         _training_images(work, dataset),
-        _validation_images(dataset),
+        stored(work.input("validation")),
         network=facts["network"],
         classes=len(dataset.manifest.classes),
         ipc=facts.get("ipc", 0),
@@ -28,29 +33,25 @@ def run(work: Work) -> None:
         progress=work.progress,
         full="ipc" not in facts,
         device=machine.device(),
+        teacher=work.input("teacher") if evaluator.TEACHER else None,
     )
     scores.write(work.folder, score)
 
 
 def _training_images(work: Work, dataset: Any) -> Images:
+    """The distilled images, read when the evaluator asks for them."""
     import numpy
 
-    from uvlp.blocks.image_sets import Images
+    from uvlp.blocks.image_sets import Images, LazyPixels
 
     folder = work.input("distilled")
     entries = distilled.read_entries(folder)
-    if entries[0].file_name:
-        pixels = [distilled.read_image(folder, entry) for entry in entries]
-    else:
-        row_of = {name: row for row, name in enumerate(dataset.files("train"))}
-        pixels = dataset.originals("train", [row_of[entry.source] for entry in entries])
-    return Images(pixels=pixels, labels=numpy.asarray([entry.label for entry in entries]))
+    row_of = {} if entries[0].file_name else {name: row for row, name in enumerate(dataset.files("train"))}
 
+    def read(positions: Sequence[int]) -> list[numpy.ndarray]:
+        if row_of:
+            return list(dataset.originals("train", [row_of[entries[row].source] for row in positions]))
+        return [distilled.read_image(folder, entries[row]) for row in positions]
 
-def _validation_images(dataset: Any) -> Images:
-    import numpy
-
-    from uvlp.blocks.image_sets import Images
-
-    labels = dataset.labels("val")
-    return Images(pixels=dataset.originals("val", range(len(labels))), labels=numpy.asarray(labels))
+    labels = numpy.asarray([entry.label for entry in entries])
+    return Images(pixels=LazyPixels(read, len(entries)), labels=labels)

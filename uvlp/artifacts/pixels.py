@@ -1,0 +1,45 @@
+"""`pixels`: the validation images at a network's input size, made once for all trainings.
+
+`validation.npy` (uint8 [N,3,S,S], memory-mapped by readers), `labels.npy` (int64 [N]) and `set.json`
+with the name of the validation set.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy
+
+KIND = "pixels"
+SCHEMA = 1
+PIXELS, LABELS, NAME = "validation.npy", "labels.npy", "set.json"
+
+
+def write(
+    folder: Path, images: Iterable[numpy.ndarray], labels: Sequence[int], size_px: int, name: str
+) -> None:
+    """Write one image (uint8 [size_px,size_px,3]) after the other, so that memory holds only one."""
+    import numpy
+    from numpy.lib.format import open_memmap
+
+    shape = (len(labels), 3, size_px, size_px)
+    stored = open_memmap(folder / PIXELS, mode="w+", dtype=numpy.uint8, shape=shape)
+    for row, image in zip(range(len(labels)), images, strict=True):
+        stored[row] = image.transpose(2, 0, 1)
+    stored.flush()
+    numpy.save(folder / LABELS, numpy.asarray(labels, dtype=numpy.int64))
+    (folder / NAME).write_text(json.dumps({"name": name}) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> tuple[numpy.ndarray, numpy.ndarray, str]:
+    """Images, labels and the name of the set; pages of the images are read when they are looked at."""
+    import numpy
+
+    # Copy on write: torch wants memory that could be written to; the file stays as it is.
+    pixels = numpy.load(folder / PIXELS, mmap_mode="c")
+    name = json.loads((folder / NAME).read_text(encoding="utf-8"))["name"]
+    return pixels, numpy.load(folder / LABELS), name

@@ -1,0 +1,60 @@
+"""How a GPU or CPU may round: the reference's precision, and the options beside it (evaluation.md 1.8)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from uvlp.core.errors import UvlpError
+
+PRECISIONS = ("tf32", "float32", "bfloat16")
+
+
+def check_precision(precision: str) -> None:
+    """Raise UvlpError for a precision that does not exist."""
+    if precision not in PRECISIONS:
+        raise UvlpError("unknown precision", got=precision, allowed=", ".join(PRECISIONS))
+
+
+@contextlib.contextmanager
+def arithmetic(device: str, precision: str, deterministic: bool) -> Iterator[None]:
+    """Within it, networks compute with ``precision``; what was set before is restored.
+
+    Args:
+        device: "cpu" or "cuda".
+        precision: "tf32": float32 with convolutions that may use TF32 on a GPU while matrix products do
+            not, PyTorch's default and the reference's; "float32": no TF32; "bfloat16": automatic mixed
+            precision. On a CPU the first two are the same.
+        deterministic: only operations that give the same bits every time, on a GPU too; elsewhere the
+            fastest kernel is searched for by trying, as the reference does.
+    """
+    check_precision(precision)
+    kernels = torch.backends.cudnn.flags(
+        enabled=True,
+        benchmark=not deterministic,
+        deterministic=deterministic,
+        allow_tf32=precision != "float32",
+    )
+    mixed = torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+    # A CPU is deterministic as it is, and asking for it would import torch's compiler.
+    strict = _only_deterministic() if deterministic and device != "cpu" else contextlib.nullcontext()
+    with kernels, mixed, strict:
+        yield
+
+
+@contextlib.contextmanager
+def _only_deterministic() -> Iterator[None]:
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def lay_out(network: nn.Module, channels_last: bool) -> nn.Module:
+    """The network, its convolutions stored channels last if wanted; feature maps follow by themselves."""
+    return network.to(memory_format=torch.channels_last) if channels_last else network
