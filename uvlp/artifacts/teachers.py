@@ -1,0 +1,75 @@
+"""`teachers`: a network whose soft labels the students of the RDED protocol learn (evaluation.md 3.2).
+
+`model.safetensors` holds the weights under the names of `models/rded_networks.py`, `teacher.json` says what
+they are and how well they do on the real validation images.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from uvlp.core.errors import UvlpError
+
+KIND = "teachers"
+SCHEMA = 1
+WEIGHTS, FACTS = "model.safetensors", "teacher.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teacher:
+    """What is known of a teacher.
+
+    Attributes:
+        architecture: published name, e.g. "resnet18_modified".
+        size_px: side of its input.
+        class_ids: id of the class that each output answers for.
+        source: where the weights come from, in words.
+        accuracy_pct: on all validation images, percent.
+        per_class_pct: the same for each class; None for a class without validation images.
+        validation_set: dataset and variant that these images belong to, for people.
+        validation_images: number of validation images.
+    """
+
+    architecture: str
+    size_px: int
+    class_ids: tuple[str, ...]
+    source: str
+    accuracy_pct: float
+    per_class_pct: tuple[float | None, ...]
+    validation_set: str
+    validation_images: int
+
+    @property
+    def classes(self) -> int:
+        """Number of outputs."""
+        return len(self.class_ids)
+
+
+def write(folder: Path, teacher: Teacher) -> None:
+    """Write `teacher.json` into ``folder``, beside the weights."""
+    assert len(teacher.per_class_pct) == teacher.classes, "one accuracy per class"
+    text = json.dumps(asdict(teacher), indent=1, ensure_ascii=False)
+    (folder / FACTS).write_text(text + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> Teacher:
+    """Read `teacher.json` of ``folder``.
+
+    Raises:
+        UvlpError: the folder holds no teacher, or its facts are damaged.
+    """
+    allowed = f"a folder with {WEIGHTS} and {FACTS}, as `uvlp teacher` makes it"
+    lacking = [name for name in (WEIGHTS, FACTS) if not (folder / name).is_file()]
+    if lacking:
+        raise UvlpError(
+            f"no teacher here, {' and '.join(lacking)} not found", got=str(folder), allowed=allowed
+        )
+    try:
+        values = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        values["class_ids"] = tuple(values["class_ids"])
+        values["per_class_pct"] = tuple(values["per_class_pct"])
+        return Teacher(**values)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UvlpError(f"damaged {FACTS} of a teacher", got=str(folder), allowed=allowed) from error
