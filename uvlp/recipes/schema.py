@@ -131,6 +131,49 @@ class EvaluateSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RdedSettings:
+    """Stage `evaluate`, RDED protocol: soft labels from a teacher (evaluation.md 3)."""
+
+    size_px: int = setting(224, "side of the input of student and teacher", "evaluation.md 3.1")
+    epochs: int = setting(300, "epochs; VLCP has 500", "evaluation.md 3.1")
+    validation_period: int = setting(10, "epochs between validation passes", "evaluation.md 3.5")
+    validation_start: float = setting(
+        0.8,
+        "share of the epochs before the first validation pass; the last epoch counts",
+        "evaluation.md 3.5",
+    )
+    batch: int = setting(0, "images per step; 0: by IPC and classes", "evaluation.md 3.1")
+    accumulation: int = setting(
+        1, "parts that a batch is computed in; a rest at an epoch's end is dropped", "evaluation.md 3.4"
+    )
+    optimiser: str = setting("adamw", "adamw or sgd", "evaluation.md 3.4")
+    lr: float = setting(
+        0.0, "learning rate; 0: by the student's architecture, 0.1 for sgd", "evaluation.md 3.1, 3.4"
+    )
+    weight_decay: float = setting(0.01, "weight decay of adamw, on layers' weights only", "evaluation.md 3.4")
+    sgd_weight_decay: float = setting(1e-4, "weight decay of sgd, on the same", "evaluation.md 3.4")
+    momentum: float = setting(0.9, "momentum of sgd", "evaluation.md 3.4")
+    schedule: str = setting(
+        "half-cosine", "half-cosine, down to half the rate, or linear", "evaluation.md 3.4"
+    )
+    mix: str = setting("cutmix", "cutmix or mixup, in every step", "evaluation.md 3.4")
+    mixup_beta: float = setting(0.8, "both parameters of mixup's Beta distribution", "evaluation.md 3.4")
+    temperature: float = setting(
+        0.0, "softens the predictions; 0: 20 with cutmix, 4 with mixup", "evaluation.md 3.4"
+    )
+    factor: int = setting(
+        1, "patches per side that change places; crops keep 1/factor of the area", "evaluation.md 3.1, Q26"
+    )
+    precision: str = setting(
+        "tf32", "tf32 (GPU convolutions only), float32, or bfloat16 (another protocol)", "evaluation.md 3.4"
+    )
+    channels_last: bool = setting(False, "store feature maps channels last", "evaluation.md 1.8")
+    deterministic: bool = setting(
+        False, "the same bits every time on a GPU too; a CPU gives them anyway", "evaluation.md 1.10"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Everything that a run needs to know, apart from the machine it runs on."""
 

@@ -1,0 +1,85 @@
+"""Training augmentation of the RDED protocol for whole batches (evaluation.md 3.3).
+
+Patch shuffle, random resized crop, flip, normalisation. With ``factor`` 1 nothing is shuffled and the
+crop is the whole (square) image, so that only the flip is left (quirk Q27).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy
+import torch
+from torch import Tensor
+
+from uvlp.blocks.augment import MEAN, STD
+from uvlp.blocks.patch_shuffle import shuffle, side_after
+from uvlp.blocks.random_crop import antialiased, draw_boxes, separable
+from uvlp.blocks.sized_images import SizedImages
+
+FLIP = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """The random numbers of N images.
+
+    Attributes:
+        columns, rows: int64 [N,factor], strips in their new order.
+        box: int64 [N,4], top, left, height and width of the crop in the shuffled image, px.
+        flip: bool [N].
+    """
+
+    columns: numpy.ndarray
+    rows: numpy.ndarray
+    box: numpy.ndarray
+    flip: numpy.ndarray
+
+    def select(self, which: slice | numpy.ndarray) -> Draws:
+        """The rows of some images."""
+        return Draws(
+            columns=self.columns[which], rows=self.rows[which], box=self.box[which], flip=self.flip[which]
+        )
+
+
+def draw(
+    generator: numpy.random.Generator, height_px: numpy.ndarray, width_px: numpy.ndarray, factor: int
+) -> Draws:
+    """Independent draws for images with sides int64 [N]."""
+    count = len(height_px)
+    ordered = numpy.tile(numpy.arange(factor), (count, 1))
+    columns, rows = (generator.permuted(ordered, axis=1) for _ in range(2))
+    after = numpy.vectorize(side_after, otypes=[numpy.int64])
+    box = draw_boxes(generator, after(height_px, factor), after(width_px, factor), 1 / factor)
+    return Draws(columns=columns, rows=rows, box=box, flip=generator.random(count) < FLIP)
+
+
+def augment(images: SizedImages, indices: numpy.ndarray, draws: Draws, size_px: int, factor: int) -> Tensor:
+    """Augmented, normalised images float32 [n,3,size_px,size_px] in the order of ``indices``.
+
+    ``draws`` has one row for each of the n indices.
+    """
+    parts = [
+        (which, transform(pixels, draws.select(which), size_px, factor))
+        for which, pixels in images.by_shape(indices)
+    ]
+    if len(parts) == 1:
+        return parts[0][1]
+    order = numpy.argsort(numpy.concatenate([which for which, _ in parts]))
+    stacked = torch.cat([part for _, part in parts])
+    return stacked[torch.from_numpy(order).to(stacked.device, non_blocking=True)]
+
+
+def transform(pixels: Tensor, draws: Draws, size_px: int, factor: int) -> Tensor:
+    """Images of one shape, uint8 [n,3,H,W], to float32 [n,3,size_px,size_px]."""
+    device = pixels.device.type
+    shuffled = shuffle(pixels, draws.columns, draws.rows, factor)
+    top, left, height, width = draws.box.T
+    rows = antialiased(top, height, size_px, shuffled.shape[2], device)
+    columns = antialiased(left, width, size_px, shuffled.shape[3], device)
+    flip = torch.from_numpy(draws.flip).to(device, non_blocking=True)
+    columns = torch.where(flip[:, None, None], columns.flip(1), columns)
+    mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (MEAN, STD))
+    with torch.autocast(device, enabled=False):  # images stay exact whatever the networks compute with
+        cropped = separable(shuffled / 255, rows.float(), columns.float())
+    return (cropped - mean) / std
