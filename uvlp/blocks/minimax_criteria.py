@@ -1,0 +1,73 @@
+"""The two criteria of Minimax-Diffusion and their memories (evaluation.md 5.1; Gu et al. 2024)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+MEMORY = 64
+
+
+class Memory:
+    """The latest latents of every class, first in, first out.
+
+    Args:
+        size: latents kept per class.
+    """
+
+    def __init__(self, size: int = MEMORY) -> None:
+        self._size = size
+        self._kept: dict[int, Tensor] = {}
+
+    def of(self, label: int) -> Tensor | None:
+        """Latents of a class as rows [M,D], oldest first; None while there are none."""
+        return self._kept.get(label)
+
+    def append(self, label: int, latents: Tensor) -> None:
+        """Add rows [n,D] of a class, without their gradient."""
+        earlier = self._kept.get(label, latents[:0])
+        self._kept[label] = torch.cat((earlier, latents)).detach()[-self._size :]
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """Two scalars to minimise, each a mean over the classes of the batch.
+
+    Attributes:
+        representativeness: 1 − smallest cosine between a predicted and a remembered real latent.
+        diversity: largest cosine between a predicted and a remembered predicted latent.
+    """
+
+    representativeness: Tensor
+    diversity: Tensor
+
+
+def criteria(latents: Tensor, predicted: Tensor, labels: Tensor, real: Memory, generated: Memory) -> Criteria:
+    """The criteria of one batch, which is then remembered; a class without memories counts as 0.
+
+    Args:
+        latents: [N,...], latents of the real images.
+        predicted: [N,...], the clean latents that the network predicts for them.
+        labels: int64 [N].
+        real: memory of ``latents``, is appended to.
+        generated: memory of ``predicted``, is appended to.
+    """
+    representativeness, diversity = predicted.new_zeros(()), predicted.new_zeros(())
+    present = labels.unique().tolist()
+    for label in present:
+        rows = labels == label
+        originals, copies = latents[rows].flatten(1), predicted[rows].flatten(1)
+        earlier_originals, earlier_copies = real.of(label), generated.of(label)
+        if earlier_originals is not None and earlier_copies is not None:
+            representativeness = representativeness + 1 - _cosines(copies, earlier_originals).min()
+            diversity = diversity + _cosines(copies, earlier_copies).max()
+        real.append(label, originals)
+        generated.append(label, copies)
+    return Criteria(representativeness / len(present), diversity / len(present))
+
+
+def _cosines(rows: Tensor, others: Tensor) -> Tensor:
+    return normalize(rows, dim=1) @ normalize(others, dim=1).T
