@@ -1,0 +1,32 @@
+"""DiffFit: a DiT's biases, label table and new scales are fine-tuned (evaluation.md 5.1; Xie et al. 2023)."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from uvlp.models.dit import Block, DiT
+
+SCALED_BLOCKS = 14
+TRAINED = ("bias", "norm", "gamma", "y_embed")
+
+
+def add_scales(network: DiT, blocks: int = SCALED_BLOCKS) -> None:
+    """Give the first ``blocks`` blocks scales of one, which leave the network's output as it is.
+
+    Per block, with D the width: ``attn.gamma1`` [3D] of queries, keys and values, ``attn.gamma2`` [D] of the
+    attention's output, ``gamma1`` [D] and ``gamma2`` [D] of the gated attention and perceptron.
+    """
+    for block in network.blocks[:blocks]:
+        assert isinstance(block, Block)
+        attention = block.attn
+        attention.gamma1, attention.gamma2 = _ones_like(attention.qkv.bias), _ones_like(attention.proj.bias)
+        block.gamma1, block.gamma2 = _ones_like(attention.proj.bias), _ones_like(attention.proj.bias)
+
+
+def _ones_like(parameter: nn.Parameter) -> nn.Parameter:
+    return nn.Parameter(parameter.detach().new_ones(parameter.shape))
+
+
+def trained_names(network: nn.Module) -> list[str]:
+    """Names of the parameters that fine-tuning changes; all others stay fixed."""
+    return [name for name, _ in network.named_parameters() if any(part in name for part in TRAINED)]
