@@ -34,7 +34,7 @@ NetworkOption = Annotated[
 ]
 RepeatsOption = Annotated[str | None, typer.Option(help="trainings of each network per seed")]
 ProfileOption = Annotated[str, typer.Option(help="model sizes and schedules: tiny, nano")]
-ProtocolOption = Annotated[str | None, typer.Option(help="evaluation protocol: minimax")]
+ProtocolOption = Annotated[str | None, typer.Option(help="evaluation protocol: minimax, rded")]
 MissingOption = Annotated[
     str | None, typer.Option("--missing-captions", help="a missing caption: stop, or empty")
 ]
@@ -74,27 +74,26 @@ def _command(until: str, name: str, text: str) -> None:
         as_json: JsonOption = False,
         debug: DebugOption = False,
     ) -> None:
+        from uvlp import pipeline
         from uvlp.commands import chain
 
-        request = chain.Request(
-            dataset=dataset,
-            ipc=ipc,
-            methods=method,
-            seeds=seed,
-            networks=network,
-            repeats=repeats,
-            profile=profile,
-            protocol=protocol,
-            missing_captions=missing_captions,
-            settings=settings,
+        recipe = chain.resolve(
+            chain.Request(
+                dataset=dataset,
+                ipc=ipc,
+                methods=method,
+                seeds=seed,
+                networks=network,
+                repeats=repeats,
+                profile=profile,
+                protocol=protocol,
+                missing_captions=missing_captions,
+                settings=settings,
+            )
         )
         place = chain.store_at(store)
-        if print_config:
-            chain.print_config(request, as_json)
-        elif dry_run:
-            chain.dry_run(request, place, until, as_json)
-        else:
-            chain.reproduce(request, place, until, workers=workers, force=force, as_json=as_json)
+        how = chain.How(print_config, dry_run, workers=workers, force=force, as_json=as_json)
+        chain.carry_out(recipe, lambda: pipeline.prepare(recipe, place), place, until, how)
 
     app.command(name, help=text)(run)
 
@@ -105,6 +104,80 @@ _command("finetune", "finetune", "Stop after the models.")
 _command("embed", "embed", "Stop after the features.")
 _command("prototype", "prototype", "Stop after the prototypes.")
 _command("synthesise", "synthesise", "Stop after the distilled images.")
+
+
+@app.command()
+def evaluate(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="folders PATH/<class>/<images>")],
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="whose real test images score them: digits, or folder:PATH")
+    ],
+    ipc: Annotated[
+        str | None, typer.Option("--ipc", help="images per class [all, where every class holds as many]")
+    ] = None,
+    select: Annotated[
+        str, typer.Option("--select", help="which, where there are more: first (in string order), or drawn")
+    ] = "first",
+    random: Annotated[
+        bool, typer.Option("--random/--no-random", help="score as many random training images beside them")
+    ] = True,
+    seed: SeedOption = None,
+    network: NetworkOption = None,
+    repeats: RepeatsOption = None,
+    profile: ProfileOption = "tiny",
+    protocol: ProtocolOption = None,
+    settings: SetOption = None,
+    store: StoreOption = None,
+    workers: WorkersOption = None,
+    force: ForceOption = False,
+    dry_run: DryRunOption = False,
+    print_config: PrintOption = False,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Score image folders that any method made on the real test images of a dataset."""
+    from uvlp.commands import chain, evaluate
+
+    request = evaluate.Request(
+        paths=paths,
+        dataset=dataset,
+        ipc=ipc,
+        select=select,
+        random=random,
+        seeds=seed,
+        networks=network,
+        repeats=repeats,
+        profile=profile,
+        protocol=protocol,
+        settings=settings,
+    )
+    how = chain.How(print_config, dry_run, workers=workers, force=force, as_json=as_json)
+    evaluate.score(request, chain.store_at(store), how)
+
+
+@app.command()
+def teacher(
+    dataset: DatasetArgument,
+    network: Annotated[str, typer.Argument(help="conv3, resnet18_modified, ...")],
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(help="a .safetensors or .pth file, or `torchvision`, to take it from [train it here]"),
+    ] = None,
+    profile: ProfileOption = "tiny",
+    settings: SetOption = None,
+    store: StoreOption = None,
+    workers: WorkersOption = None,
+    force: ForceOption = False,
+    dry_run: DryRunOption = False,
+    print_config: PrintOption = False,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Train or import the teacher of the RDED protocol, and measure it on the real test images."""
+    from uvlp.commands import chain, teacher
+
+    how = chain.How(print_config, dry_run, workers=workers, force=force, as_json=as_json)
+    teacher.provide(dataset, network, checkpoint, profile, settings, chain.store_at(store), how)
 
 
 @app.command(name="list")

@@ -20,7 +20,7 @@ from uvlp.artifacts.work import Work, open_dataset
 from uvlp.core import machine, plugins, views, workers
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
-from uvlp.plan import STAGES, Method, Planner, chain, check_names, resolve_method
+from uvlp.plan import STAGES, Folder, Planner, chain, check_names, resolve_method
 from uvlp.recipes.schema import Recipe
 
 
@@ -31,38 +31,107 @@ class Run:
     Attributes:
         recipe: fully resolved.
         manifest: the dataset's classes, counts and hash.
-        methods: with their settings.
-        table: the task at the end of the chain.
+        goal: the task at the end of the chain.
     """
 
     recipe: Recipe
     manifest: DatasetManifest
-    methods: tuple[Method, ...]
-    table: Task
+    goal: Task
 
-    def tasks(self, until: str = "tabulate") -> list[Task]:
+    def tasks(self, until: str) -> list[Task]:
         """The tasks of the stages up to ``until``, in an order in which they could be made."""
         wanted = STAGES[: STAGES.index(until) + 1]
-        return [task for task in chain(self.table) if task.stage in wanted]
+        return [task for task in chain(self.goal) if task.stage in wanted]
 
 
-def prepare(recipe: Recipe, store: Store) -> Run:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collect:
+    """Image folders to be scored.
+
+    Attributes:
+        paths: as the user gave them.
+        ipc: images per class; None where every class holds the same number.
+        select: "first" or "drawn", where a class holds more.
+    """
+
+    paths: tuple[str, ...]
+    ipc: int | None
+    select: str
+
+
+def prepare(recipe: Recipe, store: Store, collect: Collect | None = None) -> Run:
     """Check every name and number of the recipe before anything is made.
+
+    Args:
+        recipe: what to run.
+        store: whose cache knows the dataset.
+        collect: image folders to score beside the recipe's methods; they decide on the IPC.
+
+    Raises:
+        UvlpError: an unknown name, a wrong number, or a dataset or folder whose files are wrong.
+    """
+    planner = _open(recipe, store)
+    recipe = planner.recipe
+    methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]
+    name = ""
+    folders: list[Folder] = []
+    if collect is not None:
+        ipc, folders = _find_folders(collect, planner, store)
+        planner = replace(planner, recipe=replace(recipe, ipc=ipc))
+        name = f"{'-'.join(folder.title for folder in folders)}-on-{planner.manifest.name}-ipc{ipc}"
+    if methods:
+        _check_ipc(planner.recipe, planner.manifest)
+    goal = planner.table([*folders, *methods], name)
+    return Run(recipe=planner.recipe, manifest=planner.manifest, goal=goal)
+
+
+def prepare_teacher(recipe: Recipe, store: Store, network: str) -> Run:
+    """The run that ends with the teacher ``network`` on the recipe's dataset.
 
     Raises:
         UvlpError: an unknown name, a wrong number, or a dataset whose files are wrong.
     """
+    planner = _open(recipe, store)
+    goal = planner.teacher(network)
+    plugins.load("evaluators", recipe.protocol).check(goal.facts["network"], recipe.rded)
+    return Run(recipe=planner.recipe, manifest=planner.manifest, goal=goal)
+
+
+def _open(recipe: Recipe, store: Store) -> Planner:
+    """The planner for a recipe whose names exist and whose dataset could be opened."""
     recipe = check_names(recipe)
-    methods = tuple(resolve_method(spec, recipe.method) for spec in recipe.methods)
     dataset = open_dataset(recipe.dataset, store.cache, Progress(_tell, "dataset"))
     for line in dataset.manifest.notes:
         print(f"note   {recipe.dataset}: {line}", file=sys.stderr)
-    _check_ipc(recipe, dataset.manifest)
     if recipe.caption.captioner == "auto":
         captioner = "colours" if dataset.captions() is None else "file"
         recipe = replace(recipe, caption=replace(recipe.caption, captioner=captioner))
-    planner = Planner(recipe=recipe, manifest=dataset.manifest, spec=recipe.dataset)
-    return Run(recipe=recipe, manifest=dataset.manifest, methods=methods, table=planner.table(list(methods)))
+    return Planner(recipe=recipe, manifest=dataset.manifest, spec=recipe.dataset)
+
+
+def _find_folders(collect: Collect, planner: Planner, store: Store) -> tuple[int, list[Folder]]:
+    """The IPC and the folders, each with what is taken from it for every seed."""
+    stage = plugins.load("stages", "collect")
+    found, ipc = [], collect.ipc
+    for path in collect.paths:
+        facts = {}
+        for seed in planner.recipe.seeds:
+            facts[seed], notes = stage.find(
+                Path(path).expanduser(),
+                planner.manifest.classes,
+                store.cache,
+                Progress(_tell, path),
+                ipc=ipc,
+                select=collect.select,
+                seed=seed,
+            )
+            ipc = facts[seed]["ipc"]
+        for line in notes:
+            print(f"note   {path}: {line}", file=sys.stderr)
+        origin = Path(path).expanduser().resolve()
+        found.append(Folder(spec=path, title=origin.name, origin=str(origin), facts=facts))
+    assert ipc is not None, "a folder was found"
+    return ipc, found
 
 
 def _tell(event: Event) -> None:
@@ -87,7 +156,7 @@ def find_damage(run: Run, store: Store, force: bool) -> list[Task]:
         UvlpError: an artifact is damaged and ``force`` is off; with ``force`` it is deleted instead.
     """
     deleted = []
-    for task in filter(store.has, run.tasks()):
+    for task in filter(store.has, run.tasks("tabulate")):
         name = store.damage(task)
         if name is None:
             continue
@@ -181,8 +250,8 @@ def make(run: Run, store: Store, until: str, count: int, rebuild: Sequence[Task]
     jobs = [task for task in todo if task.stage != "tabulate"]
     if jobs:
         _make_on_workers(jobs, store, count)
-    if run.table in todo:
-        execute(store.root, run.table, Progress())
+    if run.goal in todo and run.goal.stage == "tabulate":
+        execute(store.root, run.goal, Progress())
     return len(todo)
 
 
@@ -208,4 +277,4 @@ def _make_on_workers(jobs: list[Task], store: Store, count: int) -> None:
 
 def read_table(run: Run, store: Store) -> Table:
     """The finished table."""
-    return tables.read(store.folder(run.table))
+    return tables.read(store.folder(run.goal))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from uvlp.artifacts import captions, distilled, features, pixels, prototypes, scores, tables, weights
 from uvlp.artifacts.dataset_manifest import DatasetManifest
@@ -18,7 +18,7 @@ from uvlp.recipes import overrides
 from uvlp.recipes.schema import Recipe, SynthesisSettings
 
 STAGES = (
-    *("caption", "finetune", "embed", "prototype", "synthesise"),
+    *("caption", "finetune", "embed", "prototype", "synthesise", "collect"),
     *("pixels", "teacher", "evaluate", "tabulate"),
 )
 
@@ -43,6 +43,24 @@ class Method:
     def whole_set(self) -> bool:
         """Whether the method's result is the training set itself."""
         return bool(getattr(self.module, "WHOLE_SET", False))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """An image folder that anyone made, in the place of a method.
+
+    Attributes:
+        spec: its path as it was given.
+        title: name for readers.
+        origin: where it lies.
+        facts: by distillation seed what decides about the images taken from it (`stages/collect.find`).
+    """
+
+    spec: str
+    title: str
+    origin: str
+    facts: Mapping[int, Mapping[str, Any]]
+    whole_set: ClassVar[bool] = False
 
 
 def resolve_method(spec: str, changes: Mapping[str, Mapping[str, Any]]) -> Method:
@@ -156,8 +174,22 @@ class Planner:
             inputs=inputs | {"captions": self.captions()},
         )
 
-    def distilled(self, method: Method, seed: int) -> Task:
+    def collected(self, folder: Folder, seed: int) -> Task:
+        """The images that are taken from somebody's folder."""
+        return self._task(
+            distilled.KIND,
+            "collect",
+            f"images of {folder.title}" + (f", seed {seed}" if "seed" in folder.facts[seed] else ""),
+            revision=_revision("stages/collect"),
+            schema=distilled.SCHEMA,
+            facts=folder.facts[seed],
+            origin=folder.origin,
+        )
+
+    def distilled(self, method: Method | Folder, seed: int) -> Task:
         """The image folder of any method."""
+        if isinstance(method, Folder):
+            return self.collected(method, seed)
         facts: dict[str, Any] = {"method": method.name}
         if not method.whole_set:
             facts |= {"ipc": self.recipe.ipc, "seed": seed}
@@ -230,7 +262,7 @@ class Planner:
             origin=origin,
         )
 
-    def score(self, method: Method, network: str, seed: int, repeat: int) -> Task:
+    def score(self, method: Method | Folder, network: str, seed: int, repeat: int) -> Task:
         """One training of one network."""
         facts: dict[str, Any] = {"network": network, "seed": seed, "repeat": repeat}
         if not method.whole_set:
@@ -250,8 +282,8 @@ class Planner:
             inputs=inputs,
         )
 
-    def table(self, methods: list[Method]) -> Task:
-        """The table of the whole recipe."""
+    def table(self, methods: Sequence[Method | Folder], name: str = "") -> Task:
+        """The table of the whole recipe, named after dataset and IPC if not by ``name``."""
         recipe = self.recipe
         inputs: dict[str, Task] = {}
         cells = []
@@ -268,7 +300,7 @@ class Planner:
                 cells.append(
                     {"method": method.spec, "title": method.title, "network": network, "scores": list(made)}
                 )
-        name = f"{self.manifest.name}-ipc{recipe.ipc}"
+        name = name or f"{self.manifest.name}-ipc{recipe.ipc}"
         return self._task(
             tables.KIND,
             "tabulate",

@@ -1,50 +1,86 @@
-"""How far an evaluation is from its network passes alone, both measured in one run.
+"""How far an evaluation is from its network passes alone, for every network, both sides in one run.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/evaluation_floor.py [--runs 5] [--size-px 16] [--width 32]
+    OMP_NUM_THREADS=1 python tests/benchmarks/evaluation_floor.py [--runs 5] [--only resnet-18] [--record]
 
-Evaluation: a repeat of the Minimax protocol on 100 images, validated 20 times on 490. Passes: the same
-number of forward and backward passes of the same network on batches of 64 and 36 random images, and of
-forward passes on the validation images; no augmentation, no CutMix, no optimiser. Prints medians in
-processor seconds, which neighbours on the machine disturb less than wall-clock seconds.
+Evaluation: a repeat of the Minimax protocol on 100 images, validated on 490, a twentieth of the schedule's
+epochs between two validation passes, as on the digits. Passes: the same number of forward and backward
+passes of the same network on batches of 64 and 36 random images, and of forward passes on the validation
+images; no augmentation, no CutMix, no optimiser. Both sides alternate; medians in processor seconds, which
+neighbours on the machine disturb less than wall-clock seconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from uvlp.blocks.image_sets import Images
+from uvlp.blocks.image_sets import Images, Prepared
+from uvlp.core.names import split_network
 from uvlp.core.plugins import load
 from uvlp.core.progress import Progress
 from uvlp.evaluators.minimax import evaluate
 from uvlp.recipes.schema import EvaluateSettings
 
 CLASSES, TRAIN, VALIDATION, BATCHES = 10, 100, 490, (64, 36)
+LIMIT = 1.3
+REPORT = Path(__file__).parents[2] / "paper_tables" / "measured" / "benchmarks" / "evaluation_floor.md"
 
 
-def images(count: int, size_px: int, seed: int) -> Images:
-    pixels = numpy.random.default_rng(seed).integers(0, 256, (count, size_px, size_px, 3), dtype=numpy.uint8)
-    return Images(pixels=pixels, labels=numpy.arange(count) % CLASSES)
+@dataclass(frozen=True)
+class Case:
+    """A network at an image size; epochs and passes keep one run in the range of seconds."""
+
+    network: str
+    size_px: int
+    width: int
+    epochs: int
+    validations: int
 
 
-def passes(network: nn.Module, size_px: int, epochs: int, validations: int) -> None:
-    train = [torch.randn(count, 3, size_px, size_px) for count in BATCHES]
-    labels = [torch.arange(count) % CLASSES for count in BATCHES]
-    validation = torch.randn(VALIDATION, 3, size_px, size_px)
-    for _ in range(epochs):
-        for batch, targets in zip(train, labels, strict=True):
+CASES = (
+    Case("convnet-3", 16, 32, 150, 10),
+    Case("convnet-3", 32, 32, 60, 4),
+    Case("convnet-3", 32, 0, 15, 1),
+    Case("convnet-6", 64, 0, 15, 1),
+    Case("convnet-6", 224, 0, 1, 1),
+    Case("resnet-18", 32, 0, 15, 1),
+    Case("resnet-18", 224, 0, 1, 1),
+    Case("resnet-ap-10", 32, 0, 15, 1),
+    Case("resnet-ap-10", 224, 0, 1, 1),
+)
+
+
+def pixels(count: int, size_px: int, seed: int) -> numpy.ndarray:
+    generator = numpy.random.default_rng(seed)
+    return generator.integers(0, 256, (count, size_px, size_px, 3), dtype=numpy.uint8)
+
+
+def labels(count: int) -> numpy.ndarray:
+    return numpy.arange(count) % CLASSES
+
+
+def passes(network: nn.Module, case: Case, validation: int) -> None:
+    train = [torch.randn(count, 3, case.size_px, case.size_px) for count in BATCHES]
+    targets = [torch.arange(count) % CLASSES for count in BATCHES]
+    parts = torch.randn(validation, 3, case.size_px, case.size_px).split(max(1, (1 << 22) // case.size_px**2))
+    for _ in range(case.epochs):
+        for batch, wanted in zip(train, targets, strict=True):
             network.zero_grad()
-            cross_entropy(network(batch), targets).backward()
+            cross_entropy(network(batch), wanted).backward()
     with torch.inference_mode():
-        for _ in range(validations):
-            network(validation)
+        for _ in range(case.validations):
+            for part in parts:
+                network(part)
 
 
 def processor_s(work: Callable[[], object]) -> float:
@@ -53,28 +89,23 @@ def processor_s(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--size-px", type=int, default=16)
-    parser.add_argument("--width", type=int, default=32)
-    parser.add_argument("--epochs", type=int, default=300)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    size_px = options.size_px
+def measure(case: Case, runs: int) -> str:
+    """One row of the report."""
+    count = VALIDATION if case.size_px <= 64 else VALIDATION // 10
     settings = EvaluateSettings(
-        size_px=size_px, width=options.width, epochs=options.epochs, validations=20, flip=0.0
+        size_px=case.size_px, width=case.width, epochs=case.epochs, validations=case.validations, flip=0.0
     )
-    train, validation = images(TRAIN, size_px, 0), images(VALIDATION, size_px, 1)
-    network = load("networks", "convnet").build(3, classes=CLASSES, size_px=size_px, width=options.width)
+    train = Images(pixels=pixels(TRAIN, case.size_px, 0), labels=labels(TRAIN))
+    shown = torch.from_numpy(pixels(count, case.size_px, 1).transpose(0, 3, 1, 2).copy())
+    validation = Prepared(pixels=shown, labels=labels(count))
+    family, depth = split_network(case.network)
+    network = load("networks", family).build(depth, classes=CLASSES, size_px=case.size_px, width=case.width)
 
     def evaluation() -> None:
         evaluate(
             train,
             validation,
-            network="convnet-3",
+            network=case.network,
             classes=CLASSES,
             ipc=10,
             settings=settings,
@@ -82,18 +113,43 @@ def main() -> None:
             progress=Progress(),
         )
 
-    passes(network, size_px, 3, 1)
+    passes(network, Case(case.network, case.size_px, case.width, 1, 1), count)
     times = [
-        (processor_s(evaluation), processor_s(lambda: passes(network, size_px, options.epochs, 20)))
-        for _ in range(options.runs)
+        (processor_s(evaluation), processor_s(lambda: passes(network, case, count))) for _ in range(runs)
     ]
     whole, alone = (statistics.median(column) for column in zip(*times, strict=True))
-    fastest, fastest_alone = (min(column) for column in zip(*times, strict=True))
     ratio = statistics.median(first / second for first, second in times)
-    print(f"convnet-3, width {options.width}, {size_px} px, {options.epochs} epochs, {options.runs} runs")
-    print(f"medians: evaluation {whole:.2f} s, network passes {alone:.2f} s, ratio of a pair {ratio:.2f}")
-    print(f"fastest: evaluation {fastest:.2f} s, network passes {fastest_alone:.2f} s")
-    print("single runs: " + ", ".join(f"{first:.2f}/{second:.2f}" for first, second in times))
+    verdict = "yes" if ratio <= LIMIT else "no"
+    return (
+        f"| {case.network} | {case.size_px} | {case.width or 'published'} "
+        f"| {case.epochs} + {case.validations} | {whole:.2f} | {alone:.2f} | {ratio:.2f} | {verdict} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--only", help="one network, e.g. resnet-18")
+    parser.add_argument("--record", action="store_true", help=f"write {REPORT.name}")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    lines = [
+        "Evaluation against its network passes alone, one thread, processor seconds, medians of "
+        f"{options.runs} alternating runs; {platform.machine()}, torch {torch.__version__}.",
+        "",
+        f"| network | px | width | epochs + validations | evaluation | passes | ratio | within {LIMIT} |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    print("\n".join(lines), flush=True)
+    for case in CASES:
+        if options.only in (None, case.network):
+            lines.append(measure(case, options.runs))
+            print(lines[-1], flush=True)
+    if options.record:
+        REPORT.parent.mkdir(parents=True, exist_ok=True)
+        REPORT.write_text("# Evaluation against its floor\n\n" + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""`uvlp reproduce` and the commands that stop earlier: parse, plan, make, print."""
+"""What `uvlp reproduce` and its like share: parse, plan, make, print."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,9 +131,29 @@ def _check(recipe: Recipe) -> None:
             raise UvlpError(f"no {name} given", do="leave the option out, or name at least one")
 
 
-def print_config(request: Request, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class How:
+    """What to do with a run, and how."""
+
+    print_config: bool
+    dry_run: bool
+    workers: int | None
+    force: bool
+    as_json: bool
+
+
+def carry_out(recipe: Recipe, prepare: Callable[[], Run], store: Store, until: str, how: How) -> None:
+    """Print the recipe, or prepare the run and print what it would make, or make it and print the result."""
+    if how.print_config:
+        print_config(recipe, how.as_json)
+    elif how.dry_run:
+        dry_run(prepare(), store, until, how.as_json)
+    else:
+        make(prepare(), store, until, workers=how.workers, force=how.force, as_json=how.as_json)
+
+
+def print_config(recipe: Recipe, as_json: bool) -> None:
     """Print the resolved recipe, each setting with its meaning and the source of its value."""
-    recipe = resolve(request)
     if as_json:
         print(json.dumps(plain(recipe), indent=1, ensure_ascii=False))
         return
@@ -160,9 +180,8 @@ def _config_lines(settings: Any, prefix: str) -> Iterator[str]:
             yield f"{text:<44}  # {field.metadata['help']} [{source}]"
 
 
-def dry_run(request: Request, store: Store, until: str, as_json: bool) -> None:
+def dry_run(run: Run, store: Store, until: str, as_json: bool) -> None:
     """Print what the command would make, and make nothing."""
-    run = pipeline.prepare(resolve(request), store)
     todo = {task.key for task in pipeline.missing(run, store, until)}
     tasks = run.tasks(until)
     if as_json:
@@ -177,11 +196,8 @@ def dry_run(request: Request, store: Store, until: str, as_json: bool) -> None:
     print(f"{len(todo)} of {len(tasks)} artifacts to make; store: {store.root}")
 
 
-def reproduce(
-    request: Request, store: Store, until: str, *, workers: int | None, force: bool, as_json: bool
-) -> None:
+def make(run: Run, store: Store, until: str, *, workers: int | None, force: bool, as_json: bool) -> None:
     """Make what is missing up to the stage ``until`` and print the result."""
-    run = pipeline.prepare(resolve(request), store)
     damaged = pipeline.find_damage(run, store, force)
     made = pipeline.make(run, store, until, workers or machine.default_workers(), damaged)
     if as_json:
