@@ -1,4 +1,4 @@
-"""Find the images of `PATH/train/<class>/` and `PATH/val/<class>/` without opening one."""
+"""Find the images of class folders, and of `PATH/train/<class>/` and `PATH/val/<class>/`, unopened."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ def scan(root: Path) -> Listing:
         )
     files, ignored = {}, 0
     for split in SPLITS:
-        found = [_class_files(root, f"{split}/{name}") for name in train]
+        found = [
+            image_names(root, f"{split}/{name}", "add images, or remove the class from train/ and val/")
+            for name in train
+        ]
         files[split] = tuple(names for names, _ in found)
         ignored += sum(others for _, others in found)
     return Listing(tuple(train), files, ignored)
@@ -60,11 +63,20 @@ def _without(names: list[str], others: list[str]) -> str:
     return first_few(name for name in names if name not in others) or "none"
 
 
+def check_folder(path: Path, what: str, layout: str) -> None:
+    """Refuse a path that is not there or is no folder.
+
+    Raises:
+        UvlpError: names ``what`` it should be and the ``layout`` that is allowed.
+    """
+    if not os.path.isdir(path):
+        state = "not a folder" if os.path.exists(path) else "not found"
+        raise UvlpError(f"{what}: {state}", got=str(path), allowed=layout)
+
+
 def _check_layout(root: Path) -> None:
-    if not os.path.isdir(root):
-        state = "not a folder" if os.path.exists(root) else "not found"
-        raise UvlpError(f"dataset folder: {state}", got=str(root), allowed=LAYOUT)
-    folders = [entry.name for entry in _entries(root) if entry.is_dir()]
+    check_folder(root, "dataset folder", LAYOUT)
+    folders = [entry.name for entry in visible_entries(root) if entry.is_dir()]
     lacking = [split for split in SPLITS if split not in folders]
     if not lacking:
         return
@@ -77,8 +89,12 @@ def _check_layout(root: Path) -> None:
     )
 
 
-def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
-    """The visible entries of a folder in plain string order."""
+def visible_entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    """The entries of a folder in plain string order, without hidden ones.
+
+    Raises:
+        UvlpError: the folder cannot be read, or a name in it is no text.
+    """
     try:
         with os.scandir(folder) as entries:
             visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
@@ -91,7 +107,7 @@ def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
 
 
 def _class_names(folder: Path) -> list[str]:
-    entries = _entries(folder)
+    entries = visible_entries(folder)
     stray = [e.name for e in entries if not e.is_dir() and e.name != metadata_jsonl.FILE]
     if stray:
         raise UvlpError(
@@ -106,8 +122,17 @@ def _class_names(folder: Path) -> list[str]:
     return names
 
 
-def _class_files(root: Path, relative: str) -> tuple[tuple[str, ...], int]:
-    """Image names below one class folder, and the number of other visible files."""
+def image_names(root: Path, relative: str, do: str) -> tuple[tuple[str, ...], int]:
+    """Images of one class folder in the order of evaluation.md 1.3, and the number of other files.
+
+    Args:
+        root: what the names are relative to.
+        relative: the class folder, below ``root``.
+        do: what to do about a class folder without images.
+
+    Raises:
+        UvlpError: there are no images, or a link leads nowhere or in a circle.
+    """
     # Sorted by the folder's whole path, as sorted(os.walk(...)) does in the published loader.
     folders = sorted(_walk(f"{root}/{relative}", frozenset()), key=lambda pair: pair[0])
     entries = [entry for _, files in folders for entry in files]
@@ -121,7 +146,7 @@ def _class_files(root: Path, relative: str) -> tuple[tuple[str, ...], int]:
             f"class folder without images: {root / relative}",
             got=f"{others} other files" if others else "an empty folder",
             allowed=" ".join(EXTENSIONS),
-            do="add images, or remove the class from train/ and val/",
+            do=do,
         )
     return tuple(entry.path[len(str(root)) + 1 :] for entry in images), others
 
@@ -132,7 +157,7 @@ def _walk(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str,
     here = (status.st_dev, status.st_ino)
     if here in above:
         raise UvlpError("a folder holds a link to a folder that it lies in", got=folder, do="remove the link")
-    entries = _entries(folder)
+    entries = visible_entries(folder)
     yield folder, [entry for entry in entries if not entry.is_dir()]
     for entry in entries:
         if entry.is_dir():

@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # evaluation.md 1.3
 REVISION = 1  # raise when the same file gives other pixels; part of every dataset's content hash
+ALPHA, GREY = "alpha", "grey"
 CHUNK = 512
 THREADS = 8
 
@@ -35,13 +36,18 @@ def load_rgb(path: Path) -> Image.Image:
     Raises:
         UvlpError: the file is damaged, truncated, no image, or of a kind without an 8-bit meaning.
     """
+    return load_converted(path)[0]
+
+
+def load_converted(path: Path) -> tuple[Image.Image, str]:
+    """As :func:`load_rgb`, and ``ALPHA``, ``GREY`` or "" for what the file held."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(path) as image:
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
-            return _rgb(image)
+            return _rgb(image), _kind(image)
     except MemoryError:
         raise
     except UnidentifiedImageError as error:
@@ -58,6 +64,12 @@ def _unreadable(path: Path, got: str) -> UvlpError:
         allowed="whole image files with 8 or 16 bits per channel",
         do="replace or remove it",
     )
+
+
+def _kind(image: Image.Image) -> str:
+    if image.has_transparency_data:
+        return ALPHA
+    return GREY if image.mode in ("1", "L") or image.mode.startswith("I;16") else ""
 
 
 def _rgb(image: Image.Image) -> Image.Image:

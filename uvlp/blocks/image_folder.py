@@ -152,19 +152,29 @@ def _content_hash(
     cache: Path,
     progress: Progress,
 ) -> str:
-    hashes = HashCache(cache / f"hashes-{digest(str(root))[:16]}.json")
     files = [name for split in SPLITS for group in listing.files[split] for name in group]
     if captions:
         files.append(captions.relative_to(root).as_posix())
+    hashes = hash_files(root, files, cache, progress)
+    pairs = [[name, sha256] for name, sha256 in zip(files, hashes, strict=True)]
+    return digest({"files": pairs, "classes": list(names.items()), "reader": image_files.REVISION})
+
+
+def hash_files(root: Path, files: Sequence[str], cache: Path, progress: Progress) -> list[str]:
+    """SHA-256 of files below ``root``; those that ``cache`` knows as they now stand are not read.
+
+    Raises:
+        UvlpError: a file cannot be read.
+    """
+    hashes = HashCache(cache / f"hashes-{digest(str(root))[:16]}.json")
     try:
-        pairs = [[name, hashes.sha256(root / name)] for name in progress.track(files, "hash files")]
+        return [hashes.sha256(root / name) for name in progress.track(files, "hash files")]
     except OSError as error:
         raise UvlpError(f"cannot read {error.filename}", got=error.strerror) from error
     finally:
         # What cannot be remembered costs time only.
         with contextlib.suppress(OSError):
             hashes.save()
-    return digest({"files": pairs, "classes": list(names.items()), "reader": image_files.REVISION})
 
 
 def _make_manifest(

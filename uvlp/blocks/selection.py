@@ -1,4 +1,4 @@
-"""Which files of a distilled set are used: the first ones of each class (evaluation.md 1.3)."""
+"""Which files of a distilled set are used: the first ones of each class (evaluation.md 1.3), or a draw."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from uvlp.blocks.image_files import EXTENSIONS
 from uvlp.core.errors import UvlpError
+from uvlp.core.seeds import numpy_generator
+
+SELECTIONS = ("first", "drawn")
 
 
 def candidates(names: Sequence[str]) -> list[str]:
@@ -38,8 +41,27 @@ def first_files(names_by_class: Mapping[str, Sequence[str]], ipc: int) -> list[t
     label_of = {identity: label for label, identity in enumerate(names_by_class)}
     chosen = []
     for identity in sorted(names_by_class):
-        images = candidates(names_by_class[identity])
-        if len(images) < ipc:
-            raise UvlpError(f"too few images of class {identity}", got=len(images), allowed=f"{ipc} or more")
-        chosen += [(f"{identity}/{name}", label_of[identity]) for name in images[:ipc]]
+        images = choose(candidates(names_by_class[identity]), identity, ipc)
+        chosen += [(f"{identity}/{name}", label_of[identity]) for name in images]
     return chosen
+
+
+def choose(images: Sequence[str], identity: str, ipc: int, seed: int | None = None) -> list[str]:
+    """``ipc`` images of one class in their order: the first ones, or with a seed a draw without replacement.
+
+    Draws of one seed are nested: those of IPC 10 are among those of IPC 50.
+
+    Raises:
+        UvlpError: the class has fewer than ``ipc`` images.
+    """
+    if len(images) < ipc:
+        raise UvlpError(
+            f"too few images of class {identity}",
+            got=len(images),
+            allowed=f"{ipc} or more",
+            do="add images or lower the IPC",
+        )
+    if seed is None:
+        return list(images[:ipc])
+    drawn = numpy_generator(seed, "select", identity).permutation(len(images))[:ipc]
+    return [images[position] for position in sorted(drawn)]

@@ -1,0 +1,170 @@
+"""Images of any method in class folders, and which of them are used (evaluation.md 1.2, 1.3, Q2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uvlp.artifacts.dataset_manifest import ClassInfo
+from uvlp.blocks import image_files
+from uvlp.blocks.class_naming import Names, assign
+from uvlp.blocks.folder_scan import check_folder, image_names, visible_entries
+from uvlp.blocks.image_folder import hash_files
+from uvlp.blocks.selection import SELECTIONS, choose
+from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.core.hashing import digest
+from uvlp.core.progress import Progress
+from uvlp.core.wording import first_few
+
+LAYOUT = "PATH/<class>/<images> or PATH/train/<class>/<images>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassFolders:
+    """The images that are used.
+
+    Attributes:
+        root: the folder with the class folders, absolute.
+        naming: ``"id"``, ``"name"`` or ``"index"``: what the class folders are named by.
+        ipc: images per class, the same in every class.
+        select: ``"drawn"`` if images were left out by a draw, else ``"first"``.
+        files: (name below ``root``, label), classes in plain string order of their ids.
+        notes: lines that the user should read.
+    """
+
+    root: Path
+    naming: str
+    ipc: int
+    select: str
+    files: tuple[tuple[str, int], ...]
+    notes: tuple[str, ...]
+
+
+def scan_classes(
+    path: Path, classes: Sequence[ClassInfo], *, ipc: int | None, select: str, seed: int
+) -> ClassFolders:
+    """Find the images of every class below ``path`` or ``path/train``; none is opened.
+
+    Args:
+        path: the folder that a method made.
+        classes: of the dataset; the class folders must be exactly these.
+        ipc: images per class; None where every class holds the same number, which it then is.
+        select: where a class holds more than ``ipc``: ``"first"`` of the walk in string order, or
+            ``"drawn"`` per class from the seed, without replacement and with the order kept.
+        seed: of the draw.
+
+    Raises:
+        UvlpError: the path, a class folder or the number of images in one is wrong.
+    """
+    if select not in SELECTIONS:
+        raise unknown_name("selection of images", select, SELECTIONS)
+    assert ipc is None or ipc > 0, "at least one image per class"
+    names = Names(tuple(classes))
+    root, notes = _image_root(path, names)
+    folders = _class_folders(root, notes)
+    assigned = assign(names, folders, str(root))
+    notes += assigned.notes
+    listed = _list_images(root, assigned.folder_of, notes)
+    ipc = ipc or _common_count(root, listed)
+    drawn = select == "drawn" and any(len(images) > ipc for images in listed.values())
+    chosen = {name: choose(images, name, ipc, seed if drawn else None) for name, images in listed.items()}
+    _note_left_out(listed, chosen, f"drawn from seed {seed}" if drawn else "first in string order", notes)
+    label_of = {info.id: info.index for info in classes}
+    return ClassFolders(
+        root=root,
+        naming=assigned.naming,
+        ipc=ipc,
+        select="drawn" if drawn else "first",
+        files=tuple((file, label_of[name]) for name, files in chosen.items() for file in files),
+        notes=tuple(notes),
+    )
+
+
+def _image_root(path: Path, names: Names) -> tuple[Path, list[str]]:
+    """``path/train`` if class folders may be there (a class may itself be called train), else ``path``."""
+    check_folder(path, "image folder", LAYOUT)
+    root = path.resolve()
+    inner = root / "train"
+    if not inner.is_dir() or names.known(_folder_names(inner)) < names.known(_folder_names(root)):
+        return root, []
+    return inner, [f"the images are taken from {inner}"]
+
+
+def _folder_names(folder: Path) -> list[str]:
+    return [entry.name for entry in visible_entries(folder) if entry.is_dir()]
+
+
+def _class_folders(root: Path, notes: list[str]) -> list[str]:
+    """Names of the folders in ``root``; other files may lie beside them, but no images."""
+    files = [entry.name for entry in visible_entries(root) if not entry.is_dir()]
+    images = [name for name in files if name.lower().endswith(image_files.EXTENSIONS)]
+    if images:
+        raise UvlpError(
+            f"{root} holds images beside the class folders",
+            got=first_few(images),
+            allowed=LAYOUT,
+            do="move them into the folder of their class, or away",
+        )
+    folders = _folder_names(root)
+    if not folders:
+        raise UvlpError(f"{root} has no class folders", allowed=LAYOUT)
+    if files:
+        notes.append(f"files beside the class folders are not used: {first_few(files)}")
+    return folders
+
+
+def _list_images(root: Path, folder_of: Mapping[str, str], notes: list[str]) -> dict[str, Sequence[str]]:
+    """Every image below ``root`` by class id, classes in plain string order of their ids."""
+    listed: dict[str, Sequence[str]] = {}
+    ignored = 0
+    for name in sorted(folder_of):
+        listed[name], others = image_names(root, folder_of[name], "add images, or remove the folder")
+        ignored += others
+    if ignored:
+        notes.append(f"{ignored} files without an image extension are not used")
+    return listed
+
+
+def _common_count(root: Path, listed: Mapping[str, Sequence[str]]) -> int:
+    """Images per class where every class holds the same number."""
+    by_count: dict[int, list[str]] = {}
+    for name, images in listed.items():
+        by_count.setdefault(len(images), []).append(name)
+    if len(by_count) > 1:
+        raise UvlpError(
+            f"{root}: the classes hold different numbers of images",
+            got="; ".join(f"{count} in {first_few(by_count[count])}" for count in sorted(by_count)),
+            allowed="the same number in every class",
+            do=f"give --ipc, at most {min(by_count)}, to use that many of each",
+        )
+    return next(iter(by_count))
+
+
+def _note_left_out(
+    listed: Mapping[str, Sequence[str]], chosen: Mapping[str, Sequence[str]], how: str, notes: list[str]
+) -> None:
+    total = sum(map(len, listed.values()))
+    left_out = total - sum(map(len, chosen.values()))
+    if left_out:
+        name = next(name for name in listed if len(listed[name]) > len(chosen[name]))
+        notes.append(
+            f"{left_out} of {total} images are left out, {len(chosen[name])} of each class are used, {how}: "
+            f"of {name} {first_few(Path(file).name for file in chosen[name])}"
+        )
+
+
+def content_hash(folders: ClassFolders, cache: Path, progress: Progress) -> str:
+    """Hexadecimal SHA-256 over names, labels and bytes of the images that are used.
+
+    Args:
+        folders: as scanned.
+        cache: folder that remembers hashes by size and times of the files.
+        progress: told about the reading.
+
+    Raises:
+        UvlpError: a file cannot be read.
+    """
+    hashes = hash_files(folders.root, [name for name, _ in folders.files], cache, progress)
+    rows = [[name, label, sha256] for (name, label), sha256 in zip(folders.files, hashes, strict=True)]
+    return digest({"files": rows, "reader": image_files.REVISION})
