@@ -8,7 +8,7 @@ text, source), and `contact_sheet.png` with up to ten images per class, one clas
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +36,7 @@ class Entry:
         class_id: class folder name.
         class_name: readable name.
         text: prompt it was synthesised from; empty for a real image.
-        source: dataset file of a real image; empty for a synthesised one.
+        source: file of a real or collected image in its dataset or folder; empty for a synthesised one.
     """
 
     file_name: str
@@ -48,9 +48,12 @@ class Entry:
 
 
 def write(
-    folder: Path, entries: Sequence[Entry], images: Sequence[numpy.ndarray], sheet: Sequence[numpy.ndarray]
+    folder: Path, entries: Sequence[Entry], images: Iterable[numpy.ndarray], sheet: Iterable[numpy.ndarray]
 ) -> None:
-    """Write the images (uint8 [H, W, 3], one per entry that has a file), the rows and the sheet."""
+    """Write the images (uint8 [H, W, 3], one per entry that has a file), the rows and the sheet.
+
+    ``sheet`` is not asked for an image before all of ``images`` are written.
+    """
     from PIL import Image
 
     named = [entry for entry in entries if entry.file_name]
@@ -65,7 +68,7 @@ def write(
     _write_sheet(folder / SHEET, [entry.label for entry in entries], sheet)
 
 
-def _write_sheet(path: Path, labels: Sequence[int], images: Sequence[numpy.ndarray]) -> None:
+def _write_sheet(path: Path, labels: Sequence[int], images: Iterable[numpy.ndarray]) -> None:
     """A grid with one class per row; ``images`` are the first ten of each class, in class order."""
     from PIL import Image
 

@@ -1,0 +1,112 @@
+"""collect: an image folder that any method made -> `distilled`, so that it is scored like our own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uvlp.artifacts import distilled
+from uvlp.artifacts.dataset_manifest import ClassInfo
+from uvlp.artifacts.distilled import Entry
+from uvlp.artifacts.work import Work
+from uvlp.blocks.class_folders import ClassFolders, content_hash, scan_classes
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+
+if TYPE_CHECKING:
+    import numpy
+
+REVISION = 1
+
+
+def find(
+    path: Path,
+    classes: Sequence[ClassInfo],
+    cache: Path,
+    progress: Progress,
+    *,
+    ipc: int | None = None,
+    select: str = "first",
+    seed: int = 0,
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The facts of the task that collects ``path``, and lines for its user; no image is decoded.
+
+    The facts are ``ipc``, ``select``, ``content`` (hash) and, where images are drawn, ``seed``.
+
+    Args:
+        path: the image folder; the task's ``origin``.
+        classes: of the dataset that the images are scored on.
+        cache: folder that remembers the hashes of files.
+        progress: told about the reading.
+        ipc, select, seed: as `blocks/class_folders.scan_classes` takes them.
+
+    Raises:
+        UvlpError: the folder is wrong.
+    """
+    folders = scan_classes(path, classes, ipc=ipc, select=select, seed=seed)
+    facts = {
+        "ipc": folders.ipc,
+        "select": folders.select,
+        "content": content_hash(folders, cache, progress),
+    }
+    if folders.select == "drawn":
+        facts["seed"] = seed
+    return facts, folders.notes
+
+
+def run(work: Work) -> None:
+    """Copy the images, so that deleting the folder loses nothing; each is in memory alone.
+
+    Raises:
+        UvlpError: an image cannot be decoded or is of one colour, or the folder has changed.
+    """
+    facts, path = work.task.facts, Path(work.task.origin)
+    classes = work.dataset().manifest.classes
+    folders = scan_classes(path, classes, ipc=facts["ipc"], select=facts["select"], seed=facts.get("seed", 0))
+    entries = list(_entries(folders, classes))
+    converted: Counter[str] = Counter()
+    shown = (distilled.read_image(work.folder, entries[row]) for row in distilled.sheet_rows(entries))
+    distilled.write(work.folder, entries, _images(folders, work.progress, converted), shown)
+    # After the copying: what was copied is then what the key was made from.
+    if content_hash(folders, work.store.cache, work.progress) != facts["content"]:
+        raise UvlpError("images were changed while they were read", got=str(path), do="run again")
+    work.note(
+        {
+            "grey images converted to RGB": converted["grey"],
+            "images with an alpha channel put over white": converted["alpha"],
+        }
+    )
+
+
+def _entries(folders: ClassFolders, classes: Sequence[ClassInfo]) -> Iterator[Entry]:
+    slots: Counter[int] = Counter()
+    for name, label in folders.files:
+        info = classes[label]
+        yield Entry(
+            file_name=f"{info.id}/{slots[label]:05d}.png",
+            label=label,
+            class_id=info.id,
+            class_name=info.name,
+            source=name,
+        )
+        slots[label] += 1
+
+
+def _images(folders: ClassFolders, progress: Progress, converted: Counter[str]) -> Iterator[numpy.ndarray]:
+    """uint8 [H, W, 3] one after the other, counted by what they were converted from."""
+    import numpy
+
+    from uvlp.blocks.image_files import load_converted
+
+    for name, _ in progress.track(folders.files, "copy images"):
+        image, kind = load_converted(folders.root / name)
+        converted[kind] += 1
+        pixels = numpy.asarray(image)
+        if (pixels == pixels[0, 0]).all():
+            raise UvlpError(
+                f"the image {folders.root / name} is {'of one colour' if pixels.any() else 'black'}",
+                do="a failed synthesis leaves such images: make it again or replace it",
+            )
+        yield pixels
