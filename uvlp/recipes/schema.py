@@ -174,6 +174,34 @@ class RdedSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherSettings:
+    """Stage `teacher`: the network whose soft labels RDED's students learn (evaluation.md 3.2)."""
+
+    network: str = setting("", "architecture; empty: the student's own", "evaluation.md 3.2")
+    source: str = setting(
+        "trained", "`trained` here, `torchvision` (ImageNet-1K), or a .safetensors or .pth file", "ours"
+    )
+    epochs: int = setting(90, "epochs of training", "torchvision's reference recipe for classification")
+    batch: int = setting(
+        256, "images per step, partial batch kept", "torchvision's reference recipe: 8 times 32"
+    )
+    lr: float = setting(
+        0.1, "learning rate of SGD, a tenth after each third of the epochs", "torchvision's reference recipe"
+    )
+    momentum: float = setting(0.9, "momentum of SGD", "torchvision's reference recipe")
+    weight_decay: float = setting(1e-4, "weight decay on every parameter", "torchvision's reference recipe")
+    crop_scale: float = setting(
+        0.08, "smallest area of the random resized crop", "torchvision's reference recipe"
+    )
+    published_pct: float = setting(
+        0.0, "accuracy that the teacher must have on the test images; 0: none is known", "evaluation.md 3.2"
+    )
+    tolerance_pct: float = setting(
+        3.0, "points that it may differ from the published accuracy", "evaluation.md Q32"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """Everything that a run needs to know, apart from the machine it runs on."""
 
