@@ -26,7 +26,6 @@ from uvlp.blocks.training import Sgd, train_step
 from uvlp.core.plugins import load
 from uvlp.recipes.schema import EvaluateSettings
 
-RDED = "the RDED protocol is not built yet"
 TESTED = "tested"
 FAMILIES: dict[str, dict[str, str] | str] = {
     "augment.json": {
@@ -94,8 +93,7 @@ def test_every_family_is_known(name: str, key: str | None) -> None:
         known = known[str(key)]
     content = arrays(name) if name.endswith(".npz") else read(name)
     assert content[key] if key else content, f"{name} holds no case of {key}"
-    if known != TESTED:
-        pytest.skip(known)
+    assert known == TESTED
 
 
 def records(kind: str | None) -> list[Any]:
