@@ -1,0 +1,192 @@
+"""The RDED protocol: soft labels of a teacher, networks with batch normalisation (evaluation.md 3)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uvlp.artifacts import teachers
+from uvlp.artifacts.scores import Score
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+from uvlp.core.seeds import derive
+from uvlp.recipes.schema import RdedSettings
+
+if TYPE_CHECKING:
+    import numpy
+
+    from uvlp.blocks.image_sets import Images, Prepared
+
+REVISION = 1
+SETTINGS = "rded"
+TEACHER = True
+
+
+def networks() -> str:
+    """What `--network` may say."""
+    from uvlp.models.rded_networks import ARCHITECTURES
+
+    return ", ".join(ARCHITECTURES)
+
+
+def canonical(network: str) -> str:
+    """The published name of a network, e.g. ``conv3`` for "convnet-3".
+
+    Raises:
+        UvlpError: the protocol has no such network.
+    """
+    from uvlp.models import rded_networks
+
+    return rded_networks.canonical(network)
+
+
+def check(network: str, settings: RdedSettings) -> None:
+    """Raise UvlpError for settings that no training can use, or images that do not fit the network."""
+    from uvlp.blocks.arithmetic import check_precision
+    from uvlp.blocks.rded_settings import adamw_lr
+    from uvlp.models import rded_networks
+
+    _check_ranges(settings)
+    _check_choices(settings)
+    check_precision(settings.precision)
+    rded_networks.check(network, settings.size_px)
+    if settings.optimiser == "adamw" and not settings.lr:
+        adamw_lr(network)
+
+
+def validation_pixels(pixels: numpy.ndarray, size_px: int) -> numpy.ndarray:
+    """uint8 [H,W,3] to uint8 [size_px,size_px,3]: resized with a border, centre cropped.
+
+    Source: evaluation.md 3.3.
+    """
+    from uvlp.blocks.rded_settings import resized_px
+    from uvlp.blocks.validation_images import resize_and_crop
+
+    return resize_and_crop(pixels, size_px, resized_px(size_px))
+
+
+def evaluate(
+    train: Images,
+    validation: Prepared,
+    *,
+    network: str,
+    classes: int,
+    ipc: int,
+    settings: RdedSettings,
+    seed: int,
+    progress: Progress,
+    full: bool = False,
+    device: str = "cpu",
+    teacher: Path | None = None,
+) -> Score:
+    """Train one student once on the teacher's labels and score it on every validation image.
+
+    Args:
+        train: the images to train on, at their own size; their labels are not looked at.
+        validation: the images to score on, of ``settings.size_px``.
+        network: the student, e.g. "conv3".
+        classes: number of classes.
+        ipc: images per class, which decide on the batch if the settings do not.
+        settings: sizes, schedule and optimiser.
+        seed: of this repeat; initialisation, order, augmentation and mixing derive from it.
+        progress: told of every epoch.
+        full: ``train`` is the whole training set.
+        device: "cpu" or "cuda".
+        teacher: folder of a `teachers` artifact.
+
+    Raises:
+        UvlpError: unknown network, image too small for it, impossible settings, a teacher for other
+            images or classes, or a loss that is not a number.
+    """
+    from uvlp.blocks import rded_settings
+    from uvlp.blocks.arithmetic import arithmetic, lay_out
+    from uvlp.blocks.rded_repeat import train_and_validate
+    from uvlp.models import rded_networks
+    from uvlp.models import teacher as teacher_models
+
+    assert teacher is not None, "soft labels need a teacher"
+    check(network, settings)
+    facts = teachers.read(teacher)
+    _check_teacher(facts, classes, settings.size_px)
+    per_class = max(1, len(train.labels) // classes) if full else ipc
+    student = rded_networks.seeded(
+        network, classes=classes, size_px=settings.size_px, seed=derive(seed, "init")
+    )
+    with _seeded_dropout(seed, device), arithmetic(device, settings.precision, settings.deterministic):
+        record = train_and_validate(
+            lay_out(student.to(device), settings.channels_last),
+            lay_out(teacher_models.load(teacher).to(device), settings.channels_last),
+            network,
+            train,
+            validation,
+            rules=rded_settings.rules(settings, network, facts.architecture, classes, per_class),
+            settings=settings,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+    parameters = sum(parameter.numel() for parameter in student.parameters())
+    return record.score(validation, train_images=len(train.labels), parameters=parameters)
+
+
+def _check_ranges(settings: RdedSettings) -> None:
+    ranges = {
+        "size_px": (1, None),
+        "epochs": (1, None),
+        "validation_period": (1, None),
+        "validation_start": (0, 1),
+        "batch": (0, None),
+        "accumulation": (1, None),
+        "lr": (0, None),
+        "weight_decay": (0, None),
+        "sgd_weight_decay": (0, None),
+        "momentum": (0, 1),
+        "mixup_beta": (0.01, None),
+        "temperature": (0, None),
+        "factor": (1, None),
+    }
+    for name, (least, most) in ranges.items():
+        value = getattr(settings, name)
+        if not (least <= value and (most is None or value <= most)):
+            allowed = f"{least} or more" if most is None else f"{least} to {most}"
+            raise UvlpError(f"setting rded.{name} out of range", got=value, allowed=allowed)
+
+
+def _check_choices(settings: RdedSettings) -> None:
+    from uvlp.blocks import rded_schedule, rded_settings
+
+    choices = {
+        "optimiser": rded_settings.OPTIMISERS,
+        "schedule": rded_schedule.SCHEDULES,
+        "mix": rded_settings.MIXES,
+    }
+    for name, allowed in choices.items():
+        value = getattr(settings, name)
+        if value not in allowed:
+            raise UvlpError(f"setting rded.{name} unknown", got=value, allowed=", ".join(allowed))
+
+
+def _check_teacher(facts: teachers.Teacher, classes: int, size_px: int) -> None:
+    for what, has, needed in (("classes", facts.classes, classes), ("size_px", facts.size_px, size_px)):
+        if has != needed:
+            raise UvlpError(
+                f"the teacher's {what}",
+                got=has,
+                allowed=f"{needed}, as the student",
+                do="train or import another teacher",
+            )
+
+
+@contextlib.contextmanager
+def _seeded_dropout(seed: int, device: str) -> Iterator[None]:
+    """Within it, dropout layers draw from ``seed``; torch's global streams are left as they were."""
+    import torch
+
+    gpus = [] if device == "cpu" else [torch.cuda.current_device()]
+    with torch.random.fork_rng(devices=gpus):
+        torch.default_generator.manual_seed(derive(seed, "dropout"))
+        if gpus:
+            torch.cuda.manual_seed(derive(seed, "dropout"))
+        yield
