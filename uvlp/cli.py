@@ -46,6 +46,10 @@ StoreOption = Annotated[
 ]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="worker processes; changes no result")]
 ForceOption = Annotated[bool, typer.Option("--force", help="rebuild damaged artifacts")]
+RerunOption = Annotated[
+    int | None,
+    typer.Option("--rerun", min=1, help="train this repeat again and compare it with the stored one"),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="show what would be made, make nothing")]
 PrintOption = Annotated[bool, typer.Option("--print-config", help="print the resolved recipe and stop")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
@@ -69,6 +73,7 @@ def _command(until: str, name: str, text: str) -> None:
         store: StoreOption = None,
         workers: WorkersOption = None,
         force: ForceOption = False,
+        rerun: RerunOption = None,
         dry_run: DryRunOption = False,
         print_config: PrintOption = False,
         as_json: JsonOption = False,
@@ -92,7 +97,7 @@ def _command(until: str, name: str, text: str) -> None:
             )
         )
         place = chain.store_at(store)
-        how = chain.How(print_config, dry_run, workers=workers, force=force, as_json=as_json)
+        how = chain.How(print_config, dry_run, workers, force, as_json, rerun)
         chain.carry_out(recipe, lambda: pipeline.prepare(recipe, place), place, until, how)
 
     app.command(name, help=text)(run)
@@ -130,6 +135,7 @@ def evaluate(
     store: StoreOption = None,
     workers: WorkersOption = None,
     force: ForceOption = False,
+    rerun: RerunOption = None,
     dry_run: DryRunOption = False,
     print_config: PrintOption = False,
     as_json: JsonOption = False,
@@ -151,7 +157,7 @@ def evaluate(
         protocol=protocol,
         settings=settings,
     )
-    how = chain.How(print_config, dry_run, workers=workers, force=force, as_json=as_json)
+    how = chain.How(print_config, dry_run, workers, force, as_json, rerun)
     evaluate.score(request, chain.store_at(store), how)
 
 
@@ -176,7 +182,7 @@ def teacher(
     """Train or import the teacher of the RDED protocol, and measure it on the real test images."""
     from uvlp.commands import chain, teacher
 
-    how = chain.How(print_config, dry_run, workers=workers, force=force, as_json=as_json)
+    how = chain.How(print_config, dry_run, workers, force, as_json)
     teacher.provide(dataset, network, checkpoint, profile, settings, chain.store_at(store), how)
 
 

@@ -13,6 +13,7 @@ from uvlp import pipeline
 from uvlp.artifacts import distilled, tables
 from uvlp.artifacts.manifest import Task, plain
 from uvlp.artifacts.store import Store
+from uvlp.commands import rerun
 from uvlp.core import machine, plugins
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.pipeline import Run
@@ -140,6 +141,7 @@ class How:
     workers: int | None
     force: bool
     as_json: bool
+    rerun: int | None = None
 
 
 def carry_out(recipe: Recipe, prepare: Callable[[], Run], store: Store, until: str, how: How) -> None:
@@ -148,6 +150,8 @@ def carry_out(recipe: Recipe, prepare: Callable[[], Run], store: Store, until: s
         print_config(recipe, how.as_json)
     elif how.dry_run:
         dry_run(prepare(), store, until, how.as_json)
+    elif how.rerun is not None:
+        rerun.rerun(prepare(), store, how.rerun, how.workers or machine.default_workers(), how.as_json)
     else:
         make(prepare(), store, until, workers=how.workers, force=how.force, as_json=how.as_json)
 

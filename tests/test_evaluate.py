@@ -1,0 +1,141 @@
+"""`uvlp evaluate`: folders of any origin are scored, compared, kept and trained again."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from uvlp import cli
+
+CLASSES = ("ant", "bee", "cow")
+NAMINGS = {"by_id": CLASSES, "by_index": ("00000", "00001", "00002")}
+
+
+def draw(folder: Path, label: int, count: int, seed: int) -> None:
+    """Images whose class is the place and colour of a bar."""
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng([seed, label])
+    for index in range(count):
+        pixels = generator.integers(0, 80, (32, 32, 3), dtype=np.uint8)
+        pixels[8 * label : 8 * label + 12, :, label] += 150
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset with train/ and val/, and two folders of two images per class, named in two ways."""
+    root = tmp_path_factory.mktemp("images")
+    for split, count, seed in (("train", 6, 0), ("val", 5, 1)):
+        for label, name in enumerate(CLASSES):
+            draw(root / "data" / split / name, label, count, seed)
+    for seed, (naming, names) in enumerate(NAMINGS.items(), start=2):
+        for label, name in enumerate(names):
+            draw(root / naming / name, label, 2, seed)
+    return root
+
+
+def run(root: Path, *words: str, store: str = "store") -> subprocess.CompletedProcess[str]:
+    """`uvlp evaluate` in a process of its own; the recipe is the nano one of folder datasets."""
+    options = ["--dataset", f"folder:{root}/data", "--profile", "nano", "--store", str(root / store)]
+    command = [sys.executable, "-m", "uvlp", "evaluate", *words, *options, "--workers", "1"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def folders(root: Path) -> list[str]:
+    return [str(root / naming) for naming in NAMINGS]
+
+
+@pytest.fixture(scope="module")
+def result(root: Path) -> dict[str, Any]:
+    finished = run(root, *folders(root), "--json")
+    assert finished.returncode == 0, finished.stderr
+    answer: dict[str, Any] = json.loads(finished.stdout)
+    return answer
+
+
+def test_the_folders_and_random_images_of_their_size_are_scored(result: dict[str, Any], root: Path) -> None:
+    assert result["ipc"] == 2
+    assert [cell["title"] for cell in result["table"]["cells"]] == [*NAMINGS, "Random"]
+    assert all(len(cell["best_pct"]) == 2 for cell in result["table"]["cells"])
+    assert result["table"]["name"] == "by_id-by_index-on-folder-ipc2"
+    assert "15 test images of 3 classes" in json.dumps(result["table"])
+
+
+def test_labels_do_not_depend_on_how_the_folders_are_named(result: dict[str, Any], root: Path) -> None:
+    for naming in NAMINGS:
+        folder = root / "store" / result["artifacts"][f"images of {naming}"] / "train"
+        rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
+        assert [(row["label"], row["class_id"]) for row in rows] == [
+            (label, name) for label, name in enumerate(CLASSES) for _ in range(2)
+        ]
+
+
+def test_a_further_repeat_reuses_the_others(result: dict[str, Any], root: Path) -> None:
+    more = json.loads(run(root, *folders(root), "--repeats", "3", "--json").stdout)
+    assert more["made"] == 3 + 1  # one training of each, and the table
+    for old, new in zip(result["table"]["cells"], more["table"]["cells"], strict=True):
+        assert new["best_pct"][:2] == old["best_pct"] and len(new["best_pct"]) == 3
+
+
+def test_a_repeat_can_be_trained_again_alone(result: dict[str, Any], root: Path) -> None:
+    again = run(root, *folders(root), "--rerun", "2")
+    assert again.returncode == 0 and "3 trainings gave the stored scores" in again.stdout, again.stderr
+    changed = next((root / "store" / "scores").glob("*/score.json"))
+    text = changed.read_text()
+    repeat = json.loads((changed.parent / "manifest.json").read_text())["facts"]["repeat"]
+    try:
+        changed.write_text(text.replace('"last_pct": ', '"last_pct": 1'))
+        other = run(root, *folders(root), "--repeats", str(repeat), "--rerun", str(repeat))
+    finally:
+        changed.write_text(text)
+    assert other.returncode == 2 and "not the same score" in other.stderr
+
+
+def test_more_repeats_than_stored_cannot_be_trained_again(result: dict[str, Any], root: Path) -> None:
+    again = run(root, *folders(root), "--repeats", "9", "--rerun", "9")
+    assert again.returncode == 2
+    assert "--rerun" in again.stderr and "got 9; allowed: 1 to" in again.stderr
+
+
+def test_random_images_can_be_left_out(result: dict[str, Any], root: Path) -> None:
+    answer = json.loads(run(root, folders(root)[0], "--no-random", "--json").stdout)
+    assert [cell["title"] for cell in answer["table"]["cells"]] == ["by_id"]
+    assert answer["made"] == 1  # the table
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("{root}/nowhere",), ("not found", "nowhere")),
+        (("{root}/by_id", "--ipc", "3"), ("class ant", "got 2", "3 or more")),
+        (("{root}/by_id", "--ipc", "0"), ("IPC must be a whole number", "'0'")),
+        (("{root}/by_id", "--select", "best"), ("'best'", "first", "drawn")),
+        (("{root}/data/val", "--ipc", "6"), ("got 5",)),
+        (("{root}/by_id", "--network", "convnet-7"), ("too deep for images of 32 px", "convnet-5")),
+        (("{root}/by_id", "--network", "convnot-3"), ("unknown network", "convnet")),
+        (("{root}/by_id", "--set", "evaluate.precision=half"), ("unknown precision", "bfloat16")),
+        (("{root}/by_id", "--protocol", "dsa"), ("unknown protocol", "'dsa'", "minimax, rded")),
+    ],
+)
+def test_a_wrong_request_is_one_line(
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    expected: tuple[str, ...],
+) -> None:
+    options = ["--dataset", f"folder:{root}/data", "--store", str(tmp_path)]
+    given = [word.format(root=root) for word in words]
+    monkeypatch.setattr(sys, "argv", ["uvlp", "evaluate", *given, *options])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("uvlp:")]
+    assert end.value.code == 2
+    for text in expected:
+        assert text in line, line
