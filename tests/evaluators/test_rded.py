@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -240,6 +242,16 @@ def test_names() -> None:
     assert all(rded.canonical(name) == name for name in rded.networks().split(", "))
     with pytest.raises(UvlpError, match="got 'convent-3'"):
         rded.canonical("convent-3")
+
+
+def test_names_need_no_heavy_library() -> None:
+    """They are asked for while planning, also when every result is there."""
+    code = (
+        "import sys; from uvlp.evaluators import rded; rded.canonical('conv3'), rded.networks(); "
+        "print({'torch', 'numpy'} & set(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize("size_px", [32, 64, 128, 224])

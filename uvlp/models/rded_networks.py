@@ -1,16 +1,18 @@
 """Students and teachers of the RDED protocol (evaluation.md 3.2).
 
 `convD` is the ConvNet of `uvlp/networks` with batch normalisation; everything else comes from torchvision,
-without weights. torchvision is imported where it is needed: it takes seconds.
+without weights. torch and torchvision are imported where they are needed, because they take seconds: names
+are asked for while planning.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from uvlp.core.errors import UvlpError, unknown_name
-from uvlp.networks import convnet
+
+if TYPE_CHECKING:
+    from torch import nn
 
 ARCHITECTURES = (
     "conv3",
@@ -87,6 +89,8 @@ def build(architecture: str, *, classes: int, size_px: int) -> nn.Module:
     assert architecture in ARCHITECTURES, architecture
     check(architecture, size_px)
     if depth(architecture):
+        from uvlp.networks import convnet
+
         return convnet.build(depth(architecture), classes=classes, size_px=size_px, norm="batch")
     if classes > ROWS:
         raise UvlpError(f"classes for {architecture}", got=classes, allowed=f"at most {ROWS}")
@@ -98,6 +102,7 @@ def build(architecture: str, *, classes: int, size_px: int) -> nn.Module:
 
 
 def _torchvision(architecture: str) -> nn.Module:
+    from torch import nn
     from torchvision import models
 
     network: nn.Module = getattr(models, architecture.removesuffix(MODIFIED))(weights=None)
@@ -110,6 +115,8 @@ def _torchvision(architecture: str) -> nn.Module:
 
 def seeded(architecture: str, *, classes: int, size_px: int, seed: int) -> nn.Module:
     """`build` with weights drawn from ``seed``; torch's global stream is left as it was."""
+    import torch
+
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return build(architecture, classes=classes, size_px=size_px)
