@@ -1,0 +1,95 @@
+"""teacher: the network whose soft labels the students of the RDED protocol learn.
+
+Trained here on the training images, or taken from a checkpoint or from torchvision; either way measured on
+the real validation images before anything is kept.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uvlp.artifacts import teachers
+from uvlp.artifacts.work import Work
+from uvlp.core import machine, plugins
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from uvlp.blocks.image_sets import Prepared
+
+PROTOCOL = "rded"
+
+
+def run(work: Work) -> None:
+    """Write `teachers`.
+
+    Raises:
+        UvlpError: see `models/teacher.py` and `models/checkpoint.py`.
+    """
+    from uvlp.blocks.image_sets import stored
+    from uvlp.models import teacher
+
+    facts, settings, device = work.task.facts, work.task.settings, machine.device()
+    classes = work.dataset().manifest.classes
+    teacher.check_settings(settings)
+    network, source = _network(work, len(classes), device)
+    validation = stored(work.input("validation"))
+    accuracy_pct, per_class_pct = teacher.measure(
+        network, validation, [info.name for info in classes], settings, device
+    )
+    work.progress.say(f"teacher {facts['network']}: {accuracy_pct:.1f} % of {validation.name}")
+    teacher.save(network, work.folder)
+    teachers.write(
+        work.folder,
+        teachers.Teacher(
+            architecture=facts["network"],
+            size_px=facts["size_px"],
+            class_ids=tuple(info.id for info in classes),
+            source=source,
+            accuracy_pct=accuracy_pct,
+            per_class_pct=per_class_pct,
+            validation_set=validation.name,
+            validation_images=len(validation.labels),
+        ),
+    )
+
+
+def _network(work: Work, classes: int, device: str) -> tuple[nn.Module, str]:
+    """The teacher on any device, and where it comes from in words."""
+    from uvlp.models import checkpoint, teacher
+
+    facts, settings = work.task.facts, work.task.settings
+    network, size_px = facts["network"], facts["size_px"]
+    if settings.source == "torchvision":
+        made = checkpoint.from_torchvision(network, classes=classes, size_px=size_px)
+        return made, "torchvision, IMAGENET1K_V1"
+    if settings.source != "trained":
+        path = Path(work.task.origin)
+        made = checkpoint.from_file(path, network, classes=classes, size_px=size_px)
+        return made, f"{path.name}, sha256 {facts['file']}"
+    images = _training_images(work.dataset(), size_px)
+    trained = teacher.train(
+        images,
+        network,
+        classes=classes,
+        settings=settings,
+        flip=facts["flip"],
+        seed=facts["seed"],
+        device=device,
+        progress=work.progress,
+    )
+    return trained, f"trained here on {len(images.labels)} images, {settings.epochs} epochs"
+
+
+def _training_images(dataset: Any, size_px: int) -> Prepared:
+    """All training images, brought to the input size as the validation images are."""
+    import numpy
+
+    from uvlp.blocks.image_sets import LazyPixels, Prepared, prepare
+
+    labels = numpy.asarray(dataset.labels("train"))
+    originals = LazyPixels(partial(dataset.originals, "train"), len(labels))
+    rule = plugins.load("evaluators", PROTOCOL).validation_pixels
+    return Prepared(pixels=prepare(originals, size_px, rule), labels=labels)
