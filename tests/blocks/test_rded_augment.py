@@ -37,7 +37,7 @@ def test_images_of_any_shape_as_torchvision_makes_them(size_px: int, factor: int
     pixels = images()
     kept, indices = SizedImages(pixels, "cpu"), numpy.asarray([3, 5, 0, 1, 4, 2, 0])
     draws = rded_augment.draw(
-        numpy.random.default_rng(1), kept.height_px[indices], kept.width_px[indices], factor
+        numpy.random.default_rng(1), kept.height_px[indices], kept.width_px[indices], factor=factor, flip=0.5
     )
     draws.flip[:2] = True, False
     found = rded_augment.augment(kept, indices, draws, size_px, factor)
@@ -52,7 +52,7 @@ def test_images_of_any_shape_as_torchvision_makes_them(size_px: int, factor: int
 def test_factor_one_only_flips() -> None:
     pixels = [image for image in images() if image.shape[0] == 64]
     kept, indices = SizedImages(pixels, "cpu"), numpy.arange(2)
-    draws = rded_augment.draw(numpy.random.default_rng(0), kept.height_px, kept.width_px, 1)
+    draws = rded_augment.draw(numpy.random.default_rng(0), kept.height_px, kept.width_px, factor=1, flip=0.5)
     draws.flip[:] = False, True
     found = rded_augment.augment(kept, indices, draws, 64, 1)
     plain = torch.from_numpy(numpy.stack(pixels)).permute(0, 3, 1, 2) / 255
@@ -62,13 +62,13 @@ def test_factor_one_only_flips() -> None:
 
 def test_distribution_of_orders_flips_and_crops() -> None:
     sides = numpy.full(30_000, 64)
-    draws = rded_augment.draw(numpy.random.default_rng(0), sides, sides, 3)
+    draws = rded_augment.draw(numpy.random.default_rng(0), sides, sides, factor=3, flip=0.3)
     for order in (draws.columns, draws.rows):
         permutations, counts = numpy.unique(order, axis=0, return_counts=True)
         assert len(permutations) == 6
         numpy.testing.assert_allclose(counts / 30_000, 1 / 6, atol=0.011)
     assert numpy.corrcoef(draws.columns[:, 0], draws.rows[:, 0])[0, 1] == pytest.approx(0, abs=0.03)
-    assert draws.flip.mean() == pytest.approx(0.5, abs=0.015)
+    assert draws.flip.mean() == pytest.approx(0.3, abs=0.015)
     side = 3 * (64 // 3)
     area = draws.box[:, 2] * draws.box[:, 3] / side**2
     assert (draws.box[:, :2] + draws.box[:, 2:]).max() == side

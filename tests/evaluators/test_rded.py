@@ -215,6 +215,7 @@ def test_a_teacher_for_other_images_or_classes(teacher: Path) -> None:
         ("lr", float("nan")),
         ("temperature", -1.0),
         ("factor", 0),
+        ("flip", 1.5),
         ("mixup_beta", 0.0),
         ("optimiser", "adam"),
         ("schedule", "cosine"),

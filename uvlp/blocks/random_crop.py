@@ -47,10 +47,11 @@ def draw_boxes(
     height, width, valid = crop_size(height_px[:, None], width_px[:, None], crop_scale, *uniforms)
     chosen = numpy.arange(count), valid.argmax(1)
     height, width = height[chosen], width[chosen]
-    top = generator.integers(0, numpy.where(valid.any(1), height_px - height, 0), endpoint=True)
-    left = generator.integers(0, numpy.where(valid.any(1), width_px - width, 0), endpoint=True)
-    drawn = numpy.stack((top, left, height, width), axis=1)
-    return numpy.where(valid.any(1)[:, None], drawn, widest_crop(height_px, width_px))
+    fits = valid.any(1)
+    top = generator.integers(0, numpy.where(fits, height_px - height, 0), endpoint=True)
+    left = generator.integers(0, numpy.where(fits, width_px - width, 0), endpoint=True)
+    drawn = numpy.stack((top, left, height, width))
+    return numpy.where(fits, drawn, widest_crop(height_px, width_px).T).T
 
 
 def widest_crop(height_px: numpy.ndarray, width_px: numpy.ndarray) -> numpy.ndarray:

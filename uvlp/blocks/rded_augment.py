@@ -17,8 +17,6 @@ from uvlp.blocks.patch_shuffle import shuffle, side_after
 from uvlp.blocks.random_crop import antialiased, draw_boxes, separable
 from uvlp.blocks.sized_images import SizedImages
 
-FLIP = 0.5
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draws:
@@ -43,15 +41,20 @@ class Draws:
 
 
 def draw(
-    generator: numpy.random.Generator, height_px: numpy.ndarray, width_px: numpy.ndarray, factor: int
+    generator: numpy.random.Generator,
+    height_px: numpy.ndarray,
+    width_px: numpy.ndarray,
+    *,
+    factor: int,
+    flip: float,
 ) -> Draws:
-    """Independent draws for images with sides int64 [N]."""
+    """Independent draws for images with sides int64 [N]; ``flip`` is a probability."""
     count = len(height_px)
     ordered = numpy.tile(numpy.arange(factor), (count, 1))
     columns, rows = (generator.permuted(ordered, axis=1) for _ in range(2))
     after = numpy.vectorize(side_after, otypes=[numpy.int64])
     box = draw_boxes(generator, after(height_px, factor), after(width_px, factor), 1 / factor)
-    return Draws(columns=columns, rows=rows, box=box, flip=generator.random(count) < FLIP)
+    return Draws(columns=columns, rows=rows, box=box, flip=generator.random(count) < flip)
 
 
 def augment(images: SizedImages, indices: numpy.ndarray, draws: Draws, size_px: int, factor: int) -> Tensor:

@@ -100,7 +100,11 @@ class _Trainer:
         )
         order = self.order.permutation(len(self.images))
         draws = rded_augment.draw(
-            self.augmentation, self.images.height_px[order], self.images.width_px[order], settings.factor
+            self.augmentation,
+            self.images.height_px[order],
+            self.images.width_px[order],
+            factor=settings.factor,
+            flip=settings.flip,
         )
         together = batch * max(1, AUGMENTED_PIXELS // (batch * settings.size_px**2))
         losses: list[Tensor] = []

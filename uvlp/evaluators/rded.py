@@ -146,6 +146,7 @@ def _check_ranges(settings: RdedSettings) -> None:
         "mixup_beta": (0.01, None),
         "temperature": (0, None),
         "factor": (1, None),
+        "flip": (0, 1),
     }
     for name, (least, most) in ranges.items():
         value = getattr(settings, name)

@@ -164,6 +164,7 @@ class RdedSettings:
     factor: int = setting(
         1, "patches per side that change places; crops keep 1/factor of the area", "evaluation.md 3.1, Q26"
     )
+    flip: float = setting(0.5, "probability of the horizontal flip", "evaluation.md 3.3")
     precision: str = setting(
         "tf32", "tf32 (GPU convolutions only), float32, or bfloat16 (another protocol)", "evaluation.md 3.4"
     )
