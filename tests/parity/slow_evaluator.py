@@ -146,8 +146,13 @@ class Loader:
         order = RandomSampler(pictures) if shuffle else SequentialSampler(pictures)
         batches = BatchSampler(order, batch, drop_last=False)
         self.count = len(batches)
-        pinned = device != "cpu"
-        loader = DataLoader(pictures, batch_sampler=Endless(batches), num_workers=workers, pin_memory=pinned)
+        loader = DataLoader(
+            pictures,
+            batch_sampler=Endless(batches),
+            num_workers=workers,
+            pin_memory=device != "cpu",
+            multiprocessing_context="fork",  # the images are shared, not copied
+        )
         self._batches = iter(loader)
         self._device = device
 
