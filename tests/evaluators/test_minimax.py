@@ -113,6 +113,11 @@ def test_the_other_families_train(network: str) -> None:
     assert len(run(network, epochs=2, validations=2).curve) == 2
 
 
+@pytest.mark.parametrize("change", [{"precision": "bfloat16"}, {"channels_last": True}])
+def test_other_roundings_learn_as_well(change: dict[str, object]) -> None:
+    assert run(**change).last_pct > 85
+
+
 def test_the_last_batch_may_be_of_one_image() -> None:
     assert run(epochs=2, batch=69).curve[-1][0] == 2
 

@@ -21,13 +21,13 @@ def check_precision(precision: str) -> None:
 
 @contextlib.contextmanager
 def arithmetic(device: str, precision: str, deterministic: bool) -> Iterator[None]:
-    """Within it, networks compute with ``precision``; what was set before is restored.
+    """Within it, kernels are chosen by ``precision``; what was set before is restored.
 
     Args:
         device: "cpu" or "cuda".
         precision: "tf32": float32 with convolutions that may use TF32 on a GPU while matrix products do
-            not, PyTorch's default and the reference's; "float32": no TF32; "bfloat16": automatic mixed
-            precision. On a CPU the first two are the same.
+            not, PyTorch's default and the reference's; "float32": no TF32; "bfloat16": see `lay_out`.
+            On a CPU the first two are the same.
         deterministic: only operations that give the same bits every time, on a GPU too; elsewhere the
             fastest kernel is searched for by trying, as the reference does.
     """
@@ -38,10 +38,9 @@ def arithmetic(device: str, precision: str, deterministic: bool) -> Iterator[Non
         deterministic=deterministic,
         allow_tf32=precision != "float32",
     )
-    mixed = torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bfloat16")
     # A CPU is deterministic as it is, and asking for it would import torch's compiler.
     strict = _only_deterministic() if deterministic and device != "cpu" else contextlib.nullcontext()
-    with kernels, mixed, strict:
+    with kernels, strict:
         yield
 
 
@@ -55,6 +54,16 @@ def _only_deterministic() -> Iterator[None]:
         torch.use_deterministic_algorithms(before)
 
 
-def lay_out(network: nn.Module, channels_last: bool) -> nn.Module:
-    """The network, its convolutions stored channels last if wanted; feature maps follow by themselves."""
-    return network.to(memory_format=torch.channels_last) if channels_last else network
+def lay_out(network: nn.Module, device: str, precision: str, channels_last: bool) -> nn.Module:
+    """The network on ``device``, computing and storing its feature maps as wanted.
+
+    With "bfloat16" every forward pass is an automatic mixed precision of its own, because the lower-precision
+    copies of the weights live as long as the region that made them; logits are float32 again.
+    """
+    network = network.to(device)
+    if channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    if precision == "bfloat16":
+        mixed = torch.autocast(device, dtype=torch.bfloat16)(network.forward)
+        network.forward = lambda images: mixed(images).float()
+    return network

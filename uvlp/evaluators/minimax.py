@@ -97,7 +97,8 @@ def evaluate(
 
     assert teacher is None, "hard labels need no teacher"
     check(network, settings)
-    model = lay_out(_build(network, classes, settings, seed).to(device), settings.channels_last)
+    model = _build(network, classes, settings, seed)
+    model = lay_out(model, device, settings.precision, settings.channels_last)
     with arithmetic(device, settings.precision, settings.deterministic):
         record = train_and_validate(
             model,
