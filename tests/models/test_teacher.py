@@ -142,7 +142,7 @@ def test_one_image_is_too_few() -> None:
 )
 def test_impossible_settings_are_refused(name: str, value: float) -> None:
     with pytest.raises(UvlpError, match=f"setting teacher.{name} out of range"):
-        trained(**{name: value})
+        teacher.check_settings(replace(SETTINGS, **{name: value}))
 
 
 def test_a_loss_that_is_no_number_is_named() -> None:

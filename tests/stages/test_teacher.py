@@ -1,0 +1,149 @@
+"""From image files to a teacher: trained, imported, and refused before anything is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from uvlp.artifacts import pixels, teachers
+from uvlp.artifacts.manifest import Task
+from uvlp.artifacts.store import Store
+from uvlp.artifacts.work import Work
+from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import file_sha256
+from uvlp.core.progress import Event, Progress
+from uvlp.models import teacher as models
+from uvlp.recipes.schema import TeacherSettings
+from uvlp.stages import pixels as pixels_stage
+from uvlp.stages import teacher
+
+CLASSES = {"cat": (200, 60, 60), "dog": (60, 200, 60), "emu": (60, 60, 200)}
+SETTINGS = TeacherSettings(epochs=3, batch=8, lr=0.02, crop_scale=0.5)
+FACTS = {"network": "conv3", "size_px": 8, "flip": 0.0, "seed": 0}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of three colours, 12 images of each for training and 10 for testing; a store beside."""
+    root = tmp_path_factory.mktemp("teacher")
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 12), ("val", 10)):
+        for name, colour in CLASSES.items():
+            folder = root / "data" / split / name
+            folder.mkdir(parents=True)
+            for slot in range(count):
+                image = np.clip(generator.normal(colour, 30, (9, 10, 3)), 0, 255).astype(np.uint8)
+                Image.fromarray(image).save(folder / f"{slot}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def validation(root: Path) -> Task:
+    task = Task(
+        kind=pixels.KIND,
+        stage="pixels",
+        plugin="rded",
+        facts={"size_px": 8},
+        dataset="colours",
+        dataset_spec=f"folder:{root / 'data'}",
+    )
+    work(root, task, pixels_stage)
+    return task
+
+
+def work(root: Path, task: Task, stage: Any, events: list[Event] | None = None) -> Path:
+    store = Store(root / "store")
+    folder = store.folder(task)
+    folder.mkdir(parents=True, exist_ok=True)
+    told = events if events is not None else []
+    stage.run(Work(task=task, folder=folder, store=store, progress=Progress(told.append, "teacher")))
+    return folder
+
+
+def made(root: Path, validation: Task, checkpoint: Path | None = None, **changes: Any) -> Path:
+    settings, facts = replace(SETTINGS, **changes), dict(FACTS)
+    if checkpoint is not None:
+        settings, facts = replace(settings, source="file"), facts | {"file": file_sha256(checkpoint)}
+    task = replace(
+        validation,
+        kind=teachers.KIND,
+        stage="teacher",
+        plugin="conv3",
+        settings=settings,
+        facts=facts,
+        inputs={"validation": validation},
+        origin=str(checkpoint or ""),
+    )
+    return work(root, task, teacher)
+
+
+@pytest.fixture(scope="module")
+def folder(root: Path, validation: Task) -> Path:
+    return made(root, validation)
+
+
+def test_a_teacher_is_trained_measured_and_described(folder: Path) -> None:
+    facts = teachers.read(folder)
+    assert (facts.architecture, facts.size_px, facts.classes) == ("conv3", 8, 3)
+    assert facts.class_ids == tuple(CLASSES) and facts.source == "trained here on 36 images, 3 epochs"
+    assert facts.validation_images == 30 and "30 test images of 3 classes" in facts.validation_set
+    assert facts.accuracy_pct > 90 and len(facts.per_class_pct) == 3
+    assert models.load(folder)(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
+
+
+def test_the_same_again_gives_the_same_bytes(root: Path, validation: Task, folder: Path) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    made(root, validation)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert set(before) == {teachers.WEIGHTS, teachers.FACTS}
+
+
+def test_a_checkpoint_of_it_is_the_same_teacher(
+    root: Path, validation: Task, folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "colours_conv3.pth"
+    torch.save({"model": load_file(folder / teachers.WEIGHTS)}, path)
+    imported = made(root, validation, path)
+    facts = teachers.read(imported)
+    assert facts.source == f"colours_conv3.pth, sha256 {file_sha256(path)}"
+    assert facts.accuracy_pct == teachers.read(folder).accuracy_pct
+    assert (imported / teachers.WEIGHTS).read_bytes() == (folder / teachers.WEIGHTS).read_bytes()
+
+
+def test_another_order_of_classes_is_named_and_nothing_kept(
+    root: Path, validation: Task, folder: Path, tmp_path: Path
+) -> None:
+    state = load_file(folder / teachers.WEIGHTS)
+    shuffled = {f"classifier.{part}": state[f"classifier.{part}"][[2, 0, 1]] for part in ("weight", "bias")}
+    path = tmp_path / "shuffled.safetensors"
+    save_file({**state, **shuffled}, path)
+    before = {file for file in root.rglob("*") if file.is_file()}
+    with pytest.raises(UvlpError, match=r"another order.*output 1 answers for 'cat' \(0\)"):
+        made(root, validation, path)
+    assert {file for file in root.rglob("*") if file.is_file()} == before
+
+
+def test_torchvision_knows_no_convnet(root: Path, validation: Task) -> None:
+    with pytest.raises(UvlpError, match="torchvision publishes no weights of this network"):
+        made(root, validation, source="torchvision")
+
+
+def test_impossible_settings_stop_an_import_too(
+    root: Path, validation: Task, folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.safetensors"
+    save_file(load_file(folder / teachers.WEIGHTS), path)
+    with pytest.raises(UvlpError, match=r"setting teacher\.published_pct out of range: got 930"):
+        made(root, validation, path, published_pct=930.0)
