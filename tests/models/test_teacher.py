@@ -141,8 +141,9 @@ def test_one_image_is_too_few() -> None:
     ("name", "value"), [("epochs", 0), ("batch", 1), ("lr", -1.0), ("lr", float("nan")), ("crop_scale", 1.5)]
 )
 def test_impossible_settings_are_refused(name: str, value: float) -> None:
+    changed: dict[str, Any] = {name: value}
     with pytest.raises(UvlpError, match=f"setting teacher.{name} out of range"):
-        teacher.check_settings(replace(SETTINGS, **{name: value}))
+        teacher.check_settings(replace(SETTINGS, **changed))
 
 
 def test_a_loss_that_is_no_number_is_named() -> None:
