@@ -41,3 +41,8 @@ def commit() -> str:
     changed = git("status", "--porcelain", "--", "uvlp/blocks", "uvlp/evaluators", "tests/parity")
     found = git("rev-parse", "--short", "HEAD") or "no repository"
     return f"{found} with changes" if changed else found
+
+
+def load() -> str:
+    """Processes that wanted a core during the last minute: how quiet the machine is."""
+    return f"{os.getloadavg()[0]:.1f}"
