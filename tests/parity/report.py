@@ -28,9 +28,9 @@ epoch.
 """
 
 
-def report(lines: list[dict[str, Any]], setup: dict[str, Any]) -> str:
-    """Markdown of the finished runs ``lines`` of one setup."""
-    parts = [HEAD.format(margin=MARGIN_POINTS), _circumstances(lines, setup)]
+def report(lines: list[dict[str, Any]], setup: dict[str, Any], command: str) -> str:
+    """Markdown of the finished runs ``lines`` of one setup, made with ``command``."""
+    parts = [HEAD.format(margin=MARGIN_POINTS), _circumstances(lines, setup, command)]
     slow, ours = (_side(lines, side) for side in ("slow", "ours"))
     if min(len(slow), len(ours)) < SMALLEST:
         parts.append(
@@ -49,7 +49,7 @@ def _values(runs: list[dict[str, Any]], quantity: str) -> list[float]:
     return [line[quantity] for line in runs]
 
 
-def _circumstances(lines: list[dict[str, Any]], setup: dict[str, Any]) -> str:
+def _circumstances(lines: list[dict[str, Any]], setup: dict[str, Any], command: str) -> str:
     settings, defaults = setup["settings"], ("size_px", "width", "epochs", "validations", "batch", "flip")
     named = ", ".join(f"{name} {settings[name]}" for name in defaults)
     commits = ", ".join(sorted({line["commit"] for line in lines}))
@@ -58,7 +58,7 @@ def _circumstances(lines: list[dict[str, Any]], setup: dict[str, Any]) -> str:
         f"network {setup['network']}; {named}; the other settings as published\n"
         f"- Hardware: {facts.hardware(setup['device'])}; {facts.versions()}\n"
         f"- Commit of the code that ran: {commits}\n"
-        f"- Command: `OMP_NUM_THREADS=1 python -m tests.parity.study`; "
+        f"- Command: `OMP_NUM_THREADS=1 {command}`; "
         "the `.jsonl` beside this file holds every run with its settings and its curve\n"
     )
 

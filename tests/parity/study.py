@@ -183,6 +183,14 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def command_line(options: argparse.Namespace) -> str:
+    """What repeats the study, without the folders of this machine."""
+    name, _, path = options.dataset.partition(":")
+    words = [f"--dataset {name}:{Path(path).name}"] if path else []
+    words += [f"--{key} {getattr(options, key)}" for key in ("network", "device", "runs")]
+    return " ".join(["python -m tests.parity.study", *words, *(f"--set {change}" for change in options.set)])
+
+
 def main() -> None:
     """Run what is missing and write the report."""
     options = parsed()
@@ -190,7 +198,7 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     path = options.output / f"{options.name}.jsonl"
     run_missing(path, setup, options.runs, options.processes, options.at_most)
-    text = report(finished(path, setup), setup.facts())
+    text = report(finished(path, setup), setup.facts(), command_line(options))
     path.with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
 
