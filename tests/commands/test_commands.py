@@ -9,7 +9,9 @@ import pytest
 
 from uvlp import cli
 from uvlp.artifacts import manifest, tables
-from uvlp.artifacts.tables import Cell, Table
+from uvlp.artifacts.cells import Cell
+from uvlp.artifacts.tables import Table
+from uvlp.blocks.uncertainty import summarise
 from uvlp.commands import doctor
 
 Call = Callable[..., tuple[int, str, str]]
@@ -32,15 +34,27 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 def put_table(store: Path, name: str, best_pct: float) -> None:
     folder = store / tables.KIND / f"key{best_pct:.0f}"
     folder.mkdir(parents=True)
+    result = summarise([best_pct], [0], images=490)
     cell = Cell(
         method="random",
         title="Random",
         network="convnet-3",
+        seeds=(0,),
+        repeats=(1,),
         best_pct=(best_pct,),
         last_pct=(best_pct,),
+        top5_best_pct=(),
+        top5_last_pct=(),
+        best=result,
+        last=result,
+        top5_best=None,
+        top5_last=None,
+        validation_set="digits",
+        validation_images=490,
         scores=("scores/a",),
     )
-    tables.write(folder, Table(name=name, caption=f"caption of {name}", cells=(cell,), notes=()))
+    table = Table(name=name, caption=f"caption of {name}", cells=(cell,), comparisons=(), notes=())
+    tables.write(folder, table)
     (folder / manifest.FILE).write_text("{}")
 
 

@@ -1,6 +1,6 @@
 """`tables`: measured cells with the scores they come from, as JSON, Markdown, LaTeX and CSV.
 
-Files: `table.json` (everything), `table.md`, `table.tex`, `table.csv`.
+Files: `table.json` (everything), `table.md`, `table.tex`, `table.csv` (one row per training).
 """
 
 from __future__ import annotations
@@ -8,48 +8,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-import statistics
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+from uvlp.artifacts.cells import Cell, Comparison, Summary
 
 KIND = "tables"
-SCHEMA = 1
+SCHEMA = 2
 FORMATS = {"markdown": "table.md", "latex": "table.tex", "csv": "table.csv"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One method scored with one network.
-
-    Attributes:
-        method: method name with its variant, as on the command line.
-        title: method name for readers.
-        network: network name.
-        best_pct: best accuracy of each training, percent, by seed, then repeat.
-        last_pct: last accuracy of each training, percent, in the same order.
-        scores: names of the score artifacts, in the same order.
-    """
-
-    method: str
-    title: str
-    network: str
-    best_pct: tuple[float, ...]
-    last_pct: tuple[float, ...]
-    scores: tuple[str, ...]
-
-    @staticmethod
-    def _show(values: tuple[float, ...], sign: str) -> str:
-        mean = statistics.fmean(values)
-        spread = f" {sign} {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-        return f"{mean:.1f}{spread}"
-
-    def best(self, sign: str = "±") -> str:
-        """Mean and sample standard deviation (ddof 1) of the best accuracies."""
-        return self._show(self.best_pct, sign)
-
-    def last(self, sign: str = "±") -> str:
-        """Mean and sample standard deviation (ddof 1) of the last accuracies."""
-        return self._show(self.last_pct, sign)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +28,14 @@ class Table:
         name: e.g. ``digits-ipc10``.
         caption: one sentence: dataset, IPC, protocol, profile.
         cells: method by method.
+        comparisons: every other method against one reference; per method and network best, then last.
         notes: what a reader must know, one sentence each.
     """
 
     name: str
     caption: str
     cells: tuple[Cell, ...]
+    comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...]
 
     @property
@@ -81,23 +51,94 @@ class Table:
             rows.setdefault(cell.title, []).append(cell)
         return rows
 
+    def title(self, method: str) -> str:
+        """A method's name for readers."""
+        return next(cell.title for cell in self.cells if cell.method == method)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Texts in rows and columns below a heading."""
+
+    heading: str
+    head: list[str]
+    body: list[list[str]]
+
+
+def _means(table: Table) -> Grid:
+    """The table proper: best and last of every method and network."""
+    return Grid(
+        heading="",
+        head=["method"] + [f"{network} {which}" for network in table.networks for which in ("best", "last")],
+        body=[
+            [title] + [text for cell in cells for text in (cell.best.show(), cell.last.show())]
+            for title, cells in table.rows.items()
+        ],
+    )
+
+
+def _intervals(table: Table) -> Grid | None:
+    """Confidence intervals and top-5 accuracies, as far as there are any."""
+    with_interval = any(cell.best.basis for cell in table.cells)
+    with_top5 = any(cell.top5_best for cell in table.cells)
+    head = ["best: 95 %", "last: 95 %"] * with_interval + ["top-5 best", "top-5 last"] * with_top5
+    if not head:
+        return None
+
+    def texts(cell: Cell) -> list[str]:
+        intervals = [summary.show_interval() or "-" for summary in (cell.best, cell.last)]
+        top5 = [summary.show() if summary else "-" for summary in (cell.top5_best, cell.top5_last)]
+        return intervals * with_interval + top5 * with_top5
+
+    shown = ["95 % confidence intervals of the means"] * with_interval + ["top-5 accuracy"] * with_top5
+    return Grid(
+        heading=_capital(" and ".join(shown)),
+        head=["method", "network", "trainings", *head],
+        body=[[cell.title, cell.network, str(cell.best.trainings), *texts(cell)] for cell in table.cells],
+    )
+
+
+def _differences(table: Table) -> Grid | None:
+    """Every comparison; best and last stand side by side, so that one is never quoted without the other."""
+    if not table.comparisons:
+        return None
+    rows: dict[tuple[str, str], list[Comparison]] = {}
+    for one in table.comparisons:
+        rows.setdefault((one.method, one.network), []).append(one)
+    return Grid(
+        heading=f"Difference from {table.title(table.comparisons[0].reference)} "
+        "in points (95 % interval), paired image by image",
+        head=["method", "network", "pairs", "best", "p", "verdict", "last", "p", "verdict"],
+        body=[
+            [table.title(method), network, str(both[0].pairs)]
+            + [text for one in both for text in (one.show(), one.show_p(), one.verdict)]
+            for (method, network), both in rows.items()
+        ],
+    )
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
 
 def markdown(table: Table) -> str:
-    """The table with its notes and, per cell, the scores it comes from."""
-    head = ["method"] + [f"{network} {which}" for network in table.networks for which in ("best", "last")]
-    body = [
-        [title] + [text for cell in cells for text in (cell.best(), cell.last())]
-        for title, cells in table.rows.items()
-    ]
-    widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
-    lines = [table.caption, "", _line(head, widths), _line(["-" * width for width in widths], widths)]
-    lines += [_line(row, widths) for row in body]
-    lines += ["", *[f"- {note}" for note in table.notes], ""]
+    """The accuracies, their intervals, the comparisons, and the notes."""
+    lines = [table.caption, ""]
+    for grid in filter(None, (_means(table), _intervals(table), _differences(table))):
+        lines += [f"{grid.heading}:", ""] if grid.heading else []
+        lines += [*_markdown_grid(grid), ""]
+    lines += [*[f"- {note}" for note in table.notes], ""]
     return "\n".join(lines)
 
 
-def _line(cells: list[str], widths: list[int]) -> str:
-    return "| " + " | ".join(text.ljust(width) for text, width in zip(cells, widths, strict=True)) + " |"
+def _markdown_grid(grid: Grid) -> list[str]:
+    rows = [[text.replace("|", r"\|") for text in row] for row in [grid.head, *grid.body]]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(grid.head))]
+    rows.insert(1, ["-" * width for width in widths])
+    return [
+        "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
 
 
 def sources(table: Table) -> str:
@@ -108,54 +149,102 @@ def sources(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """A booktabs table; sources and notes stand in comments."""
-    networks = table.networks
+    """The same grids as booktabs tables; sources and notes stand in comments."""
     lines = [f"% {_escape(note)}" for note in table.notes]
     lines += [f"% {cell.method}, {cell.network}: {', '.join(cell.scores)}" for cell in table.cells]
-    lines += [
-        r"\begin{tabular}{l" + "cc" * len(networks) + "}",
+    networks = table.networks
+    spans = " & ".join(rf"\multicolumn{{2}}{{c}}{{{_escape(name)}}}" for name in networks)
+    head = [f"Method & {spans}", " & " + " & ".join(["best & last"] * len(networks))]
+    lines += _tabular(_means(table), head)
+    for grid in filter(None, (_intervals(table), _differences(table))):
+        lines += ["", f"% {_escape(grid.heading)}"]
+        lines += _tabular(grid, [_latex_row([_capital(grid.head[0]), *grid.head[1:]])])
+    return "\n".join(lines) + "\n"
+
+
+def _tabular(grid: Grid, head: list[str]) -> list[str]:
+    columns = "".join("l" if text in ("method", "network", "verdict") else "c" for text in grid.head)
+    return [
+        rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        "Method & " + " & ".join(rf"\multicolumn{{2}}{{c}}{{{_escape(name)}}}" for name in networks) + r" \\",
-        " & " + " & ".join(["best & last"] * len(networks)) + r" \\",
+        *[rf"{row} \\" for row in head],
         r"\midrule",
+        *[rf"{_latex_row(row)} \\" for row in grid.body],
+        r"\bottomrule",
+        r"\end{tabular}",
     ]
-    for title, cells in table.rows.items():
-        texts = [f"${text}$" for cell in cells for text in (cell.best(r"\pm"), cell.last(r"\pm"))]
-        lines.append(f"{_escape(title)} & {' & '.join(texts)} \\\\")
-    lines += [r"\bottomrule", r"\end{tabular}", ""]
-    return "\n".join(lines)
+
+
+def _latex_row(texts: list[str]) -> str:
+    return " & ".join(_escape(text) for text in texts)
+
+
+LATEX = {symbol: "\\" + symbol for symbol in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "<": "$<$",
+    ">": "$>$",
+}
 
 
 def _escape(text: str) -> str:
-    for symbol in "&%$#_{}":
-        text = text.replace(symbol, "\\" + symbol)
-    return text.replace("±", r"$\pm$").replace("×", r"$\times$")
+    escaped = "".join(LATEX.get(symbol, symbol) for symbol in text)
+    # A signed number takes the minus of mathematics, not a hyphen.
+    return re.sub(r"(?<![\w.-])[+-]\d+(\.\d+)?", r"$\g<0>$", escaped)
 
 
 def comma_separated(table: Table) -> str:
-    """One row per training, unrounded."""
+    """One row per training, unrounded; the top-5 columns are empty below five classes."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["table", "method", "network", "training", "best_pct", "last_pct", "score"])
+    columns = ["seed", "repeat", "best_pct", "last_pct", "top5_best_pct", "top5_last_pct"]
+    writer.writerow(["table", "method", "network", *columns, "validation_set", "validation_images", "score"])
     for cell in table.cells:
-        for n, values in enumerate(zip(cell.best_pct, cell.last_pct, cell.scores, strict=True), start=1):
-            writer.writerow([table.name, cell.method, cell.network, n, *values])
+        missing = ("",) * len(cell.scores)
+        values = (cell.seeds, cell.repeats, cell.best_pct, cell.last_pct)
+        top5 = (cell.top5_best_pct or missing, cell.top5_last_pct or missing)
+        for *training, score in zip(*values, *top5, cell.scores, strict=True):
+            about = (cell.validation_set, cell.validation_images, score)
+            writer.writerow([table.name, cell.method, cell.network, *training, *about])
     return out.getvalue()
 
 
 def write(folder: Path, table: Table) -> None:
     """Write all four files."""
-    (folder / "table.json").write_text(json.dumps(asdict(table), indent=1, ensure_ascii=False) + "\n")
+    everything = {"schema": SCHEMA, **asdict(table)}
+    (folder / "table.json").write_text(json.dumps(everything, indent=1, ensure_ascii=False) + "\n")
     (folder / "table.md").write_text(markdown(table) + sources(table))
     (folder / "table.tex").write_text(latex(table))
     (folder / "table.csv").write_text(comma_separated(table))
 
 
 def read(folder: Path) -> Table:
-    """The table of a finished artifact."""
+    """The table of a finished artifact.
+
+    One of an earlier schema comes without cells and comparisons, so that it can still be listed;
+    its other files are printed as they were written.
+    """
     values = json.loads((folder / "table.json").read_text())
-    for cell in values["cells"]:
-        for name in ("best_pct", "last_pct", "scores"):
-            cell[name] = tuple(cell[name])
-    cells = tuple(Cell(**cell) for cell in values["cells"])
-    return Table(name=values["name"], caption=values["caption"], cells=cells, notes=tuple(values["notes"]))
+    current = values.get("schema") == SCHEMA
+    return Table(
+        name=values["name"],
+        caption=values["caption"],
+        cells=tuple(_cell(cell) for cell in values["cells"]) if current else (),
+        comparisons=tuple(Comparison(**one) for one in values["comparisons"]) if current else (),
+        notes=tuple(values["notes"]),
+    )
+
+
+def _cell(values: dict[str, Any]) -> Cell:
+    made: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, list):
+            made[name] = tuple(value)
+        elif isinstance(value, dict):
+            made[name] = Summary(**value)
+        else:
+            made[name] = value
+    return Cell(**made)

@@ -6,61 +6,79 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import scores, tables
+from uvlp.artifacts import scores, table_notes, tables
+from uvlp.artifacts.cells import Cell
 from uvlp.artifacts.manifest import Task
-from uvlp.artifacts.tables import Cell, Table
+from uvlp.artifacts.scores import Score
+from uvlp.artifacts.tables import Table
 from uvlp.artifacts.work import Work, read_notes
+
+ACCURACIES = ("best", "last", "top5_best", "top5_last")
 
 
 def run(work: Work) -> None:
-    """Write `tables`; the task's inputs are the scores, its facts say which cell each belongs to."""
+    """Write `tables`.
+
+    The task's inputs are the scores, whose facts say seed and repeat; its own facts are the table's name
+    and caption, the cells with the inputs of each, and further notes.
+    """
+    from uvlp.blocks.method_comparisons import Scored, compare_all
+
     facts = work.task.facts
-    folders = {name: work.store.folder(task) for name, task in work.task.inputs.items()}
-    results = {name: scores.read(folder) for name, folder in folders.items()}
-    cells = tuple(_cell(work, entry, results) for entry in facts["cells"])
+    found = [_scores(work, entry) for entry in facts["cells"]]
+    cells = [_cell(work, *pair) for pair in zip(facts["cells"], found, strict=True)]
+    comparisons, remarks = compare_all(
+        [Scored(cell=cell, scores=of_cell) for cell, of_cell in zip(cells, found, strict=True)]
+    )
+    passes = max(len(score.curve) for of_cell in found for score in of_cell.values())
+    notes = [
+        *table_notes.on_means(cells, passes),
+        *table_notes.on_comparisons(comparisons),
+        *remarks,
+        *facts["notes"],
+        *(f"{title}: {count} {what}" for title, what, count in _counted(work)),
+    ]
     table = Table(
         name=facts["name"],
         caption=facts["caption"],
-        cells=cells,
-        notes=tuple(_notes(work, results)),
+        cells=tuple(cells),
+        comparisons=tuple(comparisons),
+        notes=tuple(notes),
     )
     tables.write(work.folder, table)
 
 
-def _cell(work: Work, entry: dict[str, Any], results: dict[str, scores.Score]) -> Cell:
-    names = entry["scores"]
+def _scores(work: Work, entry: dict[str, Any]) -> dict[tuple[int, int], Score]:
+    """The scores of a cell by (seed, repeat)."""
+    tasks = [work.task.inputs[name] for name in entry["scores"]]
+    found = {
+        (task.facts["seed"], task.facts["repeat"]): scores.read(work.store.folder(task)) for task in tasks
+    }
+    assert len(found) == len(tasks), "two scores of one seed and repeat in a cell"
+    return found
+
+
+def _cell(work: Work, entry: dict[str, Any], found: dict[tuple[int, int], Score]) -> Cell:
+    from uvlp.blocks.uncertainty import summarise
+
+    seeds = tuple(seed for seed, _ in found)
+    first = next(iter(found.values()))
+    values: dict[str, Any] = {}
+    for name in ACCURACIES:
+        pct = tuple(getattr(score, f"{name}_pct") for score in found.values())
+        values[f"{name}_pct"] = pct = () if None in pct else pct
+        values[name] = summarise(pct, seeds, first.validation_images) if pct else None
     return Cell(
         method=entry["method"],
         title=entry["title"],
         network=entry["network"],
-        best_pct=tuple(results[name].best_pct for name in names),
-        last_pct=tuple(results[name].last_pct for name in names),
-        scores=tuple(work.task.inputs[name].name for name in names),
+        seeds=seeds,
+        repeats=tuple(repeat for _, repeat in found),
+        validation_set=first.validation_set,
+        validation_images=first.validation_images,
+        scores=tuple(work.task.inputs[name].name for name in entry["scores"]),
+        **values,
     )
-
-
-def _notes(work: Work, results: dict[str, scores.Score]) -> Iterator[str]:
-    facts = work.task.facts
-    score = next(iter(results.values()))
-    count = facts["seeds"] * facts["repeats"]
-    # The lowest accuracy has the largest error.
-    share = max(0.5, min(result.best_pct for result in results.values()) / 100)
-    error_pct = 100 * (share * (1 - share) / score.validation_images) ** 0.5
-    yield (
-        f"mean ± sample standard deviation (ddof 1) of {count} trainings "
-        f"({facts['seeds']} seed(s) × {facts['repeats']} repeat(s)), percent"
-    )
-    yield (
-        f"best: highest of {len(score.curve)} validation passes, so selected on the test images, "
-        "as published; last: after the last epoch"
-    )
-    yield (
-        f"scored on {score.validation_images} test images of {facts['dataset']}: "
-        f"binomial standard error {error_pct:.1f} points at {100 * share:.0f} %"
-    )
-    yield from facts["notes"]
-    for method, name, count in _counted(work):
-        yield f"{method}: {count} {name}"
 
 
 def _counted(work: Work) -> Iterator[tuple[str, str, Any]]:

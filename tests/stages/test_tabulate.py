@@ -1,0 +1,237 @@
+"""Scores of a store become a table with comparisons."""
+
+import csv
+import io
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+from uvlp.artifacts import scores, tables
+from uvlp.artifacts.manifest import Task
+from uvlp.artifacts.scores import Score
+from uvlp.artifacts.store import Store
+from uvlp.artifacts.tables import Table
+from uvlp.artifacts.work import Work
+from uvlp.core.progress import Progress
+from uvlp.stages import tabulate
+
+IMAGES = 490
+ABILITY = {"full": 2.0, "random": 1.0, "uvlp": 1.6, "vlcp": 1.0}
+Trained = tuple[str, str, int, int]
+
+
+def bits(correct: numpy.ndarray) -> str:
+    return numpy.packbits(correct).tobytes().hex()
+
+
+def score(method: str, network: str, seed: int, repeat: int) -> Score:
+    """Answers whose difficulty belongs to the image and whose noise belongs to the training."""
+    difficulty = numpy.random.default_rng(len(network)).normal(0, 1, IMAGES)
+    noise = numpy.random.default_rng([*map(ord, method + network), seed, repeat])
+    correct = [difficulty + noise.normal(0, 0.5, IMAGES) < ABILITY[method] - late for late in (0, 0.05)]
+    best, last = (100 * float(each.mean()) for each in correct)
+    return Score(
+        best_pct=best,
+        best_epoch=40,
+        last_pct=last,
+        top5_best_pct=99.0,
+        top5_last_pct=98.5 + repeat / 10,
+        curve=((40, best), (60, last)),
+        correct_best=bits(correct[0]),
+        correct_last=bits(correct[1]),
+        validation_set="digits, test split",
+        validation_images=IMAGES,
+        train_images=100,
+        parameters=1000,
+    )
+
+
+def trained(methods: Sequence[str], seeds: int = 1, repeats: int = 3) -> list[Trained]:
+    return [
+        (method, network, seed, repeat)
+        for method in methods
+        for network in ("convnet-3", "resnet-18")
+        for seed in range(seeds)
+        for repeat in range(1, repeats + 1)
+    ]
+
+
+def tabulated(root: Path, made: dict[Trained, Score], notes: Sequence[str] = ()) -> tuple[Table, Path]:
+    """The table of these scores, made by the stage from artifacts in a store."""
+    store = Store(root / "store")
+    store.prepare()
+    inputs: dict[str, Task] = {}
+    entries: dict[tuple[str, str], list[str]] = {}
+    for (method, network, seed, repeat), result in made.items():
+        facts = {"network": network, "seed": seed, "repeat": repeat, "method": method}
+        task = Task(kind=scores.KIND, stage="evaluate", facts=facts)
+        with store.making(task, lambda line: None) as folder:
+            assert folder is not None
+            scores.write(folder, result)
+            store.commit(task, folder, {})
+        name = f"{method} {network} seed {seed} repeat {repeat}"
+        inputs[name] = task
+        entries.setdefault((method, network), []).append(name)
+    cells = [
+        {"method": method, "title": method.upper(), "network": network, "scores": names}
+        for (method, network), names in entries.items()
+    ]
+    facts = {"name": "digits-ipc10", "caption": "digits, 10 per class", "cells": cells, "notes": list(notes)}
+    folder = root / "table"
+    folder.mkdir()
+    task = Task(kind=tables.KIND, stage="tabulate", facts=facts, inputs=inputs)
+    tabulate.run(Work(task=task, folder=folder, store=store, progress=Progress()))
+    return tables.read(folder), folder
+
+
+def scored(*each: Trained, **changes: Any) -> dict[Trained, Score]:
+    return {training: replace(score(*training), **changes) for training in each}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Table, Path]:
+    """`random` stands second, as the user may ask."""
+    root = tmp_path_factory.mktemp("made")
+    return tabulated(root, scored(*trained(["full", "random", "uvlp", "vlcp"])), ["short schedule"])
+
+
+def test_every_method_is_compared_with_random_best_and_last(made: tuple[Table, Path]) -> None:
+    table, _ = made
+    found = [(one.network, one.method, one.which) for one in table.comparisons]
+    assert found == [
+        (network, method, which)
+        for network in ("convnet-3", "resnet-18")
+        for method in ("full", "uvlp", "vlcp")
+        for which in ("best", "last")
+    ]
+    assert {one.reference for one in table.comparisons} == {"random"}
+    assert {one.pairs for one in table.comparisons} == {3}
+
+
+def test_the_difference_is_that_of_the_means(made: tuple[Table, Path]) -> None:
+    table, _ = made
+    cells = {(cell.method, cell.network): cell for cell in table.cells}
+    for one in table.comparisons:
+        own, other = cells[one.method, one.network], cells["random", one.network]
+        means = [getattr(cell, one.which).mean_pct for cell in (own, other)]
+        assert one.difference_points == pytest.approx(means[0] - means[1], abs=1e-9)
+
+
+def test_verdicts_follow_the_abilities(made: tuple[Table, Path]) -> None:
+    table, _ = made
+    verdicts = {(one.method, one.verdict) for one in table.comparisons}
+    assert verdicts == {("full", "better"), ("uvlp", "better"), ("vlcp", "cannot tell")}
+
+
+def test_holm_corrects_over_the_methods_of_one_column(made: tuple[Table, Path]) -> None:
+    table, _ = made
+    column = [one for one in table.comparisons if (one.network, one.which) == ("convnet-3", "best")]
+    least = min(column, key=lambda one: one.p_value)
+    assert least.p_holm == pytest.approx(3 * least.p_value)
+    assert all(one.p_holm >= one.p_value for one in column)
+    assert any("corrected for the 3 methods" in note for note in table.notes)
+
+
+def test_without_random_the_first_method_is_the_reference(tmp_path: Path) -> None:
+    table, folder = tabulated(tmp_path, scored(*trained(["vlcp", "uvlp"])))
+    assert {(one.method, one.reference) for one in table.comparisons} == {("uvlp", "vlcp")}
+    assert "Difference from VLCP" in (folder / "table.md").read_text()
+    assert not any("Holm" in note for note in table.notes)
+
+
+def test_one_method_alone_is_not_compared(tmp_path: Path) -> None:
+    table, folder = tabulated(tmp_path, scored(*trained(["vlcp"])))
+    assert table.comparisons == ()
+    assert "verdict" not in (folder / "table.md").read_text()
+
+
+def test_one_training_has_no_interval_and_its_verdict_is_qualified(tmp_path: Path) -> None:
+    table, folder = tabulated(tmp_path, scored(*trained(["random", "uvlp"], repeats=1)))
+    assert {(cell.best.std_pct, cell.best.low_pct, cell.best.basis) for cell in table.cells} == {
+        (None, None, "")
+    }
+    assert {one.basis for one in table.comparisons} == {"images"}
+    text = (folder / "table.md").read_text()
+    assert "one training, which has no deviation and no interval" in text
+    assert "the noise of training is unknown" in text
+
+
+def test_several_seeds_count_as_seeds(tmp_path: Path) -> None:
+    table, folder = tabulated(tmp_path, scored(*trained(["random", "uvlp"], seeds=3, repeats=2)))
+    cell = table.cells[0]
+    assert (cell.seeds, cell.repeats) == ((0, 0, 1, 1, 2, 2), (1, 2, 1, 2, 1, 2))
+    assert (cell.best.basis, cell.best.trainings) == ("seeds", 6)
+    assert {(one.basis, one.pairs) for one in table.comparisons} == {("seeds", 6)}
+    text = (folder / "table.md").read_text()
+    assert "of 6 trainings (3 seeds × 2 repeats)" in text and "means of the seeds" in text
+
+
+def test_trainings_without_a_partner_are_counted(tmp_path: Path) -> None:
+    some = scored(*trained(["random"], repeats=3), *trained(["uvlp"], repeats=2))
+    table, _ = tabulated(tmp_path, some)
+    assert {one.pairs for one in table.comparisons} == {2}
+    assert any("2 of 3 trainings of RANDOM have a partner" in note for note in table.notes)
+    assert any("of 2 to 3 trainings" in note for note in table.notes)
+
+
+def test_no_common_seed_is_said(tmp_path: Path) -> None:
+    other = [training for training in trained(["uvlp"], seeds=2) if training[2] == 1]
+    table, _ = tabulated(tmp_path, scored(*trained(["random"]), *other))
+    assert table.comparisons == ()
+    assert any("UVLP with convnet-3: not compared with RANDOM, no training" in note for note in table.notes)
+
+
+def test_another_validation_set_is_never_compared(tmp_path: Path) -> None:
+    theirs = scored(*trained(["vlcp"]), validation_set="digits, all")
+    table, _ = tabulated(tmp_path, scored(*trained(["random", "uvlp"])) | theirs)
+    assert {one.method for one in table.comparisons} == {"uvlp"}
+    line = next(note for note in table.notes if "not comparable" in note)
+    assert "digits, all (490 images) and digits, test split (490 images)" in line
+    assert sum("binomial standard error" in note for note in table.notes) == 2
+
+
+def test_notes_name_what_the_numbers_are(made: tuple[Table, Path]) -> None:
+    table, _ = made
+    text = "\n".join(table.notes)
+    parts = ("ddof 1", "3 trainings (1 seed × 3 repeats)", "repeats of one seed", "highest of 2 validation")
+    for part in (*parts, "490 validation images of digits, test split", "Wilson", "short schedule"):
+        assert part in text
+
+
+def test_the_csv_has_a_row_per_training(made: tuple[Table, Path]) -> None:
+    table, folder = made
+    rows = list(csv.DictReader(io.StringIO((folder / "table.csv").read_text())))
+    assert len(rows) == sum(len(cell.scores) for cell in table.cells) == 24
+    by_score = {row["score"]: row for row in rows}
+    for cell in table.cells:
+        for number, name in enumerate(cell.scores):
+            row = by_score[name]
+            assert (row["method"], row["network"]) == (cell.method, cell.network)
+            assert (int(row["seed"]), int(row["repeat"])) == (cell.seeds[number], cell.repeats[number])
+            assert float(row["best_pct"]) == cell.best_pct[number]
+            assert float(row["top5_last_pct"]) == cell.top5_last_pct[number]
+            assert int(row["validation_images"]) == IMAGES
+
+
+def test_below_five_classes_there_is_no_top5(tmp_path: Path) -> None:
+    few = scored(*trained(["random", "uvlp"]), top5_best_pct=None, top5_last_pct=None)
+    table, folder = tabulated(tmp_path, few)
+    assert {(cell.top5_best, cell.top5_best_pct) for cell in table.cells} == {(None, ())}
+    assert "top-5" not in (folder / "table.md").read_text()
+
+
+def test_a_finished_table_is_read_without_numpy(made: tuple[Table, Path]) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from uvlp.artifacts import tables; import uvlp.stages.tabulate\n"
+        f"assert tables.read(Path({str(made[1])!r})).comparisons\n"
+        "print(sorted(set(sys.modules) & {'numpy', 'scipy', 'torch'}))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,123 @@
+"""What a table is made of: accuracies of one method with one network, and comparisons of two methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Mean of the accuracies of several trainings, percent, and how far it can be trusted.
+
+    Attributes:
+        mean_pct: mean over all trainings.
+        std_pct: standard deviation over all trainings; None for one training.
+        ddof: what was subtracted from their number for ``std_pct``.
+        trainings: number of accuracies.
+        low_pct, high_pct: 95 % confidence interval of the mean; None for one training.
+        basis: "seeds" or "repeats", whose means the interval takes as independent; "" for one training.
+        binomial_error_points: standard error of an accuracy of ``mean_pct`` on these test images.
+        wilson_low_pct, wilson_high_pct: 95 % Wilson score interval of the same.
+    """
+
+    mean_pct: float
+    std_pct: float | None
+    ddof: int
+    trainings: int
+    low_pct: float | None
+    high_pct: float | None
+    basis: str
+    binomial_error_points: float
+    wilson_low_pct: float
+    wilson_high_pct: float
+
+    def show(self, sign: str = "±") -> str:
+        """Mean and standard deviation, e.g. "92.0 ± 2.0"."""
+        spread = "" if self.std_pct is None else f" {sign} {self.std_pct:.1f}"
+        return f"{self.mean_pct:.1f}{spread}"
+
+    def show_interval(self) -> str:
+        """The interval of the mean, e.g. "87.0 to 97.0"; "" for one training."""
+        if self.low_pct is None or self.high_pct is None:
+            return ""
+        return f"{self.low_pct:.1f} to {self.high_pct:.1f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One method scored with one network.
+
+    Attributes:
+        method: method name with its variant, as on the command line.
+        title: method name for readers.
+        network: network name.
+        seeds: seed of each training.
+        repeats: 1-based repeat of each training; all further values are in this order.
+        best_pct: best accuracy of each training, percent.
+        last_pct: last accuracy of each training, percent.
+        top5_best_pct, top5_last_pct: top-5 accuracies of the same passes; empty below five classes.
+        best, last: summaries of ``best_pct`` and ``last_pct``.
+        top5_best, top5_last: summaries of the top-5 accuracies; None below five classes.
+        validation_set: what the validation images are, for people.
+        validation_images: their number.
+        scores: names of the score artifacts.
+    """
+
+    method: str
+    title: str
+    network: str
+    seeds: tuple[int, ...]
+    repeats: tuple[int, ...]
+    best_pct: tuple[float, ...]
+    last_pct: tuple[float, ...]
+    top5_best_pct: tuple[float, ...]
+    top5_last_pct: tuple[float, ...]
+    best: Summary
+    last: Summary
+    top5_best: Summary | None
+    top5_last: Summary | None
+    validation_set: str
+    validation_images: int
+    scores: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One method against another with one network, paired image by image.
+
+    Attributes:
+        method: method name with its variant.
+        reference: the method it is compared with.
+        network: network that scored both.
+        which: "best" or "last", the validation pass that is compared.
+        pairs: trainings of equal seed and repeat on both sides.
+        basis: "seeds" or "repeats", whose mean differences are taken as independent; "images" for one pair.
+        difference_points: accuracy of ``method`` minus that of ``reference``, percentage points.
+        low_points, high_points: 95 % confidence interval of this difference alone.
+        p_value: two-sided, of this difference alone.
+        p_holm: the same after Holm's correction over the methods of one column.
+        verdict: "better", "worse" or "cannot tell", by ``p_holm``.
+    """
+
+    method: str
+    reference: str
+    network: str
+    which: str
+    pairs: int
+    basis: str
+    difference_points: float
+    low_points: float
+    high_points: float
+    p_value: float
+    p_holm: float
+    verdict: str
+
+    def show(self) -> str:
+        """Difference with its interval, e.g. "+1.3 (-0.4 to +3.0)"."""
+        return f"{self.difference_points:+.1f} ({self.low_points:+.1f} to {self.high_points:+.1f})"
+
+    def show_p(self) -> str:
+        """The corrected p-value, e.g. "0.23", "0.042" or "< 0.001"."""
+        if self.p_holm < 0.001:
+            return "< 0.001"
+        return f"{self.p_holm:.3f}" if self.p_holm < 0.1 else f"{self.p_holm:.2f}"
