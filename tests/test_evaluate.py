@@ -63,7 +63,8 @@ def test_the_folders_and_random_images_of_their_size_are_scored(result: dict[str
     assert [cell["title"] for cell in result["table"]["cells"]] == [*NAMINGS, "Random"]
     assert all(len(cell["best_pct"]) == 2 for cell in result["table"]["cells"])
     assert result["table"]["name"] == "by_id-by_index-on-folder-ipc2"
-    assert "15 test images of 3 classes" in json.dumps(result["table"])
+    assert {cell["validation_set"] for cell in result["table"]["cells"]} == {"folder, 3 classes"}
+    assert {cell["validation_images"] for cell in result["table"]["cells"]} == {15}
 
 
 def test_labels_do_not_depend_on_how_the_folders_are_named(result: dict[str, Any], root: Path) -> None:
@@ -108,6 +109,23 @@ def test_random_images_can_be_left_out(result: dict[str, Any], root: Path) -> No
     assert answer["made"] == 1  # the table
 
 
+def test_soft_labels_come_from_one_teacher_that_is_trained_first(root: Path) -> None:
+    data, store = f"folder:{root}/data", str(root / "soft")
+    words = [sys.executable, "-m", "uvlp", "teacher", data, "convnet-3", "--profile", "nano"]
+    made = subprocess.run([*words, "--store", store, "--json"], capture_output=True, text=True, check=True)
+    teacher = json.loads(made.stdout)["teacher"]
+    assert teacher["architecture"] == "conv3" and teacher["accuracy_pct"] > 60
+    assert teacher["class_ids"] == list(CLASSES)
+    scored = run(root, folders(root)[0], "--protocol", "rded", "--json", store="soft")
+    answer = json.loads(scored.stdout)
+    assert [cell["network"] for cell in answer["table"]["cells"]] == ["conv3", "conv3"]
+    assert answer["made"] == 2 + 4 + 1, scored.stderr  # images, trainings and the table; not the teacher
+    checkpoint = next((root / "soft" / "teachers").glob("*/model.safetensors"))
+    taken = [*words, "--store", store, "--json", "--checkpoint", str(checkpoint)]
+    imported = json.loads(subprocess.run(taken, capture_output=True, text=True, check=True).stdout)["teacher"]
+    assert imported["accuracy_pct"] == teacher["accuracy_pct"] and "sha256" in imported["source"]
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -119,6 +137,9 @@ def test_random_images_can_be_left_out(result: dict[str, Any], root: Path) -> No
         (("{root}/by_id", "--network", "convnet-7"), ("too deep for images of 32 px", "convnet-5")),
         (("{root}/by_id", "--network", "convnot-3"), ("unknown network", "convnet")),
         (("{root}/by_id", "--set", "evaluate.precision=half"), ("unknown precision", "bfloat16")),
+        (("{root}/by_id", "--protocol", "rded", "--network", "conv6", "--set", "rded.size_px=32"), ("64",)),
+        (("{root}/by_id", "--protocol", "rded", "--network", "resnet-19"), ("resnet18",)),
+        (("{root}/by_id", "--protocol", "rded", "--set", "teacher.source=t.pth"), ("t.pth", "safetensors")),
         (("{root}/by_id", "--protocol", "dsa"), ("unknown protocol", "'dsa'", "minimax, rded")),
     ],
 )

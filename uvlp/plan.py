@@ -8,7 +8,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
-from uvlp.artifacts import captions, distilled, features, pixels, prototypes, scores, tables, weights
+from uvlp.artifacts import (
+    captions,
+    distilled,
+    features,
+    pixels,
+    prototypes,
+    scores,
+    tables,
+    teachers,
+    weights,
+)
 from uvlp.artifacts.dataset_manifest import DatasetManifest
 from uvlp.artifacts.manifest import Task
 from uvlp.core import plugins
@@ -235,8 +245,6 @@ class Planner:
 
     def teacher(self, student: str) -> Task:
         """The network whose soft labels ``student`` learns; its seed is that of no distillation."""
-        from uvlp.artifacts import teachers
-
         settings = self.recipe.teacher
         facts = {
             "network": self._protocol.canonical(settings.network or student),
@@ -249,6 +257,8 @@ class Planner:
             # The key holds what the file contains, not where it lies.
             origin, facts["file"] = settings.source, _checkpoint_hash(settings.source)
             settings = replace(settings, source="file")
+        # The facts name the network, whether it was asked for or is the student's own.
+        settings = replace(settings, network="")
         return self._task(
             teachers.KIND,
             "teacher",
@@ -311,9 +321,6 @@ class Planner:
                 "caption": f"{self.manifest.name}, {recipe.ipc} images per class, "
                 f"{recipe.protocol} protocol, profile {recipe.profile}",
                 "cells": cells,
-                "dataset": self.manifest.name,
-                "seeds": len(recipe.seeds),
-                "repeats": recipe.repeats,
                 "notes": [recipe.note] if recipe.note else [],
             },
             inputs=inputs,

@@ -83,6 +83,5 @@ def transform(pixels: Tensor, draws: Draws, size_px: int, factor: int) -> Tensor
     flip = torch.from_numpy(draws.flip).to(device, non_blocking=True)
     columns = torch.where(flip[:, None, None], columns.flip(1), columns)
     mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (MEAN, STD))
-    with torch.autocast(device, enabled=False):  # images stay exact whatever the networks compute with
-        cropped = separable(shuffled / 255, rows.float(), columns.float())
+    cropped = separable(shuffled / 255, rows.float(), columns.float())
     return (cropped - mean) / std

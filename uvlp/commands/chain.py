@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from uvlp import pipeline
-from uvlp.artifacts import distilled, tables
+from uvlp.artifacts import distilled, tables, teachers
 from uvlp.artifacts.manifest import Task, plain
 from uvlp.artifacts.store import Store
 from uvlp.commands import rerun
@@ -209,6 +209,10 @@ def make(run: Run, store: Store, until: str, *, workers: int | None, force: bool
         return
     if until == "tabulate":
         print(tables.markdown(pipeline.read_table(run, store)))
+    if until == "teacher":
+        found = teachers.read(store.folder(run.goal))
+        images = f"{found.validation_images} test images of {found.validation_set}"
+        print(f"{found.architecture}: {found.accuracy_pct:.1f} % of {images}; {found.source}\n")
     _print_places(run, store, until, made)
 
 
@@ -237,4 +241,6 @@ def _result(run: Run, store: Store, until: str, made: int) -> dict[str, Any]:
     }
     if until == "tabulate":
         result["table"] = plain(pipeline.read_table(run, store))
+    if until == "teacher":
+        result["teacher"] = plain(teachers.read(store.folder(run.goal)))
     return result

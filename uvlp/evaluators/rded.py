@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,8 @@ def evaluate(
 
     assert teacher is not None, "soft labels need a teacher"
     check(network, settings)
+    if full:
+        settings = replace(settings, epochs=settings.epochs_full)
     facts = teachers.read(teacher)
     _check_teacher(facts, classes, settings.size_px)
     per_class = max(1, len(train.labels) // classes) if full else ipc
@@ -116,8 +119,8 @@ def evaluate(
     )
     with _seeded_dropout(seed, device), arithmetic(device, settings.precision, settings.deterministic):
         record = train_and_validate(
-            lay_out(student.to(device), settings.channels_last),
-            lay_out(teacher_models.load(teacher).to(device), settings.channels_last),
+            lay_out(student, device, settings.precision, settings.channels_last),
+            lay_out(teacher_models.load(teacher), device, settings.precision, settings.channels_last),
             network,
             train,
             validation,
@@ -135,6 +138,7 @@ def _check_ranges(settings: RdedSettings) -> None:
     ranges = {
         "size_px": (1, None),
         "epochs": (1, None),
+        "epochs_full": (1, None),
         "validation_period": (1, None),
         "validation_start": (0, 1),
         "batch": (0, None),

@@ -5,7 +5,7 @@ Command: ``uvlp reproduce digits 10``. Time, memory and expected accuracies stan
 
 from __future__ import annotations
 
-from uvlp.recipes.schema import CaptionSettings, EvaluateSettings, Recipe
+from uvlp.recipes.schema import CaptionSettings, EvaluateSettings, RdedSettings, Recipe, TeacherSettings
 
 SHORT_SCHEDULE = (
     "short schedule for digits, not the paper's: 16 px, networks of width 32, 300 epochs "
@@ -22,5 +22,7 @@ def recipe(ipc: int) -> Recipe:
         note=SHORT_SCHEDULE,
         caption=CaptionSettings(captioner="strokes"),
         evaluate=EvaluateSettings(size_px=16, width=32, epochs=300, epochs_full=60, validations=20, flip=0.0),
+        rded=RdedSettings(size_px=16, epochs_full=40, flip=0.0),
+        teacher=TeacherSettings(epochs=20, batch=64, crop_scale=0.5),
         method={name: {"synthesis": SYNTHESIS} for name in ("d4m", "vlcp", "uvlp")},
     )

@@ -5,7 +5,7 @@ Command: ``uvlp reproduce folder:PATH 10 --profile tiny``.
 
 from __future__ import annotations
 
-from uvlp.recipes.schema import CaptionSettings, EvaluateSettings, Recipe
+from uvlp.recipes.schema import CaptionSettings, EvaluateSettings, RdedSettings, Recipe, TeacherSettings
 
 UNDER_TRAINED = (
     "profile tiny on photographs: the models are trained for two or three minutes on one CPU, so the "
@@ -22,5 +22,7 @@ def recipe(ipc: int) -> Recipe:
         note=UNDER_TRAINED,
         caption=CaptionSettings(captioner="auto"),
         evaluate=EvaluateSettings(size_px=32, width=32, epochs=300, epochs_full=40, validations=20),
+        rded=RdedSettings(size_px=32, epochs_full=40),
+        teacher=TeacherSettings(epochs=20, batch=64, crop_scale=0.5),
         method={name: {"synthesis": SYNTHESIS} for name in ("d4m", "vlcp", "uvlp")},
     )

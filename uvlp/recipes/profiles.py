@@ -20,6 +20,9 @@ def _nano(recipe: Recipe) -> Recipe:
         autoencoder=replace(recipe.autoencoder, steps=2),
         diffuser=replace(recipe.diffuser, steps=2),
         evaluate=replace(recipe.evaluate, epochs=2, epochs_full=2, validations=2, width=8),
+        rded=replace(recipe.rded, epochs=2, epochs_full=2),
+        # Enough for a teacher that is above chance, which is checked.
+        teacher=replace(recipe.teacher, epochs=6, batch=8),
         method={
             name: {**changes, "synthesis": {**changes.get("synthesis", {}), "steps": 2, "strength": 0.5}}
             if name in ("uvlp", "vlcp", "d4m")

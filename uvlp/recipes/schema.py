@@ -135,7 +135,8 @@ class RdedSettings:
     """Stage `evaluate`, RDED protocol: soft labels from a teacher (evaluation.md 3)."""
 
     size_px: int = setting(224, "side of the input of student and teacher", "evaluation.md 3.1")
-    epochs: int = setting(300, "epochs; VLCP has 500", "evaluation.md 3.1")
+    epochs: int = setting(300, "epochs on a distilled set; VLCP has 500", "evaluation.md 3.1")
+    epochs_full: int = setting(300, "epochs on the full training set", "ours: none is published")
     validation_period: int = setting(10, "epochs between validation passes", "evaluation.md 3.5")
     validation_start: float = setting(
         0.8,
@@ -222,5 +223,7 @@ class Recipe:
     diffuser: DiffuserSettings = field(default_factory=DiffuserSettings)
     embed: EmbedSettings = field(default_factory=EmbedSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
+    rded: RdedSettings = field(default_factory=RdedSettings)
+    teacher: TeacherSettings = field(default_factory=TeacherSettings)
     method: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Per method, the fields of its own settings that differ: ``{"uvlp": {"top_k": 3}}``."""

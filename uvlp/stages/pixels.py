@@ -25,6 +25,6 @@ def run(work: Work) -> None:
 
 
 def set_name(manifest: DatasetManifest) -> str:
-    """The validation set for people, e.g. ``imagenette (fastai), 3925 test images of 10 classes``."""
+    """The validation set for people, e.g. ``imagenette (fastai), 10 classes``."""
     variant = f" ({manifest.variant})" if manifest.variant else ""
-    return f"{manifest.name}{variant}, {manifest.count('val')} test images of {len(manifest.classes)} classes"
+    return f"{manifest.name}{variant}, {len(manifest.classes)} classes"
