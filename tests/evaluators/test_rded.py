@@ -168,7 +168,7 @@ def test_more_parts_than_batches_never_learn(teacher: Path) -> None:
 
 
 def test_another_architecture_and_the_full_set(teacher: Path) -> None:
-    score = run(teacher, "resnet18_modified", full=True, batch=0, lr=0.0, epochs=1)
+    score = run(teacher, "resnet18_modified", full=True, batch=0, lr=0.0, epochs_full=1)
     assert score.curve[-1][0] == 1 and score.parameters == 11_173_962 - 8 * 513
 
 
