@@ -188,7 +188,7 @@ def teacher(
 
 @app.command(name="list")
 def list_names(
-    what: Annotated[str, typer.Argument(help="methods, datasets, networks or tables")],
+    what: Annotated[str, typer.Argument(help="methods, datasets, networks, protocols or tables")],
     store: StoreOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,

@@ -76,7 +76,7 @@ def test_predictions_in_parts_are_those_of_one_batch(monkeypatch: pytest.MonkeyP
     network = nn.Sequential(nn.Conv2d(3, 2, 2), nn.Flatten(), nn.BatchNorm1d(2))
     generator = numpy.random.default_rng(0)
     images = torch.from_numpy(generator.integers(0, 256, (5, 3, 2, 2), dtype=numpy.uint8))
-    monkeypatch.setattr("uvlp.blocks.outcome.PART_PIXELS", 8)
+    monkeypatch.setattr("uvlp.blocks.outcome.PART_PIXELS", {"cpu": 8})
     found = predict(network, images)
     assert network.training and network[2].num_batches_tracked == 0
     with torch.inference_mode():

@@ -59,7 +59,14 @@ def put_table(store: Path, name: str, best_pct: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("room", "name"), [("methods", "uvlp"), ("datasets", "folder"), ("networks", "resnet-ap")]
+    ("room", "name"),
+    [
+        ("methods", "uvlp"),
+        ("datasets", "folder"),
+        ("protocols", "rded"),
+        ("networks", "resnet-ap-DEPTH"),
+        ("networks", "resnet18_modified"),
+    ],
 )
 def test_list_prints_names_with_their_meaning(call: Call, room: str, name: str) -> None:
     code, out, _ = call("list", room)

@@ -240,7 +240,7 @@ def test_names() -> None:
         "conv3",
         "resnet18_modified",
     ]
-    assert all(rded.canonical(name) == name for name in rded.networks().split(", "))
+    assert all(rded.canonical(name) == name for name in rded.networks())
     with pytest.raises(UvlpError, match="got 'convent-3'"):
         rded.canonical("convent-3")
 

@@ -11,7 +11,8 @@ from uvlp.commands import table
 from uvlp.core import plugins
 from uvlp.core.errors import unknown_name
 
-ROOMS = ("methods", "datasets", "networks", "tables")
+ROOMS = {"methods": "methods", "datasets": "datasets", "protocols": "evaluators"}
+LISTS = (*ROOMS, "networks", "tables")
 
 
 def show(what: str, store: Store, as_json: bool) -> None:
@@ -20,18 +21,28 @@ def show(what: str, store: Store, as_json: bool) -> None:
     Raises:
         UvlpError: there is no such room.
     """
-    if what not in ROOMS:
-        raise unknown_name("list", what, ROOMS)
-    found = _tables(store) if what == "tables" else {n: _first_line(what, n) for n in plugins.names(what)}
+    if what not in LISTS:
+        raise unknown_name("list", what, LISTS)
+    if what == "tables":
+        found = {name: tables.read(folder).caption for name, folder in table.measured(store).items()}
+    elif what == "networks":
+        found = _networks()
+    else:
+        found = {name: _first_line(ROOMS[what], name) for name in plugins.names(ROOMS[what])}
     if as_json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
         return
     for name, text in found.items():
-        print(f"{name:<12}  {text}")
+        print(f"{name:<18}  {text}")
 
 
-def _tables(store: Store) -> dict[str, str]:
-    return {name: tables.read(folder).caption for name, folder in table.measured(store).items()}
+def _networks() -> dict[str, str]:
+    """What `--network` takes: families with a depth behind them, then the names of other protocols."""
+    found = {f"{name}-DEPTH": _first_line("networks", name) for name in plugins.names("networks")}
+    for protocol in plugins.names("evaluators"):
+        for name in plugins.load("evaluators", protocol).networks():
+            found.setdefault(name, f"with --protocol {protocol}")
+    return found
 
 
 def _first_line(room: str, name: str) -> str:

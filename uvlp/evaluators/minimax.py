@@ -24,9 +24,9 @@ SETTINGS = "evaluate"
 TEACHER = False
 
 
-def networks() -> str:
-    """What `--network` may say."""
-    return ", ".join(f"{family}-DEPTH" for family in names("networks"))
+def networks() -> tuple[str, ...]:
+    """What `--network` may say, a number in the place of DEPTH."""
+    return tuple(f"{family}-DEPTH" for family in names("networks"))
 
 
 def canonical(network: str) -> str:
@@ -38,7 +38,7 @@ def canonical(network: str) -> str:
     family, depth = split_network(network.lower())
     family = family.replace("_", "-")
     if family not in names("networks"):
-        raise unknown_name("network", network, [f"{name}-DEPTH" for name in names("networks")])
+        raise unknown_name("network", network, networks())
     return f"{family}-{depth}"
 
 

@@ -25,11 +25,11 @@ SETTINGS = "rded"
 TEACHER = True
 
 
-def networks() -> str:
+def networks() -> tuple[str, ...]:
     """What `--network` may say."""
     from uvlp.models.rded_networks import ARCHITECTURES
 
-    return ", ".join(ARCHITECTURES)
+    return ARCHITECTURES
 
 
 def canonical(network: str) -> str:
