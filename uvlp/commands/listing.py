@@ -41,7 +41,7 @@ def _networks() -> dict[str, str]:
     found = {f"{name}-DEPTH": _first_line("networks", name) for name in plugins.names("networks")}
     for protocol in plugins.names("evaluators"):
         for name in plugins.load("evaluators", protocol).networks():
-            found.setdefault(name, f"with --protocol {protocol}")
+            found.setdefault(name, f"a network of --protocol {protocol}")
     return found
 
 
