@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uvlp.artifacts.scores import Score
-from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.core.errors import unknown_name
 from uvlp.core.names import split_network
 from uvlp.core.plugins import load, names
 from uvlp.core.progress import Progress
+from uvlp.core.ranges import Range, check_ranges
 from uvlp.core.seeds import derive
 from uvlp.recipes.schema import EvaluateSettings
 
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
 REVISION = 2
 SETTINGS = "evaluate"
 TEACHER = False
+RANGES: dict[str, Range] = {
+    "epochs": (0, None),
+    "epochs_full": (1, None),
+    "validations": (1, None),
+    "batch": (1, None),
+    "size_px": (1, None),
+    "width": (0, None),
+    "lr": (0, None),
+    "momentum": (0, 1),
+    "weight_decay": (0, None),
+    "crop_scale": (0.01, 1),
+    "flip": (0, 1),
+    "jitter": (0, None),
+    "lighting": (0, None),
+    "mix_probability": (0, 1),
+}
 
 
 def networks() -> tuple[str, ...]:
@@ -46,7 +63,7 @@ def check(network: str, settings: EvaluateSettings) -> None:
     """Raise UvlpError for settings that no training can use, or a network too deep for the image size."""
     from uvlp.blocks.arithmetic import check_precision
 
-    _check(settings)
+    check_ranges(settings, "evaluate", RANGES)
     check_precision(settings.precision)
     family, depth = split_network(network)
     load("networks", family).check(depth, settings.size_px)
@@ -114,26 +131,6 @@ def evaluate(
         )
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return record.score(validation, train_images=len(train.labels), parameters=parameters)
-
-
-def _check(settings: EvaluateSettings) -> None:
-    """Raise UvlpError for the first setting that no training can use."""
-    ranges = {
-        "epochs": (0, None),
-        "epochs_full": (1, None),
-        "validations": (1, None),
-        "batch": (1, None),
-        "size_px": (1, None),
-        "width": (0, None),
-        "crop_scale": (0.01, 1),
-        "flip": (0, 1),
-        "mix_probability": (0, 1),
-    }
-    for name, (least, most) in ranges.items():
-        value = getattr(settings, name)
-        if value < least or (most is not None and value > most):
-            allowed = f"{least} or more" if most is None else f"{least} to {most}"
-            raise UvlpError(f"setting evaluate.{name} out of range", got=value, allowed=allowed)
 
 
 def _epochs(settings: EvaluateSettings, ipc: int, classes: int, full: bool) -> int:

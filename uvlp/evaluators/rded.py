@@ -12,6 +12,7 @@ from uvlp.artifacts import teachers
 from uvlp.artifacts.scores import Score
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
+from uvlp.core.ranges import Range, check_ranges
 from uvlp.core.seeds import derive
 from uvlp.recipes.schema import RdedSettings
 
@@ -23,6 +24,23 @@ if TYPE_CHECKING:
 REVISION = 1
 SETTINGS = "rded"
 TEACHER = True
+RANGES: dict[str, Range] = {
+    "size_px": (1, None),
+    "epochs": (1, None),
+    "epochs_full": (1, None),
+    "validation_period": (1, None),
+    "validation_start": (0, 1),
+    "batch": (0, None),
+    "accumulation": (1, None),
+    "lr": (0, None),
+    "weight_decay": (0, None),
+    "sgd_weight_decay": (0, None),
+    "momentum": (0, 1),
+    "mixup_beta": (0.01, None),
+    "temperature": (0, None),
+    "factor": (1, None),
+    "flip": (0, 1),
+}
 
 
 def networks() -> tuple[str, ...]:
@@ -49,7 +67,7 @@ def check(network: str, settings: RdedSettings) -> None:
     from uvlp.blocks.rded_settings import adamw_lr
     from uvlp.models import rded_networks
 
-    _check_ranges(settings)
+    check_ranges(settings, "rded", RANGES)
     _check_choices(settings)
     check_precision(settings.precision)
     rded_networks.check(network, settings.size_px)
@@ -132,31 +150,6 @@ def evaluate(
         )
     parameters = sum(parameter.numel() for parameter in student.parameters())
     return record.score(validation, train_images=len(train.labels), parameters=parameters)
-
-
-def _check_ranges(settings: RdedSettings) -> None:
-    ranges = {
-        "size_px": (1, None),
-        "epochs": (1, None),
-        "epochs_full": (1, None),
-        "validation_period": (1, None),
-        "validation_start": (0, 1),
-        "batch": (0, None),
-        "accumulation": (1, None),
-        "lr": (0, None),
-        "weight_decay": (0, None),
-        "sgd_weight_decay": (0, None),
-        "momentum": (0, 1),
-        "mixup_beta": (0.01, None),
-        "temperature": (0, None),
-        "factor": (1, None),
-        "flip": (0, 1),
-    }
-    for name, (least, most) in ranges.items():
-        value = getattr(settings, name)
-        if not (least <= value and (most is None or value <= most)):
-            allowed = f"{least} or more" if most is None else f"{least} to {most}"
-            raise UvlpError(f"setting rded.{name} out of range", got=value, allowed=allowed)
 
 
 def _check_choices(settings: RdedSettings) -> None:
