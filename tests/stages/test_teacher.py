@@ -98,7 +98,7 @@ def test_a_teacher_is_trained_measured_and_described(folder: Path) -> None:
     facts = teachers.read(folder)
     assert (facts.architecture, facts.size_px, facts.classes) == ("conv3", 8, 3)
     assert facts.class_ids == tuple(CLASSES) and facts.source == "trained here on 36 images, 3 epochs"
-    assert facts.validation_images == 30 and "folder, 3 classes" == facts.validation_set
+    assert facts.validation_images == 30 and facts.validation_set == "folder, 3 classes"
     assert facts.accuracy_pct > 90 and len(facts.per_class_pct) == 3
     assert models.load(folder)(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
 
