@@ -76,6 +76,22 @@ def test_labels_do_not_depend_on_how_the_folders_are_named(result: dict[str, Any
         ]
 
 
+def test_any_two_methods_of_a_table_can_be_compared(result: dict[str, Any], root: Path) -> None:
+    by_id, _ = folders(root)
+    words = ["table", result["table"]["name"], "--against", by_id, "--store", str(root / "store")]
+    shown = subprocess.run([sys.executable, "-m", "uvlp", *words], capture_output=True, text=True, check=True)
+    assert "Difference from by_id in points" in shown.stdout
+    assert [line.split()[1] for line in shown.stdout.splitlines() if " cannot tell " in line] == [
+        "by_index",
+        "Random",
+    ]
+    words[3] = "vlcp"
+    wrong = subprocess.run(
+        [sys.executable, "-m", "uvlp", *words], capture_output=True, text=True, check=False
+    )
+    assert wrong.returncode == 2 and "unknown method of this table" in wrong.stderr
+
+
 def test_a_further_repeat_reuses_the_others(result: dict[str, Any], root: Path) -> None:
     more = json.loads(run(root, *folders(root), "--repeats", "3", "--json").stdout)
     assert more["made"] == 3 + 1  # one training of each, and the table

@@ -205,13 +205,16 @@ def table(
         str, typer.Argument(help="a measured table such as digits-ipc10; see `uvlp list tables`")
     ],
     form: Annotated[str, typer.Option("--format", help="markdown, latex or csv")] = "markdown",
+    against: Annotated[
+        str | None, typer.Option("--against", help="compare with this method of the table [random]")
+    ] = None,
     store: StoreOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Print a table from the store."""
     from uvlp.commands import chain, table
 
-    table.show(name, form, chain.store_at(store))
+    table.show(name, form, against, chain.store_at(store))
 
 
 @app.command()

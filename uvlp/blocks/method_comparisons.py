@@ -20,14 +20,18 @@ class Scored:
     scores: Mapping[tuple[int, int], Score]
 
 
-def compare_all(scored: Sequence[Scored]) -> tuple[list[Comparison], list[str]]:
-    """Every method against `random`, or without it against the first, paired by seed, repeat and network.
+def compare_all(scored: Sequence[Scored], reference: str = "") -> tuple[list[Comparison], list[str]]:
+    """Every other method against one, paired by seed, repeat and network.
+
+    Args:
+        scored: every cell of a table.
+        reference: the one method; "" for `random`, or without it the first.
 
     Returns:
         Network by network and method by method the comparison of the best, then of the last pass; and a
         sentence for every method that could not, or only in part, be compared.
     """
-    reference = _reference([each.cell.method for each in scored])
+    reference = reference or _reference([each.cell.method for each in scored])
     comparisons, remarks = [], []
     for network in dict.fromkeys(each.cell.network for each in scored):
         column = {each.cell.method: each for each in scored if each.cell.network == network}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from uvlp.artifacts import manifest, tables
 from uvlp.artifacts.store import Store
+from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
 
 
@@ -16,11 +17,14 @@ def measured(store: Store) -> dict[str, Path]:
     return {tables.read(folder).name: folder for folder in folders}
 
 
-def show(name: str, form: str, store: Store) -> None:
-    """Print one table.
+RENDER = {"markdown": tables.markdown, "latex": tables.latex, "csv": tables.comma_separated}
+
+
+def show(name: str, form: str, against: str | None, store: Store) -> None:
+    """Print one table, its methods compared with ``against`` in the place of random images.
 
     Raises:
-        UvlpError: no such table or format.
+        UvlpError: no such table, format or method.
     """
     if form not in tables.FORMATS:
         raise unknown_name("format", form, tables.FORMATS)
@@ -32,4 +36,8 @@ def show(name: str, form: str, store: Store) -> None:
             allowed=", ".join(sorted(found)) or "none yet",
             do=f"make one with `uvlp reproduce`; store: {store.root}",
         )
-    print((found[name] / tables.FORMATS[form]).read_text(), end="")
+    if against is None:
+        print((found[name] / tables.FORMATS[form]).read_text(), end="")
+        return
+    compared = plugins.load("stages", "tabulate").against(tables.read(found[name]), store.root, against)
+    print(RENDER[form](compared), end="")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.scores import Score
 from uvlp.artifacts.tables import Table
 from uvlp.artifacts.work import Work, read_notes
+from uvlp.core.errors import unknown_name
 
 ACCURACIES = ("best", "last", "top5_best", "top5_last")
 
@@ -46,6 +48,29 @@ def run(work: Work) -> None:
         notes=tuple(notes),
     )
     tables.write(work.folder, table)
+
+
+def against(table: Table, store: Path, method: str) -> Table:
+    """The table with every other method compared with ``method``, from the scores in the store at ``store``.
+
+    Raises:
+        UvlpError: the table has no such method.
+    """
+    from uvlp.blocks.method_comparisons import Scored, compare_all
+
+    methods = dict.fromkeys(cell.method for cell in table.cells)
+    if method not in methods:
+        raise unknown_name("method of this table", method, methods)
+    scored = []
+    for cell in table.cells:
+        keys = zip(cell.seeds, cell.repeats, strict=True)
+        found = {key: scores.read(store / name) for key, name in zip(keys, cell.scores, strict=True)}
+        scored.append(Scored(cell=cell, scores=found))
+    comparisons, remarks = compare_all(scored, method)
+    old = list(table_notes.on_comparisons(table.comparisons))
+    kept = [note for note in table.notes if note not in old]
+    notes = dict.fromkeys([*kept, *table_notes.on_comparisons(comparisons), *remarks])
+    return replace(table, comparisons=tuple(comparisons), notes=tuple(notes))
 
 
 def _scores(work: Work, entry: dict[str, Any]) -> dict[tuple[int, int], Score]:
