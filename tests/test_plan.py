@@ -92,10 +92,19 @@ def test_an_unknown_variant_lists_the_known_ones() -> None:
         methods("uvlp:alpha=free")
 
 
+def test_a_table_carries_the_remarks_that_hold_for_it() -> None:
+    notes = {"minimax": "short schedule", "rded": "small teacher"}
+    here = planner(protocol_notes=notes, models_note="under-trained", note="nano")
+    assert here.table(methods("random")).facts["notes"] == ["short schedule", "nano"]
+    assert here.table(methods("random", "uvlp")).facts["notes"] == ["short schedule", "under-trained", "nano"]
+    soft = planner(protocol_notes=notes, protocol="rded")
+    assert soft.table(methods("random")).facts["notes"] == ["small teacher"]
+
+
 def test_every_setting_has_a_meaning_and_a_source() -> None:
     for settings in [*STAGE_SETTINGS, Recipe]:
         for field in fields(settings):
-            if not is_dataclass(field.default_factory) and field.name != "method":
+            if not is_dataclass(field.default_factory) and field.name not in ("method", "protocol_notes"):
                 assert field.metadata["help"] and field.metadata["source"], field.name
 
 

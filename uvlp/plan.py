@@ -321,10 +321,21 @@ class Planner:
                 "caption": f"{self.manifest.name}, {recipe.ipc} images per class, "
                 f"{recipe.protocol} protocol, profile {recipe.profile}",
                 "cells": cells,
-                "notes": [recipe.note] if recipe.note else [],
+                "notes": self._notes(methods),
             },
             inputs=inputs,
         )
+
+    def _notes(self, methods: Sequence[Method | Folder]) -> list[str]:
+        """The recipe's remarks that hold for a table of these methods."""
+        recipe = self.recipe
+        synthesised = any(isinstance(method, Method) and method.synthesis for method in methods)
+        found = (
+            recipe.protocol_notes.get(recipe.protocol, ""),
+            recipe.models_note if synthesised else "",
+            recipe.note,
+        )
+        return [note for note in found if note]
 
 
 def _revision(plugin: str) -> int:

@@ -11,6 +11,10 @@ SHORT_SCHEDULE = (
     "short schedule for digits, not the paper's: 16 px, networks of width 32, 300 epochs "
     "(60 on the full set), 20 validations, no flip (a mirrored digit is another shape)"
 )
+SMALL_TEACHER = (
+    "digits at 16 px without flip (a mirrored digit is another shape), the teacher trained on them for "
+    "20 epochs: no published setting"
+)
 SYNTHESIS = {"scheduler": "ddim", "steps": 20, "strength": 0.4, "guidance": 2.0}
 
 
@@ -19,7 +23,7 @@ def recipe(ipc: int) -> Recipe:
     return Recipe(
         dataset="digits",
         ipc=ipc,
-        note=SHORT_SCHEDULE,
+        protocol_notes={"minimax": SHORT_SCHEDULE, "rded": SMALL_TEACHER},
         caption=CaptionSettings(captioner="strokes"),
         evaluate=EvaluateSettings(size_px=16, width=32, epochs=300, epochs_full=60, validations=20, flip=0.0),
         rded=RdedSettings(size_px=16, epochs_full=40, flip=0.0),

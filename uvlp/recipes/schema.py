@@ -217,6 +217,9 @@ class Recipe:
     protocol: str = setting("minimax", "evaluator plug-in")
     image_px: int = setting(32, "side of the images that are learnt from and synthesised")
     note: str = setting("", "a remark that stands under every table of this recipe")
+    models_note: str = setting("", "a remark that stands under tables with synthesised images")
+    protocol_notes: dict[str, str] = field(default_factory=dict)
+    """Per protocol a remark that stands under tables of its scores."""
     caption: CaptionSettings = field(default_factory=CaptionSettings)
     embedder: EmbedderSettings = field(default_factory=EmbedderSettings)
     autoencoder: AutoencoderSettings = field(default_factory=AutoencoderSettings)
