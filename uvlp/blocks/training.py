@@ -24,7 +24,9 @@ class Sgd:
     def __init__(self, network: nn.Module, lr: float, momentum: float, weight_decay: float) -> None:
         self.lr, self._momentum, self._weight_decay = lr, momentum, weight_decay
         self._parameters: list[Tensor] = list(network.parameters())
-        self._velocities = [torch.zeros_like(parameter) for parameter in self._parameters]
+        # Without momentum the kernel takes no velocities, and on a GPU refuses them.
+        moving = self._parameters if momentum else []
+        self._velocities = [torch.zeros_like(parameter) for parameter in moving]
 
     def clear(self) -> None:
         """Forget the gradients."""
