@@ -142,14 +142,67 @@ def test_soft_labels_come_from_one_teacher_that_is_trained_first(root: Path) -> 
     assert imported["accuracy_pct"] == teacher["accuracy_pct"] and "sha256" in imported["source"]
 
 
+def plan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, str]:
+    """What `uvlp evaluate ... --dry-run` would make, and what it says."""
+    monkeypatch.setattr(sys, "argv", ["uvlp", "evaluate", *words, "--profile", "nano", "--dry-run", "--json"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    said = capsys.readouterr()
+    assert end.value.code == 0, said.err
+    return json.loads(said.out), said.err
+
+
+def titles(tasks: list[dict[str, Any]], artifact: str) -> list[str]:
+    return [task["title"] for task in tasks if task["artifact"].startswith(artifact)]
+
+
+def test_folders_of_one_name_and_a_folder_called_random_stay_apart(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, seed in (("a/out", 5), ("b/out", 6), ("random", 7)):
+        for label, identity in enumerate(CLASSES):
+            draw(tmp_path / name / identity, label, 2, seed)
+    monkeypatch.chdir(tmp_path)
+    given = ["a/out", "b/out", "a/out/", "./a/out", str(tmp_path / "a/out"), "random"]
+    data = ["--dataset", f"folder:{root}/data", "--store", "store"]
+    tasks, _ = plan(monkeypatch, capsys, *given, *data)
+    assert titles(tasks, "distilled") == [
+        "images of a/out",
+        "images of b/out",
+        f"images of {tmp_path.name}/random",
+        "random images, seed 0",
+    ]
+    assert len(titles(tasks, "scores")) == 4 * 2
+    assert titles(tasks, "tables") == [f"table a/out-b/out-{tmp_path.name}/random-on-folder-ipc2"]
+
+
+def test_what_is_drawn_is_said_for_every_seed(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ["--dataset", f"folder:{root}/data", "--store", str(tmp_path)]
+    words = [f"{root}/data/train", "--ipc", "2", "--seed", "0,1", *data]
+    said = plan(monkeypatch, capsys, *words, "--select", "drawn")[1]
+    assert said.count("drawn from seed 0") == said.count("drawn from seed 1") == 1
+    assert plan(monkeypatch, capsys, *words)[1].count("first in string order") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
+        (
+            ("{root}/by_id", "{root}/data/val"),
+            ("different numbers", "2 in by_id; 5 in data/val", "at most 2"),
+        ),
+        (("{root}/data/val", "{root}/by_id"), ("different numbers", "2 in by_id; 5 in data/val")),
+        (("",), ("path of an image folder", "got ''")),
         (("{root}/nowhere",), ("not found", "nowhere")),
-        (("{root}/by_id", "--ipc", "3"), ("class ant", "got 2", "3 or more")),
+        (
+            ("{root}/by_id", "--ipc", "3"),
+            ("by_id: too few images in 3 of 3 classes", "2 of class ant", "3 or more"),
+        ),
         (("{root}/by_id", "--ipc", "0"), ("IPC must be a whole number", "'0'")),
         (("{root}/by_id", "--select", "best"), ("'best'", "first", "drawn")),
-        (("{root}/data/val", "--ipc", "6"), ("got 5",)),
+        (("{root}/data/val", "--ipc", "6"), ("5 of class ant",)),
         (("{root}/by_id", "--network", "convnet-7"), ("too deep for images of 32 px", "convnet-5")),
         (("{root}/by_id", "--network", "convnot-3"), ("unknown network", "convnet")),
         (("{root}/by_id", "--set", "evaluate.precision=half"), ("unknown precision", "bfloat16")),

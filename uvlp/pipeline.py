@@ -19,7 +19,8 @@ from uvlp.artifacts.tables import Table
 from uvlp.artifacts.work import Work, open_dataset
 from uvlp.core import machine, plugins, views, workers
 from uvlp.core.errors import UvlpError
-from uvlp.core.progress import Event, Progress
+from uvlp.core.progress import Progress
+from uvlp.folders import Collect, find_folders, joined_titles, tell
 from uvlp.plan import STAGES, Folder, Planner, chain, check_names, resolve_method
 from uvlp.recipes.schema import Recipe
 
@@ -44,21 +45,6 @@ class Run:
         return [task for task in chain(self.goal) if task.stage in wanted]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Collect:
-    """Image folders to be scored.
-
-    Attributes:
-        paths: as the user gave them.
-        ipc: images per class; None where every class holds the same number.
-        select: "first" or "drawn", where a class holds more.
-    """
-
-    paths: tuple[str, ...]
-    ipc: int | None
-    select: str
-
-
 def prepare(recipe: Recipe, store: Store, collect: Collect | None = None) -> Run:
     """Check every name and number of the recipe before anything is made.
 
@@ -76,9 +62,9 @@ def prepare(recipe: Recipe, store: Store, collect: Collect | None = None) -> Run
     name = ""
     folders: list[Folder] = []
     if collect is not None:
-        ipc, folders = _find_folders(collect, planner, store)
+        ipc, folders = find_folders(collect, planner, store.cache, [method.title for method in methods])
         planner = replace(planner, recipe=replace(recipe, ipc=ipc))
-        name = f"{'-'.join(folder.title for folder in folders)}-on-{planner.manifest.name}-ipc{ipc}"
+        name = f"{joined_titles(folders)}-on-{planner.manifest.name}-ipc{ipc}"
     if methods:
         _check_ipc(planner.recipe, planner.manifest)
     goal = planner.table([*folders, *methods], name)
@@ -100,43 +86,13 @@ def prepare_teacher(recipe: Recipe, store: Store, network: str) -> Run:
 def _open(recipe: Recipe, store: Store) -> Planner:
     """The planner for a recipe whose names exist and whose dataset could be opened."""
     recipe = check_names(recipe)
-    dataset = open_dataset(recipe.dataset, store.cache, Progress(_tell, "dataset"))
+    dataset = open_dataset(recipe.dataset, store.cache, Progress(tell, "dataset"))
     for line in dataset.manifest.notes:
         print(f"note   {recipe.dataset}: {line}", file=sys.stderr)
     if recipe.caption.captioner == "auto":
         captioner = "colours" if dataset.captions() is None else "file"
         recipe = replace(recipe, caption=replace(recipe.caption, captioner=captioner))
     return Planner(recipe=recipe, manifest=dataset.manifest, spec=recipe.dataset)
-
-
-def _find_folders(collect: Collect, planner: Planner, store: Store) -> tuple[int, list[Folder]]:
-    """The IPC and the folders, each with what is taken from it for every seed."""
-    stage = plugins.load("stages", "collect")
-    found, ipc = [], collect.ipc
-    for path in collect.paths:
-        facts = {}
-        for seed in planner.recipe.seeds:
-            facts[seed], notes = stage.find(
-                Path(path).expanduser(),
-                planner.manifest.classes,
-                store.cache,
-                Progress(_tell, path),
-                ipc=ipc,
-                select=collect.select,
-                seed=seed,
-            )
-            ipc = facts[seed]["ipc"]
-        for line in notes:
-            print(f"note   {path}: {line}", file=sys.stderr)
-        origin = Path(path).expanduser().resolve()
-        found.append(Folder(spec=path, title=origin.name, origin=str(origin), facts=facts))
-    assert ipc is not None, "a folder was found"
-    return ipc, found
-
-
-def _tell(event: Event) -> None:
-    if event.say:
-        print(f"note   {event.label}: {event.say}", file=sys.stderr)
 
 
 def _check_ipc(recipe: Recipe, manifest: DatasetManifest) -> None:

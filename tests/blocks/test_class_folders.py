@@ -210,7 +210,7 @@ def test_sub_folders_and_links_are_walked_and_other_files_counted(tmp_path: Path
         (
             ("n10/0.png", "n20/0.png", "n30/0.png", "dog/0.png", "results/log.txt"),
             "2 of 5 folders are no class of the dataset: got 'dog, results'; allowed: ids such as n10, "
-            "names such as tench, Tinca tinca, or positions 00000 to 00002; move them away",
+            "names such as 'tench, Tinca tinca', or positions 00000 to 00002; move them away",
         ),
         (("train/a/0.png", "val/a/0.png"), "train: 1 of 1 folders are no class of the dataset: got 'a'"),
         (("00000/0.png", "00001/0.png", "00003/0.png"), "folders are no class of the dataset: got '00003'"),
@@ -293,7 +293,9 @@ def test_unequal_classes_need_an_ipc(tmp_path: Path) -> None:
     assert "different numbers of images: got '2 in n10, n20; 3 in n30'; allowed: the same number" in line
     assert "give --ipc, at most 2" in line
     assert scan(tmp_path, ipc=2).ipc == 2
-    assert "too few images of class n10: got 2; allowed: 3 or more; add images" in refusal(tmp_path, ipc=3)
+    line = refusal(tmp_path, ipc=3)
+    assert f"{tmp_path}: too few images in 2 of 3 classes: got '2 of class n10, 2 of class n20'" in line
+    assert "allowed: 3 or more; add images, or give --ipc, at most 2" in line
 
 
 def test_an_unknown_selection(tmp_path: Path) -> None:

@@ -45,10 +45,10 @@ class Table:
 
     @property
     def rows(self) -> dict[str, list[Cell]]:
-        """Cells by method title, in order."""
+        """Cells by method, in order."""
         rows: dict[str, list[Cell]] = {}
         for cell in self.cells:
-            rows.setdefault(cell.title, []).append(cell)
+            rows.setdefault(cell.method, []).append(cell)
         return rows
 
     def title(self, method: str) -> str:
@@ -71,8 +71,8 @@ def _means(table: Table) -> Grid:
         heading="",
         head=["method"] + [f"{network} {which}" for network in table.networks for which in ("best", "last")],
         body=[
-            [title] + [text for cell in cells for text in (cell.best.show(), cell.last.show())]
-            for title, cells in table.rows.items()
+            [table.title(method)] + [text for cell in cells for text in (cell.best.show(), cell.last.show())]
+            for method, cells in table.rows.items()
         ],
     )
 

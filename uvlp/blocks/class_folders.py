@@ -67,6 +67,7 @@ def scan_classes(
     notes += assigned.notes
     listed = _list_images(root, assigned.folder_of, notes)
     ipc = ipc or _common_count(root, listed)
+    _check_enough(root, listed, ipc)
     drawn = select == "drawn" and any(len(images) > ipc for images in listed.values())
     chosen = {name: choose(images, name, ipc, seed if drawn else None) for name, images in listed.items()}
     _note_left_out(listed, chosen, f"drawn from seed {seed}" if drawn else "first in string order", notes)
@@ -139,6 +140,17 @@ def _common_count(root: Path, listed: Mapping[str, Sequence[str]]) -> int:
             do=f"give --ipc, at most {min(by_count)}, to use that many of each",
         )
     return next(iter(by_count))
+
+
+def _check_enough(root: Path, listed: Mapping[str, Sequence[str]], ipc: int) -> None:
+    few = {name: len(images) for name, images in listed.items() if len(images) < ipc}
+    if few:
+        raise UvlpError(
+            f"{root}: too few images in {len(few)} of {len(listed)} classes",
+            got=first_few(f"{count} of class {name}" for name, count in few.items()),
+            allowed=f"{ipc} or more",
+            do=f"add images, or give --ipc, at most {min(few.values())}",
+        )
 
 
 def _note_left_out(

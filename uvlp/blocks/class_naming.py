@@ -76,7 +76,7 @@ class Names:
     def allowed(self) -> str:
         """The three namings, for messages."""
         first, last = self.alphabetical[0], len(self.classes) - 1
-        return f"ids such as {first.id}, names such as {first.name}, or positions 00000 to {last:05d}"
+        return f"ids such as {first.id}, names such as {first.name!r}, or positions 00000 to {last:05d}"
 
 
 def _spellings(info: ClassInfo) -> set[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from uvlp import pipeline
 from uvlp.artifacts.store import Store
 from uvlp.commands import chain
-from uvlp.pipeline import Collect
+from uvlp.folders import Collect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,5 +50,5 @@ def score(request: Request, store: Store, how: chain.How) -> None:
     )
     if not request.random:
         recipe = replace(recipe, methods=())
-    collect = Collect(paths=tuple(dict.fromkeys(request.paths)), ipc=ipc, select=request.select)
+    collect = Collect(paths=tuple(request.paths), ipc=ipc, select=request.select)
     chain.carry_out(recipe, lambda: pipeline.prepare(recipe, store, collect), store, "tabulate", how)
