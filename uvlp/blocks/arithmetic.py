@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import torch
+import torch.utils.deterministic
 from torch import nn
 
+from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 
 PRECISIONS = ("tf32", "float32", "bfloat16")
@@ -32,26 +35,45 @@ def arithmetic(device: str, precision: str, deterministic: bool) -> Iterator[Non
             fastest kernel is searched for by trying, as the reference does.
     """
     check_precision(precision)
+    if device == "cpu":
+        # A CPU is deterministic as it is, and asking for it would import torch's compiler.
+        yield
+        return
+    # torch reads this at its first matrix product in the process and never again.
+    os.environ.setdefault(*machine.CUBLAS_WORKSPACE)
     kernels = torch.backends.cudnn.flags(
         enabled=True,
         benchmark=not deterministic,
         deterministic=deterministic,
         allow_tf32=precision != "float32",
     )
-    # A CPU is deterministic as it is, and asking for it would import torch's compiler.
-    strict = _only_deterministic() if deterministic and device != "cpu" else contextlib.nullcontext()
-    with kernels, strict:
+    strict = _only_deterministic() if deterministic else contextlib.nullcontext()
+    with kernels, _exact_matrix_products(), strict:
         yield
+
+
+@contextlib.contextmanager
+def _exact_matrix_products() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 @contextlib.contextmanager
 def _only_deterministic() -> Iterator[None]:
     before = torch.are_deterministic_algorithms_enabled()
+    filling = torch.utils.deterministic.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
+    # Every tensor is written before it is read: filling each of them once more costs bandwidth alone.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+        torch.utils.deterministic.fill_uninitialized_memory = filling
 
 
 def lay_out(network: nn.Module, device: str, precision: str, channels_last: bool) -> nn.Module:

@@ -8,6 +8,8 @@ import platform
 import resource
 from functools import cache
 
+CUBLAS_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+"""What cuBLAS needs to give the same bits every time; 32 MB."""
 PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "scikit-learn", "numpy", "pillow")
 
 
@@ -45,7 +47,7 @@ def thread_environment() -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        CUBLAS_WORKSPACE[0]: CUBLAS_WORKSPACE[1],
     }
 
 
