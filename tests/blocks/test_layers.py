@@ -1,8 +1,8 @@
 import pytest
 import torch
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
-from uvlp.blocks.layers import AveragePool, normalisation
+from uvlp.blocks.layers import AdaptiveAveragePool, AveragePool, normalisation
 
 
 @pytest.mark.parametrize("side_px", [2, 5, 7, 16])
@@ -20,6 +20,17 @@ def test_pooling_is_torchs_forwards_and_backwards(side_px: int, dtype: torch.dty
 
 def test_pooling_adds_nothing_to_the_state() -> None:
     assert not AveragePool(8).state_dict()
+
+
+@pytest.mark.parametrize("source_px", [1, 2, 6, 7, 9, 14, 30])
+@pytest.mark.parametrize("side_px", [1, 6, 7])
+def test_adaptive_pooling_by_matrices_is_torchs(source_px: int, side_px: int) -> None:
+    features = torch.randn(2, 3, source_px, source_px + 1, generator=torch.Generator().manual_seed(0))
+    pool = AdaptiveAveragePool(side_px)
+    expected = adaptive_avg_pool2d(features, side_px)
+    assert torch.equal(pool(features), expected)
+    rows, columns = (pool._bins(side, features.device) for side in features.shape[2:])
+    torch.testing.assert_close(rows @ (features @ columns.T), expected)
 
 
 def test_instance_norm_is_per_image_and_channel() -> None:

@@ -6,7 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d
 
 from uvlp.core.errors import UvlpError
 
@@ -53,6 +53,32 @@ class AveragePool(nn.Module):
             return avg_pool2d(features, 2)
         pooled = features.reshape(-1, 2 * side_px) @ self.weights
         return pooled.reshape(count, channels, side_px // 2, side_px // 2)
+
+
+class AdaptiveAveragePool(nn.Module):
+    """Average pooling of maps of any side to ``side_px``, as `torch.nn.AdaptiveAvgPool2d`.
+
+    On a GPU two matrices do it, because torch's gradient there is not the same bits every time, and
+    refused where that is asked for.
+    """
+
+    def __init__(self, side_px: int) -> None:
+        super().__init__()
+        self.side_px = side_px
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Maps [N,C,H,W] to [N,C,side_px,side_px]."""
+        if features.device.type == "cpu":
+            return adaptive_avg_pool2d(features, self.side_px)
+        rows, columns = (self._bins(side_px, features.device) for side_px in features.shape[2:])
+        return rows @ (features @ columns.T)
+
+    def _bins(self, source_px: int, device: torch.device) -> Tensor:
+        """Matrix [side_px,source_px] whose rows take the mean of a bin; bins overlap by a pixel at most."""
+        bins = torch.arange(self.side_px, device=device)[:, None]
+        first, end = bins * source_px // self.side_px, -((bins + 1) * -source_px // self.side_px)
+        pixels = torch.arange(source_px, device=device)
+        return ((pixels >= first) & (pixels < end)).float() / (end - first)
 
 
 def convolution(inputs: int, outputs: int, side: int, stride: int = 1) -> nn.Conv2d:

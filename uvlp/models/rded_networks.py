@@ -36,6 +36,8 @@ ROWS = 1000
 """Outputs at construction: some initialisations depend on it, so the classifier is cut afterwards."""
 LEAST_PX = {"vgg11": 32, "alexnet": 63, "swin_v2_t": 4}
 ONLY_PX = {"vit_b_16": 224}
+POOLED_PX = {"vgg11": 7, "alexnet": 6}
+"""Side of the maps that the classifier takes, where it is more than a pixel."""
 
 
 def canonical(name: str) -> str:
@@ -105,7 +107,11 @@ def _torchvision(architecture: str) -> nn.Module:
     from torch import nn
     from torchvision import models
 
+    from uvlp.blocks.layers import AdaptiveAveragePool
+
     network: nn.Module = getattr(models, architecture.removesuffix(MODIFIED))(weights=None)
+    if architecture in POOLED_PX:
+        network.avgpool = AdaptiveAveragePool(POOLED_PX[architecture])
     if architecture.endswith(MODIFIED):
         # PyTorch's default initialisation, unlike the other convolutions (quirk Q33).
         network.conv1 = nn.Conv2d(3, 64, 3, stride=1, padding=1, bias=False)
