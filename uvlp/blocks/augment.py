@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from uvlp.blocks.random_crop import draw_boxes, separable
+from uvlp.blocks.transfer import send
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -28,6 +29,7 @@ LIGHTING_VECTORS = (
     (-0.5836, -0.6948, 0.4203),
 )
 BRIGHTNESS, CONTRAST, SATURATION = range(3)
+TOGETHER_PIXELS = {"cpu": 1 << 20, "gpu": 1 << 23}  # a GPU has room for 167 images of 224 px
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,12 +151,13 @@ def prepare(
         "grey": r[:, None, None] * numpy.asarray(LUMINANCE) / std[:, None],
         "offset": shift / std,
     }
-    return Augmentation(
-        **{
-            name: torch.as_tensor(array, dtype=dtype).to(device, non_blocking=True)
-            for name, array in tensors.items()
-        }
-    )
+    return Augmentation(**{name: send(array, device, dtype) for name, array in tensors.items()})
+
+
+def together(batch: int, size_px: int, device: str) -> int:
+    """Images that are augmented at once: as many whole batches as pay, one at least; for speed alone."""
+    pixels = TOGETHER_PIXELS["cpu" if device == "cpu" else "gpu"]
+    return batch * max(1, pixels // (batch * size_px**2))
 
 
 def augment(images: Tensor, augmentation: Augmentation) -> Tensor:
@@ -190,6 +193,7 @@ def _interpolation(points: Tensor, size_px: int) -> Tensor:
 
 def normalise(images: Tensor) -> Tensor:
     """uint8 or [0,255] images [N,3,S,S] to float32 with ImageNet's mean and deviation (evaluation.md 1.4)."""
-    mean = torch.tensor(MEAN, device=images.device)[:, None, None]
-    std = torch.tensor(STD, device=images.device)[:, None, None]
+    mean, std = (
+        send(numpy.asarray(values), images.device, torch.float32)[:, None, None] for values in (MEAN, STD)
+    )
     return (images / 255 - mean) / std

@@ -11,6 +11,8 @@ import numpy
 import torch
 from torch import Tensor
 
+from uvlp.blocks.transfer import send
+
 
 @dataclass(frozen=True, slots=True)
 class Mix:
@@ -55,8 +57,7 @@ def draw(
     lam = generator.random()
     row, column = generator.integers(0, size_px, 2).tolist()
     corners = box(size_px, size_px, lam, (row, column))
-    permutation = torch.from_numpy(generator.permutation(count)).to(device, non_blocking=True)
-    return Mix(permutation, corners, kept_share(size_px, size_px, corners))
+    return Mix(send(generator.permutation(count), device), corners, kept_share(size_px, size_px, corners))
 
 
 def mix_(images: Tensor, mix: Mix) -> Tensor:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy
-import torch
 from torch import Tensor
+
+from uvlp.blocks.transfer import send
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,7 @@ class Blend:
 def draw(generator: numpy.random.Generator, count: int, beta: float, device: str = "cpu") -> Blend:
     """The mix of a batch of ``count`` images."""
     lam = float(generator.beta(beta, beta))
-    permutation = torch.from_numpy(generator.permutation(count)).to(device, non_blocking=True)
-    return Blend(permutation, lam)
+    return Blend(send(generator.permutation(count), device), lam)
 
 
 def blended(images: Tensor, blend: Blend) -> Tensor:

@@ -6,6 +6,8 @@ import numpy
 import torch
 from torch import Tensor
 
+from uvlp.blocks.transfer import send
+
 
 def strips(side_px: int, factor: int) -> list[range]:
     """The pixels of each of ``factor`` strips of a side.
@@ -46,7 +48,7 @@ def shuffle(images: Tensor, columns: numpy.ndarray, rows: numpy.ndarray, factor:
         return images
     height_px, width_px = images.shape[2:]
     new_rows, new_columns = (
-        torch.from_numpy(positions(side_px, factor, order)).to(images.device, non_blocking=True)
+        send(positions(side_px, factor, order), images.device)
         for side_px, order in ((height_px, rows), (width_px, columns))
     )
     image = torch.arange(len(images), device=images.device)[:, None, None]

@@ -12,6 +12,8 @@ import numpy
 import torch
 from torch import Tensor
 
+from uvlp.blocks.transfer import send
+
 RATIO = (3 / 4, 4 / 3)
 LOG_RATIO = (float(numpy.log(RATIO[0])), float(numpy.log(RATIO[1])))
 CROP_ATTEMPTS = 10
@@ -71,9 +73,7 @@ def antialiased(
     A triangle around every output pixel's centre, as wide as the shrinking asks for (at least one
     pixel), cut off at the crop's ends: what torchvision's antialiased bilinear resize does on tensors.
     """
-    first, extent = (
-        torch.as_tensor(array, dtype=torch.float64, device=device)[:, None, None] for array in (start, length)
-    )
+    first, extent = (send(array, device, torch.float64)[:, None, None] for array in (start, length))
     scale = extent / size_px
     steps, pixels = (
         torch.arange(count, dtype=torch.float64, device=device) + 0.5 for count in (size_px, source_px)

@@ -16,6 +16,7 @@ from uvlp.blocks.augment import MEAN, STD
 from uvlp.blocks.patch_shuffle import shuffle, side_after
 from uvlp.blocks.random_crop import antialiased, draw_boxes, separable
 from uvlp.blocks.sized_images import SizedImages
+from uvlp.blocks.transfer import send
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ def augment(images: SizedImages, indices: numpy.ndarray, draws: Draws, size_px: 
         return parts[0][1]
     order = numpy.argsort(numpy.concatenate([which for which, _ in parts]))
     stacked = torch.cat([part for _, part in parts])
-    return stacked[torch.from_numpy(order).to(stacked.device, non_blocking=True)]
+    return stacked[send(order, stacked.device)]
 
 
 def transform(pixels: Tensor, draws: Draws, size_px: int, factor: int) -> Tensor:
@@ -80,8 +81,7 @@ def transform(pixels: Tensor, draws: Draws, size_px: int, factor: int) -> Tensor
     top, left, height, width = draws.box.T
     rows = antialiased(top, height, size_px, shuffled.shape[2], device)
     columns = antialiased(left, width, size_px, shuffled.shape[3], device)
-    flip = torch.from_numpy(draws.flip).to(device, non_blocking=True)
-    columns = torch.where(flip[:, None, None], columns.flip(1), columns)
-    mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (MEAN, STD))
+    columns = torch.where(send(draws.flip, device)[:, None, None], columns.flip(1), columns)
+    mean, std = (send(numpy.asarray(values), device, torch.float32)[:, None, None] for values in (MEAN, STD))
     cropped = separable(shuffled / 255, rows.float(), columns.float())
     return (cropped - mean) / std

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from uvlp.blocks import cutmix, mixup, rded_augment, rded_schedule
+from uvlp.blocks import augment, cutmix, mixup, rded_augment, rded_schedule
 from uvlp.blocks.image_sets import Images, Prepared
 from uvlp.blocks.optimisers import AdamW, Grouped
 from uvlp.blocks.outcome import Record, predict
@@ -20,8 +20,6 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import numpy_generator
 from uvlp.recipes.schema import RdedSettings
-
-AUGMENTED_PIXELS = 1 << 20  # several small batches are augmented at once, for speed alone
 
 
 def train_and_validate(
@@ -106,7 +104,7 @@ class _Trainer:
             factor=settings.factor,
             flip=settings.flip,
         )
-        together = batch * max(1, AUGMENTED_PIXELS // (batch * settings.size_px**2))
+        together = augment.together(batch, settings.size_px, self.device)
         losses: list[Tensor] = []
         for start in range(0, len(order), together):
             part = slice(start, start + together)

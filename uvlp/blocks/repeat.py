@@ -12,12 +12,11 @@ from uvlp.blocks import augment, cutmix, schedule
 from uvlp.blocks.image_sets import Images, Prepared, prepare
 from uvlp.blocks.outcome import Record, predict
 from uvlp.blocks.training import Sgd, check_finite, train_step
+from uvlp.blocks.transfer import send
 from uvlp.blocks.validation_images import resize_and_crop
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import numpy_generator
 from uvlp.recipes.schema import EvaluateSettings
-
-AUGMENTED_PIXELS = 1 << 20  # several small batches are augmented at once, for speed alone
 
 
 def train_and_validate(
@@ -81,9 +80,9 @@ class _Trainer:
         """Every image once, in a new order, the last batch may be smaller; the loss of every step."""
         self.optimiser.lr = schedule.learning_rate(epoch, epochs, self.rules.lr)
         count, batch = len(self.images), self.rules.batch
-        order = torch.from_numpy(self.order.permutation(count)).to(self.device, non_blocking=True)
+        order = send(self.order.permutation(count), self.device)
         augmentation = self._draw(count)
-        together = batch * max(1, AUGMENTED_PIXELS // (batch * self.settings.size_px**2))
+        together = augment.together(batch, self.settings.size_px, self.device)
         losses = []
         for start in range(0, count, together):
             part = slice(start, start + together)

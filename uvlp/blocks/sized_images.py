@@ -8,6 +8,8 @@ import numpy
 import torch
 from torch import Tensor
 
+from uvlp.blocks.transfer import send
+
 
 class SizedImages:
     """N images, uint8, each at its own size.
@@ -47,5 +49,4 @@ class SizedImages:
         for group in numpy.unique(groups):
             which = numpy.flatnonzero(groups == group)
             tensor = self._tensors[group]
-            rows = torch.from_numpy(self._row[indices[which]]).to(tensor.device, non_blocking=True)
-            yield which, tensor[rows]
+            yield which, tensor[send(self._row[indices[which]], tensor.device)]

@@ -22,6 +22,7 @@ from uvlp.blocks.arithmetic import arithmetic
 from uvlp.blocks.image_sets import Prepared
 from uvlp.blocks.outcome import predict
 from uvlp.blocks.training import Sgd, check_finite, train_step
+from uvlp.blocks.transfer import send
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.ranges import Range, check_ranges
@@ -93,7 +94,7 @@ def train(
         network.train()
         for epoch in progress.track(range(1, settings.epochs + 1), "epochs"):
             optimiser.lr = learning_rate(epoch, settings.epochs, settings.lr)
-            rows = torch.from_numpy(order.permutation(len(pixels))).to(device)
+            rows = send(order.permutation(len(pixels)), device)
             losses = []
             for batch in batches(rows, settings.batch):
                 images = _augmented(pixels[batch], augmentation, settings.crop_scale, flip)
