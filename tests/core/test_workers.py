@@ -24,6 +24,10 @@ class Job:
         return f"job {self.key}"
 
 
+class OutOfMemoryError(RuntimeError):
+    """As torch names it."""
+
+
 class Recorder:
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -51,6 +55,8 @@ def _touch(folder: Path, job: Job, progress: Progress) -> None:
 def _fail(job: Job, progress: Progress) -> None:
     if job.key == "bad input":
         raise UvlpError("broken", got="x")
+    if job.key == "full GPU":
+        raise OutOfMemoryError("CUDA out of memory. Tried to allocate 8 GiB")
     if job.key == "defect":
         raise ZeroDivisionError("division by zero")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -75,6 +81,11 @@ def test_inputs_are_made_before_what_reads_them(tmp_path: Path) -> None:
 def test_bad_input_in_a_worker_is_raised_here() -> None:
     with pytest.raises(UvlpError, match="broken: got 'x'"):
         run([Job("bad input")], _fail, Recorder())
+
+
+def test_a_full_gpu_is_not_a_defect() -> None:
+    with pytest.raises(UvlpError, match="the GPU's memory is full; run with --workers 1"):
+        run([Job("full GPU")], _fail, Recorder())
 
 
 def test_a_defect_in_a_worker_keeps_its_traceback() -> None:

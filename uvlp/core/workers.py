@@ -66,6 +66,8 @@ def _portable(error: Exception) -> tuple[BaseException, str]:
     details = "".join(traceback.format_exception(error))
     if isinstance(error, UvlpError):
         return error, details
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported for its name
+        return UvlpError("the GPU's memory is full", do="run with --workers 1, or free the GPU"), details
     return WorkerFailed(f"{type(error).__name__}: {error}".replace("\n", " "), details), details
 
 
