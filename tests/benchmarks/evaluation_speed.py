@@ -83,7 +83,8 @@ class Utilisation:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self.samples.append((time.perf_counter(), float(line)))
+            if line.strip().isdecimal():  # a part of a GPU has no utilisation
+                self.samples.append((time.perf_counter(), float(line)))
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
@@ -129,11 +130,10 @@ class Timing:
 def time_run(case: Case, work: Callable[[Clock], object]) -> Timing:
     """Run ``work``, which tracks its epochs with the clock that it is given."""
     on_gpu = case.device != "cpu"
-    if on_gpu:
-        torch.cuda.reset_peak_memory_stats()
     clock = Clock(case.device)
     began, processor = clock.now(), processor_s()
     if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
         with Utilisation() as utilisation:
             work(clock)
     else:
