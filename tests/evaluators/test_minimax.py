@@ -8,6 +8,7 @@ import numpy
 import pytest
 import torch
 
+from tests.evaluators.stripes import stripes
 from uvlp.artifacts.scores import Score
 from uvlp.blocks.image_sets import Images, Prepared, prepare
 from uvlp.blocks.validation_images import resize_and_crop
@@ -17,16 +18,6 @@ from uvlp.evaluators.minimax import evaluate
 from uvlp.recipes.schema import EvaluateSettings
 
 SETTINGS = EvaluateSettings(size_px=8, width=8, epochs=12, epochs_full=2, validations=4)
-
-
-def stripes(count: int, seed: int) -> Images:
-    """Noise with horizontal (0) or vertical (1) stripes: neither flips nor colours tell them apart."""
-    generator = numpy.random.default_rng(seed)
-    labels = numpy.arange(count) % 2
-    pattern = numpy.tile(numpy.repeat([60, 190], 2), 2)[:, None] * numpy.ones((8, 8))
-    images = numpy.where(labels[:, None, None] == 0, pattern, pattern.T)[..., None]
-    noisy = images + generator.normal(0, 25, (count, 8, 8, 3))
-    return Images(pixels=noisy.clip(0, 255).astype(numpy.uint8), labels=labels)
 
 
 def prepared(images: Images, size_px: int) -> Prepared:
@@ -159,21 +150,3 @@ def test_an_unknown_network_is_named() -> None:
 def test_settings_out_of_range(name: str, value: float) -> None:
     with pytest.raises(UvlpError, match=f"setting evaluate.{name} out of range: got {value}; allowed: "):
         run(**{name: value})  # type: ignore[arg-type]
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_on_a_gpu() -> None:
-    settings = replace(SETTINGS, epochs=12)
-    score = evaluate(
-        TRAIN,
-        VALIDATION,
-        network="convnet-2",
-        classes=2,
-        ipc=35,
-        settings=settings,
-        seed=0,
-        progress=Progress(),
-        device="cuda",
-    )
-    assert score.last_pct > 85

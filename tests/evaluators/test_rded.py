@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision import transforms
 
+from tests.evaluators.stripes import CLASSES, prepared, stripes
 from uvlp.artifacts import teachers
 from uvlp.artifacts.scores import Score
 from uvlp.blocks import augment
@@ -26,22 +27,6 @@ from uvlp.models import rded_networks
 from uvlp.recipes.schema import RdedSettings
 
 SETTINGS = RdedSettings(size_px=8, epochs=12, validation_period=1, batch=16, lr=0.002)
-CLASSES = 2
-
-
-def stripes(count: int, seed: int, size_px: int = 8, noise: float = 25) -> Images:
-    """Noise with horizontal (0) or vertical (1) stripes: neither flips nor colours tell them apart."""
-    generator = numpy.random.default_rng(seed)
-    labels = numpy.arange(count) % CLASSES
-    pattern = numpy.tile(numpy.repeat([60, 190], 2), size_px // 4)[:, None] * numpy.ones((size_px, size_px))
-    images = numpy.where(labels[:, None, None] == 0, pattern, pattern.T)[..., None]
-    noisy = images + generator.normal(0, noise, (count, size_px, size_px, 3))
-    return Images(pixels=noisy.clip(0, 255).astype(numpy.uint8), labels=labels)
-
-
-def prepared(images: Images) -> Prepared:
-    pixels = torch.from_numpy(numpy.asarray(images.pixels)).permute(0, 3, 1, 2).contiguous()
-    return Prepared(pixels=pixels, labels=images.labels, name="stripes")
 
 
 TRAIN, VALIDATION = stripes(70, 0), prepared(stripes(101, 1))
@@ -264,21 +249,3 @@ def test_validation_images_as_torchvision_makes_them(shape: tuple[int, int], siz
     )
     expected = numpy.asarray(transform(Image.fromarray(pixels)))
     numpy.testing.assert_array_equal(rded.validation_pixels(pixels, size_px), expected)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_on_a_gpu(teacher: Path) -> None:
-    score = rded.evaluate(
-        TRAIN,
-        VALIDATION,
-        network="conv3",
-        classes=CLASSES,
-        ipc=35,
-        settings=SETTINGS,
-        seed=0,
-        progress=Progress(),
-        device="cuda",
-        teacher=teacher,
-    )
-    assert score.last_pct > 90
