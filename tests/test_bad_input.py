@@ -76,6 +76,9 @@ def wrong(answer: Answer, *words: str) -> None:
             ("digits", "10", "--set", "evaluate.epoch=1"),
             ("unknown setting", "'epoch'", "did you mean 'epochs'"),
         ),
+        (("digits", "10", "--set", "evaluate.lr=NaN"), ("setting lr", "'NaN'", "a number")),
+        (("digits", "10", "--set", "repeats=0"), ("--set repeats", "'repeats=0'", "--repeats")),
+        (("digits", "10", "--set", "seeds=-1"), ("--set seeds", "--seed")),
         (("digits", "10", "--set", "uvlp.top=1"), ("unknown setting", "'top'", "top_k")),
         (
             ("digits", "10", "--set", "caption.captioner=stroke"),

@@ -22,6 +22,19 @@ from uvlp.recipes import overrides, profiles
 from uvlp.recipes.schema import Recipe
 
 
+WORDS = {
+    "dataset": "DATASET or --dataset",
+    "ipc": "IPC or --ipc",
+    "profile": "--profile",
+    "methods": "--method",
+    "networks": "--network",
+    "seeds": "--seed",
+    "repeats": "--repeats",
+    "protocol": "--protocol",
+}
+"""Fields of a recipe that the command line has its own words for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """The words of the command line."""
@@ -102,6 +115,9 @@ def _set(recipe: Recipe, text: str) -> Recipe:
     path, equals, value = text.partition("=")
     if not equals:
         raise UvlpError("--set needs key=value", got=text, do="for example --set evaluate.epochs=100")
+    if path in WORDS:
+        # Checked, and joined with what else the command says, where it is read; not here.
+        raise UvlpError(f"--set {path}: it has a word of its own", got=text, do=f"say it with {WORDS[path]}")
     method, _, rest = path.partition(".")
     if rest and method.replace("_", "-") in plugins.names("methods"):
         return _set_method(recipe, method.replace("_", "-"), rest, value)
@@ -233,7 +249,7 @@ def _result(run: Run, store: Store, until: str, made: int) -> dict[str, Any]:
     result: dict[str, Any] = {
         "dataset": run.recipe.dataset,
         "content_hash": run.manifest.content_hash,
-        "ipc": run.recipe.ipc,
+        **({} if until == "teacher" else {"ipc": run.recipe.ipc}),
         "profile": run.recipe.profile,
         "store": str(store.root),
         "made": made,

@@ -37,6 +37,6 @@ def provide(
             settings=settings,
         )
     )
-    source = checkpoint or recipe.teacher.source
+    source = recipe.teacher.source if checkpoint is None else checkpoint
     recipe = replace(recipe, teacher=replace(recipe.teacher, network=network, source=source))
     chain.carry_out(recipe, lambda: pipeline.prepare_teacher(recipe, store, network), store, "teacher", how)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -43,13 +44,16 @@ def convert(name: str, old: Any, text: str) -> Any:
         value = json.loads(text)
     except ValueError:
         value = text
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    number = whole or (isinstance(value, float) and math.isfinite(value))
     fits = {
-        bool: isinstance(value, bool),
-        int: isinstance(value, int) and not isinstance(value, bool),
-        float: isinstance(value, int | float) and not isinstance(value, bool),
+        bool: (isinstance(value, bool), "true or false"),
+        int: (whole, "a whole number"),
+        float: (number, "a number"),
     }
-    if not fits[type(old)]:
-        raise UvlpError(f"the setting {name} has another type", got=text, allowed=type(old).__name__)
+    fit, allowed = fits[type(old)]
+    if not fit:
+        raise UvlpError(f"the setting {name} has another type", got=text, allowed=allowed)
     return float(value) if isinstance(old, float) else value
 
 
