@@ -17,7 +17,8 @@ from uvlp.core.hashing import digest
 from uvlp.plan import Planner, chain, resolve_method
 from uvlp.recipes import schema
 from uvlp.recipes.digits import recipe
-from uvlp.recipes.schema import Recipe
+from uvlp.recipes.remarks import remarks
+from uvlp.recipes.schema import EvaluateSettings, RdedSettings, Recipe, TeacherSettings
 
 PACKAGE = Path(plan.__file__).parent
 MANIFEST = DatasetManifest(
@@ -94,11 +95,26 @@ def test_an_unknown_variant_lists_the_known_ones() -> None:
 
 def test_a_table_carries_the_remarks_that_hold_for_it() -> None:
     notes = {"minimax": "short schedule", "rded": "small teacher"}
-    here = planner(protocol_notes=notes, models_note="under-trained", note="nano")
+    here = planner(
+        protocol_notes=notes, models_note="under-trained", note="nano", evaluate=EvaluateSettings()
+    )
     assert here.table(methods("random")).facts["notes"] == ["short schedule", "nano"]
     assert here.table(methods("random", "uvlp")).facts["notes"] == ["short schedule", "under-trained", "nano"]
     soft = planner(protocol_notes=notes, protocol="rded")
-    assert soft.table(methods("random")).facts["notes"] == ["small teacher"]
+    assert soft.table(methods("random")).facts["notes"][0] == "small teacher"
+
+
+def test_a_table_names_every_evaluation_setting_that_was_changed() -> None:
+    evaluate = EvaluateSettings(epochs=7, precision="bfloat16")
+    here = planner(protocol_notes={}, evaluate=evaluate, rded=RdedSettings(factor=2))
+    (note,) = here.table(methods("random")).facts["notes"]
+    assert note == (
+        "settings that are not the minimax protocol's: evaluate.epochs=7, evaluate.precision=bfloat16"
+    )
+    teacher = TeacherSettings(source="/somewhere/conv3.pth")
+    soft = Recipe(protocol="rded", rded=RdedSettings(flip=0.0), teacher=teacher)
+    (note,) = remarks(soft, ["rded", "teacher"], False)
+    assert note == "settings that are not the rded protocol's: rded.flip=0.0, teacher.source=conv3.pth"
 
 
 def test_every_setting_has_a_meaning_and_a_source() -> None:

@@ -25,6 +25,7 @@ from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.hashing import file_sha256
 from uvlp.recipes import overrides
+from uvlp.recipes.remarks import remarks
 from uvlp.recipes.schema import Recipe, SynthesisSettings
 
 STAGES = (
@@ -328,14 +329,9 @@ class Planner:
 
     def _notes(self, methods: Sequence[Method | Folder]) -> list[str]:
         """The recipe's remarks that hold for a table of these methods."""
-        recipe = self.recipe
         synthesised = any(isinstance(method, Method) and method.synthesis for method in methods)
-        found = (
-            recipe.protocol_notes.get(recipe.protocol, ""),
-            recipe.models_note if synthesised else "",
-            recipe.note,
-        )
-        return [note for note in found if note]
+        sections = [self._protocol.SETTINGS, *["teacher"] * self._protocol.TEACHER]
+        return remarks(self.recipe, sections, synthesised)
 
 
 def _revision(plugin: str) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy
 import pytest
 
-from uvlp.artifacts import scores, tables
+from uvlp.artifacts import distilled, scores, tables
 from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.scores import Score
 from uvlp.artifacts.store import Store
@@ -70,7 +70,13 @@ def tabulated(root: Path, made: dict[Trained, Score], notes: Sequence[str] = ())
     entries: dict[tuple[str, str], list[str]] = {}
     for (method, network, seed, repeat), result in made.items():
         facts = {"network": network, "seed": seed, "repeat": repeat, "method": method}
-        task = Task(kind=scores.KIND, stage="evaluate", facts=facts)
+        # The full set is the same in every seed.
+        images = Task(
+            kind=distilled.KIND,
+            stage="synthesise",
+            facts={"method": method} if method == "full" else {"method": method, "seed": seed},
+        )
+        task = Task(kind=scores.KIND, stage="evaluate", facts=facts, inputs={"distilled": images})
         with store.making(task, lambda line: None) as folder:
             assert folder is not None
             scores.write(folder, result)
@@ -160,6 +166,7 @@ def test_one_training_has_no_interval_and_its_verdict_is_qualified(tmp_path: Pat
     text = (folder / "table.md").read_text()
     assert "one training, which has no deviation and no interval" in text
     assert "the noise of training is unknown" in text
+    assert "its interval covers other test images" in text and "other trainings" not in text
 
 
 def test_several_seeds_count_as_seeds(tmp_path: Path) -> None:
@@ -170,6 +177,13 @@ def test_several_seeds_count_as_seeds(tmp_path: Path) -> None:
     assert {(one.basis, one.pairs) for one in table.comparisons} == {("seeds", 6)}
     text = (folder / "table.md").read_text()
     assert "of 6 trainings (3 seeds × 2 repeats)" in text and "means of the seeds" in text
+    assert "the same images in every seed" not in text and "other trainings and other test images" in text
+
+
+def test_images_that_no_seed_changes_are_said(tmp_path: Path) -> None:
+    table, _ = tabulated(tmp_path, scored(*trained(["random", "full"], seeds=2, repeats=1)))
+    (note,) = [note for note in table.notes if "the same images in every seed" in note]
+    assert note.startswith("FULL: ") and "noise of training alone" in note
 
 
 def test_trainings_without_a_partner_are_counted(tmp_path: Path) -> None:

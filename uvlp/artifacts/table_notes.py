@@ -59,13 +59,23 @@ def _on_test_images(cells: Sequence[Cell]) -> Iterator[str]:
         )
 
 
+def on_same_images(titles: Sequence[str]) -> Iterator[str]:
+    """Whose seeds are seeds of training alone: folders made elsewhere, the full set."""
+    if titles:
+        yield (
+            f"{', '.join(titles)}: the same images in every seed, so the interval and the deviation hold the "
+            "noise of training alone"
+        )
+
+
 def on_comparisons(comparisons: Sequence[Comparison]) -> Iterator[str]:
     """How the differences were judged."""
     if not comparisons:
         return
+    covered = "" if all(one.basis == "images" for one in comparisons) else "other trainings and "
     yield (
-        "difference: trainings of equal seed, repeat and network, image by image; its interval covers other "
-        "trainings and other test images (analysis of variance of Dorfman, Berbaum and Metz 1992)"
+        "difference: trainings of equal seed, repeat and network, image by image; its interval covers "
+        f"{covered}other test images (analysis of variance of Dorfman, Berbaum and Metz 1992)"
     )
     if any(one.basis == "seeds" for one in comparisons):
         yield "one difference per seed enters, the mean of its repeats"

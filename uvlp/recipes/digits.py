@@ -8,12 +8,11 @@ from __future__ import annotations
 from uvlp.recipes.schema import CaptionSettings, EvaluateSettings, RdedSettings, Recipe, TeacherSettings
 
 SHORT_SCHEDULE = (
-    "short schedule for digits, not the paper's: 16 px, networks of width 32, 300 epochs "
-    "(60 on the full set), 20 validations, no flip (a mirrored digit is another shape)"
+    "short schedule for digits, not the paper's; a mirrored digit is another shape, so the recipe has no flip"
 )
 SMALL_TEACHER = (
-    "digits at 16 px without flip (a mirrored digit is another shape), the teacher trained on them for "
-    "20 epochs: no published setting"
+    "no published setting: small images of digits and a teacher that was trained on them for a short time; "
+    "a mirrored digit is another shape, so the recipe has no flip"
 )
 SYNTHESIS = {"scheduler": "ddim", "steps": 20, "strength": 0.4, "guidance": 2.0}
 

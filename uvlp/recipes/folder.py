@@ -11,11 +11,8 @@ UNDER_TRAINED = (
     "profile tiny on photographs: the models are trained for two or three minutes on one CPU, so the "
     "synthesised images are under-trained; the coresets are not affected"
 )
-SHORT_SCHEDULE = (
-    "short schedule of profile tiny, not the paper's: 32 px, networks of width 32, 300 epochs (40 on the "
-    "full set), 20 validations"
-)
-SMALL_TEACHER = "32 px, the teacher trained on the training images for 20 epochs: no published setting"
+SHORT_SCHEDULE = "short schedule of profile tiny, not the paper's"
+SMALL_TEACHER = "no published setting: small images and a teacher that was trained for a short time"
 SYNTHESIS = {"scheduler": "ddim", "steps": 20, "strength": 0.5, "guidance": 2.0}
 
 

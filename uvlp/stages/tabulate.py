@@ -35,6 +35,7 @@ def run(work: Work) -> None:
     passes = max(len(score.curve) for of_cell in found for score in of_cell.values())
     notes = [
         *table_notes.on_means(cells, passes),
+        *table_notes.on_same_images(_with_same_images(work)),
         *table_notes.on_comparisons(comparisons),
         *remarks,
         *facts["notes"],
@@ -104,6 +105,17 @@ def _cell(work: Work, entry: dict[str, Any], found: dict[tuple[int, int], Score]
         scores=tuple(work.task.inputs[name].name for name in entry["scores"]),
         **values,
     )
+
+
+def _with_same_images(work: Work) -> list[str]:
+    """Titles of the methods that have several seeds, and the same images in all of them."""
+    found: dict[str, None] = {}
+    for entry in work.task.facts["cells"]:
+        tasks = [work.task.inputs[name] for name in entry["scores"]]
+        images = {task.inputs["distilled"].key for task in tasks}
+        if len({task.facts["seed"] for task in tasks}) > 1 and len(images) == 1:
+            found[entry["title"]] = None
+    return list(found)
 
 
 def _counted(work: Work) -> Iterator[tuple[str, str, Any]]:

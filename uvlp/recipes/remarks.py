@@ -1,0 +1,40 @@
+"""What a recipe has to say under its tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from uvlp.artifacts.manifest import changed
+from uvlp.recipes.schema import Recipe
+
+
+def remarks(recipe: Recipe, sections: Sequence[str], synthesised: bool) -> list[str]:
+    """One sentence each.
+
+    Args:
+        recipe: fully resolved.
+        sections: fields of the recipe with the settings of its evaluation.
+        synthesised: whether there are synthesised images in the table.
+    """
+    found = (
+        recipe.protocol_notes.get(recipe.protocol, ""),
+        _other_settings(recipe, sections),
+        recipe.models_note if synthesised else "",
+        recipe.note,
+    )
+    return [note for note in found if note]
+
+
+def _other_settings(recipe: Recipe, sections: Sequence[str]) -> str:
+    """Every evaluation setting that is not its default, whoever changed it; in the words of `--set`."""
+    # Where a checkpoint lies is a fact about a machine.
+    teacher = replace(recipe.teacher, source=Path(recipe.teacher.source).name)
+    found = [
+        f"{section}.{name}={value if isinstance(value, str) else json.dumps(value)}"
+        for section in sections
+        for name, value in changed(teacher if section == "teacher" else getattr(recipe, section)).items()
+    ]
+    return f"settings that are not the {recipe.protocol} protocol's: {', '.join(found)}" if found else ""
