@@ -204,6 +204,7 @@ def test_what_is_drawn_is_said_for_every_seed(
         (("{root}/by_id", "--select", "best"), ("'best'", "first", "drawn")),
         (("{root}/data/val", "--ipc", "6"), ("5 of class ant",)),
         (("{root}/by_id", "--network", "convnet-7"), ("too deep for images of 32 px", "convnet-5")),
+        (("{root}/by_id", "--network", "convnet-99999999999"), ("too deep for images of 32 px", "convnet-5")),
         (("{root}/by_id", "--network", "convnot-3"), ("unknown network", "convnet")),
         (("{root}/by_id", "--set", "evaluate.precision=half"), ("unknown precision", "bfloat16")),
         (("{root}/by_id", "--protocol", "rded", "--network", "conv6", "--set", "rded.size_px=32"), ("64",)),

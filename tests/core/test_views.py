@@ -39,13 +39,14 @@ def test_a_terminal_gets_bars(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     view = views.view(1)
     assert isinstance(view, TerminalView)
-    view.begin("images")
-    view.event("images", Event("images", 1, 2))
-    view.event("images", Event("images", say="a remark"))
-    view.end("images", 2.0)
+    title = "images of out[best]/a[/b]"  # a folder's name is no markup
+    view.begin(title)
+    view.event(title, Event(title, 1, 2))
+    view.event(title, Event(title, say="a remark"))
+    view.end(title, 2.0)
     view.close()
     shown = capsys.readouterr().err
-    assert "a remark" in shown and "images in 2.0 s" in shown
+    assert "a remark" in shown and f"{title} in 2.0 s" in shown
 
 
 def test_progress_yields_everything_and_ends_at_the_total() -> None:

@@ -305,9 +305,10 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         imported(tmp_path / "none.pth")
     with pytest.raises(UvlpError, match="unknown kind.*allowed: .safetensors .pth .pt"):
         imported(tmp_path / "teacher.onnx")
-    (tmp_path / "junk.pth").write_bytes(b"hello world" * 9)
-    with pytest.raises(UvlpError, match="damaged"):
-        imported(tmp_path / "junk.pth")
+    for junk in (b"hello world" * 9, b"garbage"):
+        (tmp_path / "junk.pth").write_bytes(junk)
+        with pytest.raises(UvlpError, match="damaged"):
+            imported(tmp_path / "junk.pth")
 
 
 @pytest.mark.parametrize("content", [{}, {"epoch": 3}, {"model": {}}, [torch.ones(2)], {"model": [1]}])

@@ -83,7 +83,7 @@ class TerminalView:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),  # titles hold names of folders
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -108,7 +108,8 @@ class TerminalView:
     def end(self, title: str, seconds: float) -> None:
         """See `View`."""
         self._bars.remove_task(self._tasks.pop(title))
-        self._bars.console.print(f"[dim]done[/] {title} in {_duration(seconds)}", highlight=False)
+        text = f"done {title} in {_duration(seconds)}"
+        self._bars.console.print(text, highlight=False, markup=False)
         self._bars.advance(self._whole)
 
     def close(self) -> None:

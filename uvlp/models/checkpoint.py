@@ -111,13 +111,16 @@ def _read_pickle(path: Path) -> Any:
         with warnings.catch_warnings(action="ignore"):  # of old pickle protocols
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if "Unsupported operand" in str(error):  # no pickle at all
+            raise _damaged(path) from error
         refused = re.search(r"GLOBAL (\S+)", str(error))
         what = f", {refused[1]}," if refused else ""
         raise UvlpError(
             f"teacher checkpoint holds more than weights{what} and reading the rest could run any code",
             got=str(path),
             allowed="tensors alone",
-            do='if you trust where it comes from, clean it once: python -c "import torch; torch.save('
+            do="if you trust where it comes from, clean it once, in its folder and with its own key for "
+            "'model': python -c \"import torch; torch.save("
             f"torch.load('{path.name}', weights_only=False)['model'], '{path.stem}-weights.pth')\"",
         ) from error
     except Exception as error:  # the reader meets bytes of any kind and says so in many ways

@@ -14,6 +14,7 @@ from uvlp.blocks.layers import AveragePool, normalisation
 from uvlp.core.errors import UvlpError
 
 WIDTH = 128
+DEEPEST = 12  # above it no image is large enough, and the size would be a number of many digits
 
 
 class ConvNet(nn.Module):
@@ -49,10 +50,10 @@ class ConvNet(nn.Module):
 def check(depth: int, size_px: int) -> None:
     """Raise UvlpError if ``depth`` halvings leave nothing of an image of ``size_px``."""
     if size_px >> depth < 1:
-        raise UvlpError(
-            f"convnet-{depth} is too deep for images of {size_px} px",
-            allowed=f"convnet-1 to convnet-{size_px.bit_length() - 1}, or images of at least {1 << depth} px",
-        )
+        allowed = f"convnet-1 to convnet-{size_px.bit_length() - 1}"
+        if depth <= DEEPEST:
+            allowed += f", or images of at least {1 << depth} px"
+        raise UvlpError(f"convnet-{depth} is too deep for images of {size_px} px", allowed=allowed)
 
 
 def build(depth: int, *, classes: int, size_px: int, norm: str = "instance", width: int = 0) -> nn.Module:
