@@ -41,6 +41,7 @@ from uvlp.recipes.schema import EvaluateSettings, RdedSettings, TeacherSettings
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"),
+    pytest.mark.filterwarnings("default::UserWarning"),  # CUDA's libraries have their own
 ]
 
 MINIMAX = EvaluateSettings(size_px=8, width=8, epochs=12, validations=4)
@@ -79,9 +80,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = ("horizontal", "vertical")
     accuracy_pct, per_class_pct = teacher_models.measure(network, VALIDATION, names, settings, "cuda")
     assert accuracy_pct > 90
-    save_file(
-        {name: tensor.cpu() for name, tensor in network.state_dict().items()}, folder / teachers.WEIGHTS
-    )
+    teacher_models.save(network, folder)
     teachers.write(
         folder,
         teachers.Teacher(
