@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -17,14 +18,15 @@ from uvlp.core.errors import UvlpError
 
 
 def switches() -> dict[str, object]:
-    cudnn = torch.backends.cudnn
+    cudnn: Any = torch.backends.cudnn
+    memory: Any = torch.utils.deterministic
     return {
         "convolutions": cudnn.conv.fp32_precision,
         "matrices": torch.backends.cuda.matmul.allow_tf32,
         "benchmark": cudnn.benchmark,
         "cudnn": cudnn.deterministic,
         "strict": torch.are_deterministic_algorithms_enabled(),
-        "filling": torch.utils.deterministic.fill_uninitialized_memory,
+        "filling": memory.fill_uninitialized_memory,
     }
 
 
@@ -73,12 +75,13 @@ def test_an_unknown_precision() -> None:
 
 
 def test_lower_precision_gives_float32_and_lasts_for_a_pass() -> None:
-    network = lay_out(nn.Linear(4, 4), "cpu", "bfloat16", channels_last=False)
+    layer = nn.Linear(4, 4)
+    network = lay_out(layer, "cpu", "bfloat16", channels_last=False)
     images = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
     first = network(images)
     assert first.dtype == torch.float32 and torch.equal(first, first.bfloat16().float())
     with torch.no_grad():
-        network.weight.mul_(2)
+        layer.weight.mul_(2)
     assert not torch.equal(network(images), first)
 
 

@@ -305,6 +305,6 @@ def test_two_workers_share_the_gpu(tmp_path: Path) -> None:
     assert len(cell["best_pct"]) == 2
     made = [json.loads(path.read_text()) for path in (tmp_path / "store" / "scores").glob("*/manifest.json")]
     assert len(made) == 2 and torch.cuda.get_device_name(0) in json.dumps(made)
-    for number in ("1", "2"):
-        again = subprocess.run([*command, "--rerun", number], capture_output=True, text=True, timeout=300)
+    for wanted in ("1", "2"):
+        again = subprocess.run([*command, "--rerun", wanted], capture_output=True, text=True, timeout=300)
         assert again.returncode == 0, again.stderr
