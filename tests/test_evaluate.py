@@ -92,6 +92,38 @@ def test_any_two_methods_of_a_table_can_be_compared(result: dict[str, Any], root
     assert wrong.returncode == 2 and "unknown method of this table" in wrong.stderr
 
 
+def test_a_method_of_a_table_may_be_named_as_the_table_does(
+    result: dict[str, Any], root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = root / "store"
+
+    def against(method: str) -> tuple[int, str, str]:
+        words = ["uvlp", "table", result["table"]["name"], "--against", method, "--store", str(store)]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return int(end.value.code or 0), *capsys.readouterr()
+
+    assert "Difference from by_index in points" in against("by_index")[1]
+    score = store / result["table"]["cells"][0]["scores"][0] / "score.json"
+    away = score.rename(root / "score.json")
+    try:
+        code, _, said = against("by_index")
+    finally:
+        away.rename(score)
+    assert code == 2 and "a score of this table is missing or damaged" in said
+
+
+def test_the_same_images_have_the_same_score_whoever_brings_them(result: dict[str, Any], root: Path) -> None:
+    ours = next(cell for cell in result["table"]["cells"] if cell["method"] == "random")
+    folder = root / "store" / result["artifacts"]["random images, seed 0"]
+    again = json.loads(run(root, str(folder), "--no-random", "--repeats", "1", "--json").stdout)
+    (theirs,) = again["table"]["cells"]
+    assert again["made"] == 3 and theirs["scores"][0] != ours["scores"][0]
+    kept = [(root / "store" / cell["scores"][0] / "score.json").read_bytes() for cell in (ours, theirs)]
+    assert kept[0] == kept[1]  # the right images too, one bit each
+
+
 def test_a_further_repeat_reuses_the_others(result: dict[str, Any], root: Path) -> None:
     more = json.loads(run(root, *folders(root), "--repeats", "3", "--json").stdout)
     assert more["made"] == 3 + 1  # one training of each, and the table

@@ -34,6 +34,31 @@ class Collect:
     select: str
 
 
+def check_places(collect: Collect, store: Path) -> None:
+    """Refuse a store inside a folder that is scored: its own folders would be taken for classes.
+
+    Raises:
+        UvlpError: the store lies there.
+    """
+    for path in collect.paths:
+        if Path(os.path.realpath(store)).is_relative_to(_place(path)):
+            raise UvlpError(
+                "the store lies in the image folder", got=str(store), do="name another place with --store"
+            )
+
+
+def _place(path: str) -> Path:
+    """Where a folder is, whatever it is called.
+
+    Raises:
+        UvlpError: it has no name, or one that cannot be printed.
+    """
+    place = os.path.realpath(os.path.expanduser(path))
+    if not path or not place.isprintable():
+        raise UvlpError("path of an image folder", got=path, allowed="plain text", do="rename the folder")
+    return Path(place)
+
+
 def find_folders(
     collect: Collect, planner: Planner, cache: Path, taken: Sequence[str]
 ) -> tuple[int, list[Folder]]:
@@ -50,10 +75,7 @@ def find_folders(
     """
     given: dict[Path, str] = {}
     for path in collect.paths:
-        origin = os.path.realpath(os.path.expanduser(path))
-        if not path or not origin.isprintable():
-            raise UvlpError("path of an image folder", got=path, allowed="plain text", do="rename the folder")
-        given.setdefault(Path(origin), path)
+        given.setdefault(_place(path), path)
     found = []
     for (folder, path), title in zip(given.items(), titles(list(given), taken), strict=True):
         facts = _find_images(collect, planner, cache, path, folder)

@@ -20,7 +20,7 @@ from uvlp.artifacts.work import Work, open_dataset
 from uvlp.core import machine, plugins, views, workers
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.folders import Collect, find_folders, joined_titles, tell
+from uvlp.folders import Collect, check_places, find_folders, joined_titles, tell
 from uvlp.plan import STAGES, Folder, Planner, chain, check_names, resolve_method
 from uvlp.recipes.schema import Recipe
 
@@ -56,6 +56,8 @@ def prepare(recipe: Recipe, store: Store, collect: Collect | None = None) -> Run
     Raises:
         UvlpError: an unknown name, a wrong number, or a dataset or folder whose files are wrong.
     """
+    if collect is not None:
+        check_places(collect, store.root)
     planner = _open(recipe, store)
     recipe = planner.recipe
     methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]

@@ -34,7 +34,7 @@ def show(name: str, form: str, against: str | None, store: Store) -> None:
             "no such table in the store",
             got=name,
             allowed=", ".join(sorted(found)) or "none yet",
-            do=f"make one with `uvlp reproduce`; store: {store.root}",
+            do=f"make one with `uvlp reproduce` or `uvlp evaluate`; store: {store.root}",
         )
     if against is None:
         print((found[name] / tables.FORMATS[form]).read_text(), end="")

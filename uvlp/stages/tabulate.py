@@ -13,7 +13,7 @@ from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.scores import Score
 from uvlp.artifacts.tables import Table
 from uvlp.artifacts.work import Work, read_notes
-from uvlp.core.errors import unknown_name
+from uvlp.core.errors import UvlpError, unknown_name
 
 ACCURACIES = ("best", "last", "top5_best", "top5_last")
 
@@ -54,24 +54,38 @@ def run(work: Work) -> None:
 def against(table: Table, store: Path, method: str) -> Table:
     """The table with every other method compared with ``method``, from the scores in the store at ``store``.
 
+    ``method`` is named as on the command line or as in the table.
+
     Raises:
-        UvlpError: the table has no such method.
+        UvlpError: the table has no such method, or a score is no longer there.
     """
     from uvlp.blocks.method_comparisons import Scored, compare_all
 
-    methods = dict.fromkeys(cell.method for cell in table.cells)
+    methods = {cell.title: cell.method for cell in table.cells}
+    methods |= {cell.method: cell.method for cell in table.cells}
     if method not in methods:
         raise unknown_name("method of this table", method, methods)
     scored = []
     for cell in table.cells:
         keys = zip(cell.seeds, cell.repeats, strict=True)
-        found = {key: scores.read(store / name) for key, name in zip(keys, cell.scores, strict=True)}
+        found = {key: _stored_score(store, name) for key, name in zip(keys, cell.scores, strict=True)}
         scored.append(Scored(cell=cell, scores=found))
-    comparisons, remarks = compare_all(scored, method)
+    comparisons, remarks = compare_all(scored, methods[method])
     old = list(table_notes.on_comparisons(table.comparisons))
     kept = [note for note in table.notes if note not in old]
     notes = dict.fromkeys([*kept, *table_notes.on_comparisons(comparisons), *remarks])
     return replace(table, comparisons=tuple(comparisons), notes=tuple(notes))
+
+
+def _stored_score(store: Path, name: str) -> Score:
+    try:
+        return scores.read(store / name)
+    except (OSError, ValueError) as error:
+        raise UvlpError(
+            "a score of this table is missing or damaged",
+            got=name,
+            do="run the table's own command again, with --force if it asks for it",
+        ) from error
 
 
 def _scores(work: Work, entry: dict[str, Any]) -> dict[tuple[int, int], Score]:
