@@ -10,8 +10,7 @@ import torch
 from torch import nn
 
 from uvlp.blocks import cutmix, mixup, soft_labels
-from uvlp.blocks.optimisers import AdamW, Grouped
-from uvlp.blocks.training import Sgd
+from uvlp.blocks.optimisers import AdamW, Grouped, Sgd
 from uvlp.networks import convnet
 
 
@@ -75,7 +74,7 @@ def test_steps_are_those_of_the_reference(kind: str, optimiser: str, parts: int)
     groups = (
         (AdamW(decayed, 0.001, 0.01), AdamW(others, 0.001, 0.0))
         if optimiser == "adamw"
-        else (Sgd(nn.ParameterList(part), 0.1, 0.9, decay) for part, decay in ((decayed, 0.01), (others, 0)))
+        else (Sgd(part, 0.1, 0.9, decay) for part, decay in ((decayed, 0.01), (others, 0)))
     )
     distiller = soft_labels.Distiller(
         student, teacher, Grouped(*groups), temperature=20, accumulation=parts, twice=kind == "cutmix"

@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from uvlp.blocks.training import Sgd, check_finite
+from uvlp.blocks.optimisers import Sgd
+from uvlp.blocks.training import check_finite
 from uvlp.core.errors import UvlpError
 
 
@@ -13,7 +14,7 @@ from uvlp.core.errors import UvlpError
 def test_sgd_is_torchs(momentum: float) -> None:
     networks = [nn.Linear(5, 3), nn.Linear(5, 3)]
     networks[1].load_state_dict(networks[0].state_dict())
-    ours = Sgd(networks[0], 0.1, momentum=momentum, weight_decay=0.01)
+    ours = Sgd(networks[0].parameters(), 0.1, momentum=momentum, weight_decay=0.01)
     theirs = torch.optim.SGD(networks[1].parameters(), 0.1, momentum=momentum, weight_decay=0.01)
     images = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
     for lr in (0.1, 0.1, 0.02):

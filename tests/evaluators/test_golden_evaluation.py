@@ -21,8 +21,9 @@ from tests.evaluators.golden_data import (
 from uvlp.blocks import schedule
 from uvlp.blocks.accuracy import correct_in_top, mean_and_deviation, percent
 from uvlp.blocks.cutmix import Mix, kept_share
+from uvlp.blocks.optimisers import Sgd
 from uvlp.blocks.selection import candidates, first_files
-from uvlp.blocks.training import Sgd, train_step
+from uvlp.blocks.training import train_step
 from uvlp.core.plugins import load
 from uvlp.recipes.schema import EvaluateSettings
 
@@ -226,7 +227,7 @@ def test_training_steps(case: dict[str, Any]) -> None:
     for position, (name, parameter) in enumerate(network.named_parameters()):
         values = weight("reg", position, tuple(parameter.shape), name.endswith("weight"))
         parameter.data.copy_(torch.from_numpy(values))
-    optimiser = Sgd(network, 0.01, momentum=0.9, weight_decay=5e-4)
+    optimiser = Sgd(network.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
     assert list(schedule.milestones(case["epochs"])) == case["milestones"]
     steps = iter(case["steps"])
     for epoch, expected in enumerate(case["epoch_stats"], start=1):

@@ -27,9 +27,10 @@ from uvlp.artifacts.scores import Score
 from uvlp.blocks import augment, cutmix, rded_augment, rded_repeat, rded_settings, repeat
 from uvlp.blocks.arithmetic import arithmetic, lay_out
 from uvlp.blocks.image_sets import Images
+from uvlp.blocks.optimisers import Sgd
 from uvlp.blocks.outcome import predict
 from uvlp.blocks.sized_images import SizedImages
-from uvlp.blocks.training import Sgd, train_step
+from uvlp.blocks.training import train_step
 from uvlp.core.names import split_network
 from uvlp.core.plugins import load
 from uvlp.core.progress import Progress
@@ -251,7 +252,7 @@ def test_a_step_agrees_with_a_cpu(network: str) -> None:
     found: list[tuple[Tensor, list[Tensor]]] = []
     for device in ("cpu", "cuda"):
         model = copy.deepcopy(seeded(network, 32)).to(device).train()
-        optimiser = Sgd(model, 0.01, momentum=0.9, weight_decay=5e-4)
+        optimiser = Sgd(model.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
         mix = cutmix.draw(numpy.random.default_rng(0), 16, 32, 1.0, device)
         with arithmetic(device, **ROUNDING):
             loss, _ = train_step(model, optimiser, images.clone().to(device), labels.to(device), mix)

@@ -19,7 +19,8 @@ from uvlp.artifacts import teachers
 from uvlp.artifacts.scores import Score
 from uvlp.blocks import augment
 from uvlp.blocks.image_sets import Images, Prepared
-from uvlp.blocks.training import Sgd, train_step
+from uvlp.blocks.optimisers import Sgd
+from uvlp.blocks.training import train_step
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
 from uvlp.evaluators import rded
@@ -36,7 +37,7 @@ HARD = prepared(stripes(101, 1, noise=400))
 def trained(size_px: int) -> torch.nn.Module:
     """A conv3 that tells the stripes apart, from hard labels."""
     network = rded_networks.seeded("conv3", classes=CLASSES, size_px=size_px, seed=9)
-    optimiser = Sgd(network, 0.01, momentum=0.9, weight_decay=5e-4)
+    optimiser = Sgd(network.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
     examples = stripes(64, 2, size_px)
     images = augment.normalise(prepared(examples).pixels)
     for _ in range(12):

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from uvlp.blocks import augment, cutmix, mixup, rded_augment, rded_schedule
+from uvlp.blocks import epochs as frame
 from uvlp.blocks.image_sets import Images, Prepared
-from uvlp.blocks.optimisers import AdamW, Grouped
-from uvlp.blocks.outcome import Record, predict
+from uvlp.blocks.optimisers import AdamW, Grouped, Sgd
+from uvlp.blocks.outcome import Record
 from uvlp.blocks.rded_settings import Rules
 from uvlp.blocks.sized_images import SizedImages
 from uvlp.blocks.soft_labels import Distiller, parameter_groups
-from uvlp.blocks.training import Sgd, check_finite
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import numpy_generator
@@ -44,21 +44,20 @@ def train_and_validate(
             no longer a number, noticed at the next validation pass.
     """
     trainer = _Trainer(student, teacher, train, rules, settings, seed, device)
-    pixels = validation.pixels.to(device)
-    labels = torch.from_numpy(validation.labels).to(device)
-    epochs = settings.epochs
-    validated = set(
-        rded_schedule.validated_epochs(epochs, settings.validation_period, settings.validation_start)
+    validated = rded_schedule.validated_epochs(
+        settings.epochs, settings.validation_period, settings.validation_start
     )
-    record, losses = Record(), []
-    for epoch in progress.track(range(1, epochs + 1)):
-        losses.append(trainer.epoch(epoch))
-        if epoch in validated:
-            # Looked at here and not in every epoch: reading a number back makes a GPU wait.
-            check_finite(losses, name, epoch, "lower the learning rate (rded.lr)")
-            losses.clear()
-            record.add(epoch, predict(student, pixels), labels)
-    return record
+    return frame.train_and_validate(
+        trainer.epoch,
+        settings.epochs,
+        validated,
+        student,
+        validation,
+        name=name,
+        section="rded",
+        device=device,
+        progress=progress,
+    )
 
 
 class _Trainer:
@@ -156,7 +155,5 @@ def _optimiser(student: nn.Module, rules: Rules, settings: RdedSettings) -> Grou
     decayed, others = parameter_groups(student)
     groups = ((decayed, rules.weight_decay), (others, 0.0))
     if settings.optimiser == "sgd":
-        return Grouped(
-            *(Sgd(nn.ParameterList(part), rules.lr, settings.momentum, decay) for part, decay in groups)
-        )
+        return Grouped(*(Sgd(part, rules.lr, settings.momentum, decay) for part, decay in groups))
     return Grouped(*(AdamW(part, rules.lr, decay) for part, decay in groups))

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from uvlp.blocks import augment, cutmix, schedule
+from uvlp.blocks import epochs as frame
 from uvlp.blocks.image_sets import Images, Prepared, prepare
-from uvlp.blocks.outcome import Record, predict
-from uvlp.blocks.training import Sgd, check_finite, train_step
+from uvlp.blocks.optimisers import Sgd
+from uvlp.blocks.outcome import Record
+from uvlp.blocks.training import train_step
 from uvlp.blocks.transfer import send
 from uvlp.blocks.validation_images import resize_and_crop
 from uvlp.core.progress import Progress
@@ -40,18 +42,17 @@ def train_and_validate(
         UvlpError: the loss is no longer a number, noticed at the next validation pass.
     """
     trainer = _Trainer(network, train, classes, settings, seed, device)
-    pixels = validation.pixels.to(device)
-    labels = torch.from_numpy(validation.labels).to(device)
-    validated = set(schedule.validated_epochs(epochs, settings.validations))
-    record, losses = Record(), []
-    for epoch in progress.track(range(1, epochs + 1)):
-        losses.append(trainer.epoch(epoch, epochs))
-        if epoch in validated:
-            # Looked at here and not in every epoch: reading a number back makes a GPU wait.
-            check_finite(losses, name, epoch, "lower the learning rate (evaluate.lr)")
-            losses.clear()
-            record.add(epoch, predict(network, pixels), labels)
-    return record
+    return frame.train_and_validate(
+        lambda epoch: trainer.epoch(epoch, epochs),
+        epochs,
+        schedule.validated_epochs(epochs, settings.validations),
+        network,
+        validation,
+        name=name,
+        section="evaluate",
+        device=device,
+        progress=progress,
+    )
 
 
 class _Trainer:
@@ -68,7 +69,7 @@ class _Trainer:
     ) -> None:
         self.network, self.settings, self.device = network, settings, device
         self.rules = schedule.optimisation(classes, settings.lr, settings.weight_decay, settings.batch)
-        self.optimiser = Sgd(network, self.rules.lr, settings.momentum, self.rules.weight_decay)
+        self.optimiser = Sgd(network.parameters(), self.rules.lr, settings.momentum, self.rules.weight_decay)
         self.images = prepare(train.pixels, settings.size_px, resize_and_crop).to(device)
         self.labels = torch.from_numpy(train.labels).to(device)
         self.order, self.augmentation, self.mixing = (

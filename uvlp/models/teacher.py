@@ -20,8 +20,9 @@ from uvlp.artifacts import teachers
 from uvlp.blocks import augment, class_order
 from uvlp.blocks.arithmetic import arithmetic
 from uvlp.blocks.image_sets import Prepared
+from uvlp.blocks.optimisers import Sgd
 from uvlp.blocks.outcome import predict
-from uvlp.blocks.training import Sgd, check_finite, train_step
+from uvlp.blocks.training import check_finite, train_step
 from uvlp.blocks.transfer import send
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
@@ -83,7 +84,7 @@ def train(
     network = rded_networks.seeded(
         architecture, classes=classes, size_px=size_px, seed=derive(seed, "teacher", "init")
     ).to(device)
-    optimiser = Sgd(network, settings.lr, settings.momentum, settings.weight_decay)
+    optimiser = Sgd(network.parameters(), settings.lr, settings.momentum, settings.weight_decay)
     pixels = train_images.pixels.to(device)
     labels = torch.from_numpy(train_images.labels).to(device)
     order, augmentation = (numpy_generator(seed, "teacher", stream) for stream in ("order", "augment"))
