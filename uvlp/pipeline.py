@@ -202,8 +202,7 @@ def make(run: Run, store: Store, until: str, count: int, rebuild: Sequence[Task]
     todo = missing(run, store, until, rebuild)
     if not todo:
         return 0
-    if any(task.stage == "evaluate" for task in todo):
-        _check_networks(run.recipe)
+    _check_networks(run.recipe, todo)
     store.prepare()
     jobs = [task for task in todo if task.stage != "tabulate"]
     if jobs:
@@ -213,10 +212,11 @@ def make(run: Run, store: Store, until: str, count: int, rebuild: Sequence[Task]
     return len(todo)
 
 
-def _check_networks(recipe: Recipe) -> None:
-    """Refuse a network that is too deep for the images before the models are trained for it."""
+def _check_networks(recipe: Recipe, todo: Sequence[Task]) -> None:
+    """Refuse a student or teacher that the images are too small for before anything is trained for it."""
     protocol = plugins.load("evaluators", recipe.protocol)
-    for network in recipe.networks:
+    made = [task.facts["network"] for task in todo if task.stage in ("teacher", "evaluate")]
+    for network in dict.fromkeys(made):
         protocol.check(network, getattr(recipe, protocol.SETTINGS))
 
 

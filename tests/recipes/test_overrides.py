@@ -26,7 +26,11 @@ def test_a_field_is_set_in_its_type(path: str, text: str, read: object) -> None:
     ("path", "text", "words"),
     [
         ("evaluate.epoch", "7", "unknown setting: got 'epoch'.*did you mean 'epochs'"),
-        ("evaluate.epochs", "many", "the setting epochs has another type: got 'many'; allowed: a whole number"),
+        (
+            "evaluate.epochs",
+            "many",
+            "the setting epochs has another type: got 'many'; allowed: a whole number",
+        ),
         ("evaluate.epochs", "1.5", "another type"),
         ("evaluate.lr", "NaN", "another type: got 'NaN'; allowed: a number"),
         ("evaluate.lr", "-Infinity", "another type: got '-Infinity'; allowed: a number"),

@@ -21,7 +21,6 @@ from uvlp.plan import resolve_method
 from uvlp.recipes import overrides, profiles
 from uvlp.recipes.schema import Recipe
 
-
 WORDS = {
     "dataset": "DATASET or --dataset",
     "ipc": "IPC or --ipc",
