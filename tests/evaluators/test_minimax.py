@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy
 import pytest
@@ -105,7 +106,7 @@ def test_the_other_families_train(network: str) -> None:
 
 
 @pytest.mark.parametrize("change", [{"precision": "bfloat16"}, {"channels_last": True}])
-def test_other_roundings_learn_as_well(change: dict[str, object]) -> None:
+def test_other_roundings_learn_as_well(change: dict[str, Any]) -> None:
     assert run(**change).last_pct > 85
 
 
