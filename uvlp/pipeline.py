@@ -68,7 +68,7 @@ def prepare(recipe: Recipe, store: Store, collect: Collect | None = None) -> Run
         planner = replace(planner, recipe=replace(recipe, ipc=ipc))
         name = f"{joined_titles(folders)}-on-{planner.manifest.name}-ipc{ipc}"
     if methods:
-        _check_ipc(planner.recipe, planner.manifest)
+        _check_ipc(planner.recipe, planner.manifest, "" if collect is None else "leave them out: --no-random")
     goal = planner.table([*folders, *methods], name)
     return Run(recipe=planner.recipe, manifest=planner.manifest, goal=goal)
 
@@ -97,13 +97,15 @@ def _open(recipe: Recipe, store: Store) -> Planner:
     return Planner(recipe=recipe, manifest=dataset.manifest, spec=recipe.dataset)
 
 
-def _check_ipc(recipe: Recipe, manifest: DatasetManifest) -> None:
+def _check_ipc(recipe: Recipe, manifest: DatasetManifest, do: str) -> None:
+    """Refuse more images per class than every class has; ``do`` is what else can be done about it."""
     name, count = manifest.smallest_class()
     if recipe.ipc > count:
         raise UvlpError(
             f"IPC is above the smallest class of {recipe.dataset} ({name}, {count} training images)",
             got=recipe.ipc,
-            allowed=f"1 to {count}",
+            allowed=f"1 to {count}" + (" where random images stand beside it" if do else ""),
+            do=do or None,
         )
 
 
