@@ -1,6 +1,7 @@
 """`uvlp evaluate`: folders of any origin are scored, compared, kept and trained again."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,15 @@ def test_any_two_methods_of_a_table_can_be_compared(result: dict[str, Any], root
     assert wrong.returncode == 2 and "unknown method of this table" in wrong.stderr
 
 
+def test_a_terminal_without_the_sign_of_a_deviation_still_gets_the_table(
+    result: dict[str, Any], root: Path
+) -> None:
+    words = ["table", result["table"]["name"], "--store", str(root / "store")]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    shown = subprocess.run([sys.executable, "-m", "uvlp", *words], capture_output=True, env=environment)
+    assert shown.returncode == 0 and b"mean ? sample standard deviation" in shown.stdout, shown.stderr
+
+
 def test_a_method_of_a_table_may_be_named_as_the_table_does(
     result: dict[str, Any], root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,12 +144,12 @@ def test_a_further_repeat_reuses_the_others(result: dict[str, Any], root: Path) 
 def test_a_repeat_can_be_trained_again_alone(result: dict[str, Any], root: Path) -> None:
     again = run(root, *folders(root), "--rerun", "2")
     assert again.returncode == 0 and "3 trainings gave the stored scores" in again.stdout, again.stderr
-    changed = next((root / "store" / "scores").glob("*/score.json"))
+    cell = result["table"]["cells"][0]
+    changed = root / "store" / cell["scores"][1] / "score.json"
     text = changed.read_text()
-    repeat = json.loads((changed.parent / "manifest.json").read_text())["facts"]["repeat"]
     try:
         changed.write_text(text.replace('"last_pct": ', '"last_pct": 1'))
-        other = run(root, *folders(root), "--repeats", str(repeat), "--rerun", str(repeat))
+        other = run(root, *folders(root), "--rerun", str(cell["repeats"][1]))
     finally:
         changed.write_text(text)
     assert other.returncode == 2 and "not the same score" in other.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 import traceback
@@ -260,6 +261,14 @@ def _guarded(debug: bool) -> int:
         return 1
 
 
+def _tolerate_narrow_terminals() -> None:
+    """Where the output has no ±, show a ? for it and go on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def main() -> None:
     """The console script."""
+    _tolerate_narrow_terminals()
     sys.exit(_guarded("--debug" in sys.argv))
