@@ -96,5 +96,8 @@ def check_residual(family: str, depth: int, size_px: int, depths: tuple[int, ...
         raise UvlpError(f"{family} of unknown depth", got=depth, allowed=", ".join(map(str, depths)))
     if size_px < SMALLEST_PX:
         raise UvlpError(
-            f"image too small for {family}-{depth}", got=size_px, allowed=f"{SMALLEST_PX} px and more"
+            f"image too small for {family}-{depth}",
+            got=size_px,
+            allowed=f"{SMALLEST_PX} px and more",
+            do=f"choose a small convnet, or --set evaluate.size_px={SMALLEST_PX}",
         )

@@ -67,14 +67,19 @@ def check(architecture: str, size_px: int) -> None:
     only = ONLY_PX.get(architecture)
     if only and size_px != only:
         raise UvlpError(f"image size for {architecture}, px", got=size_px, allowed=f"only {only}")
-    least = 1 << depth(architecture) if depth(architecture) else LEAST_PX.get(architecture, 1)
+    least = _least_px(architecture)
     if size_px < least:
+        fitting = [name for name in ARCHITECTURES if _least_px(name) <= size_px and name not in ONLY_PX]
         raise UvlpError(
             f"images too small for {architecture}, px",
             got=size_px,
-            allowed=f"at least {least}",
-            do="choose another network, or enlarge the images with size_px",
+            allowed=f"at least {least}, or one of the networks {', '.join(fitting)}",
+            do=f"choose one, or enlarge the images with --set rded.size_px={least}",
         )
+
+
+def _least_px(architecture: str) -> int:
+    return 1 << depth(architecture) if depth(architecture) else LEAST_PX.get(architecture, 1)
 
 
 def build(architecture: str, *, classes: int, size_px: int) -> nn.Module:
