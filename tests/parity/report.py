@@ -28,9 +28,10 @@ epoch.
 """
 
 
-def report(lines: list[dict[str, Any]], setup: dict[str, Any], command: str) -> str:
-    """Markdown of the finished runs ``lines`` of one setup, made with ``command``."""
+def report(lines: list[dict[str, Any]], setup: dict[str, Any], command: str, note: str = "") -> str:
+    """Markdown of the finished runs ``lines`` of one setup, made with ``command``; a remark goes with it."""
     parts = [HEAD.format(margin=MARGIN_POINTS), _circumstances(lines, setup, command)]
+    parts += [f"- Note: {note}\n"] if note else []
     slow, ours = (_side(lines, side) for side in ("slow", "ours"))
     if min(len(slow), len(ours)) < SMALLEST:
         parts.append(

@@ -179,6 +179,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, nargs=2, default=(2, 2), help="the slow side's loaders")
     parser.add_argument("--at-most", type=int, default=10_000, help="trainings in this call")
     parser.add_argument("--name", default="digits", help="of the files")
+    parser.add_argument("--note", default="", help="a line for the report, e.g. why there are more runs")
     parser.add_argument("--output", type=Path, default=facts.MEASURED / "parity")
     return parser.parse_args()
 
@@ -198,7 +199,7 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     path = options.output / f"{options.name}.jsonl"
     run_missing(path, setup, options.runs, options.processes, options.at_most)
-    text = report(finished(path, setup), setup.facts(), command_line(options))
+    text = report(finished(path, setup), setup.facts(), command_line(options), options.note)
     path.with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
 
