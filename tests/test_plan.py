@@ -11,10 +11,11 @@ import pytest
 from uvlp import plan
 from uvlp.artifacts.dataset_manifest import ClassInfo, DatasetManifest
 from uvlp.artifacts.manifest import plain
+from uvlp.contenders import Method, resolve_method
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
-from uvlp.plan import Planner, chain, resolve_method
+from uvlp.plan import Planner, chain
 from uvlp.recipes import schema
 from uvlp.recipes.digits import recipe
 from uvlp.recipes.remarks import remarks
@@ -40,7 +41,7 @@ def planner(**changes: object) -> Planner:
     return Planner(recipe=replace(recipe(10), **changes), manifest=MANIFEST, spec="digits")  # type: ignore[arg-type]
 
 
-def methods(*specs: str) -> list[plan.Method]:
+def methods(*specs: str) -> list[Method]:
     return [resolve_method(spec, recipe(10).method) for spec in specs]
 
 

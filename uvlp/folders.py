@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from uvlp.contenders import Folder
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.folder_titles import titles
 from uvlp.core.progress import Event, Progress
 from uvlp.core.wording import first_few
-from uvlp.plan import Folder, Planner
+from uvlp.plan import Planner
 
 LISTED = 4  # folders that the name of a table lists
 

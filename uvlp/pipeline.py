@@ -17,11 +17,12 @@ from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.tables import Table
 from uvlp.artifacts.work import Work, open_dataset
+from uvlp.contenders import Folder, resolve_method
 from uvlp.core import machine, plugins, views, workers
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.folders import Collect, check_places, find_folders, joined_titles, tell
-from uvlp.plan import STAGES, Folder, Planner, chain, check_names, resolve_method
+from uvlp.plan import STAGES, Planner, chain, check_names
 from uvlp.recipes.schema import Recipe
 
 

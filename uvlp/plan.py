@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 from uvlp.artifacts import (
     captions,
@@ -21,10 +21,10 @@ from uvlp.artifacts import (
 )
 from uvlp.artifacts.dataset_manifest import DatasetManifest
 from uvlp.artifacts.manifest import Task
+from uvlp.contenders import Folder, Method
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.hashing import file_sha256
-from uvlp.recipes import overrides
 from uvlp.recipes.remarks import remarks
 from uvlp.recipes.schema import Recipe, SynthesisSettings
 
@@ -32,69 +32,6 @@ STAGES = (
     *("caption", "finetune", "embed", "prototype", "synthesise", "collect"),
     *("pixels", "teacher", "evaluate", "tabulate"),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
-    """A method as asked for: `uvlp:no-outliers` with its resolved settings."""
-
-    spec: str
-    name: str
-    module: ModuleType
-    settings: Any
-    synthesis: SynthesisSettings | None
-
-    @property
-    def title(self) -> str:
-        """Name for readers, with the variant."""
-        _, _, variant = self.spec.partition(":")
-        return f"{self.module.TITLE} ({variant})" if variant else str(self.module.TITLE)
-
-    @property
-    def whole_set(self) -> bool:
-        """Whether the method's result is the training set itself."""
-        return bool(getattr(self.module, "WHOLE_SET", False))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Folder:
-    """An image folder that anyone made, in the place of a method.
-
-    Attributes:
-        spec: its path as it was given.
-        title: name for readers.
-        origin: where it lies.
-        facts: by distillation seed what decides about the images taken from it (`stages/collect.find`).
-    """
-
-    spec: str
-    title: str
-    origin: str
-    facts: Mapping[int, Mapping[str, Any]]
-    whole_set: ClassVar[bool] = False
-
-
-def resolve_method(spec: str, changes: Mapping[str, Mapping[str, Any]]) -> Method:
-    """Load the plug-in, apply the variant and the recipe's changes to its settings.
-
-    Raises:
-        UvlpError: unknown method, variant or setting.
-    """
-    name, _, variant = spec.partition(":")
-    module = plugins.load("methods", name)
-    name = name.replace("_", "-")
-    chosen: dict[str, Any] = dict(changes.get(name, {}))
-    if variant:
-        if variant not in module.VARIANTS:
-            known = ", ".join(f"{name}:{known}" for known in module.VARIANTS) or f"{name} has no variants"
-            raise UvlpError("unknown variant of a method", got=spec, allowed=known)
-        chosen.update(module.VARIANTS[variant])
-    synthesis = getattr(module, "SYNTHESIS", None)
-    own = chosen.pop("synthesis", {})
-    if synthesis is not None:
-        synthesis = overrides.merge(synthesis, own)
-    settings = overrides.merge(module.Settings(), chosen)
-    return Method(spec=spec, name=name, module=module, settings=settings, synthesis=synthesis)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,10 +14,10 @@ from uvlp.artifacts import distilled, tables, teachers
 from uvlp.artifacts.manifest import Task, plain
 from uvlp.artifacts.store import Store
 from uvlp.commands import rerun
+from uvlp.contenders import resolve_method
 from uvlp.core import machine, plugins
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.pipeline import Run
-from uvlp.plan import resolve_method
 from uvlp.recipes import overrides, profiles
 from uvlp.recipes.schema import Recipe
 
