@@ -39,11 +39,11 @@ def case_report(measured: Measured) -> str:
         rows.append([side, *cells, f"{measured.whole_s(side):.1f}"])
     for first, second in (("slow", "ours"), ("ours", "floor")):
         whole = measured.whole_s(first) / measured.whole_s(second)
-        epoch, validation, _, processor = (
+        ratios = [
             f"{measured.median(first, name) / measured.median(second, name):.2f}" if name != "once_s" else ""
             for name in names
-        )
-        rows.append([f"{first} / {second}", epoch, validation, "", processor, f"**{whole:.2f}**"])
+        ]
+        rows.append([f"{first} / {second}", *ratios, f"**{whole:.2f}**"])
     settings, (epochs, passes) = case.settings, case.schedule
     width = f" of width {settings.width}" if settings.width else ""
     return (
