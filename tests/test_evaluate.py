@@ -232,10 +232,10 @@ def test_what_is_drawn_is_said_for_every_seed(
     ("words", "expected"),
     [
         (
-            ("{root}/by_id", "{root}/data/val"),
-            ("different numbers", "2 in by_id; 5 in data/val", "at most 2"),
+            ("{root}/by_id", "{root}/data/train"),
+            ("different numbers", "2 in by_id; 6 in data/train", "at most 2"),
         ),
-        (("{root}/data/val", "{root}/by_id"), ("different numbers", "2 in by_id; 5 in data/val")),
+        (("{root}/data/train", "{root}/by_id"), ("different numbers", "2 in by_id; 6 in data/train")),
         (("",), ("path of an image folder", "got ''")),
         (("{root}/nowhere",), ("not found", "nowhere")),
         (
@@ -244,7 +244,8 @@ def test_what_is_drawn_is_said_for_every_seed(
         ),
         (("{root}/by_id", "--ipc", "0"), ("IPC must be a whole number", "'0'")),
         (("{root}/by_id", "--select", "best"), ("'best'", "first", "drawn")),
-        (("{root}/data/val", "--ipc", "6"), ("5 of class ant",)),
+        (("{root}/data/train", "--ipc", "7"), ("6 of class ant",)),
+        (("{root}/data/val",), ("the dataset's test images", "data/val")),
         (("{root}/by_id", "--network", "convnet-7"), ("too deep for images of 32 px", "convnet-5")),
         (("{root}/by_id", "--network", "convnet-99999999999"), ("too deep for images of 32 px", "convnet-5")),
         (("{root}/by_id", "--network", "convnot-3"), ("unknown network", "convnet")),

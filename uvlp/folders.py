@@ -35,16 +35,30 @@ class Collect:
     select: str
 
 
-def check_places(collect: Collect, store: Path) -> None:
-    """Refuse a store inside a folder that is scored: its own folders would be taken for classes.
+def check_places(collect: Collect, store: Path, dataset: str) -> None:
+    """Refuse folders that cannot be meant.
+
+    Args:
+        collect: the folders.
+        store: where artifacts are kept; in an image folder its folders would be taken for classes.
+        dataset: as the user gave it; who trains on its test images measures nothing.
 
     Raises:
-        UvlpError: the store lies there.
+        UvlpError: the store lies in a folder, or a folder in the dataset's `val`.
     """
+    name, _, root = dataset.partition(":")
     for path in collect.paths:
-        if Path(os.path.realpath(store)).is_relative_to(_place(path)):
+        place = _place(path)
+        if Path(os.path.realpath(store)).is_relative_to(place):
             raise UvlpError(
                 "the store lies in the image folder", got=str(store), do="name another place with --store"
+            )
+        if name == "folder" and root and place.is_relative_to(_place(root) / "val"):
+            raise UvlpError(
+                "these are the dataset's test images",
+                got=path,
+                allowed="images to train on",
+                do="score them on other test images",
             )
 
 

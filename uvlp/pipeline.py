@@ -58,7 +58,7 @@ def prepare(recipe: Recipe, store: Store, collect: Collect | None = None) -> Run
         UvlpError: an unknown name, a wrong number, or a dataset or folder whose files are wrong.
     """
     if collect is not None:
-        check_places(collect, store.root)
+        check_places(collect, store.root, recipe.dataset)
     planner = _open(recipe, store)
     recipe = planner.recipe
     methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]
