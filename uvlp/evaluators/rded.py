@@ -18,6 +18,7 @@ from uvlp.recipes.schema import RdedSettings
 
 if TYPE_CHECKING:
     import numpy
+    from torch import nn
 
     from uvlp.blocks.image_sets import Images, Prepared
 
@@ -120,10 +121,8 @@ def evaluate(
             images or classes, or a loss that is not a number.
     """
     from uvlp.blocks import rded_settings
-    from uvlp.blocks.arithmetic import arithmetic, lay_out
+    from uvlp.blocks.arithmetic import arithmetic
     from uvlp.blocks.rded_repeat import train_and_validate
-    from uvlp.models import rded_networks
-    from uvlp.models import teacher as teacher_models
 
     assert teacher is not None, "soft labels need a teacher"
     check(network, settings)
@@ -132,13 +131,11 @@ def evaluate(
     facts = teachers.read(teacher)
     _check_teacher(facts, classes, settings.size_px)
     per_class = max(1, len(train.labels) // classes) if full else ipc
-    student = rded_networks.seeded(
-        network, classes=classes, size_px=settings.size_px, seed=derive(seed, "init")
-    )
+    student, teaching = _pair(network, teacher, classes, settings, seed, device)
     with _seeded_dropout(seed, device), arithmetic(device, settings.precision, settings.deterministic):
         record = train_and_validate(
-            lay_out(student, device, settings.precision, settings.channels_last),
-            lay_out(teacher_models.load(teacher), device, settings.precision, settings.channels_last),
+            student,
+            teaching,
             network,
             train,
             validation,
@@ -150,6 +147,24 @@ def evaluate(
         )
     parameters = sum(parameter.numel() for parameter in student.parameters())
     return record.score(validation, train_images=len(train.labels), parameters=parameters)
+
+
+def _pair(
+    network: str, teacher: Path, classes: int, settings: RdedSettings, seed: int, device: str
+) -> tuple[nn.Module, nn.Module]:
+    """The student with weights drawn from ``seed``, and the teacher, both on ``device``."""
+    from uvlp.blocks.arithmetic import lay_out
+    from uvlp.models import rded_networks
+    from uvlp.models import teacher as teacher_models
+
+    student = rded_networks.seeded(
+        network, classes=classes, size_px=settings.size_px, seed=derive(seed, "init")
+    )
+    precision, channels_last = settings.precision, settings.channels_last
+    return (
+        lay_out(student, device, precision, channels_last),
+        lay_out(teacher_models.load(teacher), device, precision, channels_last),
+    )
 
 
 def _check_choices(settings: RdedSettings) -> None:
