@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from uvlp import plan
-from uvlp.artifacts.dataset_manifest import ClassInfo, DatasetManifest
+from uvlp.artifacts.dataset_manifest import ClassInfo, DatasetManifest, DatasetSpec
 from uvlp.artifacts.manifest import plain
 from uvlp.contenders import Method, resolve_method
 from uvlp.core import plugins
@@ -38,7 +38,7 @@ METHODS = [plugins.load("methods", name) for name in plugins.names("methods")]
 
 
 def planner(**changes: object) -> Planner:
-    return Planner(recipe=replace(recipe(10), **changes), manifest=MANIFEST, spec="digits")  # type: ignore[arg-type]
+    return Planner(recipe=replace(recipe(10), **changes), manifest=MANIFEST, spec=DatasetSpec(name="digits"))  # type: ignore[arg-type]
 
 
 def methods(*specs: str) -> list[Method]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.artifacts import tables
-from uvlp.artifacts.dataset_manifest import DatasetManifest
+from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
 from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.tables import Table
@@ -89,13 +89,14 @@ def prepare_teacher(recipe: Recipe, store: Store, network: str) -> Run:
 def _open(recipe: Recipe, store: Store) -> Planner:
     """The planner for a recipe whose names exist and whose dataset could be opened."""
     recipe = check_names(recipe)
-    dataset = open_dataset(recipe.dataset, store.cache, Progress(tell, "dataset"))
+    spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
+    dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
     for line in dataset.manifest.notes:
         print(f"note   {recipe.dataset}: {line}", file=sys.stderr)
     if recipe.caption.captioner == "auto":
         captioner = "colours" if dataset.captions() is None else "file"
         recipe = replace(recipe, caption=replace(recipe.caption, captioner=captioner))
-    return Planner(recipe=recipe, manifest=dataset.manifest, spec=recipe.dataset)
+    return Planner(recipe=recipe, manifest=dataset.manifest, spec=spec)
 
 
 def _check_ipc(recipe: Recipe, manifest: DatasetManifest, do: str) -> None:

@@ -19,7 +19,7 @@ from uvlp.artifacts import (
     teachers,
     weights,
 )
-from uvlp.artifacts.dataset_manifest import DatasetManifest
+from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
 from uvlp.artifacts.manifest import Task
 from uvlp.contenders import Folder, Method
 from uvlp.core import plugins
@@ -40,7 +40,7 @@ class Planner:
 
     recipe: Recipe
     manifest: DatasetManifest
-    spec: str
+    spec: DatasetSpec
 
     def _task(self, kind: str, stage: str, title: str, **more: Any) -> Task:
         return Task(
@@ -131,7 +131,7 @@ class Planner:
             revision=_revision("stages/collect"),
             schema=distilled.SCHEMA,
             facts=folder.facts[seed],
-            origin=folder.origin,
+            origins={"images": folder.origin},
         )
 
     def distilled(self, method: Method | Folder, seed: int) -> Task:
@@ -190,10 +190,10 @@ class Planner:
             "flip": self._evaluation.flip,
             "seed": 0,
         }
-        origin = ""
+        origins = {}
         if settings.source not in ("trained", "torchvision"):
             # The key holds what the file contains, not where it lies.
-            origin, facts["file"] = settings.source, _checkpoint_hash(settings.source)
+            origins["checkpoint"], facts["file"] = settings.source, _checkpoint_hash(settings.source)
             settings = replace(settings, source="file")
         # The facts name the network, whether it was asked for or is the student's own.
         settings = replace(settings, network="")
@@ -207,7 +207,7 @@ class Planner:
             settings=settings,
             facts=facts,
             inputs={"validation": self.pixels()},
-            origin=origin,
+            origins=origins,
         )
 
     def score(self, method: Method | Folder, network: str, seed: int, repeat: int) -> Task:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from uvlp.artifacts import store as store_module
+from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.artifacts.manifest import FILE, Task, changed, plain
 from uvlp.artifacts.store import Store
 from uvlp.core.errors import UvlpError
@@ -152,7 +153,8 @@ def test_everything_that_decides_about_bytes_is_in_the_key() -> None:
 
 
 def test_machine_facts_are_not_in_the_key() -> None:
-    assert task(title="a", dataset_spec="folder:/x").key == task(title="b", dataset_spec="folder:/y").key
+    here, there = (DatasetSpec(name="folder", argument=path) for path in ("/x", "/y"))
+    assert task(title="a", dataset_spec=here).key == task(title="b", dataset_spec=there).key
 
 
 def test_settings_become_json() -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy
 import torch
 
+from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.artifacts.scores import Score
 from uvlp.blocks import uncertainty
 from uvlp.blocks.image_sets import Images, Prepared, prepare
@@ -40,7 +41,7 @@ REPORT = Path(__file__).parents[2] / "paper_tables" / "measured" / "benchmarks" 
 
 def images(size_px: int) -> tuple[Images, Prepared]:
     with tempfile.TemporaryDirectory() as cache:
-        digits = open_dataset("", Path(cache))
+        digits = open_dataset(DatasetSpec(name="digits"), Path(cache))
     labels, generator = numpy.asarray(digits.labels("train")), numpy_generator(0, "options")
     rows = [
         int(row)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from uvlp.artifacts.dataset_manifest import Dataset
+from uvlp.artifacts.dataset_manifest import Dataset, DatasetSpec
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
 from uvlp.datasets.digits import NAMES, open_dataset
@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return open_dataset("", tmp_path_factory.mktemp("cache"))
+    return open_dataset(DatasetSpec(name="digits"), tmp_path_factory.mktemp("cache"))
 
 
 def test_the_manifest(digits: Dataset) -> None:
@@ -73,14 +73,16 @@ def test_there_are_no_captions(digits: Dataset) -> None:
 
 def test_nothing_stands_behind_the_colon(tmp_path: Path) -> None:
     with pytest.raises(UvlpError, match="takes nothing after a colon: got 'small'"):
-        open_dataset("small", tmp_path)
+        open_dataset(DatasetSpec.parse("digits:small"), tmp_path)
 
 
 def test_a_second_manifest_imports_nothing(tmp_path: Path) -> None:
-    first = open_dataset("", tmp_path).manifest
+    first = open_dataset(DatasetSpec(name="digits"), tmp_path).manifest
     code = (
         "import sys, pathlib\nfrom uvlp.datasets.digits import open_dataset\n"
-        "print(open_dataset('', pathlib.Path(sys.argv[1])).manifest.to_json(), end='')\n"
+        "from uvlp.artifacts.dataset_manifest import DatasetSpec\n"
+        "found = open_dataset(DatasetSpec(name='digits'), pathlib.Path(sys.argv[1]))\n"
+        "print(found.manifest.to_json(), end='')\n"
         "print({'torch', 'numpy', 'PIL', 'sklearn'} & set(sys.modules), file=sys.stderr)\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
@@ -92,7 +94,8 @@ def test_a_second_manifest_imports_nothing(tmp_path: Path) -> None:
 def test_the_first_manifest_does_not_import_torch(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\nfrom uvlp.datasets.digits import open_dataset\n"
-        "open_dataset('', pathlib.Path(sys.argv[1]))\nprint('torch' in sys.modules)\n"
+        "from uvlp.artifacts.dataset_manifest import DatasetSpec\n"
+        "open_dataset(DatasetSpec(name='digits'), pathlib.Path(sys.argv[1]))\nprint('torch' in sys.modules)\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from tests.datasets.conftest import MakeFolder
+from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import CLOCK_TICK_NS
 from uvlp.core.progress import Event, Progress
@@ -29,6 +30,10 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path / "store" / "datasets"
 
 
+def spec(root: Path | str) -> DatasetSpec:
+    return DatasetSpec(name="folder", argument=str(root))
+
+
 def captioned(root: Path, rows: dict[str, str], where: str = "train") -> Path:
     lines = [json.dumps({"file_name": name, "text": text}) + "\n" for name, text in rows.items()]
     (root / where / "metadata.jsonl").write_text("".join(lines))
@@ -37,14 +42,14 @@ def captioned(root: Path, rows: dict[str, str], where: str = "train") -> Path:
 
 def refusal(root: Path | str, cache: Path) -> str:
     with pytest.raises(UvlpError) as caught:
-        open_dataset(str(root), cache)
+        open_dataset(spec(root), cache)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_the_manifest_names_and_counts(make_folder: MakeFolder, cache: Path) -> None:
     root = make_folder(tabby_cat=(3, 2), dog=(4, 1))
-    manifest = open_dataset(str(root), cache).manifest
+    manifest = open_dataset(spec(root), cache).manifest
     classes = [(info.id, info.name, info.index, info.train, info.val) for info in manifest.classes]
     assert classes == [("dog", "dog", 0, 4, 1), ("tabby_cat", "tabby cat", 1, 3, 2)]
     assert (manifest.name, manifest.argument, manifest.image_px, manifest.notes) == (
@@ -58,7 +63,7 @@ def test_the_manifest_names_and_counts(make_folder: MakeFolder, cache: Path) -> 
 
 def test_files_labels_and_images_go_together(make_folder: MakeFolder, cache: Path) -> None:
     root = make_folder(cat=(3, 2), dog=(2, 1))
-    dataset = open_dataset(str(root), cache)
+    dataset = open_dataset(spec(root), cache)
     assert dataset.files("train") == (
         *(f"train/cat/{n}.png" for n in range(3)),
         "train/dog/0.png",
@@ -77,19 +82,21 @@ def test_images_that_are_no_squares_of_one_size_have_no_common_side(
     make_folder: MakeFolder, cache: Path
 ) -> None:
     root = make_folder(size_px=(9, 6), cat=(1, 1))
-    assert open_dataset(str(root), cache).manifest.image_px == 0
-    assert open_dataset(str(root), cache).originals("train", [0])[0].shape == (6, 9, 3)
+    assert open_dataset(spec(root), cache).manifest.image_px == 0
+    assert open_dataset(spec(root), cache).originals("train", [0])[0].shape == (6, 9, 3)
 
 
 def test_a_second_call_reads_and_imports_nothing(make_folder: MakeFolder, cache: Path) -> None:
     root = captioned(make_folder(cat=(3, 2), dog=(2, 1)), {"cat/0.png": "a cat"})
     time.sleep(2 * CLOCK_TICK_NS / 1e9)
-    first = open_dataset(str(root), cache).manifest
+    first = open_dataset(spec(root), cache).manifest
     code = (
         "import sys, pathlib, uvlp.core.hashing as hashing\n"
+        "from uvlp.artifacts.dataset_manifest import DatasetSpec\n"
         "from uvlp.datasets.folder import open_dataset\n"
         "hashing.file_sha256 = None\n"
-        "print(open_dataset(sys.argv[1], pathlib.Path(sys.argv[2])).manifest.content_hash)\n"
+        "spec = DatasetSpec(name='folder', argument=sys.argv[1])\n"
+        "print(open_dataset(spec, pathlib.Path(sys.argv[2])).manifest.content_hash)\n"
         "print([name for name in ('torch', 'numpy', 'PIL', 'sklearn') if name in sys.modules])\n"
     )
     command = [sys.executable, "-c", code, str(root), str(cache)]
@@ -99,8 +106,8 @@ def test_a_second_call_reads_and_imports_nothing(make_folder: MakeFolder, cache:
 
 def test_the_same_content_elsewhere_has_the_same_hash(make_folder: MakeFolder, cache: Path) -> None:
     root = make_folder(cat=(2, 1))
-    before = open_dataset(str(root), cache).manifest
-    moved = open_dataset(str(root.rename(root.with_name("moved"))), cache).manifest
+    before = open_dataset(spec(root), cache).manifest
+    moved = open_dataset(spec(root.rename(root.with_name("moved"))), cache).manifest
     assert moved.content_hash == before.content_hash
     assert moved.argument != before.argument
 
@@ -130,24 +137,24 @@ def _name_classes(root: Path) -> None:
 )
 def test_every_change_changes_the_hash(change, make_folder: MakeFolder, cache: Path) -> None:
     root = captioned(make_folder(cat=(2, 1)), {"cat/1.png": "a cat"})
-    before = open_dataset(str(root), cache).manifest.content_hash
+    before = open_dataset(spec(root), cache).manifest.content_hash
     change(root)
-    assert open_dataset(str(root), cache).manifest.content_hash != before
+    assert open_dataset(spec(root), cache).manifest.content_hash != before
 
 
 def test_files_that_are_not_used_are_said_but_not_hashed(make_folder: MakeFolder, cache: Path) -> None:
     root = make_folder(cat=(2, 1))
-    before = open_dataset(str(root), cache).manifest
+    before = open_dataset(spec(root), cache).manifest
     (root / "train/cat/readme.txt").write_text("remark")
     (root / "README.md").write_text("remark")
-    after = open_dataset(str(root), cache).manifest
+    after = open_dataset(spec(root), cache).manifest
     assert after.content_hash == before.content_hash
     assert after.notes == ("1 files without an image extension are not used",)
 
 
 def test_what_takes_time_is_reported(make_folder: MakeFolder, cache: Path) -> None:
     events: list[Event] = []
-    open_dataset(str(make_folder(cat=(2, 1))), cache, Progress(events.append))
+    open_dataset(spec(make_folder(cat=(2, 1))), cache, Progress(events.append))
     assert {(event.label, event.done, event.total) for event in events} >= {
         ("hash files", 3, 3),
         ("check images", 3, 3),
@@ -157,7 +164,7 @@ def test_what_takes_time_is_reported(make_folder: MakeFolder, cache: Path) -> No
 def test_a_cache_that_cannot_be_written_only_costs_time(make_folder: MakeFolder, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     root = make_folder(cat=(2, 1))
-    assert open_dataset(str(root), tmp_path / "file" / "cache").manifest.count("train") == 2
+    assert open_dataset(spec(root), tmp_path / "file" / "cache").manifest.count("train") == 2
 
 
 @pytest.mark.parametrize(("where", "prefix"), [("train", ""), (".", "train/")])
@@ -165,7 +172,7 @@ def test_captions_stand_beside_the_images_or_at_the_top(
     where: str, prefix: str, make_folder: MakeFolder, cache: Path
 ) -> None:
     root = captioned(make_folder(cat=(2, 1), dog=(1, 1)), {f"{prefix}cat/0.png": "a", "1.png": "b"}, where)
-    found = open_dataset(str(root), cache).captions()
+    found = open_dataset(spec(root), cache).captions()
     assert found == {"cat/0.png": "a", "cat/1.png": "b"}
 
 
@@ -173,11 +180,11 @@ def test_captions_of_validation_images_are_accepted_and_not_used(
     make_folder: MakeFolder, cache: Path
 ) -> None:
     root = captioned(make_folder(cat=(1, 1)), {"val/cat/0.png": "v", "train/cat/0.png": "t"}, ".")
-    assert open_dataset(str(root), cache).captions() == {"cat/0.png": "t"}
+    assert open_dataset(spec(root), cache).captions() == {"cat/0.png": "t"}
 
 
 def test_a_folder_without_captions_has_none(make_folder: MakeFolder, cache: Path) -> None:
-    assert open_dataset(str(make_folder(cat=(1, 1))), cache).captions() is None
+    assert open_dataset(spec(make_folder(cat=(1, 1))), cache).captions() is None
 
 
 def test_overruled_captions_are_counted_also_on_a_second_call(make_folder: MakeFolder, cache: Path) -> None:
@@ -185,7 +192,7 @@ def test_overruled_captions_are_counted_also_on_a_second_call(make_folder: MakeF
     row = '{"file_name": "cat/0.png", "text": "%s"}\n'
     (root / "train/metadata.jsonl").write_text(row % "one" + row % "two" + row % "three")
     for _ in range(2):
-        dataset = open_dataset(str(root), cache)
+        dataset = open_dataset(spec(root), cache)
         assert dataset.captions() == {"cat/0.png": "three"}
         assert dataset.manifest.notes == (
             "metadata.jsonl: 2 rows are overruled by a later row for the same image",
@@ -217,7 +224,7 @@ def test_a_caption_without_an_image_is_named(make_folder: MakeFolder, cache: Pat
 def test_classes_get_their_names_from_a_file(make_folder: MakeFolder, cache: Path) -> None:
     root = make_folder(n02=(1, 1), n01=(1, 1))
     (root / "classes.tsv").write_text("n02\tcät\r\nn01\tbig dog \n", encoding="utf-8")
-    manifest = open_dataset(str(root), cache).manifest
+    manifest = open_dataset(spec(root), cache).manifest
     assert [(info.id, info.name) for info in manifest.classes] == [("n01", "big dog"), ("n02", "cät")]
 
 

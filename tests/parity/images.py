@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy
 
+from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.blocks import problem
 from uvlp.blocks.image_sets import Images, Prepared, prepare
 from uvlp.core import plugins
@@ -18,9 +19,9 @@ from uvlp.methods import random as random_images
 
 def open_dataset(spec: str) -> Any:
     """``digits`` or ``folder:PATH``."""
-    name, _, argument = spec.partition(":")
+    parsed = DatasetSpec.parse(spec)
     with tempfile.TemporaryDirectory() as cache:
-        return plugins.load("datasets", name).open_dataset(argument, Path(cache))
+        return plugins.load("datasets", parsed.name).open_dataset(parsed, Path(cache))
 
 
 def training_images(dataset: Any, ipc: int, seed: int) -> Images:

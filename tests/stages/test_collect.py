@@ -14,6 +14,7 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 
 from uvlp.artifacts import distilled
+from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.work import Work, open_dataset, read_notes
@@ -22,7 +23,7 @@ from uvlp.core.hashing import file_sha256
 from uvlp.core.progress import Progress
 from uvlp.stages import collect
 
-DATASET = "digits"
+SPEC = DatasetSpec(name="digits")
 DIGITS = [str(digit) for digit in range(10)]
 
 
@@ -45,7 +46,7 @@ def path(tmp_path: Path) -> Path:
 def task(path: Path, store: Path, **more: Any) -> Task:
     """The task as a command plans it."""
     cache = Store(store).cache
-    manifest = open_dataset(DATASET, cache, Progress()).manifest
+    manifest = open_dataset(SPEC, cache, Progress()).manifest
     facts, _ = collect.find(path, manifest.classes, cache, Progress(), **more)
     return Task(
         kind=distilled.KIND,
@@ -54,8 +55,8 @@ def task(path: Path, store: Path, **more: Any) -> Task:
         schema=distilled.SCHEMA,
         facts=facts,
         dataset=manifest.content_hash,
-        dataset_spec=DATASET,
-        origin=str(path),
+        dataset_spec=SPEC,
+        origins={"images": str(path)},
     )
 
 
@@ -232,7 +233,7 @@ def test_a_folder_that_is_gone_is_named(path: Path, tmp_path: Path) -> None:
 
 def test_the_origin_is_no_part_of_the_key(path: Path, tmp_path: Path) -> None:
     made = task(path, tmp_path)
-    assert replace(made, origin="/elsewhere").key == made.key
+    assert replace(made, origins={"images": "/elsewhere"}).key == made.key
 
 
 def test_images_are_in_memory_one_at_a_time(path: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from uvlp.artifacts import pixels, teachers
+from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.work import Work
@@ -57,7 +58,7 @@ def validation(root: Path) -> Task:
         plugin="rded",
         facts={"size_px": 8},
         dataset="colours",
-        dataset_spec=f"folder:{root / 'data'}",
+        dataset_spec=DatasetSpec(name="folder", argument=str(root / "data")),
     )
     work(root, task, pixels_stage)
     return task
@@ -84,7 +85,7 @@ def made(root: Path, validation: Task, checkpoint: Path | None = None, **changes
         settings=settings,
         facts=facts,
         inputs={"validation": validation},
-        origin=str(checkpoint or ""),
+        origins={"checkpoint": str(checkpoint or "")},
     )
     return work(root, task, teacher)
 

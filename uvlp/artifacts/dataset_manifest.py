@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,37 @@ if TYPE_CHECKING:
     import numpy
 
 SPLITS = ("train", "val")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSpec:
+    """How to open a dataset on this machine.
+
+    Attributes:
+        name: plug-in in `uvlp/datasets`, with ``-``.
+        argument: what stood behind the colon, e.g. the path of ``folder:PATH``.
+        data: folder in which a named dataset lies; empty: ``$UVLP_DATA``, else ``./uvlp_data``.
+        variant: which of several published versions; empty: the dataset's first.
+    """
+
+    name: str
+    argument: str = ""
+    data: str = ""
+    variant: str = ""
+
+    @classmethod
+    def parse(cls, text: str, data: str = "", variant: str = "") -> DatasetSpec:
+        """The spec of ``NAME`` or ``NAME:ARGUMENT``."""
+        name, _, argument = text.partition(":")
+        return cls(name=name.replace("_", "-"), argument=argument, data=data, variant=variant)
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.argument}" if self.argument else self.name
+
+    @property
+    def root(self) -> Path:
+        """The folder with named datasets."""
+        return Path(self.data or os.environ.get("UVLP_DATA") or "uvlp_data").expanduser()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.core.hashing import digest
 
 FILE = "manifest.json"
@@ -53,7 +54,8 @@ class Task:
         inputs: name -> Task of another artifact.
         dataset: content hash of the dataset, where the stage reads it.
         dataset_spec: how to open that dataset; a machine fact, not part of the key.
-        origin: path that the stage reads beside the dataset; a machine fact, not part of the key.
+        origins: name -> place of what the stage reads beside the dataset (a folder of images, a checkpoint,
+            a published model); machine facts, not part of the key, unlike their hashes among the facts.
         title: what the user reads while it is made.
     """
 
@@ -66,8 +68,8 @@ class Task:
     facts: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Task] = field(default_factory=dict)
     dataset: str = ""
-    dataset_spec: str = ""
-    origin: str = ""
+    dataset_spec: DatasetSpec | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
 
     def identity(self) -> dict[str, Any]:

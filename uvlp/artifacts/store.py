@@ -122,6 +122,13 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
             lock.release()
 
+    def partial(self, task: Task) -> Path:
+        """Where an artifact in the making keeps what the next run can go on with."""
+        folder = self.root / "partial" / f"{task.kind}-{task.key}"
+        with said(self.root):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def commit(self, task: Task, folder: Path, facts: Mapping[str, Any]) -> None:
         """Write the manifest, flush everything to disk and move ``folder`` to its final place."""
         files = {
@@ -139,6 +146,7 @@ class Store:
         shutil.rmtree(target, ignore_errors=True)
         os.rename(folder, target)
         _flush(target.parent)
+        shutil.rmtree(self.root / "partial" / f"{task.kind}-{task.key}", ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

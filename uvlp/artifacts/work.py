@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.store import Store
 from uvlp.core import plugins
@@ -35,8 +36,21 @@ class Work:
         """Folder of a finished input artifact."""
         return self.store.folder(self.task.inputs[name])
 
+    def place(self, name: str) -> str:
+        """Where a model lies: the folder of an input artifact, or what `Task.origins` says."""
+        return str(self.input(name)) if name in self.task.inputs else self.task.origins[name]
+
+    @property
+    def partial(self) -> Path:
+        """A folder that outlives an interrupted run, for finished shards and checkpoints.
+
+        It is removed once the artifact is complete; a file in it counts only if it was renamed into place.
+        """
+        return self.store.partial(self.task)
+
     def dataset(self) -> Any:
         """The dataset of the task (see `artifacts/dataset_manifest.py` for its interface)."""
+        assert self.task.dataset_spec is not None
         return open_dataset(self.task.dataset_spec, self.store.cache, self.progress)
 
     def note(self, notes: dict[str, Any]) -> None:
@@ -53,11 +67,10 @@ def read_notes(folder: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def open_dataset(spec: str, cache: Path, progress: Progress) -> Any:
-    """Open `NAME` or `NAME:ARGUMENT`.
+def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress) -> Any:
+    """Open a dataset.
 
     Raises:
         UvlpError: unknown dataset, or its files are wrong.
     """
-    name, _, argument = spec.partition(":")
-    return plugins.load("datasets", name).open_dataset(argument, cache, progress)
+    return plugins.load("datasets", spec.name).open_dataset(spec, cache, progress)

@@ -8,7 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uvlp.artifacts.dataset_manifest import ClassInfo, Dataset, DatasetManifest, recall, remember
+from uvlp.artifacts.dataset_manifest import (
+    ClassInfo,
+    Dataset,
+    DatasetManifest,
+    DatasetSpec,
+    recall,
+    remember,
+)
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest, file_sha256
 from uvlp.core.progress import Progress
@@ -131,12 +138,14 @@ def _data_file() -> Path:
     return path
 
 
-def open_dataset(argument: str, cache: Path, progress: Progress | None = None) -> Dataset:
+def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:
     """Open the digits; there is nothing to choose and nothing worth reporting.
 
     Raises:
         UvlpError: something stands behind a colon.
     """
-    if argument:
-        raise UvlpError("the dataset `digits` takes nothing after a colon", got=argument, do="write digits")
+    if spec.argument:
+        raise UvlpError(
+            "the dataset `digits` takes nothing after a colon", got=spec.argument, do="write digits"
+        )
     return Digits(cache)

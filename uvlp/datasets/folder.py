@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from uvlp.artifacts.dataset_manifest import Dataset
+from uvlp.artifacts.dataset_manifest import Dataset, DatasetSpec
 from uvlp.blocks.folder_scan import LAYOUT
 from uvlp.blocks.image_folder import open_image_folder
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 
 
-def open_dataset(argument: str, cache: Path, progress: Progress | None = None) -> Dataset:
-    """Open the images below the path ``argument``; what is learnt about them is kept in ``cache``.
+def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:
+    """Open the images below the path behind the colon; what is learnt about them is kept in ``cache``.
 
     Raises:
         UvlpError: no path, another layout, a damaged image, or wrong captions.
     """
+    argument = spec.argument
     if not argument:
         raise UvlpError("the dataset `folder` needs a path", allowed=LAYOUT, do="write folder:PATH")
     return open_image_folder(Path(argument).expanduser(), argument, cache, progress or Progress())

@@ -28,6 +28,51 @@ class CaptionSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """Published models of profile sd15: a hub repository, or a folder in the same layout on this machine."""
+
+    diffusion: str = setting(
+        "stable-diffusion-v1-5/stable-diffusion-v1-5",
+        "Stable Diffusion 1.5: hub repository, or a diffusers folder",
+        "diffusers documentation; the first repository is gone",
+    )
+    diffusion_revision: str = setting(
+        "451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
+        "its commit; empty: the newest at the first fetch, then that one",
+        "the hub",
+    )
+    clip: str = setting(
+        "hf-hub:timm/vit_large_patch14_clip_224.openai",
+        "CLIP by open_clip: `hf-hub:REPOSITORY`, `local-dir:FOLDER`, or `openai`",
+        "OpenAI's ViT-L/14 in safetensors",
+    )
+    clip_revision: str = setting("", "its commit; empty: the newest at the first fetch, then that one")
+    llava: str = setting(
+        "llava-hf/llava-1.5-7b-hf", "LLaVA-1.5-7B: hub repository, or a folder", "methods.md B.1"
+    )
+    llava_revision: str = setting(
+        "b234b804b114d9e37bb655e11cbbb5f5e971b7a9",
+        "its commit; empty: the newest at the first fetch, then that one",
+        "the hub",
+    )
+    finetuned: str = setting("", "folder of a fine-tuned pipeline to use instead of fine-tuning here")
+    precision: str = setting(
+        "auto",
+        "float32, float16, bfloat16, or auto: float32 on a CPU, float16 on a GPU to compute with published "
+        "weights, bfloat16 to train where the GPU has it",
+        "methods.md A.4, B.2; decisions.md",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneSettings:
+    """Stage `finetune` of profile sd15: the UNet of Stable Diffusion on captioned images (methods.md B.2)."""
+
+    resolution_px: int = setting(512, "shorter side after resizing, then centre crop", "methods.md B.2")
+    epochs: int = setting(8, "passes over the training images", "methods.md B.2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedderSettings:
     """Training of the small open_clip model (profile tiny)."""
 
@@ -215,12 +260,19 @@ class Recipe:
     seeds: tuple[int, ...] = setting((0,), "distillation seeds")
     repeats: int = setting(3, "trainings of each network per seed", "evaluation.md 1.9")
     protocol: str = setting("minimax", "evaluator plug-in")
+    data: str = setting("", "folder with the named dataset; empty: $UVLP_DATA, else ./uvlp_data")
+    variant: str = setting("", "which published version of the dataset; empty: its first")
+    pretrained: bool = setting(
+        False, "published models, fetched and fine-tuned; else small ones trained on the dataset"
+    )
     image_px: int = setting(32, "side of the images that are learnt from and synthesised")
     note: str = setting("", "a remark that stands under every table of this recipe")
     models_note: str = setting("", "a remark that stands under tables with synthesised images")
     protocol_notes: dict[str, str] = field(default_factory=dict)
     """Per protocol a remark that stands under tables of its scores."""
     caption: CaptionSettings = field(default_factory=CaptionSettings)
+    models: ModelSettings = field(default_factory=ModelSettings)
+    finetune: FinetuneSettings = field(default_factory=FinetuneSettings)
     embedder: EmbedderSettings = field(default_factory=EmbedderSettings)
     autoencoder: AutoencoderSettings = field(default_factory=AutoencoderSettings)
     diffuser: DiffuserSettings = field(default_factory=DiffuserSettings)

@@ -30,7 +30,7 @@ def _from_file(work: Work, dataset: Any, settings: CaptionSettings) -> None:
     if found is None:
         raise UvlpError(
             "the dataset has no metadata.jsonl with captions",
-            got=work.task.dataset_spec,
+            got=str(work.task.dataset_spec),
             do="add one, or choose a captioner with --set caption.captioner=colours",
         )
     files = dataset.files("train")

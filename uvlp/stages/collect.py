@@ -36,7 +36,7 @@ def find(
     The facts are ``ipc``, ``select``, ``content`` (hash) and, where images are drawn, ``seed``.
 
     Args:
-        path: the image folder; the task's ``origin``.
+        path: the image folder; the task's origin ``images``.
         classes: of the dataset that the images are scored on.
         cache: folder that remembers the hashes of files.
         progress: told about the reading.
@@ -62,7 +62,7 @@ def run(work: Work) -> None:
     Raises:
         UvlpError: an image cannot be decoded or is of one colour, or the folder has changed.
     """
-    facts, path = work.task.facts, Path(work.task.origin)
+    facts, path = work.task.facts, Path(work.task.origins["images"])
     classes = work.dataset().manifest.classes
     folders = scan_classes(path, classes, ipc=facts["ipc"], select=facts["select"], seed=facts.get("seed", 0))
     entries = list(_entries(folders, classes))

@@ -66,7 +66,7 @@ def _network(work: Work, classes: int, device: str) -> tuple[nn.Module, str]:
         made = checkpoint.from_torchvision(network, classes=classes, size_px=size_px)
         return made, "torchvision, IMAGENET1K_V1"
     if settings.source != "trained":
-        path = Path(work.task.origin)
+        path = Path(work.task.origins["checkpoint"])
         made = checkpoint.from_file(path, network, classes=classes, size_px=size_px)
         return made, f"{path.name}, sha256 {facts['file']}"
     images = _training_images(work.dataset(), size_px)
