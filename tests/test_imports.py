@@ -22,7 +22,10 @@ LEVEL = {
     "datasets": 3,
     "stages": 4,
 }
-TOP = {"cli", "commands", "contenders", "folders", "pipeline", "plan", "__main__"}
+TOP = {
+    *("cli", "commands", "contenders", "estimates", "folders", "pipeline", "plan", "pretrained"),
+    *("recipe_names", "__main__"),
+}
 PLUGINS = {"methods", "evaluators", "datasets", "stages"}
 HEAVY = {"torch", "numpy", "sklearn", "PIL", "diffusers", "transformers", "open_clip", "scipy"}
 

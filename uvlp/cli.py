@@ -24,7 +24,12 @@ app = typer.Typer(
 )
 
 Many = list[str] | None
-DatasetArgument = Annotated[str, typer.Argument(help="digits, or folder:PATH with train/ and val/")]
+DatasetArgument = Annotated[
+    str,
+    typer.Argument(
+        help="digits, imagenette, ... (`uvlp list datasets`), or folder:PATH with train/ and val/"
+    ),
+]
 IpcArgument = Annotated[str, typer.Argument(help="images per class")]
 MethodOption = Annotated[
     Many, typer.Option("--method", help="methods with variants, e.g. random,uvlp:no-outliers")
@@ -34,11 +39,27 @@ NetworkOption = Annotated[
     Many, typer.Option("--network", help="test networks with depth, e.g. convnet-3,resnet-18")
 ]
 RepeatsOption = Annotated[str | None, typer.Option(help="trainings of each network per seed")]
-ProfileOption = Annotated[str, typer.Option(help="model sizes and schedules: tiny, nano")]
+ProfileOption = Annotated[
+    str | None, typer.Option(help="model sizes and schedules: sd15, small, tiny, nano [the dataset's own]")
+]
 ProtocolOption = Annotated[str | None, typer.Option(help="evaluation protocol: minimax, rded")]
 MissingOption = Annotated[
     str | None, typer.Option("--missing-captions", help="a missing caption: stop, or empty")
 ]
+DataOption = Annotated[
+    str | None, typer.Option("--data", help="folder with the named dataset [$UVLP_DATA or ./uvlp_data]")
+]
+VariantOption = Annotated[
+    str | None, typer.Option("--variant", help="which published version of the dataset, e.g. fastai, ilsvrc")
+]
+FinetunedOption = Annotated[
+    str | None,
+    typer.Option("--finetuned-model", help="folder of a fine-tuned pipeline, instead of fine-tuning here"),
+]
+AlphaOption = Annotated[
+    float | None, typer.Option("--alpha", help="global α of uvlp, 0 to 1, instead of searching it")
+]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="fetch nothing; say what is missing instead")]
 SetOption = Annotated[
     Many, typer.Option("--set", help="change one setting, e.g. evaluate.epochs=100; see --print-config")
 ]
@@ -67,12 +88,17 @@ def _command(until: str, name: str, text: str) -> None:
         seed: SeedOption = None,
         network: NetworkOption = None,
         repeats: RepeatsOption = None,
-        profile: ProfileOption = "tiny",
+        profile: ProfileOption = None,
         protocol: ProtocolOption = None,
+        data: DataOption = None,
+        variant: VariantOption = None,
+        finetuned_model: FinetunedOption = None,
+        alpha: AlphaOption = None,
         missing_captions: MissingOption = None,
         settings: SetOption = None,
         store: StoreOption = None,
         workers: WorkersOption = None,
+        offline: OfflineOption = False,
         force: ForceOption = False,
         rerun: RerunOption = None,
         dry_run: DryRunOption = False,
@@ -93,12 +119,24 @@ def _command(until: str, name: str, text: str) -> None:
                 repeats=repeats,
                 profile=profile,
                 protocol=protocol,
+                data=data,
+                variant=variant,
+                finetuned_model=finetuned_model,
+                alpha=alpha,
                 missing_captions=missing_captions,
                 settings=settings,
             )
         )
         place = chain.store_at(store)
-        how = chain.How(print_config, dry_run, workers, force, as_json, rerun)
+        how = chain.How(
+            print_config=print_config,
+            dry_run=dry_run,
+            workers=workers,
+            force=force,
+            as_json=as_json,
+            rerun=rerun,
+            offline=offline,
+        )
         chain.carry_out(recipe, lambda: pipeline.prepare(recipe, place), place, until, how)
 
     app.command(name, help=text)(run)
@@ -130,11 +168,14 @@ def evaluate(
     seed: SeedOption = None,
     network: NetworkOption = None,
     repeats: RepeatsOption = None,
-    profile: ProfileOption = "tiny",
+    profile: ProfileOption = None,
     protocol: ProtocolOption = None,
+    data: DataOption = None,
+    variant: VariantOption = None,
     settings: SetOption = None,
     store: StoreOption = None,
     workers: WorkersOption = None,
+    offline: OfflineOption = False,
     force: ForceOption = False,
     rerun: RerunOption = None,
     dry_run: DryRunOption = False,
@@ -145,21 +186,30 @@ def evaluate(
     """Score image folders that any method made on the real test images of a dataset."""
     from uvlp.commands import chain, evaluate
 
-    request = evaluate.Request(
-        paths=paths,
+    request = evaluate.Request(paths=paths, ipc=ipc, select=select, random=random)
+    words = chain.Request(
         dataset=dataset,
-        ipc=ipc,
-        select=select,
-        random=random,
+        ipc="",  # the folders may decide on it
+        methods=["random"],
         seeds=seed,
         networks=network,
         repeats=repeats,
         profile=profile,
         protocol=protocol,
+        data=data,
+        variant=variant,
         settings=settings,
     )
-    how = chain.How(print_config, dry_run, workers, force, as_json, rerun)
-    evaluate.score(request, chain.store_at(store), how)
+    how = chain.How(
+        print_config=print_config,
+        dry_run=dry_run,
+        workers=workers,
+        force=force,
+        as_json=as_json,
+        rerun=rerun,
+        offline=offline,
+    )
+    evaluate.score(request, words, chain.store_at(store), how)
 
 
 @app.command()
@@ -170,10 +220,13 @@ def teacher(
         str | None,
         typer.Option(help="a .safetensors or .pth file, or `torchvision`, to take it from [train it here]"),
     ] = None,
-    profile: ProfileOption = "tiny",
+    profile: ProfileOption = None,
+    data: DataOption = None,
+    variant: VariantOption = None,
     settings: SetOption = None,
     store: StoreOption = None,
     workers: WorkersOption = None,
+    offline: OfflineOption = False,
     force: ForceOption = False,
     dry_run: DryRunOption = False,
     print_config: PrintOption = False,
@@ -183,8 +236,24 @@ def teacher(
     """Train or import the teacher of the RDED protocol, and measure it on the real test images."""
     from uvlp.commands import chain, teacher
 
-    how = chain.How(print_config, dry_run, workers, force, as_json)
-    teacher.provide(dataset, network, checkpoint, profile, settings, chain.store_at(store), how)
+    request = chain.Request(
+        dataset=dataset,
+        ipc="1",  # a teacher knows nothing of it
+        profile=profile,
+        protocol="rded",
+        data=data,
+        variant=variant,
+        settings=settings,
+    )
+    how = chain.How(
+        print_config=print_config,
+        dry_run=dry_run,
+        workers=workers,
+        force=force,
+        as_json=as_json,
+        offline=offline,
+    )
+    teacher.provide(request, network, checkpoint, chain.store_at(store), how)
 
 
 @app.command(name="list")

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from uvlp import pretrained
 from uvlp.artifacts import tables
 from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
 from uvlp.artifacts.manifest import Task
@@ -22,7 +23,8 @@ from uvlp.core import machine, plugins, views, workers
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.folders import Collect, check_places, find_folders, joined_titles, tell
-from uvlp.plan import STAGES, Planner, chain, check_names
+from uvlp.plan import STAGES, Planner, chain
+from uvlp.recipe_names import check_names
 from uvlp.recipes.schema import Recipe
 
 
@@ -94,9 +96,11 @@ def _open(recipe: Recipe, store: Store) -> Planner:
     for line in dataset.manifest.notes:
         print(f"note   {recipe.dataset}: {line}", file=sys.stderr)
     if recipe.caption.captioner == "auto":
-        captioner = "colours" if dataset.captions() is None else "file"
+        own = "llava" if recipe.pretrained else "colours"
+        captioner = own if dataset.captions() is None else "file"
         recipe = replace(recipe, caption=replace(recipe.caption, captioner=captioner))
-    return Planner(recipe=recipe, manifest=dataset.manifest, spec=spec)
+    find = partial(pretrained.find, cache=store.cache)
+    return Planner(recipe=recipe, manifest=dataset.manifest, spec=spec, find=find)
 
 
 def _check_ipc(recipe: Recipe, manifest: DatasetManifest, do: str) -> None:

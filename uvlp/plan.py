@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -23,24 +23,33 @@ from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
 from uvlp.artifacts.manifest import Task
 from uvlp.contenders import Folder, Method
 from uvlp.core import plugins
-from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import file_sha256
+from uvlp.pretrained import Found
 from uvlp.recipes.remarks import remarks
-from uvlp.recipes.schema import Recipe, SynthesisSettings
+from uvlp.recipes.schema import ModelSettings, Recipe, SynthesisSettings
 
 STAGES = (
-    *("caption", "finetune", "embed", "prototype", "synthesise", "collect"),
-    *("pixels", "teacher", "evaluate", "tabulate"),
+    *("caption", "finetune", "pixels", "represent", "embed", "prototype", "synthesise", "collect"),
+    *("teacher", "evaluate", "tabulate"),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planner:
-    """Builds tasks for one recipe on one dataset; equal tasks have equal keys, so sharing is free."""
+    """Builds tasks for one recipe on one dataset; equal tasks have equal keys, so sharing is free.
+
+    Attributes:
+        recipe: fully resolved.
+        manifest: the dataset's.
+        spec: how to open the dataset.
+        find: where a published model lies and what it holds (`pretrained.find`).
+    """
 
     recipe: Recipe
     manifest: DatasetManifest
     spec: DatasetSpec
+    find: Callable[[ModelSettings, str], Found]
 
     def _task(self, kind: str, stage: str, title: str, **more: Any) -> Task:
         return Task(
@@ -56,6 +65,11 @@ class Planner:
         """Captions of the training images; independent of the seed."""
         settings = self.recipe.caption
         file = settings.captioner == "file"
+        model = (
+            self._published(llava="llava")
+            if settings.captioner == "llava"
+            else {"facts": {"image_px": self.recipe.image_px}}
+        )
         return self._task(
             captions.KIND,
             "caption",
@@ -64,11 +78,40 @@ class Planner:
             revision=_revision("stages/caption" if file else f"models/captioners/{settings.captioner}"),
             schema=captions.SCHEMA,
             settings=settings,
-            facts={"image_px": self.recipe.image_px},
+            **model,
+        )
+
+    def _published(self, facts: Mapping[str, Any] | None = None, **parts: str) -> dict[str, Any]:
+        """Facts and origins of a task that reads published models: the name it calls each by = its part."""
+        found = {name: self._find(part) for name, part in parts.items()}
+        hashes = {name: model.sha256 for name, model in found.items()}
+        return {
+            "facts": {**(facts or {}), "models": hashes, "precision": self.recipe.models.precision},
+            "origins": {name: model.place for name, model in found.items()},
+        }
+
+    def _find(self, part: str) -> Found:
+        models = self.recipe.models
+        if part == "finetuned":
+            part, models = "diffusion", replace(models, diffusion=models.finetuned, diffusion_revision="")
+        return self.find(models, part)
+
+    def finetuned(self, seed: int) -> Task:
+        """Stable Diffusion, fine-tuned on the images and their captions."""
+        return self._task(
+            weights.KIND,
+            "finetune",
+            f"fine-tuned Stable Diffusion, seed {seed}",
+            plugin="stable-diffusion",
+            revision=_revision("models/finetuning"),
+            schema=weights.SCHEMA,
+            settings=self.recipe.finetune,
+            inputs={"captions": self.captions()},
+            **self._published({"seed": seed}, diffusion="diffusion"),
         )
 
     def weights(self, part: str, seed: int) -> Task:
-        """One part of the models."""
+        """One of the small models, trained on the dataset alone."""
         inputs = {}
         facts: dict[str, Any] = {"seed": seed, "image_px": self.recipe.image_px}
         if part == "embedder":
@@ -90,26 +133,51 @@ class Planner:
         )
 
     def features(self, part: str, seed: int) -> Task:
-        """CLIP features or VAE latents of the training images."""
-        model = {"clip": "embedder", "latents": "autoencoder"}[part]
-        inputs = {model: self.weights(model, seed)}
-        if part == "clip":
-            inputs["captions"] = self.captions()
+        """CLIP features and VAE latents of the training images, or CLIP features of their texts."""
+        inputs = {"captions": self.captions()} if part == "texts" else {}
+        facts = {"image_px": self.recipe.image_px} if part == "images" else {}
+        names = {"images": ("embedder", "autoencoder"), "texts": ("embedder",)}[part]
+        if self.recipe.pretrained:
+            published = {"embedder": "clip", "autoencoder": "autoencoder"}
+            more = self._published(facts, **{name: published[name] for name in names})
+        else:
+            more = {"facts": facts}
+            inputs |= {name: self.weights(name, seed) for name in names}
         return self._task(
             features.KIND,
             "embed",
-            f"{part} features, seed {seed}",
+            f"features of {part}" + ("" if self.recipe.pretrained else f", seed {seed}"),
             plugin=part,
             revision=_revision("stages/embed"),
             schema=features.SCHEMA,
             settings=self.recipe.embed,
-            facts={"seed": seed, "image_px": self.recipe.image_px},
             inputs=inputs,
+            **more,
         )
+
+    def representation(self, seed: int) -> Task:
+        """Features of the training images in a network that was trained on all of them."""
+        return self._task(
+            features.KIND,
+            "represent",
+            f"features of a network trained on the whole set, seed {seed}",
+            plugin="network",
+            revision=_revision("stages/represent"),
+            schema=features.SCHEMA,
+            settings=self.recipe.evaluate,
+            facts={"seed": seed},
+            inputs={"validation": self.pixels("minimax")},
+        )
+
+    def _features_of(self, method: Method, seed: int) -> dict[str, Task]:
+        """The features that a method reads."""
+        if getattr(method.settings, "features", "") == "network":
+            return {"network": self.representation(seed)}
+        return {part: self.features(part, seed) for part in method.module.FEATURES}
 
     def prototypes(self, method: Method, seed: int) -> Task:
         """Prototypes of a method that makes them."""
-        inputs = {part: self.features(part, seed) for part in method.module.FEATURES}
+        inputs = self._features_of(method, seed)
         return self._task(
             prototypes.KIND,
             "prototype",
@@ -141,12 +209,21 @@ class Planner:
         facts: dict[str, Any] = {"method": method.name}
         if not method.whole_set:
             facts |= {"ipc": self.recipe.ipc, "seed": seed}
+        more: dict[str, Any] = {"facts": facts}
         if method.synthesis is not None:
             settings: Any = method.synthesis
-            inputs = {"prototypes": self.prototypes(method, seed), "diffuser": self.weights("diffuser", seed)}
+            inputs = {"prototypes": self.prototypes(method, seed)}
+            if not self.recipe.pretrained:
+                inputs["diffuser"] = self.weights("diffuser", seed)
+            elif not method.module.FINETUNED or self.recipe.models.finetuned:
+                part = "finetuned" if method.module.FINETUNED else "diffusion"
+                more = self._published(facts, diffuser=part)
+            else:
+                inputs["diffuser"] = self.finetuned(seed)
+                facts["precision"] = self.recipe.models.precision
         else:
             settings = method.settings
-            inputs = {part: self.features(part, seed) for part in method.module.FEATURES}
+            inputs = self._features_of(method, seed)
         return self._task(
             distilled.KIND,
             "synthesise",
@@ -155,8 +232,8 @@ class Planner:
             revision=method.module.REVISION,
             schema=distilled.SCHEMA,
             settings=settings,
-            facts=facts,
             inputs=inputs,
+            **more,
         )
 
     @property
@@ -168,14 +245,15 @@ class Planner:
         """The settings of the recipe's protocol."""
         return getattr(self.recipe, self._protocol.SETTINGS)
 
-    def pixels(self) -> Task:
-        """The validation images at the networks' input size."""
-        size_px = self._evaluation.size_px
+    def pixels(self, protocol: str = "") -> Task:
+        """The validation images at the networks' input size, by the rule of a protocol."""
+        protocol = protocol or self.recipe.protocol
+        size_px = getattr(self.recipe, plugins.load("evaluators", protocol).SETTINGS).size_px
         return self._task(
             pixels.KIND,
             "pixels",
             f"test images at {size_px} px",
-            plugin=self.recipe.protocol,
+            plugin=protocol,
             revision=_revision("stages/pixels"),
             schema=pixels.SCHEMA,
             facts={"size_px": size_px},
@@ -311,20 +389,3 @@ def chain(task: Task) -> Iterator[Task]:
         yield current
 
     yield from walk(task)
-
-
-def check_names(recipe: Recipe) -> Recipe:
-    """Every name in the recipe exists; the recipe with its networks' names as they stand in tables.
-
-    Raises:
-        UvlpError: unknown dataset, captioner, network or protocol, with the nearest name.
-    """
-    for room, name in (("datasets", recipe.dataset.partition(":")[0]), ("evaluators", recipe.protocol)):
-        if name.replace("_", "-") not in plugins.names(room):
-            raise unknown_name(plugins.SINGULAR[room], name, plugins.names(room))
-    captioners = [*plugins.names("models/captioners"), "auto", "file"]
-    if recipe.caption.captioner not in captioners:
-        raise unknown_name("captioner", recipe.caption.captioner, captioners)
-    protocol = plugins.load("evaluators", recipe.protocol)
-    networks = dict.fromkeys(protocol.canonical(network) for network in recipe.networks)
-    return replace(recipe, networks=tuple(networks))

@@ -24,6 +24,7 @@ def train_and_validate(
     section: str,
     device: str,
     progress: Progress,
+    at_best: Callable[[], None] | None = None,
 ) -> Record:
     """Call ``train`` with every 1-based epoch, and validate ``network`` after those in ``validated``.
 
@@ -37,6 +38,7 @@ def train_and_validate(
         section: of the settings that hold the learning rate, for errors.
         device: "cpu" or "cuda".
         progress: told of every epoch.
+        at_best: called after each validation pass that is better than all before.
 
     Raises:
         UvlpError: the loss is no longer a number, noticed at the next validation pass.
@@ -50,5 +52,6 @@ def train_and_validate(
             # Looked at here and not in every epoch: reading a number back makes a GPU wait.
             check_finite(losses, name, epoch, f"lower the learning rate ({section}.lr)")
             losses.clear()
-            record.add(epoch, predict(network, pixels), labels)
+            if record.add(epoch, predict(network, pixels), labels) and at_best is not None:
+                at_best()
     return record

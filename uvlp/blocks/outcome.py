@@ -41,14 +41,22 @@ class Record:
         self._best: _Pass | None = None
         self._last: _Pass | None = None
 
-    def add(self, epoch: int, logits: Tensor, labels: Tensor) -> None:
-        """Note the pass after the 1-based ``epoch``; logits [N,C] and labels int64 [N] on one device."""
+    def add(self, epoch: int, logits: Tensor, labels: Tensor) -> bool:
+        """Note the pass after the 1-based ``epoch``; whether it is the best so far.
+
+        Args:
+            epoch: after which it was.
+            logits: [N,C].
+            labels: int64 [N] on the same device.
+        """
         correct = correct_in_top(logits, labels)
         top5_pct = percent(correct_in_top(logits, labels, TOP)) if logits.shape[1] >= TOP else None
         self._last = _Pass(epoch, percent(correct), correct, top5_pct)
         self._curve.append((epoch, self._last.pct))
-        if self._best is None or self._last.pct > self._best.pct:
+        better = self._best is None or self._last.pct > self._best.pct
+        if better:
             self._best = self._last
+        return better
 
     def score(self, validation: Prepared, *, train_images: int, parameters: int) -> Score:
         """The record as a `Score`; of equally good passes the first is the best."""

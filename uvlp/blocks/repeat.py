@@ -5,6 +5,8 @@ The images stay on the device as 8-bit tensors; nothing is read back within an e
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -33,10 +35,11 @@ def train_and_validate(
     seed: int,
     device: str,
     progress: Progress,
+    at_best: Callable[[], None] | None = None,
 ) -> Record:
     """Train ``network`` (on ``device``) for ``epochs``; `EvaluateSettings` gives the rest.
 
-    ``name`` of the network stands in errors.
+    ``name`` of the network stands in errors; ``at_best`` is called after each best validation pass so far.
 
     Raises:
         UvlpError: the loss is no longer a number, noticed at the next validation pass.
@@ -52,6 +55,7 @@ def train_and_validate(
         section="evaluate",
         device=device,
         progress=progress,
+        at_best=at_best,
     )
 
 

@@ -30,6 +30,9 @@ WORDS = {
     "seeds": "--seed",
     "repeats": "--repeats",
     "protocol": "--protocol",
+    "data": "--data",
+    "variant": "--variant",
+    "pretrained": "--profile",
 }
 """Fields of a recipe that the command line has its own words for."""
 
@@ -40,14 +43,18 @@ class Request:
 
     dataset: str
     ipc: str
-    methods: list[str] | None
-    seeds: list[str] | None
-    networks: list[str] | None
-    repeats: str | None
-    profile: str
-    protocol: str | None
-    missing_captions: str | None
-    settings: list[str] | None
+    methods: list[str] | None = None
+    seeds: list[str] | None = None
+    networks: list[str] | None = None
+    repeats: str | None = None
+    profile: str | None = None
+    protocol: str | None = None
+    data: str | None = None
+    variant: str | None = None
+    finetuned_model: str | None = None
+    alpha: float | None = None
+    missing_captions: str | None = None
+    settings: list[str] | None = None
 
 
 def store_at(folder: Path | None) -> Store:
@@ -65,10 +72,15 @@ def resolve(request: Request) -> Recipe:
     if name.replace("_", "-") not in plugins.names("datasets"):
         raise unknown_name("dataset", name, plugins.names("datasets"))
     ipc = number("IPC", request.ipc, 1)
-    recipe = profiles.apply(plugins.load("recipes", name).recipe(ipc), request.profile)
+    recipe = plugins.load("recipes", name).recipe(ipc)
+    recipe = profiles.apply(recipe, request.profile or recipe.profile)
     recipe = replace(recipe, dataset=request.dataset, **_replacements(request))
     if request.missing_captions is not None:
         recipe = replace(recipe, caption=replace(recipe.caption, missing=request.missing_captions))
+    if request.finetuned_model is not None:
+        recipe = replace(recipe, models=replace(recipe.models, finetuned=request.finetuned_model))
+    if request.alpha is not None:
+        recipe = _set_alpha(recipe, request.alpha)
     for text in request.settings or []:
         recipe = _set(recipe, text)
     _check(recipe)
@@ -85,9 +97,18 @@ def _replacements(request: Request) -> dict[str, Any]:
         found["seeds"] = tuple(number("seed", text, 0) for text in words(request.seeds))
     if request.repeats is not None:
         found["repeats"] = number("repeats", request.repeats, 1)
-    if request.protocol is not None:
-        found["protocol"] = request.protocol
+    for name in ("protocol", "data", "variant"):
+        if getattr(request, name) is not None:
+            found[name] = getattr(request, name)
     return found
+
+
+def _set_alpha(recipe: Recipe, alpha: float) -> Recipe:
+    """What `--alpha` means to the published package: no global search, class and cluster α start from it."""
+    if not 0 <= alpha <= 1:
+        raise UvlpError("--alpha", got=alpha, allowed="0 (text alone) to 1 (image alone)")
+    own = {**recipe.method.get("uvlp", {}), "search": "package", "alpha": alpha}
+    return replace(recipe, method={**recipe.method, "uvlp": own})
 
 
 def words(values: Sequence[str]) -> list[str]:
@@ -147,7 +168,7 @@ def _check(recipe: Recipe) -> None:
             raise UvlpError(f"no {name} given", do="leave the option out, or name at least one")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class How:
     """What to do with a run, and how."""
 
@@ -157,6 +178,7 @@ class How:
     force: bool
     as_json: bool
     rerun: int | None = None
+    offline: bool = False
 
 
 def carry_out(recipe: Recipe, prepare: Callable[[], Run], store: Store, until: str, how: How) -> None:

@@ -10,33 +10,14 @@ from uvlp.commands import chain
 
 
 def provide(
-    dataset: str,
-    network: str,
-    checkpoint: str | None,
-    profile: str,
-    settings: list[str] | None,
-    store: Store,
-    how: chain.How,
+    request: chain.Request, network: str, checkpoint: str | None, store: Store, how: chain.How
 ) -> None:
     """Train or import a teacher, the same that `uvlp reproduce --protocol rded` would make.
 
     Raises:
         UvlpError: an unknown name, a wrong number, a wrong dataset or checkpoint.
     """
-    recipe = chain.resolve(
-        chain.Request(
-            dataset=dataset,
-            ipc="1",  # a teacher knows nothing of it
-            methods=None,
-            seeds=None,
-            networks=None,
-            repeats=None,
-            profile=profile,
-            protocol="rded",
-            missing_captions=None,
-            settings=settings,
-        )
-    )
+    recipe = chain.resolve(request)
     source = recipe.teacher.source if checkpoint is None else checkpoint
     recipe = replace(recipe, teacher=replace(recipe.teacher, network=network, source=source))
     chain.carry_out(recipe, lambda: pipeline.prepare_teacher(recipe, store, network), store, "teacher", how)

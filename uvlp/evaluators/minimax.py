@@ -114,7 +114,7 @@ def evaluate(
 
     assert teacher is None, "hard labels need no teacher"
     check(network, settings)
-    model = _build(network, classes, settings, seed)
+    model = build(network, classes, settings, seed)
     model = lay_out(model, device, settings.precision, settings.channels_last)
     with arithmetic(device, settings.precision, settings.deterministic):
         record = train_and_validate(
@@ -141,7 +141,7 @@ def _epochs(settings: EvaluateSettings, ipc: int, classes: int, full: bool) -> i
     return settings.epochs or epochs_by_ipc(ipc, classes)
 
 
-def _build(network: str, classes: int, settings: EvaluateSettings, seed: int) -> nn.Module:
+def build(network: str, classes: int, settings: EvaluateSettings, seed: int) -> nn.Module:
     """The network with weights drawn from ``seed``; the global stream is left as it was."""
     import torch
 

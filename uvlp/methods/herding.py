@@ -1,13 +1,14 @@
 """Herding: real images whose running mean follows the class mean (evaluation.md 5).
 
-On CLIP image embeddings here (D-10); the published rows use features of a network trained on the
-full set.
+On CLIP image embeddings, or as published on features of a network trained on the full set (D-10).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from uvlp.recipes.schema import setting
 
 if TYPE_CHECKING:
     from uvlp.blocks.problem import Problem
@@ -21,7 +22,13 @@ VARIANTS: dict[str, dict[str, object]] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`herding` has no settings."""
+    """Settings of `herding`."""
+
+    features: str = setting(
+        "embedding",
+        "`embedding`: CLIP image features; `network`: of a ResNetAP-10 trained on the whole set",
+        "evaluation.md 5, D-10",
+    )
 
 
 def select(problem: Problem, settings: Settings, progress: Progress) -> list[list[int]]:
@@ -30,6 +37,7 @@ def select(problem: Problem, settings: Settings, progress: Progress) -> list[lis
 
     chosen = []
     for data in progress.track(problem.classes):
-        assert data.image is not None
-        chosen.append([data.rows[index] for index in herding(data.image, problem.ipc)])
+        vectors = data.network if settings.features == "network" else data.image
+        assert vectors is not None
+        chosen.append([data.rows[index] for index in herding(vectors, problem.ipc)])
     return chosen

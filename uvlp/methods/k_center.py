@@ -1,7 +1,7 @@
 """K-Center: greedy farthest-point selection per class (evaluation.md 5).
 
 The sources fix neither the features nor the first pick: here the first is the image nearest to the class
-mean, on CLIP image embeddings (D-10).
+mean, on CLIP image embeddings or on features of a network trained on the full set (D-10).
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ VARIANTS: dict[str, dict[str, object]] = {}
 class Settings:
     """Settings of `k-center`."""
 
+    features: str = setting(
+        "embedding",
+        "`embedding`: CLIP image features; `network`: of a ResNetAP-10 trained on the whole set",
+        "evaluation.md 5, D-10",
+    )
     first: str = setting("mean", "first pick: nearest to the class `mean`, or `index0`", "evaluation.md 5")
 
 
@@ -34,13 +39,8 @@ def select(problem: Problem, settings: Settings, progress: Progress) -> list[lis
 
     chosen = []
     for data in progress.track(problem.classes):
-        assert data.image is not None
-        chosen.append(
-            [
-                data.rows[index]
-                for index in k_center(
-                    data.image, problem.ipc, first="index0" if settings.first == "index0" else "mean"
-                )
-            ]
-        )
+        vectors = data.network if settings.features == "network" else data.image
+        assert vectors is not None
+        picked = k_center(vectors, problem.ipc, first="index0" if settings.first == "index0" else "mean")
+        chosen.append([data.rows[index] for index in picked])
     return chosen

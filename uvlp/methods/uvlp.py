@@ -27,6 +27,7 @@ VARIANTS = {
     "no-outliers": {"contamination": 0.0},
 }
 SYNTHESIS = SynthesisSettings(strength=0.75, guidance=10.5)
+FINETUNED = True
 LONG_PROMPTS = False
 TOP_K_BY_IPC = ((10, 6), (20, 3))
 

@@ -19,6 +19,7 @@ TITLE = "VLCP"
 FEATURES = ("latents",)
 VARIANTS = {"no-outliers": {"contamination": 0.0}}
 SYNTHESIS = SynthesisSettings(strength=0.7, guidance=10.0)
+FINETUNED = True
 LONG_PROMPTS = True
 
 

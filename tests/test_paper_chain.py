@@ -1,0 +1,130 @@
+"""Profile sd15 from captions to the table, on tiny random models in the files of the published ones."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import tiny_models
+from tests.test_chain import uvlp
+from uvlp.artifacts import distilled
+
+METHODS = "random,d4m,vlcp,uvlp"
+CLASSES = {"n00000001": (200, 60, 60), "n00000002": (60, 200, 60), "n00000003": (60, 60, 200)}
+IPC = 2
+LIMIT_S = 60  # of processor time, which neighbours do not stretch
+SMALL = {
+    "image_px": 64,
+    "finetune.resolution_px": 64,
+    "finetune.epochs": 1,
+    "finetune.batch": 4,
+    "finetune.accumulation": 1,
+    "caption.max_new_tokens": 8,
+    "evaluate.size_px": 32,
+    "evaluate.width": 8,
+    "evaluate.epochs": 2,
+    "evaluate.validations": 2,
+    "uvlp.synthesis.steps": 4,
+    "vlcp.synthesis.steps": 4,
+    "d4m.synthesis.steps": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of generated JPEGs, 80 x 60 px."""
+    root = tmp_path_factory.mktemp("set")
+    random = np.random.default_rng(0)
+    for split, count in (("train", 12), ("val", 4)):
+        for name, colour in CLASSES.items():
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = np.clip(np.asarray(colour) + random.integers(-60, 60, (60, 80, 3)), 0, 255)
+                file = root / split / name / f"{name}_{number}.JPEG"
+                Image.fromarray(pixels.astype(np.uint8)).save(file, quality=90)
+    return root
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """The settings that name the three models."""
+    root = tmp_path_factory.mktemp("models")
+    return {
+        "models.diffusion": str(tiny_models.diffusion(root / "diffusion")),
+        "models.clip": f"local-dir:{tiny_models.clip(root / 'clip')}",
+        "models.llava": str(tiny_models.llava(root / "llava")),
+    }
+
+
+@pytest.fixture(scope="module")
+def words(images: Path, models: Mapping[str, str]) -> list[str]:
+    settings = [f"--set={name}={value}" for name, value in {**SMALL, **models}.items()]
+    chain = ["reproduce", f"folder:{images}", str(IPC), "--profile", "sd15", "--offline", "--workers", "1"]
+    return [*chain, "--network", "convnet-3", "--repeats", "1", "--method", METHODS, *settings]
+
+
+@pytest.fixture(scope="module")
+def finished(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], float]:
+    """The store, what the run printed, and the processor seconds of its processes."""
+    store = tmp_path_factory.mktemp("store")
+    before = os.times()
+    printed = json.loads(uvlp(*words, "--json", store=store).stdout)
+    after = os.times()
+    used_s = after.children_user + after.children_system - before.children_user - before.children_system
+    return store, printed, used_s
+
+
+def test_from_captions_to_the_table(finished: tuple[Path, dict[str, Any], float]) -> None:
+    store, printed, _ = finished
+    cells = {cell["method"]: cell for cell in printed["table"]["cells"]}
+    assert list(cells) == METHODS.split(",")
+    assert all(0 <= cell["best_pct"][0] <= 100 for cell in cells.values())
+    for title in ("captions", "fine-tuned Stable Diffusion, seed 0", "features of images", "features of texts"):
+        assert (store / printed["artifacts"][title] / "manifest.json").is_file(), title
+    for method in METHODS.split(","):
+        folder = store / printed["artifacts"][f"{method} images, seed 0"]
+        entries = distilled.read_entries(folder)
+        assert [entry.class_id for entry in entries] == [name for name in CLASSES for _ in range(IPC)]
+    assert not list((store / "partial").glob("*")), "what an interrupted run could need is gone"
+
+
+def test_it_takes_less_than_a_minute(finished: tuple[Path, dict[str, Any], float]) -> None:
+    assert finished[2] < LIMIT_S
+
+
+def test_the_same_command_makes_nothing_more(
+    words: list[str], finished: tuple[Path, dict[str, Any], float]
+) -> None:
+    began = time.monotonic()
+    assert json.loads(uvlp(*words, "--json", store=finished[0]).stdout)["made"] == 0
+    assert time.monotonic() - began < LIMIT_S
+
+
+def test_a_copy_of_the_models_elsewhere_has_the_same_keys(
+    words: list[str],
+    finished: tuple[Path, dict[str, Any], float],
+    tmp_path: Path,
+) -> None:
+    clip = f"local-dir:{tiny_models.clip(tmp_path / 'clip')}"
+    moved = [word if "models.clip" not in word else f"--set=models.clip={clip}" for word in words]
+    rows = json.loads(uvlp(*moved, "--dry-run", "--json", store=finished[0]).stdout)
+    assert rows and not any(row["make"] for row in rows)
+
+
+def test_d4m_takes_the_model_as_published_and_the_others_the_finetuned_one(
+    finished: tuple[Path, dict[str, Any], float],
+) -> None:
+    store, printed, _ = finished
+
+    def inputs(method: str) -> set[str]:
+        folder = store / printed["artifacts"][f"{method} images, seed 0"]
+        return set(json.loads((folder / "manifest.json").read_text())["inputs"])
+
+    assert "diffuser" not in inputs("d4m")
+    assert "diffuser" in inputs("vlcp") and "diffuser" in inputs("uvlp")

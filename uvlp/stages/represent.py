@@ -1,0 +1,43 @@
+"""represent: features of the training images in a network that was trained on all of them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from uvlp.artifacts import features
+from uvlp.artifacts.work import Work
+from uvlp.core import machine, plugins
+from uvlp.core.seeds import derive
+
+REVISION = 1
+PROTOCOL = "minimax"
+NETWORK = "resnet-ap-10"
+
+
+def run(work: Work) -> None:
+    """Write part `network` of `features`: dataset, validation images -> one row per training image.
+
+    Raises:
+        UvlpError: images too small for the network, impossible settings, or a loss that is not a number.
+    """
+    import numpy
+
+    from uvlp.blocks.image_sets import Images, LazyPixels, stored
+    from uvlp.blocks.network_features import network_features
+
+    dataset, settings, seed = work.dataset(), work.task.settings, work.task.facts["seed"]
+    protocol, classes = plugins.load("evaluators", PROTOCOL), len(dataset.manifest.classes)
+    protocol.check(NETWORK, settings)
+    labels = numpy.asarray(dataset.labels("train"))
+    found = network_features(
+        protocol.build(NETWORK, classes, settings, derive(seed, "represent", "network")),
+        NETWORK,
+        Images(pixels=LazyPixels(partial(dataset.originals, "train"), len(labels)), labels=labels),
+        stored(work.input("validation")),
+        classes=classes,
+        settings=settings,
+        seed=derive(seed, "represent"),
+        device=machine.device(),
+        progress=work.progress,
+    )
+    features.write(work.folder, {"network": found})
