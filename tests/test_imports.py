@@ -23,7 +23,17 @@ LEVEL = {
     "stages": 4,
 }
 TOP = {
-    *("cli", "commands", "contenders", "estimates", "folders", "pipeline", "plan", "pretrained"),
+    *(
+        "cli",
+        "cli_options",
+        "commands",
+        "contenders",
+        "estimates",
+        "folders",
+        "pipeline",
+        "plan",
+        "pretrained",
+    ),
     *("recipe_names", "__main__"),
 }
 PLUGINS = {"methods", "evaluators", "datasets", "stages"}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from uvlp.pretrained import Found
 
 from uvlp import plan
 from uvlp.artifacts.dataset_manifest import ClassInfo, DatasetManifest, DatasetSpec
@@ -19,7 +20,14 @@ from uvlp.plan import Planner, chain
 from uvlp.recipes import schema
 from uvlp.recipes.digits import recipe
 from uvlp.recipes.remarks import remarks
-from uvlp.recipes.schema import EvaluateSettings, RdedSettings, Recipe, TeacherSettings
+from uvlp.recipes.schema import (
+    CaptionSettings,
+    EvaluateSettings,
+    ModelSettings,
+    RdedSettings,
+    Recipe,
+    TeacherSettings,
+)
 
 PACKAGE = Path(plan.__file__).parent
 MANIFEST = DatasetManifest(
@@ -38,7 +46,12 @@ METHODS = [plugins.load("methods", name) for name in plugins.names("methods")]
 
 
 def planner(**changes: object) -> Planner:
-    return Planner(recipe=replace(recipe(10), **changes), manifest=MANIFEST, spec=DatasetSpec(name="digits"))  # type: ignore[arg-type]
+    return Planner(
+        recipe=replace(recipe(10), **changes),  # type: ignore[arg-type]
+        manifest=MANIFEST,
+        spec=DatasetSpec(name="digits"),
+        find=lambda models, part: Found(place=f"/models/{part}", sha256=part, source="a test", revision=""),
+    )
 
 
 def methods(*specs: str) -> list[Method]:
@@ -48,7 +61,7 @@ def methods(*specs: str) -> list[Method]:
 def test_methods_share_what_they_have_in_common() -> None:
     table = planner().table(methods("vlcp", "uvlp", "d4m"))
     counts = Counter(task.title for task in chain(table))
-    assert counts["diffuser, seed 0"] == counts["captions"] == counts["latents features, seed 0"] == 1
+    assert counts["diffuser, seed 0"] == counts["captions"] == counts["features of images, seed 0"] == 1
 
 
 def test_a_coreset_needs_no_diffuser_and_random_needs_no_model() -> None:
@@ -60,6 +73,37 @@ def test_a_coreset_needs_no_diffuser_and_random_needs_no_model() -> None:
         "evaluate",
         "tabulate",
     }
+
+
+def test_published_models_are_read_where_they_lie_and_enter_the_keys_by_their_content() -> None:
+    here = planner(pretrained=True, caption=CaptionSettings(captioner="llava"))
+    d4m, uvlp = (here.distilled(method, 0) for method in methods("d4m", "uvlp"))
+    assert d4m.origins == {"diffuser": "/models/diffusion"} and "diffuser" not in d4m.inputs
+    tuned = uvlp.inputs["diffuser"]
+    assert (tuned.plugin, tuned.origins) == ("stable-diffusion", {"diffusion": "/models/diffusion"})
+    assert tuned.inputs["captions"].origins == {"llava": "/models/llava"}
+    images = uvlp.inputs["prototypes"].inputs["images"]
+    assert images.origins == {"embedder": "/models/clip", "autoencoder": "/models/autoencoder"}
+    assert images.key == here.features("images", 1).key, "no published model depends on the seed"
+    moved = replace(here, find=lambda models, part: Found(place="/x", sha256=part, source="", revision=""))
+    assert moved.distilled(methods("uvlp")[0], 0).key == uvlp.key
+    other = replace(here, find=lambda models, part: Found(place="/x", sha256="other", source="", revision=""))
+    assert other.features("images", 0).key != images.key
+
+
+def test_a_finetuned_model_of_the_user_takes_the_place_of_finetuning() -> None:
+    here = planner(pretrained=True, models=ModelSettings(finetuned="/mine"))
+    d4m, uvlp = (here.distilled(method, 0) for method in methods("d4m", "uvlp"))
+    assert "diffuser" not in uvlp.inputs and set(uvlp.origins) == set(d4m.origins) == {"diffuser"}
+
+
+def test_the_features_of_a_network_take_the_place_of_clips() -> None:
+    here = planner(method={"herding": {"features": "network"}})
+    (herding,) = (resolve_method("herding", here.recipe.method),)
+    stages = {task.stage for task in chain(here.distilled(herding, 0))}
+    assert stages == {"pixels", "represent", "synthesise"}
+    with pytest.raises(UvlpError, match="features of herding: got 'x'; allowed: embedding, network"):
+        here.distilled(resolve_method("herding", {"herding": {"features": "x"}}), 0)
 
 
 def test_inputs_come_before_what_reads_them() -> None:

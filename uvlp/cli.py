@@ -6,11 +6,35 @@ import io
 import re
 import sys
 import traceback
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from uvlp.cli_options import (
+    AlphaOption,
+    DataOption,
+    DatasetArgument,
+    DebugOption,
+    DryRunOption,
+    FinetunedOption,
+    ForceOption,
+    IpcArgument,
+    JsonOption,
+    MethodOption,
+    MissingOption,
+    NetworkOption,
+    OfflineOption,
+    PrintOption,
+    ProfileOption,
+    ProtocolOption,
+    RepeatsOption,
+    RerunOption,
+    SeedOption,
+    SetOption,
+    StoreOption,
+    VariantOption,
+    WorkersOption,
+)
 from uvlp.core.errors import UvlpError, WorkerFailed
 
 INTERRUPTED = 130
@@ -22,60 +46,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Reproduce and compare diffusion-based dataset distillation.",
 )
-
-Many = list[str] | None
-DatasetArgument = Annotated[
-    str,
-    typer.Argument(
-        help="digits, imagenette, ... (`uvlp list datasets`), or folder:PATH with train/ and val/"
-    ),
-]
-IpcArgument = Annotated[str, typer.Argument(help="images per class")]
-MethodOption = Annotated[
-    Many, typer.Option("--method", help="methods with variants, e.g. random,uvlp:no-outliers")
-]
-SeedOption = Annotated[Many, typer.Option("--seed", help="distillation seeds, e.g. 0,1,2")]
-NetworkOption = Annotated[
-    Many, typer.Option("--network", help="test networks with depth, e.g. convnet-3,resnet-18")
-]
-RepeatsOption = Annotated[str | None, typer.Option(help="trainings of each network per seed")]
-ProfileOption = Annotated[
-    str | None, typer.Option(help="model sizes and schedules: sd15, small, tiny, nano [the dataset's own]")
-]
-ProtocolOption = Annotated[str | None, typer.Option(help="evaluation protocol: minimax, rded")]
-MissingOption = Annotated[
-    str | None, typer.Option("--missing-captions", help="a missing caption: stop, or empty")
-]
-DataOption = Annotated[
-    str | None, typer.Option("--data", help="folder with the named dataset [$UVLP_DATA or ./uvlp_data]")
-]
-VariantOption = Annotated[
-    str | None, typer.Option("--variant", help="which published version of the dataset, e.g. fastai, ilsvrc")
-]
-FinetunedOption = Annotated[
-    str | None,
-    typer.Option("--finetuned-model", help="folder of a fine-tuned pipeline, instead of fine-tuning here"),
-]
-AlphaOption = Annotated[
-    float | None, typer.Option("--alpha", help="global α of uvlp, 0 to 1, instead of searching it")
-]
-OfflineOption = Annotated[bool, typer.Option("--offline", help="fetch nothing; say what is missing instead")]
-SetOption = Annotated[
-    Many, typer.Option("--set", help="change one setting, e.g. evaluate.epochs=100; see --print-config")
-]
-StoreOption = Annotated[
-    Path | None, typer.Option("--store", help="folder of artifacts [$UVLP_STORE or ./uvlp_store]")
-]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="worker processes; changes no result")]
-ForceOption = Annotated[bool, typer.Option("--force", help="rebuild damaged artifacts")]
-RerunOption = Annotated[
-    int | None,
-    typer.Option("--rerun", min=1, help="train this repeat again and compare it with the stored one"),
-]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="show what would be made, make nothing")]
-PrintOption = Annotated[bool, typer.Option("--print-config", help="print the resolved recipe and stop")]
-JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
 
 
 def _command(until: str, name: str, text: str) -> None:
