@@ -11,7 +11,7 @@ from typing import Any
 import numpy
 
 GOLDEN = Path(os.environ.get("UVLP_GOLDEN", Path(__file__).parent.parent / "golden")) / "evaluation"
-CLASSES = Path(__file__).parent / "classes"
+CLASSES = Path(__file__).parents[2] / "uvlp" / "datasets" / "classes"
 
 
 def read(name: str) -> Any:

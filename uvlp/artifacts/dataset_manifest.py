@@ -51,13 +51,21 @@ class DatasetSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassInfo:
-    """One class: folder name or number, name for people and prompts, label, images per split."""
+    """One class: folder name or number, name for people and prompts, label, images per split.
+
+    ``synonyms`` are all its names, e.g. ``"tench, Tinca tinca"``; the name alone if nobody gave others.
+    """
 
     id: str
     name: str
     index: int
     train: int
     val: int
+    synonyms: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.synonyms:
+            object.__setattr__(self, "synonyms", self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from uvlp.artifacts.dataset_manifest import ClassInfo
 from uvlp.blocks import image_files
 from uvlp.blocks.class_naming import Names, assign
+from uvlp.blocks.folder_hashes import hash_files
 from uvlp.blocks.folder_scan import check_folder, image_names, visible_entries
-from uvlp.blocks.image_folder import hash_files
 from uvlp.blocks.selection import SELECTIONS, choose
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.hashing import digest

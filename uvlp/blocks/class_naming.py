@@ -80,8 +80,9 @@ class Names:
 
 
 def _spellings(info: ClassInfo) -> set[str]:
-    """The whole name and each of its synonyms ("tench, Tinca tinca"), with blanks and with ``_``."""
-    names = {info.name, *(name.strip() for name in info.name.split(","))} - {""}
+    """The name, all synonyms in one ("tench, Tinca tinca") and each of them, with blanks and with ``_``."""
+    several = {info.name, info.synonyms}
+    names = several | {name.strip() for text in several for name in text.split(",")} - {""}
     return names | {name.replace(" ", "_") for name in names}
 
 

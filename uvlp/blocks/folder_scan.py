@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from uvlp.artifacts import metadata_jsonl
@@ -24,11 +24,17 @@ class Listing:
         classes: folder names in plain string order.
         files: per split and class the image names, e.g. ``files["train"][0][0] == "train/cat/1.png"``.
         ignored: number of files in class folders without an image extension.
+        sources: where an image lies if its name says something else.
     """
 
     classes: tuple[str, ...]
     files: dict[str, tuple[tuple[str, ...], ...]]
     ignored: int
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def source(self, name: str) -> str:
+        """Path of an image below the root."""
+        return self.sources.get(name, name)
 
 
 def scan(root: Path) -> Listing:
@@ -57,6 +63,59 @@ def scan(root: Path) -> Listing:
         files[split] = tuple(names for names, _ in found)
         ignored += sum(others for _, others in found)
     return Listing(tuple(train), files, ignored)
+
+
+def scan_classes(
+    root: Path, classes: Sequence[str], what: str, *, strict: bool, splits: Sequence[str] = SPLITS
+) -> Listing:
+    """List the images of ``classes`` alone.
+
+    Args:
+        root: holds `train/` and `val/`.
+        classes: folder names, in the order of the labels.
+        what: the dataset, for messages.
+        strict: other class folders are an error; else they are passed over.
+        splits: folders to list.
+
+    Raises:
+        UvlpError: a class has no folder or no images, or there are folders of other classes.
+    """
+    files, ignored = {}, 0
+    for split in splits:
+        _check_classes(root / split, classes, what, strict)
+        do = f"copy the images of {what} again"
+        found = [image_names(root, f"{split}/{name}", do) for name in classes]
+        files[split] = tuple(names for names, _ in found)
+        ignored += sum(others for _, others in found)
+    return Listing(tuple(classes), files, ignored)
+
+
+def _check_classes(folder: Path, classes: Sequence[str], what: str, strict: bool) -> None:
+    entries = visible_entries(folder)
+    folders = {entry.name for entry in entries if entry.is_dir()}
+    lacking = [name for name in classes if name not in folders]
+    loose = [entry.name for entry in entries if entry.name.lower().endswith(EXTENSIONS)]
+    if lacking and loose and not folders:
+        raise UvlpError(
+            f"{folder} holds images without class folders",
+            got=first_few(loose),
+            allowed=f"{folder.name}/<class>/<images>, classes such as {classes[0]}",
+            do="sort them first: of ILSVRC's val/, torchvision.datasets.ImageNet or valprep.sh make the folders",
+        )
+    if lacking:
+        raise UvlpError(
+            f"{what}: {folder} has no folder for {len(lacking)} of {len(classes)} classes",
+            got=f"nothing for {first_few(lacking)}",
+            do="copy the missing folders, or point --data elsewhere",
+        )
+    foreign = sorted(folders - set(classes))
+    if strict and foreign:
+        raise UvlpError(
+            f"{what}: {folder} holds {len(foreign)} folders of no class of it",
+            got=first_few(foreign),
+            allowed=first_few(classes),
+            do="move them away, or choose another dataset or --variant",
+        )
 
 
 def _without(names: list[str], others: list[str]) -> str:

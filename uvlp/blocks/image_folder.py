@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.dataset_manifest import SPLITS, ClassInfo, DatasetManifest, recall, remember
 from uvlp.blocks import image_files
+from uvlp.blocks.class_lists import ClassName
+from uvlp.blocks.folder_captions import find_captions, look_up_captions, read_captions
+from uvlp.blocks.folder_hashes import hash_groups
 from uvlp.blocks.folder_scan import Listing, scan
 from uvlp.core.errors import UvlpError
-from uvlp.core.hashing import HashCache, digest
+from uvlp.core.hashing import digest
 from uvlp.core.progress import Progress
 from uvlp.core.wording import first_few
 
@@ -26,14 +29,28 @@ NAMES = "classes.tsv"
 
 
 class ImageFolder:
-    """The dataset below ``root`` (see `artifacts/dataset_manifest.py` for its interface)."""
+    """The dataset below ``root`` (see `artifacts/dataset_manifest.py` for its interface).
 
-    def __init__(self, root: Path, listing: Listing, manifest: DatasetManifest) -> None:
+    Args:
+        root: the folder.
+        listing: its classes and images.
+        manifest: what is known of them.
+        published: a published set, whose file of captions may be for other images too.
+    """
+
+    def __init__(
+        self, root: Path, listing: Listing, manifest: DatasetManifest, *, published: bool = False
+    ) -> None:
         self._root, self._listing, self.manifest = root, listing, manifest
+        self._published = published
+
+    @cached_property
+    def _files(self) -> dict[str, tuple[str, ...]]:
+        return {split: tuple(itertools.chain.from_iterable(self._listing.files[split])) for split in SPLITS}
 
     def files(self, split: str) -> tuple[str, ...]:
         """Names below the root, e.g. ``train/cat/1.png``."""
-        return tuple(itertools.chain.from_iterable(self._listing.files[split]))
+        return self._files[split]
 
     def labels(self, split: str) -> tuple[int, ...]:
         """Class index of every file."""
@@ -50,11 +67,15 @@ class ImageFolder:
     def captions(self) -> Mapping[str, str] | None:
         """Caption by name below `train/`, or None without a metadata.jsonl."""
         path = find_captions(self._root)
-        return read_captions(self._root, path, self._listing)[0] if path else None
+        if path is None:
+            return None
+        if self._published:
+            return look_up_captions(self._root, path, self.files("train"))
+        return read_captions(self._root, path, self._listing)[0]
 
     def _paths(self, split: str, indices: Sequence[int]) -> list[Path]:
         names = self.files(split)
-        return [self._root / names[index] for index in indices]
+        return [self._root / self._listing.source(names[index]) for index in indices]
 
 
 def open_image_folder(root: Path, argument: str, cache: Path, progress: Progress) -> ImageFolder:
@@ -70,12 +91,12 @@ def open_image_folder(root: Path, argument: str, cache: Path, progress: Progress
     root = root.resolve()
     listing = scan(root)
     names = class_names(root, listing.classes)
-    captions = find_captions(root)
-    content_hash = _content_hash(root, listing, names, captions, cache, progress)
+    classes = [ClassName(identity, name, name) for identity, name in names.items()]
+    content_hash = hash_content(root, listing, classes, cache, progress)
     remembered = cache / f"folder-{content_hash[:16]}.json"
     manifest = recall(remembered, content_hash)
     if manifest is None:
-        manifest = _make_manifest(root, listing, names, captions, content_hash, progress)
+        manifest = _make_manifest(root, listing, classes, content_hash, progress)
         remember(remembered, manifest)
     notes = manifest.notes
     if listing.ignored:
@@ -114,89 +135,61 @@ def _lines(path: Path) -> list[str]:
         raise UvlpError(f"cannot read {path}", got=str(error), allowed="UTF-8 lines id<TAB>name") from error
 
 
-def find_captions(root: Path) -> Path | None:
-    """The metadata.jsonl in ``root`` or in its `train/`, None if there is neither.
-
-    Raises:
-        UvlpError: there are both.
-    """
-    found = [
-        path for path in (root / metadata_jsonl.FILE, root / "train" / metadata_jsonl.FILE) if path.exists()
-    ]
-    if len(found) > 1:
-        raise UvlpError("two files with captions", got=", ".join(map(str, found)), do="keep one of them")
-    return found[0] if found else None
-
-
-def read_captions(root: Path, path: Path, listing: Listing) -> tuple[dict[str, str], int]:
-    """Caption by name below `train/`, and the number of rows that a later row overrules.
-
-    Raises:
-        UvlpError: a broken line, or a caption for an image that does not exist.
-    """
-    metadata = metadata_jsonl.parse(path)
-    prefix = "" if path.parent == root else "train/"
-    names = [name for split in SPLITS for names in listing.files[split] for name in names]
-    relative = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-    resolved = metadata_jsonl.resolve(metadata.texts, relative, str(path))
-    found = {prefix + name: text for name, text in resolved.items()}
-    texts = {name[len("train/") :]: text for name, text in found.items() if name.startswith("train/")}
-    return texts, metadata.duplicates
-
-
-def _content_hash(
-    root: Path,
-    listing: Listing,
-    names: Mapping[str, str],
-    captions: Path | None,
-    cache: Path,
-    progress: Progress,
+def hash_content(
+    root: Path, listing: Listing, classes: Sequence[ClassName], cache: Path, progress: Progress
 ) -> str:
-    files = [name for split in SPLITS for group in listing.files[split] for name in group]
-    if captions:
-        files.append(captions.relative_to(root).as_posix())
-    hashes = hash_files(root, files, cache, progress)
-    pairs = [[name, sha256] for name, sha256 in zip(files, hashes, strict=True)]
-    return digest({"files": pairs, "classes": list(names.items()), "reader": image_files.REVISION})
-
-
-def hash_files(root: Path, files: Sequence[str], cache: Path, progress: Progress) -> list[str]:
-    """SHA-256 of files below ``root``; those that ``cache`` knows as they now stand are not read.
+    """Hexadecimal SHA-256 over images, their names, classes, class names, captions and how they are read.
 
     Raises:
         UvlpError: a file cannot be read.
     """
-    hashes = HashCache(cache / f"hashes-{digest(str(root))[:16]}.json")
-    try:
-        return [hashes.sha256(root / name) for name in progress.track(files, "hash files")]
-    except OSError as error:
-        raise UvlpError(f"cannot read {error.filename}", got=error.strerror) from error
-    finally:
-        # What cannot be remembered costs time only.
-        with contextlib.suppress(OSError):
-            hashes.save()
+    groups = {
+        f"{split}/{identity}": {name: listing.source(name) for name in names}
+        for split in SPLITS
+        for identity, names in zip(listing.classes, listing.files[split], strict=True)
+    }
+    captions = find_captions(root)
+    if captions:
+        name = captions.relative_to(root).as_posix()
+        groups[name] = {name: name}
+    hashes = hash_groups(root, groups, cache, progress)
+    return digest(
+        {
+            "groups": list(hashes.items()),
+            "classes": [[entry.id, entry.name, entry.synonyms] for entry in classes],
+            "reader": image_files.REVISION,
+        }
+    )
+
+
+def class_infos(listing: Listing, classes: Sequence[ClassName]) -> tuple[ClassInfo, ...]:
+    """The classes with their numbers of images, in the order of the labels."""
+    groups = zip(classes, listing.files["train"], listing.files["val"], strict=True)
+    return tuple(
+        ClassInfo(
+            id=entry.id,
+            name=entry.name,
+            index=index,
+            train=len(train),
+            val=len(val),
+            synonyms=entry.synonyms,
+        )
+        for index, (entry, train, val) in enumerate(groups)
+    )
 
 
 def _make_manifest(
-    root: Path,
-    listing: Listing,
-    names: Mapping[str, str],
-    captions: Path | None,
-    content_hash: str,
-    progress: Progress,
+    root: Path, listing: Listing, classes: Sequence[ClassName], content_hash: str, progress: Progress
 ) -> DatasetManifest:
     """Check captions and decode every image once; what is found holds as long as the hash does."""
+    captions = find_captions(root)
     duplicates = read_captions(root, captions, listing)[1] if captions else 0
     note = f"{metadata_jsonl.FILE}: {duplicates} rows are overruled by a later row for the same image"
-    groups = zip(names.items(), listing.files["train"], listing.files["val"], strict=True)
     return DatasetManifest(
         name="folder",
         argument="",
         variant="",
-        classes=tuple(
-            ClassInfo(id=identity, name=name, index=index, train=len(train), val=len(val))
-            for index, ((identity, name), train, val) in enumerate(groups)
-        ),
+        classes=class_infos(listing, classes),
         content_hash=content_hash,
         image_px=_common_side_px(root, listing, progress),
         source="a folder of image files",

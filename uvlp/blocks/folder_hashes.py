@@ -1,0 +1,122 @@
+"""SHA-256 of files, remembered per file, or of groups of files, remembered in one small record per group.
+
+A group's record holds a digest over names, sizes, times and inodes of the group's files, so that a million images
+cost a file of some hundred kilobytes, and a change costs the reading of one class.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from uvlp.blocks.image_files import in_threads
+from uvlp.core import hashing
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+
+SAVE_EVERY_S = 20.0
+
+
+def hash_groups(
+    root: Path, groups: Mapping[str, Mapping[str, str]], cache: Path, progress: Progress
+) -> dict[str, str]:
+    """One hash per group over the names and contents of its files.
+
+    Groups that ``cache`` knows as they now stand are not read. What was hashed before an interruption is
+    kept.
+
+    Args:
+        root: folder of the files.
+        groups: by group, the path below ``root`` by name.
+        cache: folder for the records.
+
+    Raises:
+        UvlpError: a file cannot be read.
+    """
+    records = _Records(cache / f"groups-{hashing.digest(str(root))[:16]}.json")
+    try:
+        states = {name: _state(root, files.values()) for name, files in groups.items()}
+        unknown = [name for name in groups if records.known.get(name, ["", ""])[0] != states[name][0]]
+        started_ns = time.time_ns()
+        hashes = _hashed([root / path for name in unknown for path in groups[name].values()], progress)
+        for name in unknown:
+            content = hashing.digest([[file, next(hashes)] for file in groups[name]])
+            records.learn(name, [states[name][0], content], started_ns - states[name][1])
+        next(hashes, None)  # lets the progress reach its end
+    except OSError as error:
+        raise UvlpError(f"cannot read {error.filename}", got=error.strerror) from error
+    finally:
+        records.save()
+    return {name: records.found.get(name) or records.known[name][1] for name in groups}
+
+
+def hash_files(root: Path, files: Sequence[str], cache: Path, progress: Progress) -> list[str]:
+    """SHA-256 of files below ``root``; those that ``cache`` knows as they now stand are not read.
+
+    Raises:
+        UvlpError: a file cannot be read.
+    """
+    hashes = hashing.HashCache(cache / f"hashes-{hashing.digest(str(root))[:16]}.json")
+    try:
+        return [hashes.sha256(root / name) for name in progress.track(files, "hash files")]
+    except OSError as error:
+        raise UvlpError(f"cannot read {error.filename}", got=error.strerror) from error
+    finally:
+        # What cannot be remembered costs time only.
+        with contextlib.suppress(OSError):
+            hashes.save()
+
+
+def _hashed(paths: Sequence[Path], progress: Progress) -> Iterator[str]:
+    if paths:
+        yield from progress.track(in_threads(hashing.file_sha256, paths), "hash files", total=len(paths))
+
+
+def _state(root: Path, paths: Iterable[str]) -> tuple[str, int]:
+    """Digest of everything that changes when a file does, and the time of the newest change in ns."""
+    digest, newest_ns = hashlib.sha256(), 0
+    for path in paths:
+        status = os.stat(f"{root}/{path}")
+        mark = (path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        digest.update(repr(mark).encode())
+        newest_ns = max(newest_ns, status.st_ctime_ns)
+    return digest.hexdigest(), newest_ns
+
+
+class _Records:
+    """State and content hash by group, in one JSON file that can always be made again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._changed, self._saved = path, False, time.monotonic()
+        self.known = _read(path)
+        self.found: dict[str, str] = {}
+
+    def learn(self, name: str, record: list[str], age_ns: int) -> None:
+        """Take over what was hashed; a file younger than a tick of the clock may change unseen."""
+        self.found[name] = record[1]
+        if age_ns > hashing.CLOCK_TICK_NS:
+            self.known[name], self._changed = record, True
+        if time.monotonic() - self._saved > SAVE_EVERY_S:
+            self.save()
+
+    def save(self) -> None:
+        """Write what was learnt; what cannot be remembered costs time only."""
+        if self._changed:
+            with contextlib.suppress(OSError):
+                hashing.write_atomically(self._path, json.dumps(self.known, separators=(",", ":")))
+        self._changed, self._saved = False, time.monotonic()
+
+
+def _read(path: Path) -> dict[str, list[str]]:
+    try:
+        known = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(known, dict):
+        return {}
+    return {name: entry for name, entry in known.items() if isinstance(entry, list) and len(entry) == 2}
