@@ -36,6 +36,7 @@ class Progress:
 
     def __init__(self, send: Callable[[Event], None] = _drop, label: str = "") -> None:
         self._send, self.label = send, label
+        self._last = 0.0
 
     def track(self, items: Iterable[T], what: str = "", total: int | None = None) -> Iterator[T]:
         """Yield ``items`` and report how many are done, at most five times a second."""
@@ -48,6 +49,12 @@ class Progress:
                 self._send(Event(label, done, total))
             yield item
         self._send(Event(label, total, total))
+
+    def at(self, done: int, total: int, what: str = "") -> None:
+        """Report how far something is that passes through no loop of ours, e.g. the bytes of a transfer."""
+        if done >= total or time.monotonic() - self._last >= REPORT_EVERY_S:
+            self._last = time.monotonic()
+            self._send(Event(f"{self.label} {what}".strip(), done, total))
 
     def say(self, text: str) -> None:
         """Pass on one line that the user should read whatever the view, e.g. a counted warning."""

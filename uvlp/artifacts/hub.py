@@ -1,0 +1,206 @@
+"""Model repositories: where their files lie after a transfer, and the transfer itself.
+
+The layout is that of the hub's own library, so that files it already has are used and not fetched again:
+`models--OWNER--NAME/snapshots/COMMIT/...` below ``$HF_HOME/hub``. Looking needs neither network nor library.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import write_atomically
+from uvlp.core.progress import Progress
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+REPOSITORY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+RECORD = "uvlp_revisions.json"
+ATTEMPTS = 3
+LOG_IN = "accept its terms on its page if it has any, and put a token of yours into HF_TOKEN"
+
+
+def cache_folder() -> Path:
+    """The folder with the repositories, which ``HF_HOME`` decides."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def _record() -> Path:
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HOME) / RECORD
+
+
+def folder_of(repository: str) -> Path:
+    """Where the files of ``repository`` lie, if there are any."""
+    return cache_folder() / f"models--{repository.replace('/', '--')}"
+
+
+def snapshot(repository: str, commit: str) -> Path:
+    """Where the files of one commit lie, if there are any."""
+    return folder_of(repository) / "snapshots" / commit
+
+
+def commits(repository: str) -> list[str]:
+    """The commits of which there are files."""
+    place = folder_of(repository) / "snapshots"
+    return sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+
+
+def _named(repository: str, name: str) -> str:
+    """The commit that a branch or tag had when it was last fetched; empty if it never was."""
+    try:
+        return (folder_of(repository) / "refs" / name).read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def _recorded() -> dict[str, str]:
+    try:
+        known = json.loads(_record().read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def commit_of(repository: str, revision: str, setting: str) -> str:
+    """The commit to read, found without the network; empty if it was never fetched.
+
+    Args:
+        revision: a commit, or a branch or tag; empty: the newest at the first fetch, then that one.
+        setting: name of the setting that holds the revision, for the reader.
+
+    Raises:
+        UvlpError: the newest commit is no longer the one that was recorded.
+    """
+    if COMMIT.fullmatch(revision):
+        return revision
+    if revision:
+        return _named(repository, revision)
+    newest, recorded = _named(repository, "main"), _recorded().get(repository, "")
+    if recorded and newest and newest != recorded:
+        raise UvlpError(
+            f"{repository} is at another revision than the recorded one",
+            got=newest,
+            allowed=recorded,
+            do=f"say which: --set {setting}={recorded} or --set {setting}={newest}",
+        )
+    return recorded or newest
+
+
+def remember(repository: str, commit: str) -> None:
+    """Record that ``commit`` is the one to read from now on, where no revision is asked for.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    known = _recorded()
+    if known.get(repository) != commit:
+        write_atomically(_record(), json.dumps(known | {repository: commit}, indent=1, sort_keys=True) + "\n")
+
+
+def transfer(repository: str, revision: str, patterns: Sequence[str], progress: Progress) -> str:
+    """Fetch the files of ``repository`` that match ``patterns``; what is there already is kept.
+
+    Returns:
+        The commit. A transfer that was interrupted continues at the byte where it stopped.
+
+    Raises:
+        UvlpError: no network, no such repository or revision, no permission, no space left.
+    """
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.utils import logging
+
+    logging.set_verbosity_error()  # what it warns of is said below, in one line each
+    if constants.HF_HUB_OFFLINE:
+        raise UvlpError(
+            "nothing can be fetched: the hub's library is told to stay offline",
+            got=repository,
+            do="unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE",
+        )
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            place = snapshot_download(
+                repository,
+                revision=revision or None,
+                allow_patterns=list(patterns),
+                tqdm_class=_bar(progress),
+            )
+            return Path(place).name
+        except Exception as error:
+            if not _is_transient(error):
+                raise _explained(error, repository, revision) from error
+            if attempt == ATTEMPTS:
+                raise UvlpError(
+                    f"the transfer of {repository} stopped {ATTEMPTS} times: {_line(error)}",
+                    do="check the network; the same command continues where it stopped",
+                ) from error
+            progress.say(f"{repository}: {_line(error)}; attempt {attempt + 1} of {ATTEMPTS}")
+    raise AssertionError
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
+def _status(error: BaseException) -> int:
+    """HTTP status of the answer behind ``error``; 0 if there was none."""
+    return int(getattr(getattr(error, "response", None), "status_code", 0) or 0)
+
+
+def _is_transient(error: BaseException) -> bool:
+    """A stream that broke or a server that is busy, as against an answer that will stay the same."""
+    from huggingface_hub.errors import LocalEntryNotFoundError, XetDownloadError
+
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        return False
+    if _status(error):
+        return _status(error) in (408, 429) or _status(error) >= 500
+    # The library's client is httpx under one name or another; its errors are no OSErrors.
+    is_client = type(error).__module__.startswith("httpx")
+    return is_client or isinstance(error, ConnectionError | LocalEntryNotFoundError | XetDownloadError)
+
+
+def _explained(error: Exception, repository: str, revision: str) -> UvlpError:
+    from huggingface_hub import constants
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        do = "make room, or set HF_HOME to a larger disk; the same command continues"
+        return UvlpError(f"no space left while {repository} was fetched", got=str(cache_folder()), do=do)
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS):
+        do = "set HF_HOME to a folder that can be written"
+        return UvlpError("fetched files cannot be written", got=str(cache_folder()), do=do)
+    if isinstance(error, GatedRepoError) or _status(error) == 403:
+        return UvlpError("this repository is open only to those who asked", got=repository, do=LOG_IN)
+    if isinstance(error, RevisionNotFoundError):
+        do = "name a commit that its history has"
+        return UvlpError(f"{repository} has no such revision", got=revision or "main", do=do)
+    if isinstance(error, RepositoryNotFoundError) or _status(error) in (401, 404):
+        what = f"no such repository at {constants.ENDPOINT}, or a private one"
+        return UvlpError(what, got=repository, do=f"check its name; if it is private, {LOG_IN}")
+    return UvlpError(f"{repository} cannot be fetched: {_line(error)}", do="the same command continues")
+
+
+def _bar(progress: Progress) -> type:
+    """A class of progress bars that draws nothing and tells ``progress`` of the bytes on the disk."""
+    from huggingface_hub.utils import tqdm
+
+    class Told(tqdm):  # type: ignore[type-arg]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self._bytes = options.get("unit") == "B" and "econstruct" in str(options.get("desc"))
+            super().__init__(*arguments, **(options | {"disable": True}))
+            self.n = options.get("initial") or 0
+
+        def update(self, n: float | None = 1) -> None:
+            self.n += n or 0
+            if self._bytes and self.total:
+                progress.at(int(self.n), int(self.total))
+
+    return Told

@@ -1,0 +1,210 @@
+"""Is a folder the model that it is taken for? Told from its configuration and the headers of its weights.
+
+Stable Diffusion 1.5 is a UNet on latents of four channels that sees the text encoder's states; its cousins
+load without complaint and draw something else, or fail after an hour. No size is assumed, so that a small
+model of the same kind passes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from uvlp.artifacts import safetensors_file
+from uvlp.artifacts.model_files import LAYOUTS, Contents
+from uvlp.artifacts.safetensors_file import Shapes
+from uvlp.core.errors import UvlpError
+from uvlp.core.wording import first_few
+
+LATENT_CHANNELS = 4
+PIPELINES = {
+    "StableDiffusionXLPipeline": "Stable Diffusion XL",
+    "StableDiffusionXLImg2ImgPipeline": "Stable Diffusion XL",
+    "StableDiffusion3Pipeline": "Stable Diffusion 3",
+    "FluxPipeline": "FLUX",
+    "StableDiffusionInpaintPipeline": "an inpainting model",
+    "StableDiffusionLatentUpscalePipeline": "an upscaler",
+}
+LLAVAS = {
+    "llava_next": "LLaVA-1.6 (llava_next)",
+    "llava_onevision": "LLaVA-OneVision",
+    "llava_llama": "LLaVA in its authors' own format; the converted repository is llava-hf/llava-1.5-7b-hf",
+}
+
+Config = Mapping[str, Any]
+Tensors = Mapping[str, Shapes]
+"""Per stem of weights, the shapes of its tensors."""
+
+
+def check(part: str, folder: Path, found: Contents, do: str) -> None:
+    """Refuse damaged weights, and weights of another architecture than ``part``'s.
+
+    Args:
+        part: key of `model_files.LAYOUTS`.
+        found: the files in ``folder``.
+        do: what mends a damaged file.
+
+    Raises:
+        UvlpError: what is wrong, with the file and the field.
+    """
+    tensors: dict[str, Shapes] = {}
+    for stem, files in found.shards.items():
+        shapes = {name: safetensors_file.check(folder / name, do) for name in files}
+        tensors[stem] = {name: shape for shard in shapes.values() for name, shape in shard.items()}
+        index = f"{stem}.safetensors.index.json"
+        if index in found.read:
+            _check_index(folder / index, {Path(name).name: set(shape) for name, shape in shapes.items()}, do)
+    CHECKS[part](folder, tensors)
+
+
+def _check_index(path: Path, shards: Mapping[str, set[str]], do: str) -> None:
+    """Every shard that the index names must be there and hold what is said of it."""
+    places = _read(path).get("weight_map", {})
+    absent = sorted(set(places.values()) - set(shards))
+    if absent:
+        raise UvlpError(f"shards of a model are missing: {first_few(absent)}", got=str(path.parent), do=do)
+    for tensor, shard in places.items():
+        if tensor not in shards[shard]:
+            raise UvlpError(f"a shard lacks the tensor {tensor}", got=str(path.parent / shard), do=do)
+
+
+def _read(path: Path) -> Config:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        value = error
+    if not isinstance(value, dict):
+        raise UvlpError("a configuration cannot be read as JSON", got=str(path), do="get the file again")
+    return value
+
+
+def _other(title: str, path: Path, field: str, got: object, allowed: object, known: str = "") -> UvlpError:
+    """The checkpoint is of another architecture: ``field`` of ``path`` says so."""
+    what = f"this is {known}, not {title}" if known else f"this is not {title}"
+    return UvlpError(f"{what} ({path}, {field})", got=got, allowed=str(allowed))
+
+
+def _autoencoder(folder: Path, tensors: Tensors) -> None:
+    path = folder / "vae" / "config.json"
+    config = _read(path)
+    title = LAYOUTS["autoencoder"].title
+    for name, wanted in (("_class_name", "AutoencoderKL"), ("latent_channels", LATENT_CHANNELS)):
+        if config.get(name) != wanted:
+            raise _other(title, path, name, config.get(name), wanted)
+    shape = tensors["vae/diffusion_pytorch_model"].get("decoder.conv_in.weight", ())
+    if shape[1:2] != (LATENT_CHANNELS,):
+        raise _other(title, path, "its weights: decoder.conv_in.weight", shape, "four channels in")
+
+
+def _diffusion(folder: Path, tensors: Tensors) -> None:
+    title = LAYOUTS["diffusion"].title
+    index = folder / "model_index.json"
+    pipeline = str(_read(index).get("_class_name"))
+    if pipeline not in ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"):
+        raise _other(
+            title, index, "_class_name", pipeline, "StableDiffusionPipeline", PIPELINES.get(pipeline, "")
+        )
+    _unet(folder, tensors)
+    _autoencoder(folder, tensors)
+    path = folder / "scheduler" / "scheduler_config.json"
+    prediction = _read(path).get("prediction_type", "epsilon")
+    if prediction != "epsilon":
+        raise _other(title, path, "prediction_type", prediction, "epsilon", "Stable Diffusion 2")
+
+
+def _unet(folder: Path, tensors: Tensors) -> None:
+    title = LAYOUTS["diffusion"].title
+    path = folder / "unet" / "config.json"
+    config = _read(path)
+    if config.get("_class_name") != "UNet2DConditionModel":
+        raise _other(title, path, "_class_name", config.get("_class_name"), "UNet2DConditionModel")
+    if config.get("addition_embed_type"):
+        got = config["addition_embed_type"]
+        raise _other(title, path, "addition_embed_type", got, "null", "Stable Diffusion XL")
+    channels = config.get("in_channels")
+    if channels != LATENT_CHANNELS:
+        known = "an inpainting model" if channels == 2 * LATENT_CHANNELS + 1 else ""
+        raise _other(title, path, "in_channels", channels, LATENT_CHANNELS, known)
+    if config.get("use_linear_projection"):
+        raise _other(title, path, "use_linear_projection", True, "false", "Stable Diffusion 2")
+    width = _read(folder / "text_encoder" / "config.json").get("hidden_size")
+    if config.get("cross_attention_dim") != width:
+        got = config.get("cross_attention_dim")
+        raise _other(title, path, "cross_attention_dim", got, f"{width}, the text encoder's hidden_size")
+    shape = tensors["unet/diffusion_pytorch_model"].get("conv_in.weight", ())
+    if shape[1:2] != (LATENT_CHANNELS,):
+        raise _other(title, path, "its weights: conv_in.weight", shape, "four channels in")
+
+
+def _clip(folder: Path, tensors: Tensors) -> None:
+    path = folder / "open_clip_config.json"
+    config = _read(path).get("model_cfg", {})
+    text = config.get("text_cfg", {})
+    width, dimensions = text.get("width", 512), config.get("embed_dim")  # open_clip's own defaults
+    wanted = {
+        "text_projection": (width, dimensions),
+        "token_embedding.weight": (text.get("vocab_size", 49408), width),
+        "positional_embedding": (text.get("context_length", 77), width),
+    }
+    shapes = tensors["open_clip_model"]
+    for name, shape in wanted.items():
+        got = shapes.get(name, shapes.get(f"text.{name}"))
+        if got != shape:
+            raise _other("the CLIP of its configuration", path, f"model_cfg against {name}", got, shape)
+    image = shapes.get("visual.proj", (0, dimensions))
+    if image[1:] != (dimensions,):
+        field = "embed_dim against visual.proj"
+        raise _other("the CLIP of its configuration", path, field, dimensions, image[1])
+
+
+def check_quick_gelu(folder: Path, repository: str) -> None:
+    """OpenAI's weights give wrong features under the other GELU, and open_clip only warns.
+
+    Which weights are OpenAI's is known of a repository by its name; of somebody's folder it is not, so
+    that its configuration has to say which GELU its weights were trained with.
+
+    Raises:
+        UvlpError: the field is missing, or false for OpenAI's weights.
+    """
+    path = folder / "open_clip_config.json"
+    value = _read(path).get("model_cfg", {}).get("quick_gelu")
+    openai = "openai" in repository.lower()
+    if value is True or (repository and not openai) or (value is False and not openai):
+        return
+    what = f'CLIP without quick-GELU: "quick_gelu" in "model_cfg" of {path}'
+    if openai:
+        do = "take the repository's own configuration"
+        raise UvlpError(what, got=value, allowed="true: these are OpenAI's weights", do=do)
+    allowed = "true for OpenAI's weights, false for weights trained with plain GELU"
+    raise UvlpError(what, got=value, allowed=allowed, do="write the field into that file")
+
+
+def _openai(folder: Path, tensors: Tensors) -> None:
+    """The configuration is open_clip's own; its sizes are compared when the weights are loaded."""
+    if "text_projection" not in tensors["open_clip_model"]:
+        title = LAYOUTS["openai"].title
+        raise _other(title, folder, "its weights", "no text_projection", "weights in open_clip's form")
+
+
+def _llava(folder: Path, tensors: Tensors) -> None:
+    path = folder / "config.json"
+    config = _read(path)
+    kind = str(config.get("model_type"))
+    if kind != "llava":
+        raise _other(LAYOUTS["llava"].title, path, "model_type", kind, "llava", LLAVAS.get(kind, ""))
+    width = config.get("vision_config", {}).get("hidden_size")
+    name = "multi_modal_projector.linear_1.weight"
+    shape = next((shape for tensor, shape in tensors["model"].items() if tensor.endswith(name)), ())
+    if width is not None and shape[1:2] != (width,):
+        raise _other(LAYOUTS["llava"].title, path, f"its weights: {name}", shape, f"width {width}")
+
+
+CHECKS: Mapping[str, Callable[[Path, Tensors], None]] = {
+    "autoencoder": _autoencoder,
+    "diffusion": _diffusion,
+    "clip": _clip,
+    "openai": _openai,
+    "llava": _llava,
+}

@@ -1,0 +1,82 @@
+"""Is a safetensors file whole? Told from its header, without reading a weight.
+
+The format: eight bytes with the length of the header (little endian), the header in JSON (name of each
+tensor, its dtype, shape and place in the rest), and the rest. A download that stopped, or a page of text
+that was saved under the name, is noticed here instead of in the middle of a run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from uvlp.core.errors import UvlpError
+
+PREFIX_BYTES = 8
+LONGEST_HEADER_BYTES = 100_000_000  # the library's own limit
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def check(path: Path, do: str) -> Shapes:
+    """The shapes of the tensors in ``path``, whose size must be what its header says.
+
+    Args:
+        do: what mends a damaged file, for the reader.
+
+    Raises:
+        UvlpError: it is no safetensors file, or a part of one.
+        OSError: it cannot be read.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(PREFIX_BYTES), "little")
+        if not 2 <= length <= LONGEST_HEADER_BYTES:
+            # A page of text, or a pointer that git left in place of the weights, has letters here.
+            raise _damaged("this is no safetensors file", path, f"it begins {_beginning(path)!r}", do)
+        if PREFIX_BYTES + length > size:
+            raise _damaged("a safetensors file is truncated", path, f"{size} bytes, header not whole", do)
+        header = _parse(file.read(length), path, do)
+    end, shapes = _read(header, path, do)
+    expected = PREFIX_BYTES + length + end
+    if size != expected:
+        what = "a safetensors file is truncated" if size < expected else "a safetensors file is too long"
+        raise _damaged(what, path, f"{size} bytes where its header says {expected}", do)
+    return shapes
+
+
+def _parse(text: bytes, path: Path, do: str) -> dict[str, Any]:
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise _damaged("the header of a safetensors file is garbled", path, "no JSON object", do)
+    return header
+
+
+def _read(header: dict[str, Any], path: Path, do: str) -> tuple[int, Shapes]:
+    """End of the last tensor, and all shapes."""
+    end, shapes = 0, {}
+    for name, entry in header.items():
+        if name == "__metadata__":
+            continue
+        try:
+            shapes[name] = tuple(int(side) for side in entry["shape"])
+            end = max(end, int(entry["data_offsets"][1]))
+        except (TypeError, KeyError, IndexError, ValueError):
+            raise _damaged(
+                "the header of a safetensors file is garbled", path, f"tensor {name}", do
+            ) from None
+    return end, shapes
+
+
+def _beginning(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(40).decode("ascii", "replace")
+
+
+def _damaged(what: str, path: Path, found: str, do: str) -> UvlpError:
+    return UvlpError(f"{what} ({found})", got=str(path), do=do)
