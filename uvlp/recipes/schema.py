@@ -25,6 +25,15 @@ class CaptionSettings:
         "file", "captioner plug-in, or `file`: the dataset's metadata.jsonl; `auto`: the file, else `colours`"
     )
     missing: str = setting("stop", "a missing caption: `stop`, or `empty` (counted)", "methods.md E10")
+    batch: int = setting(32, "images per batch of llava; halved where the GPU's memory is too small")
+    max_new_tokens: int = setting(1024, "longest answer of llava, in tokens", "methods.md B.1")
+    sampling: str = setting(
+        "greedy", "llava's choice of words: greedy, or published (temperature 0.2)", "decisions.md; methods.md B.1"
+    )
+    quantise: str = setting("", "load llava in `4bit` (needs bitsandbytes and a GPU); empty: as it is stored")
+    shard: int = setting(
+        256, "images between two files of llava's that outlive a kill, rounded up to whole batches"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +75,43 @@ class ModelSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuneSettings:
-    """Stage `finetune` of profile sd15: the UNet of Stable Diffusion on captioned images (methods.md B.2)."""
+    """Stage `finetune` of profile sd15: the UNet of Stable Diffusion on captioned images (methods.md B.2).
 
-    resolution_px: int = setting(512, "shorter side after resizing, then centre crop", "methods.md B.2")
+    Fields without a counterpart elsewhere here have the names of the flags of diffusers'
+    `train_text_to_image.py`.
+    """
+
+    resolution_px: int = setting(512, "shorter side after resizing, then the crop", "methods.md B.2")
+    center_crop: bool = setting(True, "crop the centre; else a place drawn for each image", "methods.md B.2")
+    random_flip: bool = setting(True, "mirror every image with probability one half", "methods.md B.2")
+    batch: int = setting(32, "images per batch, over all GPUs together", "methods.md B.2")
+    accumulation: int = setting(4, "batches per update", "methods.md B.2")
     epochs: int = setting(8, "passes over the training images", "methods.md B.2")
+    lr: float = setting(1e-5, "learning rate of AdamW, constant", "methods.md B.2")
+    lr_warmup_steps: int = setting(0, "updates in which the rate rises to `lr`", "methods.md B.2")
+    adam_beta1: float = setting(0.9, "AdamW: decay of the mean gradient", "methods.md B.2")
+    adam_beta2: float = setting(0.999, "AdamW: decay of the mean square gradient", "methods.md B.2")
+    adam_epsilon: float = setting(1e-8, "AdamW: epsilon", "methods.md B.2")
+    adam_weight_decay: float = setting(1e-2, "AdamW: weight decay", "methods.md B.2")
+    max_grad_norm: float = setting(1.0, "gradients are scaled down to this norm", "methods.md B.2")
+    use_ema: bool = setting(
+        True, "save averaged weights; decay (1+s)/(10+s) before update s, at most `ema_decay`", "methods.md B.2"
+    )
+    ema_decay: float = setting(0.9999, "largest decay of the average", "methods.md B.2")
+    gradient_checkpointing: bool = setting(
+        True, "compute activations twice instead of keeping them: less memory, slower", "methods.md B.2"
+    )
+    cache_latents: bool = setting(
+        True,
+        "encode every image and its mirror image once and draw from the stored distributions (at 512 px "
+        "128 KiB per image on disk while training): faster, the same statistics",
+        "ours: the published script encodes in every epoch",
+    )
+    checkpointing_steps: int = setting(500, "updates between checkpoints", "methods.md B.2")
+    checkpoints_total_limit: int = setting(2, "checkpoints that are kept", "methods.md B.2")
+    validation_prompts: tuple[str, ...] = setting((), "texts to draw pictures of while training", "diffusers")
+    validation_epochs: int = setting(2, "epochs between these pictures", "methods.md B.2")
+    report_to: str = setting("tensorboard", "tracker: tensorboard, wandb, or none", "diffusers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
