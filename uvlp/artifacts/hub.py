@@ -21,6 +21,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 REPOSITORY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 RECORD = "uvlp_revisions.json"
 ATTEMPTS = 3
+MEGABYTE = 10**6
 LOG_IN = "accept its terms on its page if it has any, and put a token of yours into HF_TOKEN"
 
 
@@ -35,6 +36,13 @@ def _record() -> Path:
     from huggingface_hub import constants
 
     return Path(constants.HF_HOME) / RECORD
+
+
+def page(repository: str) -> str:
+    """Address of the repository's page."""
+    from huggingface_hub import constants
+
+    return f"{constants.ENDPOINT}/{repository}"
 
 
 def folder_of(repository: str) -> Path:
@@ -190,9 +198,9 @@ def _explained(error: Exception, repository: str, revision: str) -> UvlpError:
 
 def _bar(progress: Progress) -> type:
     """A class of progress bars that draws nothing and tells ``progress`` of the bytes on the disk."""
-    from huggingface_hub.utils import tqdm
+    from huggingface_hub.utils.tqdm import tqdm
 
-    class Told(tqdm):  # type: ignore[type-arg]
+    class Told(tqdm):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             self._bytes = options.get("unit") == "B" and "econstruct" in str(options.get("desc"))
             super().__init__(*arguments, **(options | {"disable": True}))
@@ -201,6 +209,6 @@ def _bar(progress: Progress) -> type:
         def update(self, n: float | None = 1) -> None:
             self.n += n or 0
             if self._bytes and self.total:
-                progress.at(int(self.n), int(self.total))
+                progress.at(int(self.n) // MEGABYTE, int(self.total) // MEGABYTE, "MB")
 
     return Told

@@ -1,4 +1,4 @@
-"""Lists of names in one readable line."""
+"""Lists of names, and sizes, in words of one readable line."""
 
 from __future__ import annotations
 
@@ -12,3 +12,13 @@ def first_few(names: Iterable[str]) -> str:
     every = list(names)
     rest = len(every) - SHOWN
     return ", ".join(every[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def byte_size(count: int) -> str:
+    """A number of bytes for readers, in powers of 1000; ``unknown size`` for none."""
+    if count <= 0:
+        return "unknown size"
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} bytes"

@@ -1,0 +1,282 @@
+"""Where the published models lie on this machine, what they are, and how they get here.
+
+A model is named by a hub repository with a pinned commit, or by a folder in the same layout. `find` needs no
+network and opens no weight that it has hashed before; a copy and the repository with the same bytes have the
+same hash, which is a model's share of every artifact key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from uvlp.artifacts import hub, model_checks, model_files
+from uvlp.artifacts.model_files import LAYOUTS, Contents, Layout
+from uvlp.core.downloads import Download
+from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import HashCache, digest
+from uvlp.core.progress import Progress
+from uvlp.core.wording import byte_size
+from uvlp.recipes.schema import ModelSettings
+
+PARTS = ("diffusion", "autoencoder", "clip", "llava")
+OPENAI = "timm/vit_large_patch14_clip_224.openai"
+"""Where open_clip has OpenAI's ViT-L/14 from (its list, `ViT-L-14-quickgelu` / `openai`)."""
+CLIP_FORMS = "hf-hub:REPOSITORY, local-dir:FOLDER, openai"
+HASHES = "models.json"
+
+SIZES: Mapping[str, Mapping[str, int]] = {
+    "stable-diffusion-v1-5/stable-diffusion-v1-5": {
+        "unet/diffusion_pytorch_model.safetensors": 3_438_167_540,
+        "vae/diffusion_pytorch_model.safetensors": 334_643_276,
+        "text_encoder/model.safetensors": 492_265_874,
+        "tokenizer/vocab.json": 1_059_962,
+    },
+    OPENAI: {"open_clip_model.safetensors": 1_710_000_000, "tokenizer.json": 3_640_000},
+    "llava-hf/llava-1.5-7b-hf": {
+        "model-00001-of-00003.safetensors": 4_990_000_000,
+        "model-00002-of-00003.safetensors": 4_960_000_000,
+        "model-00003-of-00003.safetensors": 4_180_000_000,
+        "tokenizer.json": 3_620_000,
+    },
+}
+"""Bytes of the large files of the default repositories, as their pages list them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A model on this machine.
+
+    Attributes:
+        place: its folder; for ``models.clip=openai`` the file with the weights.
+        sha256: digest of the names and bytes that the part reads.
+        source: hub repository, or the folder that was named.
+        revision: the repository's commit; empty for a folder.
+    """
+
+    place: str
+    sha256: str
+    source: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """What the settings say about one part.
+
+    Attributes:
+        part: as asked for.
+        layout: its files.
+        setting: name of the setting, e.g. ``models.clip``.
+        repository: on the hub; empty for a folder.
+        revision: as set; may be empty.
+        folder: the folder that was named; None for a repository.
+    """
+
+    part: str
+    layout: Layout
+    setting: str
+    repository: str = ""
+    revision: str = ""
+    folder: Path | None = None
+
+    @property
+    def copy(self) -> str:
+        """How to read a folder instead."""
+        form = "local-dir:FOLDER" if self.part == "clip" else "FOLDER"
+        return f"put a copy into a folder: --set {self.setting}={form}"
+
+    @property
+    def command(self) -> str:
+        """The command that fetches it."""
+        return f"uvlp fetch {'diffusion' if self.part == 'autoencoder' else self.part}"
+
+    def commit(self) -> str:
+        """The commit to read, as far as it is known here."""
+        return hub.commit_of(self.repository, self.revision, f"{self.setting}_revision")
+
+    def contents(self) -> tuple[Path, Contents]:
+        """Its folder, which may not exist, and what of it is there."""
+        folder = self.folder or hub.snapshot(self.repository, self.commit() or "none")
+        return folder, model_files.contents(self.layout, folder)
+
+
+def _source(models: ModelSettings, part: str) -> _Source:
+    assert part in PARTS, part
+    name = "diffusion" if part == "autoencoder" else part
+    setting, value = f"models.{name}", getattr(models, name)
+    layout, repository, folder = LAYOUTS[part], "", ""
+    if part == "clip":
+        layout, repository, folder = _clip(value)
+    elif Path(value).expanduser().exists() or value.startswith((".", "/", "~")):
+        folder = value
+    else:
+        repository = value
+    if repository and not hub.REPOSITORY.fullmatch(repository):
+        allowed = "OWNER/NAME of a repository, or a folder on this machine"
+        raise UvlpError(f"{setting} is neither repository nor folder", got=repository, allowed=allowed)
+    return _Source(
+        part=part,
+        layout=layout,
+        setting=setting,
+        repository=repository,
+        revision=getattr(models, f"{name}_revision") if repository else "",
+        folder=_folder(setting, folder) if folder else None,
+    )
+
+
+def _clip(value: str) -> tuple[Layout, str, str]:
+    """Layout, repository or folder of a CLIP in one of open_clip's forms."""
+    form, _, rest = value.partition(":")
+    if value == "openai":
+        return LAYOUTS["openai"], OPENAI, ""
+    if form == "hf-hub" and rest:
+        return LAYOUTS["clip"], rest, ""
+    if form == "local-dir" and rest:
+        return LAYOUTS["clip"], "", rest
+    raise UvlpError("unknown form of models.clip", got=value, allowed=CLIP_FORMS)
+
+
+def _folder(setting: str, value: str) -> Path:
+    folder = Path(value).expanduser()
+    if not folder.is_dir():
+        do = "name the folder that holds the model's files"
+        raise UvlpError(f"{setting}: no such folder", got=value, do=do)
+    return folder.resolve()
+
+
+def find(models: ModelSettings, part: str, cache: Path, progress: Progress | None = None) -> Found:
+    """The files of one part, whole and of the right architecture, without the network.
+
+    Args:
+        part: one of `PARTS`; the autoencoder is that of the diffusion model.
+        cache: folder in which hashes of files are remembered.
+        progress: told while weights are hashed for the first time.
+
+    Raises:
+        UvlpError: they are not here, not whole, damaged, another model's, or at another revision.
+    """
+    source = _source(models, part)
+    folder, found = source.contents()
+    if found.missing:
+        raise _missing(source, folder, found)
+    mend = _mend(source, folder)
+    layout = "openai" if source.layout is LAYOUTS["openai"] else part
+    model_checks.check(layout, folder, found, mend)
+    if layout == "clip":
+        model_checks.check_quick_gelu(folder, source.repository)
+    sha256 = _digest(folder, found, cache, progress or Progress(), mend)
+    place = folder / found.read[0] if layout == "openai" else folder
+    commit = "" if source.folder else source.commit()
+    if commit and not source.revision:
+        # Where it cannot be written, the digest in every key still tells one version from another.
+        with contextlib.suppress(OSError):
+            hub.remember(source.repository, commit)
+    return Found(place=str(place), sha256=sha256, source=source.repository or str(folder), revision=commit)
+
+
+def _digest(folder: Path, found: Contents, cache: Path, progress: Progress, mend: str) -> str:
+    """SHA-256 over the names and hashes of the files that are read."""
+    hashes = HashCache(cache / HASHES)
+    entries = []
+    for name in progress.track(found.read, "hash model files"):
+        # Resolved: a link's own times say nothing about the bytes behind it.
+        path = (folder / name).resolve()
+        sha256 = hashes.sha256(path)
+        if path.parent.name == "blobs" and len(path.name) == len(sha256) and path.name != sha256:
+            raise UvlpError(f"{name} has other bytes than were published", got=str(path), do=mend)
+        entries.append([name, sha256])
+    # The cache can be made again.
+    with contextlib.suppress(OSError):
+        hashes.save()
+    return digest(entries)
+
+
+def _mend(source: _Source, folder: Path) -> str:
+    if source.folder:
+        return f"copy the file into {folder} again"
+    return f"delete {hub.folder_of(source.repository)} and run `{source.command}`"
+
+
+def _missing(source: _Source, folder: Path, found: Contents) -> UvlpError:
+    if source.folder:
+        return model_files.missing(source.layout, folder, found.missing, f"put them into {folder}")
+    size = byte_size(_left(source, folder))
+    if folder.is_dir():
+        do = f"`{source.command}` fetches the rest ({size}), or {source.copy}"
+        return model_files.missing(source.layout, folder, found.missing, do)
+    others = hub.commits(source.repository)
+    there = f"; what is here is revision {others[0]}" if others else ""
+    log_in = "" if source.repository in SIZES else f"; if it is private or gated, {hub.LOG_IN}"
+    return UvlpError(
+        f"{source.layout.title} is not on this machine{there}",
+        got=f"{source.repository} at {source.revision or 'its newest revision'}",
+        do=f"`{source.command}` fetches it ({size}) into {hub.cache_folder()}, or {source.copy}{log_in}",
+    )
+
+
+def _left(source: _Source, folder: Path) -> int:
+    """Bytes that are still to be transferred; 0 where the repository's sizes are not known."""
+    patterns = source.layout.patterns()
+    left = sum(
+        size
+        for name, size in SIZES.get(source.repository, {}).items()
+        if any(fnmatchcase(name, pattern) for pattern in patterns) and not (folder / name).is_file()
+    )
+    begun = (hub.folder_of(source.repository) / "blobs").glob("*.incomplete")
+    return max(left - sum(path.stat().st_size for path in begun), min(left, 1))
+
+
+def _wanted(models: ModelSettings, parts: Iterable[str]) -> list[_Source]:
+    """The sources of ``parts`` of which something is missing; the pipeline holds its autoencoder."""
+    asked = set(parts)
+    asked -= {"autoencoder"} if "diffusion" in asked else set()
+    sources = [_source(models, part) for part in PARTS if part in asked]
+    return [source for source in sources if source.contents()[1].missing]
+
+
+def needed(models: ModelSettings, parts: Iterable[str]) -> list[Download]:
+    """What has to be transferred before ``parts`` can be read, found without the network.
+
+    Raises:
+        UvlpError: a setting names no repository and no folder, or a folder that is not whole.
+    """
+    return [_download(source) for source in _wanted(models, parts)]
+
+
+def _download(source: _Source) -> Download:
+    folder, found = source.contents()
+    if source.folder:
+        raise _missing(source, folder, found)
+    left = _left(source, folder)
+    revision = source.commit() or source.revision
+    return Download(
+        what=source.layout.title,
+        urls=(f"{hub.page(source.repository)}/tree/{revision or 'main'}",),
+        bytes=left,
+        disk_bytes=left,
+        note=f"`{source.command}`" + ("" if revision else "; newest revision, recorded from then on"),
+    )
+
+
+def fetch(models: ModelSettings, parts: Iterable[str], progress: Progress) -> None:
+    """Transfer what is missing of ``parts`` into the hub library's folder; see `hub.transfer`.
+
+    Raises:
+        UvlpError: see `needed` and `hub.transfer`; or the repository lacks a file.
+    """
+    for source in _wanted(models, parts):
+        if source.folder:
+            raise _missing(source, *source.contents())
+        revision = source.commit() or source.revision
+        commit = hub.transfer(source.repository, revision, source.layout.patterns(), progress)
+        folder = hub.snapshot(source.repository, commit)
+        lacking = model_files.contents(source.layout, folder).missing
+        if lacking:
+            do = f"name another repository with safetensors: --set {source.setting}=..., or {source.copy}"
+            raise model_files.missing(source.layout, folder, lacking, do)
+        if not source.revision:
+            hub.remember(source.repository, commit)
