@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.benchmarks import full_size
 from tests.benchmarks.evaluation_speed_report import table
+from tests.benchmarks.live_memory import LivePeak
 from tests.parity import facts
 
 PROMPT_TOKENS = 64  # system prompt, question and roles around the 576 tokens of an image
@@ -31,11 +32,15 @@ TYPE = torch.float16
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Operations of one unit of work, and the weights that it reads (2 bytes each in half precision)."""
+    """Operations of one unit of work, the most memory that its tensors take, and the weights it reads.
+
+    Weights and activations are in half precision, 2 bytes each.
+    """
 
     name: str
     what: str
     flops: int
+    activation_bytes: int | None
     parameters: int
 
     @property
@@ -54,12 +59,19 @@ def ids(length: int) -> torch.Tensor:
     return torch.empty((1, length), dtype=torch.long, device="meta")
 
 
-def counted(call: Callable[[], Any]) -> int:
+def operations(call: Callable[[], Any]) -> int:
     """Floating-point operations of the call."""
     counter = FlopCounterMode(display=False)
     with counter:
         call()
     return counter.get_total_flops()
+
+
+def counted(model: torch.nn.Module, call: Callable[[], Any]) -> tuple[int, int]:
+    """Operations of a forward call, and the most bytes of tensors that are alive in it."""
+    with LivePeak(model) as memory:
+        call()
+    return operations(call), memory.peak
 
 
 def build(cls: Any, config: Any) -> Any:
@@ -87,36 +99,36 @@ def diffusion() -> Iterator[Count]:
     vae = build(AutoencoderKL, full_size.vae_config())
     text = build(CLIPTextModel, full_size.text_config())
     side = full_size.IMAGE_PX
-    with torch.no_grad():
-        pair = counted(lambda: unet_call(unet, 2))
-        encode = counted(lambda: vae.encode(empty(1, 3, side, side)))
-        decode = counted(lambda: vae.decode(empty(1, *full_size.LATENT)))
-        prompt = counted(lambda: text(ids(full_size.TOKENS)))
-    yield Count("unet_pair", "one UNet call with guidance: two samples, 64 x 64 latents", pair, size(unet))
-    yield Count("vae_encode", "VAE, one image of 512 px to moments", encode, size(vae.encoder))
-    yield Count("vae_decode", "VAE, one latent to an image of 512 px", decode, size(vae.decoder))
-    yield Count("diffusion_text", "text encoder, one prompt of 77 tokens", prompt, size(text))
-    step = counted(lambda: unet_call(unet, 1).sum().backward())
-    yield Count("finetune", "UNet, one training sample: forward and backward", step, size(unet))
+    with torch.inference_mode():
+        pair = counted(unet, lambda: unet_call(unet, 2))
+        encode = counted(vae, lambda: vae.encode(empty(1, 3, side, side)))
+        decode = counted(vae, lambda: vae.decode(empty(1, *full_size.LATENT)))
+        prompt = counted(text, lambda: text(ids(full_size.TOKENS)))
+    yield Count("unet_pair", "one UNet call with guidance: two samples, 64 x 64 latents", *pair, size(unet))
+    yield Count("vae_encode", "VAE, one image of 512 px to moments", *encode, size(vae.encoder))
+    yield Count("vae_decode", "VAE, one latent to an image of 512 px", *decode, size(vae.decoder))
+    yield Count("diffusion_text", "text encoder, one prompt of 77 tokens", *prompt, size(text))
+    step = operations(lambda: unet_call(unet, 1).sum().backward())
+    yield Count("finetune", "UNet, one training sample: forward and backward", step, None, size(unet))
     unet.train().enable_gradient_checkpointing()
-    again = counted(lambda: unet_call(unet, 1).sum().backward())
-    yield Count("finetune_checkpointed", "the same with gradient checkpointing", again, size(unet))
+    again = operations(lambda: unet_call(unet, 1).sum().backward())
+    yield Count("finetune_checkpointed", "the same with gradient checkpointing", again, None, size(unet))
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def clip() -> Iterator[Count]:
     """CLIP ViT-L/14."""
     import open_clip
 
     model = build(open_clip.CLIP, full_size.clip_config())
-    image = counted(lambda: model.encode_image(empty(1, 3, CLIP_PX, CLIP_PX)))
-    text = counted(lambda: model.encode_text(ids(full_size.TOKENS)))
+    image = counted(model, lambda: model.encode_image(empty(1, 3, CLIP_PX, CLIP_PX)))
+    text = counted(model, lambda: model.encode_text(ids(full_size.TOKENS)))
     visual = size(model.visual)
-    yield Count("clip_image", "CLIP, one image of 224 px", image, visual)
-    yield Count("clip_text", "CLIP, one text of 77 tokens", text, size(model) - visual)
+    yield Count("clip_image", "CLIP, one image of 224 px", *image, visual)
+    yield Count("clip_text", "CLIP, one text of 77 tokens", *text, size(model) - visual)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def llava() -> Iterator[Count]:
     """LLaVA-1.5-7B: image, prompt, and one token of the answer half-way through it."""
     from transformers import LlavaForConditionalGeneration
@@ -124,7 +136,7 @@ def llava() -> Iterator[Count]:
     whole = build(LlavaForConditionalGeneration, full_size.llava_config())
     language = whole.model.language_model
     seen = size(whole.model.vision_tower) + size(whole.model.multi_modal_projector)
-    image = counted(lambda: whole.model.get_image_features(empty(1, 3, LLAVA_PX, LLAVA_PX)))
+    image = counted(whole, lambda: whole.model.get_image_features(empty(1, 3, LLAVA_PX, LLAVA_PX)))
     tokens = (LLAVA_PX // 14) ** 2 + PROMPT_TOKENS
     spoken = size(language) + size(whole.lm_head)
 
@@ -141,12 +153,12 @@ def llava() -> Iterator[Count]:
         whole.lm_head(states.last_hidden_state[:, -1:])
         return states.past_key_values
 
-    prompt = counted(lambda: continued(tokens, None))
+    prompt = counted(whole, lambda: continued(tokens, None))
     cache = continued(tokens + ANSWER_TOKENS // 2, None)
-    token = counted(lambda: continued(1, cache))
-    yield Count("llava_image", "LLaVA, one image of 336 px to 576 embeddings", image, seen)
-    yield Count("llava_prefill", f"LLaVA, prompt of {tokens} tokens", prompt, spoken)
-    yield Count("llava_token", f"LLaVA, one further token at {tokens + ANSWER_TOKENS // 2}", token, spoken)
+    token = counted(whole, lambda: continued(1, cache))
+    yield Count("llava_image", "LLaVA, one image of 336 px to 576 embeddings", *image, seen)
+    yield Count("llava_prefill", f"LLaVA, prompt of {tokens} tokens", *prompt, spoken)
+    yield Count("llava_token", f"LLaVA, one further token at {tokens + ANSWER_TOKENS // 2}", *token, spoken)
 
 
 def report(counts: list[Count]) -> str:
@@ -156,17 +168,20 @@ def report(counts: list[Count]) -> str:
             f"`{count.name}`",
             count.what,
             f"{count.flops / 1e12:.4f}",
+            "–" if count.activation_bytes is None else f"{count.activation_bytes / 1e6:.0f}",
             f"{count.parameters / 1e6:.1f}",
             f"{count.weight_bytes / 1e9:.2f}",
         ]
         for count in counts
     ]
-    head = ["name", "unit", "TFLOP", "parameters, M", "weights in half precision, GB"]
+    head = ["name", "unit", "TFLOP", "activations, MB", "parameters, M", "weights in half precision, GB"]
     macs = counts[0].flops / 4
     return (
         "# Operations of the published models, counted\n\nBy `torch.utils.flop_counter` on models without "
         "memory (device `meta`): matrix products, convolutions and attention, two operations per "
-        f"multiply-add. Nothing is timed here. {facts.versions()}.\n\n"
+        "multiply-add; activations are the most memory of tensors alive at once, without what kernels take "
+        "for themselves (not counted in training, where `meta` would write the attention matrices out). Half "
+        f"precision. Nothing is timed here. {facts.versions()}.\n\n"
         f"Command: `python -m tests.benchmarks.flops --record`\n\n{table(head, rows)}\n"
         f"The UNet takes {macs / 1e12:.3f} T multiply-adds per sample and call; methods.md F.4 says "
         f"{PUBLISHED_MACS / 1e12:.2f}.\n"
