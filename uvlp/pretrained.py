@@ -238,13 +238,13 @@ def _wanted(models: ModelSettings, parts: Iterable[str]) -> list[_Source]:
     return [source for source in sources if source.contents()[1].missing]
 
 
-def needed(models: ModelSettings, parts: Iterable[str]) -> list[Download]:
-    """What has to be transferred before ``parts`` can be read, found without the network.
+def needed(models: ModelSettings, parts: Iterable[str]) -> dict[str, Download]:
+    """What has to be transferred before ``parts`` can be read, by part, found without the network.
 
     Raises:
         UvlpError: a setting names no repository and no folder, or a folder that is not whole.
     """
-    return [_download(source) for source in _wanted(models, parts)]
+    return {source.part: _download(source) for source in _wanted(models, parts)}
 
 
 def _download(source: _Source) -> Download:
