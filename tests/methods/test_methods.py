@@ -22,24 +22,28 @@ def unit(rows: np.ndarray) -> np.ndarray:
 def problem(seed: int = 0, per_class: int = PER_CLASS) -> Problem:
     generator = np.random.default_rng(7)
     names = unit(generator.normal(size=(CLASSES, WIDTH)))
-    classes = []
+    parts: dict[str, list[np.ndarray]] = {"image": [], "text": [], "latents": []}
     for index in range(CLASSES):
-        rows = tuple(range(index * per_class, (index + 1) * per_class))
         noise = generator.normal(size=(2, per_class, WIDTH))
-        classes.append(
-            ClassData(
-                id=f"c{index}",
-                name=f"class {index}",
-                index=index,
-                prompt=f"a photo of class {index}",
-                rows=rows,
-                captions=tuple(f"a spotted thing number{row} with stripes" for row in rows),
-                image=unit(3 * names[index] + noise[0]),
-                text=unit(3 * names[index] + noise[1]),
-                latents=generator.normal(size=(per_class, 4, 2, 2)).astype(np.float32),
-            )
+        parts["image"].append(unit(3 * names[index] + noise[0]))
+        parts["text"].append(unit(3 * names[index] + noise[1]))
+        parts["latents"].append(generator.normal(size=(per_class, 4, 2, 2)).astype(np.float32))
+    arrays = {name: np.concatenate(part) for name, part in parts.items()}
+    classes = [
+        ClassData(
+            id=f"c{index}",
+            name=f"class {index}",
+            synonyms=f"class {index}",
+            index=index,
+            prompt=f"a photo of class {index}",
+            rows=tuple(rows),
+            captions=tuple(f"a spotted thing number{row} with stripes" for row in rows),
+            arrays=arrays,
         )
-    return Problem(classes=tuple(classes), names=names, ipc=IPC, seed=seed)
+        for index in range(CLASSES)
+        if (rows := range(index * per_class, (index + 1) * per_class))
+    ]
+    return Problem(classes=classes, last_visited=CLASSES - 1, names=names, ipc=IPC, seed=seed)
 
 
 def run(name: str, given: Problem, **changes: object) -> list:
@@ -56,7 +60,7 @@ def test_a_method_either_selects_or_makes_prototypes() -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_declares_what_the_planner_reads(name: str) -> None:
     method = plugins.load("methods", name)
-    assert method.REVISION >= 1 and method.TITLE and set(method.FEATURES) <= {"clip", "latents"}
+    assert method.REVISION >= 1 and method.TITLE and set(method.FEATURES) <= {"images", "texts"}
     for changes in method.VARIANTS.values():
         method.Settings(**changes)
 

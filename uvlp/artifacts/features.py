@@ -1,43 +1,98 @@
 """`features`: one row per training image, in the order of the dataset's files, memory-mapped.
 
-part `clip`: `image.npy`, `text.npy` float32 [N, D] unit rows, `names.npy` float32 [C, D] the
-class-name prototypes. Part `latents`: `latents.npy` float32 [N, 4, h, w], already scaled.
+part `images`: `image.npy` float32 [N, D] with unit rows; `mean.npy` and `deviation.npy` [N, 4, h, w], the
+moments of the scaled latents, float32, or float16 where published models made them. Part `texts`:
+`text.npy` float32 [N, D] with unit rows, and `names.npy` float32 [C, D], the class-name prototypes. Part
+`network`: `network.npy` float32 [N, D], features in a network that was trained on the whole set.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from uvlp.core.errors import UvlpError
+from uvlp.core.seeds import torch_generator
 
 if TYPE_CHECKING:
     import numpy
 
-from uvlp.core.errors import UvlpError
-
 KIND = "features"
-SCHEMA = 1
-PARTS = {"clip": ("image", "text", "names"), "latents": ("latents",)}
+SCHEMA = 2
+PARTS = {"images": ("image", "mean", "deviation"), "texts": ("text", "names"), "network": ("network",)}
 
 
-def write(folder: Path, arrays: dict[str, numpy.ndarray]) -> None:
-    """Write each array as `<name>.npy`, after the check that every value is a finite number.
+def check_finite(arrays: Mapping[str, numpy.ndarray], names: Sequence[str], do: str | None = None) -> None:
+    """Every value is a finite number.
+
+    Args:
+        names: what each row belongs to, e.g. a file.
+        do: the advice.
 
     Raises:
-        UvlpError: a value is NaN or infinite; the array and the row are named.
+        UvlpError: a value is NaN or infinite; the array and what its first such row belongs to are named.
     """
     import numpy
 
     for name, array in arrays.items():
         bad = ~numpy.isfinite(array.reshape(len(array), -1)).all(axis=1)
         if bad.any():
-            raise UvlpError(f"stage embed: {name} of row {int(bad.argmax())} is not a finite number")
+            where = names[int(bad.argmax())]
+            raise UvlpError(f"stage embed: {name} of {where} is not a finite {array.dtype} number", do=do)
+
+
+def write(folder: Path, arrays: Mapping[str, numpy.ndarray]) -> None:
+    """Write arrays that are at hand as a whole; those of the streaming pass come from `row_files`.
+
+    Raises:
+        UvlpError: as :func:`check_finite`.
+    """
+    import numpy
+
+    for name, array in arrays.items():
+        check_finite({name: array}, [f"row {row}" for row in range(len(array))])
         numpy.save(folder / f"{name}.npy", array, allow_pickle=False)
 
 
-def read(folder: Path, part: str) -> dict[str, numpy.ndarray]:
-    """The arrays of one part, memory-mapped and read-only."""
+def read(folders: Mapping[str, Path]) -> dict[str, numpy.ndarray]:
+    """The arrays of all parts in ``folders`` (part -> folder), memory-mapped and read-only."""
     import numpy
 
     return {
-        name: numpy.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in PARTS[part]
+        name: numpy.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        for part, folder in folders.items()
+        for name in PARTS[part]
     }
+
+
+class Latents:
+    """Samples of the posteriors, drawn when they are asked for: ``latents[[3, 5]]`` is float32 [2, 4, h, w].
+
+    The noise belongs to the image and the seed, not to a batch or an order (methods.md E22).
+
+    Args:
+        mean, deviation: of the scaled latents [N, 4, h, w].
+        files: name of every row.
+        seed: distillation seed.
+    """
+
+    def __init__(
+        self, mean: numpy.ndarray, deviation: numpy.ndarray, files: Sequence[str], seed: int
+    ) -> None:
+        self._mean, self._deviation, self._files, self._seed = mean, deviation, files, seed
+
+    def __getitem__(self, rows: Sequence[int]) -> numpy.ndarray:
+        import numpy
+
+        drawn = numpy.empty((len(rows), *self._mean.shape[1:]), dtype=numpy.float32)
+        for place, row in enumerate(rows):
+            mean, deviation = (moment[row].astype(numpy.float32) for moment in (self._mean, self._deviation))
+            drawn[place] = mean + deviation * self._noise(row)
+        return drawn
+
+    def _noise(self, row: int) -> numpy.ndarray:
+        import torch
+
+        generator = torch_generator(self._seed, "posterior", self._files[row])
+        return torch.randn(self._mean.shape[1:], generator=generator).numpy()

@@ -49,14 +49,15 @@ def arithmetic(device: str, precision: str, deterministic: bool) -> Iterator[Non
         allow_tf32=precision != "float32",
     )
     strict = _only_deterministic() if deterministic else contextlib.nullcontext()
-    with kernels, _exact_matrix_products(), strict:
+    with kernels, matrix_products("highest"), strict:
         yield
 
 
 @contextlib.contextmanager
-def _exact_matrix_products() -> Iterator[None]:
+def matrix_products(precision: str) -> Iterator[None]:
+    """How float32 matrices are multiplied on a GPU within it: exactly ("highest"), or in TF32 ("high")."""
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
+    torch.set_float32_matmul_precision(precision)
     try:
         yield
     finally:

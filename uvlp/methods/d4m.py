@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 TITLE = "D4M"
-FEATURES = ("latents",)
+FEATURES = ("images",)
 VARIANTS = {"reference-flush": {"flush": "reference"}}
 SYNTHESIS = SynthesisSettings(strength=0.7, guidance=8.0)
 FINETUNED = False
@@ -31,22 +31,23 @@ class Settings:
     km_expand: int = setting(1, "latents per fit, as a multiple of IPC", "D4M ImageNet script")
     flush: str = setting("all", "last partial batches: of `all` classes, or as in the `reference`", "D-05")
     clusterer_seed: int = setting(0, "random_state of MiniBatchKMeans", "methods.md C")
+    order: str = setting(
+        "file", "images are visited as the `file` names are listed, or as `published`", "methods.md A.1"
+    )
 
 
 def prototypes(problem: Problem, settings: Settings, progress: Progress) -> list[ClassPrototypes]:
     """Per class the centres of its latents, with the label-only prompt as text."""
     from uvlp.blocks.minibatch_kmeans import streamed_centres
 
-    last = max(problem.classes, key=lambda data: data.rows[-1]).id
     results = []
     for data in progress.track(problem.classes):
-        assert data.latents is not None
         centres = streamed_centres(
             data.latents,
             clusters=problem.ipc,
             km_expand=settings.km_expand,
             seed=settings.clusterer_seed,
-            flush=settings.flush == "all" or data.id == last,
+            flush=settings.flush == "all" or data.index == problem.last_visited,
             smallest_rest=1 if settings.flush == "all" else problem.ipc,
         )
         results.append(_describe(data, centres))
@@ -60,7 +61,7 @@ def _describe(data: ClassData, centres: object) -> ClassPrototypes:
     from uvlp.artifacts.prototypes import Prototype
     from uvlp.blocks.problem import ClassPrototypes
 
-    assert data.latents is not None and isinstance(centres, numpy.ndarray)
+    assert isinstance(centres, numpy.ndarray)
     flat = data.latents.reshape(len(data.rows), -1).astype(numpy.float64)
     middle = centres.reshape(len(centres), -1)
     distances = (middle**2).sum(1) - 2 * flat @ middle.T

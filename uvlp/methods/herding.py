@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 TITLE = "Herding"
-FEATURES = ("clip",)
+FEATURES = ("images",)
 VARIANTS: dict[str, dict[str, object]] = {}
 
 
@@ -38,6 +38,5 @@ def select(problem: Problem, settings: Settings, progress: Progress) -> list[lis
     chosen = []
     for data in progress.track(problem.classes):
         vectors = data.network if settings.features == "network" else data.image
-        assert vectors is not None
         chosen.append([data.rows[index] for index in herding(vectors, problem.ipc)])
     return chosen

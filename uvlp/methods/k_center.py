@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 TITLE = "K-Center"
-FEATURES = ("clip",)
+FEATURES = ("images",)
 VARIANTS: dict[str, dict[str, object]] = {}
 
 
@@ -40,7 +40,6 @@ def select(problem: Problem, settings: Settings, progress: Progress) -> list[lis
     chosen = []
     for data in progress.track(problem.classes):
         vectors = data.network if settings.features == "network" else data.image
-        assert vectors is not None
         picked = k_center(vectors, problem.ipc, first="index0" if settings.first == "index0" else "mean")
         chosen.append([data.rows[index] for index in picked])
     return chosen

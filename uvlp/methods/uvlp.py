@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 TITLE = "UVLP"
-FEATURES = ("clip", "latents")
+FEATURES = ("images", "texts")
 VARIANTS = {
     "alpha=fixed": {"search": "none"},
     "alpha=package": {"search": "package"},
@@ -49,6 +49,9 @@ class Settings:
     top_k: int = setting(
         0, "latents averaged per prototype; 0: 6 up to IPC 10, 3 up to 20, else 1", "UVLP README"
     )
+    order: str = setting(
+        "file", "images are visited as the `file` names are listed, or as `published`", "methods.md A.1"
+    )
 
 
 def prototypes(problem: Problem, settings: Settings, progress: Progress) -> list[ClassPrototypes]:
@@ -68,8 +71,8 @@ def _global_alpha(problem: Problem, settings: Settings) -> float:
 
     from uvlp.blocks.fisher_alpha import global_alpha
 
-    images = numpy.concatenate([data.image for data in problem.classes if data.image is not None])
-    texts = numpy.concatenate([data.text for data in problem.classes if data.text is not None])
+    images = numpy.concatenate([data.image for data in problem.classes])
+    texts = numpy.concatenate([data.text for data in problem.classes])
     sizes = [len(data.rows) for data in problem.classes]
     assert problem.names is not None
     return global_alpha(images, texts, sizes, problem.names).alpha
@@ -83,7 +86,6 @@ def _one_class(problem: Problem, data: ClassData, settings: Settings, first: flo
     from uvlp.blocks.problem import ClassPrototypes
     from uvlp.blocks.prototype_derivation import derive
 
-    assert data.image is not None and data.text is not None and data.latents is not None
     assert problem.names is not None
     rule = align_rule(Pairs(data.image, data.text).mean_similarity())
     alpha = _class_alpha(problem, data, settings, first)
@@ -120,7 +122,7 @@ def _class_alpha(problem: Problem, data: ClassData, settings: Settings, first: f
     from uvlp.blocks.class_statistics import align_rule
     from uvlp.blocks.fusion import Pairs
 
-    assert data.image is not None and data.text is not None and problem.names is not None
+    assert problem.names is not None
     name = problem.names[data.index]
     if settings.search == "none":
         return first

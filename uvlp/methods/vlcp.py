@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 TITLE = "VLCP"
-FEATURES = ("latents",)
+FEATURES = ("images",)
 VARIANTS = {"no-outliers": {"contamination": 0.0}}
 SYNTHESIS = SynthesisSettings(strength=0.7, guidance=10.0)
 FINETUNED = True
@@ -32,6 +32,9 @@ class Settings:
         0.7, "words in this share of a class's captions are dropped", "VLCP run_nette.sh"
     )
     top_words: int = setting(30, "typical words per cluster", "VLCP run_nette.sh")
+    order: str = setting(
+        "file", "images are visited as the `file` names are listed, or as `published`", "methods.md A.1"
+    )
 
 
 def prototypes(problem: Problem, settings: Settings, progress: Progress) -> list[ClassPrototypes]:
@@ -51,7 +54,6 @@ def _one_class(problem: Problem, data: ClassData, settings: Settings) -> ClassPr
     from uvlp.blocks.problem import ClassPrototypes
     from uvlp.blocks.text_prototypes import choose
 
-    assert data.latents is not None
     # The reference stores latents in half precision before it clusters them.
     found = latent_clusters(
         data.latents.astype(numpy.float16), problem.ipc, settings.contamination, problem.seed
@@ -60,7 +62,7 @@ def _one_class(problem: Problem, data: ClassData, settings: Settings) -> ClassPr
     texts = choose(
         [data.captions[index] for index in kept],
         found.labels.tolist(),
-        data.name,
+        data.synonyms,
         settings.threshold,
         settings.top_words,
         problem.ipc,

@@ -1,65 +1,146 @@
-"""embed: one row of features per training image. Part `clip` or part `latents`."""
+"""embed: one row of features per training image.
+
+Part `images` is one streaming pass: CLIP features and VAE moments. Part `texts`: CLIP features of the
+captions and the class names. Finished shards outlive an interrupted run.
+"""
 
 from __future__ import annotations
 
+import itertools
+import os
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from uvlp.artifacts import captions, features
+from uvlp.artifacts.row_files import Column, RowFiles
 from uvlp.artifacts.work import Work
-from uvlp.core.seeds import torch_generator
+from uvlp.core import machine
+from uvlp.core.errors import UvlpError
+from uvlp.core.ranges import check_ranges
 
 if TYPE_CHECKING:
     import numpy
 
-REVISION = 1
+    from uvlp.models.embedder import Embedder
+    from uvlp.models.image_encoder import ImageEncoder, Prepared
+
+REVISION = 2
+MOST_THREADS = 32
+IMAGES_AHEAD_PER_THREAD = 2
+BATCHES_AHEAD = 2
+CLIP_PRECISIONS = ("float32", "tf32")
+ADVICE = "compute in another number type: --set models.precision=float32"
 
 
 def run(work: Work) -> None:
-    """Write one part of `features`: dataset, captions, weights -> arrays."""
-    dataset = work.dataset()
-    arrays = _clip(work, dataset) if work.task.plugin == "clip" else _latents(work, dataset)
-    features.write(work.folder, arrays)
+    """Write one part of `features`: dataset, models and captions -> arrays.
+
+    Raises:
+        UvlpError: a setting out of range, a model or an image that cannot be read, a value that is not a
+            finite number, or a disk that is too small.
+    """
+    check_ranges(work.task.settings, "embed", {"batch": (1, None), "shard": (1, None)})
+    {"images": _images, "texts": _texts}[work.task.plugin](work)
 
 
-def _batches(work: Work, dataset: Any) -> Any:
-    """Pairs of (rows, images uint8 [B, H, W, 3]) over the training set, fixed borders."""
-    size, batch = len(dataset.labels("train")), work.task.settings.batch
-    for start in work.progress.track(range(0, size, batch)):
-        rows = range(start, min(size, start + batch))
-        yield rows, dataset.images("train", rows, work.task.facts["image_px"])
+def _images(work: Work) -> None:
+    dataset, encoder = work.dataset(), _encoder(work)
+    files, size_px = dataset.files("train"), work.task.facts["image_px"]
+
+    def load(row: int) -> Prepared:
+        return encoder.prepare(dataset.images("train", [row], size_px)[0])
+
+    rows = _open(work, encoder.encode(encoder.join([load(0)])), len(files))
+    parts = rows.missing(work.task.settings.batch)
+    for part, batch in zip(_tracked(work, rows, parts), _stream(encoder, load, parts), strict=True):
+        _write(rows, part, encoder.encode(batch), files, ADVICE if "precision" in work.task.facts else None)
+    rows.link(work.folder)
 
 
-def _clip(work: Work, dataset: Any) -> dict[str, numpy.ndarray]:
+def _encoder(work: Work) -> ImageEncoder:
+    import torch
+
+    from uvlp.models import precision
+    from uvlp.models.autoencoder import Autoencoder
+    from uvlp.models.image_encoder import ImageEncoder
+
+    device, facts = machine.device(), work.task.facts
+    folder = work.place("autoencoder")
+    subfolder = "vae" if os.path.isdir(os.path.join(folder, "vae")) else ""
+    dtype = precision.resolve(facts.get("precision", "float32"), device)
+    return ImageEncoder(
+        _embedder(work, device),
+        Autoencoder.load(folder, subfolder, device, dtype),
+        device,
+        # Published latents are in half precision; 1.3 million images of 512 px are 84 GB in it.
+        torch.float16 if "precision" in facts else torch.float32,
+        work.progress.say,
+    )
+
+
+def _embedder(work: Work, device: str) -> Embedder:
+    from uvlp.models.embedder import Embedder
+
+    wanted = work.task.settings.clip_precision
+    if wanted not in CLIP_PRECISIONS:
+        raise UvlpError("unknown embed.clip_precision", got=wanted, allowed=", ".join(CLIP_PRECISIONS))
+    return Embedder.load(work.place("embedder"), device, wanted == "tf32")
+
+
+def _stream(encoder: ImageEncoder, load: Any, parts: Sequence[range]) -> Iterator[Prepared]:
+    """The batches of ``parts``, decoded by several threads and joined by one more."""
+    from uvlp.blocks.prefetch import in_background, in_order
+
+    threads = min(MOST_THREADS, len(os.sched_getaffinity(0)))
+    rows = itertools.chain.from_iterable(parts)
+    images = in_order(load, rows, threads, IMAGES_AHEAD_PER_THREAD * threads)
+    joined = (encoder.join(list(itertools.islice(images, len(part)))) for part in parts)
+    return in_background(joined, BATCHES_AHEAD)
+
+
+def _texts(work: Work) -> None:
     import numpy
 
     from uvlp.blocks.prompt_ensemble import class_prototype, prompts
-    from uvlp.models.embedder import Embedder
+    from uvlp.models.batches import in_batches
 
-    embedder = Embedder.load(work.input("embedder"))
-    texts = captions.read(work.input("captions")).texts
-    work.note({"captions longer than the text encoder reads, their tails cut": embedder.over_long(texts)})
-    pairs = [
-        (embedder.image_features(images), embedder.text_features([texts[row] for row in rows]))
-        for rows, images in _batches(work, dataset)
-    ]
-    names = [class_prototype(embedder.text_features(prompts(info.name))) for info in dataset.manifest.classes]
-    return {
-        "image": numpy.concatenate([image for image, _ in pairs]),
-        "text": numpy.concatenate([text for _, text in pairs]),
-        "names": numpy.stack(names),
-    }
+    embedder, batch = _embedder(work, machine.device()), work.task.settings.batch
+    found = captions.read(work.input("captions"))
+    work.note(
+        {"captions longer than the text encoder reads, their tails cut": embedder.over_long(found.texts)}
+    )
+    classes = work.dataset().manifest.classes
+    names = numpy.stack([class_prototype(embedder.text_features(prompts(info.name))) for info in classes])
+    rows = _open(work, {"text": names}, len(found.texts))
+    for part in _tracked(work, rows, rows.missing(batch)):
+        texts = found.texts[part.start : part.stop]
+        made = in_batches(embedder.text_features, texts, len(texts), work.progress.say)
+        text = numpy.concatenate([array for _, array in made])
+        _write(rows, part, {"text": text}, found.files)
+    rows.link(work.folder)
+    features.write(work.folder, {"names": names})
 
 
-def _latents(work: Work, dataset: Any) -> dict[str, numpy.ndarray]:
-    """Posterior samples; the noise belongs to the image, not to the batch (methods.md E22)."""
-    import numpy
+def _open(work: Work, sample: dict[str, numpy.ndarray], count: int) -> RowFiles:
+    """The files for ``count`` rows like those of ``sample``."""
+    settings = work.task.settings
+    columns = {name: Column.of(rows) for name, rows in sample.items()}
+    made_by = machine.gpu_name() or "cpu"
+    return RowFiles(work.partial, columns, count, settings.shard * settings.batch, made_by)
 
-    from uvlp.models.autoencoder import Autoencoder
 
-    autoencoder = Autoencoder.load(work.input("autoencoder"))
-    files, seed = dataset.files("train"), work.task.facts["seed"]
-    parts = []
-    for rows, images in _batches(work, dataset):
-        generators = [torch_generator(seed, "posterior", files[row]) for row in rows]
-        parts.append(autoencoder.encode(images, generators).numpy())
-    return {"latents": numpy.concatenate(parts).astype(numpy.float32)}
+def _tracked(work: Work, rows: RowFiles, parts: Sequence[range]) -> Iterator[range]:
+    if rows.finished_rows:
+        work.progress.say(f"{rows.finished_rows} rows are there from an earlier run: going on after them")
+    return work.progress.track(parts)
+
+
+def _write(
+    rows: RowFiles,
+    part: range,
+    arrays: dict[str, numpy.ndarray],
+    files: Sequence[str],
+    do: str | None = None,
+) -> None:
+    features.check_finite(arrays, files[part.start : part.stop], do)
+    rows.write(part, arrays)

@@ -15,11 +15,17 @@ def run(work: Work) -> None:
 
     task, dataset = work.task, work.dataset()
     method = plugins.load("methods", task.facts["method"])
-    arrays = {}
-    for part in method.FEATURES:
-        arrays.update(features.read(work.input(part), part))
+    arrays = features.read({part: work.input(part) for part in features.PARTS if part in task.inputs})
     found = captions.read(work.input("captions"))
-    problem = build(dataset, task.facts["ipc"], task.facts["seed"], arrays, found.texts, found.prompts)
+    problem = build(
+        dataset,
+        task.facts["ipc"],
+        task.facts["seed"],
+        arrays,
+        found.texts,
+        found.prompts,
+        order=task.settings.order,
+    )
     results = method.prototypes(problem, task.settings, work.progress)
     latents = numpy.concatenate([result.latents for result in results])
     described = [prototype for result in results for prototype in result.prototypes]

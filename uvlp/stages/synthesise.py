@@ -29,9 +29,8 @@ def _select(work: Work, method: Any) -> None:
     from uvlp.blocks.problem import build
 
     dataset, facts = work.dataset(), work.task.facts
-    arrays = {}
-    for part in method.FEATURES:
-        arrays.update(features.read(work.input(part), part))
+    inputs = work.task.inputs
+    arrays = features.read({part: work.input(part) for part in features.PARTS if part in inputs})
     problem = build(dataset, facts.get("ipc", 0), facts.get("seed", 0), arrays)
     chosen = method.select(problem, work.task.settings, work.progress)
     whole = getattr(method, "WHOLE_SET", False)

@@ -1,0 +1,209 @@
+"""Arrays with one row per image, written shard by shard, so that a killed run goes on where it was.
+
+Every array is a `.npy` file that has its full size from the start: a disk that is too small is noticed
+before the work and not in its middle. Rows are written by position and never through a memory map, where a
+full disk would kill the process instead of raising an error. A shard counts once its rows are on the disk
+and the journal that names it was renamed into place.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uvlp.core.errors import UvlpError
+
+if TYPE_CHECKING:
+    import numpy
+
+JOURNAL = "shards.json"
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One array: its number type, e.g. ``float32``, and the shape of a row."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, rows: numpy.ndarray) -> Column:
+        """The column that ``rows`` [n, ...] belong to."""
+        return cls(dtype=rows.dtype.name, shape=tuple(rows.shape[1:]))
+
+    @property
+    def row_bytes(self) -> int:
+        """Size of a row."""
+        import numpy
+
+        return math.prod(self.shape) * numpy.dtype(self.dtype).itemsize
+
+
+class RowFiles:
+    """Files in the making, in a folder that outlives an interrupted run.
+
+    Args:
+        folder: where they are kept until they are whole.
+        columns: by the name of the file, without `.npy`.
+        count: number of rows.
+        shard: rows that are kept together.
+        made_by: what decides about the last bits, e.g. the device; rows made by anything else are dropped.
+
+    Raises:
+        UvlpError: the disk is too small for the whole of it.
+    """
+
+    def __init__(
+        self, folder: Path, columns: Mapping[str, Column], count: int, shard: int, made_by: str
+    ) -> None:
+        self._folder, self._columns, self._count, self._shard = folder, dict(columns), count, shard
+        self._layout = json.loads(
+            json.dumps(
+                {
+                    "columns": {name: asdict(column) for name, column in columns.items()},
+                    "count": count,
+                    "shard": shard,
+                    "made_by": made_by,
+                }
+            )
+        )
+        self._finished = self._recall()
+        if self._finished is None:
+            self._allocate()
+
+    @property
+    def finished_rows(self) -> int:
+        """Rows that an earlier run has finished, or this one so far."""
+        return sum(len(self._rows_of(shard)) for shard in self._finished or ())
+
+    def missing(self, batch: int) -> list[range]:
+        """Rows of the shards that are not finished, in batches with borders that never change."""
+        assert self._shard % batch == 0, "a shard is made of whole batches"
+        shards = (
+            self._rows_of(shard)
+            for shard in range(math.ceil(self._count / self._shard))
+            if shard not in (self._finished or ())
+        )
+        return [rows[start : start + batch] for rows in shards for start in range(0, len(rows), batch)]
+
+    def write(self, rows: range, arrays: Mapping[str, numpy.ndarray]) -> None:
+        """Write a batch of :meth:`missing`, in its order; the last one of a shard finishes the shard."""
+        import numpy
+
+        for name, column in self._columns.items():
+            array = numpy.ascontiguousarray(arrays[name])
+            assert Column.of(array) == column and len(array) == len(rows), name
+            with self._path(name).open("r+b") as file:
+                place = self._header_bytes(name) + rows.start * column.row_bytes
+                _write_at(file.fileno(), memoryview(array).cast("B"), place)
+        shard = rows.start // self._shard
+        if rows.stop == self._rows_of(shard).stop:
+            self._finish(shard)
+
+    def link(self, folder: Path) -> None:
+        """Put the whole files into ``folder``; where links exist, a kill after this loses nothing."""
+        assert self.finished_rows == self._count
+        for name in self._columns:
+            try:
+                os.link(self._path(name), folder / f"{name}.npy")
+            except OSError:  # a file system without hard links
+                os.replace(self._path(name), folder / f"{name}.npy")
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.npy"
+
+    def _rows_of(self, shard: int) -> range:
+        return range(shard * self._shard, min(self._count, (shard + 1) * self._shard))
+
+    def _header(self, name: str) -> bytes:
+        import io
+
+        import numpy
+
+        column, file = self._columns[name], io.BytesIO()
+        descr = numpy.lib.format.dtype_to_descr(numpy.dtype(column.dtype))
+        shape = (self._count, *column.shape)
+        numpy.lib.format.write_array_header_1_0(
+            file, {"descr": descr, "fortran_order": False, "shape": shape}
+        )
+        return file.getvalue()
+
+    def _header_bytes(self, name: str) -> int:
+        return len(self._header(name))
+
+    def _size(self, name: str) -> int:
+        return self._header_bytes(name) + self._count * self._columns[name].row_bytes
+
+    def _recall(self) -> set[int] | None:
+        """Shards that an earlier run finished; None if there are none that can be used."""
+        try:
+            journal: dict[str, Any] = json.loads((self._folder / JOURNAL).read_bytes())
+            whole = all(self._path(name).stat().st_size == self._size(name) for name in self._columns)
+            return set(journal["finished"]) if whole and journal["layout"] == self._layout else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _allocate(self) -> None:
+        (self._folder / JOURNAL).unlink(missing_ok=True)
+        for name in self._columns:
+            self._path(name).unlink(missing_ok=True)
+        needed, free = sum(map(self._size, self._columns)), shutil.disk_usage(self._folder).free
+        try:
+            for name in self._columns:
+                with self._path(name).open("w+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, self._size(name))
+                    _write_at(file.fileno(), memoryview(self._header(name)), 0)
+        except OSError as error:
+            for name in self._columns:
+                self._path(name).unlink(missing_ok=True)
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            raise _too_small(self._folder, needed, free) from error
+        self._finished = set()
+        self._save()
+
+    def _finish(self, shard: int) -> None:
+        for name in self._columns:
+            _flush(self._path(name))
+        assert self._finished is not None
+        self._finished.add(shard)
+        self._save()
+
+    def _save(self) -> None:
+        content = {"layout": self._layout, "finished": sorted(self._finished or ())}
+        fresh = self._folder / f".{JOURNAL}"
+        fresh.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        _flush(fresh)
+        os.replace(fresh, self._folder / JOURNAL)
+        _flush(self._folder)
+
+
+def _write_at(descriptor: int, content: memoryview, place: int) -> None:
+    while content:
+        written = os.pwrite(descriptor, content, place)
+        content, place = content[written:], place + written
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _too_small(folder: Path, needed: int, free: int) -> UvlpError:
+    return UvlpError(
+        "the disk is too small for the features",
+        got=f"{free / MEGABYTE:,.0f} MB free in {folder}",
+        allowed=f"{needed / MEGABYTE:,.0f} MB or more",
+        do="free some space or choose another folder with --store; everything finished is kept",
+    )
