@@ -100,7 +100,7 @@ def _check_classes(folder: Path, classes: Sequence[str], what: str, strict: bool
             f"{folder} holds images without class folders",
             got=first_few(loose),
             allowed=f"{folder.name}/<class>/<images>, classes such as {classes[0]}",
-            do="sort them first: of ILSVRC's val/, torchvision.datasets.ImageNet or valprep.sh make the folders",
+            do="sort them into class folders; for ILSVRC, torchvision.datasets.ImageNet or valprep.sh do it",
         )
     if lacking:
         raise UvlpError(

@@ -1,0 +1,62 @@
+"""A server on this machine that can resume, refuse to resume, and break off."""
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class FileServer:
+    """Gives ``files`` by name; ``requests`` are the ranges asked for, None for a whole file.
+
+    ``breaks``: after so many bytes the next answers end, one entry each. ``ranges``: whether it resumes.
+    """
+
+    url: str = ""
+    files: dict[str, bytes] = field(default_factory=dict)
+    requests: list[str | None] = field(default_factory=list)
+    breaks: list[int] = field(default_factory=list)
+    ranges: bool = True
+
+
+@contextmanager
+def serving() -> Iterator[FileServer]:
+    """A server in a thread of its own."""
+    state = FileServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            content = state.files.get(self.path.lstrip("/"))
+            asked = self.headers.get("Range")
+            state.requests.append(asked)
+            if content is None:
+                self.send_error(404)
+                return
+            start = int(re.findall(r"\d+", asked)[0]) if asked and state.ranges else 0
+            if start and start >= len(content):
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(content)}")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(content) - start))
+            self.end_headers()
+            rest = content[start:]
+            self.wfile.write(rest[: state.breaks.pop(0)] if state.breaks else rest)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        state.url = f"http://127.0.0.1:{server.server_port}"
+        try:
+            yield state
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,230 @@
+"""Archives: fetched, checked, unpacked; what is wrong with them in one line, and what is kept."""
+
+import hashlib
+import io
+import json
+import shutil
+import stat
+import tarfile
+import zipfile
+from collections import namedtuple
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.blocks.file_server import FileServer, serving
+from uvlp.blocks import archive
+from uvlp.blocks.archive import Archive, planned, prepare, unpack
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Event, Progress
+
+FILES = {"set/train/cat/1.png": b"one", "set/val/cat/2.png": b"two"}
+
+
+def tar_of(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as file:
+        for member, content in members:
+            member.size = len(content)
+            file.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def tar_of_files(files: dict[str, bytes] | None = None) -> bytes:
+    return tar_of(*((tarfile.TarInfo(name), content) for name, content in (files or FILES).items()))
+
+
+def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member
+
+
+def zip_of(files: dict[str, bytes], mode: int = 0) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            file.writestr(info, content)
+    return buffer.getvalue()
+
+
+def refusal(content: bytes, tmp_path: Path) -> str:
+    (tmp_path / "set.tgz").write_bytes(content)
+    with pytest.raises(UvlpError) as caught:
+        unpack(tmp_path / "set.tgz", tmp_path, "set", Progress())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["set.tgz"], "nothing half made is left"
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("content", [tar_of_files(), zip_of({"set/": b"", **FILES})])
+def test_files_come_out_as_they_went_in(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "set.tgz").write_bytes(content)
+    (tmp_path / ".set.unpacking").mkdir()
+    (tmp_path / ".set.unpacking" / "rest of a killed run").touch()
+    unpack(tmp_path / "set.tgz", tmp_path, "set", Progress())
+    assert {str(p.relative_to(tmp_path)) for p in (tmp_path / "set").rglob("*.*")} == set(FILES)
+    assert all((tmp_path / name).read_bytes() == content for name, content in FILES.items())
+    assert not (tmp_path / ".set.unpacking").exists()
+
+
+def test_links_inside_become_copies(tmp_path: Path) -> None:
+    hard = link("set/b.png", "set/a.png", tarfile.LNKTYPE)
+    content = tar_of(
+        (tarfile.TarInfo("set/a.png"), b"a"), (hard, b""), (link("set/sub/c.png", "../a.png"), b"")
+    )
+    (tmp_path / "set.tgz").write_bytes(content)
+    unpack(tmp_path / "set.tgz", tmp_path, "set", Progress())
+    assert (tmp_path / "set/b.png").read_bytes() == (tmp_path / "set/sub/c.png").read_bytes() == b"a"
+    assert not (tmp_path / "set/sub/c.png").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../out.png", "set/../../out.png"])
+def test_paths_that_leave_the_archive_are_named(name: str, tmp_path: Path) -> None:
+    tar = refusal(tar_of_files(FILES | {name: b"x"}), tmp_path)
+    assert f"leads to {name}: got '{name}'" in tar
+    assert f"got '{name}'" in refusal(zip_of(FILES | {name: b"x"}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        (link("set/passwd", "/etc/passwd"), "leads to /etc/passwd: got 'set/passwd'"),
+        (link("set/up", "../../up"), "leads to set/../../up: got 'set/up'"),
+        (link("set/hard", "../up", tarfile.LNKTYPE), "leads to ../up: got 'set/hard'"),
+        (link("set/pipe", "", tarfile.FIFOTYPE), "neither a file nor a folder: got 'set/pipe'"),
+        (link("set/disk", "", tarfile.BLKTYPE), "neither a file nor a folder: got 'set/disk'"),
+        (link("set/gone", "nothing"), "is damaged"),
+    ],
+)
+def test_links_that_leave_and_devices_are_named(member: tarfile.TarInfo, said: str, tmp_path: Path) -> None:
+    assert said in refusal(tar_of((tarfile.TarInfo("set/a.png"), b"a"), (member, b"")), tmp_path)
+
+
+def test_a_link_in_a_zip_file_is_refused(tmp_path: Path) -> None:
+    assert "a link: got 'set/a'" in refusal(zip_of({"set/a": b"/etc/passwd"}, stat.S_IFLNK | 0o777), tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", tar_of_files()[:-20], zip_of(FILES)[:-30]])
+def test_a_damaged_archive_is_said(content: bytes, tmp_path: Path) -> None:
+    assert "set.tgz is damaged" in refusal(content, tmp_path)
+
+
+def test_an_archive_of_something_else_is_said(tmp_path: Path) -> None:
+    line = refusal(tar_of_files({"other/a.png": b"a"}), tmp_path)
+    assert "does not hold the folder set: got 'other'" in line
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving() as state:
+        state.files["set.tgz"] = tar_of_files()
+        yield state
+
+
+def archive_at(server: FileServer, md5: str | None = None) -> Archive:
+    content = server.files["set.tgz"]
+    known = hashlib.md5(content).hexdigest() if md5 is None else md5
+    return Archive(url=f"{server.url}/set.tgz", md5=known, bytes=len(content), unpacked_bytes=6, folder="set")
+
+
+def test_it_is_announced_fetched_and_then_nothing_is_left_to_do(server: FileServer, tmp_path: Path) -> None:
+    wanted, root = archive_at(server), tmp_path / "data"
+    plan = planned(wanted, root, "dataset set")
+    assert plan is not None
+    assert (plan.bytes, plan.disk_bytes) == (wanted.bytes, wanted.bytes + 6)
+    assert plan.urls == (wanted.url,)
+    assert "published MD5" in plan.note
+    for _ in range(2):
+        prepare(wanted, root, Progress())
+    assert (root / "set/train/cat/1.png").read_bytes() == b"one"
+    assert planned(wanted, root, "dataset set") is None
+    assert len(server.requests) == 1
+    assert [entry.name for entry in root.iterdir() if not entry.name.startswith(".")] == ["set"]
+
+
+def test_what_has_arrived_is_not_announced_again(server: FileServer, tmp_path: Path) -> None:
+    wanted = archive_at(server)
+    (tmp_path / "set.tgz.part").write_bytes(b"1234")
+    plan = planned(wanted, tmp_path, "dataset set")
+    assert plan is not None
+    assert plan.bytes == wanted.bytes - 4
+    (tmp_path / "set.tgz").write_bytes(server.files["set.tgz"])
+    plan = planned(wanted, tmp_path, "dataset set")
+    assert plan is not None
+    assert plan.bytes == 0
+
+
+def test_an_archive_that_was_put_there_needs_no_network(server: FileServer, tmp_path: Path) -> None:
+    (tmp_path / "set.tgz").write_bytes(server.files["set.tgz"])
+    prepare(archive_at(server), tmp_path, Progress())
+    assert (tmp_path / "set").is_dir()
+    assert server.requests == []
+
+
+def test_a_wrong_hash_names_both_and_keeps_the_file(server: FileServer, tmp_path: Path) -> None:
+    found = hashlib.md5(server.files["set.tgz"]).hexdigest()
+    with pytest.raises(UvlpError) as caught:
+        prepare(archive_at(server, md5="0" * 32), tmp_path, Progress())
+    line = str(caught.value)
+    assert f"set.tgz has another MD5 than the one published: got '{found}'; allowed: {'0' * 32}" in line
+    assert "delete the file" in line
+    assert (tmp_path / "set.tgz").exists()
+    assert not (tmp_path / "set").exists()
+
+
+def test_without_a_published_hash_the_first_download_is_recorded(server: FileServer, tmp_path: Path) -> None:
+    events: list[Event] = []
+    wanted = archive_at(server, md5="")
+    sha256 = hashlib.sha256(server.files["set.tgz"]).hexdigest()
+    prepare(wanted, tmp_path, Progress(events.append))
+    record = tmp_path / "set.tgz.json"
+    assert json.loads(record.read_text()) == {"url": wanted.url, "sha256": sha256}
+    assert [event.say for event in events if event.say] == [
+        f"set.tgz: no hash is published; its SHA-256 {sha256} is recorded in {record}"
+    ]
+    shutil.rmtree(tmp_path / "set")
+    server.files["set.tgz"] = tar_of_files({"set/other.png": b"changed"})
+    with pytest.raises(UvlpError, match=f"another SHA-256 than the one recorded in .*allowed: {sha256}"):
+        prepare(wanted, tmp_path, Progress())
+    record.write_text("{}")
+    with pytest.raises(UvlpError, match=r"set\.tgz\.json is damaged"):
+        prepare(wanted, tmp_path, Progress())
+
+
+def test_too_little_space_is_said_before_anything_is_transferred(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, 2_000_000_000))
+    wanted = replace(archive_at(server), unpacked_bytes=3_000_000_000)
+    with pytest.raises(UvlpError, match=r"not enough space .*got '2\.0 GB free'; allowed: at least 3\.0 GB"):
+        prepare(wanted, tmp_path, Progress())
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("step", ["download", "unpack"])
+def test_a_disk_that_fills_up_keeps_what_has_arrived(
+    step: str, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "somewhere")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, step, full)
+        with pytest.raises(UvlpError, match="no space is left.*what has arrived is kept"):
+            prepare(archive_at(server), tmp_path, Progress())
+    assert (tmp_path / "set.tgz").exists() == (step == "unpack")
+    prepare(archive_at(server), tmp_path, Progress())
+    assert len(server.requests) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_named(server: FileServer, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UvlpError, match="cannot write to .*file/data"):
+        prepare(archive_at(server), tmp_path / "file" / "data", Progress())

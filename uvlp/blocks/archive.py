@@ -1,0 +1,259 @@
+"""Archives of datasets: downloaded once, checked, unpacked into a folder that is whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+import posixpath
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple
+
+from uvlp.blocks.download import download, is_full, part_of
+from uvlp.core.downloads import Download
+from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import file_sha256, write_atomically
+from uvlp.core.progress import Progress
+from uvlp.core.wording import first_few
+
+DAMAGED = (
+    *(tarfile.TarError, gzip.BadGzipFile, zlib.error),
+    *(zipfile.BadZipFile, EOFError, KeyError, NotImplementedError),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """A file to be downloaded and unpacked.
+
+    Attributes:
+        url: where it comes from; its last part is the file's name.
+        md5: published hash, hexadecimal; empty: none is known, the first download's SHA-256 is recorded.
+        bytes: size of the file.
+        unpacked_bytes: about what its content takes.
+        folder: the folder that it holds.
+    """
+
+    url: str
+    md5: str
+    bytes: int
+    unpacked_bytes: int
+    folder: str
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return self.url.rsplit("/", 1)[-1]
+
+
+def planned(archive: Archive, root: Path, what: str) -> Download | None:
+    """What :func:`prepare` would still transfer; None if the folder is there.
+
+    Args:
+        what: the dataset, in words.
+    """
+    if (root / archive.folder).is_dir():
+        return None
+    part = part_of(root / archive.name)
+    have = part.stat().st_size if part.is_file() else 0
+    here = (root / archive.name).is_file()
+    checked = "its published MD5" if archive.md5 else "the SHA-256 recorded at the first download"
+    return Download(
+        what=what,
+        urls=(archive.url,),
+        bytes=0 if here else max(0, archive.bytes - have),
+        disk_bytes=archive.bytes + archive.unpacked_bytes,
+        note=f"into {root / archive.folder}, checked against {checked}; "
+        f"{archive.name} is deleted after unpacking, {archive.unpacked_bytes / 1e9:.1f} GB stay"
+        + ("; the archive is already there" if here else ""),
+    )
+
+
+def prepare(archive: Archive, root: Path, progress: Progress) -> None:
+    """Make ``root/<folder>``: download what is missing, check it, unpack it, delete the archive.
+
+    Nothing is done where the folder is there. Two processes wait for each other.
+
+    Raises:
+        UvlpError: no space, no connection, a wrong hash, a damaged archive or one whose paths leave it.
+    """
+    from filelock import FileLock  # costs 20 ms
+
+    path = root / archive.name
+    with _said(root):
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{archive.folder}.lock"):
+            if (root / archive.folder).is_dir():
+                return
+            if not path.exists():
+                _check_space(archive, root)
+                download(archive.url, path, progress)
+            check_hash(archive, path, progress)
+            unpack(path, root, archive.folder, progress)
+            path.unlink()
+
+
+@contextlib.contextmanager
+def _said(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = is_full(error)
+        raise UvlpError(
+            f"cannot write to {root}: {'no space is left' if full else error.strerror or error}",
+            got=error.filename,
+            do="free some space or choose another folder with --data; what has arrived is kept",
+        ) from error
+
+
+def _check_space(archive: Archive, root: Path) -> None:
+    part = part_of(root / archive.name)
+    have = part.stat().st_size if part.is_file() else 0
+    needed, free = archive.bytes - have + archive.unpacked_bytes, shutil.disk_usage(root).free
+    if free < needed:
+        raise UvlpError(
+            f"not enough space in {root} for {archive.name} and its content",
+            got=f"{free / 1e9:.1f} GB free",
+            allowed=f"at least {needed / 1e9:.1f} GB",
+            do="free some space or choose another folder with --data",
+        )
+
+
+def check_hash(archive: Archive, path: Path, progress: Progress) -> None:
+    """Compare the file with the published hash, else with the one recorded at the first download.
+
+    Raises:
+        UvlpError: another hash; both are named.
+    """
+    record = path.with_name(f"{path.name}.json")
+    if archive.md5:
+        with path.open("rb") as file:
+            kind, found = "MD5", hashlib.file_digest(file, _md5).hexdigest()
+        expected, said_by = archive.md5, "published"
+    else:
+        kind, found = "SHA-256", file_sha256(path)
+        expected, said_by = _recorded(record), f"recorded in {record}"
+    if not expected:
+        write_atomically(record, json.dumps({"url": archive.url, "sha256": found}, indent=1) + "\n")
+        progress.say(f"{path.name}: no hash is published; its SHA-256 {found} is recorded in {record}")
+    elif found != expected:
+        raise UvlpError(
+            f"{path} has another {kind} than the one {said_by}",
+            got=found,
+            allowed=expected,
+            do="delete the file and fetch again",
+        )
+
+
+def _md5() -> hashlib._Hash:
+    return hashlib.md5(usedforsecurity=False)
+
+
+def _recorded(record: Path) -> str:
+    """The SHA-256 of an earlier download, empty if there was none."""
+    if not record.exists():
+        return ""
+    try:
+        return str(json.loads(record.read_bytes())["sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UvlpError(f"{record} is damaged", got=str(error), do="delete it and fetch again") from error
+
+
+def unpack(path: Path, root: Path, folder: str, progress: Progress) -> None:
+    """Unpack a tar or zip file whose content is ``folder`` into ``root``.
+
+    Only plain files are written, at paths inside; a link inside the archive becomes a copy.
+
+    Raises:
+        UvlpError: a path or link that leaves the archive, a device, a damaged file, or another content.
+    """
+    temporary = root / f".{folder}.unpacking"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        with contextlib.closing(_members(path)) as members:
+            for member in progress.track(members, f"unpack {path.name}, files"):
+                target = temporary / member.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as file:
+                    shutil.copyfileobj(member.content, file)
+        made = sorted(entry.name for entry in temporary.iterdir())
+        if not (temporary / folder).is_dir():
+            raise UvlpError(f"{path} does not hold the folder {folder}", got=first_few(made))
+        os.rename(temporary / folder, root / folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+class _Member(NamedTuple):
+    name: str
+    content: IO[bytes]
+
+
+def _members(path: Path) -> Iterator[_Member]:
+    """The plain files of an archive."""
+    try:
+        yield from _of_zip(path) if zipfile.is_zipfile(path) else _of_tar(path)
+    except DAMAGED as error:
+        raise UvlpError(
+            f"{path} is damaged", got=str(error) or type(error).__name__, do="delete the file and fetch again"
+        ) from error
+
+
+def _of_tar(path: Path) -> Iterator[_Member]:
+    with tarfile.open(path, "r:*") as archive:
+        for member in archive:
+            _check_inside(path, member.name, member.name)
+            if member.issym():
+                _check_inside(
+                    path, member.name, posixpath.join(posixpath.dirname(member.name), member.linkname)
+                )
+            elif member.islnk():
+                _check_inside(path, member.name, member.linkname)
+            if member.isdir():
+                continue
+            content = (
+                archive.extractfile(member) if member.isreg() or member.issym() or member.islnk() else None
+            )
+            if content is None:
+                raise _refused(path, member.name, "neither a file nor a folder")
+            with content:
+                yield _Member(member.name, content)
+        # tarfile takes a file that was cut off between two members for its end; gzip's checksum does not.
+        while archive.fileobj is not None and archive.fileobj.read(1 << 20):
+            pass
+
+
+def _of_zip(path: Path) -> Iterator[_Member]:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            _check_inside(path, member.filename, member.filename)
+            if stat.S_ISLNK(member.external_attr >> 16):
+                raise _refused(path, member.filename, "a link")
+            if not member.is_dir():
+                with archive.open(member) as content:
+                    yield _Member(member.filename, content)
+
+
+def _check_inside(path: Path, member: str, target: str) -> None:
+    inside = PurePosixPath(posixpath.normpath(target))
+    if inside.is_absolute() or ".." in inside.parts or ".." in PurePosixPath(member).parts:
+        raise _refused(path, member, f"leads to {target}")
+
+
+def _refused(path: Path, member: str, why: str) -> UvlpError:
+    return UvlpError(
+        f"{path} holds what no dataset may hold, {why}",
+        got=member,
+        allowed="files and folders below the archive's own",
+        do="do not use it; delete the file and fetch again",
+    )

@@ -1,0 +1,197 @@
+"""What the published datasets share: where they lie, what is wrong when they do not, their manifests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uvlp.artifacts.dataset_manifest import SPLITS, DatasetManifest, DatasetSpec
+from uvlp.blocks.archive import Archive, planned, prepare
+from uvlp.blocks.class_lists import ClassName
+from uvlp.blocks.folder_scan import Listing, scan_classes
+from uvlp.blocks.image_folder import ImageFolder, class_infos, hash_content
+from uvlp.core.downloads import Download
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+
+ILSVRC_PLACES = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")
+"""Where ILSVRC's archives and their mirrors put train/ and val/, below --data."""
+ILSVRC_LAYOUT = "--data DIR with DIR/train/<wnid>/*.JPEG and DIR/val/<wnid>/*.JPEG of ILSVRC-2012"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedSet:
+    """A published dataset, or one version of it.
+
+    Attributes:
+        name: plug-in, with ``-``.
+        variant: which version; empty where there is one.
+        source: where the images come from, in words.
+        classes: in label order.
+        counts: known numbers of training and validation images; None: not known.
+        strict: folders of other classes are an error.
+        image_px: side of the images if all are squares of one size, else 0.
+    """
+
+    name: str
+    variant: str = ""
+    source: str
+    classes: tuple[ClassName, ...]
+    counts: tuple[int | None, int | None] = (None, None)
+    strict: bool = False
+    image_px: int = 0
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Folder names, in label order."""
+        return tuple(entry.id for entry in self.classes)
+
+    def remarks(self, train: int, val: int) -> tuple[str, ...]:
+        """A line per split whose number of images is not the known one."""
+        return tuple(
+            f"{split}/ has {found:,} images, {self.title} has {known:,}"
+            for split, found, known in zip(SPLITS, (train, val), self.counts, strict=True)
+            if known is not None and found != known
+        )
+
+    @property
+    def title(self) -> str:
+        """Name with the version."""
+        return f"{self.name} ({self.variant})" if self.variant else self.name
+
+
+def chosen_variant(spec: DatasetSpec, variants: Sequence[str]) -> str:
+    """The version asked for, the first if none was; nothing may stand behind a colon.
+
+    Raises:
+        UvlpError: something does, or there is no such version.
+    """
+    if spec.argument:
+        raise UvlpError(
+            f"the dataset `{spec.name}` takes nothing after a colon",
+            got=spec.argument,
+            do=f"write {spec.name}; --data says where it lies, --variant which version it is",
+        )
+    known = variants or ("",)
+    if spec.variant and spec.variant not in known:
+        allowed = ", ".join(variants) or f"{spec.name} has one version only"
+        raise UvlpError("unknown variant of a dataset", got=spec.variant, allowed=allowed)
+    return spec.variant or known[0]
+
+
+def has_splits(folder: Path) -> bool:
+    """Whether there are folders `train/` and `val/`."""
+    return all((folder / split).is_dir() for split in SPLITS)
+
+
+def open_archived(
+    facts: NamedSet, archive: Archive, spec: DatasetSpec, cache: Path, progress: Progress | None
+) -> ImageFolder:
+    """Open what :func:`fetch_archived` made, or the same folder wherever `--data` points.
+
+    Raises:
+        UvlpError: it is not there, or has other classes.
+    """
+    root = archived_root(archive, spec)
+    if root is None:
+        raise missing_archive(facts.name, archive, spec)
+    listing = scan_classes(root, facts.ids, facts.title, strict=facts.strict)
+    return open_listed(root, listing, facts, cache, progress)
+
+
+def archived_root(archive: Archive, spec: DatasetSpec) -> Path | None:
+    """The archive's folder with `train/` and `val/`, below the data folder or the data folder itself."""
+    places = (spec.root / archive.folder, spec.root)
+    return next((place.resolve() for place in places if has_splits(place)), None)
+
+
+def missing_archive(name: str, archive: Archive, spec: DatasetSpec) -> UvlpError:
+    """The error for a dataset that can be fetched and is not there."""
+    return UvlpError(
+        f"the dataset {name} is not there",
+        got=f"nothing in {spec.root / archive.folder}",
+        do=f"fetch it with `uvlp fetch {name}`, or say where it lies with --data "
+        f"(the folder above {archive.folder}/)",
+    )
+
+
+def plan_archived(name: str, archive: Archive, spec: DatasetSpec) -> Download | None:
+    """What :func:`fetch_archived` would transfer; None if the dataset is there."""
+    return planned(archive, spec.root, f"dataset {name}") if archived_root(archive, spec) is None else None
+
+
+def fetch_archived(archive: Archive, spec: DatasetSpec, progress: Progress) -> None:
+    """Download and unpack what is not there.
+
+    Raises:
+        UvlpError: no space, no connection, a wrong hash or a damaged archive.
+    """
+    if archived_root(archive, spec) is not None:
+        return
+    folder = spec.root / archive.folder
+    if folder.exists():
+        raise UvlpError("a folder of a dataset without the dataset", got=str(folder), do="delete it first")
+    prepare(archive, spec.root, progress)
+
+
+def open_ilsvrc(facts: NamedSet, spec: DatasetSpec, cache: Path, progress: Progress | None) -> ImageFolder:
+    """Open classes of a local ILSVRC-2012 folder.
+
+    Raises:
+        UvlpError: there is none, or classes are missing in it.
+    """
+    root = ilsvrc_root(spec)
+    if root is None:
+        raise missing_ilsvrc(facts.title, spec)
+    listing = scan_classes(root, facts.ids, facts.title, strict=facts.strict)
+    return open_listed(root, listing, facts, cache, progress)
+
+
+def ilsvrc_root(spec: DatasetSpec) -> Path | None:
+    """The folder with ILSVRC's `train/` and `val/`."""
+    places = (spec.root / place for place in ILSVRC_PLACES)
+    return next((place.resolve() for place in places if has_splits(place)), None)
+
+
+def missing_ilsvrc(title: str, spec: DatasetSpec) -> UvlpError:
+    """The error for a dataset that nobody may hand out and that is not there."""
+    return UvlpError(
+        f"{title} needs the images of ILSVRC-2012, which cannot be downloaded without an account",
+        got=f"no train/ and val/ in {spec.root}",
+        allowed=ILSVRC_LAYOUT,
+        do="get them from image-net.org and point --data (or $UVLP_DATA) to them",
+    )
+
+
+def fetch_ilsvrc(title: str, spec: DatasetSpec) -> None:
+    """Nothing can be fetched.
+
+    Raises:
+        UvlpError: the images are not there.
+    """
+    if ilsvrc_root(spec) is None:
+        raise missing_ilsvrc(title, spec)
+
+
+def open_listed(
+    root: Path, listing: Listing, facts: NamedSet, cache: Path, progress: Progress | None
+) -> ImageFolder:
+    """The dataset of a listing, hashed but not decoded: a damaged image is found where it is read.
+
+    Raises:
+        UvlpError: a file cannot be read.
+    """
+    classes = class_infos(listing, facts.classes)
+    counts = (sum(entry.train for entry in classes), sum(entry.val for entry in classes))
+    manifest = DatasetManifest(
+        name=facts.name,
+        argument="",
+        variant=facts.variant,
+        classes=classes,
+        content_hash=hash_content(root, listing, facts.classes, cache, progress or Progress()),
+        image_px=facts.image_px,
+        source=facts.source,
+        notes=facts.remarks(*counts),
+    )
+    return ImageFolder(root, listing, manifest, published=True)

@@ -1,0 +1,59 @@
+"""`imagewoof`: ten breeds of dogs of ImageNet, fast.ai's imagewoof2 at full size, or of an ILSVRC folder.
+
+Classes are named as in ImageNet. UVLP's published runs named the Border terrier "Australian terrier" and
+the other way round (methods.md E5); the variant `published-names` is fast.ai's images with those two names.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from uvlp.artifacts.dataset_manifest import Dataset, DatasetSpec
+from uvlp.blocks.archive import Archive
+from uvlp.blocks.class_lists import exchanged, wordnet_classes
+from uvlp.blocks.fastai_sets import FastaiSet
+from uvlp.core.downloads import Download
+from uvlp.core.progress import Progress
+
+PUBLISHED_NAMES = "published-names"
+VARIANTS = ("fastai", "ilsvrc", PUBLISHED_NAMES)
+BORDER_TERRIER, AUSTRALIAN_TERRIER = "n02093754", "n02096294"
+SET = FastaiSet(
+    name="imagewoof",
+    variants=VARIANTS,
+    archive=Archive(
+        url="https://s3.amazonaws.com/fast-ai-imageclas/imagewoof2.tgz",
+        md5="",  # torchvision does not know this one
+        bytes=1_343_715_595,  # about; fast.ai says 1.25 GiB
+        unpacked_bytes=1_400_000_000,
+        folder="imagewoof2",
+    ),
+    counts=(9025, 3929),
+    ilsvrc_counts=(12454, 500),  # imagewoof's first version, which is ILSVRC's split
+)
+
+
+def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:
+    """Open the version asked for.
+
+    Raises:
+        UvlpError: it is not there, or has other classes.
+    """
+    classes = wordnet_classes("imagewoof")
+    if spec.variant == PUBLISHED_NAMES:
+        classes = exchanged(classes, BORDER_TERRIER, AUSTRALIAN_TERRIER)
+    return SET.open(spec, cache, progress, classes)
+
+
+def download(spec: DatasetSpec) -> Download | None:
+    """What :func:`fetch` would still transfer, None if nothing."""
+    return SET.download(spec)
+
+
+def fetch(spec: DatasetSpec, progress: Progress) -> None:
+    """Put imagewoof2/ into the data folder.
+
+    Raises:
+        UvlpError: no space, no connection, another hash than recorded; or the version cannot be downloaded.
+    """
+    SET.fetch(spec, progress)

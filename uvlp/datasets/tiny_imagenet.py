@@ -1,0 +1,115 @@
+"""`tiny-imagenet`: 200 classes of ImageNet at 64 px, 500 training and 50 validation images each.
+
+The archive keeps all validation images in one folder and their classes in `val_annotations.txt`; they are
+read as `val/<wnid>/val_0.JPEG`. A folder whose validation images were sorted into class folders by
+somebody is read as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from uvlp.artifacts.dataset_manifest import SPLITS, Dataset, DatasetSpec
+from uvlp.blocks.archive import Archive
+from uvlp.blocks.class_lists import wordnet_classes
+from uvlp.blocks.folder_scan import Listing, image_names, scan_classes
+from uvlp.blocks.named_sets import (
+    NamedSet,
+    archived_root,
+    chosen_variant,
+    fetch_archived,
+    missing_archive,
+    open_listed,
+    plan_archived,
+)
+from uvlp.core.downloads import Download
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+from uvlp.core.wording import first_few
+
+VARIANTS: tuple[str, ...] = ()
+NAME = "tiny-imagenet"
+IMAGE_PX = 64
+ANNOTATIONS = "val/val_annotations.txt"
+ARCHIVE = Archive(
+    url="http://cs231n.stanford.edu/tiny-imagenet-200.zip",
+    md5="90528d7ca1a48142e341f4ef8d21d0de",  # in every public loader of the set
+    bytes=248_100_043,
+    unpacked_bytes=500_000_000,  # 120,000 files, most of them below one block of the disk
+    folder="tiny-imagenet-200",
+)
+
+
+def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:
+    """Open the unpacked archive.
+
+    Raises:
+        UvlpError: it is not there, or has other classes.
+    """
+    chosen_variant(spec, VARIANTS)
+    root = archived_root(ARCHIVE, spec)
+    if root is None:
+        raise missing_archive(NAME, ARCHIVE, spec)
+    facts = NamedSet(
+        name=NAME,
+        source="Stanford CS231n, tiny-imagenet-200.zip",
+        classes=wordnet_classes("tinyimagenet"),
+        counts=(100_000, 10_000),
+        strict=True,
+        image_px=IMAGE_PX,
+    )
+    return open_listed(root, _listing(root, facts), facts, cache, progress)
+
+
+def download(spec: DatasetSpec) -> Download | None:
+    """What :func:`fetch` would still transfer, None if nothing."""
+    chosen_variant(spec, VARIANTS)
+    return plan_archived(NAME, ARCHIVE, spec)
+
+
+def fetch(spec: DatasetSpec, progress: Progress) -> None:
+    """Put tiny-imagenet-200/ into the data folder.
+
+    Raises:
+        UvlpError: no space, no connection, a wrong hash.
+    """
+    chosen_variant(spec, VARIANTS)
+    fetch_archived(ARCHIVE, spec, progress)
+
+
+def _listing(root: Path, facts: NamedSet) -> Listing:
+    if not (root / ANNOTATIONS).is_file():
+        return scan_classes(root, facts.ids, NAME, strict=True)
+    train = scan_classes(root, facts.ids, NAME, strict=True, splits=("train",))
+    classes = _annotations(root / ANNOTATIONS, set(facts.ids))
+    names, _ = image_names(root, "val/images", f"unpack {ARCHIVE.name} again")
+    unknown = [name for name in names if Path(name).name not in classes]
+    if unknown:
+        raise UvlpError(
+            f"{root / ANNOTATIONS} names no class for {len(unknown)} images", got=first_few(unknown)
+        )
+    sources = {f"val/{classes[Path(name).name]}/{Path(name).name}": name for name in names}
+    groups: dict[str, list[str]] = {identity: [] for identity in facts.ids}
+    for name in sources:
+        groups[name.split("/")[1]].append(name)
+    lacking = [identity for identity, found in groups.items() if not found]
+    if lacking:
+        raise UvlpError(f"{NAME}: no validation images of {len(lacking)} classes", got=first_few(lacking))
+    files = dict(zip(SPLITS, (train.files["train"], tuple(map(tuple, groups.values()))), strict=True))
+    return replace(train, files=files, sources=sources)
+
+
+def _annotations(path: Path, ids: set[str]) -> dict[str, str]:
+    """Class by file name; the lines hold file name, class and a box, with tabs between them.
+
+    Raises:
+        UvlpError: a line is broken, or names a class that is not in the set.
+    """
+    found = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        name, *rest = line.split("\t")
+        if not rest or rest[0] not in ids:
+            raise UvlpError(f"{path}, line {number}", got=line, allowed="file name<TAB>class<TAB>box")
+        found[name] = rest[0]
+    return found
