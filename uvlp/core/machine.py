@@ -68,3 +68,11 @@ def gpu_name() -> str | None:
 def default_workers() -> int:
     """Worker processes: two on a CPU with two cores or more."""
     return min(2, len(os.sched_getaffinity(0)))
+
+
+def gpu_memory() -> str:
+    """Free and total memory of the GPU in use, for a message."""
+    import torch
+
+    free, total = torch.cuda.mem_get_info() if torch.cuda.is_available() else (0, 0)
+    return f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"

@@ -1,24 +1,30 @@
 """AutoencoderKL of diffusers: train a small one, encode images and decode latents.
 
 Images are uint8 [N, H, W, 3]; latents are float32 [N, 4, h, w] and already multiplied with the
-model's scaling factor (methods.md A.4).
+model's scaling factor (methods.md A.4). The model may lie on a GPU and compute in another number type.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
+from uvlp.blocks.transfer import send
+from uvlp.core import machine
+from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive, torch_generator
+from uvlp.core.wording import first_few
+from uvlp.models import training
 from uvlp.models.quiet import quiet
-from uvlp.models.training import one_cycle
 from uvlp.recipes.schema import AutoencoderSettings
 
 REVISION = 1
@@ -26,6 +32,7 @@ LATENT_CHANNELS = 4  # img2img takes exactly this number for latents
 NORM_GROUPS = 8
 INITIAL_LOG_VARIANCE = -4.0
 BATCH = 64
+LONGEST_PROBLEM = 300
 
 
 class Autoencoder:
@@ -36,80 +43,121 @@ class Autoencoder:
         self.scaling_factor: float = model.config.scaling_factor
 
     @classmethod
-    def load(cls, folder: Path | str, subfolder: str = "") -> Autoencoder:
-        """Load a diffusers AutoencoderKL, e.g. ``load(pipeline_folder, "vae")``, in float32."""
-        with quiet():
-            model = AutoencoderKL.from_pretrained(
-                folder,
-                subfolder=subfolder or None,
-                local_files_only=True,
-                use_safetensors=True,
-                dtype=torch.float32,
-            )
-        return cls(model)
+    def load(
+        cls,
+        folder: Path | str,
+        subfolder: str = "",
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> Autoencoder:
+        """Load a diffusers AutoencoderKL, e.g. ``load(pipeline_folder, "vae", "cuda", torch.float16)``.
+
+        Raises:
+            UvlpError: the folder holds none, or weights of another architecture.
+        """
+        try:
+            with quiet():
+                model, loading = AutoencoderKL.from_pretrained(
+                    folder,
+                    subfolder=subfolder or None,
+                    local_files_only=True,
+                    use_safetensors=True,
+                    dtype=dtype,
+                    output_loading_info=True,
+                )
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+            raise _not_loaded(folder, subfolder, str(error)) from error
+        # diffusers fills weights that it does not find with random numbers, and only warns.
+        wrong = [*loading["missing_keys"], *loading["unexpected_keys"]]
+        if wrong:
+            raise _not_loaded(folder, subfolder, f"weights that do not fit: {first_few(wrong)}")
+        model = model.to(device)
+        return cls(model.to(memory_format=torch.channels_last) if device == "cuda" else model)
 
     @torch.inference_mode()
+    def moments(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As :meth:`posterior`, of one batch of images, uint8 [B, H, W, 3] on any device."""
+        pixels = _to_pixels(images.to(self._model.device, non_blocking=True)).to(self._model.dtype)
+        # The spread of a latent is far below what float16 tells apart: from here on in float32.
+        found = DiagonalGaussianDistribution(self._model.encode(pixels).latent_dist.parameters.float())
+        return found.mean * self.scaling_factor, found.std * self.scaling_factor
+
     def posterior(self, images: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and standard deviation of the scaled latents, each float32 [N, 4, h, w]."""
-        found = [
-            self._model.encode(_to_pixels(images[start : start + BATCH])).latent_dist
+        """Mean and standard deviation of the scaled latents, each float32 [N, 4, h, w], where the model is."""
+        parts = [
+            self.moments(torch.from_numpy(images[start : start + BATCH]))
             for start in range(0, len(images), BATCH)
         ]
-        mean, deviation = torch.cat([part.mean for part in found]), torch.cat([part.std for part in found])
-        return mean * self.scaling_factor, deviation * self.scaling_factor
+        return torch.cat([mean for mean, _ in parts]), torch.cat([deviation for _, deviation in parts])
 
-    def encode(self, images: NDArray[np.uint8], generators: Sequence[torch.Generator]) -> torch.Tensor:
-        """A random sample of the posterior per image, drawn from that image's own generator."""
-        assert len(images) == len(generators)
-        mean, deviation = self.posterior(images)
-        shape = mean.shape[1:]
-        noise = torch.stack([torch.randn(shape, generator=generator) for generator in generators])
-        return mean + deviation * noise
-
-    @torch.inference_mode()
     def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
         """Images of scaled latents; values are cut to [0, 1] and rounded to bytes (methods.md A.13)."""
-        parts = [
-            self._model.decode(latents[start : start + BATCH] / self.scaling_factor).sample
-            for start in range(0, len(latents), BATCH)
-        ]
-        unit = (torch.cat(parts) / 2 + 0.5).clamp(0, 1)
-        levels = (255 * unit + 0.5).clamp(0, 255).to(torch.uint8)
-        return levels.permute(0, 2, 3, 1).contiguous().numpy()
+        return np.concatenate([to_bytes(self.pixels(part)) for part in latents.split(BATCH)])
+
+    @torch.inference_mode()
+    def pixels(self, latents: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+        """Decoded latents [N, 3, H, W], about [-1, 1], in the model's type or for once in another one."""
+        own = self._model.dtype
+        self._model.to(dtype or own)
+        try:
+            scaled = latents.to(self._model.device, self._model.dtype)
+            return self._model.decode(scaled / self.scaling_factor).sample
+        finally:
+            self._model.to(own)
+
+
+def to_bytes(pixels: torch.Tensor) -> NDArray[np.uint8]:
+    """uint8 [N, H, W, 3] of pixels [N, 3, H, W] in [-1, 1]: clamp(255x + 0.5) cut off (methods.md A.13).
+
+    Computed in the type of the pixels, as the reference does in float16, but for bfloat16: it could not
+    hold the added half.
+    """
+    if pixels.dtype == torch.bfloat16:
+        pixels = pixels.float()
+    unit = (pixels / 2 + 0.5).clamp(0, 1)
+    levels = (255 * unit + 0.5).clamp(0, 255).to(torch.uint8)
+    return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def train(
-    images: NDArray[np.uint8], settings: AutoencoderSettings, seed: int, folder: Path, progress: Progress
+    images: NDArray[np.uint8],
+    settings: AutoencoderSettings,
+    seed: int,
+    folder: Path,
+    progress: Progress,
+    partial: Path | None = None,
 ) -> None:
     """Train an AutoencoderKL from scratch on images [N, H, W, 3] and save it into ``folder``.
 
     The scaling factor is registered so that the training latents have standard deviation one.
+
+    Args:
+        partial: where checkpoints are kept (see `training.one_cycle`).
     """
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "autoencoder", "weights"))
         model = _build(settings, images.shape[1])
     generator = torch_generator(seed, "autoencoder", "batches")
+    device = machine.device()
+    training.to_device(model, device)
+    data = send(images, device)
 
     def loss_of_step() -> torch.Tensor:
-        rows = torch.randint(len(images), (settings.batch,), generator=generator)
-        pixels = _to_pixels(images[rows.numpy()])
+        rows = torch.randint(len(data), (settings.batch,), generator=generator)
+        pixels = _to_pixels(data[send(rows, device)])
         posterior = model.encode(pixels).latent_dist
-        decoded = model.decode(posterior.sample(generator)).sample
+        noise = send(torch.randn(posterior.mean.shape, generator=generator), device)
+        decoded = model.decode(posterior.mean + posterior.std * noise).sample
         return torch.nn.functional.mse_loss(decoded, pixels) + settings.kl_weight * posterior.kl().mean()
 
     model.train()
-    one_cycle(
-        "autoencoder",
-        model.parameters(),
-        loss_of_step,
-        steps=settings.steps,
-        lr=settings.lr,
-        progress=progress,
+    training.one_cycle(
+        "autoencoder", model, loss_of_step, settings, generator=generator, progress=progress, partial=partial
     )
     mean, deviation = Autoencoder(model).posterior(images)
     spread = (mean.var() + (deviation**2).mean()).sqrt().item()
     model.register_to_config(scaling_factor=model.config.scaling_factor / spread)
-    model.save_pretrained(folder)
+    training.to_device(model, "cpu").save_pretrained(folder)
 
 
 def _build(settings: AutoencoderSettings, side_px: int) -> Any:
@@ -120,7 +168,7 @@ def _build(settings: AutoencoderSettings, side_px: int) -> Any:
         down_block_types=("DownEncoderBlock2D",) * levels,
         up_block_types=("UpDecoderBlock2D",) * levels,
         block_out_channels=settings.channels,
-        layers_per_block=1,
+        layers_per_block=settings.layers,
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=NORM_GROUPS,
         sample_size=side_px,
@@ -133,6 +181,6 @@ def _build(settings: AutoencoderSettings, side_px: int) -> Any:
     return model
 
 
-def _to_pixels(images: NDArray[np.uint8]) -> torch.Tensor:
-    """Float32 [N, 3, H, W] in [-1, 1]."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+def _to_pixels(images: torch.Tensor) -> torch.Tensor:
+    """Float32 [N, 3, H, W] in [-1, 1] of uint8 [N, H, W, 3]."""
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import torch
 
+from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 
 T = TypeVar("T")
@@ -43,9 +44,8 @@ def in_batches(
 
 
 def _too_little() -> UvlpError:
-    free, total = torch.cuda.mem_get_info() if torch.cuda.is_available() else (0, 0)
     return UvlpError(
         "too little GPU memory for a batch of one",
-        got=f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free",
+        got=machine.gpu_memory(),
         do="stop other programs on the GPU, or hide it with CUDA_VISIBLE_DEVICES= to use the CPU",
     )

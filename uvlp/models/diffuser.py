@@ -12,12 +12,14 @@ from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNe
 from numpy.typing import NDArray
 from transformers import CLIPTokenizer
 
+from uvlp.blocks.transfer import send
+from uvlp.core import machine
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive, torch_generator
-from uvlp.models import text_tower
+from uvlp.models import text_tower, training
 from uvlp.models.autoencoder import Autoencoder
+from uvlp.models.average import Average
 from uvlp.models.quiet import quiet
-from uvlp.models.training import one_cycle
 from uvlp.recipes.schema import DiffuserSettings
 
 REVISION = 1
@@ -35,19 +37,26 @@ def train(
     seed: int,
     folder: Path,
     progress: Progress,
+    partial: Path | None = None,
 ) -> None:
     """Train on images [N, H, W, 3] and captions; fill ``folder`` with a whole pipeline.
 
     Text encoder (the frozen text tower of the embedder), tokenizer and autoencoder are copied into it.
+
+    Args:
+        partial: where checkpoints are kept (see `training.one_cycle`).
     """
+    device = machine.device()
     with quiet():
         tokenizer = CLIPTokenizer.from_pretrained(embedder_folder, local_files_only=True)
         vae = AutoencoderKL.from_pretrained(autoencoder_folder, local_files_only=True, use_safetensors=True)
     vae.register_to_config(_name_or_path="")  # else the saved bytes depend on where the input lies
     text_encoder = text_tower.from_open_clip(embedder_folder)
-    states, which = _text_states(captions, tokenizer, text_encoder)
-    latents = Autoencoder(vae).posterior(images)
-    unet = _train_unet(latents, states, which, settings, seed, progress)
+    states, which = _text_states(captions, tokenizer, text_encoder.to(device))
+    latents = Autoencoder(training.to_device(vae, device)).posterior(images)
+    unet = _train_unet(latents, states, which, settings, seed, progress, partial)
+    for model in (vae, text_encoder, unet):
+        training.to_device(model, "cpu")
     with quiet():
         pipeline: Any = StableDiffusionPipeline(
             vae=vae,
@@ -77,12 +86,17 @@ def stable_diffusion_scheduler() -> Any:
 
 
 def _text_states(captions: Sequence[str], tokenizer: Any, encoder: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Text states [U, L, D] of the empty text and of each different caption, and the row of each image."""
+    """Text states [U, L, D] of the empty text and of each different caption, and the row of each image.
+
+    The states lie where the encoder does, the rows on the CPU, where batches are drawn.
+    """
     different = ["", *dict.fromkeys(captions)]
     row = {text: index for index, text in enumerate(different)}
     ids = tokenizer(different, padding="max_length", truncation=True, return_tensors="pt").input_ids
     with torch.no_grad():
-        states = torch.cat([encoder(part).last_hidden_state for part in ids.split(TEXT_BATCH)])
+        states = torch.cat(
+            [encoder(send(part, encoder.device)).last_hidden_state for part in ids.split(TEXT_BATCH)]
+        )
     return states, torch.tensor([row[text] for text in captions])
 
 
@@ -93,12 +107,15 @@ def _train_unet(
     settings: DiffuserSettings,
     seed: int,
     progress: Progress,
+    partial: Path | None,
 ) -> Any:
     """Noise prediction on fresh posterior samples; returns the model with averaged weights."""
     mean, deviation = latents
+    device = mean.device.type
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "diffuser", "weights"))
         unet = _build(settings, mean.shape[2], states.shape[2])
+    training.to_device(unet, device)
     noise_levels = stable_diffusion_scheduler()
     generator = torch_generator(seed, "diffuser", "batches")
 
@@ -106,43 +123,39 @@ def _train_unet(
         rows = torch.randint(len(mean), (settings.batch,), generator=generator)
         times = torch.randint(1000, (settings.batch,), generator=generator)
         dropped = torch.rand(settings.batch, generator=generator) < settings.caption_drop
-        sample, noise = torch.randn((2, settings.batch, *mean.shape[1:]), generator=generator)
+        draws = torch.randn((2, settings.batch, *mean.shape[1:]), generator=generator)
+        texts = send(torch.where(dropped, 0, which[rows]), device)
+        rows, times, (sample, noise) = send(rows, device), send(times, device), send(draws, device)
         noisy = noise_levels.add_noise(mean[rows] + deviation[rows] * sample, noise, times)
-        text = states[torch.where(dropped, 0, which[rows])]
-        return torch.nn.functional.mse_loss(unet(noisy, times, text).sample, noise)
+        return torch.nn.functional.mse_loss(unet(noisy, times, states[texts]).sample, noise)
 
-    parameters = list(unet.parameters())
-    average = [parameter.detach().clone() for parameter in parameters]
-
-    def after_step(step: int) -> None:
-        decay = min(settings.ema, (1 + step) / (10 + step))
-        torch._foreach_lerp_(average, [parameter.detach() for parameter in parameters], 1 - decay)
-
-    one_cycle(
+    average = Average(list(unet.parameters()), settings.ema)
+    training.one_cycle(
         "diffuser",
-        parameters,
+        unet,
         loss_of_step,
-        steps=settings.steps,
-        lr=settings.lr,
+        settings,
+        generator=generator,
         progress=progress,
-        after_step=after_step,
+        average=average,
+        partial=partial,
     )
-    with torch.no_grad():
-        torch._foreach_copy_(parameters, average)
+    average.use()
     return unet.eval()
 
 
 def _build(settings: DiffuserSettings, side: int, text_width: int) -> Any:
-    """Attention to the text at the lowest level only: everywhere doubles the time."""
-    plain_levels = len(settings.channels) - 1
+    """Attention to the text at the lowest levels only: everywhere doubles the time."""
+    attending = settings.attention_levels
+    plain_levels = len(settings.channels) - attending
     return UNet2DConditionModel(
         sample_size=side,
         in_channels=4,
         out_channels=4,
-        down_block_types=("DownBlock2D",) * plain_levels + ("CrossAttnDownBlock2D",),
-        up_block_types=("CrossAttnUpBlock2D",) + ("UpBlock2D",) * plain_levels,
+        down_block_types=("DownBlock2D",) * plain_levels + ("CrossAttnDownBlock2D",) * attending,
+        up_block_types=("CrossAttnUpBlock2D",) * attending + ("UpBlock2D",) * plain_levels,
         block_out_channels=settings.channels,
-        layers_per_block=1,
+        layers_per_block=settings.layers,
         cross_attention_dim=text_width,
         attention_head_dim=HEADS,  # diffusers reads this as the number of heads
         norm_num_groups=NORM_GROUPS,

@@ -1,9 +1,9 @@
 """CLIP by open_clip: train a small one on captioned images, embed images and texts.
 
-Images are uint8 [N, H, W, 3]. A folder in open_clip's `local-dir:` layout (`open_clip_config.json`,
-`open_clip_model.safetensors`, tokenizer) is the only form on disk, for small and published weights
-alike. OpenAI's weights need ``"quick_gelu": true`` in the `model_cfg` of that file: without it the
-features are wrong and open_clip only warns.
+Images are uint8 [N, H, W, 3]. On disk a model is a folder in open_clip's `local-dir:` layout
+(`open_clip_config.json`, `open_clip_model.safetensors`, tokenizer), for small and published weights alike,
+or the one file of OpenAI's ViT-L/14, whose configuration open_clip brings along. That OpenAI's weights
+stand beside ``"quick_gelu": true`` is checked before anything is made, in `pretrained.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -19,18 +20,25 @@ import torch
 from numpy.typing import NDArray
 from open_clip.model import CLIP
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
+from uvlp.blocks.arithmetic import matrix_products
+from uvlp.blocks.transfer import send
+from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive, torch_generator
-from uvlp.models import tokenizer
+from uvlp.models import tokenizer, training
+from uvlp.models.clause_tokens import ClauseTokens
 from uvlp.models.quiet import quiet
-from uvlp.models.training import one_cycle
 from uvlp.recipes.schema import EmbedderSettings
 
 REVISION = 1
 BATCH = 64
+OPENAI = "ViT-L-14-quickgelu"
+SMALLEST_NORM = 1e-8  # methods.md A.3
+LONGEST_PROBLEM = 300
 CLAUSE_DROP = 0.3
 LEAD_DROP = 0.5
 ROLL = 1 / 16
@@ -38,56 +46,98 @@ MEAN_AND_SCALE = 0.5
 
 
 class Embedder:
-    """Unit-length image and text features of one model (methods.md A.3)."""
+    """Unit-length image and text features of one model, computed in float32 (methods.md A.3).
 
-    def __init__(self, model: Any, preprocess: Callable[[Image.Image], torch.Tensor], tokenize: Any) -> None:
+    Args:
+        device: where the model lies.
+        tf32: let a GPU round what it multiplies to ten bits, which is several times faster.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        preprocess: Callable[[Image.Image], torch.Tensor],
+        tokenize: Any,
+        device: str = "cpu",
+        tf32: bool = False,
+    ) -> None:
         self._model, self._preprocess, self._tokenize = model.eval(), preprocess, tokenize
+        self._device, self._tf32 = device, tf32
 
     @classmethod
-    def load(cls, folder: Path | str) -> Embedder:
-        """Load an open_clip folder.
+    def load(cls, place: Path | str, device: str = "cpu", tf32: bool = False) -> Embedder:
+        """Load a folder, or the file with OpenAI's weights of ViT-L/14.
 
         Raises:
-            UvlpError: the folder holds no open_clip model.
+            UvlpError: there is no such model, or the weights are of another architecture.
         """
-        if not (Path(folder) / "open_clip_config.json").is_file():
+        path = Path(place)
+        if not path.is_file() and not (path / "open_clip_config.json").is_file():
             raise UvlpError(
-                "no open_clip model here", got=str(folder), allowed="a folder with open_clip_config.json"
+                "no open_clip model here",
+                got=str(place),
+                allowed="a folder with open_clip_config.json, or OpenAI's weights in one file",
             )
-        source = f"local-dir:{folder}"
-        with quiet(), torch.random.fork_rng(devices=[]):
-            model, preprocess = open_clip.create_model_from_pretrained(source)
-            return cls(model, preprocess, open_clip.get_tokenizer(source))
+        name, weights = (OPENAI, str(path)) if path.is_file() else (f"local-dir:{path}", None)
+        try:
+            with quiet(), torch.random.fork_rng(devices=[]):
+                model, preprocess = open_clip.create_model_from_pretrained(name, weights, device=device)
+                return cls(model, preprocess, open_clip.get_tokenizer(name), device, tf32)
+        except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise UvlpError(
+                f"no CLIP can be loaded from {place}",
+                got=shorten(str(error), LONGEST_PROBLEM, placeholder=" ..."),
+                allowed="a configuration and the weights that belong to it",
+            ) from error
+
+    def preprocess(self, image: NDArray[np.uint8]) -> torch.Tensor:
+        """What the image tower reads, float32 [3, side, side]; safe to call from several threads.
+
+        A squashed image stays 8 bits wide until here, as in the reference, which turns it back into a
+        picture: shorter side to the tower's, bicubic, centre crop, then mean and deviation.
+        """
+        return self._preprocess(Image.fromarray(image))
 
     @torch.inference_mode()
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Rows of length one, float32 [B, D] where the model is, of one batch from `preprocess`."""
+        with matrix_products("high" if self._tf32 else "highest"):
+            found = self._model.encode_image(pixels.to(self._device, non_blocking=True))
+        return _unit(found)
+
     def image_features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Rows of length one, float32 [N, D], for uint8 images [N, H, W, 3]."""
         parts = [
-            self._model.encode_image(
-                torch.stack(
-                    [self._preprocess(Image.fromarray(image)) for image in images[start : start + BATCH]]
-                ),
-                normalize=True,
-            )
+            self.encode(torch.stack([self.preprocess(image) for image in images[start : start + BATCH]]))
             for start in range(0, len(images), BATCH)
         ]
-        return torch.cat(parts).float().numpy()
+        return torch.cat(parts).cpu().numpy()
 
     @torch.inference_mode()
     def text_features(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Rows of length one, float32 [N, D]; longer texts lose their tail (see `over_long`)."""
-        parts = [
-            self._model.encode_text(self._tokenize(list(texts[start : start + BATCH])), normalize=True)
-            for start in range(0, len(texts), BATCH)
-        ]
-        return torch.cat(parts).float().numpy()
+        parts = []
+        for start in range(0, len(texts), BATCH):
+            ids = self._tokenize(list(texts[start : start + BATCH])).to(self._device)
+            with matrix_products("high" if self._tf32 else "highest"):
+                parts.append(_unit(self._model.encode_text(ids)))
+        return torch.cat(parts).cpu().numpy()
 
     def over_long(self, texts: Sequence[str]) -> int:
         """How many of ``texts`` have more tokens than the model reads."""
+        return sum(self._over_long(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH))
+
+    def _over_long(self, texts: Sequence[str]) -> int:
         length = self._model.context_length
         ids = self._tokenize(list(texts), context_length=length + 1)
         end = ids.max()  # the end of text is the largest id; some tokenizers also pad with it
         return int(((ids[:, length] == end) & (ids[:, length - 1] != end)).sum())
+
+
+def _unit(features: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.normalize(features.float(), dim=-1, eps=SMALLEST_NORM)
 
 
 def train(
@@ -98,11 +148,13 @@ def train(
     folder: Path,
     progress: Progress,
     further_texts: Sequence[str] = (),
+    partial: Path | None = None,
 ) -> None:
     """Train a CLIP from scratch on images [N, H, W, 3] and their captions; fill ``folder``.
 
     Args:
         further_texts: what the tokenizer must also know, e.g. the prompt ensemble.
+        partial: where checkpoints are kept (see `training.one_cycle`).
     """
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = tokenizer.train([*captions, *further_texts], settings.context_length, folder)
@@ -111,20 +163,26 @@ def train(
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "embedder", "weights"))
         model = CLIP(**config["model_cfg"])
-        tokenize = open_clip.get_tokenizer(f"local-dir:{folder}")
+        tokenize = ClauseTokens(open_clip.get_tokenizer(f"local-dir:{folder}"), settings.context_length)
     generator = torch_generator(seed, "embedder", "batches")
-    pixels = (torch.from_numpy(images).permute(0, 3, 1, 2) / 255 - MEAN_AND_SCALE) / MEAN_AND_SCALE
+    device = machine.device()
+    training.to_device(model, device)
+    data = send(images, device)
 
     def loss_of_step() -> torch.Tensor:
-        rows = torch.randint(len(pixels), (settings.batch,), generator=generator)
+        rows = torch.randint(len(data), (settings.batch,), generator=generator)
         texts = [_drop_clauses(captions[row], generator) for row in rows]
-        image, text, scale = model(_roll(pixels[rows], generator), tokenize(texts))
-        return _contrastive_loss(scale * image @ text.T, texts)
+        rolled = _roll(data[send(rows, device)].permute(0, 3, 1, 2), generator)
+        pixels = (rolled / 255 - MEAN_AND_SCALE) / MEAN_AND_SCALE
+        image, text, scale = model(pixels, send(tokenize(texts), device))
+        with torch.autocast(device, enabled=False):  # at a scale of 100, bfloat16 cannot tell logits apart
+            return _contrastive_loss(scale.float() * image.float() @ text.float().T, texts)
 
     model.train()
-    one_cycle(
-        "embedder", model.parameters(), loss_of_step, steps=settings.steps, lr=settings.lr, progress=progress
+    training.one_cycle(
+        "embedder", model, loss_of_step, settings, generator=generator, progress=progress, partial=partial
     )
+    training.to_device(model, "cpu")
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
 
 
@@ -133,7 +191,7 @@ def _config(settings: EmbedderSettings, side_px: int, vocabulary: int) -> dict[s
     return {
         "model_cfg": {
             "embed_dim": settings.text_width,
-            "vision_cfg": {"image_size": side_px, "layers": [1, 1, 1, 1], "width": settings.width},
+            "vision_cfg": {"image_size": side_px, "layers": list(settings.layers), "width": settings.width},
             "text_cfg": {
                 "context_length": settings.context_length,
                 "vocab_size": vocabulary,
@@ -174,16 +232,17 @@ def _roll(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     count, _, height, width = pixels.shape
     reach = max(1, round(height * ROLL))
     shifts = torch.randint(-reach, reach + 1, (2, count, 1), generator=generator)
-    rows = (torch.arange(height) + shifts[0]) % height
-    columns = (torch.arange(width) + shifts[1]) % width
-    image = torch.arange(count)[:, None, None]
+    device = pixels.device
+    rows = send((torch.arange(height) + shifts[0]) % height, device)
+    columns = send((torch.arange(width) + shifts[1]) % width, device)
+    image = torch.arange(count, device=device)[:, None, None]
     return pixels.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 def _contrastive_loss(logits: torch.Tensor, texts: list[str]) -> torch.Tensor:
     """Symmetric cross entropy of logits [N, N]; rows with equal texts share the target."""
     number = {text: index for index, text in enumerate(texts)}
-    group = torch.tensor([number[text] for text in texts])
+    group = send(torch.tensor([number[text] for text in texts]), logits.device)
     same = (group[:, None] == group[None, :]).float()
     target = same / same.sum(dim=1, keepdim=True)
     cross_entropy = torch.nn.functional.cross_entropy

@@ -28,7 +28,9 @@ class CaptionSettings:
     batch: int = setting(32, "images per batch of llava; halved where the GPU's memory is too small")
     max_new_tokens: int = setting(1024, "longest answer of llava, in tokens", "methods.md B.1")
     sampling: str = setting(
-        "greedy", "llava's choice of words: greedy, or published (temperature 0.2)", "decisions.md; methods.md B.1"
+        "greedy",
+        "llava's choice of words: greedy, or published (temperature 0.2)",
+        "decisions.md; methods.md B.1",
     )
     quantise: str = setting("", "load llava in `4bit` (needs bitsandbytes and a GPU); empty: as it is stored")
     shard: int = setting(
@@ -95,7 +97,9 @@ class FinetuneSettings:
     adam_weight_decay: float = setting(1e-2, "AdamW: weight decay", "methods.md B.2")
     max_grad_norm: float = setting(1.0, "gradients are scaled down to this norm", "methods.md B.2")
     use_ema: bool = setting(
-        True, "save averaged weights; decay (1+s)/(10+s) before update s, at most `ema_decay`", "methods.md B.2"
+        True,
+        "save averaged weights; decay (1+s)/(10+s) before update s, at most `ema_decay`",
+        "methods.md B.2",
     )
     ema_decay: float = setting(0.9999, "largest decay of the average", "methods.md B.2")
     gradient_checkpointing: bool = setting(
@@ -118,7 +122,10 @@ class FinetuneSettings:
 class EmbedderSettings:
     """Training of the small open_clip model (profile tiny)."""
 
-    width: int = setting(16, "width of the ModifiedResNet image tower (layers 1,1,1,1)", "measured on digits")
+    width: int = setting(16, "width of the ModifiedResNet image tower", "measured on digits")
+    layers: tuple[int, ...] = setting(
+        (1, 1, 1, 1), "blocks per level of the image tower", "measured on digits"
+    )
     text_width: int = setting(64, "width of the text tower and of the joint space", "measured on digits")
     text_layers: int = setting(2, "layers of the text tower", "measured on digits")
     text_heads: int = setting(4, "attention heads of the text tower", "measured on digits")
@@ -128,6 +135,9 @@ class EmbedderSettings:
     steps: int = setting(120, "training steps", "measured on digits")
     batch: int = setting(64, "images per step", "measured on digits")
     lr: float = setting(3e-3, "peak learning rate (one cycle)", "measured on digits")
+    precision: str = setting(
+        "float32", "number type of the training, as models.precision; the weights stay float32"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +147,14 @@ class AutoencoderSettings:
     channels: tuple[int, ...] = setting(
         (16, 32, 32), "channels per level; each further level halves", "measured on digits"
     )
+    layers: int = setting(1, "residual blocks per level", "measured on digits")
     steps: int = setting(120, "training steps", "measured on digits")
     batch: int = setting(16, "images per step", "measured on digits")
     lr: float = setting(4e-3, "peak learning rate (one cycle)", "measured on digits")
     kl_weight: float = setting(1e-4 / 256, "weight of the KL term", "measured on digits")
+    precision: str = setting(
+        "float32", "number type of the training, as models.precision; the weights stay float32"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,13 +162,18 @@ class DiffuserSettings:
     """Training of the small UNet2DConditionModel (profile tiny)."""
 
     channels: tuple[int, ...] = setting(
-        (32, 64), "channels per level; attention at the lowest", "measured on digits"
+        (32, 64), "channels per level, from the highest resolution", "measured on digits"
     )
+    layers: int = setting(1, "residual blocks per level", "measured on digits")
+    attention_levels: int = setting(1, "lowest levels with attention to the text", "measured on digits")
     steps: int = setting(400, "training steps", "measured on digits")
     batch: int = setting(32, "latents per step", "measured on digits")
     lr: float = setting(4e-3, "peak learning rate (one cycle)", "measured on digits")
     ema: float = setting(0.99, "decay of the weight average that is saved", "measured on digits")
     caption_drop: float = setting(0.1, "share of captions replaced by the empty text", "measured on digits")
+    precision: str = setting(
+        "float32", "number type of the training, as models.precision; the weights stay float32"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +181,10 @@ class EmbedSettings:
     """Stage `embed`: CLIP features and VAE latents, one row per training image."""
 
     batch: int = setting(64, "images per batch; fixed, because it changes the last bits")
+    shard: int = setting(16, "batches that are kept together; what an interruption costs at most")
+    clip_precision: str = setting(
+        "float32", "float32 as published, or tf32: CLIP's matrix products on a GPU in it", "methods.md A.3"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """finetune: train one part of the models on the dataset.
 
-Profile tiny trains all three parts from scratch; the part is the task's plug-in.
+Profile sd15 fine-tunes the UNet of Stable Diffusion, the others train all three parts from scratch; the part
+is the task's plug-in.
 """
 
 from __future__ import annotations
@@ -17,12 +18,47 @@ from uvlp.artifacts.work import Work
 
 def run(work: Work) -> None:
     """Write one part of `weights` (see `artifacts/weights.py`)."""
+    if work.task.plugin == "stable-diffusion":
+        _stable_diffusion(work)
+        return
     dataset = work.dataset()
     labels = dataset.labels("train")
     images = dataset.images("train", range(len(labels)), work.task.facts["image_px"])
     {"embedder": _embedder, "autoencoder": _autoencoder, "diffuser": _diffuser}[work.task.plugin](
         work, images
     )
+
+
+def _stable_diffusion(work: Work) -> None:
+    """Train on images that are read as they are needed, never all in memory."""
+    from uvlp.models import finetuning
+
+    task = work.task
+    assert task.dataset_spec is not None
+    job = finetuning.Job(
+        base=work.place("diffusion"),
+        source=_source(Path(work.place("diffusion"))),
+        base_sha256=task.facts["models"]["diffusion"],
+        captions=str(work.input("captions")),
+        dataset=task.dataset_spec,
+        cache=str(work.store.cache),
+        settings=task.settings,
+        seed=task.facts["seed"],
+        precision=task.facts["precision"],
+        folder=str(work.folder),
+        partial=str(work.partial),
+        # Logs hold times, so they are no part of the artifact.
+        logs=str(work.store.root / "logs" / f"{task.kind}-{task.key}"),
+    )
+    finetuning.run(job, work.progress)
+
+
+def _source(place: Path) -> str:
+    """Repository and commit of a folder in the hub's cache; a folder of the user's has no such name."""
+    if place.parent.name != "snapshots":
+        return "a folder on the machine that trained"
+    repository = place.parent.parent.name.removeprefix("models--").replace("--", "/")
+    return f"{repository}, revision `{place.name}`"
 
 
 def _texts(work: Work) -> tuple[list[str], list[str]]:
@@ -40,13 +76,14 @@ def _embedder(work: Work, images: numpy.ndarray) -> None:
 
     texts, others = _texts(work)
     seed = work.task.facts["seed"]
-    embedder.train(images, texts, work.task.settings, seed, work.folder, work.progress, further_texts=others)
+    embedder.train(images, texts, work.task.settings, seed, work.folder, work.progress, others, work.partial)
 
 
 def _autoencoder(work: Work, images: numpy.ndarray) -> None:
     from uvlp.models import autoencoder
 
-    autoencoder.train(images, work.task.settings, work.task.facts["seed"], work.folder, work.progress)
+    seed = work.task.facts["seed"]
+    autoencoder.train(images, work.task.settings, seed, work.folder, work.progress, work.partial)
 
 
 def _diffuser(work: Work, images: numpy.ndarray) -> None:
@@ -63,4 +100,5 @@ def _diffuser(work: Work, images: numpy.ndarray) -> None:
         work.task.facts["seed"],
         work.folder,
         work.progress,
+        work.partial,
     )

@@ -1,0 +1,84 @@
+"""Everything that a training loop needs to go on where it was interrupted, in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from uvlp.models.average import Average
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingState:
+    """The parts of a training loop that change with its steps.
+
+    Attributes:
+        model: with its buffers.
+        optimiser: AdamW over the model's parameters.
+        scaler: of the loss; does nothing outside float16.
+        generator: what batches and noise are drawn from, on the CPU.
+        average: of the weights, where there is one.
+    """
+
+    model: torch.nn.Module
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    generator: torch.Generator
+    average: Average | None
+
+    def save(self, path: Path, step: int) -> None:
+        """Write the state after ``step``; the file is there whole or not at all."""
+        half = path.with_suffix(".half")
+        facts = {"step": str(step), "scaler": json.dumps(self.scaler.state_dict())}
+        # safetensors takes no tensor whose memory is laid out channels last.
+        save_file({name: held.contiguous().cpu() for name, held in self._tensors().items()}, half, facts)
+        with half.open("rb") as written:
+            os.fsync(written.fileno())
+        half.replace(path)
+
+    def load(self, path: Path) -> int:
+        """Take over the state that `save` wrote and return its step.
+
+        Raises:
+            SafetensorError: the file is damaged.
+        """
+        with safe_open(path, framework="pt") as file:
+            facts = file.metadata() or {}
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if "step" not in facts:
+            raise SafetensorError("no step")
+        self._load_optimiser(found)
+        for name, held in self._tensors().items():
+            if name.startswith(("model.", "average.")):
+                held.copy_(found[name])
+        self.generator.set_state(found["generator"])
+        self.scaler.load_state_dict(json.loads(facts["scaler"]))
+        return int(facts["step"])
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        """The live tensors by name; the generator's state is a copy."""
+        tensors = {f"model.{name}": held.detach() for name, held in self.model.state_dict().items()}
+        for index, state in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": held for name, held in state.items()}
+        if self.average is not None:
+            tensors |= {f"average.{index}": held for index, held in enumerate(self.average.weights)}
+        return tensors | {"generator": self.generator.get_state()}
+
+    def _load_optimiser(self, found: dict[str, torch.Tensor]) -> None:
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for index, parameter in enumerate(self.model.parameters()):
+            prefix = f"optimiser.{index}."
+            own = {name.removeprefix(prefix): held for name, held in found.items() if name.startswith(prefix)}
+            # A moment has to lie in memory as its parameter does: AdamW goes through both as they lie.
+            state[index] = {
+                name: torch.empty_like(parameter).copy_(held) if held.shape == parameter.shape else held
+                for name, held in own.items()
+            }
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": state, "param_groups": groups})
