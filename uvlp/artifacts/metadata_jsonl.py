@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -30,38 +30,70 @@ def parse(path: Path) -> Metadata:
     Raises:
         UvlpError: the file cannot be read, or a line is broken (file and line number are named).
     """
-    try:
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as error:
-        raise UvlpError(f"cannot read {path}", got=error.strerror) from error
-    rows = [_row(line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    rows = [name_and_text(row, where) for where, row in objects(path)]
     return Metadata(dict(rows), len(rows) - len(dict(rows)))
 
 
-def _row(line: bytes, where: str) -> tuple[str, str]:
-    """File name (without a leading ``./``) and text of one line."""
+def objects(path: Path, allowed: str = ROW) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every line that is not blank: where it stands, for messages, and the JSON object on it.
+
+    Args:
+        path: UTF-8, with or without a byte order mark.
+        allowed: what a line may look like, for messages.
+
+    Raises:
+        UvlpError: the file cannot be read, or a line is something else (its number is named).
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                if content.strip():
+                    where = f"{path}, line {number}"
+                    yield where, _object(content, where, allowed)
+    except OSError as error:
+        raise UvlpError(f"cannot read {path}", got=error.strerror) from error
+
+
+def _object(line: bytes, where: str, allowed: str) -> dict[str, Any]:
     try:
         row = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise UvlpError(f"{where}: not UTF-8", got=line[:60], do="save the file as UTF-8") from error
     except (ValueError, RecursionError) as error:
-        raise UvlpError(f"{where}: not JSON", got=line[:60].decode(errors="replace"), allowed=ROW) from error
+        shown = line.strip()[:60].decode(errors="replace")
+        raise UvlpError(f"{where}: not JSON", got=shown, allowed=allowed) from error
     if not isinstance(row, dict):
-        raise UvlpError(f"{where}: not a JSON object", got=row, allowed=ROW)
-    name = PurePosixPath(_text(row, "file_name", where)).as_posix()
-    return name, _text(row, "text", where)
+        raise UvlpError(f"{where}: not a JSON object", got=str(row)[:60], allowed=allowed)
+    return row
 
 
-def _text(row: Mapping[str, Any], field: str, where: str) -> str:
+def name_and_text(row: Mapping[str, Any], where: str) -> tuple[str, str]:
+    """File name (without a leading ``./``) and text of one row.
+
+    Raises:
+        UvlpError: a field is missing or no text.
+    """
+    name = PurePosixPath(text_field(row, "file_name", where)).as_posix()
+    return name, text_field(row, "text", where)
+
+
+def text_field(row: Mapping[str, Any], field: str, where: str, allowed: str = ROW) -> str:
+    """The text in ``field``.
+
+    Raises:
+        UvlpError: it is missing, no text, or cannot be written as UTF-8.
+    """
     if field not in row:
-        raise UvlpError(f"{where}: no field {field!r}", got=", ".join(row) or "no field at all", allowed=ROW)
+        got = ", ".join(row) or "no field at all"
+        raise UvlpError(f"{where}: no field {field!r}", got=got, allowed=allowed)
     value = row[field]
     if not isinstance(value, str):
-        raise UvlpError(f"{where}: {field!r} is not a text", got=value, allowed=ROW)
+        raise UvlpError(f"{where}: {field!r} is not a text", got=value, allowed=allowed)
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise UvlpError(f"{where}: {field!r} holds half a character", got=value, allowed=ROW) from error
+        raise UvlpError(f"{where}: {field!r} holds half a character", got=value, allowed=allowed) from error
     return value
 
 

@@ -1,13 +1,21 @@
-"""caption: one sentence per training image, from a file or from a captioner."""
+"""caption: one sentence per training image, from a file, from a captioner that measures, or from a model."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from uvlp.artifacts import captions
+from uvlp.artifacts import caption_shards, captions, imported_captions
+from uvlp.artifacts.caption_shards import Answer
 from uvlp.artifacts.work import Work
-from uvlp.core import plugins
+from uvlp.core import machine, plugins
 from uvlp.core.errors import UvlpError
+from uvlp.core.seeds import derive
 from uvlp.recipes.schema import CaptionSettings
 
 REVISION = 1
@@ -21,32 +29,107 @@ def run(work: Work) -> None:
     if settings.captioner == "file":
         _from_file(work, dataset, settings)
     else:
-        _from_captioner(work, dataset, settings)
+        captioner = plugins.load("models/captioners", settings.captioner)
+        by = _from_model if hasattr(captioner, "MODEL") else _from_measurements
+        by(work, dataset, settings, captioner)
     captions.check(captions.read(work.folder), dataset.files("train"))
 
 
 def _from_file(work: Work, dataset: Any, settings: CaptionSettings) -> None:
-    found = dataset.captions()
+    found = _file_captions(work, dataset)
     if found is None:
         raise UvlpError(
             "the dataset has no metadata.jsonl with captions",
             got=str(work.task.dataset_spec),
-            do="add one, or choose a captioner with --set caption.captioner=colours",
+            do="add one, import one with `uvlp captions import`, or choose a captioner with "
+            "--set caption.captioner=colours",
         )
     files = dataset.files("train")
     texts = {f"train/{name}": text for name, text in found.items()}
     missing = captions.check_coverage(files, texts, settings.missing)
     rows = [(name, texts.get(name, "")) for name in files]
-    prompts = {info.id: info.name for info in dataset.manifest.classes}
-    captions.write(work.folder, rows, prompts)
+    captions.write(work.folder, rows, _class_lines(dataset))
     work.note({"missing captions": missing})
 
 
-def _from_captioner(work: Work, dataset: Any, settings: CaptionSettings) -> None:
-    captioner = plugins.load("models/captioners", settings.captioner)
+def _file_captions(work: Work, dataset: Any) -> Any:
+    """The imported captions, else the dataset's own, else None."""
+    imported = work.task.origins.get("file")
+    if imported is None:
+        return dataset.captions()
+    images = [name.removeprefix("train/") for name in dataset.files("train")]
+    return imported_captions.read(Path(imported), images, work.task.facts["file"])
+
+
+def _class_lines(dataset: Any) -> dict[str, str]:
+    """The prompt of methods that use labels only: all names of a class (methods.md C)."""
+    return {info.id: info.synonyms for info in dataset.manifest.classes}
+
+
+def _from_measurements(work: Work, dataset: Any, settings: CaptionSettings, captioner: ModuleType) -> None:
     classes = dataset.manifest.classes
     names = [classes[label].name for label in dataset.labels("train")]
     images = dataset.images("train", range(len(names)), work.task.facts["image_px"])
     texts = captioner.captions(images, names, work.progress)
     prompts = {info.id: captioner.plain(info.name) for info in classes}
     captions.write(work.folder, list(zip(dataset.files("train"), texts, strict=True)), prompts)
+
+
+def _from_model(work: Work, dataset: Any, settings: CaptionSettings, captioner: ModuleType) -> None:
+    """Ask the model about image after image; what was asked before a kill is not asked again."""
+    files = dataset.files("train")
+    size = -(-settings.shard // settings.batch) * settings.batch
+    folder = _shards(work, settings)
+    answers = caption_shards.read(folder, files, size)
+    if answers:
+        work.progress.say(f"{len(answers)} of {len(files)} captions are there, going on")
+    if len(answers) < len(files):
+        place = Path(work.place(captioner.MODEL))
+        with captioner.opened(place, settings, work.task.facts["precision"]) as model:
+            fresh = _ask(work, dataset, settings, model, range(len(answers), len(files)))
+            written = caption_shards.write(folder, files, size, len(answers), fresh)
+            tracked = work.progress.track(written, "captions", len(files) - len(answers))
+            answers = [*answers, *tracked]
+    texts = [answer.text for answer in answers]
+    missing = captions.check_coverage(files, dict(zip(files, texts, strict=True)), settings.missing)
+    captions.write(work.folder, zip(files, texts, strict=True), _class_lines(dataset))
+    cut = sum(not answer.ended for answer in answers)
+    work.note({"missing captions": missing, "captions cut at max_new_tokens": cut})
+
+
+def _ask(
+    work: Work, dataset: Any, settings: CaptionSettings, model: Any, indices: Sequence[int]
+) -> Iterator[Answer]:
+    """Answers in the order of ``indices``, image files read batch by batch."""
+    from uvlp.models.batches import in_batches
+
+    if machine.device() == "cpu":
+        work.progress.say("no GPU: LLaVA runs on the CPU, minutes per image at its published size")
+    files, labels = dataset.files("train"), dataset.labels("train")
+    classes = dataset.manifest.classes
+
+    def answers(part: Sequence[int]) -> list[Answer]:
+        infos = [classes[labels[index]] for index in part]
+        return list(
+            model.answers(
+                dataset.originals("train", part),
+                [info.synonyms for info in infos],
+                [derive(0, "caption", files[index]) for index in part],
+            )
+        )
+
+    for _, made in in_batches(answers, indices, settings.batch, work.progress.say):
+        yield from made
+
+
+def _shards(work: Work, settings: CaptionSettings) -> Path:
+    """Where shards are kept; those made under the other rule for missing captions are taken over."""
+    own = work.partial
+    other = next(rule for rule in captions.MISSING if rule != settings.missing)
+    theirs = work.store.partial(replace(work.task, settings=replace(settings, missing=other)))
+    # Renaming onto a folder works as long as that one is empty.
+    with contextlib.suppress(OSError):
+        os.rename(theirs, own)
+    with contextlib.suppress(OSError):
+        theirs.rmdir()
+    return own

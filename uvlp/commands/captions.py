@@ -1,0 +1,193 @@
+"""`uvlp captions`: take over captions that others made, and say what is wrong with captions."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from uvlp.artifacts import caption_formats, imported_captions
+from uvlp.artifacts.caption_match import Match, match
+from uvlp.artifacts.dataset_manifest import DatasetSpec
+from uvlp.artifacts.store import Store
+from uvlp.artifacts.work import open_dataset
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+from uvlp.core.wording import first_few
+from uvlp.folders import tell
+
+CLIP_TOKENS = 77
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What stands in a line of the check: counts of training images, and of rows that others overrule.
+
+    Attributes:
+        images: all of them.
+        missing: those without a row.
+        empty: those whose caption is empty.
+        overruled: rows that a later or better row for the same image overrules.
+        long: captions of more than 77 of CLIP's tokens, start and end included.
+    """
+
+    images: int
+    missing: int
+    empty: int
+    overruled: int
+    long: int
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
+def import_files(
+    files: Sequence[Path],
+    spec: DatasetSpec,
+    store: Store,
+    *,
+    questions: Path | None,
+    published: bool,
+    as_json: bool,
+) -> None:
+    """Take over the captions of ``files`` for a dataset and print what became of the rows.
+
+    Args:
+        files: as `artifacts/caption_formats.py` knows them; of several rows for an image the last counts.
+        spec: the dataset.
+        store: where the captions are kept.
+        questions: LLaVA's question file, for answers that name no image.
+        published: match names without a folder as UVLP's notebook does.
+        as_json: print the counts as JSON.
+
+    Raises:
+        UvlpError: a broken line, no row that belongs to an image, or a store that cannot be written.
+    """
+    dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
+    images = _images(dataset)
+    found = match(caption_formats.read_rows(files, questions), images, published=published)
+    if len(found.without_caption) == len(images):
+        raise UvlpError(
+            f"no caption in these files is for a training image of {spec}",
+            got=first_few(found.without_image) or "no rows with a text",
+            allowed=f"names such as {first_few(images)}",
+        )
+    path = imported_captions.place(store.root, spec, dataset.manifest)
+    imported_captions.write(path, found.texts)
+    counts = {
+        "rows": found.rows,
+        "images": len(images),
+        "captions": len(images) - len(found.without_caption),
+        "overruled": sum(found.overruled.values()),
+        "without_image": len(found.without_image),
+        "without_caption": len(found.without_caption),
+    }
+    if as_json:
+        print(json.dumps({**counts, "file": str(path)}, indent=1))
+        return
+    print(f"{counts['captions']} of {counts['images']} training images of {spec} have a caption now: {path}")
+    print(f"rows read: {counts['rows']}, overruled by another row for the same image: {counts['overruled']}")
+    _name("rows without an image of their own", found.without_image)
+    _name("images without a caption (allow them with --missing-captions empty)", found.without_caption)
+    print("used by --set caption.captioner=file, and by auto")
+
+
+def _images(dataset: Any) -> list[str]:
+    return [name.removeprefix("train/") for name in dataset.files("train")]
+
+
+def _name(what: str, names: Sequence[str]) -> None:
+    print(f"{what}: {len(names)}" + (f", {first_few(names)}" if names else ""))
+
+
+def check(file: Path | None, spec: DatasetSpec, store: Store, as_json: bool) -> int:
+    """Print coverage, overruled rows, empty and long captions per class; 0 if no caption is missing, else 2.
+
+    Args:
+        file: captions to look at; None for those that the dataset would use.
+        spec: the dataset.
+        store: that holds imported captions.
+        as_json: print the counts as JSON.
+
+    Raises:
+        UvlpError: a broken line, or no captions at all.
+    """
+    dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
+    source, rows = _rows(file, spec, dataset, store)
+    found = match(rows, _images(dataset))
+    named = {info.id: info.name for info in dataset.manifest.classes}
+    tallies = _tallies(found, list(named), dataset.labels("train"))
+    total = sum(tallies.values(), Tally(0, 0, 0, 0, 0))
+    lacking = found.without_caption
+    if as_json:
+        content = {
+            "source": source,
+            "classes": {name: asdict(tally) for name, tally in tallies.items()},
+            "total": asdict(total),
+            "rows_without_image": len(found.without_image),
+            "images_without_caption": lacking,
+        }
+        print(json.dumps(content, indent=1, ensure_ascii=False))
+    else:
+        print(f"captions of {spec}: {source}\n")
+        _print_tallies({f"{name} {named[name]}": tally for name, tally in tallies.items()}, total)
+        _name("\nrows without an image of their own", found.without_image)
+        _name("images without a caption", lacking)
+    return 2 if lacking else 0
+
+
+def _rows(
+    file: Path | None, spec: DatasetSpec, dataset: Any, store: Store
+) -> tuple[str, Sequence[tuple[str, str]]]:
+    """Where the captions are from, and their rows."""
+    file = file or imported_captions.find(store.root, spec, dataset.manifest)
+    if file is not None:
+        return str(file), list(caption_formats.read_rows([file], None))
+    own = dataset.captions()
+    if own is None:
+        raise UvlpError(
+            f"{spec} has no captions",
+            got="no metadata.jsonl, nothing imported",
+            do="import some with `uvlp captions import FILE`, or name a file to check",
+        )
+    return "the dataset's own metadata.jsonl", list(own.items())
+
+
+def _tallies(found: Match, class_ids: Sequence[str], labels: Sequence[int]) -> dict[str, Tally]:
+    """A tally per class."""
+    images, missing, empty, overruled, long = (Counter[str]() for _ in range(5))
+    lengths = _token_counts(list(found.texts.values()))
+    for label, (name, text), tokens in zip(labels, found.texts.items(), lengths, strict=True):
+        identity = class_ids[label]
+        images[identity] += 1
+        missing[identity] += name not in found.with_rows
+        empty[identity] += name in found.with_rows and not text.strip()
+        overruled[identity] += found.overruled.get(name, 0)
+        long[identity] += tokens > CLIP_TOKENS
+    return {
+        identity: Tally(*(counts[identity] for counts in (images, missing, empty, overruled, long)))
+        for identity in class_ids
+    }
+
+
+def _token_counts(texts: Sequence[str]) -> list[int]:
+    """CLIP's tokens per text, start and end included."""
+    from open_clip.tokenizer import SimpleTokenizer
+
+    tokenizer = SimpleTokenizer()
+    return [len(tokenizer.encode(text)) + 2 for text in texts]
+
+
+def _print_tallies(tallies: Mapping[str, Tally], total: Tally) -> None:
+    head = ("class", "images", "missing", "empty", "overruled", f"over {CLIP_TOKENS} tokens")
+    rows = [head, *((name, *map(str, asdict(tally).values())) for name, tally in tallies.items())]
+    rows.append(("total", *map(str, asdict(total).values())))
+    width = max(len(row[0]) for row in rows)
+    for name, *cells in rows:
+        print(
+            f"{name:<{width}}"
+            + "".join(f"  {cell:>{max(9, len(title))}}" for cell, title in zip(cells, head[1:], strict=True))
+        )
