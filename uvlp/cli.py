@@ -226,6 +226,26 @@ def teacher(
     teacher.provide(request, network, checkpoint, chain.store_at(store), how)
 
 
+@app.command()
+def fetch(
+    target: Annotated[
+        str,
+        typer.Argument(help="a dataset, models (all three), or diffusion, autoencoder, clip or llava alone"),
+    ],
+    data: DataOption = None,
+    variant: VariantOption = None,
+    settings: SetOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Fetch a dataset or the published models; sizes first, and afterwards nothing needs the network."""
+    from uvlp.commands import chain, fetch
+
+    cache = chain.store_at(store).cache
+    fetch.run(target, data or "", variant or "", settings or [], cache, as_json)
+
+
 @app.command(name="list")
 def list_names(
     what: Annotated[str, typer.Argument(help="methods, datasets, networks, protocols or tables")],

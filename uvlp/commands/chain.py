@@ -13,11 +13,12 @@ from uvlp import pipeline
 from uvlp.artifacts import distilled, tables, teachers
 from uvlp.artifacts.manifest import Task, plain
 from uvlp.artifacts.store import Store
-from uvlp.commands import rerun
+from uvlp.commands import fetch, rerun
 from uvlp.contenders import resolve_method
 from uvlp.core import machine, plugins
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.pipeline import Run
+from uvlp.recipe_names import check_names
 from uvlp.recipes import overrides, profiles
 from uvlp.recipes.schema import Recipe
 
@@ -185,9 +186,13 @@ def carry_out(recipe: Recipe, prepare: Callable[[], Run], store: Store, until: s
     """Print the recipe, or prepare the run and print what it would make, or make it and print the result."""
     if how.print_config:
         print_config(recipe, how.as_json)
-    elif how.dry_run:
+        return
+    if how.dry_run:
         dry_run(prepare(), store, until, how.as_json)
-    elif how.rerun is not None:
+        return
+    check_names(recipe)
+    fetch.ensure(recipe, store.cache, how.offline)
+    if how.rerun is not None:
         rerun.rerun(prepare(), store, how.rerun, how.workers or machine.default_workers(), how.as_json)
     else:
         make(prepare(), store, until, workers=how.workers, force=how.force, as_json=how.as_json)
