@@ -1,0 +1,53 @@
+"""Tiny folders in the layouts of the published datasets."""
+
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy
+from PIL import Image
+
+from uvlp.artifacts.dataset_manifest import Dataset, DatasetSpec
+from uvlp.core import plugins
+from uvlp.core.progress import Progress
+
+
+def jpeg(number: int, size_px: tuple[int, int] = (9, 7), mode: str = "RGB") -> bytes:
+    """A small image, another for every number."""
+    random = numpy.random.default_rng(number)
+    pixels = random.integers(0, 256, (size_px[1], size_px[0], 3), dtype=numpy.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def image_name(split: str, identity: str, number: int) -> str:
+    """As ImageNet names its files."""
+    return f"{identity}_{number}.JPEG" if split == "train" else f"ILSVRC2012_val_{number:08d}.JPEG"
+
+
+def fill(
+    root: Path,
+    ids: Iterable[str],
+    counts: tuple[int, int] = (2, 1),
+    content: Callable[[int], bytes] = jpeg,
+) -> Path:
+    """`train/<id>/` and `val/<id>/` with that many images each."""
+    number = 0
+    for identity in ids:
+        for split, count in zip(("train", "val"), counts, strict=True):
+            folder = root / split / identity
+            folder.mkdir(parents=True, exist_ok=True)
+            for _ in range(count):
+                (folder / image_name(split, identity, number)).write_bytes(content(number))
+                number += 1
+    return root
+
+
+def opened(
+    name: str, data: Path, cache: Path, variant: str = "", progress: Progress | None = None
+) -> Dataset:
+    """The dataset as the pipeline opens it."""
+    spec = DatasetSpec(name=name, data=str(data), variant=variant)
+    dataset: Dataset = plugins.load("datasets", name).open_dataset(spec, cache, progress)
+    return dataset

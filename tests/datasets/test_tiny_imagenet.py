@@ -1,0 +1,134 @@
+"""tiny-imagenet: validation images sorted by their list, its two layouts, what may be wrong, fetching."""
+
+import hashlib
+import io
+import re
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy
+import pytest
+from PIL import Image
+
+from tests.blocks.file_server import serving
+from tests.datasets.published import jpeg, opened
+from uvlp.artifacts.dataset_manifest import DatasetSpec
+from uvlp.blocks.class_lists import wordnet_classes
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+from uvlp.datasets import tiny_imagenet
+
+IDS = [entry.id for entry in wordnet_classes("tinyimagenet")]
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "store" / "datasets"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The archive's layout with one training and one validation image per class, the latter backwards."""
+    root = tmp_path / "tiny-imagenet-200"
+    for number, identity in enumerate(IDS):
+        (root / "train" / identity / "images").mkdir(parents=True)
+        (root / "train" / identity / "images" / f"{identity}_0.JPEG").write_bytes(jpeg(number, (64, 64)))
+        (root / "train" / identity / f"{identity}_boxes.txt").write_text("boxes")
+    (root / "val/images").mkdir(parents=True)
+    lines = []
+    for number, identity in enumerate(reversed(IDS)):
+        (root / f"val/images/val_{number}.JPEG").write_bytes(jpeg(1000 + number, (64, 64)))
+        lines.append(f"val_{number}.JPEG\t{identity}\t0\t0\t62\t61\n")
+    (root / "val/val_annotations.txt").write_text("".join(lines))
+    return root
+
+
+def refusal(root: Path, cache: Path) -> str:
+    with pytest.raises(UvlpError) as caught:
+        opened("tiny-imagenet", root, cache)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_validation_images_get_the_classes_of_their_list(root: Path, cache: Path) -> None:
+    dataset = opened("tiny-imagenet", root.parent, cache)
+    manifest = dataset.manifest
+    assert [entry.id for entry in manifest.classes] == IDS
+    assert {(entry.train, entry.val) for entry in manifest.classes} == {(1, 1)}
+    assert manifest.image_px == 64
+    assert manifest.notes == (
+        "train/ has 200 images, tiny-imagenet has 100,000",
+        "val/ has 200 images, tiny-imagenet has 10,000",
+    )
+    assert dataset.files("train")[0] == f"train/{IDS[0]}/images/{IDS[0]}_0.JPEG"
+    assert dataset.files("val")[0] == f"val/{IDS[0]}/val_199.JPEG"
+    assert dataset.labels("val") == tuple(range(200))
+    expected = numpy.asarray(Image.open(root / "val/images/val_199.JPEG"))
+    numpy.testing.assert_array_equal(dataset.originals("val", [0])[0], expected)
+    assert opened("tiny-imagenet", root, cache).manifest == manifest
+
+
+def test_validation_images_that_were_sorted_already_are_read_as_they_lie(root: Path, cache: Path) -> None:
+    before = opened("tiny-imagenet", root, cache)
+    for name in before.files("val"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / "val/images" / Path(name).name).rename(root / name)
+    (root / "val/images").rmdir()
+    (root / "val/val_annotations.txt").unlink()
+    after = opened("tiny-imagenet", root, cache)
+    assert after.files("val") == before.files("val")
+    assert after.manifest.content_hash == before.manifest.content_hash
+
+
+def test_an_image_without_a_line_is_named(root: Path, cache: Path) -> None:
+    (root / "val/images/val_777.JPEG").write_bytes(jpeg(0))
+    line = refusal(root, cache)
+    assert re.search(
+        r"val_annotations\.txt names no class for 1 images: got 'val/images/val_777\.JPEG'", line
+    )
+
+
+def test_a_broken_line_is_named(root: Path, cache: Path) -> None:
+    with (root / "val/val_annotations.txt").open("a") as file:
+        file.write("val_0.JPEG\tn99999999\t0\t0\t1\t1\n")
+    assert "val_annotations.txt, line 201: got 'val_0.JPEG\\tn99999999" in refusal(root, cache)
+
+
+def test_a_class_without_validation_images_is_named(root: Path, cache: Path) -> None:
+    (root / "val/images/val_0.JPEG").unlink()
+    assert f"no validation images of 1 classes: got '{IDS[-1]}'" in refusal(root, cache)
+
+
+def test_a_class_without_a_folder_is_named(root: Path, cache: Path) -> None:
+    (root / "train" / IDS[7]).rename(root / "gone")
+    assert f"has no folder for 1 of 200 classes: got 'nothing for {IDS[7]}'" in refusal(root, cache)
+
+
+def test_what_is_not_there_can_be_fetched(tmp_path: Path, cache: Path) -> None:
+    line = refusal(tmp_path, cache)
+    assert "the dataset tiny-imagenet is not there" in line and "`uvlp fetch tiny-imagenet`" in line
+
+
+def test_fetch_then_open(root: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    spec = DatasetSpec(name="tiny-imagenet", data=str(tmp_path / "data"))
+    plan = tiny_imagenet.download(spec)
+    assert plan is not None
+    assert plan.urls == ("http://cs231n.stanford.edu/tiny-imagenet-200.zip",)
+    assert plan.bytes == 248_100_043
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for path in sorted(root.rglob("*")):
+            file.write(path, path.relative_to(root.parent))
+    with serving() as server:
+        server.files["tiny-imagenet-200.zip"] = buffer.getvalue()
+        own = replace(
+            tiny_imagenet.ARCHIVE,
+            url=f"{server.url}/tiny-imagenet-200.zip",
+            md5=hashlib.md5(buffer.getvalue()).hexdigest(),
+        )
+        monkeypatch.setattr(tiny_imagenet, "ARCHIVE", own)
+        tiny_imagenet.fetch(spec, Progress())
+    assert tiny_imagenet.download(spec) is None
+    assert opened("tiny-imagenet", tmp_path / "data", cache).manifest.count("val") == 200
