@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL
+from safetensors.torch import load_file, save_file
 
+from tests import tiny_models
+from uvlp.core.errors import UvlpError
 from uvlp.models.autoencoder import Autoencoder
 
 
@@ -15,27 +18,19 @@ def loaded(models: Path) -> Autoencoder:
     return Autoencoder.load(models / "autoencoder")
 
 
-def _generators(count: int) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(index) for index in range(count)]
-
-
-def test_latents_are_the_scaled_posterior_sample(
-    models: Path, loaded: Autoencoder, images: np.ndarray
-) -> None:
+def test_moments_are_those_of_plain_diffusers(models: Path, loaded: Autoencoder, images: np.ndarray) -> None:
     plain = AutoencoderKL.from_pretrained(models / "autoencoder")
     with torch.inference_mode():
-        posterior = plain.encode(torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1).latent_dist
-    noise = torch.stack([torch.randn(4, 16, 16, generator=generator) for generator in _generators(12)])
-    expected = (posterior.mean + posterior.std * noise) * plain.config.scaling_factor
-    latents = loaded.encode(images, _generators(12))
-    assert latents.shape == (12, 4, 16, 16) and latents.dtype == torch.float32
-    torch.testing.assert_close(latents, expected, atol=1e-5, rtol=0)
+        found = plain.encode(torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1).latent_dist
+    mean, deviation = loaded.posterior(images)
+    assert mean.shape == deviation.shape == (12, 4, 16, 16) and mean.dtype == torch.float32
+    torch.testing.assert_close(mean, found.mean * plain.config.scaling_factor, atol=1e-5, rtol=0)
+    torch.testing.assert_close(deviation, found.std * plain.config.scaling_factor, atol=1e-5, rtol=0)
 
 
-def test_the_noise_belongs_to_the_image(loaded: Autoencoder, images: np.ndarray) -> None:
-    together = loaded.encode(images, _generators(12))
-    alone = loaded.encode(images[7:8], _generators(12)[7:8])
-    torch.testing.assert_close(together[7:8], alone, atol=1e-5, rtol=0)
+def test_moments_do_not_depend_on_the_batch(loaded: Autoencoder, images: np.ndarray) -> None:
+    for together, alone in zip(loaded.posterior(images), loaded.posterior(images[7:8]), strict=True):
+        torch.testing.assert_close(together[7:8], alone, atol=1e-5, rtol=0)
 
 
 def test_training_latents_have_unit_spread(loaded: Autoencoder, images: np.ndarray) -> None:
@@ -44,7 +39,7 @@ def test_training_latents_have_unit_spread(loaded: Autoencoder, images: np.ndarr
 
 
 def test_decoding_rounds_as_a_saved_image(models: Path, loaded: Autoencoder, images: np.ndarray) -> None:
-    latents = loaded.encode(images, _generators(12))
+    latents = loaded.posterior(images)[0]
     decoded = loaded.decode(latents)
     assert decoded.shape == images.shape and decoded.dtype == np.uint8
     plain = AutoencoderKL.from_pretrained(models / "autoencoder")
@@ -53,3 +48,51 @@ def test_decoding_rounds_as_a_saved_image(models: Path, loaded: Autoencoder, ima
     expected = (unit * 255 + 0.5).clamp(0, 255).permute(0, 2, 3, 1).numpy().astype(np.uint8)
     assert np.abs(decoded.astype(int) - expected).max() <= 1  # rounding of the same number
     assert (decoded == expected).mean() > 0.999
+
+
+def test_a_pipeline_folder_gives_its_autoencoder(tmp_path: Path) -> None:
+    folder = tiny_models.diffusion(tmp_path)
+    found = Autoencoder.load(folder, "vae")
+    assert found.scaling_factor == pytest.approx(0.18215)
+    mean, _ = found.posterior(np.zeros((1, 64, 64, 3), np.uint8))
+    assert mean.shape == (1, 4, 8, 8)
+
+
+def test_half_precision_keeps_the_spread_of_a_sharp_posterior(tmp_path: Path) -> None:
+    """exp(-15) is nothing in float16; the moments are taken in float32."""
+    folder = tiny_models.diffusion(tmp_path)
+    file = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    weights["quant_conv.bias"][4:] = -30
+    save_file(weights, file)
+    found = Autoencoder.load(folder, "vae", dtype=torch.bfloat16)
+    deviation = found.posterior(np.zeros((1, 64, 64, 3), np.uint8))[1]
+    assert deviation.dtype == torch.float32
+    assert (deviation > 0).all() and deviation.max() < 1e-6
+
+
+@pytest.mark.parametrize("damage", ["other width", "missing weight", "no folder"])
+def test_what_is_no_autoencoder_is_named(tmp_path: Path, damage: str) -> None:
+    folder = tiny_models.diffusion(tmp_path)
+    file = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    if damage == "other width":
+        weights["quant_conv.weight"] = torch.zeros(8, 6, 1, 1)
+    else:
+        del weights["quant_conv.weight"]
+    save_file(weights, file)
+    with pytest.raises(UvlpError, match="no autoencoder can be loaded from"):
+        Autoencoder.load(folder if damage != "no folder" else tmp_path / "nothing", "vae")
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_moments_of_the_cpu(tmp_path: Path) -> None:
+    folder = tiny_models.diffusion(tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    expected = Autoencoder.load(folder, "vae").posterior(images)
+    found = Autoencoder.load(folder, "vae", "cuda", torch.float16)
+    for kept, right in zip(found.posterior(images), expected, strict=True):
+        assert kept.device.type == "cuda" and kept.dtype == torch.float32
+        torch.testing.assert_close(kept.cpu(), right, atol=2e-3, rtol=2e-2)
+    shown = Autoencoder.load(folder, "vae").decode(expected[0])
+    assert np.abs(found.decode(expected[0]).astype(int) - shown).max() <= 3

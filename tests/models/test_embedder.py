@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,16 @@ import open_clip
 import pytest
 import torch
 
+from tests import tiny_models
 from uvlp.core.errors import UvlpError
 from uvlp.models import embedder
 from uvlp.models.embedder import Embedder
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLIP as OpenAI's is published for open_clip, with tiny sizes."""
+    return tiny_models.clip(tmp_path_factory.mktemp("clip"))
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +65,76 @@ def test_over_long_texts_are_counted_with_zero_padding_too() -> None:
 def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(UvlpError, match=r"no open_clip model here.*open_clip_config\.json"):
         Embedder.load(tmp_path)
+
+
+def test_a_snapshot_of_links_is_a_folder_like_any_other(
+    published: Path, tmp_path: Path, images: np.ndarray
+) -> None:
+    """As the hub's cache lays it out: the names of a snapshot are links to blobs."""
+    snapshot = tmp_path / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    for number, path in enumerate(sorted(published.iterdir())):
+        blob = tmp_path / "blobs" / str(number)
+        blob.parent.mkdir(exist_ok=True)
+        blob.write_bytes(path.read_bytes())
+        (snapshot / path.name).symlink_to(f"../../blobs/{number}")
+    found = Embedder.load(snapshot).image_features(images)
+    np.testing.assert_array_equal(found, Embedder.load(published).image_features(images))
+
+
+def test_the_openai_file_gets_open_clips_configuration(
+    published: Path, tmp_path: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights stand alone, and the quick-GELU comes from the list of open_clip."""
+    assert open_clip.get_model_config(embedder.OPENAI)["quick_gelu"] is True
+    config = json.loads((published / "open_clip_config.json").read_text())["model_cfg"]
+    config["text_cfg"] = {**config["text_cfg"], "hf_tokenizer_name": ""}
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, embedder.OPENAI, config)
+    file = tmp_path / "open_clip_model.safetensors"
+    file.write_bytes((published / "open_clip_model.safetensors").read_bytes())
+    found = Embedder.load(file).image_features(images)
+    np.testing.assert_array_equal(found, Embedder.load(published).image_features(images))
+
+
+def test_quick_gelu_changes_features(published: Path, tmp_path: Path, images: np.ndarray) -> None:
+    """Why the field is checked: nothing else tells that the features are wrong."""
+    plain = tiny_models.clip(tmp_path, quick_gelu=False)
+    weights = [(folder / "open_clip_model.safetensors").read_bytes() for folder in (plain, published)]
+    assert weights[0] == weights[1]
+    features = [Embedder.load(folder).image_features(images) for folder in (plain, published)]
+    assert np.abs(features[0] - features[1]).max() > 1e-4
+
+
+@pytest.mark.parametrize("damage", ["width", "config", "truncated"])
+def test_weights_of_another_architecture_are_named(published: Path, tmp_path: Path, damage: str) -> None:
+    for path in published.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = tmp_path / "open_clip_config.json"
+    if damage == "width":
+        config.write_text(config.read_text().replace('"width": 64', '"width": 96'))
+    elif damage == "config":
+        config.write_text("{}")
+    else:
+        weights = tmp_path / "open_clip_model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(UvlpError, match="no CLIP can be loaded from") as error:
+        Embedder.load(tmp_path)
+    assert len(str(error.value)) < 600
+
+
+def test_a_row_of_zeros_stays_finite() -> None:
+    assert embedder._unit(torch.tensor([[0.0, 0.0], [3.0, 4.0]])).tolist() == [[0, 0], [0.6000000238418579, 0.800000011920929]]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("tf32", "tolerance"), [(False, 1e-5), (True, 5e-3)])
+def test_a_gpu_gives_the_features_of_the_cpu(
+    published: Path, images: np.ndarray, tf32: bool, tolerance: float
+) -> None:
+    on_gpu, on_cpu = Embedder.load(published, "cuda", tf32), Embedder.load(published)
+    np.testing.assert_allclose(on_gpu.image_features(images), on_cpu.image_features(images), atol=tolerance)
+    words = ["a photo of a red circle", "dark"]
+    np.testing.assert_allclose(on_gpu.text_features(words), on_cpu.text_features(words), atol=tolerance)
 
 
 def test_clause_dropping_keeps_the_class() -> None:

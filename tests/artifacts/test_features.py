@@ -1,0 +1,66 @@
+"""Features on disk: memory-mapped, finite, and latents drawn for the images that are asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from uvlp.artifacts import features
+from uvlp.artifacts.features import Latents
+from uvlp.core.errors import UvlpError
+from uvlp.core.seeds import torch_generator
+
+FILES = tuple(f"train/a/{row}.png" for row in range(6))
+
+
+@pytest.fixture
+def moments() -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(0)
+    mean, deviation = generator.normal(size=(2, 6, 4, 4, 4)).astype(np.float32)
+    return mean, np.abs(deviation)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_latents_are_samples_with_the_noise_of_each_image(
+    moments: tuple[np.ndarray, np.ndarray], dtype: type[np.floating]
+) -> None:
+    mean, deviation = (array.astype(dtype) for array in moments)
+    drawn = Latents(mean, deviation, FILES, 3)[[4, 1]]
+    noise = torch.stack(
+        [torch.randn(4, 4, 4, generator=torch_generator(3, "posterior", FILES[row])) for row in (4, 1)]
+    )
+    kept = (torch.from_numpy(array[[4, 1]]).float() for array in (mean, deviation))
+    expected = next(kept) + next(kept) * noise
+    assert drawn.dtype == np.float32
+    np.testing.assert_array_equal(drawn, expected.numpy())
+
+
+def test_latents_depend_on_the_seed_alone(moments: tuple[np.ndarray, np.ndarray]) -> None:
+    first, other = Latents(*moments, FILES, 0), Latents(*moments, FILES, 1)
+    np.testing.assert_array_equal(first[[2]], first[range(6)][2:3])
+    assert not np.array_equal(first[[2]], other[[2]])
+
+
+def test_arrays_of_all_parts_are_memory_mapped(tmp_path: Path) -> None:
+    folders = {"texts": tmp_path / "texts", "network": tmp_path / "network"}
+    for part, folder in folders.items():
+        folder.mkdir()
+        features.write(folder, {name: np.ones((2, 3), np.float32) for name in features.PARTS[part]})
+    found = features.read(folders)
+    assert set(found) == {"text", "names", "network"}
+    assert all(isinstance(array, np.memmap) and not array.flags.writeable for array in found.values())
+
+
+def test_a_row_that_is_no_number_is_named() -> None:
+    rows = np.zeros((3, 4), np.float16)
+    rows[1, 2] = np.inf
+    with pytest.raises(UvlpError, match=r"mean of train/a/1\.png is not a finite float16 number; try this"):
+        features.check_finite({"image": rows[:1], "mean": rows}, FILES, "try this")
+
+
+def test_arrays_written_at_once_are_checked_too(tmp_path: Path) -> None:
+    with pytest.raises(UvlpError, match="network of row 1 is not a finite float32 number"):
+        features.write(tmp_path, {"network": np.array([[1], [np.nan]], np.float32)})

@@ -1,0 +1,139 @@
+"""Arrays written shard by shard: whole in the end, resumed after an interruption, refused on a full disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from uvlp.artifacts.row_files import JOURNAL, Column, RowFiles
+from uvlp.core.errors import UvlpError
+
+COUNT, SHARD, BATCH = 11, 4, 2
+
+
+@pytest.fixture
+def arrays() -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(0)
+    return {
+        "one": generator.normal(size=(COUNT, 3)).astype(np.float32),
+        "two": generator.normal(size=(COUNT, 4, 2, 2)).astype(np.float16),
+    }
+
+
+def opened(folder: Path, arrays: dict[str, np.ndarray], **changes: Any) -> RowFiles:
+    columns = {name: Column.of(array) for name, array in arrays.items()}
+    given = {"columns": columns, "count": COUNT, "shard": SHARD, "made_by": "cpu"} | changes
+    return RowFiles(folder, **given)
+
+
+def fill(rows: RowFiles, arrays: dict[str, np.ndarray], batches: int | None = None) -> None:
+    for part in rows.missing(BATCH)[:batches]:
+        rows.write(part, {name: array[part.start : part.stop] for name, array in arrays.items()})
+
+
+def test_the_files_are_those_of_numpy(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "out").mkdir()
+    rows = opened(tmp_path / "made", arrays)
+    fill(rows, arrays)
+    rows.link(tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["one.npy", "two.npy"]
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+        assert (tmp_path / "out" / f"{name}.npy").read_bytes() == (tmp_path / f"{name}.npy").read_bytes()
+
+
+def test_batches_never_cross_a_shard(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    found = opened(tmp_path, arrays, shard=6).missing(3)
+    assert found == [range(0, 3), range(3, 6), range(6, 9), range(9, 11)]
+
+
+def test_only_whole_shards_outlive_an_interruption(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    fill(opened(tmp_path, arrays), arrays, batches=3)  # the second shard is half done
+    again = opened(tmp_path, arrays)
+    assert again.finished_rows == SHARD
+    assert again.missing(BATCH)[0] == range(4, 6)
+    fill(again, arrays)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(np.load(tmp_path / f"{name}.npy"), array)
+
+
+@pytest.mark.parametrize("changes", [{"made_by": "another GPU"}, {"count": COUNT + 1}, {"shard": 2 * SHARD}])
+def test_rows_of_another_making_are_dropped(
+    tmp_path: Path, arrays: dict[str, np.ndarray], changes: dict[str, Any]
+) -> None:
+    fill(opened(tmp_path, arrays), arrays)
+    assert opened(tmp_path, arrays, **changes).finished_rows == 0
+
+
+@pytest.mark.parametrize("damage", ["journal", "file"])
+def test_a_damaged_partial_folder_is_begun_again(
+    tmp_path: Path, arrays: dict[str, np.ndarray], damage: str
+) -> None:
+    fill(opened(tmp_path, arrays), arrays)
+    if damage == "journal":
+        (tmp_path / JOURNAL).write_text('{"layout": ')
+    else:
+        (tmp_path / "one.npy").write_bytes(b"short")
+    again = opened(tmp_path, arrays)
+    assert again.finished_rows == 0
+    fill(again, arrays)
+    np.testing.assert_array_equal(np.load(tmp_path / "one.npy"), arrays["one"])
+
+
+def test_a_small_disk_is_said_before_the_work(
+    tmp_path: Path, arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(UvlpError, match=r"disk is too small.*MB free in.*allowed: 40 MB or more.*--store"):
+        opened(tmp_path, arrays, count=900_000)
+    assert not list(tmp_path.glob("*.npy"))
+
+
+def test_a_disk_that_fills_up_meanwhile_costs_one_shard(
+    tmp_path: Path, arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, write, calls = opened(tmp_path, arrays), os.pwrite, []
+
+    def full(descriptor: int, content: Any, place: int) -> int:
+        calls.append(place)
+        if len(calls) > 6:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, content, place)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        with pytest.raises(OSError, match="No space left"):
+            fill(rows, arrays)
+    assert opened(tmp_path, arrays).finished_rows == SHARD
+
+
+def test_short_writes_go_on(
+    tmp_path: Path, arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, content, place: write(file, content[:5], place))
+    fill(opened(tmp_path, arrays), arrays)
+    np.testing.assert_array_equal(np.load(tmp_path / "two.npy"), arrays["two"])
+
+
+def test_without_hard_links_the_files_are_moved(
+    tmp_path: Path, arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    (tmp_path / "out").mkdir()
+    rows = opened(tmp_path, arrays)
+    fill(rows, arrays)
+    rows.link(tmp_path / "out")
+    np.testing.assert_array_equal(np.load(tmp_path / "out" / "one.npy"), arrays["one"])

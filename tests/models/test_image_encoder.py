@@ -1,0 +1,88 @@
+"""CLIP and the VAE on the same batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests import tiny_models
+from uvlp.models.autoencoder import Autoencoder
+from uvlp.models.embedder import Embedder
+from uvlp.models.image_encoder import ImageEncoder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    root = tmp_path_factory.mktemp("encoders")
+    return tiny_models.clip(root / "clip"), tiny_models.diffusion(root / "diffusion")
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (7, 64, 64, 3), dtype=np.uint8)
+
+
+def encoder(
+    folders: tuple[Path, Path],
+    device: str = "cpu",
+    stored: torch.dtype = torch.float32,
+    said: list[str] | None = None,
+) -> ImageEncoder:
+    told = [] if said is None else said
+    dtype = torch.float16 if device == "cuda" else torch.float32
+    models = Embedder.load(folders[0], device), Autoencoder.load(folders[1], "vae", device, dtype)
+    return ImageEncoder(*models, device, stored, told.append)
+
+
+def encoded(made: ImageEncoder, pixels: np.ndarray) -> dict[str, Any]:
+    return made.encode(made.join([made.prepare(image) for image in pixels]))
+
+
+def test_both_models_see_the_same_images(folders: tuple[Path, Path], pixels: np.ndarray) -> None:
+    found = encoded(encoder(folders), pixels)
+    mean, deviation = Autoencoder.load(folders[1], "vae").posterior(pixels)
+    np.testing.assert_array_equal(found["image"], Embedder.load(folders[0]).image_features(pixels))
+    np.testing.assert_array_equal(found["mean"], mean)
+    np.testing.assert_array_equal(found["deviation"], deviation)
+
+
+def test_moments_can_be_kept_in_half(folders: tuple[Path, Path], pixels: np.ndarray) -> None:
+    found = encoded(encoder(folders, stored=torch.float16), pixels)
+    assert [found[name].dtype for name in ("image", "mean", "deviation")] == [np.float32, *[np.float16] * 2]
+
+
+def test_a_batch_that_does_not_fit_is_halved_for_good(
+    folders: tuple[Path, Path], pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    made, sizes = encoder(folders, said=said), list[int]()
+    moments = Autoencoder.moments
+
+    def small_gpu(self: Autoencoder, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        sizes.append(len(images))
+        if len(images) > 3:
+            raise torch.OutOfMemoryError
+        return moments(self, images)
+
+    expected = encoded(made, pixels)
+    monkeypatch.setattr(Autoencoder, "moments", small_gpu)
+    for _ in range(2):
+        found = encoded(made, pixels)
+        for name, array in expected.items():
+            np.testing.assert_allclose(found[name], array, atol=1e-5)
+    assert sizes == [7, 3, 3, 1, 3, 3, 1]
+    assert said == ["out of GPU memory at 7 at once: going on with 3"]
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_same_bits_twice(folders: tuple[Path, Path], pixels: np.ndarray) -> None:
+    made = encoder(folders, "cuda", torch.float16)
+    first, second = encoded(made, pixels), encoded(made, pixels)
+    expected = encoded(encoder(folders), pixels)
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name])
+        np.testing.assert_allclose(array.astype(np.float32), expected[name], atol=5e-3, rtol=2e-2)

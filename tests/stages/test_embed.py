@@ -1,0 +1,287 @@
+"""From image files and published model folders to features: whole, resumed, refused by name."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from tests import tiny_models
+from uvlp.artifacts import captions, features
+from uvlp.artifacts.dataset_manifest import DatasetSpec
+from uvlp.artifacts.manifest import Task
+from uvlp.artifacts.store import Store
+from uvlp.artifacts.work import Work, read_notes
+from uvlp.blocks.image_files import load_squashed
+from uvlp.blocks.prompt_ensemble import prompts
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Event, Progress
+from uvlp.models.autoencoder import Autoencoder
+from uvlp.models.embedder import Embedder
+from uvlp.models.image_encoder import ImageEncoder
+from uvlp.recipes.schema import EmbedSettings
+from uvlp.stages import embed
+
+SETTINGS = EmbedSettings(batch=3, shard=2)
+SIZE_PX = 64
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of ten images in every form that people have, and two published models."""
+    root = tmp_path_factory.mktemp("embed")
+    generator = np.random.default_rng(0)
+    for name in ("bar", "circle"):
+        (root / "data" / "train" / name).mkdir(parents=True)
+        (root / "data" / "val" / name).mkdir(parents=True)
+        for slot in range(10):
+            image = Image.fromarray(generator.integers(0, 256, (40, 50, 3), dtype=np.uint8))
+            _save(image, root / "data" / "train" / name / f"{slot}", slot)
+        image.save(root / "data" / "val" / name / "0.png")
+    tiny_models.clip(root / "clip")
+    tiny_models.diffusion(root / "diffusion")
+    return root
+
+
+def _save(image: Image.Image, stem: Path, slot: int) -> None:
+    """CMYK, palette, 16 bits of grey, a turned JPEG, or a plain file."""
+    match slot % 5:
+        case 0:
+            image.convert("CMYK").save(stem.with_suffix(".jpg"))
+        case 1:
+            image.convert("P").save(stem.with_suffix(".png"))
+        case 2:
+            grey = np.asarray(image.convert("L")).astype(np.uint16) * 257
+            Image.fromarray(grey).save(stem.with_suffix(".png"))
+        case 3:
+            turned = Image.Exif()
+            turned[0x0112] = 6
+            image.save(stem.with_suffix(".jpg"), exif=turned)
+        case _:
+            image.save(stem.with_suffix(".png"))
+
+
+def task(root: Path, plugin: str, **changes: Any) -> Task:
+    made = Task(
+        kind=features.KIND,
+        stage="embed",
+        plugin=plugin,
+        schema=features.SCHEMA,
+        settings=SETTINGS,
+        facts={"image_px": SIZE_PX, "models": {"embedder": "1", "autoencoder": "2"}, "precision": "auto"},
+        inputs={} if plugin == "images" else {"captions": Task(kind="captions", stage="caption")},
+        dataset="forms",
+        dataset_spec=DatasetSpec(name="folder", argument=str(root / "data")),
+        origins={"embedder": str(root / "clip"), "autoencoder": str(root / "diffusion")},
+    )
+    return replace(made, **changes)
+
+
+def run(store: Path, given: Task, events: list[Event] | None = None) -> Path:
+    """Make an artifact as the pipeline does, without its manifest."""
+    made = Store(store)
+    folder = made.root / ".tmp" / given.key
+    folder.mkdir(parents=True, exist_ok=True)
+    told = events if events is not None else []
+    embed.run(Work(task=given, folder=folder, store=made, progress=Progress(told.append, "embed")))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(root: Path) -> Path:
+    return run(root / "whole", task(root, "images"))
+
+
+def rows(root: Path) -> tuple[list[Path], np.ndarray]:
+    listed = [
+        sorted((root / "data" / "train" / name).iterdir(), key=lambda path: path.name)
+        for name in ("bar", "circle")
+    ]
+    paths = [path for paths in listed for path in paths]
+    return paths, load_squashed(paths, SIZE_PX)
+
+
+def test_every_form_of_image_streams_through(root: Path, whole: Path) -> None:
+    found, (_, pixels) = features.read({"images": whole}), rows(root)
+    assert all(isinstance(array, np.memmap) for array in found.values())
+    assert found["mean"].dtype == found["deviation"].dtype == np.float16
+    mean, deviation = Autoencoder.load(root / "diffusion", "vae").posterior(pixels)
+    np.testing.assert_allclose(found["image"], Embedder.load(root / "clip").image_features(pixels), atol=1e-5)
+    np.testing.assert_allclose(found["mean"], mean, atol=1e-3)
+    np.testing.assert_allclose(found["deviation"], deviation, atol=1e-3)
+    assert sorted(path.name for path in whole.iterdir()) == ["deviation.npy", "image.npy", "mean.npy"]
+
+
+def test_small_models_are_kept_in_full_precision(root: Path) -> None:
+    given = task(root, "images", facts={"image_px": SIZE_PX})
+    found = features.read({"images": run(root / "small", given)})
+    assert {array.dtype.name for array in found.values()} == {"float32"}
+
+
+def test_an_interrupted_run_goes_on_after_its_last_shard(
+    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode, sizes, events = ImageEncoder.encode, list[int](), list[Event]()
+
+    def interrupted(self: ImageEncoder, batch: Any) -> dict[str, np.ndarray]:
+        if len(sizes) == 6:  # the sample, two shards of two batches, and half of the third
+            raise KeyboardInterrupt
+        sizes.append(len(batch[0]))
+        return encode(self, batch)
+
+    def counted(self: ImageEncoder, batch: Any) -> dict[str, np.ndarray]:
+        sizes.append(len(batch[0]))
+        return encode(self, batch)
+
+    monkeypatch.setattr(ImageEncoder, "encode", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, task(root, "images"))
+    sizes.clear()
+    monkeypatch.setattr(ImageEncoder, "encode", counted)
+    again = run(tmp_path, task(root, "images"), events)
+    assert sizes == [1, 3, 3, 2]  # the sample, and the rows from 12 on
+    assert "12 rows are there from an earlier run" in " ".join(event.say for event in events)
+    for path in whole.iterdir():
+        assert (again / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_full_disk_in_the_middle_keeps_finished_shards(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, calls = os.pwrite, []
+
+    def full(descriptor: int, content: Any, place: int) -> int:
+        calls.append(place)
+        if len(calls) > 10:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, content, place)
+
+    store, given = Store(tmp_path), task(root, "images")
+    store.prepare()
+    with monkeypatch.context() as patched, pytest.raises(UvlpError, match="No space left") as error:
+        patched.setattr(os, "pwrite", full)
+        with store.making(given, print) as folder:
+            assert folder is not None
+            embed.run(Work(task=given, folder=folder, store=store, progress=Progress()))
+    assert "everything finished is kept" in str(error.value)
+    events: list[Event] = []
+    run(tmp_path, given, events)
+    assert "6 rows are there from an earlier run" in " ".join(event.say for event in events)
+
+
+def test_a_disk_that_is_too_small_is_said_before_the_work(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(UvlpError, match=r"disk is too small for the features.*MB free in"):
+        run(tmp_path, task(root, "images"))
+
+
+@pytest.fixture
+def broken(root: Path, tmp_path: Path) -> Iterator[Path]:
+    """A copy of the pipeline whose autoencoder may be spoilt."""
+    yield tiny_models.diffusion(tmp_path / "broken")
+
+
+def test_a_value_that_is_no_number_names_its_file(root: Path, broken: Path, tmp_path: Path) -> None:
+    file = broken / "vae" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(file)
+    weights["quant_conv.bias"][0] = torch.nan
+    save_file(weights, file)
+    given = task(root, "images", origins={"embedder": str(root / "clip"), "autoencoder": str(broken)})
+    with pytest.raises(UvlpError, match=r"mean of train/bar/0\.jpg is not a finite float16 number"):
+        run(tmp_path, given)
+
+
+def test_moments_beyond_half_precision_are_refused(root: Path, broken: Path, tmp_path: Path) -> None:
+    config = broken / "vae" / "config.json"
+    config.write_text(config.read_text().replace("0.18215", "1e9"))
+    given = task(root, "images", origins={"embedder": str(root / "clip"), "autoencoder": str(broken)})
+    with pytest.raises(UvlpError, match=r"train/bar/0\.jpg is not a finite float16.*precision=float32"):
+        run(tmp_path, given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch": 0}, r"embed\.batch out of range: got 0"),
+        ({"shard": 0}, r"embed\.shard out of range: got 0"),
+        ({"clip_precision": "int8"}, r"unknown embed\.clip_precision: got 'int8'; allowed: float32, tf32"),
+    ],
+)
+def test_impossible_settings_are_named(
+    root: Path, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UvlpError, match=message):
+        run(tmp_path, task(root, "images", settings=replace(SETTINGS, **changes)))
+
+
+def captioned(store: Path, given: Task, texts: list[str]) -> None:
+    folder = Store(store).folder(given.inputs["captions"])
+    folder.mkdir(parents=True)
+    captions.write(folder, [(f"train/{row}.png", text) for row, text in enumerate(texts)], {})
+
+
+def test_texts_and_class_names_are_embedded(root: Path, tmp_path: Path) -> None:
+    texts = [f"a red circle {'on the ' * row}" for row in range(20)] + ["dark " * 90, ""]
+    given = task(root, "texts")
+    captioned(tmp_path, given, texts)
+    folder = run(tmp_path, given)
+    found, embedder = features.read({"texts": folder}), Embedder.load(root / "clip")
+    np.testing.assert_allclose(found["text"], embedder.text_features(texts), atol=1e-6)
+    assert found["names"].shape == (2, tiny_models.WIDTH)
+    mean = embedder.text_features(prompts("circle")).mean(axis=0)
+    np.testing.assert_allclose(found["names"][1], mean / np.linalg.norm(mean), atol=1e-6)
+    assert read_notes(folder) == {"captions longer than the text encoder reads, their tails cut": 1}
+
+
+def test_interrupted_texts_go_on_too(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, texts = task(root, "texts"), [f"circle {row}" for row in range(14)]
+    captioned(tmp_path, given, texts)
+    original, asked = Embedder.text_features, list[int]()
+
+    def interrupted(self: Embedder, items: Any) -> np.ndarray:
+        asked.append(len(items))
+        if len(asked) == 2 + 4:  # two class names, one shard of two batches, and half of the second
+            raise KeyboardInterrupt
+        return original(self, items)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Embedder, "text_features", interrupted)
+        run(tmp_path, given)
+    events: list[Event] = []
+    found = features.read({"texts": run(tmp_path, given, events)})
+    assert "6 rows are there from an earlier run" in " ".join(event.say for event in events)
+    np.testing.assert_allclose(found["text"], Embedder.load(root / "clip").text_features(texts), atol=1e-6)
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_features_of_the_cpu(
+    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a GPU `whole` was made on it; the second is made without."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    on_cpu = features.read({"images": run(tmp_path, task(root, "images"))})
+    for name, array in features.read({"images": whole}).items():
+        np.testing.assert_allclose(
+            array.astype(np.float32), on_cpu[name].astype(np.float32), atol=5e-3, rtol=2e-2
+        )
