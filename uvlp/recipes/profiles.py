@@ -1,19 +1,109 @@
-"""Profiles: the same recipe at another size."""
+"""Profiles: the same recipe at another size, with published models or with small ones of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from uvlp.core.errors import unknown_name
-from uvlp.recipes.schema import Recipe
+from uvlp.recipes import folder
+from uvlp.recipes.schema import (
+    AutoencoderSettings,
+    DiffuserSettings,
+    EmbedderSettings,
+    EvaluateSettings,
+    RdedSettings,
+    Recipe,
+    TeacherSettings,
+)
+
+SYNTHESISED = ("d4m", "vlcp", "uvlp")
+SMALL_MODELS = (
+    "profile small: the models are trained from scratch on these images at 32 px, for minutes on a GPU; "
+    "they are not the papers' models"
+)
+SMALL_SCHEDULE = "short schedule of profile small, not the paper's"
+
+
+def _from_scratch(recipe: Recipe, profile: str) -> Recipe:
+    """The recipe with models of its own: a published dataset is then treated as any image folder is.
+
+    Its dataset, methods, seeds, repeats and its rule for missing captions stay.
+    """
+    if not recipe.pretrained:
+        return replace(recipe, profile=profile)
+    kept = {
+        name: getattr(recipe, name) for name in ("dataset", "data", "variant", "methods", "seeds", "repeats")
+    }
+    caption = replace(recipe.caption, captioner="auto")
+    return replace(folder.recipe(recipe.ipc), profile=profile, caption=caption, **kept)
+
+
+def _sd15(recipe: Recipe) -> Recipe:
+    """Published models at 512 px and the published evaluation; images that must not be mirrored are not."""
+    if recipe.pretrained:
+        return recipe
+    return replace(
+        recipe,
+        profile="sd15",
+        pretrained=True,
+        image_px=512,
+        networks=("resnet-ap-10",),
+        models_note="",
+        protocol_notes={},
+        caption=replace(recipe.caption, captioner="auto"),
+        finetune=replace(recipe.finetune, random_flip=recipe.evaluate.flip > 0),
+        evaluate=EvaluateSettings(flip=recipe.evaluate.flip),
+        rded=RdedSettings(flip=recipe.rded.flip),
+        teacher=TeacherSettings(),
+        method={},
+    )
+
+
+def _small(recipe: Recipe) -> Recipe:
+    """Sizes for one GPU and eight minutes (feasibility.md 3); the schedules are ours and were not tuned."""
+    recipe = _from_scratch(recipe, "small")
+    return replace(
+        recipe,
+        models_note=SMALL_MODELS,
+        protocol_notes={**recipe.protocol_notes, "minimax": SMALL_SCHEDULE},
+        embedder=EmbedderSettings(
+            width=32,
+            layers=(3, 4, 6, 3),
+            text_width=256,
+            text_layers=4,
+            context_length=77,
+            steps=900,
+            batch=512,
+            lr=1e-3,
+            precision="auto",
+        ),
+        autoencoder=AutoencoderSettings(
+            channels=(64, 128), layers=2, steps=2000, batch=512, lr=1e-3, precision="auto"
+        ),
+        diffuser=DiffuserSettings(
+            channels=(128, 256, 256),
+            layers=2,
+            attention_levels=2,
+            steps=4000,
+            batch=512,
+            lr=5e-4,
+            ema=0.999,
+            precision="auto",
+        ),
+        evaluate=replace(recipe.evaluate, width=0),
+        # DDIM leaves the least noise of the schedulers (feasibility.md 4); strength and guidance as
+        # measured with small models: published values need a published model.
+        method=_synthesis(recipe, {"scheduler": "ddim", "steps": 50, "strength": 0.5, "guidance": 2.0}),
+    )
 
 
 def _nano(recipe: Recipe) -> Recipe:
     """Two steps everywhere: tests of wiring, resuming and bad input. Its numbers mean nothing."""
+    recipe = _from_scratch(recipe, "nano")
     return replace(
         recipe,
-        profile="nano",
         repeats=2,
         note="profile nano: two steps everywhere, the numbers mean nothing",
         embedder=replace(recipe.embedder, steps=2),
@@ -23,16 +113,25 @@ def _nano(recipe: Recipe) -> Recipe:
         rded=replace(recipe.rded, epochs=2, epochs_full=2),
         # Enough for a teacher that is above chance, which is checked.
         teacher=replace(recipe.teacher, epochs=6, batch=8),
-        method={
-            name: {**changes, "synthesis": {**changes.get("synthesis", {}), "steps": 2, "strength": 0.5}}
-            if name in ("uvlp", "vlcp", "d4m")
-            else changes
-            for name, changes in recipe.method.items()
-        },
+        method=_synthesis(recipe, {"steps": 2, "strength": 0.5}),
     )
 
 
-PROFILES: dict[str, Callable[[Recipe], Recipe]] = {"tiny": lambda recipe: recipe, "nano": _nano}
+def _synthesis(recipe: Recipe, changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The recipe's settings of methods, with other ones for the synthesis of those that synthesise."""
+    found = dict(recipe.method)
+    for name in SYNTHESISED:
+        own = found.get(name, {})
+        found[name] = {**own, "synthesis": {**own.get("synthesis", {}), **changes}}
+    return found
+
+
+PROFILES: dict[str, Callable[[Recipe], Recipe]] = {
+    "sd15": _sd15,
+    "small": _small,
+    "tiny": lambda recipe: _from_scratch(recipe, "tiny"),
+    "nano": _nano,
+}
 
 
 def apply(recipe: Recipe, profile: str) -> Recipe:
