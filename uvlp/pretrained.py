@@ -92,7 +92,7 @@ class _Source:
     @property
     def command(self) -> str:
         """The command that fetches it."""
-        return f"uvlp fetch {'diffusion' if self.part == 'autoencoder' else self.part}"
+        return f"uvlp fetch {self.part}"
 
     def commit(self) -> str:
         """The commit to read, as far as it is known here."""

@@ -141,14 +141,15 @@ def transfer(repository: str, revision: str, patterns: Sequence[str], progress: 
                 tqdm_class=_bar(progress),
             )
             return Path(place).name
-        except Exception as error:
+        except Exception as caught:
+            error = _cause(caught)
             if not _is_transient(error):
-                raise _explained(error, repository, revision) from error
+                raise _explained(error, repository, revision) from caught
             if attempt == ATTEMPTS:
                 raise UvlpError(
                     f"the transfer of {repository} stopped {ATTEMPTS} times: {_line(error)}",
                     do="check the network; the same command continues where it stopped",
-                ) from error
+                ) from caught
             progress.say(f"{repository}: {_line(error)}; attempt {attempt + 1} of {ATTEMPTS}")
     raise AssertionError
 
@@ -162,20 +163,29 @@ def _status(error: BaseException) -> int:
     return int(getattr(getattr(error, "response", None), "status_code", 0) or 0)
 
 
+def _cause(error: Exception) -> BaseException:
+    """What the library took for a reason to look into its cache only, which it tells in many words."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    return error.__cause__ or error if isinstance(error, LocalEntryNotFoundError) else error
+
+
+def _has_no_connection(error: BaseException) -> bool:
+    return isinstance(error, ConnectionError) or type(error).__name__ in ("ConnectError", "ConnectTimeout")
+
+
 def _is_transient(error: BaseException) -> bool:
     """A stream that broke or a server that is busy, as against an answer that will stay the same."""
-    from huggingface_hub.errors import LocalEntryNotFoundError, XetDownloadError
+    from huggingface_hub.errors import XetDownloadError
 
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-        return False
     if _status(error):
         return _status(error) in (408, 429) or _status(error) >= 500
-    # The library's client is httpx under one name or another; its errors are no OSErrors.
-    is_client = type(error).__module__.startswith("httpx")
-    return is_client or isinstance(error, ConnectionError | LocalEntryNotFoundError | XetDownloadError)
+    # The library's client is httpx under one name or another. It has tried to connect many times before.
+    is_client = type(error).__module__.startswith("httpx") and not _has_no_connection(error)
+    return is_client or isinstance(error, XetDownloadError)
 
 
-def _explained(error: Exception, repository: str, revision: str) -> UvlpError:
+def _explained(error: BaseException, repository: str, revision: str) -> UvlpError:
     from huggingface_hub import constants
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -185,6 +195,9 @@ def _explained(error: Exception, repository: str, revision: str) -> UvlpError:
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS):
         do = "set HF_HOME to a folder that can be written"
         return UvlpError("fetched files cannot be written", got=str(cache_folder()), do=do)
+    if _has_no_connection(error):
+        do = "check the network and the proxy; the same command continues"
+        return UvlpError(f"no connection to {constants.ENDPOINT}", got=repository, do=do)
     if isinstance(error, GatedRepoError) or _status(error) == 403:
         return UvlpError("this repository is open only to those who asked", got=repository, do=LOG_IN)
     if isinstance(error, RevisionNotFoundError):

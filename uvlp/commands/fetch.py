@@ -27,12 +27,7 @@ from uvlp.folders import tell
 from uvlp.recipes import overrides
 from uvlp.recipes.schema import ModelSettings, Recipe
 
-MODELS = {
-    "models": ("diffusion", "clip", "llava"),
-    "diffusion": ("diffusion",),
-    "clip": ("clip",),
-    "llava": ("llava",),
-}
+MODELS = {"models": ("diffusion", "clip", "llava")} | {part: (part,) for part in pretrained.PARTS}
 """Targets of the command that are no dataset, with their parts."""
 SPEED_BYTES_PER_S = 100e6 / 8
 
@@ -153,7 +148,7 @@ def _models_missing(models: ModelSettings, parts: Iterable[str]) -> list[_Transf
         _Transfer(
             download=download,
             place=hub.cache_folder(),
-            command=f"uvlp fetch {'diffusion' if part == 'autoencoder' else part}",
+            command=f"uvlp fetch {part}",
             run=partial(pretrained.fetch, models, [part]),
         )
         for part, download in pretrained.needed(models, parts).items()

@@ -1,0 +1,159 @@
+"""A hub for tests: its cache on the disk, and a server on this machine that answers as it does.
+
+Only the answers that a transfer needs: commit of a revision, list of files, and the files, with ranges.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+ROUTE = re.compile(
+    r"/api/models/(?P<repo>.+?)/(?P<what>revision|tree)/(?P<rev>[^/]+)$"
+    r"|/(?P<file_repo>.+?)/resolve/(?P<file_rev>[^/]+)/(?P<path>.+)$"
+)
+
+
+def commit(digit: str) -> str:
+    """A commit that is easily told from another."""
+    return digit * 40
+
+
+def place(cache: Path, repository: str, revision: str, source: Path, branch: str = "main") -> Path:
+    """Put the files of ``source`` where the hub's library would; the snapshot's folder."""
+    root = cache / f"models--{repository.replace('/', '--')}"
+    snapshot = root / "snapshots" / revision
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        blob = root / "blobs" / hashlib.sha256(file.read_bytes()).hexdigest()
+        blob.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, blob)
+        link = snapshot / file.relative_to(source)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(blob)
+    if branch:
+        (root / "refs").mkdir(exist_ok=True)
+        (root / "refs" / branch).write_text(revision)
+    return snapshot
+
+
+@dataclass
+class Hub:
+    """What the server has and what it was asked for.
+
+    Attributes:
+        folders: by repository and commit the files.
+        newest: by repository the commit of its branch `main`.
+        refuse: by repository the status and error code that it answers with.
+        stops_after: bytes after which the connection breaks, by path; counted down once.
+        asked: paths of the files that were sent, with the first byte.
+        address: where it listens.
+    """
+
+    folders: dict[tuple[str, str], Path] = field(default_factory=dict)
+    newest: dict[str, str] = field(default_factory=dict)
+    refuse: dict[str, tuple[int, str]] = field(default_factory=dict)
+    stops_after: dict[str, int] = field(default_factory=dict)
+    asked: list[tuple[str, int]] = field(default_factory=list)
+    address: str = ""
+
+
+@contextmanager
+def serve() -> Iterator[Hub]:
+    """A server in a thread, until the block ends."""
+    hub = Hub()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
+    hub.address = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: Hub
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        return
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, body: bool) -> None:
+        match = ROUTE.match(unquote(urlsplit(self.path).path))
+        if match is None:
+            return self._send(404, b"", {})
+        repository = match["repo"] or match["file_repo"]
+        revision = match["rev"] or match["file_rev"]
+        if repository in self.hub.refuse:
+            status, code = self.hub.refuse[repository]
+            return self._send(status, b"", {"X-Error-Code": code, "X-Error-Message": code})
+        sha = self.hub.newest.get(repository) if revision == "main" else revision
+        folder = self.hub.folders.get((repository, sha or ""))
+        if folder is None:
+            known = repository in self.hub.newest
+            return self._send(404, b"", {"X-Error-Code": "RevisionNotFound" if known else "RepoNotFound"})
+        if match["path"]:
+            return self._file(folder / match["path"], str(sha), body)
+        if match["what"] == "tree":
+            return self._json([_entry(folder, path) for path in sorted(folder.rglob("*")) if path.is_file()])
+        return self._json({"id": repository, "sha": sha, "siblings": [], "tags": []})
+
+    def _json(self, value: object) -> None:
+        self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+    def _file(self, path: Path, sha: str, body: bool) -> None:
+        if not path.is_file():
+            return self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
+        data = path.read_bytes()
+        headers = {"ETag": f'"{hashlib.sha256(data).hexdigest()}"', "X-Repo-Commit": sha}
+        asked = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(asked[1]) if asked else 0
+        if start:
+            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        if body:
+            self.hub.asked.append((path.name, start))
+            stop = self.hub.stops_after.pop(path.name, None)
+            if stop is not None:
+                self._send(200, data, headers, cut=stop)
+                self.close_connection = True
+                return None
+        return self._send(206 if start else 200, data[start:], headers, body)
+
+    def _send(
+        self, status: int, data: bytes, headers: dict[str, str], body: bool = True, cut: int | None = None
+    ) -> None:
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(data))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if body:
+            self.wfile.write(data if cut is None else data[:cut])
+
+
+def _entry(folder: Path, path: Path) -> dict[str, object]:
+    data = path.read_bytes()
+    sha = hashlib.sha256(data).hexdigest()
+    return {
+        "type": "file",
+        "path": path.relative_to(folder).as_posix(),
+        "size": len(data),
+        "oid": hashlib.sha1(data).hexdigest(),
+        "lfs": {"oid": sha, "size": len(data), "pointerSize": 134},
+    }
