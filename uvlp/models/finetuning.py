@@ -1,0 +1,298 @@
+"""Fine-tune the UNet of Stable Diffusion on captioned images, on one GPU, several or a CPU (methods.md B.2).
+
+More than one visible GPU: `accelerate launch` runs this file as a module in one process for each.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from uvlp.artifacts import captions
+from uvlp.artifacts.dataset_manifest import Dataset, DatasetSpec
+from uvlp.artifacts.work import open_dataset
+from uvlp.core import machine
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+from uvlp.core.ranges import Range, check_ranges
+from uvlp.models import finetuning_launch, finetuning_output, finetuning_parts, precision
+from uvlp.models.finetuning_data import Draws, pixels, to_unit, updates_per_epoch
+from uvlp.models.finetuning_loop import Inputs, Training, too_little_memory
+from uvlp.models.latent_cache import LatentCache
+from uvlp.models.quiet import quiet
+from uvlp.recipes.schema import FinetuneSettings
+
+REVISION = 1
+TRACKERS = ("tensorboard", "wandb", "none")
+DECODERS = 16
+PATIENCE = timedelta(hours=2)
+"""How long a process waits for the main one to write a checkpoint or to draw pictures."""
+RANGES: dict[str, Range] = {
+    "resolution_px": (8, None),
+    "batch": (1, None),
+    "accumulation": (1, None),
+    "epochs": (1, None),
+    "lr": (0, None),
+    "lr_warmup_steps": (0, None),
+    "adam_beta1": (0, 1),
+    "adam_beta2": (0, 1),
+    "adam_epsilon": (0, None),
+    "adam_weight_decay": (0, None),
+    "max_grad_norm": (0, None),
+    "ema_decay": (0, 1),
+    "checkpointing_steps": (1, None),
+    "checkpoints_total_limit": (1, None),
+    "validation_epochs": (1, None),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One fine-tuning, in values that go through a file.
+
+    Attributes:
+        base: folder of the pipeline; `source` names it for readers, `base_sha256` is its digest.
+        captions: folder of the captions.
+        dataset: how to open it; its manifests are cached in ``cache``.
+        seed: all randomness follows from it.
+        precision: name for `precision.resolve`.
+        folder: to fill.
+        partial: for checkpoints and latents; outlives a kill.
+        logs: for the tracker, whose files hold times.
+    """
+
+    base: str
+    source: str
+    base_sha256: str
+    captions: str
+    dataset: DatasetSpec
+    cache: str
+    settings: FinetuneSettings
+    seed: int
+    precision: str
+    folder: str
+    partial: str
+    logs: str
+
+    def to_json(self) -> str:
+        """The job as one JSON text."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """The job that :meth:`to_json` wrote."""
+        values = json.loads(text)
+        settings = values["settings"]
+        settings["validation_prompts"] = tuple(settings["validation_prompts"])
+        values["settings"] = FinetuneSettings(**settings)
+        values["dataset"] = DatasetSpec(**values["dataset"])
+        return cls(**values)
+
+
+def check(settings: FinetuneSettings) -> None:
+    """Refuse settings that no run could use.
+
+    Raises:
+        UvlpError: a number out of range, an unknown or missing tracker, or a cache of random crops.
+    """
+    check_ranges(settings, "finetune", RANGES)
+    if settings.report_to not in TRACKERS:
+        raise UvlpError("setting finetune.report_to", got=settings.report_to, allowed=", ".join(TRACKERS))
+    if settings.report_to != "none" and find_spec(settings.report_to) is None:
+        raise UvlpError(
+            f"setting finetune.report_to: {settings.report_to} is not installed",
+            do=f"pip install {settings.report_to}, or --set finetune.report_to=none",
+        )
+    if settings.cache_latents and not settings.center_crop:
+        raise UvlpError(
+            "setting finetune.cache_latents with random crops, which are other pixels every time",
+            do="--set finetune.cache_latents=false or --set finetune.center_crop=true",
+        )
+
+
+def run(job: Job, progress: Progress) -> None:
+    """Fill ``job.folder`` with the fine-tuned pipeline, on every GPU that is visible.
+
+    Raises:
+        UvlpError: the model, the captions or the settings are wrong, or memory or disk are too small.
+        WorkerFailed: a process failed in a way that is not the user's fault.
+    """
+    check(job.settings)
+    count = torch.cuda.device_count()
+    if count > 1:
+        finetuning_launch.launch(job.to_json(), Path(job.partial), count, progress)
+    else:
+        train(job, progress)
+
+
+def train(job: Job, progress: Progress) -> None:
+    """The work of one process."""
+    from accelerate.state import AcceleratorState, GradientState
+
+    settings, partial = job.settings, Path(job.partial)
+    device = machine.device()
+    dtype = precision.resolve(job.precision, device, training=True)
+    files = finetuning_parts.check(Path(job.base))
+    accelerator = _accelerator(dtype, device, settings, Path(job.logs))
+    progress = progress if accelerator.is_main_process else Progress()
+    if device == "cpu":
+        progress.say("no GPU: fine-tuning on the CPU, which takes weeks at full size")
+    try:
+        with ThreadPoolExecutor(DECODERS) as pool:
+            training = _prepare(job, dtype, accelerator, pool, progress)
+            training.run(partial, lambda epoch: _pictures(job, training, epoch))
+        if accelerator.is_main_process:
+            _write(job, training, files)
+        accelerator.wait_for_everyone()
+        accelerator.end_training()
+    except torch.OutOfMemoryError as error:
+        raise too_little_memory() from error
+    finally:
+        # accelerate's state is the process's; the next task may compute in another precision.
+        AcceleratorState._reset_state(reset_partial_state=True)
+        GradientState._reset_state()
+
+
+def _accelerator(dtype: torch.dtype, device: str, settings: FinetuneSettings, logs: Path) -> Any:
+    from accelerate import Accelerator, InitProcessGroupKwargs
+
+    names = {torch.float32: "no", torch.float16: "fp16", torch.bfloat16: "bf16"}
+    tracked = settings.report_to != "none"
+    accelerator = Accelerator(
+        mixed_precision=names[dtype],
+        cpu=device == "cpu",
+        log_with=settings.report_to if tracked else None,
+        project_dir=str(logs),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+    )
+    if tracked:
+        if accelerator.is_main_process:
+            logs.mkdir(parents=True, exist_ok=True)
+        with quiet():
+            accelerator.init_trackers("finetune")
+    return accelerator
+
+
+def _prepare(
+    job: Job, dtype: torch.dtype, accelerator: Any, pool: ThreadPoolExecutor, progress: Progress
+) -> Training:
+    settings = job.settings
+    dataset: Dataset = open_dataset(job.dataset, Path(job.cache), progress)
+    found = captions.read(Path(job.captions))
+    captions.check(found, dataset.files("train"))
+    parts = finetuning_parts.load(Path(job.base), dtype, accelerator.device, settings.resolution_px)
+    inputs: Inputs = _Pixels(dataset, settings, pool)
+    if settings.cache_latents:
+        inputs = _cached(Path(job.partial), inputs, parts, accelerator, settings, len(found.texts), progress)
+    ids = parts.tokens(list(found.texts))
+    return Training(parts, accelerator, settings, job.seed, inputs, ids, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    """`Inputs` from the dataset's files: decoded for every batch, never all in memory."""
+
+    dataset: Dataset
+    settings: FinetuneSettings
+    pool: ThreadPoolExecutor
+
+    def __call__(self, rows: NDArray[np.int64], draws: Draws | None) -> torch.Tensor:
+        """uint8 [n, 3, S, S]; without draws the centre, not mirrored."""
+        side_px = self.settings.resolution_px
+        places: Sequence[Any] = [None] * len(rows)
+        if draws is not None and not self.settings.center_crop:
+            places = draws.place.tolist()
+        flips = [False] * len(rows) if draws is None else draws.flip.tolist()
+        originals = self.dataset.originals("train", [int(row) for row in rows])
+        made = self.pool.map(pixels, originals, [side_px] * len(rows), places, flips)
+        return torch.from_numpy(np.stack(list(made)))
+
+
+def _cached(
+    partial: Path,
+    source: _Pixels,
+    parts: finetuning_parts.Parts,
+    accelerator: Any,
+    settings: FinetuneSettings,
+    images: int,
+    progress: Progress,
+) -> Inputs:
+    """Encode every image that is not yet encoded, each process its share; then read from the file."""
+    cache = LatentCache(partial, images, parts.latent, mirrored=settings.random_flip)
+    if accelerator.is_main_process:
+        cache.open(progress.say)
+    accelerator.wait_for_everyone()
+
+    def encode(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return parts.moments(to_unit(images.to(accelerator.device), parts.dtype))
+
+    mine = cache.missing(accelerator.process_index, accelerator.num_processes)
+    accelerator.wait_for_everyone()  # nobody marks a block before all have looked
+    cache.fill(mine, lambda rows: source(np.asarray(rows), None), encode, settings.batch, progress)
+    accelerator.wait_for_everyone()
+    return lambda rows, draws: cache.read(rows, draws.flip.numpy())
+
+
+def _pictures(job: Job, training: Training, epoch: int) -> None:
+    """Draw the validation prompts with the averaged weights, in the epochs that are asked for."""
+    settings = job.settings
+    wanted = settings.validation_prompts and epoch % settings.validation_epochs == 0
+    if not (wanted and training.accelerator.is_main_process):
+        return
+    path = Path(job.partial) / "validation" / f"epoch-{epoch}.png"
+    with training.averaged(), training.accelerator.autocast():
+        finetuning_output.draw_pictures(
+            training.parts,
+            Path(job.base),
+            settings.validation_prompts,
+            job.seed,
+            settings.resolution_px,
+            path,
+        )
+
+
+def _write(job: Job, training: Training, files: Sequence[str]) -> None:
+    """The artifact: pipeline with the averaged weights, card, log, pictures."""
+    folder, settings = Path(job.folder), job.settings
+    pictures = Path(job.partial) / "validation"
+    with training.averaged():
+        unet = training.unet.to(memory_format=torch.contiguous_format)
+        finetuning_output.write_pipeline(Path(job.base), files, unet, folder)
+    (folder / "log.jsonl").write_text("".join(training.log), encoding="utf-8")
+    if pictures.is_dir():
+        shutil.copytree(pictures, folder / "validation", ignore=shutil.ignore_patterns("*.half"))
+    finetuning_output.write_card(folder, _facts(job, training), settings)
+
+
+def _facts(job: Job, training: Training) -> dict[str, Any]:
+    """What the model card says beside the settings."""
+    dataset: Dataset = open_dataset(job.dataset, Path(job.cache), Progress())
+    manifest = dataset.manifest
+    images = manifest.count("train")
+    return {
+        "dataset": manifest.name,
+        "variant": f" ({manifest.variant})" if manifest.variant else "",
+        "dataset_sha256": manifest.content_hash,
+        "images": images,
+        "base": job.source,
+        "base_sha256": job.base_sha256,
+        "updates": job.settings.epochs * updates_per_epoch(images, job.settings),
+        "precision": precision.name(training.parts.dtype),
+        "seed": job.seed,
+    }
+
+
+if __name__ == "__main__":
+    finetuning_launch.serve(Path(sys.argv[1]), lambda text, progress: train(Job.from_json(text), progress))
