@@ -98,12 +98,15 @@ class Autoencoder:
     def pixels(self, latents: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
         """Decoded latents [N, 3, H, W], about [-1, 1], in the model's type or for once in another one."""
         own = self._model.dtype
-        self._model.to(dtype or own)
-        try:
-            scaled = latents.to(self._model.device, self._model.dtype)
-            return self._model.decode(scaled / self.scaling_factor).sample
-        finally:
-            self._model.to(own)
+        if dtype not in (None, own):
+            with quiet():
+                self._model.to(dtype)
+                try:
+                    return self.pixels(latents)
+                finally:
+                    self._model.to(own)
+        scaled = latents.to(self._model.device, own)
+        return self._model.decode(scaled / self.scaling_factor).sample
 
 
 def to_bytes(pixels: torch.Tensor) -> NDArray[np.uint8]:
