@@ -1,0 +1,14 @@
+"""imagenet100: a hundred classes, as VLCP scores them (Minimax protocol, ResNetAP-10).
+
+Command: ``uvlp reproduce imagenet100 10 --data DIR`` with ILSVRC-2012 in DIR.
+"""
+
+from __future__ import annotations
+
+from uvlp.recipes.paper import minimax_recipe
+from uvlp.recipes.schema import Recipe
+
+
+def recipe(ipc: int) -> Recipe:
+    """The recipe at ``ipc`` images per class."""
+    return minimax_recipe("imagenet100", ipc)

@@ -1,0 +1,25 @@
+"""imagenet1k: ILSVRC-2012, as VLCP scores it (RDED protocol, ResNet-18, torchvision's teacher).
+
+Command: ``uvlp reproduce imagenet1k 10 --data DIR`` with ILSVRC-2012 in DIR.
+"""
+
+from __future__ import annotations
+
+from uvlp.recipes.paper import TORCHVISION_RESNET18_PCT, rded_recipe
+from uvlp.recipes.schema import Recipe, TeacherSettings
+
+TEACHER = TeacherSettings(  # evaluation.md 3.2
+    network="resnet18", source="torchvision", published_pct=TORCHVISION_RESNET18_PCT
+)
+
+
+def recipe(ipc: int) -> Recipe:
+    """The recipe at ``ipc`` images per class."""
+    return rded_recipe(
+        "imagenet1k",
+        ipc,
+        size_px=224,  # evaluation.md 3.1
+        factor=2,  # VLCP (evaluation.md 3.1, Q26)
+        teacher=TEACHER,
+        vlcp_saved_px=224,  # methods.md B.6
+    )
