@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from uvlp.pretrained import PARTS, Found
 
 from uvlp import plan
 from uvlp.artifacts.dataset_manifest import ClassInfo, DatasetManifest, DatasetSpec
@@ -17,6 +16,7 @@ from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
 from uvlp.plan import Planner, chain
+from uvlp.pretrained import PARTS, Found
 from uvlp.recipes import schema
 from uvlp.recipes.digits import recipe
 from uvlp.recipes.remarks import remarks
