@@ -17,6 +17,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pytest
+from huggingface_hub import constants
+
 ROUTE = re.compile(
     r"/api/models/(?P<repo>.+?)/(?P<what>revision|tree)/(?P<rev>[^/]+)$"
     r"|/(?P<file_repo>.+?)/resolve/(?P<file_rev>[^/]+)/(?P<path>.+)$"
@@ -43,6 +46,16 @@ def place(cache: Path, repository: str, revision: str, source: Path, branch: str
         (root / "refs").mkdir(exist_ok=True)
         (root / "refs" / branch).write_text(revision)
     return snapshot
+
+
+def live_in(home: Path, patch: pytest.MonkeyPatch, address: str = "http://127.0.0.1:9") -> None:
+    """Let the hub's library keep its files in ``home`` and ask ``address``, where by default nobody is."""
+    patch.setattr(constants, "HF_HOME", str(home))
+    patch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+    patch.setattr(constants, "HF_HUB_OFFLINE", False)
+    patch.setattr(constants, "ENDPOINT", address)
+    template = address + "/{repo_id}/resolve/{revision}/{filename}"
+    patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
 
 
 @dataclass

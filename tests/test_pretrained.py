@@ -64,21 +64,17 @@ def cache(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty `HF_HOME`, and no way to a real hub."""
-    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "home" / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    fake_hub.live_in(tmp_path / "home", monkeypatch)
     return tmp_path / "home"
 
 
 @pytest.fixture
-def hub(originals: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+def hub(originals: dict[str, Path], home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with fake_hub.serve() as served:
         for kind, repository in REPOSITORIES.items():
             served.folders[repository, REVISIONS[kind]] = originals[kind]
             served.newest[repository] = REVISIONS[kind]
-        monkeypatch.setattr(constants, "ENDPOINT", served.address)
-        template = served.address + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        fake_hub.live_in(home, monkeypatch, served.address)
         yield served
 
 
@@ -128,6 +124,28 @@ def test_a_copy_and_the_repository_have_one_digest(
     assert (here.source, there.source) == (str(copies[kind]), REPOSITORIES[kind])
     assert Path(here.place) == copies[kind]
     assert Path(there.place).is_relative_to(home / "hub") and Path(there.place).name == REVISIONS[kind]
+
+
+def test_what_is_found_can_be_loaded(originals: dict[str, Path], home: Path, cache: Path) -> None:
+    import open_clip
+    from diffusers import AutoencoderKL, StableDiffusionImg2ImgPipeline
+    from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+    from uvlp.models.quiet import quiet
+
+    fill(home, originals)
+    place = {part: pretrained.find(HUB, part, cache).place for part in pretrained.PARTS}
+    with quiet():
+        pipeline: Any = StableDiffusionImg2ImgPipeline.from_pretrained(
+            place["diffusion"], local_files_only=True, safety_checker=None, use_safetensors=True
+        )
+        assert pipeline.vae_scale_factor == 8
+        AutoencoderKL.from_pretrained(place["autoencoder"], subfolder="vae", local_files_only=True)
+        model, _ = open_clip.create_model_from_pretrained(f"local-dir:{place['clip']}")
+        ids = open_clip.get_tokenizer(f"local-dir:{place['clip']}")(["a red bar"])
+        assert model.encode_text(ids).shape == (1, tiny_models.WIDTH)
+        LlavaForConditionalGeneration.from_pretrained(place["llava"], local_files_only=True)
+        assert AutoProcessor.from_pretrained(place["llava"]).tokenizer.padding_side == "left"
 
 
 def test_every_file_that_is_read_counts(copies: dict[str, Path], cache: Path) -> None:
@@ -252,7 +270,11 @@ def test_other_bytes_than_published_are_named(originals: dict[str, Path], home: 
     blob = (snapshot / "vae" / "diffusion_pytorch_model.safetensors").resolve()
     blob.write_bytes(blob.read_bytes()[:-1] + b"\x07")
     text = refused(lambda: pretrained.find(HUB, "autoencoder", cache))
-    assert "other bytes" in text and "delete" in text and "uvlp fetch autoencoder" in text
+    assert (
+        "other bytes" in text
+        and "delete" in text
+        and "uvlp fetch autoencoder --set models.diffusion=some/sd" in text
+    )
 
 
 def test_a_link_without_its_file_counts_as_missing(
@@ -305,6 +327,18 @@ def test_a_garbled_configuration_is_named(copies: dict[str, Path], cache: Path) 
     path = copies["diffusion"] / "unet" / "config.json"
     path.write_text("{")
     assert str(path) in refused(lambda: pretrained.find(local(copies), "diffusion", cache))
+
+
+@pytest.mark.parametrize(
+    ("part", "file"),
+    [("clip", "open_clip_config.json"), ("llava", "config.json"), ("llava", "model.safetensors.index.json")],
+)
+def test_a_configuration_of_another_form_is_named(
+    part: str, file: str, copies: dict[str, Path], cache: Path
+) -> None:
+    path = copies[part] / file
+    path.write_text(json.dumps(dict.fromkeys(json.loads(path.read_text()))))
+    assert str(path) in refused(lambda: pretrained.find(local(copies), part, cache))
 
 
 # -- another architecture -----------------------------------------------------------------------------------
@@ -534,12 +568,22 @@ def test_told_to_stay_offline_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     assert "HF_HUB_OFFLINE" in refused(lambda: pretrained.fetch(HUB, ["diffusion"], Progress()))
 
 
-@pytest.mark.parametrize(("number", "words"), [(28, "no space left"), (13, "cannot be written")])
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, "No space left on device"), "no space left"),
+        (
+            RuntimeError("Data processing error: I/O error: No space left on device (os error 28)"),
+            "no space left",
+        ),
+        (PermissionError(13, "Permission denied"), "cannot be written"),
+    ],
+)
 def test_a_disk_that_takes_nothing_is_one_line(
-    number: int, words: str, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception, words: str, hub: Hub, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> str:
-        raise OSError(number, os.strerror(number))
+        raise error
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", full)
     text = refused(lambda: pretrained.fetch(HUB, ["diffusion"], Progress()))

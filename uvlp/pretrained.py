@@ -74,6 +74,7 @@ class _Source:
         repository: on the hub; empty for a folder.
         revision: as set; may be empty.
         folder: the folder that was named; None for a repository.
+        command: the command that fetches it.
     """
 
     part: str
@@ -82,17 +83,13 @@ class _Source:
     repository: str = ""
     revision: str = ""
     folder: Path | None = None
+    command: str
 
     @property
     def copy(self) -> str:
         """How to read a folder instead."""
         form = "local-dir:FOLDER" if self.part == "clip" else "FOLDER"
         return f"put a copy into a folder: --set {self.setting}={form}"
-
-    @property
-    def command(self) -> str:
-        """The command that fetches it."""
-        return f"uvlp fetch {self.part}"
 
     def commit(self) -> str:
         """The commit to read, as far as it is known here."""
@@ -125,7 +122,17 @@ def _source(models: ModelSettings, part: str) -> _Source:
         repository=repository,
         revision=getattr(models, f"{name}_revision") if repository else "",
         folder=_folder(setting, folder) if folder else None,
+        command=command(models, part),
     )
+
+
+def command(models: ModelSettings, part: str) -> str:
+    """The command that fetches ``part`` as the settings name it."""
+    name, usual = "diffusion" if part == "autoencoder" else part, ModelSettings()
+    changed = [
+        field for field in (name, f"{name}_revision") if getattr(models, field) != getattr(usual, field)
+    ]
+    return f"uvlp fetch {part}" + "".join(f" --set models.{f}={getattr(models, f)}" for f in changed)
 
 
 def _clip(value: str) -> tuple[Layout, str, str]:
@@ -163,12 +170,16 @@ def find(models: ModelSettings, part: str, cache: Path, progress: Progress | Non
     folder, found = source.contents()
     if found.missing:
         raise _missing(source, folder, found)
-    mend = _mend(source, folder)
     layout = "openai" if source.layout is LAYOUTS["openai"] else part
-    model_checks.check(layout, folder, found, mend)
-    if layout == "clip":
-        model_checks.check_quick_gelu(folder, source.repository)
-    sha256 = _digest(folder, found, cache, progress or Progress(), mend)
+    mend = _mend(source, folder)
+    try:
+        model_checks.check(layout, folder, found, mend)
+        if layout == "clip":
+            model_checks.check_quick_gelu(folder, source.repository)
+        sha256 = _digest(folder, found, cache, progress or Progress(), mend)
+    except OSError as error:
+        what = f"a file of {source.layout.title} cannot be read: {error.strerror}"
+        raise UvlpError(what, got=error.filename or str(folder), do=mend) from error
     place = folder / found.read[0] if layout == "openai" else folder
     commit = "" if source.folder else source.commit()
     if commit and not source.revision:
@@ -258,7 +269,7 @@ def _download(source: _Source) -> Download:
         urls=(f"{hub.page(source.repository)}/tree/{revision or 'main'}",),
         bytes=left,
         disk_bytes=left,
-        note=f"`{source.command}`" + ("" if revision else "; newest revision, recorded from then on"),
+        note="" if revision else "the newest revision, recorded from then on",
     )
 
 

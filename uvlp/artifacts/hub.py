@@ -176,20 +176,24 @@ def _has_no_connection(error: BaseException) -> bool:
 
 def _is_transient(error: BaseException) -> bool:
     """A stream that broke or a server that is busy, as against an answer that will stay the same."""
-    from huggingface_hub.errors import XetDownloadError
-
     if _status(error):
         return _status(error) in (408, 429) or _status(error) >= 500
     # The library's client is httpx under one name or another. It has tried to connect many times before.
     is_client = type(error).__module__.startswith("httpx") and not _has_no_connection(error)
-    return is_client or isinstance(error, XetDownloadError)
+    return is_client or (isinstance(error, RuntimeError) and not _is_full(error))
+
+
+def _is_full(error: BaseException) -> bool:
+    """No space left; the part of the library that is written in Rust says so in words only."""
+    by_number = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return by_number or "no space left" in str(error).lower()
 
 
 def _explained(error: BaseException, repository: str, revision: str) -> UvlpError:
     from huggingface_hub import constants
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if _is_full(error):
         do = "make room, or set HF_HOME to a larger disk; the same command continues"
         return UvlpError(f"no space left while {repository} was fetched", got=str(cache_folder()), do=do)
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS):

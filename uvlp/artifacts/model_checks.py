@@ -61,7 +61,9 @@ def check(part: str, folder: Path, found: Contents, do: str) -> None:
 
 def _check_index(path: Path, shards: Mapping[str, set[str]], do: str) -> None:
     """Every shard that the index names must be there and hold what is said of it."""
-    places = _read(path).get("weight_map", {})
+    places = _part(_read(path), "weight_map")
+    if not places:
+        raise UvlpError("an index of shards names none (weight_map)", got=str(path), do=do)
     absent = sorted(set(places.values()) - set(shards))
     if absent:
         raise UvlpError(f"shards of a model are missing: {first_few(absent)}", got=str(path.parent), do=do)
@@ -78,6 +80,12 @@ def _read(path: Path) -> Config:
     if not isinstance(value, dict):
         raise UvlpError("a configuration cannot be read as JSON", got=str(path), do="get the file again")
     return value
+
+
+def _part(config: Config, name: str) -> Config:
+    """A part of a configuration; an empty one where it is missing or no object."""
+    part = config.get(name)
+    return part if isinstance(part, dict) else {}
 
 
 def _other(title: str, path: Path, field: str, got: object, allowed: object, known: str = "") -> UvlpError:
@@ -140,8 +148,8 @@ def _unet(folder: Path, tensors: Tensors) -> None:
 
 def _clip(folder: Path, tensors: Tensors) -> None:
     path = folder / "open_clip_config.json"
-    config = _read(path).get("model_cfg", {})
-    text = config.get("text_cfg", {})
+    config = _part(_read(path), "model_cfg")
+    text = _part(config, "text_cfg")
     width, dimensions = text.get("width", 512), config.get("embed_dim")  # open_clip's own defaults
     wanted = {
         "text_projection": (width, dimensions),
@@ -169,7 +177,7 @@ def check_quick_gelu(folder: Path, repository: str) -> None:
         UvlpError: the field is missing, or false for OpenAI's weights.
     """
     path = folder / "open_clip_config.json"
-    value = _read(path).get("model_cfg", {}).get("quick_gelu")
+    value = _part(_read(path), "model_cfg").get("quick_gelu")
     openai = "openai" in repository.lower()
     if value is True or (repository and not openai) or (value is False and not openai):
         return
@@ -194,7 +202,7 @@ def _llava(folder: Path, tensors: Tensors) -> None:
     kind = str(config.get("model_type"))
     if kind != "llava":
         raise _other(LAYOUTS["llava"].title, path, "model_type", kind, "llava", LLAVAS.get(kind, ""))
-    width = config.get("vision_config", {}).get("hidden_size")
+    width = _part(config, "vision_config").get("hidden_size")
     name = "multi_modal_projector.linear_1.weight"
     shape = next((shape for tensor, shape in tensors["model"].items() if tensor.endswith(name)), ())
     if width is not None and shape[1:2] != (width,):

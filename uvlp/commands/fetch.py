@@ -57,12 +57,18 @@ def run(target: str, data: str, variant: str, settings: Sequence[str], cache: Pa
         UvlpError: unknown target or setting, too little disk, or see `pretrained.fetch`.
     """
     if target in MODELS:
+        if data or variant:
+            raise UvlpError(
+                "--data and --variant say nothing of models", got=target, do="set HF_HOME instead"
+            )
         models = _models(settings)
         transfers = _models_missing(models, MODELS[target])
         _carry_out(transfers)
         rows = [_model_row(models, part, cache) for part in MODELS[target]]
     else:
         spec = _spec(target, data, variant)
+        if settings:
+            raise UvlpError("--set says nothing of a dataset to fetch", got=settings[0])
         transfers = _dataset_missing(spec)
         _carry_out(transfers)
         rows = [_dataset_row(spec, cache)]
@@ -148,7 +154,7 @@ def _models_missing(models: ModelSettings, parts: Iterable[str]) -> list[_Transf
         _Transfer(
             download=download,
             place=hub.cache_folder(),
-            command=f"uvlp fetch {part}",
+            command=pretrained.command(models, part),
             run=partial(pretrained.fetch, models, [part]),
         )
         for part, download in pretrained.needed(models, parts).items()
@@ -163,8 +169,9 @@ def _dataset_missing(spec: DatasetSpec) -> list[_Transfer]:
     download = module.download(spec)
     if download is None:
         return []
-    run = partial(module.fetch, spec)
-    return [_Transfer(download=download, place=spec.root, command=f"uvlp fetch {spec}", run=run)]
+    options = {"data": spec.data, "variant": spec.variant}
+    command = f"uvlp fetch {spec}" + "".join(f" --{name} {value}" for name, value in options.items() if value)
+    return [_Transfer(download=download, place=spec.root, command=command, run=partial(module.fetch, spec))]
 
 
 def _carry_out(transfers: Sequence[_Transfer]) -> None:
