@@ -173,7 +173,7 @@ def llava(folder: Path, seed: int = 0, shard_size: str = "40KB") -> Path:
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
     with _seeded(seed):
-        processor = _llava_processor()
+        processor = llava_processor()
         words = processor.tokenizer
         vision = CLIPVisionConfig(
             hidden_size=WIDTH,
@@ -210,7 +210,8 @@ def llava(folder: Path, seed: int = 0, shard_size: str = "40KB") -> Path:
     return folder
 
 
-def _llava_processor() -> Any:
+def llava_processor(image_px: int = IMAGE_PX, patch_px: int = PATCH_PX) -> Any:
+    """LLaVA-1.5's processor with a few dozen words, for images and patches of any size."""
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import WhitespaceSplit
@@ -221,7 +222,7 @@ def _llava_processor() -> Any:
     words.pre_tokenizer = WhitespaceSplit()
     return LlavaProcessor(
         image_processor=CLIPImageProcessor(
-            size={"shortest_edge": IMAGE_PX}, crop_size={"height": IMAGE_PX, "width": IMAGE_PX}
+            size={"shortest_edge": image_px}, crop_size={"height": image_px, "width": image_px}
         ),
         tokenizer=PreTrainedTokenizerFast(
             tokenizer_object=words,
@@ -232,7 +233,7 @@ def _llava_processor() -> Any:
             padding_side="left",  # as an attribute it would be lost on saving
             extra_special_tokens={"image_token": "<image>"},
         ),
-        patch_size=PATCH_PX,
+        patch_size=patch_px,
         vision_feature_select_strategy="default",
         num_additional_image_tokens=1,
         chat_template=TEMPLATE,

@@ -20,7 +20,13 @@ IMAGES = (
     f"{W}/{W}_99.JPEG",
     f"{V}/{V}_17.JPEG",
 )
-ANSWER = {"question_id": 1, "prompt": "Describe", "answer_id": "a7", "model_id": "llava-v1.5-7b", "metadata": {}}
+ANSWER = {
+    "question_id": 1,
+    "prompt": "Describe",
+    "answer_id": "a7",
+    "model_id": "llava-v1.5-7b",
+    "metadata": {},
+}
 
 
 def written(path: Path, *rows: Any) -> Path:
@@ -102,11 +108,17 @@ def test_kinds_may_be_mixed_and_files_are_read_in_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ({"question_id": 1, "image": "a", "text": "Describe", "category": "detail"}, "a question, not an answer"),
+        (
+            {"question_id": 1, "image": "a", "text": "Describe", "category": "detail"},
+            "a question, not an answer",
+        ),
         (ANSWER | {"text": "x"}, "the answer names no image; give LLaVA's question file with --questions"),
         (ANSWER | {"image": "a"}, "no field 'text'"),
         (ANSWER | {"image": 3, "text": "x"}, "'image' is not a text"),
-        ({"messages": [{"role": "assistant", "content": "x"}]}, "not a known kind of caption: got 'messages'"),
+        (
+            {"messages": [{"role": "assistant", "content": "x"}]},
+            "not a known kind of caption: got 'messages'",
+        ),
         ({"image": "a", "caption": "x"}, "not a known kind of caption: got 'image, caption'"),
         ({}, "not a known kind of caption: got 'no field at all'"),
         ({"image": "a", "conversations": [{"from": "human", "value": "x"}]}, "without an answer"),

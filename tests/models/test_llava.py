@@ -191,15 +191,17 @@ def refused(folder: Path, settings: CaptionSettings = SETTINGS) -> str:
 
 def test_a_missing_folder(tmp_path: Path) -> None:
     text = refused(tmp_path / "none")
-    assert "no LLaVA-1.5 here" in text and "none" in text and "uvlp fetch models" in text
+    assert f"cannot load LLaVA-1.5 from {tmp_path / 'none'}: got " in text and "uvlp fetch models" in text
 
 
 def test_another_model(folder: Path, tmp_path: Path) -> None:
     other = damaged(folder, tmp_path)
-    (other / "config.json").write_text('{"model_type": "clip"}')
-    assert "holds another model than LLaVA-1.5: got 'clip'" in refused(other)
+    config = json.loads((other / "config.json").read_text())
+    config["text_config"]["hidden_size"] = 64
+    (other / "config.json").write_text(json.dumps(config))
+    assert "cannot load LLaVA-1.5 from" in refused(other)
     (other / "config.json").write_text('{"model_')
-    assert "config.json is damaged" in refused(other)
+    assert "cannot load LLaVA-1.5 from" in refused(other)
 
 
 def test_a_truncated_file(folder: Path, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import gc
 import importlib.util
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -147,15 +146,14 @@ def opened(folder: Path, settings: CaptionSettings, precision_name: str) -> Iter
     _check_settings(settings)
     device = machine.device()
     _check_quantise(settings.quantise, device)
-    _check_folder(folder)
     model = _load(folder, precision.resolve(precision_name, device), device, settings.quantise)
     ready = Llava(model, _processor(folder), settings)
     try:
         yield ready
     finally:
         del model, ready._model
-        gc.collect()
         if device == "cuda":
+            gc.collect()
             torch.cuda.empty_cache()
 
 
@@ -180,23 +178,6 @@ def _check_quantise(quantise: str, device: str) -> None:
         )
     if importlib.util.find_spec("bitsandbytes") is None:
         raise UvlpError("loading LLaVA in 4 bits needs the package bitsandbytes", got="missing", do=GET_4BIT)
-
-
-def _check_folder(folder: Path) -> None:
-    path = folder / "config.json"
-    try:
-        kind = json.loads(path.read_text(encoding="utf-8")).get("model_type")
-    except OSError as error:
-        raise UvlpError(
-            "no LLaVA-1.5 here",
-            got=str(folder),
-            allowed="a folder in transformers' format, such as llava-hf/llava-1.5-7b-hf",
-            do="get it with `uvlp fetch models`, or import captions with `uvlp captions import`",
-        ) from error
-    except (ValueError, AttributeError) as error:
-        raise UvlpError(f"{path} is damaged", got=str(error), do="fetch the model again") from error
-    if kind != "llava":
-        raise UvlpError(f"{folder} holds another model than LLaVA-1.5", got=kind, allowed="llava")
 
 
 def _load(folder: Path, dtype: torch.dtype, device: str, quantise: str) -> Any:
@@ -227,7 +208,7 @@ def _load(folder: Path, dtype: torch.dtype, device: str, quantise: str) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # the library raises nearly anything on damaged or missing files
-        raise _unusable(folder, str(error).strip().splitlines()[0] if str(error) else repr(error)) from error
+        raise _unusable(folder, _first_line(error)) from error
     if lacking := sorted(map(str, report["missing_keys"])):
         raise _unusable(folder, f"{len(lacking)} weights are missing, the first is {lacking[0]}")
     return model
@@ -241,7 +222,7 @@ def _processor(folder: Path) -> Any:
             # PIL's resizing, as LLaVA had; torchvision's differs in the last bits.
             processor = AutoProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
     except Exception as error:
-        raise _unusable(folder, str(error).strip().splitlines()[0] if str(error) else repr(error)) from error
+        raise _unusable(folder, _first_line(error)) from error
     lacking = [
         name
         for name in ("patch_size", "vision_feature_select_strategy")
@@ -252,12 +233,16 @@ def _processor(folder: Path) -> Any:
     return processor
 
 
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def _unusable(folder: Path, reason: str) -> UvlpError:
     return UvlpError(
         f"cannot load LLaVA-1.5 from {folder}",
         got=reason,
         allowed="config.json, the processor's files and every *.safetensors of llava-hf/llava-1.5-7b-hf",
-        do="fetch it again with `uvlp fetch models`",
+        do="get it with `uvlp fetch models`, or import captions with `uvlp captions import`",
     )
 
 

@@ -1,0 +1,278 @@
+"""From image files to captions: by the tiny LLaVA with kills in between, and from imported files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.tiny_models import llava as save_llava
+from uvlp.artifacts import captions, imported_captions
+from uvlp.artifacts.caption_shards import Answer
+from uvlp.artifacts.dataset_manifest import DatasetSpec
+from uvlp.artifacts.manifest import Task
+from uvlp.artifacts.store import Store
+from uvlp.artifacts.work import Work, read_notes
+from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import file_sha256
+from uvlp.core.progress import Event, Progress
+from uvlp.models.captioners.llava import Llava
+from uvlp.recipes.schema import CaptionSettings
+from uvlp.stages import caption
+
+CLASSES = {"n01440764": "tench", "n02102040": "English springer", "n03000684": "chain saw"}
+PER_CLASS = 5
+SETTINGS = CaptionSettings(captioner="llava", batch=2, shard=3, max_new_tokens=4)  # shards of 4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of three classes, and the tiny model beside it."""
+    root = tmp_path_factory.mktemp("caption")
+    stream = np.random.default_rng(0)
+    for split, count in (("train", PER_CLASS), ("val", 1)):
+        for name in CLASSES:
+            folder = root / "data" / split / name
+            folder.mkdir(parents=True)
+            for slot in range(count):
+                cells = stream.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+                pixels = np.kron(cells, np.ones((8, 6 + 4 * (slot % 3), 1), np.uint8))
+                Image.fromarray(pixels).save(folder / f"{name}_{slot}.JPEG")
+    lines = [f"{identity}\t{name}\n" for identity, name in CLASSES.items()]
+    (root / "data" / "classes.tsv").write_text("".join(lines))
+    save_llava(root / "llava")
+    return root
+
+
+def task(root: Path, settings: CaptionSettings = SETTINGS, **more: Any) -> Task:
+    return (
+        Task(
+            kind=captions.KIND,
+            stage="caption",
+            plugin=settings.captioner,
+            settings=settings,
+            facts={"models": {"llava": "f" * 64}, "precision": "auto"},
+            origins={"llava": str(root / "llava")},
+            dataset="photos",
+            dataset_spec=DatasetSpec(name="folder", argument=str(root / "data")),
+            title="captions",
+        )
+        if not more
+        else replace(task(root, settings), **more)
+    )
+
+
+def make(store: Store, wanted: Task, said: list[str] | None = None) -> Path:
+    """Make the artifact as the pipeline does; its folder."""
+
+    def hear(event: Event) -> None:
+        if event.say and said is not None:
+            said.append(event.say)
+
+    store.prepare()
+    progress = Progress(hear)
+    with store.making(wanted, progress.say) as folder:
+        assert folder is not None
+        caption.run(Work(task=wanted, folder=folder, store=store, progress=progress))
+        store.commit(wanted, folder, {})
+    return store.folder(wanted)
+
+
+@pytest.fixture(scope="module")
+def whole(root: Path) -> Path:
+    """Captions made without interruption."""
+    return make(Store(root / "store"), task(root))
+
+
+class Killed(BaseException):
+    """What a kill looks like from the inside."""
+
+
+class Dying:
+    """Lets the model answer so many batches, then dies; counts the images that were shown."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
+        self.left, self.shown, self._answers = batches, 0, Llava.answers
+        monkeypatch.setattr(Llava, "answers", lambda *words: self.answers(*words))
+
+    def answers(self, model: Llava, images: Sequence[np.ndarray], *rest: Any) -> list[Answer]:
+        if self.left == 0:
+            raise Killed
+        self.left -= 1
+        self.shown += len(images)
+        return self._answers(model, images, *rest)
+
+
+def test_every_image_has_its_answer(root: Path, whole: Path) -> None:
+    found = captions.read(whole)
+    assert len(found.files) == 15 and found.files[0] == "train/n01440764/n01440764_0.JPEG"
+    assert all(found.texts) and len(set(found.texts)) > 1
+    assert found.prompts == CLASSES
+    assert read_notes(whole) == {"captions cut at max_new_tokens": 15}
+    assert not (root / "store" / "partial" / whole.name).exists() and not list(
+        (root / "store").rglob("0*.jsonl")
+    )
+
+
+@pytest.mark.parametrize("batches", [1, 5])
+def test_a_kill_loses_at_most_a_shard_and_changes_no_byte(
+    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batches: int
+) -> None:
+    """Eight batches of two in four shards of four: what a shard holds is not asked again."""
+    store, wanted, said = Store(tmp_path), task(root), list[str]()
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        Dying(patched, batches)
+        make(store, wanted)
+    kept = batches // 2 * 4
+    assert sum(1 for _ in tmp_path.rglob("partial/*/*.jsonl")) == kept // 4
+    with monkeypatch.context() as patched:
+        second = Dying(patched, 99)
+        folder = make(store, wanted, said)
+    assert second.shown == 15 - kept
+    assert any(f"{kept} of 15 captions are there" in line for line in said) == (kept > 0)
+    for name in ("metadata.jsonl", "prompts.json", "notes.json"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_shard_that_was_not_finished_counts_as_none(
+    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, wanted = Store(tmp_path), task(root)
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        Dying(patched, 5)
+        make(store, wanted)
+    shards = sorted(store.partial(wanted).glob("*.jsonl"))
+    lines = shards[1].read_text().splitlines(keepends=True)
+    shards[1].rename(shards[1].with_suffix(".tmp"))
+    shards[1].write_text("".join(lines[:2]))
+    folder = make(store, wanted)
+    assert (folder / "metadata.jsonl").read_bytes() == (whole / "metadata.jsonl").read_bytes()
+
+
+def test_the_batch_changes_no_caption_on_a_cpu(root: Path, whole: Path, tmp_path: Path) -> None:
+    folder = make(Store(tmp_path), task(root, replace(SETTINGS, batch=7, shard=256)))
+    assert captions.read(folder) == captions.read(whole)
+
+
+def test_memory_that_is_too_small_halves_the_batch(
+    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = Llava.answers
+
+    def cramped(model: Llava, images: Sequence[np.ndarray], *rest: Any) -> list[Answer]:
+        if len(images) > 2:
+            raise torch.OutOfMemoryError("too small")
+        return answers(model, images, *rest)
+
+    monkeypatch.setattr(Llava, "answers", cramped)
+    said: list[str] = []
+    folder = make(Store(tmp_path), task(root, replace(SETTINGS, batch=4)), said)
+    assert any("out of GPU memory at 4 at once: going on with 2" in line for line in said)
+    assert captions.read(folder) == captions.read(whole)
+
+
+def test_published_sampling_is_the_same_in_any_batch(root: Path, whole: Path, tmp_path: Path) -> None:
+    sampled = replace(SETTINGS, sampling="published")
+    folder = make(Store(tmp_path / "2"), task(root, sampled))
+    other = make(Store(tmp_path / "5"), task(root, replace(sampled, batch=5)))
+    assert captions.read(folder) == captions.read(other)
+    assert captions.read(folder) != captions.read(whole)
+
+
+def test_an_empty_answer_is_an_error_that_loses_nothing(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All answers are kept; with empty captions allowed nothing is asked again."""
+
+    def silent(_: Llava, images: Sequence[np.ndarray], *__: Any) -> list[Answer]:
+        return [Answer("" if image.shape[1] > 50 else "seen") for image in images]
+
+    store = Store(tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Llava, "answers", silent)
+        said = r"3 of 15 training images have no caption: got 'train/n01440764/n01440764_2.JPEG, .*empty"
+        with pytest.raises(UvlpError, match=said):
+            make(store, task(root))
+    allowed = task(root, replace(SETTINGS, missing="empty"))
+    with monkeypatch.context() as patched:
+        Dying(patched, 0)
+        folder = make(store, allowed)
+    assert captions.read(folder).missing == 3
+    assert read_notes(folder) == {"missing captions": 3}
+    assert not list((tmp_path / "partial").iterdir())
+
+
+def test_no_model_is_one_line(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(UvlpError, match="cannot load LLaVA-1.5 from .*nowhere"):
+        make(Store(tmp_path), task(root, origins={"llava": str(tmp_path / "nowhere")}))
+
+
+def from_file(root: Path, store: Store, texts: dict[str, str], missing: str = "stop") -> Task:
+    """The task for captions that were imported for the dataset of ``root``."""
+    spec = DatasetSpec(name="folder", argument=str(root / "data"))
+    work = task(root)
+    manifest = Work(task=work, folder=root, store=store, progress=Progress()).dataset().manifest
+    path = imported_captions.place(store.root, spec, manifest)
+    imported_captions.write(path, texts)
+    found = imported_captions.find(store.root, spec, manifest)
+    assert found == path
+    settings = CaptionSettings(captioner="file", missing=missing)
+    return replace(task(root, settings), facts={"file": file_sha256(path)}, origins={"file": str(path)})
+
+
+def names(root: Path) -> list[str]:
+    folder = root / "data" / "train"
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.JPEG"))
+
+
+def test_imported_captions_are_used(root: Path, tmp_path: Path) -> None:
+    texts = {name: f"of {name}" for name in names(root)}
+    store = Store(tmp_path)
+    found = captions.read(make(store, from_file(root, store, texts)))
+    assert found.texts == tuple(texts.values()) and found.prompts == CLASSES
+
+
+def test_imported_captions_for_only_some_images(root: Path, tmp_path: Path) -> None:
+    texts = {name: f"of {name}" for name in names(root)[:-2]} | {names(root)[-1]: " "}
+    store = Store(tmp_path)
+    with pytest.raises(UvlpError, match="2 of 15 training images have no caption"):
+        make(store, from_file(root, store, texts))
+    found = make(store, from_file(root, store, texts, "empty"))
+    assert captions.read(found).missing == 2 and read_notes(found) == {"missing captions": 2}
+
+
+def test_imported_captions_must_be_those_that_were_asked_for(root: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    wanted = from_file(root, store, dict.fromkeys(names(root), "x"))
+    path = Path(wanted.origins["file"])
+    path.write_text(path.read_text() + json.dumps({"file_name": "gone.png", "text": "x"}) + "\n")
+    with pytest.raises(UvlpError, match="the imported captions changed meanwhile"):
+        make(store, wanted)
+    wanted = replace(wanted, facts={"file": file_sha256(path)})
+    with pytest.raises(UvlpError, match="1 captions for images that do not exist: got 'gone.png'"):
+        make(store, wanted)
+
+
+def test_no_captions_at_all(root: Path, tmp_path: Path) -> None:
+    wanted = replace(task(root, CaptionSettings(captioner="file")), origins={}, facts={})
+    with pytest.raises(UvlpError, match="no metadata.jsonl with captions.*uvlp captions import"):
+        make(Store(tmp_path), wanted)
+
+
+def test_measured_captions_have_plain_prompts(root: Path, tmp_path: Path) -> None:
+    wanted = replace(task(root, CaptionSettings(captioner="colours")), origins={}, facts={"image_px": 32})
+    found = captions.read(make(Store(tmp_path), wanted))
+    assert found.prompts["n01440764"] == "a photo of a tench"
+    assert found.texts[0].startswith("a photo of a tench, ")
