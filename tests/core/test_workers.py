@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -62,9 +62,13 @@ def _fail(job: Job, progress: Progress) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(jobs: list[Job], make: object, view: Recorder) -> None:
+def _never(job: Job) -> bool:
+    return False
+
+
+def run(jobs: list[Job], make: object, view: Recorder, alone: Callable[[Job], bool] = _never) -> None:
     environment = {"UVLP_TEST_WORKER": "set"}
-    workers.run(jobs, make, workers=2, environment=environment, view=view)  # type: ignore[arg-type]
+    workers.run(jobs, make, workers=2, environment=environment, view=view, alone=alone)  # type: ignore[arg-type]
 
 
 def test_inputs_are_made_before_what_reads_them(tmp_path: Path) -> None:
@@ -76,6 +80,16 @@ def test_inputs_are_made_before_what_reads_them(tmp_path: Path) -> None:
     assert (tmp_path / "c").read_text() == "set"
     assert view.lines.index("begin job c") > max(view.lines.index(f"end job {key}") for key in "ab")
     assert "event job a working" in view.lines and view.lines[-1] == "close"
+
+
+def test_jobs_that_need_to_be_alone_take_turns_and_others_run_beside_them(tmp_path: Path) -> None:
+    jobs = [Job("gpu a"), Job("gpu b"), Job("gpu c"), Job("d"), Job("e")]
+    view = Recorder()
+    run(jobs, partial(_touch, tmp_path), view, alone=lambda job: job.key.startswith("gpu"))
+    assert len(list(tmp_path.iterdir())) == 5
+    gpu = [line for line in view.lines if "gpu" in line and "event" not in line]
+    assert gpu == [f"{what} job gpu {key}" for key in "abc" for what in ("begin", "end")]
+    assert view.lines.index("begin job d") < view.lines.index("end job gpu a")
 
 
 def test_bad_input_in_a_worker_is_raised_here() -> None:

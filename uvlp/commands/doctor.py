@@ -9,23 +9,15 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
-INSTALL = "python -m pip install --require-hashes -r docker/requirements.lock"
+from uvlp.commands import doctor_gpu, doctor_places
+from uvlp.commands.finding import INSTALL, Finding
+
 NEEDED_GB = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: what was looked at, whether it is well, what was found, how to mend it."""
-
-    what: str
-    good: bool
-    found: str
-    mend: str = ""
 
 
 def _python() -> Finding:
@@ -50,21 +42,15 @@ def _packages() -> Iterator[Finding]:
         )
 
 
-def _gpu() -> Finding:
+def _gpu() -> Iterator[Finding]:
     if importlib.util.find_spec("torch") is None:
-        return Finding("gpu", False, "unknown without torch", INSTALL)
-    import torch
-
-    if not torch.cuda.is_available():
-        return Finding("gpu", True, "none: everything runs on the CPU (digits and folder need no GPU)")
-    properties = torch.cuda.get_device_properties(0)
-    return Finding("gpu", True, f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB")
+        yield Finding("gpu", False, "unknown without torch", INSTALL)
+    else:
+        yield from doctor_gpu.findings()
 
 
 def _store(root: Path) -> Iterator[Finding]:
-    place = root
-    while not place.exists():
-        place = place.parent
+    place = doctor_places.existing(root)
     free_gb = shutil.disk_usage(place).free / 1e9
     good = free_gb >= NEEDED_GB
     yield Finding(
@@ -79,7 +65,7 @@ def _store(root: Path) -> Iterator[Finding]:
 
 def show(root: Path, as_json: bool) -> int:
     """Print all findings; exit code 0 if all are good, else 2."""
-    findings = [_python(), *_packages(), _gpu(), *_store(root)]
+    findings = [_python(), *_packages(), *_gpu(), *_store(root), *doctor_places.findings()]
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:

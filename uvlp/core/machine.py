@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import os
 import platform
 import resource
 from functools import cache
 
+from uvlp.core import nvidia
+
 CUBLAS_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 """What cuBLAS needs to give the same bits every time; 32 MB."""
+GPU_STAGES = ("caption", "finetune", "embed", "synthesise", "teacher")
+"""Stages that choose their batches for a GPU that they have to themselves."""
+MIB_PER_WORKER = 20 * 1024
+"""Memory for one process: CUDA's own, one evaluation at 224 px, and a share of the largest model stage."""
+MOST_ON_A_GPU = 4
 PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "scikit-learn", "numpy", "pillow")
 
 
@@ -66,8 +74,40 @@ def gpu_name() -> str | None:
 
 
 def default_workers() -> int:
-    """Worker processes: two on a CPU with two cores or more."""
-    return min(2, len(os.sched_getaffinity(0)))
+    """Worker processes: two on a CPU with two cores or more; on a GPU as many as its memory is enough for."""
+    cores = len(os.sched_getaffinity(0))
+    gpus = nvidia.usable()
+    if not gpus:
+        return min(2, cores)
+    return max(1, min(MOST_ON_A_GPU, cores, gpus[0].total_mib // MIB_PER_WORKER))
+
+
+def takes_the_gpu(stage: str) -> bool:
+    """Whether a stage fills a GPU, so that no second one of the kind may run beside it."""
+    return stage in GPU_STAGES and bool(nvidia.usable())
+
+
+def driver_version() -> str | None:
+    """Version of NVIDIA's driver, None without one."""
+    gpus = nvidia.usable()
+    return gpus[0].driver if gpus else None
+
+
+def release_gpu() -> None:
+    """Give back what a finished task held of the GPU's memory, and begin to measure its peak anew."""
+    import torch
+
+    if torch.cuda.is_available():
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+def gpu_peak_memory_mb() -> int | None:
+    """Most GPU memory that this process's tensors held since `release_gpu`, MB; None on a CPU."""
+    import torch
+
+    return torch.cuda.max_memory_allocated() // 2**20 if torch.cuda.is_available() else None
 
 
 def gpu_memory() -> str:

@@ -89,7 +89,15 @@ def _start(make: Make) -> _Worker:
     return _Worker(process, ours)
 
 
-def run(jobs: Sequence[Any], make: Make, *, workers: int, environment: Mapping[str, str], view: View) -> None:
+def run(
+    jobs: Sequence[Any],
+    make: Make,
+    *,
+    workers: int,
+    environment: Mapping[str, str],
+    view: View,
+    alone: Callable[[Any], bool] = lambda job: False,
+) -> None:
     """Make every job, those that others wait for first, on up to ``workers`` processes.
 
     Args:
@@ -98,6 +106,7 @@ def run(jobs: Sequence[Any], make: Make, *, workers: int, environment: Mapping[s
         workers: number of processes.
         environment: set in every worker before it imports anything.
         view: shows what happens.
+        alone: whether a job must not be made while another one is, for which this holds too.
 
     Raises:
         UvlpError: as raised by a job.
@@ -106,7 +115,7 @@ def run(jobs: Sequence[Any], make: Make, *, workers: int, environment: Mapping[s
     os.environ.update(environment)
     pool = [_start(make) for _ in range(min(workers, len(jobs)))]
     try:
-        _schedule(list(jobs), pool, view)
+        _schedule(list(jobs), pool, view, alone)
     finally:
         view.close()
         for worker in pool:
@@ -124,20 +133,24 @@ def _stop(worker: _Worker) -> None:
         worker.process.join()
 
 
-def _schedule(waiting: list[Any], pool: list[_Worker], view: View) -> None:
+def _schedule(waiting: list[Any], pool: list[_Worker], view: View, alone: Callable[[Any], bool]) -> None:
     unfinished = {job.key for job in waiting}
     while unfinished:
         for worker in pool:
             if worker.job is None:
-                _hand_over(worker, waiting, unfinished, view)
+                taken = any(other.job is not None and alone(other.job) for other in pool)
+                startable = [job for job in waiting if not (taken and alone(job))]
+                _hand_over(worker, startable, waiting, unfinished, view)
         for connection in wait([worker.connection for worker in pool if worker.job is not None]):
             worker = next(worker for worker in pool if worker.connection is connection)
             _receive(worker, unfinished, view)
 
 
-def _hand_over(worker: _Worker, waiting: list[Any], unfinished: set[str], view: View) -> None:
+def _hand_over(
+    worker: _Worker, startable: list[Any], waiting: list[Any], unfinished: set[str], view: View
+) -> None:
     """Give an idle worker the first job whose inputs are all finished."""
-    for job in waiting:
+    for job in startable:
         if not any(needed.key in unfinished for needed in job.inputs.values()):
             waiting.remove(job)
             worker.job = job

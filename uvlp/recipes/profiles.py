@@ -57,7 +57,7 @@ def _sd15(recipe: Recipe) -> Recipe:
         evaluate=EvaluateSettings(flip=recipe.evaluate.flip),
         rded=RdedSettings(flip=recipe.rded.flip),
         teacher=TeacherSettings(),
-        method={},
+        method=_synthesis(replace(recipe, method={}), {"batch": 0}),  # as many as the memory holds
     )
 
 

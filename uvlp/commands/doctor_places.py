@@ -1,0 +1,78 @@
+"""What `uvlp doctor` says about disks: where published models and datasets lie, and which are there."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from uvlp.artifacts.dataset_manifest import DatasetSpec
+from uvlp.commands.finding import INSTALL, Finding
+from uvlp.core import plugins
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+from uvlp.core.wording import byte_size
+from uvlp.recipes.schema import ModelSettings
+
+PARTS = {"diffusion": "Stable Diffusion 1.5", "clip": "CLIP ViT-L/14", "llava": "LLaVA-1.5-7B"}
+
+
+def existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def findings() -> Iterator[Finding]:
+    """Two lines each for models and datasets; neither is needed by profiles small and tiny."""
+    if importlib.util.find_spec("huggingface_hub") is None:
+        yield Finding("models", False, "unknown without huggingface_hub", INSTALL)
+    else:
+        yield from _models()
+    yield from _datasets()
+
+
+def _models() -> Iterator[Finding]:
+    from uvlp import pretrained
+    from uvlp.artifacts import hub
+
+    yield Finding("models folder", True, f"{hub.cache_folder()}, {_free(hub.cache_folder())} (HF_HOME)")
+    here = [title for part, title in PARTS.items() if not pretrained.needed(ModelSettings(), [part])]
+    yield _stock("models", here, list(PARTS.values()), "uvlp fetch models")
+
+
+def _datasets() -> Iterator[Finding]:
+    root = DatasetSpec(name="").root.absolute()
+    yield Finding("data folder", True, f"{root}, {_free(root)} (UVLP_DATA)")
+    named = [
+        name for name in plugins.names("datasets") if hasattr(plugins.load("datasets", name), "download")
+    ]
+    yield _stock("datasets", [name for name in named if _is_here(name)], named, "uvlp fetch DATASET")
+
+
+def _is_here(name: str) -> bool:
+    module, spec = plugins.load("datasets", name), DatasetSpec(name=name)
+    if module.download(spec) is not None:
+        return False
+    try:
+        module.fetch(spec, Progress())  # with nothing left to transfer it only looks whether it is there
+    except UvlpError:
+        return False
+    return True
+
+
+def _stock(what: str, here: list[str], known: list[str], command: str) -> Finding:
+    missing = [name for name in known if name not in here]
+    parts = [
+        f"{state}: {', '.join(names)}" for state, names in (("here", here), ("not here", missing)) if names
+    ]
+    return Finding(
+        what, True, "; ".join(parts), f"`{command}` where profile sd15 is wanted" if missing else ""
+    )
+
+
+def _free(folder: Path) -> str:
+    return f"{byte_size(shutil.disk_usage(existing(folder)).free)} free"

@@ -1,0 +1,17 @@
+"""What `uvlp doctor` prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+INSTALL = "python -m pip install --require-hashes -r docker/requirements.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: what was looked at, whether it is well, what was found, how to mend it."""
+
+    what: str
+    good: bool
+    found: str
+    mend: str = ""

@@ -1,0 +1,64 @@
+"""What NVIDIA's driver says about the GPUs of this machine, without torch."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+
+QUERY = ("nvidia-smi", "--query-gpu=name,driver_version,memory.total,memory.free")
+LONGEST_S = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One GPU; memory in MiB, as the driver counts it."""
+
+    name: str
+    driver: str
+    total_mib: int
+    free_mib: int
+
+
+def cards() -> tuple[Card, ...]:
+    """Every GPU that the driver knows, hidden ones too; none without a driver."""
+    command = [*QUERY, "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    rows = [[word.strip() for word in line.rsplit(",", 3)] for line in said.splitlines() if line.strip()]
+    return tuple(
+        # A part of a GPU (MIG) has no memory of its own in this table.
+        Card(name=name, driver=driver, total_mib=_number(total), free_mib=_number(free))
+        for name, driver, total, free in rows
+    )
+
+
+def hidden() -> bool:
+    """Whether the environment hides every GPU from CUDA."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
+
+
+@cache
+def usable() -> tuple[Card, ...]:
+    """`cards`, unless they are hidden; asked once, for it takes a tenth of a second and more."""
+    return () if hidden() else cards()
+
+
+def driver_cuda() -> tuple[int, int] | None:
+    """Newest version of CUDA that the driver can run, e.g. ``(13, 0)``; None without a driver."""
+    try:
+        library = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    version = ctypes.c_int()
+    if library.cuDriverGetVersion(ctypes.byref(version)) != 0:
+        return None
+    return version.value // 1000, version.value % 1000 // 10
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0
