@@ -13,6 +13,7 @@ from uvlp.core.progress import Progress
 from uvlp.core.ranges import Range, check_ranges
 from uvlp.core.seeds import derive
 from uvlp.recipes.schema import EvaluateSettings
+from uvlp.recipes.workload import Workload
 
 if TYPE_CHECKING:
     import numpy
@@ -131,6 +132,21 @@ def evaluate(
         )
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return record.score(validation, train_images=len(train.labels), parameters=parameters)
+
+
+def workload(
+    settings: EvaluateSettings, network: str, *, ipc: int, classes: int, images: int, full: bool
+) -> Workload:
+    """How much one training on ``images`` images is (evaluation.md 1.8); see `evaluate` for the rest."""
+    from uvlp.blocks.schedule import optimisation, validated_epochs
+
+    epochs = _epochs(settings, ipc, classes, full)
+    return Workload(
+        epochs=epochs,
+        images=images,
+        batch=optimisation(classes, settings.lr, settings.weight_decay, settings.batch).batch,
+        validations=len(validated_epochs(epochs, settings.validations)),
+    )
 
 
 def _epochs(settings: EvaluateSettings, ipc: int, classes: int, full: bool) -> int:

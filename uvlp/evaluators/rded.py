@@ -15,6 +15,7 @@ from uvlp.core.progress import Progress
 from uvlp.core.ranges import Range, check_ranges
 from uvlp.core.seeds import derive
 from uvlp.recipes.schema import RdedSettings
+from uvlp.recipes.workload import Workload
 
 if TYPE_CHECKING:
     import numpy
@@ -147,6 +148,26 @@ def evaluate(
         )
     parameters = sum(parameter.numel() for parameter in student.parameters())
     return record.score(validation, train_images=len(train.labels), parameters=parameters)
+
+
+def workload(
+    settings: RdedSettings, network: str, *, ipc: int, classes: int, images: int, full: bool
+) -> Workload:
+    """How much one training on ``images`` images is (evaluation.md 3.1, 3.5); see `evaluate` for the rest.
+
+    The student counts as its own teacher.
+    """
+    from uvlp.blocks import rded_schedule, rded_settings
+
+    per_class = max(1, images // classes) if full else ipc
+    epochs = settings.epochs_full if full else settings.epochs
+    period, start = settings.validation_period, settings.validation_start
+    return Workload(
+        epochs=epochs,
+        images=images,
+        batch=rded_settings.rules(settings, network, network, classes, per_class).batch,
+        validations=len(rded_schedule.validated_epochs(epochs, period, start)),
+    )
 
 
 def _pair(

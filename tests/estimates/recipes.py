@@ -1,0 +1,26 @@
+"""Recipes to estimate: small enough to reckon by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from uvlp.recipes.schema import CaptionSettings, Recipe
+
+PAPER = Recipe(
+    dataset="imagenette",
+    ipc=10,
+    profile="sd15",
+    pretrained=True,
+    image_px=512,
+    methods=("random", "uvlp", "full"),
+    networks=("resnet-ap-10",),
+    seeds=(0, 1, 2),
+    repeats=3,
+    caption=CaptionSettings(captioner="llava"),
+)
+
+
+def paper(**changes: Any) -> Recipe:
+    """`PAPER` with some fields replaced."""
+    return replace(PAPER, **changes)

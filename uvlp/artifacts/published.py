@@ -1,0 +1,134 @@
+"""Accuracies that others have published, each with its source (`paper_tables/published`).
+
+The same cell may stand in several sources with different numbers; they are never mixed.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.core.plugins import PACKAGE
+
+FILE = PACKAGE.parent / "paper_tables" / "published" / "published_results.csv"
+NONE = "none published"
+TABLES = {
+    "nette-idc": ("uvlp-readme", "nette-idc"),
+    "woof-ipc10": ("uvlp-readme", "woof-ipc10"),
+    "vlcp-nette-idc": ("vlcp-readme", "nette-idc"),
+    "minimax-woof": ("minimax-readme", "woof"),
+    "imagenet1k": ("vlcp-readme", "imagenet1k"),
+}
+"""Name of a table on the command line: the source and the name it has there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """One cell of a published table: top-1 accuracy, percent.
+
+    Attributes:
+        source: where it was read, e.g. ``"uvlp-readme"``.
+        table: the table of that source.
+        dataset, protocol, network, method: names as on the command line.
+        ipc: images per class.
+        mean_pct, std_pct: as published; of how many trainings is not stated.
+        network_inferred: the table does not name its network.
+    """
+
+    source: str
+    table: str
+    dataset: str
+    protocol: str
+    network: str
+    ipc: int
+    method: str
+    mean_pct: float
+    std_pct: float
+    network_inferred: bool
+
+    def show(self) -> str:
+        """The number and where it is from, e.g. ``63.0 ± 0.4 (uvlp-readme)``."""
+        return f"{self.mean_pct:.1f} ± {self.std_pct:.1f} ({self.source})"
+
+
+def canonical(name: str) -> str:
+    """A name in the form that all sources and both protocols can be compared in.
+
+    ``resnet_ap-10`` and ``resnet-ap-10`` are one network, so are ``convnet-3`` and RDED's ``conv3``.
+    """
+    return name.lower().replace("-", "").replace("_", "").replace("convnet", "conv")
+
+
+@cache
+def cells() -> tuple[Published, ...]:
+    """Every cell of every source, in the file's order.
+
+    Raises:
+        UvlpError: the file is not there, or a row is no cell.
+    """
+    if not FILE.is_file():
+        raise UvlpError("the published accuracies are missing", got=str(FILE), do="restore the file")
+    with FILE.open(encoding="utf-8", newline="") as rows:
+        return tuple(_cell(row, line) for line, row in enumerate(csv.DictReader(rows), start=2))
+
+
+def _cell(row: dict[str, str], line: int) -> Published:
+    try:
+        return Published(
+            source=row["source"],
+            table=row["table"],
+            dataset=row["dataset"],
+            protocol=row["protocol"],
+            network=row["test_model"].replace("_", "-"),
+            ipc=int(row["ipc"]),
+            method=row["method"],
+            mean_pct=float(row["mean"]),
+            std_pct=float(row["std"]),
+            network_inferred=row["test_model_inferred"] == "yes",
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise UvlpError(f"line {line} of {Path(FILE).name} is no published cell", got=str(error)) from None
+
+
+def find(dataset: str, ipc: int, method: str, network: str, protocol: str) -> list[Published]:
+    """The cell in every source that has it, in the file's order; nothing where none is published.
+
+    The whole set (`full`) is the same at any IPC, so its cells are found at every one.
+    """
+    wanted = [canonical(name) for name in (dataset, method, network, protocol)]
+    found = [
+        cell
+        for cell in cells()
+        if [canonical(name) for name in (cell.dataset, cell.method, cell.network, cell.protocol)] == wanted
+        and (cell.ipc == ipc or method == "full")
+    ]
+    return _each_once(found) if method == "full" else found
+
+
+def _each_once(found: Iterable[Published]) -> list[Published]:
+    """The first cell of every source: a source repeats the whole set's accuracy at every IPC."""
+    first: dict[str, Published] = {}
+    for cell in found:
+        first.setdefault(cell.source, cell)
+    return list(first.values())
+
+
+def show(dataset: str, ipc: int, method: str, network: str, protocol: str) -> str:
+    """The published numbers of a cell with their sources, or "none published"."""
+    found = find(dataset, ipc, method, network, protocol)
+    return ", ".join(cell.show() for cell in found) or NONE
+
+
+def table(name: str) -> list[Published]:
+    """The cells of a published table.
+
+    Raises:
+        UvlpError: no such table.
+    """
+    if name not in TABLES:
+        raise unknown_name("published table", name, TABLES)
+    return [cell for cell in cells() if (cell.source, cell.table) == TABLES[name]]

@@ -1,0 +1,160 @@
+"""What a machine can do: graphics cards by their data sheets, this processor by a short measurement."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from functools import cache
+
+from uvlp.core import machine
+from uvlp.core.errors import unknown_name
+
+TERA, GIGA = 1e12, 1e9
+PROBE = """
+import time, numpy
+a = numpy.ones((768, 768), numpy.float32)
+b = a.copy()
+a @ b
+count, start = 0, time.perf_counter()
+while time.perf_counter() - start < 0.3:
+    a @ b
+    count += 1
+print(2 * 768**3 * count / (time.perf_counter() - start))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where a run takes place.
+
+    Attributes:
+        name: for readers.
+        half, tf32, single: dense peak in float16 or bfloat16, TF32 and float32, operations per second; for a
+            processor all three are the float32 matrix rate that one thread reached.
+        bandwidth: of the memory, bytes per second; 0: not known.
+        memory_bytes: of the card; 0 for a processor.
+        cores: processor cores that read and decode images.
+        source: where the figures are from.
+        known: whether time can be told; False for a card without a data sheet here.
+    """
+
+    name: str
+    half: float
+    tf32: float
+    single: float
+    bandwidth: float
+    memory_bytes: float
+    cores: int
+    source: str
+    known: bool = True
+
+    @property
+    def gpu(self) -> bool:
+        """Whether it is a graphics card."""
+        return self.memory_bytes > 0
+
+
+def _card(name: str, half: float, tf32: float, single: float, bandwidth: float, memory: float) -> Machine:
+    """Rates in tera-operations per second, bandwidth in GB/s, memory in GB."""
+    return Machine(
+        name=name,
+        half=half * TERA,
+        tf32=tf32 * TERA,
+        single=single * TERA,
+        bandwidth=bandwidth * GIGA,
+        memory_bytes=memory * GIGA,
+        cores=HOST_CORES,
+        source="NVIDIA's data sheet, dense",
+    )
+
+
+HOST_CORES = 12
+"""Assumed beside a named card; this machine's are counted."""
+CARDS = {
+    "b200": _card("NVIDIA B200", 2250, 1125, 75, 7700, 180),
+    "h200": _card("NVIDIA H200", 989, 495, 67, 4800, 141),
+    "h100": _card("NVIDIA H100 SXM", 989, 495, 67, 3350, 80),
+    "h100-pcie": _card("NVIDIA H100 PCIe", 756, 378, 51, 2000, 80),
+    "a100-80gb": _card("NVIDIA A100 80 GB", 312, 156, 19.5, 2039, 80),
+    "a100-40gb": _card("NVIDIA A100 40 GB", 312, 156, 19.5, 1555, 40),
+    "l40s": _card("NVIDIA L40S", 362, 183, 91.6, 864, 48),
+    "l4": _card("NVIDIA L4", 121, 60, 30.3, 300, 24),
+    "rtx-4090": _card("NVIDIA GeForce RTX 4090", 165, 83, 82.6, 1008, 24),
+    "rtx-3090": _card("NVIDIA GeForce RTX 3090", 71, 36, 35.6, 936, 24),
+}
+"""Dense matrix rates with float32 accumulation."""
+DRIVER_NAMES = (
+    ("B200", "b200"),
+    ("H200", "h200"),
+    ("H100 PCIe", "h100-pcie"),
+    ("H100", "h100"),
+    (r"A100.*80GB", "a100-80gb"),
+    ("A100", "a100-40gb"),
+    ("L40S", "l40s"),
+    (r"\bL4\b", "l4"),
+    ("RTX 4090", "rtx-4090"),
+    ("RTX 3090", "rtx-3090"),
+)
+"""Patterns in the names that the driver gives, first match; more special ones first."""
+
+
+def named(name: str) -> Machine:
+    """A card by its name in `CARDS`.
+
+    Raises:
+        UvlpError: no such card, with the nearest one offered.
+    """
+    wanted = name.lower().replace("_", "-").replace(" ", "-").removeprefix("nvidia-")
+    if wanted not in CARDS:
+        raise unknown_name("card", name, CARDS)
+    return CARDS[wanted]
+
+
+@cache
+def this_machine() -> Machine:
+    """The first GPU that the driver names, else this machine's processor."""
+    found = _driver()
+    return _gpu(*found) if found else _processor()
+
+
+def _driver() -> tuple[str, float] | None:
+    """Name and memory in bytes of the first GPU; None without a driver or a GPU."""
+    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    name, _, mebibytes = said.partition("\n")[0].rpartition(",")
+    return (name.strip(), float(mebibytes) * 2**20) if name else None
+
+
+def _gpu(name: str, memory_bytes: float) -> Machine:
+    cores = len(os.sched_getaffinity(0))
+    for pattern, card in DRIVER_NAMES:
+        if re.search(pattern, name):
+            return replace(CARDS[card], name=name, memory_bytes=memory_bytes, cores=cores)
+    unknown = _card(name, 0, 0, 0, 0, 0)
+    why = "no data sheet for this card here"
+    return replace(unknown, memory_bytes=memory_bytes, cores=cores, source=why, known=False)
+
+
+def _processor() -> Machine:
+    """This processor, measured for 0.3 s on one thread, as tasks run, in a process of its own."""
+    environment = {**os.environ, **machine.thread_environment()}
+    said = subprocess.run(
+        [sys.executable, "-c", PROBE], capture_output=True, text=True, check=True, env=environment
+    )
+    rate, cores = float(said.stdout), len(os.sched_getaffinity(0))
+    return Machine(
+        name=f"this processor, {cores} core{'s' if cores > 1 else ''}",
+        half=rate,
+        tf32=rate,
+        single=rate,
+        bandwidth=0.0,
+        memory_bytes=0.0,
+        cores=cores,
+        source=f"{rate / GIGA:.0f} GFLOP/s in float32 matrix products on one thread, measured now",
+    )

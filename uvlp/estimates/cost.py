@@ -1,0 +1,73 @@
+"""What one artifact takes, and what that depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from uvlp.estimates import assumptions as assumed
+from uvlp.estimates.cards import Machine
+from uvlp.estimates.known_datasets import Known
+from uvlp.recipes.schema import Recipe
+
+HALF, SINGLE = 2, 4
+"""Bytes of a number."""
+USUAL_PIXELS = 500 * 375
+"""Of the image that `assumptions.DECODE_S` speaks of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one artifact takes.
+
+    Attributes:
+        items, unit: how much work, e.g. 9469 "images".
+        seconds: None where the work was not counted.
+        gpu_bytes: of a card's memory at once.
+        host_bytes: of the host's memory at once.
+        disk_bytes: that stay.
+        scratch_bytes: more of the disk, until the artifact is complete.
+        rests_on: the assumptions in it.
+    """
+
+    items: int
+    unit: str
+    seconds: float | None
+    gpu_bytes: float = 0.0
+    host_bytes: float = float(assumed.PROCESS_BYTES)
+    disk_bytes: float = 0.0
+    scratch_bytes: float = 0.0
+    rests_on: tuple[assumed.Assumed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What every cost depends on: the recipe, the size of its dataset, and the machine."""
+
+    recipe: Recipe
+    known: Known
+    machine: Machine
+
+    def seconds(self, flops: float, rate: float, share: assumed.Assumed) -> float:
+        """Time for ``flops`` at a share of the card's ``rate``; a processor has one rate and one share."""
+        if not self.machine.gpu:
+            return flops / (self.machine.single * assumed.PROCESSOR_SHARE.value)
+        return flops / (rate * share.value)
+
+    def on_card(self, weights: float, maps: float) -> float:
+        """Bytes of a card's memory; none on a processor."""
+        return weights + maps + assumed.CONTEXT_BYTES if self.machine.gpu else 0.0
+
+    def on_host(self, weights: float, maps: float, held: float = 0.0) -> float:
+        """Bytes of the host's memory: what is held there, and the model itself where there is no card."""
+        # Half-precision sizes: a processor computes in float32.
+        own = 0.0 if self.machine.gpu else 2 * (weights + maps)
+        return assumed.PROCESS_BYTES + held + own
+
+    @property
+    def decode_s(self) -> float:
+        """Time to read and resize one image on all cores."""
+        return self.known.image_pixels / USUAL_PIXELS * assumed.DECODE_S.value / self.machine.cores
+
+    def rests_on(self, *found: assumed.Assumed) -> tuple[assumed.Assumed, ...]:
+        """On a card the assumptions named, on a processor its own."""
+        return found if self.machine.gpu else (assumed.PROCESSOR_SHARE,)
