@@ -146,6 +146,8 @@ def opened(folder: Path, settings: CaptionSettings, precision_name: str) -> Iter
     _check_settings(settings)
     device = machine.device()
     _check_quantise(settings.quantise, device)
+    if not folder.is_dir():  # the library would take it for the name of a repository
+        raise _unusable(folder, "no such folder")
     model = _load(folder, precision.resolve(precision_name, device), device, settings.quantise)
     ready = Llava(model, _processor(folder), settings)
     try:
