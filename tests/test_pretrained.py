@@ -264,6 +264,33 @@ def test_a_truncated_file_is_named(part: str, copies: dict[str, Path], cache: Pa
     assert "truncated" in text and str(path) in text
 
 
+def test_a_damaged_file_is_fetched_again_as_the_error_says(hub: Hub, home: Path, cache: Path) -> None:
+    pretrained.fetch(HUB, ["llava"], Progress())
+    snapshot = Path(pretrained.find(HUB, "llava", cache).place)
+    shard = sorted(snapshot.glob("model-0*.safetensors"))[2]
+    shard.write_bytes(shard.read_bytes()[:-5])
+    text = refused(lambda: pretrained.find(HUB, "llava", cache))
+    told = re.search(r"delete (\S+) and run `uvlp fetch llava", text)
+    assert told is not None and str(shard) in text
+    Path(told[1]).unlink()
+    hub.asked.clear()
+    pretrained.fetch(HUB, ["llava"], Progress())
+    assert [name for name, _ in hub.asked] == [shard.name]
+    assert pretrained.find(HUB, "llava", cache)
+
+
+def test_shards_that_were_never_fetched_are_fetched(hub: Hub, home: Path, cache: Path) -> None:
+    pretrained.fetch(HUB, ["llava"], Progress())
+    snapshot = Path(pretrained.find(HUB, "llava", cache).place)
+    for shard in sorted(snapshot.glob("model-0*.safetensors"))[1:]:
+        shard.resolve().unlink()
+        shard.unlink()
+    assert "model-00002-of" in refused(lambda: pretrained.find(HUB, "llava", cache))
+    assert list(pretrained.needed(HUB, ["llava"])) == ["llava"]
+    pretrained.fetch(HUB, ["llava"], Progress())
+    assert pretrained.find(HUB, "llava", cache)
+
+
 def test_other_bytes_than_published_are_named(originals: dict[str, Path], home: Path, cache: Path) -> None:
     fill(home, originals)
     snapshot = home / "hub" / "models--some--sd" / "snapshots" / commit("a")

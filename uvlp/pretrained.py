@@ -8,9 +8,10 @@ same hash, which is a model's share of every artifact key.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 
 from uvlp.artifacts import hub, model_checks, model_files
@@ -171,7 +172,7 @@ def find(models: ModelSettings, part: str, cache: Path, progress: Progress | Non
     if found.missing:
         raise _missing(source, folder, found)
     layout = "openai" if source.layout is LAYOUTS["openai"] else part
-    mend = _mend(source, folder)
+    mend = partial(_mend, source)
     try:
         model_checks.check(layout, folder, found, mend)
         if layout == "clip":
@@ -179,7 +180,7 @@ def find(models: ModelSettings, part: str, cache: Path, progress: Progress | Non
         sha256 = _digest(folder, found, cache, progress or Progress(), mend)
     except OSError as error:
         what = f"a file of {source.layout.title} cannot be read: {error.strerror}"
-        raise UvlpError(what, got=error.filename or str(folder), do=mend) from error
+        raise UvlpError(what, got=error.filename or str(folder)) from error
     place = folder / found.read[0] if layout == "openai" else folder
     commit = "" if source.folder else source.commit()
     if commit and not source.revision:
@@ -189,7 +190,9 @@ def find(models: ModelSettings, part: str, cache: Path, progress: Progress | Non
     return Found(place=str(place), sha256=sha256, source=source.repository or str(folder), revision=commit)
 
 
-def _digest(folder: Path, found: Contents, cache: Path, progress: Progress, mend: str) -> str:
+def _digest(
+    folder: Path, found: Contents, cache: Path, progress: Progress, mend: Callable[[Path], str]
+) -> str:
     """SHA-256 over the names and hashes of the files that are read."""
     hashes = HashCache(cache / HASHES)
     entries = []
@@ -198,7 +201,7 @@ def _digest(folder: Path, found: Contents, cache: Path, progress: Progress, mend
         path = (folder / name).resolve()
         sha256 = hashes.sha256(path)
         if path.parent.name == "blobs" and len(path.name) == len(sha256) and path.name != sha256:
-            raise UvlpError(f"{name} has other bytes than were published", got=str(path), do=mend)
+            raise UvlpError(f"{name} has other bytes than were published", got=str(path), do=mend(path))
         entries.append([name, sha256])
     # The cache can be made again.
     with contextlib.suppress(OSError):
@@ -206,10 +209,11 @@ def _digest(folder: Path, found: Contents, cache: Path, progress: Progress, mend
     return digest(entries)
 
 
-def _mend(source: _Source, folder: Path) -> str:
+def _mend(source: _Source, path: Path) -> str:
+    """What to do about a damaged file: where nothing lies behind its link, the library fetches it again."""
     if source.folder:
-        return f"copy the file into {folder} again"
-    return f"delete {hub.folder_of(source.repository)} and run `{source.command}`"
+        return "copy this file again"
+    return f"delete {path.resolve()} and run `{source.command}`"
 
 
 def _missing(source: _Source, folder: Path, found: Contents) -> UvlpError:

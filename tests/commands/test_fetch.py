@@ -83,7 +83,9 @@ def test_models_are_announced_fetched_and_told(
         "fetch  LLaVA-1.5",
     ]
     assert all("unknown size" in line and str(tmp_path / "home" / "hub") in line for line in announced)
-    assert printed.err.index("100 Mbit/s") < printed.err.index("begin") < printed.err.index("done")
+    assert (
+        printed.err.index("together unknown size\n") < printed.err.index("begin") < printed.err.index("done")
+    )
     for part, line in zip(("diffusion", "clip", "llava"), printed.out.splitlines(), strict=True):
         assert line.startswith(f"{part}: ") and pretrained.find(MODELS, part, tmp_path).sha256 in line
     hub.asked.clear()
@@ -114,6 +116,17 @@ def test_too_little_disk_names_both(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     text = refused(fetch.run, "models", "", "", [], tmp_path, False)
     assert "got '3.0 GB'" in text and "allowed: 20.1 GB or more" in text and "HF_HOME" in text
     assert not hub.asked
+
+
+def test_known_sizes_are_summed_with_the_time(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, hub: Hub
+) -> None:
+    for repository in (ModelSettings().diffusion, pretrained.OPENAI, ModelSettings().llava):
+        hub.refuse[repository] = 401, "RepoNotFound"
+    refused(fetch.run, "models", "", "", [], tmp_path, False)
+    announced = capsys.readouterr().err
+    assert "Stable Diffusion 1.5: 4.3 GB" in announced and "LLaVA-1.5: 14.1 GB" in announced
+    assert "together 20.1 GB; about 27 min at 100 Mbit/s" in announced
 
 
 @pytest.mark.parametrize(

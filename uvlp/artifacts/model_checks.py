@@ -16,7 +16,6 @@ from uvlp.artifacts import safetensors_file
 from uvlp.artifacts.model_files import LAYOUTS, Contents
 from uvlp.artifacts.safetensors_file import Shapes
 from uvlp.core.errors import UvlpError
-from uvlp.core.wording import first_few
 
 LATENT_CHANNELS = 4
 PIPELINES = {
@@ -38,38 +37,38 @@ Tensors = Mapping[str, Shapes]
 """Per stem of weights, the shapes of its tensors."""
 
 
-def check(part: str, folder: Path, found: Contents, do: str) -> None:
+def check(part: str, folder: Path, found: Contents, mend: Callable[[Path], str]) -> None:
     """Refuse damaged weights, and weights of another architecture than ``part``'s.
 
     Args:
         part: key of `model_files.LAYOUTS`.
         found: the files in ``folder``.
-        do: what mends a damaged file.
+        mend: what to do about a damaged file.
 
     Raises:
         UvlpError: what is wrong, with the file and the field.
     """
     tensors: dict[str, Shapes] = {}
     for stem, files in found.shards.items():
-        shapes = {name: safetensors_file.check(folder / name, do) for name in files}
+        shapes = {name: safetensors_file.check(folder / name, mend(folder / name)) for name in files}
         tensors[stem] = {name: shape for shard in shapes.values() for name, shape in shard.items()}
         index = f"{stem}.safetensors.index.json"
         if index in found.read:
-            _check_index(folder / index, {Path(name).name: set(shape) for name, shape in shapes.items()}, do)
+            _check_index(
+                folder / index, {Path(name).name: set(shape) for name, shape in shapes.items()}, mend
+            )
     CHECKS[part](folder, tensors)
 
 
-def _check_index(path: Path, shards: Mapping[str, set[str]], do: str) -> None:
-    """Every shard that the index names must be there and hold what is said of it."""
+def _check_index(path: Path, shards: Mapping[str, set[str]], mend: Callable[[Path], str]) -> None:
+    """Every shard must hold what the index says of it; that all are there was seen before."""
     places = _part(_read(path), "weight_map")
     if not places:
-        raise UvlpError("an index of shards names none (weight_map)", got=str(path), do=do)
-    absent = sorted(set(places.values()) - set(shards))
-    if absent:
-        raise UvlpError(f"shards of a model are missing: {first_few(absent)}", got=str(path.parent), do=do)
+        raise UvlpError("an index of shards names none (weight_map)", got=str(path), do=mend(path))
     for tensor, shard in places.items():
         if tensor not in shards[shard]:
-            raise UvlpError(f"a shard lacks the tensor {tensor}", got=str(path.parent / shard), do=do)
+            file = path.parent / shard
+            raise UvlpError(f"a shard lacks the tensor {tensor}", got=str(file), do=mend(file))
 
 
 def _read(path: Path) -> Config:

@@ -7,7 +7,8 @@ the other formats of a hub repository, is the same model.
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -151,28 +152,38 @@ def contents(layout: Layout, folder: Path) -> Contents:
         read += [name for names in whole for name in names]
         if not whole:
             missing.append(" or ".join(" and ".join(names) for names in group))
-    shards = {stem: tuple(_shards(folder, stem)) for stem in layout.weights}
-    for stem, files in shards.items():
+    shards = {}
+    for stem in layout.weights:
+        shards[stem], lacking = _shards(folder, stem)
+        read += shards[stem]
+        missing += lacking
         index = f"{stem}.safetensors.index.json"
-        read += files
-        if not files:
-            missing.append(f"{stem}.safetensors")
-        elif f"{stem}.safetensors" not in files:
-            (read if (folder / index).is_file() else missing).append(index)
+        if f"{stem}.safetensors" not in shards[stem] and (folder / index).is_file():
+            read.append(index)
     return Contents(read=tuple(sorted(set(read))), missing=tuple(missing), shards=shards)
 
 
-def _shards(folder: Path, stem: str) -> Iterator[str]:
-    """The one file of weights, or what there is of its shards."""
-    whole, _, many = _weight_patterns(stem)
+def _shards(folder: Path, stem: str) -> tuple[tuple[str, ...], list[str]]:
+    """The files that hold the weights of ``stem``, and those that should."""
+    whole, index, many = _weight_patterns(stem)
     if (folder / whole).is_file():
-        yield whole
-        return
+        return (whole,), []
     place = (folder / stem).parent
-    if place.is_dir():
-        found = sorted(path for path in place.iterdir() if path.is_file())
-        names = [path.relative_to(folder).as_posix() for path in found]
-        yield from (name for name in names if fnmatch.fnmatchcase(name, many))
+    names = [path.relative_to(folder).as_posix() for path in place.glob("*.safetensors") if path.is_file()]
+    found = tuple(sorted(name for name in names if fnmatch.fnmatchcase(name, many)))
+    if (folder / index).is_file():
+        prefix = stem.rpartition("/")[0]
+        wanted = [f"{prefix}/{name}" if prefix else name for name in _shards_of(folder / index)]
+        return found, [name for name in wanted if name not in found]
+    return found, [index if found else whole]
+
+
+def _shards_of(index: Path) -> list[str]:
+    """The files that an index of shards names; none where it cannot be read, which is told elsewhere."""
+    try:
+        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return []
 
 
 def missing(layout: Layout, folder: Path, names: tuple[str, ...], do: str) -> UvlpError:

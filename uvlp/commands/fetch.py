@@ -205,9 +205,10 @@ def _announce(transfers: Sequence[_Transfer]) -> None:
         print(f"fetch  {download.what}: {byte_size(download.bytes)} {way}{note}", file=sys.stderr)
     total = sum(transfer.download.bytes for transfer in transfers)
     unknown = sum(not transfer.download.bytes for transfer in transfers)
-    minutes = max(1, round(total / SPEED_BYTES_PER_S / 60))
     more = f", and {unknown} of unknown size" if unknown and total else ""
-    print(f"       together {byte_size(total)}{more}; about {minutes} min at 100 Mbit/s", file=sys.stderr)
+    minutes = max(1, round(total / SPEED_BYTES_PER_S / 60))
+    time_left = f"; about {minutes} min at 100 Mbit/s" if total else ""
+    print(f"       together {byte_size(total)}{more}{time_left}", file=sys.stderr)
 
 
 def _check_disk(transfers: Sequence[_Transfer]) -> None:
