@@ -90,7 +90,7 @@ def _train_and_draw(models: Path, folder: Path, text: str) -> None:
     diffuser.train(images, [text] * 4, *parts, settings, 0, folder, Progress())
     loaded, latents = Sampler.load(folder), torch.zeros(1, 4, 16, 16)
     for long_prompts in (False, True):
-        loaded.synthesise(latents, latents, [text], SynthesisSettings(steps=2), long_prompts, "")
+        loaded.synthesise(latents, latents, [text], SynthesisSettings(steps=2), long_prompts, ["a"])
 
 
 def test_the_saved_weights_are_the_average(models: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ import torch
 
 from uvlp.core.errors import UvlpError
 from uvlp.models.autoencoder import Autoencoder
+from uvlp.models.prompts import PromptEncoder
 from uvlp.models.sampler import Sampler
 from uvlp.recipes.schema import SynthesisSettings
 
 SETTINGS = SynthesisSettings(strength=0.5, guidance=3.0, steps=6, scheduler="ddim")
 PROMPTS = ["a bar one", "a bar two, thin strokes, light ink", "a bar", ""]
+NAMES = [f"class a slot {slot}" for slot in range(4)]
+SCHEDULER_NAMES = ["pndm", "ddim", "dpm++", "euler"]
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +38,12 @@ def _draw(
     long_prompts = bool(changes.pop("long_prompts", False))
     settings = replace(SETTINGS, **changes)
     return sampler.synthesise(
-        start[0][rows], start[1][rows], PROMPTS[rows], settings, long_prompts, "class a"
+        start[0][rows], start[1][rows], PROMPTS[rows], settings, long_prompts, NAMES[rows]
     )
 
 
 @pytest.mark.parametrize("long_prompts", [False, True])
-@pytest.mark.parametrize("scheduler", ["pndm", "ddim", "dpm++"])
+@pytest.mark.parametrize("scheduler", SCHEDULER_NAMES)
 def test_batches_do_not_matter(
     sampler: Sampler, start: tuple[torch.Tensor, torch.Tensor], scheduler: str, long_prompts: bool
 ) -> None:
@@ -77,7 +81,7 @@ def sampler_latents(
     return sampler.final_latents(start[0][rows], start[1][rows], PROMPTS[rows], settings, False)
 
 
-@pytest.mark.parametrize("scheduler", ["pndm", "ddim", "dpm++"])
+@pytest.mark.parametrize("scheduler", SCHEDULER_NAMES)
 @pytest.mark.parametrize("strength", [0.0, 0.16])
 def test_less_than_one_step_is_plain_decoding(
     models: Path, sampler: Sampler, start: tuple[torch.Tensor, torch.Tensor], scheduler: str, strength: float
@@ -86,13 +90,112 @@ def test_less_than_one_step_is_plain_decoding(
     assert (found == Autoencoder.load(models / "diffuser", "vae").decode(start[0])).all()
 
 
-def test_a_value_that_is_not_a_number_is_named(
+def test_values_that_are_not_numbers_are_named_and_others_are_not(
     sampler: Sampler, start: tuple[torch.Tensor, torch.Tensor]
 ) -> None:
-    with pytest.raises(UvlpError, match="not a number: class a"):
-        _draw(sampler, (start[0] * float("nan"), start[1]), slice(0, 4))
+    broken = start[0].clone()
+    broken[[1, 3]] = float("nan")
+    with pytest.raises(UvlpError, match="not numbers: class a slot 1, class a slot 3: got 'float32'"):
+        _draw(sampler, (broken, start[1]), slice(0, 4))
 
 
 def test_an_unknown_scheduler_is_named(sampler: Sampler, start: tuple[torch.Tensor, torch.Tensor]) -> None:
-    with pytest.raises(UvlpError, match=r"unknown scheduler: got 'dim'; allowed: ddim, dpm\+\+, pndm"):
+    allowed = r"allowed: ddim, dpm\+\+, euler, pndm"
+    with pytest.raises(UvlpError, match=f"unknown scheduler: got 'dim'; {allowed}"):
         _draw(sampler, start, slice(0, 4), scheduler="dim")
+
+
+def test_a_folder_that_is_no_pipeline_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UvlpError, match="cannot load a Stable Diffusion pipeline"):
+        Sampler.load(tmp_path)
+
+
+def test_a_truncated_file_is_one_line(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models / "diffuser", tmp_path / "sd")
+    weights = tmp_path / "sd" / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(UvlpError, match="cannot load a Stable Diffusion pipeline"):
+        Sampler.load(tmp_path / "sd")
+
+
+class Count:
+    """Counts the samples in every call of the UNet."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self.samples: list[int] = []
+        sampler._pipeline.unet.register_forward_pre_hook(self)
+
+    def __call__(self, _: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        self.samples.append(len(args[0]))
+
+
+@pytest.mark.parametrize(("guidance", "samples"), [(1.0, 4), (0.5, 4), (1.1, 8)])
+@pytest.mark.parametrize("long_prompts", [False, True])
+def test_guidance_up_to_one_asks_for_the_prompt_alone(
+    models: Path,
+    start: tuple[torch.Tensor, torch.Tensor],
+    guidance: float,
+    samples: int,
+    long_prompts: bool,
+) -> None:
+    sampler = Sampler.load(models / "diffuser")
+    count = Count(sampler)
+    settings = replace(SETTINGS, guidance=guidance)
+    with_one = sampler.final_latents(*start, PROMPTS, settings, long_prompts)
+    assert set(count.samples) == {samples}
+    if not long_prompts:  # VLCP fills a short prompt up to the negative one, guided or not
+        other = replace(settings, negative_prompt="two")
+        with_other = sampler.final_latents(*start, PROMPTS, other, long_prompts)
+        assert torch.equal(with_one, with_other) == (guidance <= 1)
+
+
+def test_what_fills_a_shorter_prompt_up_is_not_seen(
+    sampler: Sampler, start: tuple[torch.Tensor, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(SETTINGS, guidance=9.0)
+    prompts = ["one " * 60, "a bar two, thin strokes"]
+    lengths = [sampler.length(prompt, settings, True) for prompt in prompts]
+    assert lengths[0] > 40 > lengths[1]  # two blocks, and one that is not full
+
+    def final(rows: list[int]) -> torch.Tensor:
+        given = [prompts[row] for row in rows]
+        return sampler.final_latents(start[0][rows], start[1][rows], given, settings, True)
+
+    together, alone = final([0, 1]), torch.cat([final([0]), final([1])])
+    assert (together - alone).abs().max() < 1e-4
+    monkeypatch.setattr(PromptEncoder, "_mask", lambda *_: None)
+    assert (final([0, 1])[1] - alone[1]).abs().max() > 1e-4
+
+
+def test_what_overflows_in_half_precision_is_decoded_again(models: Path) -> None:
+    sampler = Sampler.load(models / "diffuser", dtype=torch.bfloat16)
+    latents = torch.randn((3, 4, 16, 16), generator=torch.Generator().manual_seed(0))
+    plain = replace(SETTINGS, strength=0.0)
+    expected = sampler.synthesise(latents, latents, PROMPTS[:3], plain, False, NAMES[:3])
+    assert sampler.decoded_again == 0
+
+    def overflow(_: torch.nn.Module, args: tuple[torch.Tensor, ...], made: torch.Tensor) -> torch.Tensor:
+        row = (args[0] == row_of_second).flatten(1).all(1)
+        return torch.where(row[:, None, None, None], torch.nan, made) if made.dtype != torch.float32 else made
+
+    convolution = sampler._pipeline.vae.post_quant_conv
+    row_of_second = latents[1:2].bfloat16() / sampler._autoencoder.scaling_factor
+    convolution.register_forward_hook(overflow)
+    found = sampler.synthesise(latents, latents, PROMPTS[:3], plain, False, NAMES[:3])
+    assert sampler.decoded_again == 1 and convolution.weight.dtype == torch.bfloat16
+    assert (found[[0, 2]] == expected[[0, 2]]).all()
+    assert np.abs(found[1].astype(int) - expected[1]).max() <= 6  # bfloat16 has two digits
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("long_prompts", [False, True])
+def test_a_gpu_in_half_precision_draws_the_same_picture(
+    models: Path, start: tuple[torch.Tensor, torch.Tensor], dtype: torch.dtype, long_prompts: bool
+) -> None:
+    expected = Sampler.load(models / "diffuser").synthesise(*start, PROMPTS, SETTINGS, long_prompts, NAMES)
+    sampler = Sampler.load(models / "diffuser", "cuda", dtype)
+    assert 1 <= sampler.batch(4, (4, 16, 16)) <= 4
+    found = sampler.synthesise(*start, PROMPTS, SETTINGS, long_prompts, NAMES)
+    assert np.abs(found.astype(int) - expected).mean() < 4

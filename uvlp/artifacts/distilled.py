@@ -1,8 +1,9 @@
 """`distilled`: the narrow waist. An image folder that `datasets` and torchvision load.
 
 `train/<class id>/<slot>.png` with `train/metadata.jsonl` (file_name, label, class_id, class_name,
-text, source), and `contact_sheet.png` with up to ten images per class, one class per row. The method
-`full` refers to the dataset instead of copying it: its rows carry `source` and no image file.
+text, source), and `contact_sheet.png` with up to ten images of each of the first hundred classes, one
+class per row. The method `full` refers to the dataset instead of copying it: its rows carry `source` and
+no image file.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ KIND = "distilled"
 SCHEMA = 1
 SHEET = "contact_sheet.png"
 SHEET_COLUMNS = 10
+SHEET_CLASSES = 100
+"""A thousand classes would make a picture 68,000 px high, which few programs open."""
 SHEET_CELL_PX = 64
 SHEET_GAP_PX = 4
 
@@ -61,24 +64,29 @@ def write(
         path = folder / "train" / entry.file_name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
+    finish(folder, entries, sheet)
+
+
+def finish(folder: Path, entries: Sequence[Entry], sheet: Iterable[numpy.ndarray]) -> None:
+    """Write the rows and the sheet of images that are there already."""
     (folder / "train").mkdir(exist_ok=True)
     with open(folder / "train" / "metadata.jsonl", "w", encoding="utf-8") as file:
         for entry in entries:
             file.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
-    _write_sheet(folder / SHEET, [entry.label for entry in entries], sheet)
+    _write_sheet(folder / SHEET, [entries[row].label for row in sheet_rows(entries)], sheet)
 
 
 def _write_sheet(path: Path, labels: Sequence[int], images: Iterable[numpy.ndarray]) -> None:
-    """A grid with one class per row; ``images`` are the first ten of each class, in class order."""
+    """A grid with one class per row; ``labels`` and ``images`` are those that it shows, in order."""
     from PIL import Image
 
     rows = sorted(set(labels))
-    columns = max(min(SHEET_COLUMNS, labels.count(row)) for row in rows)
+    columns = max(labels.count(row) for row in rows)
     step_px = SHEET_CELL_PX + SHEET_GAP_PX
     sheet = Image.new("RGB", (columns * step_px, len(rows) * step_px), "dimgrey")
     remaining = iter(images)
     for row, label in enumerate(rows):
-        for column in range(min(SHEET_COLUMNS, labels.count(label))):
+        for column in range(labels.count(label)):
             side = (SHEET_CELL_PX, SHEET_CELL_PX)
             cell = Image.fromarray(next(remaining)).resize(side, Image.Resampling.BICUBIC)
             sheet.paste(cell, (column * step_px, row * step_px))
@@ -86,13 +94,13 @@ def _write_sheet(path: Path, labels: Sequence[int], images: Iterable[numpy.ndarr
 
 
 def sheet_rows(entries: Sequence[Entry]) -> list[int]:
-    """Indices of the entries that the contact sheet shows: the first ten of each class."""
+    """Indices of the entries that the contact sheet shows: the first ten of each of the first classes."""
     chosen: dict[int, list[int]] = {}
     for index, entry in enumerate(entries):
         row = chosen.setdefault(entry.label, [])
         if len(row) < SHEET_COLUMNS:
             row.append(index)
-    return [index for label in sorted(chosen) for index in chosen[label]]
+    return [index for label in sorted(chosen)[:SHEET_CLASSES] for index in chosen[label]]
 
 
 def read_entries(folder: Path) -> list[Entry]:

@@ -54,10 +54,10 @@ def write(folder: Path, latents: numpy.ndarray, prototypes: Sequence[Prototype])
 
 
 def read(folder: Path) -> tuple[numpy.ndarray, list[Prototype]]:
-    """The latents and their descriptions."""
+    """The latents, mapped into memory, and their descriptions."""
     import numpy
 
-    latents = numpy.load(folder / "latents.npy", allow_pickle=False)
+    latents = numpy.load(folder / "latents.npy", mmap_mode="r", allow_pickle=False)
     rows = []
     for line in (folder / "prototypes.jsonl").read_text(encoding="utf-8").splitlines():
         values = json.loads(line)

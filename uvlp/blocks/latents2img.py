@@ -6,6 +6,8 @@ overridden. PNDM stays one stride ahead after slicing the schedule, as in the pu
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -48,6 +50,7 @@ def latents2img(
     strength: float,
     guidance: float,
     steps: int,
+    mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Final latents [B, 4, h, w], still scaled, of a batch of prototypes.
 
@@ -57,8 +60,9 @@ def latents2img(
         noise: standard normal of that shape (``blocks/noise.py``); None when the latents are noised already.
         prompt_embeds, negative_embeds: text states [B, L, d] of equal length.
         strength: share of the schedule that is run, (0, 1].
-        guidance: classifier-free guidance scale; up to 1 it is off.
+        guidance: classifier-free guidance scale; up to 1 it is off, and the negative states are not used.
         steps: length of the schedule.
+        mask: [B, L], 0 where a text state only fills a row up to the longest; the UNet does not see it.
 
     Raises:
         UvlpError: the strength leaves no step of the schedule.
@@ -74,12 +78,31 @@ def latents2img(
     given = GivenNoise(**pipeline.components, requires_safety_checker=False)
     given.set_progress_bar_config(disable=True)
     given.noise = noise
-    return given(
-        image=latents,
-        prompt_embeds=prompt_embeds,
-        negative_prompt_embeds=negative_embeds,
-        strength=strength,
-        guidance_scale=guidance,
-        num_inference_steps=steps,
-        output_type="latent",
-    ).images
+    guided = guidance > 1
+    with _masked(given.unet, mask if mask is None or not guided else torch.cat([mask, mask])):
+        return given(
+            image=latents,
+            prompt_embeds=prompt_embeds,
+            negative_prompt_embeds=negative_embeds if guided else None,
+            strength=strength,
+            guidance_scale=guidance,
+            num_inference_steps=steps,
+            output_type="latent",
+        ).images
+
+
+@contextmanager
+def _masked(unet: torch.nn.Module, mask: torch.Tensor | None) -> Iterator[None]:
+    """Hand the UNet a mask of its text states; the stock pipeline has no way to."""
+    if mask is None:
+        yield
+        return
+
+    def add(_: torch.nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return args, kwargs | {"encoder_attention_mask": mask}
+
+    handle = unet.register_forward_pre_hook(add, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -6,7 +6,7 @@ encoder sees separately. Positions start again in each block, and later blocks h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ Tokenize = Callable[[str], list[int]]
 """Text to ids with start and end token, neither padded nor cut."""
 
 Encode = Callable[[torch.Tensor], torch.Tensor]
-"""Ids int64 [1, n], n at most one block, to the last hidden states [1, n, d]."""
+"""Ids int64 [B, n], n at most one block, to the last hidden states [B, n, d], on any device."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +37,15 @@ def embed_pair(
     block: int = 77,
     equalise: bool = True,
 ) -> tuple[Embedded, Embedded]:
-    """Embeddings of a prompt and of its negative prompt.
+    """Embeddings of a prompt and of its negative prompt (see `pair_ids` and `states`)."""
+    ids, negative_ids = pair_ids(prompt, negative, tokenize, pad, equalise=equalise)
+    return _embed(ids, encode, block), _embed(negative_ids, encode, block)
+
+
+def pair_ids(
+    prompt: str, negative: str, tokenize: Tokenize, pad: int, *, equalise: bool = True
+) -> tuple[list[int], list[int]]:
+    """Ids of a prompt and of its negative prompt.
 
     The one with more blank-separated pieces keeps its length and the other is padded to it. A prompt of
     three or four short words has more pieces and fewer tokens than the negative, so that lengths differ
@@ -45,27 +53,33 @@ def embed_pair(
 
     Args:
         prompt, negative: texts.
-        tokenize, encode: the pipeline's tokenizer and text encoder.
+        tokenize: the pipeline's tokenizer.
         pad: id of the pad token.
-        block: most ids that the encoder takes.
-        equalise: pad the shorter one also in that case (E37); False is the reference.
+        equalise: pad the shorter one also in that case (E37), so that the negative's ids depend on nothing
+            but the length; False is the reference.
     """
     ids, negative_ids = tokenize(prompt), tokenize(negative)
     if len(prompt.split(" ")) >= len(negative.split(" ")):
-        negative_ids = _padded(negative_ids, len(ids), pad)
+        negative_ids = padded(negative_ids, len(ids), pad)
     else:
-        ids = _padded(ids, len(negative_ids), pad)
+        ids = padded(ids, len(negative_ids), pad)
     if equalise:
         longest = max(len(ids), len(negative_ids))
-        ids, negative_ids = _padded(ids, longest, pad), _padded(negative_ids, longest, pad)
-    return _embed(ids, encode, block), _embed(negative_ids, encode, block)
+        ids, negative_ids = padded(ids, longest, pad), padded(negative_ids, longest, pad)
+    return ids, negative_ids
 
 
-def _padded(ids: list[int], length: int, pad: int) -> list[int]:
+def states(rows: Sequence[list[int]], encode: Encode, block: int = 77) -> torch.Tensor:
+    """Embeddings [B, L, d] of B texts of L ids each; the encoder sees one block of ids at a time."""
+    ids = torch.tensor(rows)
+    return torch.cat([encode(part) for part in ids.split(block, dim=1)], dim=1)
+
+
+def padded(ids: list[int], length: int, pad: int) -> list[int]:
+    """The ids with ``pad`` behind them, up to ``length``."""
     return ids + [pad] * (length - len(ids))
 
 
 def _embed(ids: list[int], encode: Encode, block: int) -> Embedded:
-    blocks = [ids[start : start + block] for start in range(0, len(ids), block)]
-    states = torch.cat([encode(torch.tensor([part])) for part in blocks], dim=1)
-    return Embedded(tuple(ids), tuple(map(len, blocks)), states)
+    lengths = tuple(min(block, len(ids) - start) for start in range(0, len(ids), block))
+    return Embedded(tuple(ids), lengths, states([ids], encode, block))

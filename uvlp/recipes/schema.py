@@ -194,10 +194,17 @@ class SynthesisSettings:
     strength: float = setting(0.75, "share of the noise schedule that is run", "UVLP README")
     guidance: float = setting(10.5, "classifier-free guidance scale", "UVLP README")
     steps: int = setting(50, "length of the noise schedule", "UVLP README")
-    scheduler: str = setting("pndm", "pndm, ddim or dpm++", "methods.md D.3")
+    scheduler: str = setting("pndm", "pndm, ddim, dpm++ or euler", "methods.md D.3")
     negative_prompt: str = setting("cartoon, anime, painting", "negative prompt", "methods.md A.12")
     noise: str = setting("derived", "`derived` from seed, class and slot, or the `published` stream", "D-02")
-    batch: int = setting(10, "prototypes per batch, fixed by slot")
+    batch: int = setting(
+        10, "prototypes at once; 0: 4 on a CPU, on a GPU as many as half of its free memory holds, up to 32"
+    )
+    size_px: int = setting(
+        0,
+        "side that the images are resized to with PIL's default; 0: as they are decoded",
+        "methods.md A.13, B.6",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from uvlp.artifacts import distilled, features, prototypes
 from uvlp.artifacts.distilled import Entry
+from uvlp.artifacts.growing_images import GrowingImages, State
 from uvlp.artifacts.work import Work
 from uvlp.core import plugins
 
 if TYPE_CHECKING:
     import numpy
-    import torch
 
     from uvlp.artifacts.prototypes import Prototype
 
@@ -64,37 +64,60 @@ def _synthesise(work: Work, method: Any) -> None:
         )
         for prototype in described
     ]
-    images = _images(work, method, latents, described)
-    distilled.check(entries, images)
-    distilled.write(work.folder, entries, images, [images[index] for index in distilled.sheet_rows(entries)])
+    images = GrowingImages(work.partial)
+    if images.state.done < len(entries):
+        _grow(work, method.LONG_PROMPTS, latents, described, entries, images)
+    images.finish(work.folder)
+    shown = distilled.sheet_rows(entries)
+    if len(classes) > distilled.SHEET_CLASSES:
+        work.progress.say(f"{distilled.SHEET}: the first {distilled.SHEET_CLASSES} of {len(classes)} classes")
+    sheet = (distilled.read_image(work.folder, entries[row]) for row in shown)
+    distilled.finish(work.folder, entries, sheet)
+    work.note(_notes(work.task.settings, images.state, len(entries)))
 
 
-def _images(
-    work: Work, method: Any, latents: numpy.ndarray, described: list[Prototype]
-) -> list[numpy.ndarray]:
-    """All images, in batches with fixed borders; the noise belongs to the class and the slot."""
-    import torch
-
+def _grow(
+    work: Work,
+    long_prompts: bool,
+    latents: numpy.ndarray,
+    described: list[Prototype],
+    entries: list[Entry],
+    images: GrowingImages,
+) -> None:
+    """Synthesise what an interrupted run did not."""
+    from uvlp.core import machine
+    from uvlp.models import precision
     from uvlp.models.sampler import Sampler
+    from uvlp.models.synthesis import Synthesis
 
-    settings = work.task.settings
-    sampler = Sampler.load(work.input("diffuser"))
-    images: list[numpy.ndarray] = []
-    for start in work.progress.track(range(0, len(described), settings.batch)):
-        part = described[start : start + settings.batch]
-        batch = torch.from_numpy(latents[start : start + settings.batch])
-        noise = torch.cat([_noise(work, prototype, tuple(batch.shape[1:])) for prototype in part])
-        first, last = part[0], part[-1]
-        where = f"class {first.class_id} slot {first.slot} to class {last.class_id} slot {last.slot}"
-        texts = [prototype.text for prototype in part]
-        images.extend(sampler.synthesise(batch, noise, texts, settings, method.LONG_PROMPTS, where))
-    return images
+    device = machine.device()
+    dtype = precision.resolve(work.task.facts.get("precision", "float32"), device)
+    synthesis = Synthesis(
+        sampler=Sampler.load(work.place("diffuser"), device, dtype),
+        settings=work.task.settings,
+        seed=work.task.facts["seed"],
+        long_prompts=long_prompts,
+        latents=latents,
+        prototypes=described,
+        entries=entries,
+    )
+    images.state.precision, images.state.device = precision.name(dtype), device
+    grown = synthesis.grow(images, work.progress.say)
+    for _ in work.progress.track(grown, total=len(entries) - images.state.done):
+        pass
 
 
-def _noise(work: Work, prototype: Prototype, shape: tuple[int, ...]) -> torch.Tensor:
-    """Noise [1, 4, h, w] of one prototype."""
-    from uvlp.blocks.noise import derived_noise, published_noise
-
-    if work.task.settings.noise == "published":
-        return published_noise([prototype.slot], shape)
-    return derived_noise(work.task.facts["seed"], prototype.class_id, [prototype.slot], shape)
+def _notes(settings: Any, state: State, count: int) -> dict[str, Any]:
+    """What is not as it would be on a CPU in float32, with the batch of the settings."""
+    notes: dict[str, Any] = {}
+    if state.precision != "float32":
+        notes[f"images synthesised in {state.precision}"] = count
+    if state.batch != settings.batch:
+        notes["images synthesised at once"] = state.batch
+    if settings.size_px:
+        notes[f"images resized to {settings.size_px} px"] = count
+    if settings.noise == "published" and state.device == "cpu":
+        notes["images from the published noise stream as a CPU draws it; a GPU draws other numbers"] = count
+    notes["times that the batch was halved because GPU memory was too small"] = state.halved
+    notes["images that overflowed and were decoded again in float32"] = state.decoded_again
+    return notes
