@@ -6,6 +6,8 @@ import json
 import shutil
 import stat
 import tarfile
+import threading
+import time
 import zipfile
 from collections import namedtuple
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.blocks.file_server import FileServer, serving
 from uvlp.blocks import archive
@@ -228,3 +231,19 @@ def test_a_folder_that_cannot_be_made_is_named(server: FileServer, tmp_path: Pat
     (tmp_path / "file").touch()
     with pytest.raises(UvlpError, match="cannot write to .*file/data"):
         prepare(archive_at(server), tmp_path / "file" / "data", Progress())
+
+
+def test_a_second_process_waits_for_the_first(server: FileServer, tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / ".set.lock")
+    events: list[Event] = []
+    wanted = archive_at(server)
+    with lock:
+        second = threading.Thread(target=prepare, args=(wanted, tmp_path, Progress(events.append)))
+        second.start()
+        while not events:
+            time.sleep(0.01)
+        assert events[0].say == f"waiting: another process is fetching into {tmp_path}"
+        assert server.requests == []
+        (tmp_path / "set").mkdir()  # the first has finished
+    second.join()
+    assert server.requests == []

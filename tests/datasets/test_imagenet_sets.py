@@ -255,7 +255,12 @@ def test_a_change_costs_the_reading_of_its_class_alone(
     (changed / f"{NETTE[4]}_12.JPEG").write_bytes(jpeg(999))
     read: list[Path] = []
     original = hashing.file_sha256
-    monkeypatch.setattr(hashing, "file_sha256", lambda path: (read.append(path), original(path))[1])
+
+    def spy(path: Path) -> str:
+        read.append(path)
+        return original(path)
+
+    monkeypatch.setattr(hashing, "file_sha256", spy)
     assert opened("imagenette", data, cache).manifest.content_hash != before
     assert {path.parent for path in read} == {changed}
     assert len(read) == 2

@@ -13,7 +13,7 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
@@ -72,9 +72,8 @@ def planned(archive: Archive, root: Path, what: str) -> Download | None:
         urls=(archive.url,),
         bytes=0 if here else max(0, archive.bytes - have),
         disk_bytes=archive.bytes + archive.unpacked_bytes,
-        note=f"into {root / archive.folder}, checked against {checked}; "
-        f"{archive.name} is deleted after unpacking, {archive.unpacked_bytes / 1e9:.1f} GB stay"
-        + ("; the archive is already there" if here else ""),
+        note=f"checked against {checked}; {archive.name} is deleted after unpacking, "
+        f"{archive.unpacked_bytes / 1e9:.1f} GB stay" + ("; the archive is already there" if here else ""),
     )
 
 
@@ -86,12 +85,10 @@ def prepare(archive: Archive, root: Path, progress: Progress) -> None:
     Raises:
         UvlpError: no space, no connection, a wrong hash, a damaged archive or one whose paths leave it.
     """
-    from filelock import FileLock  # costs 20 ms
-
     path = root / archive.name
     with _said(root):
         root.mkdir(parents=True, exist_ok=True)
-        with FileLock(root / f".{archive.folder}.lock"):
+        with _alone(root / f".{archive.folder}.lock", progress):
             if (root / archive.folder).is_dir():
                 return
             if not path.exists():
@@ -100,6 +97,22 @@ def prepare(archive: Archive, root: Path, progress: Progress) -> None:
             check_hash(archive, path, progress)
             unpack(path, root, archive.folder, progress)
             path.unlink()
+
+
+@contextlib.contextmanager
+def _alone(lock: Path, progress: Progress) -> Iterator[None]:
+    from filelock import FileLock  # costs 20 ms
+
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except TimeoutError:
+        progress.say(f"waiting: another process is fetching into {lock.parent}")
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
 
 
 @contextlib.contextmanager
@@ -199,7 +212,7 @@ class _Member(NamedTuple):
     content: IO[bytes]
 
 
-def _members(path: Path) -> Iterator[_Member]:
+def _members(path: Path) -> Generator[_Member, None, None]:
     """The plain files of an archive."""
     try:
         yield from _of_zip(path) if zipfile.is_zipfile(path) else _of_tar(path)
