@@ -92,7 +92,7 @@ def test_a_truncated_file_is_said_and_made_again(tmp_path: Path) -> None:
     cache = LatentCache(tmp_path, len(IMAGES), LATENT, mirrored=True)
     cache.open(said.append)
     assert said == ["the stored latents are damaged: encoding anew"]
-    assert cache.missing() == [range(0, 7)]
+    assert cache.missing() == [range(7)]
     cache.fill(cache.missing(), load, encode, 2, Progress())
     assert file.read_bytes() == content
 

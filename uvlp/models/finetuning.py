@@ -193,9 +193,10 @@ def _prepare(
     found = captions.read(Path(job.captions))
     captions.check(found, dataset.files("train"))
     parts = finetuning_parts.load(Path(job.base), dtype, accelerator.device, settings.resolution_px)
-    inputs: Inputs = _Pixels(dataset, settings, pool)
+    fresh = _Pixels(dataset, settings, pool)
+    inputs: Inputs = fresh
     if settings.cache_latents:
-        inputs = _cached(Path(job.partial), inputs, parts, accelerator, settings, len(found.texts), progress)
+        inputs = _cached(Path(job.partial), fresh, parts, accelerator, settings, len(found.texts), progress)
     ids = parts.tokens(list(found.texts))
     return Training(parts, accelerator, settings, job.seed, inputs, ids, progress)
 

@@ -22,6 +22,19 @@ HALF = "half-" + PREFIX
 FILES, LOG, AVERAGE = "files.json", "log.jsonl", "average.safetensors"
 
 
+def free_of_processes(accelerator: Any) -> None:
+    """Make checkpoints the same for every number of processes: a run may go on with more GPUs or fewer."""
+
+    def plain_names(_: Any, weights: list[dict[str, torch.Tensor]], __: str) -> None:
+        weights[:] = [{name.removeprefix("module."): held for name, held in one.items()} for one in weights]
+
+    def plain_models(models: list[Any], _: str) -> None:
+        models[:] = [accelerator.unwrap_model(model) for model in models]
+
+    accelerator.register_save_state_pre_hook(plain_names)
+    accelerator.register_load_state_pre_hook(plain_models)
+
+
 def save(accelerator: Any, average: Any, log: Sequence[str], step: int, folder: Path, limit: int) -> None:
     """Write `checkpoint-<step>` below ``folder``; never more than ``limit`` remain. For the main process.
 

@@ -105,6 +105,7 @@ class Training:
             fused=True,
         )
         self.model, self.optimiser = accelerator.prepare(self.unet, optimiser)
+        checkpoints.free_of_processes(accelerator)
         self.log: list[str] = []
         self.splits = 1
         """Parts in which each batch is computed, because the GPU's memory is too small for the whole."""

@@ -1,0 +1,206 @@
+"""Stage finetune with Stable Diffusion: from a task to a folder, and several processes instead of one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.models.finetuning_jobs import SETTINGS, job, make_world
+from uvlp.artifacts import captions, weights
+from uvlp.artifacts.dataset_manifest import DatasetSpec
+from uvlp.artifacts.manifest import Task, read
+from uvlp.artifacts.store import Store
+from uvlp.artifacts.work import open_dataset
+from uvlp.blocks.image_folder import ImageFolder
+from uvlp.core.errors import UvlpError, WorkerFailed
+from uvlp.core.progress import Event, Progress
+from uvlp.models import finetuning, finetuning_launch
+from uvlp.models.finetuning_data import share
+from uvlp.pipeline import execute
+from uvlp.recipes.schema import CaptionSettings, FinetuneSettings
+
+CACHED = replace(SETTINGS, epochs=1, cache_latents=True, report_to="tensorboard")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    world = make_world(tmp_path_factory.mktemp("world"))
+    rows = captions.read(world / "captions")
+    lines = [
+        json.dumps({"file_name": name.removeprefix("train/"), "text": text})
+        for name, text in zip(rows.files, rows.texts, strict=True)
+    ]
+    (world / "images/train/metadata.jsonl").write_text("\n".join(lines) + "\n")
+    return world
+
+
+def tasks(world: Path, store: Path, settings: FinetuneSettings, place: Path | None = None) -> list[Task]:
+    """Captions and weights, as the plan makes them."""
+    spec = DatasetSpec(name="folder", argument=str(world / "images"))
+    manifest = open_dataset(spec, Store(store).cache, Progress()).manifest
+    common = {"dataset": manifest.content_hash, "dataset_spec": spec}
+    first = Task(
+        kind=captions.KIND,
+        stage="caption",
+        plugin="file",
+        settings=CaptionSettings(),
+        facts={"image_px": 32},
+        **common,
+    )
+    second = Task(
+        kind=weights.KIND,
+        stage="finetune",
+        plugin="stable-diffusion",
+        revision=finetuning.REVISION,
+        settings=settings,
+        facts={"seed": 0, "models": {"diffusion": "ab" * 32}, "precision": "auto"},
+        inputs={"captions": first},
+        origins={"diffusion": str(place or world / "base")},
+        **common,
+    )
+    return [first, second]
+
+
+def make(made: Sequence[Task], root: Path) -> Path:
+    store = Store(root)
+    store.prepare()
+    for task in made:
+        execute(root, task, Progress())
+    return store.folder(made[-1])
+
+
+def test_the_stage_makes_an_artifact_with_its_logs_beside_the_store(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    originals = ImageFolder.originals
+
+    def counted(self: ImageFolder, split: str, indices: Sequence[int]) -> list[np.ndarray]:
+        asked.append(len(indices))
+        return originals(self, split, indices)
+
+    monkeypatch.setattr(ImageFolder, "originals", counted)
+    monkeypatch.setattr(ImageFolder, "images", None)
+    snapshot = tmp_path / "hub" / "models--someone--sd" / "snapshots" / ("c" * 40)
+    snapshot.parent.mkdir(parents=True)
+    snapshot.symlink_to(world / "base")
+    made = tasks(world, tmp_path, CACHED, snapshot)
+    folder = make(made, tmp_path)
+    assert max(asked) <= CACHED.batch  # never all in memory
+    files = read(folder)["files"]
+    assert {"model_index.json", "README.md", "log.jsonl"} <= set(files)
+    assert f"someone/sd, revision `{'c' * 40}`" in (folder / "README.md").read_text()
+    assert list((tmp_path / "logs" / f"weights-{made[-1].key}").rglob("events.out.tfevents.*"))
+    assert not list((tmp_path / "partial").iterdir())  # checkpoints and latents are gone
+
+
+def test_a_full_disk_is_one_line_and_keeps_the_checkpoints(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from uvlp.models import finetuning_checkpoints
+
+    save = finetuning_checkpoints.save
+
+    def full(*given: object) -> None:
+        if given[3] == 2:
+            raise OSError(28, "No space left on device", str(tmp_path / "partial"))
+        save(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(finetuning_checkpoints, "save", full)
+    made = tasks(world, tmp_path, SETTINGS)
+    with pytest.raises(UvlpError, match="cannot write the store: No space left on device"):
+        make(made, tmp_path)
+    partial = Store(tmp_path).partial(made[-1])
+    assert (partial / "checkpoint-1").is_dir() and not (partial / "checkpoint-2").exists()
+
+
+def test_several_gpus_are_launched_with_one_process_each(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(finetuning_launch, "launch", lambda job, folder, count, progress: asked.append(count))
+    finetuning.run(job(world, tmp_path), Progress())
+    assert asked == [4]
+    command = finetuning_launch.command(Path("job.json"), 4)
+    assert command[:3] == [sys.executable, "-m", "accelerate.commands.launch"]
+    assert command[-3:] == ["--module", "uvlp.models.finetuning", "job.json"]
+    assert "--multi_gpu" in command and command[command.index("--num_processes") + 1] == "4"
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_two_processes_and_then_with_one(world: Path, tmp_path: Path) -> None:
+    """Shares, gradients and checkpoints mean the same for any number of processes."""
+
+    def until(epochs: int) -> finetuning.Job:
+        return job(world, tmp_path / "changing", epochs=epochs, cache_latents=True)
+
+    finetuning.run(until(1), Progress())
+    shutil.rmtree(tmp_path / "changing/folder")
+    events: list[Event] = []
+    made = until(2)
+    finetuning_launch.launch(made.to_json(), Path(made.partial), 2, Progress(events.append), cpu=True)
+    assert [event.say for event in events if event.say][-1] == "going on from checkpoint-2"
+    assert [event.done for event in events if event.label == "updates"][-1] == 4
+    shutil.rmtree(tmp_path / "changing/folder")
+    finetuning.run(until(3), Progress())
+    finetuning.run(job(world, tmp_path / "alone", epochs=3, cache_latents=True), Progress())
+    found = [(tmp_path / name / "folder/log.jsonl").read_text() for name in ("changing", "alone")]
+    changing, alone = ([json.loads(line)["loss"] for line in text.splitlines()] for text in found)
+    assert changing[:2] == alone[:2] and len(changing) == len(alone) == 6
+    assert changing == pytest.approx(alone, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "says"),
+    [
+        ({"what": "no", "got": "1", "allowed": "2", "do": None}, UvlpError, "no: got '1'; allowed: 2"),
+        ({"text": "ValueError: no", "details": "lines"}, WorkerFailed, "ValueError: no"),
+        (None, WorkerFailed, "exit code 3; out of memory"),
+    ],
+)
+def test_what_a_process_failed_of_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: dict | None, kind: type, says: str
+) -> None:
+    """The launcher is a process that leaves an error, prints noise and ends."""
+    code = "print('noise'); import sys; sys.exit(3)"
+    if content is not None:
+        path = str(tmp_path / "error-1.json")
+        code = f"import pathlib; pathlib.Path({path!r}).write_text({json.dumps(content)!r}); {code}"
+    (tmp_path / "error-0.json").write_text("of an earlier run")
+    monkeypatch.setattr(finetuning_launch, "command", lambda *_: [sys.executable, "-c", code])
+    with pytest.raises(kind) as caught:
+        finetuning_launch.launch("{}", tmp_path, 2, Progress())
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_process_leaves_the_error_it_ends_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(text: str, progress: Progress) -> None:
+        raise UvlpError("wrong", got=3) if text == "user" else RuntimeError("two\nlines")
+
+    monkeypatch.setenv("RANK", "5")
+    for text, expected in (
+        ("user", {"what": "wrong", "got": "3"}),
+        ("defect", {"text": "RuntimeError: two lines"}),
+    ):
+        (tmp_path / "job.json").write_text(text)
+        with pytest.raises(SystemExit):
+            finetuning_launch.serve(tmp_path / "job.json", fail)
+        found = json.loads((tmp_path / "error-5.json").read_text())
+        assert expected.items() <= found.items()
+
+
+def test_the_shares_of_the_processes_are_the_whole_batch() -> None:
+    for count in (1, 4, 29, 32):
+        for processes in (1, 2, 3, 8):
+            parts = [share(count, process, processes) for process in range(processes)]
+            assert [row for part in parts for row in range(count)[part]] == list(range(count))
