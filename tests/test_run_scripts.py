@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -146,6 +147,36 @@ def test_unsuitable_python_is_said_in_one_line(checkout: Path, tmp_path: Path) -
     assert len(said.splitlines()) == 1, said
     assert "needs Python 3.11, 3.12 or 3.13 with pip, found Python 3.9.2" in said
     assert not (checkout / ".venv").exists()
+
+
+def gpu_tests(folder: Path, driver: str, python: str = "") -> tuple[int, str, str]:
+    """Run test_gpu.sh where `nvidia-smi` is the shell command ``driver`` and torch sees no GPU."""
+    for name, text in {"nvidia-smi": driver, "bare": f'exec {sys.executable} -S "$@"'}.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": ""}
+    if python:
+        environment["UVLP_PYTHON"] = python
+    script = REPOSITORY / "run_scripts" / "test_gpu.sh"
+    done = subprocess.run(["bash", script], capture_output=True, text=True, env=environment)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_gpu_tests_without_a_gpu_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    assert gpu_tests(tmp_path, "exit 9") == (
+        2,
+        "",
+        "test_gpu: no NVIDIA GPU: nvidia-smi lists none; "
+        "bash run_scripts/test.sh runs the tests without one\n",
+    )
+
+
+def test_gpu_tests_say_what_an_environment_of_yours_lacks(tmp_path: Path) -> None:
+    card = "echo GPU 0: NVIDIA H200"
+    code, out, said = gpu_tests(tmp_path, card, sys.executable)
+    assert (code, out, said) == (2, "", "test_gpu: torch finds no GPU: `uvlp doctor` says why\n")
+    code, out, said = gpu_tests(tmp_path, card, str(tmp_path / "bare"))
+    assert (code, out) == (2, "") and "lacks torch and pytest: install it, or leave UVLP_PYTHON" in said
 
 
 def locked() -> dict[str, list[Requirement]]:
