@@ -64,7 +64,7 @@ def check_coverage(files: Sequence[str], texts: Mapping[str, str], missing: str)
         raise UvlpError(
             f"{len(without)} of {len(files)} training images have no caption",
             got=first_few(without),
-            do="add them to metadata.jsonl, or pass --missing-captions empty",
+            do="add them to metadata.jsonl or with `uvlp captions import`, or pass --missing-captions empty",
         )
     return len(without)
 

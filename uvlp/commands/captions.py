@@ -133,7 +133,8 @@ def check(file: Path | None, spec: DatasetSpec, store: Store, as_json: bool) -> 
         print(json.dumps(content, indent=1, ensure_ascii=False))
     else:
         print(f"captions of {spec}: {source}\n")
-        _print_tallies({f"{name} {named[name]}": tally for name, tally in tallies.items()}, total)
+        titles = {name: name if title == name else f"{name} {title}" for name, title in named.items()}
+        _print_tallies({titles[name]: tally for name, tally in tallies.items()}, total)
         _name("\nrows without an image of their own", found.without_image)
         _name("images without a caption", lacking)
     return 2 if lacking else 0
