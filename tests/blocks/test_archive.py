@@ -19,7 +19,8 @@ from filelock import FileLock
 
 from tests.blocks.file_server import FileServer, serving
 from uvlp.blocks import archive
-from uvlp.blocks.archive import Archive, planned, prepare, unpack
+from uvlp.blocks.archive import Archive, planned, prepare
+from uvlp.blocks.unpack import unpack
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
 

@@ -1,0 +1,116 @@
+"""Unpack a tar or zip file that nobody has to trust: plain files at paths inside, nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import posixpath
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Generator, Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple
+
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+from uvlp.core.wording import first_few
+
+DAMAGED = (
+    *(tarfile.TarError, gzip.BadGzipFile, zlib.error),
+    *(zipfile.BadZipFile, EOFError, KeyError, NotImplementedError),
+)
+
+
+def unpack(path: Path, root: Path, folder: str, progress: Progress) -> None:
+    """Unpack a tar or zip file whose content is ``folder`` into ``root``.
+
+    Only plain files are written, at paths inside; a link inside the archive becomes a copy.
+
+    Raises:
+        UvlpError: a path or link that leaves the archive, a device, a damaged file, or another content.
+    """
+    temporary = root / f".{folder}.unpacking"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        with contextlib.closing(_members(path)) as members:
+            for member in progress.track(members, f"unpack {path.name}, files"):
+                target = temporary / member.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as file:
+                    shutil.copyfileobj(member.content, file)
+        made = sorted(entry.name for entry in temporary.iterdir())
+        if not (temporary / folder).is_dir():
+            raise UvlpError(f"{path} does not hold the folder {folder}", got=first_few(made))
+        os.rename(temporary / folder, root / folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+class _Member(NamedTuple):
+    name: str
+    content: IO[bytes]
+
+
+def _members(path: Path) -> Generator[_Member, None, None]:
+    """The plain files of an archive."""
+    try:
+        yield from _of_zip(path) if zipfile.is_zipfile(path) else _of_tar(path)
+    except DAMAGED as error:
+        raise UvlpError(
+            f"{path} is damaged", got=str(error) or type(error).__name__, do="delete the file and fetch again"
+        ) from error
+
+
+def _of_tar(path: Path) -> Iterator[_Member]:
+    with tarfile.open(path, "r:*") as archive:
+        for member in archive:
+            _check_inside(path, member.name, member.name)
+            if member.issym():
+                _check_inside(
+                    path, member.name, posixpath.join(posixpath.dirname(member.name), member.linkname)
+                )
+            elif member.islnk():
+                _check_inside(path, member.name, member.linkname)
+            if member.isdir():
+                continue
+            content = (
+                archive.extractfile(member) if member.isreg() or member.issym() or member.islnk() else None
+            )
+            if content is None:
+                raise _refused(path, member.name, "neither a file nor a folder")
+            with content:
+                yield _Member(member.name, content)
+        # tarfile takes a file that was cut off between two members for its end; gzip's checksum does not.
+        while archive.fileobj is not None and archive.fileobj.read(1 << 20):
+            pass
+
+
+def _of_zip(path: Path) -> Iterator[_Member]:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            _check_inside(path, member.filename, member.filename)
+            if stat.S_ISLNK(member.external_attr >> 16):
+                raise _refused(path, member.filename, "a link")
+            if not member.is_dir():
+                with archive.open(member) as content:
+                    yield _Member(member.filename, content)
+
+
+def _check_inside(path: Path, member: str, target: str) -> None:
+    inside = PurePosixPath(posixpath.normpath(target))
+    if inside.is_absolute() or ".." in inside.parts or ".." in PurePosixPath(member).parts:
+        raise _refused(path, member, f"leads to {target}")
+
+
+def _refused(path: Path, member: str, why: str) -> UvlpError:
+    return UvlpError(
+        f"{path} holds what no dataset may hold, {why}",
+        got=member,
+        allowed="files and folders below the archive's own",
+        do="do not use it; delete the file and fetch again",
+    )
