@@ -119,6 +119,21 @@ def test_the_cycle_rises_then_falls_to_zero(steps: int) -> None:
         assert max(shares) > 0.99 and shares[-1] < 0.001 and shares[0] < 0.05
 
 
+def test_on_a_cpu_it_is_the_plain_loop_to_the_bit() -> None:
+    """What profile tiny trained before there were GPUs, scalers and checkpoints."""
+    model, generator = network(), torch.Generator().manual_seed(1)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.05, fused=True)
+    for step in range(1, STEPS + 1):
+        optimiser.param_groups[0]["lr"] = 0.05 * one_cycle_share(step, STEPS)
+        loss = ((model(torch.randn(4, 3, 8, 8, generator=generator)) - model.scale) ** 2).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+    trained = train()
+    assert same(dict(model.state_dict()), {name: trained[name] for name in model.state_dict()})
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_an_interrupted_training_goes_on_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
