@@ -83,7 +83,7 @@ class Autoencoder:
         return found.mean * self.scaling_factor, found.std * self.scaling_factor
 
     def posterior(self, images: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and standard deviation of the scaled latents, each float32 [N, 4, h, w], where the model is."""
+        """Mean and deviation of the scaled latents, each float32 [N, 4, h, w], where the model is."""
         parts = [
             self.moments(torch.from_numpy(images[start : start + BATCH]))
             for start in range(0, len(images), BATCH)
@@ -187,3 +187,11 @@ def _build(settings: AutoencoderSettings, side_px: int) -> Any:
 def _to_pixels(images: torch.Tensor) -> torch.Tensor:
     """Float32 [N, 3, H, W] in [-1, 1] of uint8 [N, H, W, 3]."""
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _not_loaded(folder: Path | str, subfolder: str, problem: str) -> UvlpError:
+    return UvlpError(
+        f"no autoencoder can be loaded from {Path(folder, subfolder)}",
+        got=shorten(problem, LONGEST_PROBLEM, placeholder=" ..."),
+        allowed="a diffusers AutoencoderKL: config.json and the safetensors that belong to it",
+    )

@@ -13,6 +13,8 @@ from uvlp.models.autoencoder import Autoencoder
 from uvlp.models.batches import in_batches
 from uvlp.models.embedder import Embedder
 
+CPU_PIXELS = 512 * 512  # at once: the published autoencoder takes about a GB of memory for them
+
 Prepared = tuple[torch.Tensor, torch.Tensor]
 """uint8 [(B,) H, W, 3] for the autoencoder, and float32 [(B,) 3, side, side] for CLIP."""
 
@@ -52,14 +54,14 @@ class ImageEncoder:
     def encode(self, batch: Prepared) -> dict[str, NDArray[np.floating]]:
         """`image` [B, D] with unit rows, `mean` and `deviation` [B, 4, h, w] of the scaled latents.
 
-        Where the GPU has too little memory the batch is halved, and stays so.
+        A CPU takes few images at once, for it gains nothing from more but fills the host's memory. Where a
+        GPU has too little memory the batch is halved, and stays so.
         """
-        count = len(batch[0])
-        made = list(
-            in_batches(
-                lambda rows: self._encode(batch, rows), range(count), self._fitting or count, self._say
-            )
-        )
+        count, height, width = batch[0].shape[:3]
+        if self._device == "cpu":
+            self._fitting = max(1, CPU_PIXELS // (height * width))
+        at_once = self._fitting or count
+        made = list(in_batches(lambda rows: self._encode(batch, rows), range(count), at_once, self._say))
         if len(made) > 1:
             self._fitting = min(len(rows) for rows, _ in made[:-1])
         return {name: np.concatenate([arrays[name] for _, arrays in made]) for name in made[0][1]}
