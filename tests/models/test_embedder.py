@@ -123,7 +123,10 @@ def test_weights_of_another_architecture_are_named(published: Path, tmp_path: Pa
 
 
 def test_a_row_of_zeros_stays_finite() -> None:
-    assert embedder._unit(torch.tensor([[0.0, 0.0], [3.0, 4.0]])).tolist() == [[0, 0], [0.6000000238418579, 0.800000011920929]]
+    assert embedder._unit(torch.tensor([[0.0, 0.0], [3.0, 4.0]])).tolist() == [
+        [0, 0],
+        [0.6000000238418579, 0.800000011920929],
+    ]
 
 
 @pytest.mark.gpu

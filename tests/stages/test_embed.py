@@ -252,9 +252,7 @@ def test_texts_and_class_names_are_embedded(root: Path, tmp_path: Path) -> None:
     assert read_notes(folder) == {"captions longer than the text encoder reads, their tails cut": 1}
 
 
-def test_interrupted_texts_go_on_too(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_texts_go_on_too(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given, texts = task(root, "texts"), [f"circle {row}" for row in range(14)]
     captioned(tmp_path, given, texts)
     original, asked = Embedder.text_features, list[int]()
