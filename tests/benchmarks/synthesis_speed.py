@@ -131,8 +131,13 @@ def published(pipeline: Any, latents: torch.Tensor) -> None:
         to_bytes(pipeline.vae.decode(final / pipeline.vae.config.scaling_factor).sample)
 
 
-def ours(sampler: Sampler, latents: torch.Tensor) -> None:
-    """The latents at once, through the package."""
+def ours(sampler: Sampler, parts: list[torch.Tensor]) -> None:
+    """Batch after batch, through the package."""
+    for part in parts:
+        _batch_of_ours(sampler, part)
+
+
+def _batch_of_ours(sampler: Sampler, latents: torch.Tensor) -> None:
     noise = published_noise(range(len(latents)), latents.shape[1:], sampler.dtype, sampler.device)
     names = [f"slot {slot}" for slot in range(len(latents))]
     sampler.synthesise(latents, noise, [PROMPT] * len(latents), SETTINGS, False, names)
@@ -201,15 +206,15 @@ def measure(options: argparse.Namespace) -> Measured:
     found = Measured(batch)
     latents = torch.randn(max(batch, options.images), 4, side, side)
     parts = [part for part in latents.split(batch) if len(part) == batch]  # equal shapes for --compile
+    single = latents[: options.single]
     published(theirs, latents[:1])
-    ours(sampler, parts[0])
+    ours(sampler, parts[:1])
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     for _ in range(options.repetitions):
-        single = latents[: options.single]
-        spent = seconds_of(lambda single=single: published(theirs, single), device)
+        spent = seconds_of(lambda: published(theirs, single), device)
         found.seconds["published"].append(spent / len(single))
-        spent = seconds_of(lambda: [ours(sampler, part) for part in parts], device)
+        spent = seconds_of(lambda: ours(sampler, parts), device)
         found.seconds["ours"].append(spent / sum(map(len, parts)))
     if device == "cuda":
         found.memory_gb = torch.cuda.max_memory_allocated() / 1e9

@@ -34,6 +34,8 @@ TEXTS = [
     "",
     "a small circle",
 ]
+UNSAID: list[str] = []
+"""What a run says where no test asks for it."""
 LEVELS = 1
 """How far a byte may be from that of another batch: sums in another order may turn one rounding."""
 
@@ -78,7 +80,7 @@ def synthesis(sampler: Sampler, classes: int = 3, long_prompts: bool = True, **c
 
 def grown(job: Synthesis, place: Path, said: list[str] | None = None) -> np.ndarray:
     """All images, in the order of class and slot."""
-    rows = list(job.grow(GrowingImages(place), [].append if said is None else said.append))
+    rows = list(job.grow(GrowingImages(place), UNSAID.append if said is None else said.append))
     assert sorted(rows) == list(range(len(job.entries)))
     return images_in(job, place)
 
@@ -133,7 +135,7 @@ def test_equal_lengths_of_all_classes_share_a_batch(folder: Path, tmp_path: Path
 
     sampler._pipeline.unet.register_forward_pre_hook(note, with_kwargs=True)
     job = synthesis(sampler, batch=3, negative_prompt="a")
-    rows = list(job.grow(GrowingImages(tmp_path), [].append))
+    rows = list(job.grow(GrowingImages(tmp_path), UNSAID.append))
     slots = [job.prototypes[row].slot for row in rows]
     assert slots == [2] * 3 + [1] * 3 + [3] * 3 + [0] * 3
     assert len(set.union(*lengths)) == 4
@@ -164,13 +166,13 @@ def test_an_interrupted_run_goes_on_with_the_same_bytes(
 
     monkeypatch.setattr(growing_images, "_replace", stop)
     with pytest.raises(KeyboardInterrupt):
-        list(job.grow(GrowingImages(tmp_path / "stopped"), [].append))
+        list(job.grow(GrowingImages(tmp_path / "stopped"), UNSAID.append))
     monkeypatch.undo()
     images = GrowingImages(tmp_path / "stopped")
     assert images.state.done == 3 * (fails_at // 4)  # three images and the state
     # Other settings of the batch, or another amount of free memory, do not count any more.
     again = replace(job, settings=replace(job.settings, batch=5)) if images.state.batch else job
-    assert len(list(again.grow(images, [].append))) == 12 - 3 * (fails_at // 4)
+    assert len(list(again.grow(images, UNSAID.append))) == 12 - 3 * (fails_at // 4)
     images.finish(tmp_path / "finished")
     for entry in job.entries:
         name = Path("train", entry.file_name)
@@ -191,7 +193,7 @@ def test_memory_does_not_grow_with_the_number_of_images(sampler: Sampler, tmp_pa
     for classes in (1, 5):
         job = synthesis(sampler, classes, strength=0.0, batch=2, size_px=200)
         tracemalloc.start()
-        for _ in job.grow(GrowingImages(tmp_path / str(classes)), [].append):
+        for _ in job.grow(GrowingImages(tmp_path / str(classes)), UNSAID.append):
             pass
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
