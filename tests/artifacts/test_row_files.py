@@ -27,7 +27,7 @@ def arrays() -> dict[str, np.ndarray]:
 
 def opened(folder: Path, arrays: dict[str, np.ndarray], **changes: Any) -> RowFiles:
     columns = {name: Column.of(array) for name, array in arrays.items()}
-    given = {"columns": columns, "count": COUNT, "shard": SHARD, "made_by": "cpu"} | changes
+    given: dict[str, Any] = {"columns": columns, "count": COUNT, "shard": SHARD, "made_by": "cpu"} | changes
     return RowFiles(folder, **given)
 
 

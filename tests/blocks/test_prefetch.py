@@ -20,7 +20,12 @@ def test_results_come_in_order_whatever_takes_longest() -> None:
 
 def test_no_more_is_made_than_ahead() -> None:
     made: list[int] = []
-    results = in_order(lambda item: made.append(item) or item, range(100), 2, 5)
+
+    def work(item: int) -> int:
+        made.append(item)
+        return item
+
+    results = in_order(work, range(100), 2, 5)
     assert next(results) == 0
     time.sleep(0.05)
     assert len(made) <= 5
@@ -34,9 +39,6 @@ def test_an_error_comes_where_its_item_would() -> None:
             raise ValueError("broken")
         return item
 
-    found = []
-    with pytest.raises(ValueError, match="broken"):
-        found.extend(in_background(in_order(work, range(9), 2, 4), 2))
     results = in_background(in_order(work, range(9), 2, 4), 2)
     assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="broken"):

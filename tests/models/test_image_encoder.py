@@ -78,6 +78,22 @@ def test_a_batch_that_does_not_fit_is_halved_for_good(
     assert said == ["out of GPU memory at 7 at once: going on with 3"]
 
 
+def test_a_cpu_takes_few_large_images_at_once(
+    folders: tuple[Path, Path], pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    moments = Autoencoder.moments
+
+    def counted(self: Autoencoder, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        sizes.append(len(images))
+        return moments(self, images)
+
+    monkeypatch.setattr(Autoencoder, "moments", counted)
+    encoded(encoder(folders), pixels.repeat(4, axis=1).repeat(4, axis=2))
+    encoded(encoder(folders), pixels)
+    assert sizes == [4, 3, 7]
+
+
 @pytest.mark.gpu
 def test_a_gpu_gives_the_same_bits_twice(folders: tuple[Path, Path], pixels: np.ndarray) -> None:
     made = encoder(folders, "cuda", torch.float16)

@@ -103,7 +103,7 @@ class RowFiles:
             assert Column.of(array) == column and len(array) == len(rows), name
             with self._path(name).open("r+b") as file:
                 place = self._header_bytes(name) + rows.start * column.row_bytes
-                _write_at(file.fileno(), memoryview(array).cast("B"), place)
+                _write_at(file.fileno(), array.data.cast("B"), place)
         shard = rows.start // self._shard
         if rows.stop == self._rows_of(shard).stop:
             self._finish(shard)

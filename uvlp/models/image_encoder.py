@@ -58,7 +58,7 @@ class ImageEncoder:
         GPU has too little memory the batch is halved, and stays so.
         """
         count, height, width = batch[0].shape[:3]
-        if self._device == "cpu":
+        if self._device == "cpu" and self._fitting is None:
             self._fitting = max(1, CPU_PIXELS // (height * width))
         at_once = self._fitting or count
         made = list(in_batches(lambda rows: self._encode(batch, rows), range(count), at_once, self._say))
