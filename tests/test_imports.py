@@ -25,6 +25,7 @@ LEVEL = {
 TOP = {
     *(
         "cli",
+        "cli_captions",
         "cli_options",
         "commands",
         "contenders",

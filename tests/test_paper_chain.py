@@ -70,7 +70,9 @@ def words(images: Path, models: Mapping[str, str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def finished(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], float]:
+def finished(
+    words: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any], float]:
     """The store, what the run printed, and the processor seconds of its processes."""
     store = tmp_path_factory.mktemp("store")
     before = os.times()
@@ -85,7 +87,12 @@ def test_from_captions_to_the_table(finished: tuple[Path, dict[str, Any], float]
     cells = {cell["method"]: cell for cell in printed["table"]["cells"]}
     assert list(cells) == METHODS.split(",")
     assert all(0 <= cell["best_pct"][0] <= 100 for cell in cells.values())
-    for title in ("captions", "fine-tuned Stable Diffusion, seed 0", "features of images", "features of texts"):
+    for title in (
+        "captions",
+        "fine-tuned Stable Diffusion, seed 0",
+        "features of images",
+        "features of texts",
+    ):
         assert (store / printed["artifacts"][title] / "manifest.json").is_file(), title
     for method in METHODS.split(","):
         folder = store / printed["artifacts"][f"{method} images, seed 0"]

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from uvlp import cli_captions
 from uvlp.cli_options import (
     AlphaOption,
     DataOption,
@@ -46,6 +47,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Reproduce and compare diffusion-based dataset distillation.",
 )
+app.add_typer(cli_captions.app, name="captions")
 
 
 def _command(until: str, name: str, text: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from uvlp import pretrained
-from uvlp.artifacts import tables
+from uvlp.artifacts import imported_captions, tables
 from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
 from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.store import Store
@@ -95,12 +95,13 @@ def _open(recipe: Recipe, store: Store) -> Planner:
     dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
     for line in dataset.manifest.notes:
         print(f"note   {recipe.dataset}: {line}", file=sys.stderr)
+    imported = imported_captions.find(store.root, spec, dataset.manifest)
     if recipe.caption.captioner == "auto":
         own = "llava" if recipe.pretrained else "colours"
-        captioner = own if dataset.captions() is None else "file"
+        captioner = own if imported is None and dataset.captions() is None else "file"
         recipe = replace(recipe, caption=replace(recipe.caption, captioner=captioner))
     find = partial(pretrained.find, cache=store.cache)
-    return Planner(recipe=recipe, manifest=dataset.manifest, spec=spec, find=find)
+    return Planner(recipe=recipe, manifest=dataset.manifest, spec=spec, find=find, imported=imported)
 
 
 def _check_ipc(recipe: Recipe, manifest: DatasetManifest, do: str) -> None:

@@ -44,12 +44,14 @@ class Planner:
         manifest: the dataset's.
         spec: how to open the dataset.
         find: where a published model lies and what it holds (`pretrained.find`).
+        imported: file of captions that `uvlp captions import` took over; None where there is none.
     """
 
     recipe: Recipe
     manifest: DatasetManifest
     spec: DatasetSpec
     find: Callable[[ModelSettings, str], Found]
+    imported: Path | None = None
 
     def _task(self, kind: str, stage: str, title: str, **more: Any) -> Task:
         return Task(
@@ -65,17 +67,20 @@ class Planner:
         """Captions of the training images; independent of the seed."""
         settings = self.recipe.caption
         file = settings.captioner == "file"
-        model = (
-            self._published(llava="llava")
-            if settings.captioner == "llava"
-            else {"facts": {"image_px": self.recipe.image_px}}
-        )
+        model: dict[str, Any] = {"facts": {"image_px": self.recipe.image_px}}
+        if settings.captioner == "llava":
+            model = self._published(llava="llava")
+        elif file and self.imported is not None:
+            # The key holds what was imported, not where it lies.
+            model = {"facts": {"file": file_sha256(self.imported)}, "origins": {"file": str(self.imported)}}
         return self._task(
             captions.KIND,
             "caption",
             "captions",
             plugin=settings.captioner,
-            revision=_revision("stages/caption" if file else f"models/captioners/{settings.captioner}"),
+            revision=plugins.revision(
+                "stages/caption" if file else f"models/captioners/{settings.captioner}"
+            ),
             schema=captions.SCHEMA,
             settings=settings,
             **model,
@@ -103,7 +108,7 @@ class Planner:
             "finetune",
             f"fine-tuned Stable Diffusion, seed {seed}",
             plugin="stable-diffusion",
-            revision=_revision("models/finetuning"),
+            revision=plugins.revision("models/finetuning"),
             schema=weights.SCHEMA,
             settings=self.recipe.finetune,
             inputs={"captions": self.captions()},
@@ -125,7 +130,7 @@ class Planner:
             "finetune",
             f"{part}, seed {seed}",
             plugin=part,
-            revision=_revision(f"models/{part}"),
+            revision=plugins.revision(f"models/{part}"),
             schema=weights.SCHEMA,
             settings=getattr(self.recipe, part),
             facts=facts,
@@ -148,7 +153,7 @@ class Planner:
             "embed",
             f"features of {part}" + ("" if self.recipe.pretrained else f", seed {seed}"),
             plugin=part,
-            revision=_revision("stages/embed"),
+            revision=plugins.revision("stages/embed"),
             schema=features.SCHEMA,
             settings=self.recipe.embed,
             inputs=inputs,
@@ -162,7 +167,7 @@ class Planner:
             "represent",
             f"features of a network trained on the whole set, seed {seed}",
             plugin="network",
-            revision=_revision("stages/represent"),
+            revision=plugins.revision("stages/represent"),
             schema=features.SCHEMA,
             settings=self.recipe.evaluate,
             facts={"seed": seed},
@@ -201,7 +206,7 @@ class Planner:
             distilled.KIND,
             "collect",
             f"images of {folder.title}" + (f", seed {seed}" if "seed" in folder.facts[seed] else ""),
-            revision=_revision("stages/collect"),
+            revision=plugins.revision("stages/collect"),
             schema=distilled.SCHEMA,
             facts=folder.facts[seed],
             origins={"images": folder.origin},
@@ -259,7 +264,7 @@ class Planner:
             "pixels",
             f"test images at {size_px} px",
             plugin=protocol,
-            revision=_revision("stages/pixels"),
+            revision=plugins.revision("stages/pixels"),
             schema=pixels.SCHEMA,
             facts={"size_px": size_px},
         )
@@ -285,7 +290,7 @@ class Planner:
             "teacher",
             f"teacher {facts['network']}",
             plugin=facts["network"],
-            revision=_revision("models/teacher"),
+            revision=plugins.revision("models/teacher"),
             schema=teachers.SCHEMA,
             settings=settings,
             facts=facts,
@@ -306,7 +311,7 @@ class Planner:
             "evaluate",
             f"{method.spec} scored by {network}, seed {seed}, repeat {repeat}",
             plugin=self.recipe.protocol,
-            revision=_revision(f"evaluators/{self.recipe.protocol}"),
+            revision=plugins.revision(f"evaluators/{self.recipe.protocol}"),
             schema=scores.SCHEMA,
             settings=self._evaluation,
             facts=facts,
@@ -352,18 +357,6 @@ class Planner:
         synthesised = any(isinstance(method, Method) and method.synthesis for method in methods)
         sections = [self._protocol.SETTINGS, *["teacher"] * self._protocol.TEACHER]
         return remarks(self.recipe, sections, synthesised)
-
-
-def _revision(plugin: str) -> int:
-    """`REVISION` of a plug-in, read from its source so that no model library is imported."""
-    import ast
-
-    source = (plugins.PACKAGE / f"{plugin.replace('-', '_')}.py").read_text(encoding="utf-8")
-    for node in ast.parse(source).body:
-        match node:
-            case ast.Assign(targets=[ast.Name(id="REVISION")], value=ast.Constant(value=int(revision))):
-                return revision
-    raise AssertionError(f"{plugin} declares no REVISION")
 
 
 def _checkpoint_hash(path: str) -> str:

@@ -16,6 +16,7 @@ from huggingface_hub import constants
 from tests import fake_hub, tiny_models
 from tests.fake_hub import Hub, commit
 from uvlp import pretrained
+from uvlp.artifacts.store import Store
 from uvlp.commands import fetch
 from uvlp.core.errors import UvlpError
 from uvlp.recipes.schema import CaptionSettings, ModelSettings, Recipe
@@ -178,13 +179,13 @@ def test_a_recipe_fetches_what_it_reads(
     changes: dict[str, Any], parts: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = recipe(**changes)
-    fetch.ensure(asked, tmp_path, offline=False)
+    fetch.ensure(asked, Store(tmp_path), offline=False)
     here = set(pretrained.PARTS) - set(pretrained.needed(MODELS, ["clip", "llava", "diffusion"]))
     pipeline = {"autoencoder"} if "diffusion" in parts else set()
     whole = here - {"autoencoder"} | (parts & {"autoencoder"})
     assert whole == parts
     assert not pretrained.needed(MODELS, parts | pipeline)
-    fetch.ensure(asked, tmp_path, offline=True)
+    fetch.ensure(asked, Store(tmp_path), offline=True)
 
 
 def test_a_finetuned_folder_stands_in_for_the_pipeline(originals: dict[str, Path], tmp_path: Path) -> None:

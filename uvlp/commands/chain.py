@@ -191,7 +191,7 @@ def carry_out(recipe: Recipe, prepare: Callable[[], Run], store: Store, until: s
         dry_run(prepare(), store, until, how.as_json)
         return
     check_names(recipe)
-    fetch.ensure(recipe, store.cache, how.offline)
+    fetch.ensure(recipe, store, how.offline)
     if how.rerun is not None:
         rerun.rerun(prepare(), store, how.rerun, how.workers or machine.default_workers(), how.as_json)
     else:

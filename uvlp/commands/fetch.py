@@ -14,8 +14,9 @@ from types import ModuleType
 from typing import Any
 
 from uvlp import pretrained
-from uvlp.artifacts import hub
+from uvlp.artifacts import hub, imported_captions
 from uvlp.artifacts.dataset_manifest import DatasetSpec
+from uvlp.artifacts.store import Store
 from uvlp.artifacts.work import open_dataset
 from uvlp.contenders import resolve_method
 from uvlp.core import plugins, views
@@ -81,11 +82,11 @@ def run(target: str, data: str, variant: str, settings: Sequence[str], cache: Pa
         print(f"{row['what']}: {row['place']}{revision}  sha256 {row['sha256']}")
 
 
-def ensure(recipe: Recipe, cache: Path, offline: bool) -> None:
+def ensure(recipe: Recipe, store: Store, offline: bool) -> None:
     """Fetch what ``recipe`` needs and this machine lacks: its dataset, its models.
 
     Args:
-        cache: where manifests are remembered.
+        store: where manifests are remembered and imported captions lie.
         offline: fetch nothing.
 
     Raises:
@@ -95,7 +96,7 @@ def ensure(recipe: Recipe, cache: Path, offline: bool) -> None:
     transfers = _dataset_missing(spec)
     here = not transfers
     if recipe.pretrained:
-        transfers += _models_missing(recipe.models, _parts(recipe, partial(_has_captions, spec, cache, here)))
+        transfers += _models_missing(recipe.models, _parts(recipe, partial(_has_captions, spec, store, here)))
     if transfers and offline:
         missing = [f"{each.download.what} ({byte_size(each.download.bytes)})" for each in transfers]
         raise UvlpError(
@@ -126,9 +127,13 @@ def _parts(recipe: Recipe, has_captions: Callable[[], bool]) -> list[str]:
     return [part for part in pretrained.PARTS if part in parts]
 
 
-def _has_captions(spec: DatasetSpec, cache: Path, here: bool) -> bool:
-    """Whether the dataset brings captions; one that has to be fetched brings none."""
-    return here and open_dataset(spec, cache, Progress(tell, "dataset")).captions() is not None
+def _has_captions(spec: DatasetSpec, store: Store, here: bool) -> bool:
+    """Whether captions were imported or the dataset brings some; one that has to be fetched has none."""
+    if not here:
+        return False
+    dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
+    imported = imported_captions.find(store.root, spec, dataset.manifest)
+    return imported is not None or dataset.captions() is not None
 
 
 def _models(settings: Sequence[str]) -> ModelSettings:

@@ -6,6 +6,7 @@ adding a file.
 
 from __future__ import annotations
 
+import ast
 import importlib
 from pathlib import Path
 from types import ModuleType
@@ -41,3 +42,13 @@ def load(room: str, name: str) -> ModuleType:
     if wanted not in known:
         raise unknown_name(SINGULAR[room], name, known)
     return importlib.import_module(f"uvlp.{room.replace('/', '.')}.{wanted.replace('-', '_')}")
+
+
+def revision(path: str) -> int:
+    """`REVISION` in ``uvlp/<path>.py``, read from the source so that no model library is imported."""
+    source = (PACKAGE / f"{path.replace('-', '_')}.py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="REVISION")], value=ast.Constant(value=int(number))):
+                return number
+    raise AssertionError(f"{path} declares no REVISION")

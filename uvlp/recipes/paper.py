@@ -95,8 +95,9 @@ def _methods(vlcp_saved_px: int, vlcp: Mapping[str, Any] | None = None) -> dict[
         "random": {"select": "first"},  # evaluation.md 1.3, 5
         "herding": {"features": "network"},  # evaluation.md 5
         "k-center": {"features": "network"},
-        "d4m": {"synthesis": {"size_px": D4M_SAVED_PX, "batch": 0}},
-        "vlcp": {**(vlcp or {}), "synthesis": {"size_px": vlcp_saved_px, "batch": 0}},
+        # Images are visited in the shuffled order of the reference's loader (A.1, B.3).
+        "d4m": {"order": "published", "synthesis": {"size_px": D4M_SAVED_PX, "batch": 0}},
+        "vlcp": {"order": "published", **(vlcp or {}), "synthesis": {"size_px": vlcp_saved_px, "batch": 0}},
         # One constant noise stream (A.12); saved as decoded, 512 px (A.13).
-        "uvlp": {"synthesis": {"noise": "published", "batch": 0}},
+        "uvlp": {"order": "published", "synthesis": {"noise": "published", "batch": 0}},
     }

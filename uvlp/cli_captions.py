@@ -1,0 +1,69 @@
+"""`uvlp captions import` and `uvlp captions check`: the words; `commands/captions.py` does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from uvlp.cli_options import DataOption, DebugOption, JsonOption, StoreOption, VariantOption
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Take over captions of others, and check captions."
+)
+
+DatasetOption = Annotated[
+    str, typer.Option("--dataset", help="whose training images: imagenette, ..., or folder:PATH")
+]
+
+
+@app.command("import")
+def import_captions(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="metadata.jsonl, nette.jsonl, or LLaVA's answers")
+    ],
+    dataset: DatasetOption,
+    questions: Annotated[
+        Path | None, typer.Option("--questions", help="LLaVA's question file, for answers that name no image")
+    ] = None,
+    published_names: Annotated[
+        bool,
+        typer.Option(
+            "--published-names", help="leave out what UVLP's notebook does (ImageWoof: 338)"
+        ),
+    ] = False,
+    data: DataOption = None,
+    variant: VariantOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Take over captions that others made; the next run of the dataset uses them."""
+    from uvlp.artifacts.dataset_manifest import DatasetSpec
+    from uvlp.commands import captions, chain
+
+    spec = DatasetSpec.parse(dataset, data or "", variant or "")
+    captions.import_files(
+        files, spec, chain.store_at(store), questions=questions, published=published_names, as_json=as_json
+    )
+
+
+@app.command("check")
+def check_captions(
+    dataset: DatasetOption,
+    file: Annotated[
+        Path | None, typer.Argument(help="captions to look at [those that the dataset uses]")
+    ] = None,
+    data: DataOption = None,
+    variant: VariantOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Count images without captions, overruled rows, empty and long captions; exit 2 if any is missing."""
+    from uvlp.artifacts.dataset_manifest import DatasetSpec
+    from uvlp.commands import captions, chain
+
+    spec = DatasetSpec.parse(dataset, data or "", variant or "")
+    raise typer.Exit(captions.check(file, spec, chain.store_at(store), as_json))
