@@ -41,10 +41,19 @@ def train(images: np.ndarray, texts: list[str]) -> Train:
 
     def run(folder: Path, partial: Path | None = None, **changes: Any) -> dict[str, dict[str, torch.Tensor]]:
         clip, coder = folder / "embedder", folder / "autoencoder"
-        own = [replace(settings, **changes) for settings in (EMBEDDER, AUTOENCODER, DIFFUSER)]
-        embedder.train(images, texts, own[0], 0, clip, Progress(), partial=partial)
-        autoencoder.train(images, own[1], 0, coder, Progress(), partial=partial)
-        diffuser.train(images, texts, clip, coder, own[2], 0, folder / "diffuser", Progress(), partial)
+        embedder.train(images, texts, replace(EMBEDDER, **changes), 0, clip, Progress(), partial=partial)
+        autoencoder.train(images, replace(AUTOENCODER, **changes), 0, coder, Progress(), partial=partial)
+        diffuser.train(
+            images,
+            texts,
+            clip,
+            coder,
+            replace(DIFFUSER, **changes),
+            0,
+            folder / "diffuser",
+            Progress(),
+            partial,
+        )
         return {part: load_file(folder / name) for part, name in WEIGHTS.items()}
 
     return run

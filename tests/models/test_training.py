@@ -47,7 +47,9 @@ def train(
         if done == killed_at - 1:
             raise Killed
         done += 1
-        return ((model(torch.randn(4, 3, 8, 8, generator=generator)) - model.scale) ** 2).mean()
+        return (
+            (model(torch.randn(4, 3, 8, 8, generator=generator)) - model.get_parameter("scale")) ** 2
+        ).mean()
 
     settings = DiffuserSettings(steps=STEPS, batch=4, lr=0.05, precision=precision)
     progress = Progress((events if events is not None else []).append, "finetune")
@@ -78,12 +80,12 @@ def minimise(
     one_cycle(
         "embedder",
         model,
-        lambda: loss(model.weight),
+        lambda: loss(model.get_parameter("weight")),
         DiffuserSettings(steps=steps, lr=lr),
         generator=torch.Generator(),
         progress=Progress(events.append, "finetune"),
     )
-    return float(model.weight.detach())
+    return float(model.get_parameter("weight").detach())
 
 
 def test_it_minimises_and_reports() -> None:
@@ -125,7 +127,9 @@ def test_on_a_cpu_it_is_the_plain_loop_to_the_bit() -> None:
     optimiser = torch.optim.AdamW(model.parameters(), lr=0.05, fused=True)
     for step in range(1, STEPS + 1):
         optimiser.param_groups[0]["lr"] = 0.05 * one_cycle_share(step, STEPS)
-        loss = ((model(torch.randn(4, 3, 8, 8, generator=generator)) - model.scale) ** 2).mean()
+        loss = (
+            (model(torch.randn(4, 3, 8, 8, generator=generator)) - model.get_parameter("scale")) ** 2
+        ).mean()
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -204,6 +208,14 @@ def test_a_long_training_says_how_fast_it_was(monkeypatch: pytest.MonkeyPatch) -
     events: list[Event] = []
     train(events=events)
     assert "images/s" in events[-1].say and events[-1].say.endswith("s/step in float32 on cpu")
+
+
+def test_a_training_that_was_sized_for_a_gpu_says_so_on_a_cpu() -> None:
+    events: list[Event] = []
+    same_bits = same(train(precision="auto", events=events), train())
+    assert same_bits and events[0].say == (
+        "diffuser: no GPU, for which its 8 steps of 4 images were chosen; a CPU takes hours or days"
+    )
 
 
 def test_too_little_memory_names_the_batch() -> None:

@@ -160,7 +160,8 @@ def train(
     mean, deviation = Autoencoder(model).posterior(images)
     spread = (mean.var() + (deviation**2).mean()).sqrt().item()
     model.register_to_config(scaling_factor=model.config.scaling_factor / spread)
-    training.to_device(model, "cpu").save_pretrained(folder)
+    training.to_device(model, "cpu")
+    model.save_pretrained(folder)
 
 
 def _build(settings: AutoencoderSettings, side_px: int) -> Any:

@@ -11,7 +11,8 @@ class Average:
     """Exponential moving average of parameters, warmed up: step n decays by at most (1 + n) / (10 + n)."""
 
     def __init__(self, parameters: Sequence[torch.nn.Parameter], decay: float) -> None:
-        self._parameters, self._decay = list(parameters), decay
+        self._parameters: list[torch.Tensor] = list(parameters)
+        self._decay = decay
         self.weights = [parameter.detach().clone() for parameter in self._parameters]
 
     def update(self, step: int) -> None:

@@ -82,6 +82,9 @@ def one_cycle(
     parameters = list(model.parameters())
     device = parameters[0].device.type
     dtype = precision.resolve(settings.precision, device, training=True)
+    if settings.precision == "auto" and device == "cpu":
+        size = f"{settings.steps} steps of {settings.batch} images"
+        progress.say(f"{what}: no GPU, for which its {size} were chosen; a CPU takes hours or days")
     state = TrainingState(
         model=model,
         optimiser=torch.optim.AdamW(parameters, lr=settings.lr, fused=True),
@@ -124,7 +127,7 @@ def to_device(model: torch.nn.Module, device: str) -> torch.nn.Module:
     """The model on ``device``; on a GPU its images lie channels last, as the tensor cores read them."""
     layout = torch.contiguous_format if device == "cpu" else torch.channels_last
     with quiet():
-        return model.to(device, memory_format=layout)
+        return model.to(device).to(memory_format=layout)
 
 
 def one_cycle_share(step: int, steps: int) -> float:
