@@ -67,6 +67,7 @@ class Hub:
         newest: by repository the commit of its branch `main`.
         refuse: by repository the status and error code that it answers with.
         stops_after: bytes after which the connection breaks, by path; counted down once.
+        stalls_after: the same, but nothing more comes until `go_on` is set.
         asked: paths of the files that were sent, with the first byte.
         address: where it listens.
     """
@@ -75,6 +76,8 @@ class Hub:
     newest: dict[str, str] = field(default_factory=dict)
     refuse: dict[str, tuple[int, str]] = field(default_factory=dict)
     stops_after: dict[str, int] = field(default_factory=dict)
+    stalls_after: dict[str, int] = field(default_factory=dict)
+    go_on: threading.Event = field(default_factory=threading.Event)
     asked: list[tuple[str, int]] = field(default_factory=list)
     address: str = ""
 
@@ -143,6 +146,12 @@ class _Handler(BaseHTTPRequestHandler):
         if body:
             self.hub.asked.append((path.name, start))
             stop = self.hub.stops_after.pop(path.name, None)
+            stall = self.hub.stalls_after.pop(path.name, None)
+            if stall is not None:
+                self._send(200, data, headers, cut=stall)
+                self.hub.go_on.wait(30)
+                self.close_connection = True
+                return None
             if stop is not None:
                 self._send(200, data, headers, cut=stop)
                 self.close_connection = True

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -168,8 +169,6 @@ def test_a_second_look_reads_no_weights(
         for path in folder.rglob("*"):
             os.utime(path, (1, 1))
     first = pretrained.find(models, "llava", cache)
-    import time
-
     time.sleep(0.05)  # the status change must lie a clock tick back to be believed
     first = pretrained.find(models, "llava", cache)
     monkeypatch.setattr("uvlp.core.hashing.file_sha256", lambda path: pytest.fail(f"{path} was read"))
@@ -524,13 +523,48 @@ def test_fetched_files_are_found_without_the_network(
     assert not hub.asked
 
 
-def test_a_broken_transfer_continues(hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("large", [0, 10**7])
+def test_a_broken_transfer_continues(
+    large: int, hub: Hub, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 100_000)  # 10 MB: the tiny model in one piece
+    monkeypatch.setattr("uvlp.artifacts.hub.RESUMED_BYTES", large)
     hub.stops_after["open_clip_model.safetensors"] = 400_000
     pretrained.fetch(HUB, ["clip"], Progress())
     starts = [start for name, start in hub.asked if name == "open_clip_model.safetensors"]
     assert len(starts) == 2 and starts[0] == 0 < starts[1] <= 400_000
     assert pretrained.find(HUB, "clip", cache).revision == commit("b")
+
+
+def test_a_killed_transfer_continues(
+    hub: Hub, home: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvlp.artifacts.hub.RESUMED_BYTES", 100_000)
+    hub.stalls_after["open_clip_model.safetensors"] = 400_000
+    code = (
+        "from huggingface_hub import constants; constants.DOWNLOAD_CHUNK_SIZE = 100_000\n"
+        "from uvlp.artifacts import hub; hub.RESUMED_BYTES = 100_000\n"
+        "from uvlp import pretrained; from uvlp.core.progress import Progress\n"
+        "from uvlp.recipes.schema import ModelSettings\n"
+        f"pretrained.fetch(ModelSettings(clip={HUB.clip!r}), ['clip'], Progress())\n"
+    )
+    environment = os.environ | {"HF_HOME": str(home), "HF_ENDPOINT": hub.address}
+    victim = subprocess.Popen([sys.executable, "-c", code], env=environment)
+    ends = time.monotonic() + 30
+    while time.monotonic() < ends and not any(
+        path.stat().st_size >= 300_000 for path in home.rglob("blobs/*.incomplete")
+    ):
+        assert victim.poll() is None
+        time.sleep(0.02)
+    victim.kill()
+    victim.wait()
+    hub.go_on.set()
+    assert list(pretrained.needed(HUB, ["clip"])) == ["clip"]
+    hub.asked.clear()
+    pretrained.fetch(HUB, ["clip"], Progress())
+    starts = [start for name, start in hub.asked if name == "open_clip_model.safetensors"]
+    assert len(starts) == 1 and starts[0] >= 300_000
+    assert pretrained.find(HUB, "clip", cache)
 
 
 def test_the_recorded_revision_is_fetched_again(

@@ -241,7 +241,7 @@ def _left(source: _Source, folder: Path) -> int:
         for name, size in SIZES.get(source.repository, {}).items()
         if any(fnmatchcase(name, pattern) for pattern in patterns) and not (folder / name).is_file()
     )
-    begun = (hub.folder_of(source.repository) / "blobs").glob("*.incomplete")
+    begun = (hub.folder_of(source.repository) / "blobs").glob(f"*{hub.UNFINISHED}")
     return max(left - sum(path.stat().st_size for path in begun), min(left, 1))
 
 

@@ -10,8 +10,10 @@ import errno
 import json
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import write_atomically
@@ -22,6 +24,8 @@ REPOSITORY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 RECORD = "uvlp_revisions.json"
 ATTEMPTS = 3
 MEGABYTE = 10**6
+RESUMED_BYTES = 10**7
+UNFINISHED = ".uvlp.incomplete"
 LOG_IN = "accept its terms on its page if it has any, and put a token of yours into HF_TOKEN"
 
 
@@ -117,12 +121,13 @@ def transfer(repository: str, revision: str, patterns: Sequence[str], progress: 
     """Fetch the files of ``repository`` that match ``patterns``; what is there already is kept.
 
     Returns:
-        The commit. A transfer that was interrupted continues at the byte where it stopped.
+        The commit. A transfer that was interrupted, even killed, continues at the byte where it stopped.
 
     Raises:
         UvlpError: no network, no such repository or revision, no permission, no space left.
     """
-    from huggingface_hub import constants, snapshot_download
+    from filelock import FileLock
+    from huggingface_hub import constants
     from huggingface_hub.utils import logging
 
     logging.set_verbosity_error()  # what it warns of is said below, in one line each
@@ -134,13 +139,10 @@ def transfer(repository: str, revision: str, patterns: Sequence[str], progress: 
         )
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            place = snapshot_download(
-                repository,
-                revision=revision or None,
-                allow_patterns=list(patterns),
-                tqdm_class=_bar(progress),
-            )
-            return Path(place).name
+            locks = cache_folder() / ".locks"
+            locks.mkdir(parents=True, exist_ok=True)
+            with FileLock(locks / f"uvlp--{folder_of(repository).name}.lock"):
+                return _fetch(repository, revision, list(patterns), progress)
         except Exception as caught:
             error = _cause(caught)
             if not _is_transient(error):
@@ -154,6 +156,54 @@ def transfer(repository: str, revision: str, patterns: Sequence[str], progress: 
     raise AssertionError
 
 
+def _fetch(repository: str, revision: str, patterns: list[str], progress: Progress) -> str:
+    """Large files by `_resume`, because the library begins a file anew after an interruption."""
+    from huggingface_hub import snapshot_download
+
+    get: Any = partial(
+        snapshot_download, repository, allow_patterns=patterns, tqdm_class=_bar(Progress(), 0, 0)
+    )
+    plan = get(revision=revision or None, dry_run=True)
+    large = [file for file in plan if not file.is_cached and (file.file_size or 0) >= RESUMED_BYTES]
+    done, total = 0, sum(file.file_size for file in large)
+    for file in large:
+        _resume(repository, file.commit_hash, file.filename, _bar(progress, done, total))
+        done += file.file_size
+    return Path(get(revision=plan[0].commit_hash if plan else revision or None)).name
+
+
+def _resume(repository: str, commit: str, name: str, bar: type) -> None:
+    """Put one file among the repository's blobs, where the library finds it by its hash."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils._headers import build_hf_headers
+
+    address = hf_hub_url(repository, name, revision=commit)
+    facts = get_hf_file_metadata(address)
+    assert facts.etag is not None and facts.size is not None
+    blob = folder_of(repository) / "blobs" / facts.etag
+    if blob.exists():
+        return
+    part = blob.with_name(f"{blob.name}{UNFINISHED}")
+    if part.is_file() and part.stat().st_size > facts.size:
+        part.unlink()
+    part.parent.mkdir(parents=True, exist_ok=True)
+    headers = build_hf_headers()
+    if urlsplit(facts.location).netloc != urlsplit(address).netloc:
+        headers.pop("authorization", None)  # a token is for the hub, not for where it keeps its files
+    with part.open("ab") as file:
+        http_get(
+            facts.location,
+            file,
+            resume_size=file.tell(),
+            headers=headers,
+            expected_size=facts.size,
+            displayed_filename=name,
+            tqdm_class=bar,
+        )
+    part.replace(blob)
+
+
 def _line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
@@ -165,9 +215,10 @@ def _status(error: BaseException) -> int:
 
 def _cause(error: Exception) -> BaseException:
     """What the library took for a reason to look into its cache only, which it tells in many words."""
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import DryRunError, LocalEntryNotFoundError
 
-    return error.__cause__ or error if isinstance(error, LocalEntryNotFoundError) else error
+    in_vain = isinstance(error, DryRunError | LocalEntryNotFoundError)
+    return error.__cause__ or error if in_vain else error
 
 
 def _has_no_connection(error: BaseException) -> bool:
@@ -213,19 +264,17 @@ def _explained(error: BaseException, repository: str, revision: str) -> UvlpErro
     return UvlpError(f"{repository} cannot be fetched: {_line(error)}", do="the same command continues")
 
 
-def _bar(progress: Progress) -> type:
-    """A class of progress bars that draws nothing and tells ``progress`` of the bytes on the disk."""
+def _bar(progress: Progress, done: int, total: int) -> type:
+    """A class of progress bars that draws nothing and tells ``progress`` of ``done`` bytes and its own."""
     from huggingface_hub.utils.tqdm import tqdm
 
     class Told(tqdm):
         def __init__(self, *arguments: Any, **options: Any) -> None:
-            self._bytes = options.get("unit") == "B" and "econstruct" in str(options.get("desc"))
             super().__init__(*arguments, **(options | {"disable": True}))
             self.n = options.get("initial") or 0
 
         def update(self, n: float | None = 1) -> None:
             self.n += n or 0
-            if self._bytes and self.total:
-                progress.at(int(self.n) // MEGABYTE, int(self.total) // MEGABYTE, "MB")
+            progress.at((done + int(self.n)) // MEGABYTE, total // MEGABYTE, "MB")
 
     return Told
