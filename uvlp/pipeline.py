@@ -171,6 +171,7 @@ def execute(root: Path, task: Task, progress: Progress) -> None:
     """
     if task.stage != "tabulate":
         machine.single_thread()
+        machine.release_gpu()
     store = Store(root)
     began = time.monotonic()
     with store.making(task, progress.say) as folder:
@@ -183,12 +184,15 @@ def execute(root: Path, task: Task, progress: Progress) -> None:
 
 def _made(seconds: float, task: Task) -> dict[str, Any]:
     """Machine facts for the manifest."""
+    computed = task.stage != "tabulate"
     return {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(seconds, 2),
         "peak_memory_mb": machine.peak_memory_mb(),
         "host": platform.node(),
-        "gpu": None if task.stage == "tabulate" else machine.gpu_name(),
+        "gpu": machine.gpu_name() if computed else None,
+        "gpu_peak_memory_mb": machine.gpu_peak_memory_mb() if computed else None,
+        "driver": machine.driver_version(),
         "threads": 1,
         "versions": machine.versions(),
     }
@@ -237,6 +241,7 @@ def _make_on_workers(jobs: list[Task], store: Store, count: int) -> None:
             workers=count,
             environment=machine.thread_environment(),
             view=views.view(len(jobs)),
+            alone=lambda task: machine.takes_the_gpu(task.stage),
         )
     finally:
         store.sweep()

@@ -50,7 +50,7 @@ def test_merge_keeps_what_is_not_named() -> None:
 
 
 def test_an_unknown_profile_names_the_known_ones() -> None:
-    with pytest.raises(UvlpError, match="unknown profile: got 'huge'; allowed: nano, tiny"):
+    with pytest.raises(UvlpError, match="unknown profile: got 'huge'; allowed: nano, sd15, small, tiny"):
         profiles.apply(recipe(10), "huge")
 
 
