@@ -34,9 +34,11 @@ from tests.parity import facts
 from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.artifacts.work import open_dataset
 from uvlp.core.progress import Progress
-from uvlp.models import finetuning, finetuning_parts, precision
+from uvlp.models import finetuning_parts, precision
 from uvlp.models.diffuser import stable_diffusion_scheduler
+from uvlp.models.finetuning import make_accelerator
 from uvlp.models.finetuning_data import updates_per_epoch
+from uvlp.models.finetuning_inputs import DECODERS, Pixels, stored
 from uvlp.models.finetuning_loop import Training
 from uvlp.models.finetuning_parts import Parts
 from uvlp.models.quiet import quiet
@@ -103,11 +105,11 @@ def take_turn(parts: Parts, accelerator: Any, dataset: Any, settings: FinetuneSe
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     ids = parts.tokens(["a photo of a small red bar"] * images)
-    with ThreadPoolExecutor(finetuning.DECODERS) as pool, tempfile.TemporaryDirectory(dir=folder) as place:
-        inputs: Any = finetuning._Pixels(dataset, settings, pool)
+    with ThreadPoolExecutor(DECODERS) as pool, tempfile.TemporaryDirectory(dir=folder) as place:
+        inputs: Any = Pixels(dataset, settings, pool)
         began = time.perf_counter()
         if settings.cache_latents:
-            inputs = finetuning._cached(Path(place), inputs, parts, accelerator, settings, images, Progress())
+            inputs = stored(Path(place), inputs, parts, accelerator, settings, images, Progress())
         storing_s = time.perf_counter() - began
         clock = Clock()
         parts.unet.disable_gradient_checkpointing()
@@ -139,7 +141,7 @@ def measure(options: argparse.Namespace) -> tuple[dict[tuple[bool, bool], list[T
         spec = DatasetSpec(name="folder", argument=str(folder / "photographs"))
         dataset = open_dataset(spec, folder, Progress())
         assert updates_per_epoch(len(dataset.files("train")), settings) == options.updates
-        accelerator = finetuning._accelerator(dtype, options.device, settings, folder)
+        accelerator = make_accelerator(dtype, options.device, settings, folder)
         if options.device == "cuda":
             parts = full_parts(accelerator.device, dtype)
         else:

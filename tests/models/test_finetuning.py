@@ -356,8 +356,8 @@ def test_a_job_goes_through_a_file_unchanged(world: Path, tmp_path: Path) -> Non
 
 
 def test_random_crops_differ_from_the_centre(world: Path, whole: Path, tmp_path: Path) -> None:
-    run(job(world, tmp_path, center_crop=False), Progress())
-    assert losses(tmp_path / "folder") != losses(whole)
+    run(job(world, tmp_path, center_crop=False, epochs=1), Progress())
+    assert losses(tmp_path / "folder")[0] != losses(whole)[0]
 
 
 def test_every_number_has_a_range() -> None:

@@ -16,9 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from uvlp.artifacts import captions
 from uvlp.artifacts.dataset_manifest import Dataset, DatasetSpec
@@ -28,15 +26,14 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.ranges import Range, check_ranges
 from uvlp.models import finetuning_launch, finetuning_output, finetuning_parts, precision
-from uvlp.models.finetuning_data import Draws, pixels, to_unit, updates_per_epoch
+from uvlp.models.finetuning_data import updates_per_epoch
+from uvlp.models.finetuning_inputs import DECODERS, Pixels, stored
 from uvlp.models.finetuning_loop import Inputs, Training, too_little_memory
-from uvlp.models.latent_cache import LatentCache
 from uvlp.models.quiet import quiet
 from uvlp.recipes.schema import FinetuneSettings
 
 REVISION = 1
 TRACKERS = ("tensorboard", "wandb", "none")
-DECODERS = 16
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the main one to write a checkpoint or to draw pictures."""
 RANGES: dict[str, Range] = {
@@ -145,7 +142,7 @@ def train(job: Job, progress: Progress) -> None:
     device = machine.device()
     dtype = precision.resolve(job.precision, device, training=True)
     files = finetuning_parts.check(Path(job.base))
-    accelerator = _accelerator(dtype, device, settings, Path(job.logs))
+    accelerator = make_accelerator(dtype, device, settings, Path(job.logs))
     progress = progress if accelerator.is_main_process else Progress()
     if device == "cpu":
         progress.say("no GPU: fine-tuning on the CPU, which takes weeks at full size")
@@ -165,7 +162,8 @@ def train(job: Job, progress: Progress) -> None:
         GradientState._reset_state()
 
 
-def _accelerator(dtype: torch.dtype, device: str, settings: FinetuneSettings, logs: Path) -> Any:
+def make_accelerator(dtype: torch.dtype, device: str, settings: FinetuneSettings, logs: Path) -> Any:
+    """accelerate's Accelerator for these processes, with its tracker writing below ``logs``."""
     from accelerate import Accelerator, InitProcessGroupKwargs
 
     names = {torch.float32: "no", torch.float16: "fp16", torch.bfloat16: "bf16"}
@@ -193,57 +191,12 @@ def _prepare(
     found = captions.read(Path(job.captions))
     captions.check(found, dataset.files("train"))
     parts = finetuning_parts.load(Path(job.base), dtype, accelerator.device, settings.resolution_px)
-    fresh = _Pixels(dataset, settings, pool)
+    fresh = Pixels(dataset, settings, pool)
     inputs: Inputs = fresh
     if settings.cache_latents:
-        inputs = _cached(Path(job.partial), fresh, parts, accelerator, settings, len(found.texts), progress)
+        inputs = stored(Path(job.partial), fresh, parts, accelerator, settings, len(found.texts), progress)
     ids = parts.tokens(list(found.texts))
     return Training(parts, accelerator, settings, job.seed, inputs, ids, progress)
-
-
-@dataclass(frozen=True, slots=True)
-class _Pixels:
-    """`Inputs` from the dataset's files: decoded for every batch, never all in memory."""
-
-    dataset: Dataset
-    settings: FinetuneSettings
-    pool: ThreadPoolExecutor
-
-    def __call__(self, rows: NDArray[np.int64], draws: Draws | None) -> torch.Tensor:
-        """uint8 [n, 3, S, S]; without draws the centre, not mirrored."""
-        side_px = self.settings.resolution_px
-        places: Sequence[Any] = [None] * len(rows)
-        if draws is not None and not self.settings.center_crop:
-            places = draws.place.tolist()
-        flips = [False] * len(rows) if draws is None else draws.flip.tolist()
-        originals = self.dataset.originals("train", [int(row) for row in rows])
-        made = self.pool.map(pixels, originals, [side_px] * len(rows), places, flips)
-        return torch.from_numpy(np.stack(list(made)))
-
-
-def _cached(
-    partial: Path,
-    source: _Pixels,
-    parts: finetuning_parts.Parts,
-    accelerator: Any,
-    settings: FinetuneSettings,
-    images: int,
-    progress: Progress,
-) -> Inputs:
-    """Encode every image that is not yet encoded, each process its share; then read from the file."""
-    cache = LatentCache(partial, images, parts.latent, mirrored=settings.random_flip)
-    if accelerator.is_main_process:
-        cache.open(progress.say)
-    accelerator.wait_for_everyone()
-
-    def encode(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return parts.moments(to_unit(images.to(accelerator.device), parts.dtype))
-
-    mine = cache.missing(accelerator.process_index, accelerator.num_processes)
-    accelerator.wait_for_everyone()  # nobody marks a block before all have looked
-    cache.fill(mine, lambda rows: source(np.asarray(rows), None), encode, settings.batch, progress)
-    accelerator.wait_for_everyone()
-    return lambda rows, draws: cache.read(rows, draws.flip.numpy())
 
 
 def _pictures(job: Job, training: Training, epoch: int) -> None:
