@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,8 @@ def _open(recipe: Recipe, store: Store) -> Planner:
         own = "llava" if recipe.pretrained else "colours"
         captioner = own if imported is None and dataset.captions() is None else "file"
         recipe = replace(recipe, caption=replace(recipe.caption, captioner=captioner))
-    find = partial(pretrained.find, cache=store.cache)
+    # Asked for by every task that reads a model.
+    find = cache(partial(pretrained.find, cache=store.cache))
     return Planner(recipe=recipe, manifest=dataset.manifest, spec=spec, find=find, imported=imported)
 
 

@@ -79,7 +79,9 @@ def resolve(request: Request) -> Recipe:
     if request.missing_captions is not None:
         recipe = replace(recipe, caption=replace(recipe.caption, missing=request.missing_captions))
     if request.finetuned_model is not None:
-        recipe = replace(recipe, models=replace(recipe.models, finetuned=request.finetuned_model))
+        # A relative path would look like the name of a hub repository.
+        folder = str(Path(request.finetuned_model).expanduser().absolute())
+        recipe = replace(recipe, models=replace(recipe.models, finetuned=folder))
     if request.alpha is not None:
         recipe = _set_alpha(recipe, request.alpha)
     for text in request.settings or []:
