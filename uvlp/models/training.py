@@ -200,5 +200,5 @@ def _tell(
     if seconds >= TELL_FROM_S:
         speed = steps * settings.batch / seconds
         progress.say(
-            f"{speed:.0f} images/s, {seconds / steps:.3f} s/step in {precision.name(dtype)} on {device}"
+            f"{speed:.3g} images/s, {seconds / steps:.3f} s/step in {precision.name(dtype)} on {device}"
         )
