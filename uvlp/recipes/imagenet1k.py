@@ -6,7 +6,7 @@ Command: ``uvlp reproduce imagenet1k 10 --data DIR`` with ILSVRC-2012 in DIR.
 from __future__ import annotations
 
 from uvlp.recipes.paper import TORCHVISION_RESNET18_PCT, rded_recipe
-from uvlp.recipes.schema import Recipe, TeacherSettings
+from uvlp.recipes.schema import FinetuneSettings, Recipe, TeacherSettings
 
 TEACHER = TeacherSettings(  # evaluation.md 3.2
     network="resnet18", source="torchvision", published_pct=TORCHVISION_RESNET18_PCT
@@ -22,4 +22,5 @@ def recipe(ipc: int) -> Recipe:
         factor=2,  # VLCP (evaluation.md 3.1, Q26)
         teacher=TEACHER,
         vlcp_saved_px=224,  # methods.md B.6
+        finetune=FinetuneSettings(cache_latents=False),  # 1.28 M images would take 168 GB of disk
     )

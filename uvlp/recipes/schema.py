@@ -22,7 +22,9 @@ class CaptionSettings:
     """Stage `caption`: one sentence per training image."""
 
     captioner: str = setting(
-        "file", "captioner plug-in, or `file`: the dataset's metadata.jsonl; `auto`: the file, else `colours`"
+        "file",
+        "captioner plug-in, or `file`: imported captions or the dataset's metadata.jsonl; `auto`: these where there "
+        "are any, else `llava` with published models and `colours` without",
     )
     missing: str = setting("stop", "a missing caption: `stop`, or `empty` (counted)", "methods.md E10")
     batch: int = setting(32, "images per batch of llava; halved where the GPU's memory is too small")
