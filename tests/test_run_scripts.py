@@ -9,10 +9,15 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+from tests import run_script_texts
+from uvlp.artifacts import published
+from uvlp.core import plugins
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPTS = sorted((REPOSITORY / "run_scripts").glob("*.sh"))
@@ -92,6 +97,46 @@ def test_script_sets_up_and_passes_its_words_on(script: Path) -> None:
     assert "set -euo pipefail" in text
     assert 'source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"' in text
     assert '"$@"' in text
+
+
+def test_run_scripts_are_as_they_would_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Planning reads a plug-in's source for every task: here once.
+    monkeypatch.setattr(plugins, "revision", cache(plugins.revision))
+    wanted = run_script_texts.scripts()
+    for name, text in wanted.items():
+        found = (REPOSITORY / "run_scripts" / name).read_text(encoding="utf-8")
+        assert found == text, f"{name} is stale: python -m tests.run_script_texts"
+    others = {script.name for script in SCRIPTS} - set(wanted)
+    assert not [name for name in others if "_ipc" in name and name != "digits_ipc10.sh"]
+    assert not [name for name in others if name.startswith("table_")]
+
+
+def test_scripts_can_be_executed() -> None:
+    for name in ("digits_ipc10.sh", *run_script_texts.script_names()):
+        assert (REPOSITORY / "run_scripts" / name).stat().st_mode & 0o111 == 0o111, name
+
+
+def test_every_paper_run_and_every_published_table_has_a_script() -> None:
+    names = {script.name for script in SCRIPTS}
+    assert {f"table_{name}.sh" for name in published.TABLES} <= names
+    for dataset, ipcs in run_script_texts.RUNS.items():
+        assert {f"{dataset}_ipc{ipc}.sh" for ipc in ipcs} <= names
+
+
+@pytest.mark.parametrize("name", ["imagenette_ipc20", "tiny_imagenet_ipc50", "table_nette-idc"])
+def test_words_reach_every_run_of_a_script(checkout: Path, name: str) -> None:
+    words = ["--dry-run", "--data", "a folder", ""]
+    process = subprocess.run(
+        ["bash", checkout / "run_scripts" / f"{name}.sh", *words], capture_output=True, text=True, check=True
+    )
+    runs = [json.loads(line) for line in process.stdout.splitlines()]
+    assert len(runs) == (6 if name.startswith("table") else 1)
+    for run_words in runs:
+        assert run_words[0] == "reproduce"
+        assert run_words[-len(words) :] == words
+        assert run_words[run_words.index("--seed") + 1] == "0,1,2"
+    if name == "tiny_imagenet_ipc50":
+        assert runs[0][1:3] == ["tiny-imagenet", "50"]
 
 
 def test_environment_is_made_once_and_again_where_the_checkout_moved(checkout: Path) -> None:

@@ -54,6 +54,9 @@ NETWORK_SHARE = Assumed(
     "networks train at 10 % of the TF32 peak, half of FFCV's share on an A100, or 15 ms a step",
 )
 STEP_S = 0.015
+SMALL_SHARE = Assumed(
+    0.1, "small models train at 10 % of the peak in their number type (feasibility.md 3), or 15 ms a step"
+)
 PROCESSOR_SHARE = Assumed(
     0.4,
     "40 % of one thread's matrix rate, as the digits' networks reach (evaluation_speed_cpu.md)",

@@ -94,7 +94,8 @@ def _small(task: Task, place: Place) -> Cost:
         "diffuser": found["flops"]["unet"],
     }[task.plugin]
     weights = SINGLE * 5 * sum(found["parameters"].values())
-    computing = place.seconds(3 * seen * flops, place.machine.tf32, assumed.NETWORK_SHARE)
+    rate = place.machine.tf32 if own.precision == "float32" else place.machine.half
+    computing = place.seconds(3 * seen * flops, rate, assumed.SMALL_SHARE)
     starting = own.steps * assumed.STEP_S if place.machine.gpu else 0.0
     return Cost(
         items=seen,
@@ -102,7 +103,7 @@ def _small(task: Task, place: Place) -> Cost:
         seconds=max(computing, starting),
         gpu_bytes=place.on_card(weights, 0.0),
         disk_bytes=SINGLE * sum(found["parameters"].values()),
-        rests_on=place.rests_on(assumed.NETWORK_SHARE),
+        rests_on=place.rests_on(assumed.SMALL_SHARE),
     )
 
 
@@ -214,8 +215,8 @@ def _small_synthesis(place: Place, images: int, samples: int, disk: float) -> Co
     return Cost(
         items=images,
         unit="images",
-        seconds=place.seconds(images * flops, place.machine.tf32, assumed.NETWORK_SHARE),
+        seconds=place.seconds(images * flops, place.machine.tf32, assumed.SMALL_SHARE),
         gpu_bytes=place.on_card(0.0, 0.0),
         disk_bytes=disk,
-        rests_on=place.rests_on(assumed.NETWORK_SHARE),
+        rests_on=place.rests_on(assumed.SMALL_SHARE),
     )

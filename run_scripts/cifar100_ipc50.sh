@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# cifar100 at 50 images per class with random, d4m, vlcp, uvlp: distil, train resnet18_modified on the
+#   images (rded protocol), score, print the table. Three seeds.
+# Published top-1 accuracy, percent:
+# random, resnet18_modified: none published
+# d4m, resnet18_modified: none published
+# vlcp, resnet18_modified: none published
+# uvlp, resnet18_modified: none published
+# One NVIDIA H200: 8.5 GPU-hours, 27.9 GB of GPU memory, 6.4 GB of memory, 75.4 GB of disk; projected,
+#   not measured.
+# `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+exec "$environment/bin/uvlp" reproduce cifar100 50 --seed 0,1,2 "$@"
