@@ -29,9 +29,7 @@ def import_captions(
     ] = None,
     published_names: Annotated[
         bool,
-        typer.Option(
-            "--published-names", help="leave out what UVLP's notebook does (ImageWoof: 338)"
-        ),
+        typer.Option("--published-names", help="leave out what UVLP's notebook does (ImageWoof: 338)"),
     ] = False,
     data: DataOption = None,
     variant: VariantOption = None,

@@ -1,7 +1,7 @@
 """SHA-256 of files, remembered per file, or of groups of files, remembered in one small record per group.
 
-A group's record holds a digest over names, sizes, times and inodes of its files, so that a million images cost
-a record of some hundred kilobytes, and a change costs the reading of one class.
+A group's record holds a digest over names, sizes, times and inodes of its files, so that a million images
+cost a record of some hundred kilobytes, and a change costs the reading of one class.
 """
 
 from __future__ import annotations

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 
-def send(array: numpy.ndarray | Tensor, device: str | torch.device, dtype: torch.dtype | None = None) -> Tensor:
+def send(
+    array: numpy.ndarray | Tensor, device: str | torch.device, dtype: torch.dtype | None = None
+) -> Tensor:
     """``array`` as a tensor on ``device``, of ``dtype`` if given; a GPU's queue is not waited for.
 
     Only copies from pinned memory go on without the caller. torch keeps that memory until the copy is

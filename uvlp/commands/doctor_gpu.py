@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from uvlp.commands.finding import INSTALL, Finding
-from uvlp.core import nvidia
+from uvlp.core import nvidia, plugins
 from uvlp.recipes.schema import CaptionSettings, EmbedSettings, EvaluateSettings, FinetuneSettings
 
 NEEDS_GIB = {"captions by LLaVA": 16, "fine-tuning": 24, "synthesis": 6}
@@ -97,8 +97,7 @@ def _architectures(torch: Any) -> list[str]:
 
 
 def _precision(torch: Any) -> str:
-    from uvlp.models import precision
-
+    precision = plugins.load("models", "precision")
     computing = precision.name(precision.resolve("auto", "cuda"))
     training = precision.name(precision.resolve("auto", "cuda", training=True))
     return (
@@ -108,8 +107,7 @@ def _precision(torch: Any) -> str:
 
 def _batches(torch: Any, free: int) -> str:
     """Images at once in profile sd15; what does not fit is halved while it runs, but for training."""
-    from uvlp.models import sampling_memory
-
+    sampling_memory = plugins.load("models", "sampling_memory")
     unet = SimpleNamespace(config=SimpleNamespace(block_out_channels=(SD15_CHANNELS,)))
     each = sampling_memory.prototype_bytes(unet, SD15_CELLS, torch.float16)
     finetune = FinetuneSettings()

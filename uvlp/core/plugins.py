@@ -21,6 +21,7 @@ SINGULAR = {
     "evaluators": "protocol",
     "stages": "stage",
     "recipes": "recipe",
+    "models": "model",
     "models/captioners": "captioner",
 }
 

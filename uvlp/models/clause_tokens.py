@@ -1,7 +1,7 @@
 """Token ids of many texts that share their clauses: each clause is split into tokens once.
 
 While an embedder is trained its captions lose clauses at random, so that hardly any text comes twice,
-and a tokenizer is slower than a GPU's step (measured: 164 ms for 512 captions against 4 ms here).
+and a tokenizer is slower than a GPU's step (measured for 512 captions on one busy core: 180 ms, and 10 ms here).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy
 import torch
 
 SEPARATOR = ", "
@@ -29,7 +30,8 @@ class ClauseTokens:
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
         """Start, the tokens as far as they fit, end, padding."""
-        return torch.tensor([self._row(text) for text in texts])
+        # By way of numpy: torch itself takes twice as long for nested lists.
+        return torch.from_numpy(numpy.array([self._row(text) for text in texts], numpy.int64))
 
     def _row(self, text: str) -> list[int]:
         clauses = text.split(SEPARATOR)

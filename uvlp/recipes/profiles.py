@@ -86,7 +86,7 @@ def _small(recipe: Recipe) -> Recipe:
             channels=(128, 256, 256),
             layers=2,
             attention_levels=2,
-            steps=4000,
+            steps=3500,
             batch=512,
             lr=5e-4,
             ema=0.999,

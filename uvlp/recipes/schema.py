@@ -23,8 +23,8 @@ class CaptionSettings:
 
     captioner: str = setting(
         "file",
-        "captioner plug-in, or `file`: imported captions or the dataset's metadata.jsonl; `auto`: these where "
-        "there are any, else `llava` with published models and `colours` without",
+        "captioner plug-in, or `file`: imported captions or the dataset's metadata.jsonl; `auto`: these where"
+        " there are any, else `llava` with published models and `colours` without",
     )
     missing: str = setting("stop", "a missing caption: `stop`, or `empty` (counted)", "methods.md E10")
     batch: int = setting(32, "images per batch of llava; halved where the GPU's memory is too small")
