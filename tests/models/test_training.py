@@ -149,7 +149,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(
     assert [path.name for path in tmp_path.iterdir()] == ["diffuser.safetensors"]
     events: list[Event] = []
     assert same(train(tmp_path, precision=precision, events=events), whole)
-    assert events[0].say == "diffuser: going on after step 5 of 8"
+    assert events[0].say == "going on after step 5 of 8"
     assert events[-1] == Event("finetune diffuser steps", 3, 3)
 
 
@@ -214,7 +214,7 @@ def test_a_training_that_was_sized_for_a_gpu_says_so_on_a_cpu() -> None:
     events: list[Event] = []
     same_bits = same(train(precision="auto", events=events), train())
     assert same_bits and events[0].say == (
-        "diffuser: no GPU, for which its 8 steps of 4 images were chosen; a CPU takes hours or days"
+        "no GPU, for which its 8 steps of 4 images were chosen; a CPU takes hours or days"
     )
 
 

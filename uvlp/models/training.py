@@ -84,7 +84,7 @@ def one_cycle(
     dtype = precision.resolve(settings.precision, device, training=True)
     if settings.precision == "auto" and device == "cpu":
         size = f"{settings.steps} steps of {settings.batch} images"
-        progress.say(f"{what}: no GPU, for which its {size} were chosen; a CPU takes hours or days")
+        progress.say(f"no GPU, for which its {size} were chosen; a CPU takes hours or days")
     state = TrainingState(
         model=model,
         optimiser=torch.optim.AdamW(parameters, lr=settings.lr, fused=True),
@@ -173,7 +173,7 @@ def _resume(state: TrainingState, saved: Path | None, what: str, steps: int, pro
         raise UvlpError(
             f"damaged checkpoint of the {what}", got=str(saved), do="delete it; its training begins anew"
         ) from error
-    progress.say(f"{what}: going on after step {step} of {steps}")
+    progress.say(f"going on after step {step} of {steps}")
     return step
 
 
