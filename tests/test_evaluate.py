@@ -191,7 +191,7 @@ def plan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *w
         cli.main()
     said = capsys.readouterr()
     assert end.value.code == 0, said.err
-    return json.loads(said.out), said.err
+    return json.loads(said.out)["artifacts"], said.err
 
 
 def titles(tasks: list[dict[str, Any]], artifact: str) -> list[str]:

@@ -120,7 +120,7 @@ def test_a_copy_of_the_models_elsewhere_has_the_same_keys(
 ) -> None:
     clip = f"local-dir:{tiny_models.clip(tmp_path / 'clip')}"
     moved = [word if "models.clip" not in word else f"--set=models.clip={clip}" for word in words]
-    rows = json.loads(uvlp(*moved, "--dry-run", "--json", store=finished[0]).stdout)
+    rows = json.loads(uvlp(*moved, "--dry-run", "--json", store=finished[0]).stdout)["artifacts"]
     assert rows and not any(row["make"] for row in rows)
 
 

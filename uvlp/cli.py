@@ -109,7 +109,7 @@ def _command(until: str, name: str, text: str) -> None:
             rerun=rerun,
             offline=offline,
         )
-        chain.carry_out(recipe, lambda: pipeline.prepare(recipe, place), place, until, how)
+        chain.carry_out(recipe, lambda: pipeline.prepare(recipe, place), place, until, how, alone=True)
 
     app.command(name, help=text)(run)
 

@@ -1,17 +1,17 @@
-"""Planning reads a plug-in's source for every task: here once in a session."""
+"""What is asked once in a process is asked anew by every test: each has a driver of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 
 import pytest
 
-from uvlp.core import plugins
+from uvlp.core import nvidia
+from uvlp.estimates import cards
 
 
-@pytest.fixture(autouse=True, scope="session")
-def read_once() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plugins, "revision", cache(plugins.revision))
-        yield
+@pytest.fixture(autouse=True)
+def ask_anew() -> Iterator[None]:
+    yield
+    nvidia.usable.cache_clear()
+    cards.this_machine.cache_clear()

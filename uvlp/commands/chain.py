@@ -13,7 +13,7 @@ from uvlp import pipeline
 from uvlp.artifacts import distilled, tables, teachers
 from uvlp.artifacts.manifest import Task, plain
 from uvlp.artifacts.store import Store
-from uvlp.commands import fetch, rerun
+from uvlp.commands import dry_run, fetch, rerun
 from uvlp.contenders import resolve_method
 from uvlp.core import machine, plugins
 from uvlp.core.errors import UvlpError, unknown_name
@@ -184,13 +184,21 @@ class How:
     offline: bool = False
 
 
-def carry_out(recipe: Recipe, prepare: Callable[[], Run], store: Store, until: str, how: How) -> None:
-    """Print the recipe, or prepare the run and print what it would make, or make it and print the result."""
+def carry_out(
+    recipe: Recipe, prepare: Callable[[], Run], store: Store, until: str, how: How, *, alone: bool = False
+) -> None:
+    """Print the recipe, or prepare the run and print what it would make, or make it and print the result.
+
+    ``alone``: the recipe says by itself what is made, without a teacher's name or somebody's folders.
+    """
     if how.print_config:
         print_config(recipe, how.as_json)
         return
     if how.dry_run:
-        dry_run(prepare(), store, until, how.as_json)
+        plan = dry_run.DryRun(
+            recipe=recipe, prepare=prepare, store=store, until=until, alone=alone, workers=how.workers
+        )
+        dry_run.show(plan, how.as_json)
         return
     check_names(recipe)
     fetch.ensure(recipe, store, how.offline)
@@ -226,22 +234,6 @@ def _config_lines(settings: Any, prefix: str) -> Iterator[str]:
             default = type(settings).__dataclass_fields__[field.name].default
             source = field.metadata["source"] if value == default else "recipe or command line"
             yield f"{text:<44}  # {field.metadata['help']} [{source}]"
-
-
-def dry_run(run: Run, store: Store, until: str, as_json: bool) -> None:
-    """Print what the command would make, and make nothing."""
-    todo = {task.key for task in pipeline.missing(run, store, until)}
-    tasks = run.tasks(until)
-    if as_json:
-        rows = [
-            {"artifact": t.name, "title": t.title, "done": store.has(t), "make": t.key in todo} for t in tasks
-        ]
-        print(json.dumps(rows, indent=1))
-        return
-    for task in tasks:
-        state = "done" if store.has(task) else "make" if task.key in todo else "skip"
-        print(f"{state}  {task.name:<28}  {task.title}")
-    print(f"{len(todo)} of {len(tasks)} artifacts to make; store: {store.root}")
 
 
 def make(run: Run, store: Store, until: str, *, workers: int | None, force: bool, as_json: bool) -> None:

@@ -92,11 +92,7 @@ def ensure(recipe: Recipe, store: Store, offline: bool) -> None:
     Raises:
         UvlpError: something is missing and ``offline``: one line with all of it; or see `run`.
     """
-    spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
-    transfers = _dataset_missing(spec)
-    here = not transfers
-    if recipe.pretrained:
-        transfers += _models_missing(recipe.models, _parts(recipe, partial(_has_captions, spec, store, here)))
+    transfers = _missing(recipe, partial(_has_captions, store=store))
     if transfers and offline:
         missing = [f"{each.download.what} ({byte_size(each.download.bytes)})" for each in transfers]
         raise UvlpError(
@@ -105,6 +101,32 @@ def ensure(recipe: Recipe, store: Store, offline: bool) -> None:
             do="on a machine with a network: " + "; ".join(f"`{each.command}`" for each in transfers),
         )
     _carry_out(transfers)
+
+
+def missing(recipe: Recipe, store: Store) -> list[Download]:
+    """What `ensure` would fetch; a dataset that nobody can fetch is not among it, whoever opens it says so.
+
+    Raises:
+        UvlpError: a model is there and is not what it should be.
+    """
+
+    def has_captions(spec: DatasetSpec) -> bool:
+        try:
+            return _has_captions(spec, store)
+        except UvlpError:
+            return False
+
+    return [transfer.download for transfer in _missing(recipe, has_captions)]
+
+
+def _missing(recipe: Recipe, has_captions: Callable[[DatasetSpec], bool]) -> list[_Transfer]:
+    spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
+    transfers = _dataset_missing(spec)
+    here = not transfers
+    if recipe.pretrained:
+        # A dataset that has to be fetched brings no captions.
+        transfers += _models_missing(recipe.models, _parts(recipe, lambda: here and has_captions(spec)))
+    return transfers
 
 
 def _parts(recipe: Recipe, has_captions: Callable[[], bool]) -> list[str]:
@@ -127,10 +149,8 @@ def _parts(recipe: Recipe, has_captions: Callable[[], bool]) -> list[str]:
     return [part for part in pretrained.PARTS if part in parts]
 
 
-def _has_captions(spec: DatasetSpec, store: Store, here: bool) -> bool:
-    """Whether captions were imported or the dataset brings some; one that has to be fetched has none."""
-    if not here:
-        return False
+def _has_captions(spec: DatasetSpec, store: Store) -> bool:
+    """Whether captions were imported or the dataset brings some."""
     dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
     imported = imported_captions.find(store.root, spec, dataset.manifest)
     return imported is not None or dataset.captions() is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -45,6 +46,7 @@ def load(room: str, name: str) -> ModuleType:
     return importlib.import_module(f"uvlp.{room.replace('/', '.')}.{wanted.replace('-', '_')}")
 
 
+@cache
 def revision(path: str) -> int:
     """`REVISION` in ``uvlp/<path>.py``, read from the source so that no model library is imported."""
     source = (PACKAGE / f"{path.replace('-', '_')}.py").read_text(encoding="utf-8")

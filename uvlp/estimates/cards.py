@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass, replace
 from functools import cache
 
-from uvlp.core import machine
+from uvlp.core import machine, nvidia
 from uvlp.core.errors import unknown_name
 
 TERA, GIGA = 1e12, 1e9
@@ -115,20 +115,9 @@ def named(name: str) -> Machine:
 
 @cache
 def this_machine() -> Machine:
-    """The first GPU that the driver names, else this machine's processor."""
-    found = _driver()
-    return _gpu(*found) if found else _processor()
-
-
-def _driver() -> tuple[str, float] | None:
-    """Name and memory in bytes of the first GPU; None without a driver or a GPU."""
-    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
-    try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None
-    name, _, mebibytes = said.partition("\n")[0].rpartition(",")
-    return (name.strip(), float(mebibytes) * 2**20) if name else None
+    """The first GPU that the driver names and nothing hides, else this machine's processor."""
+    gpus = nvidia.usable()
+    return _gpu(gpus[0].name, gpus[0].total_mib * 2**20) if gpus else _processor()
 
 
 def _gpu(name: str, memory_bytes: float) -> Machine:

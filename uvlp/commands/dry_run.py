@@ -1,0 +1,116 @@
+"""`--dry-run`: what would be made, what is missing, and what it would cost on this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from uvlp import pipeline
+from uvlp.artifacts.dataset_manifest import DatasetSpec
+from uvlp.artifacts.store import Store
+from uvlp.artifacts.work import open_dataset
+from uvlp.commands import fetch
+from uvlp.core import plugins
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+from uvlp.estimates import cards, report
+from uvlp.estimates.report import Estimate
+from uvlp.folders import tell
+from uvlp.pipeline import Run
+from uvlp.plan import STAGES
+from uvlp.recipe_names import check_names
+from uvlp.recipes.schema import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """What a command would do.
+
+    Attributes:
+        recipe: fully resolved.
+        prepare: checks the recipe against its dataset and plans it.
+        store: what is already made.
+        until: the last stage.
+        alone: whether the recipe says by itself what is made, so that it can be planned before its dataset
+            is here.
+        workers: processes; None: as many as the run would start.
+    """
+
+    recipe: Recipe
+    prepare: Callable[[], Run]
+    store: Store
+    until: str
+    alone: bool
+    workers: int | None
+
+
+def show(plan: DryRun, as_json: bool) -> None:
+    """Print it; nothing is made or transferred.
+
+    Raises:
+        UvlpError: an unknown name, a wrong number, or files that are wrong.
+    """
+    recipe = check_names(plan.recipe)
+    absent = _absent(recipe, plan.store) if plan.alone else ""
+    missing = fetch.missing(recipe, plan.store)
+    if plan.alone and (absent or missing):
+        tasks = report.expected_tasks(recipe)
+        wanted = [task for task in tasks if STAGES.index(task.stage) <= STAGES.index(plan.until)]
+        estimate = report.estimate(
+            recipe, cards.this_machine(), tasks=wanted, fetched=missing, workers=plan.workers
+        )
+        _print(estimate, [], absent, as_json)
+        return
+    run = plan.prepare()
+    estimate = report.estimate(
+        run.recipe,
+        cards.this_machine(),
+        tasks=run.tasks(plan.until),
+        manifest=run.manifest,
+        made=plan.store.has,
+        fetched=missing,
+        workers=plan.workers,
+    )
+    _print(estimate, _artifacts(run, plan), "", as_json)
+
+
+def _absent(recipe: Recipe, store: Store) -> str:
+    """Why a named dataset cannot be opened; empty where it can, or where it has no name but a path."""
+    spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
+    if not hasattr(plugins.load("datasets", spec.name), "VARIANTS"):
+        return ""
+    try:
+        open_dataset(spec, store.cache, Progress(tell, "dataset"))
+    except UvlpError as error:
+        return str(error)
+    return ""
+
+
+def _artifacts(run: Run, plan: DryRun) -> list[dict[str, Any]]:
+    todo = {task.key for task in pipeline.missing(run, plan.store, plan.until)}
+    return [
+        {
+            "artifact": task.name,
+            "title": task.title,
+            "done": plan.store.has(task),
+            "make": task.key in todo,
+        }
+        for task in run.tasks(plan.until)
+    ]
+
+
+def _print(estimate: Estimate, artifacts: list[dict[str, Any]], absent: str, as_json: bool) -> None:
+    if as_json:
+        found = {"artifacts": artifacts, "absent": absent, "estimate": estimate.json()}
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+        return
+    for row in artifacts:
+        state = "done" if row["done"] else "make" if row["make"] else "skip"
+        print(f"{state}  {row['artifact']:<28}  {row['title']}")
+    if artifacts:
+        print(f"{sum(row['make'] for row in artifacts)} of {len(artifacts)} artifacts to make\n")
+    if absent:
+        print(f"missing: {absent}\n")
+    print("\n".join(estimate.lines()))
