@@ -35,6 +35,7 @@ ENV PATH=/opt/uvlp/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
     HOME=/out \
     USER=uvlp \
     UVLP_STORE=/out/uvlp_store \
+    UVLP_DATA=/out/uvlp_data \
     HF_HOME=/out/huggingface \
     XDG_CACHE_HOME=/out/.cache \
     TORCHINDUCTOR_CACHE_DIR=/out/.cache/inductor \

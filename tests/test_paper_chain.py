@@ -101,6 +101,15 @@ def test_from_captions_to_the_table(finished: tuple[Path, dict[str, Any], float]
     assert not list((store / "partial").glob("*")), "what an interrupted run could need is gone"
 
 
+def test_a_manifest_says_which_models_were_read(
+    finished: tuple[Path, dict[str, Any], float], models: Mapping[str, str]
+) -> None:
+    store, printed, _ = finished
+    content = json.loads((store / printed["artifacts"]["captions"] / "manifest.json").read_text())
+    assert content["made"]["origins"] == {"llava": models["models.llava"]}
+    assert set(content["facts"]["models"]) == {"llava"} and len(content["facts"]["models"]["llava"]) == 64
+
+
 def test_it_takes_less_than_a_minute(finished: tuple[Path, dict[str, Any], float]) -> None:
     assert finished[2] < LIMIT_S
 

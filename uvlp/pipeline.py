@@ -194,6 +194,8 @@ def _made(seconds: float, task: Task) -> dict[str, Any]:
         "gpu": machine.gpu_name() if computed else None,
         "gpu_peak_memory_mb": machine.gpu_peak_memory_mb() if computed else None,
         "driver": machine.driver_version(),
+        # The snapshot of a hub repository is named by its commit.
+        "origins": dict(task.origins),
         "threads": 1,
         "versions": machine.versions(),
     }
