@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from uvlp.artifacts import features
-from uvlp.artifacts.features import Latents
+from uvlp.artifacts.features import Latents, posterior_noise
 from uvlp.core.errors import UvlpError
 from uvlp.core.seeds import torch_generator
 
@@ -28,7 +28,7 @@ def test_latents_are_samples_with_the_noise_of_each_image(
     moments: tuple[np.ndarray, np.ndarray], dtype: type[np.floating]
 ) -> None:
     mean, deviation = (array.astype(dtype) for array in moments)
-    drawn = Latents(mean, deviation, FILES, 3)[[4, 1]]
+    drawn = Latents(mean, deviation, posterior_noise(FILES, 3, (4, 4, 4)))[[4, 1]]
     noise = torch.stack(
         [torch.randn(4, 4, 4, generator=torch_generator(3, "posterior", FILES[row])) for row in (4, 1)]
     )
@@ -39,7 +39,7 @@ def test_latents_are_samples_with_the_noise_of_each_image(
 
 
 def test_latents_depend_on_the_seed_alone(moments: tuple[np.ndarray, np.ndarray]) -> None:
-    first, other = Latents(*moments, FILES, 0), Latents(*moments, FILES, 1)
+    first, other = (Latents(*moments, posterior_noise(FILES, seed, (4, 4, 4))) for seed in (0, 1))
     np.testing.assert_array_equal(first[[2]], first[range(6)][2:3])
     assert not np.array_equal(first[[2]], other[[2]])
 

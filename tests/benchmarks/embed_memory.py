@@ -20,6 +20,7 @@ from types import SimpleNamespace
 
 from tests.benchmarks.embed_images import HEIGHT_PX, WIDTH_PX, embed_images, write_photographs
 from tests.benchmarks.evaluation_speed_report import table
+from tests.image_features import image_features
 from tests.parity import facts
 
 COUNTS = (500, 2000, 5000)
@@ -72,7 +73,7 @@ def one(count: int, size_px: int) -> None:
         )
         # Both once, so that what the libraries take for themselves is counted before the images.
         image = numpy.zeros((1, size_px, size_px, 3), numpy.uint8)
-        Embedder.load(models.embedder).image_features(image)
+        image_features(Embedder.load(models.embedder), image)
         Autoencoder.load(models.autoencoder, "vae").posterior(image)
         before, began = machine.peak_memory_mb(), time.monotonic()
         embed_images(root / "data", models, root / "store", size_px, EmbedSettings())

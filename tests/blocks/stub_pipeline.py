@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -43,11 +44,17 @@ class StubUNet(torch.nn.Module):
         return (0.6 * sample + 0.2 * torch.tanh(sample) * torch.cos(timestep / 100) + 0.1 * context,)
 
 
-def stub_moments(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and log-variance [B, 4, h/8, w/8] of images [B, 3, h, w] in [−1, 1]."""
-    pooled = torch.nn.functional.avg_pool2d(images, 8)
-    mean = torch.cat([pooled, pooled.mean(dim=1, keepdim=True)], dim=1)
-    return mean, torch.full_like(mean, -6.0)
+class StubAutoencoder(torch.nn.Module):
+    """Encodes by 8 x 8 average pooling, channels r, g, b and their mean, log-variance -6."""
+
+    config = FrozenDict(scaling_factor=SCALING)
+    dtype, device = torch.float32, torch.device("cpu")
+
+    def encode(self, images: torch.Tensor) -> SimpleNamespace:
+        pooled = torch.nn.functional.avg_pool2d(images, 8)
+        mean = torch.cat([pooled, pooled.mean(dim=1, keepdim=True)], dim=1)
+        parameters = torch.cat([mean, torch.full_like(mean, -6.0)], dim=1)
+        return SimpleNamespace(latent_dist=SimpleNamespace(parameters=parameters))
 
 
 def scheduler(name: str):

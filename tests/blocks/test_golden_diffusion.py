@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from tests.blocks.golden_cases import Case, cases
-from tests.blocks.stub_pipeline import SCALING, decoded, scheduler, stub_moments, stub_pipeline
-from uvlp.blocks.latent_sampling import sample_posterior
+from tests.blocks.stub_pipeline import StubAutoencoder, decoded, scheduler, stub_pipeline
+from uvlp.artifacts.features import Latents
 from uvlp.blocks.latents2img import latents2img
 from uvlp.blocks.noise import PUBLISHED_SEED, derived_noise, published_noise
 from uvlp.core.errors import UvlpError
+from uvlp.models.autoencoder import Autoencoder
 
 # numpy complains about how diffusers' Euler and DPM-Solver schedulers convert their tensors.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -21,14 +22,16 @@ CLOSE = 1e-5
 
 @pytest.mark.parametrize("case", cases("gen_latents"), ids=lambda case: case.name)
 def test_gen_latents(case: Case) -> None:
-    mean, log_variance = stub_moments(2 * torch.from_numpy(case["in.images"]) - 1)
+    """The moments of the streaming pass, and what is drawn from them for the clusters."""
+    images = 2 * torch.from_numpy(case["in.images"]) - 1
+    mean, deviation = (moment.numpy() for moment in Autoencoder(StubAutoencoder()).moments_of_pixels(images))
     generator = torch.Generator().manual_seed(case["in.seed"])
 
     def call() -> tuple[torch.Tensor, torch.Tensor]:
         """Clean latents, and the forward noise that the reference draws after them and throws away."""
-        posterior = torch.randn(mean.shape, generator=generator)
-        clean = sample_posterior(mean, log_variance, posterior, SCALING)
-        return clean, torch.randn(mean.shape, generator=generator)
+        posterior = torch.randn(mean.shape, generator=generator).numpy()
+        clean = Latents(mean, deviation, lambda row: posterior[row])[range(len(mean))]
+        return torch.from_numpy(clean), torch.randn(mean.shape, generator=generator)
 
     clean, unused = call()
     numpy.testing.assert_allclose(clean, case["out.clean"], atol=CLOSE)

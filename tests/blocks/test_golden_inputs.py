@@ -7,11 +7,13 @@ from pathlib import PurePosixPath
 
 import numpy
 import pytest
+import torch
 from PIL import Image
 
 from tests.blocks.golden_cases import Case, cases
 from uvlp.blocks.caption_lookup import find_caption
-from uvlp.blocks.image_io import resize, square, to_bytes
+from uvlp.blocks.image_files import squash
+from uvlp.blocks.image_io import quantise, resize
 from uvlp.blocks.loader_order import visiting_order
 from uvlp.blocks.prompt_ensemble import class_prototype, prompts
 
@@ -44,10 +46,11 @@ def test_bare_file_names_come_last() -> None:
 
 @pytest.mark.parametrize("case", cases("preprocess"), ids=lambda case: case.name)
 def test_preprocess(case: Case) -> None:
-    squared = square(Image.fromarray(case["in.image"]), case["in.size"])
-    numpy.testing.assert_array_equal(squared, case["out.tensor"])
+    squashed = squash(Image.fromarray(case["in.image"]), case["in.size"])
+    unit = squashed.transpose(2, 0, 1).astype(numpy.float32) / numpy.float32(255)
+    numpy.testing.assert_array_equal(unit, case["out.tensor"])
     small = case["out.pil_default_resize_half"]
-    numpy.testing.assert_array_equal(resize(to_bytes(squared), len(small)), small)
+    numpy.testing.assert_array_equal(resize(squashed, len(small)), small)
 
 
 @pytest.mark.parametrize("case", cases("loader_order"), ids=lambda case: case.name)
@@ -60,12 +63,11 @@ def test_loader_order(case: Case) -> None:
 
 @pytest.mark.parametrize("case", cases("save_quantise"), ids=lambda case: case.name)
 def test_save_quantise(case: Case) -> None:
-    image = case["in.x"]
-    numpy.testing.assert_array_equal(to_bytes(image), case["out.png_from_f32"])
-    numpy.testing.assert_array_equal(to_bytes(image.astype(numpy.float16)), case["out.png_from_f16"])
+    image = torch.from_numpy(case["in.x"])[None]
+    numpy.testing.assert_array_equal(quantise(image)[0], case["out.png_from_f32"])
+    numpy.testing.assert_array_equal(quantise(image.half())[0], case["out.png_from_f16"])
 
 
 def test_bytes_survive_the_round_trip() -> None:
-    values = numpy.arange(256, dtype=numpy.uint8).repeat(3).reshape(16, 16, 3)
-    image = values.transpose(2, 0, 1).astype(numpy.float32) / numpy.float32(255)
-    numpy.testing.assert_array_equal(to_bytes(image), values)
+    values = torch.arange(256, dtype=torch.uint8).repeat_interleave(3).reshape(1, 16, 16, 3)
+    numpy.testing.assert_array_equal(quantise(values.permute(0, 3, 1, 2) / 255), values)

@@ -3,16 +3,19 @@ long_prompt."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy
 import pytest
 import torch
 
 from tests.blocks.golden_cases import Case, cases
 from uvlp.blocks.latent_kmeans import latent_clusters
-from uvlp.blocks.long_prompt import Embedded, embed_pair
+from uvlp.blocks.long_prompt import pair_ids, states
 from uvlp.blocks.minibatch_kmeans import fit_sizes, streamed_centres
 from uvlp.blocks.text_prototypes import best_caption, choose, common_words
 from uvlp.blocks.words import STOP_WORDS, tokens, words
+from uvlp.models.prompts import PromptEncoder
 
 
 @pytest.mark.parametrize("case", cases("vlcp_tokenizer"), ids=lambda case: case.name)
@@ -108,32 +111,40 @@ def clip_tokenizer():
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77)
 
 
-def stub_encoder(ids: torch.Tensor) -> torch.Tensor:
+class StubEncoder:
     """e_k = sin(0.001(k+1)·id + 0.1(k+1)·position), positions restarting in each block (golden README)."""
-    k = torch.arange(1, 5, dtype=torch.float32)
-    positions = torch.arange(ids.shape[1], dtype=torch.float32)
-    # In the order of operations of the golden data: arguments reach 200, where float32 rounds at 1e-5.
-    return torch.sin((0.001 * ids.float())[..., None] * k + (0.1 * positions)[..., None] * k)
 
+    config = SimpleNamespace(hidden_size=4)
+    device, dtype = torch.device("cpu"), torch.float32
 
-def embed(case: Case, clip_tokenizer, **options: bool) -> tuple[Embedded, Embedded]:
-    def tokenize(text: str) -> list[int]:
-        return clip_tokenizer(text, truncation=False, verbose=False).input_ids
-
-    pad = clip_tokenizer.pad_token_id
-    return embed_pair(case["in.prompt"], case["in.negative"], tokenize, stub_encoder, pad=pad, **options)
+    def __call__(self, ids: torch.Tensor) -> SimpleNamespace:
+        k = torch.arange(1, 5, dtype=torch.float32)
+        positions = torch.arange(ids.shape[1], dtype=torch.float32)
+        # In the order of operations of the golden data: arguments reach 200, where float32 rounds at 1e-5.
+        states = torch.sin((0.001 * ids.float())[..., None] * k + (0.1 * positions)[..., None] * k)
+        return SimpleNamespace(last_hidden_state=states)
 
 
 @pytest.mark.parametrize("case", cases("long_prompt"), ids=lambda case: case.name)
 def test_long_prompt(case: Case, clip_tokenizer) -> None:
-    prompt, negative = embed(case, clip_tokenizer, equalise=False)
-    assert list(prompt.ids) == case["out.prompt_ids"].tolist()
-    assert list(negative.ids) == case["out.negative_ids"].tolist()
-    assert list(prompt.blocks) == case["out.chunk_lengths"].tolist()
-    assert list(negative.blocks) == case["out.neg_chunk_lengths"].tolist()
-    numpy.testing.assert_allclose(prompt.states[0], case["out.prompt_embeds"], atol=1e-5)
-    numpy.testing.assert_allclose(negative.states[0], case["out.negative_embeds"], atol=1e-5)
-    assert (prompt.states.shape == negative.states.shape) == case["out.shapes_equal"]
-    prompt, negative = embed(case, clip_tokenizer)
-    assert prompt.states.shape == negative.states.shape
-    assert list(prompt.ids)[: len(case["out.prompt_ids"])] == case["out.prompt_ids"].tolist()
+    """The reference's ids and states; the prompt encoder of the synthesis gives the same where it can."""
+    encoder = StubEncoder()
+
+    def tokenize(text: str) -> list[int]:
+        return clip_tokenizer(text, truncation=False, verbose=False).input_ids
+
+    pad = clip_tokenizer.pad_token_id
+    pair = pair_ids(case["in.prompt"], case["in.negative"], tokenize, pad, equalise=False)
+    blocks = [[len(ids[start : start + 77]) for start in range(0, len(ids), 77)] for ids in pair]
+    assert [list(ids) for ids in pair] == [case["out.prompt_ids"].tolist(), case["out.negative_ids"].tolist()]
+    assert blocks == [case["out.chunk_lengths"].tolist(), case["out.neg_chunk_lengths"].tolist()]
+    for ids, name in zip(pair, ("prompt", "negative"), strict=True):
+        found = states([ids], lambda part: encoder(part).last_hidden_state)
+        numpy.testing.assert_allclose(found[0], case[f"out.{name}_embeds"], atol=1e-5)
+    assert (len(pair[0]) == len(pair[1])) == case["out.shapes_equal"]
+    parts = SimpleNamespace(tokenizer=clip_tokenizer, text_encoder=encoder)
+    made = PromptEncoder(parts, case["in.negative"], whole=True).embed([case["in.prompt"]])
+    assert made.mask is None and made.positive.shape == made.negative.shape
+    numpy.testing.assert_allclose(made.positive[0, : len(pair[0])], case["out.prompt_embeds"], atol=1e-5)
+    if case["out.shapes_equal"]:
+        numpy.testing.assert_allclose(made.negative[0], case["out.negative_embeds"], atol=1e-5)

@@ -1,4 +1,4 @@
-"""Decoding and squashing: golden preprocessing, and every kind of file that people have."""
+"""Decoding and squashing every kind of file that people have (golden `preprocess`: test_golden_inputs)."""
 
 from pathlib import Path
 
@@ -6,7 +6,6 @@ import numpy
 import pytest
 from PIL import Image
 
-from tests.blocks.golden_cases import Case, cases
 from uvlp.blocks.image_files import in_threads, load_originals, load_rgb, load_squashed, squash
 from uvlp.core.errors import UvlpError
 
@@ -14,14 +13,6 @@ from uvlp.core.errors import UvlpError
 def ramp(width_px: int = 6, height_px: int = 4) -> numpy.ndarray:
     """uint8 [H, W, 3] with a different value in every place."""
     return numpy.arange(height_px * width_px * 3, dtype=numpy.uint8).reshape(height_px, width_px, 3) * 3
-
-
-@pytest.mark.parametrize("case", cases("preprocess"), ids=lambda case: case.name)
-def test_squashing_is_that_of_the_reference(case: Case) -> None:
-    pixels = squash(Image.fromarray(case["in.image"]), case["in.size"])
-    numpy.testing.assert_array_equal(
-        pixels.transpose(2, 0, 1).astype(numpy.float32) / numpy.float32(255), case["out.tensor"]
-    )
 
 
 def test_the_native_size_is_left_alone() -> None:

@@ -18,7 +18,7 @@ class Recording:
     """An array that tells which of its rows were read."""
 
     def __init__(self, array: np.ndarray) -> None:
-        self.array, self.read = array, list[int]()
+        self.array, self.shape, self.read = array, array.shape, list[int]()
 
     def __getitem__(self, rows: Any) -> np.ndarray:
         self.read.extend(rows)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from tests import tiny_models
 from uvlp.core.errors import UvlpError
-from uvlp.models.autoencoder import Autoencoder
+from uvlp.models.autoencoder import Autoencoder, to_bytes
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_training_latents_have_unit_spread(loaded: Autoencoder, images: np.ndarr
 
 def test_decoding_rounds_as_a_saved_image(models: Path, loaded: Autoencoder, images: np.ndarray) -> None:
     latents = loaded.posterior(images)[0]
-    decoded = loaded.decode(latents)
+    decoded = to_bytes(loaded.pixels(latents))
     assert decoded.shape == images.shape and decoded.dtype == np.uint8
     plain = AutoencoderKL.from_pretrained(models / "autoencoder")
     with torch.inference_mode():
@@ -94,5 +94,5 @@ def test_a_gpu_gives_the_moments_of_the_cpu(tmp_path: Path) -> None:
     for kept, right in zip(found.posterior(images), expected, strict=True):
         assert kept.device.type == "cuda" and kept.dtype == torch.float32
         torch.testing.assert_close(kept.cpu(), right, atol=2e-3, rtol=2e-2)
-    shown = Autoencoder.load(folder, "vae").decode(expected[0])
-    assert np.abs(found.decode(expected[0]).astype(int) - shown).max() <= 3
+    shown = to_bytes(Autoencoder.load(folder, "vae").pixels(expected[0]))
+    assert np.abs(to_bytes(found.pixels(expected[0])).astype(int) - shown).max() <= 3

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests import tiny_models
+from tests.image_features import image_features
 from uvlp.core.errors import UvlpError
 from uvlp.models import embedder
 from uvlp.models.embedder import Embedder
@@ -26,7 +27,7 @@ def loaded(models: Path) -> Embedder:
 
 
 def test_features_are_unit_rows(loaded: Embedder, images: np.ndarray, texts: list[str]) -> None:
-    for features in (loaded.image_features(images), loaded.text_features(texts)):
+    for features in (image_features(loaded, images), loaded.text_features(texts)):
         assert features.shape == (12, 32) and features.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-6)
 
@@ -34,7 +35,7 @@ def test_features_are_unit_rows(loaded: Embedder, images: np.ndarray, texts: lis
 def test_images_tell_apart_and_equal_texts_agree(
     loaded: Embedder, images: np.ndarray, texts: list[str]
 ) -> None:
-    assert len(np.unique(loaded.image_features(images).round(6), axis=0)) == 12
+    assert len(np.unique(image_features(loaded, images).round(6), axis=0)) == 12
     assert len(np.unique(loaded.text_features(texts).round(6), axis=0)) == 3
 
 
@@ -45,7 +46,7 @@ def test_features_are_those_of_plain_open_clip(models: Path, loaded: Embedder, i
     with torch.inference_mode():
         expected = model.encode_image(pixels, normalize=True)
         words = model.encode_text(open_clip.get_tokenizer(source)(["a bar one"]), normalize=True)
-    np.testing.assert_allclose(loaded.image_features(images), expected, atol=1e-5)
+    np.testing.assert_allclose(image_features(loaded, images), expected, atol=1e-5)
     np.testing.assert_allclose(loaded.text_features(["a bar one"]), words, atol=1e-5)
 
 
@@ -78,8 +79,8 @@ def test_a_snapshot_of_links_is_a_folder_like_any_other(
         blob.parent.mkdir(exist_ok=True)
         blob.write_bytes(path.read_bytes())
         (snapshot / path.name).symlink_to(f"../../blobs/{number}")
-    found = Embedder.load(snapshot).image_features(images)
-    np.testing.assert_array_equal(found, Embedder.load(published).image_features(images))
+    found = image_features(Embedder.load(snapshot), images)
+    np.testing.assert_array_equal(found, image_features(Embedder.load(published), images))
 
 
 def test_the_openai_file_gets_open_clips_configuration(
@@ -92,8 +93,8 @@ def test_the_openai_file_gets_open_clips_configuration(
     monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, embedder.OPENAI, config)
     file = tmp_path / "open_clip_model.safetensors"
     file.write_bytes((published / "open_clip_model.safetensors").read_bytes())
-    found = Embedder.load(file).image_features(images)
-    np.testing.assert_array_equal(found, Embedder.load(published).image_features(images))
+    found = image_features(Embedder.load(file), images)
+    np.testing.assert_array_equal(found, image_features(Embedder.load(published), images))
 
 
 def test_quick_gelu_changes_features(published: Path, tmp_path: Path, images: np.ndarray) -> None:
@@ -101,7 +102,7 @@ def test_quick_gelu_changes_features(published: Path, tmp_path: Path, images: np
     plain = tiny_models.clip(tmp_path, quick_gelu=False)
     weights = [(folder / "open_clip_model.safetensors").read_bytes() for folder in (plain, published)]
     assert weights[0] == weights[1]
-    features = [Embedder.load(folder).image_features(images) for folder in (plain, published)]
+    features = [image_features(Embedder.load(folder), images) for folder in (plain, published)]
     assert np.abs(features[0] - features[1]).max() > 1e-4
 
 
@@ -135,7 +136,7 @@ def test_a_gpu_gives_the_features_of_the_cpu(
     published: Path, images: np.ndarray, tf32: bool, tolerance: float
 ) -> None:
     on_gpu, on_cpu = Embedder.load(published, "cuda", tf32), Embedder.load(published)
-    np.testing.assert_allclose(on_gpu.image_features(images), on_cpu.image_features(images), atol=tolerance)
+    np.testing.assert_allclose(image_features(on_gpu, images), image_features(on_cpu, images), atol=tolerance)
     words = ["a photo of a red circle", "dark"]
     np.testing.assert_allclose(on_gpu.text_features(words), on_cpu.text_features(words), atol=tolerance)
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.image_features import image_features
 from tests.models.conftest import AUTOENCODER, DIFFUSER, EMBEDDER
 from uvlp.core import machine
 from uvlp.core.progress import Progress
@@ -73,7 +74,7 @@ def test_mixed_precision_leaves_float32_weights_that_a_cpu_can_use(
         assert all(bool(tensor.isfinite().all()) for tensor in state.values())
     peak = machine.gpu_peak_memory_mb()
     assert peak is not None and peak > 0
-    assert np.isfinite(Embedder.load(tmp_path / "embedder").image_features(images)).all()
+    assert np.isfinite(image_features(Embedder.load(tmp_path / "embedder"), images)).all()
 
 
 def test_the_same_bits_every_time(train: Train, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests import tiny_models
+from tests.image_features import image_features
 from uvlp.models.autoencoder import Autoencoder
 from uvlp.models.embedder import Embedder
 from uvlp.models.image_encoder import ImageEncoder
@@ -45,7 +46,7 @@ def encoded(made: ImageEncoder, pixels: np.ndarray) -> dict[str, Any]:
 def test_both_models_see_the_same_images(folders: tuple[Path, Path], pixels: np.ndarray) -> None:
     found = encoded(encoder(folders), pixels)
     mean, deviation = Autoencoder.load(folders[1], "vae").posterior(pixels)
-    np.testing.assert_array_equal(found["image"], Embedder.load(folders[0]).image_features(pixels))
+    np.testing.assert_array_equal(found["image"], image_features(Embedder.load(folders[0]), pixels))
     np.testing.assert_array_equal(found["mean"], mean)
     np.testing.assert_array_equal(found["deviation"], deviation)
 

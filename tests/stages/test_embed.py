@@ -16,6 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tests import tiny_models
+from tests.image_features import image_features
 from uvlp.artifacts import captions, features
 from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.artifacts.manifest import Task
@@ -120,7 +121,9 @@ def test_every_form_of_image_streams_through(root: Path, whole: Path) -> None:
     assert all(isinstance(array, np.memmap) for array in found.values())
     assert found["mean"].dtype == found["deviation"].dtype == np.float16
     mean, deviation = Autoencoder.load(root / "diffusion", "vae").posterior(pixels)
-    np.testing.assert_allclose(found["image"], Embedder.load(root / "clip").image_features(pixels), atol=1e-5)
+    np.testing.assert_allclose(
+        found["image"], image_features(Embedder.load(root / "clip"), pixels), atol=1e-5
+    )
     np.testing.assert_allclose(found["mean"], mean, atol=1e-3)
     np.testing.assert_allclose(found["deviation"], deviation, atol=1e-3)
     assert sorted(path.name for path in whole.iterdir()) == ["deviation.npy", "image.npy", "mean.npy"]

@@ -8,7 +8,7 @@ moments of the scaled latents, float32, or float16 where published models made t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,18 +69,15 @@ def read(folders: Mapping[str, Path]) -> dict[str, numpy.ndarray]:
 class Latents:
     """Samples of the posteriors, drawn when they are asked for: ``latents[[3, 5]]`` is float32 [2, 4, h, w].
 
-    The noise belongs to the image and the seed, not to a batch or an order (methods.md E22).
-
     Args:
         mean, deviation: of the scaled latents [N, 4, h, w].
-        files: name of every row.
-        seed: distillation seed.
+        noise: standard normal [4, h, w] of a row, e.g. :func:`posterior_noise`.
     """
 
     def __init__(
-        self, mean: numpy.ndarray, deviation: numpy.ndarray, files: Sequence[str], seed: int
+        self, mean: numpy.ndarray, deviation: numpy.ndarray, noise: Callable[[int], numpy.ndarray]
     ) -> None:
-        self._mean, self._deviation, self._files, self._seed = mean, deviation, files, seed
+        self._mean, self._deviation, self._noise = mean, deviation, noise
 
     def __getitem__(self, rows: Sequence[int]) -> numpy.ndarray:
         import numpy
@@ -91,8 +88,19 @@ class Latents:
             drawn[place] = mean + deviation * self._noise(row)
         return drawn
 
-    def _noise(self, row: int) -> numpy.ndarray:
+
+def posterior_noise(files: Sequence[str], seed: int, shape: Sequence[int]) -> Callable[[int], numpy.ndarray]:
+    """Noise that belongs to the image and the seed, not to a batch or an order (methods.md E22).
+
+    Args:
+        files: name of every row.
+        seed: distillation seed.
+        shape: of one latent, (4, h, w).
+    """
+
+    def draw(row: int) -> numpy.ndarray:
         import torch
 
-        generator = torch_generator(self._seed, "posterior", self._files[row])
-        return torch.randn(self._mean.shape[1:], generator=generator).numpy()
+        return torch.randn(tuple(shape), generator=torch_generator(seed, "posterior", files[row])).numpy()
+
+    return draw

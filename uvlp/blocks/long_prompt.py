@@ -7,7 +7,6 @@ encoder sees separately. Positions start again in each block, and later blocks h
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 
@@ -16,30 +15,6 @@ Tokenize = Callable[[str], list[int]]
 
 Encode = Callable[[torch.Tensor], torch.Tensor]
 """Ids int64 [B, n], n at most one block, to the last hidden states [B, n, d], on any device."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Embedded:
-    """Ids, block lengths and embeddings [1, L, d] of one text."""
-
-    ids: tuple[int, ...]
-    blocks: tuple[int, ...]
-    states: torch.Tensor
-
-
-def embed_pair(
-    prompt: str,
-    negative: str,
-    tokenize: Tokenize,
-    encode: Encode,
-    *,
-    pad: int,
-    block: int = 77,
-    equalise: bool = True,
-) -> tuple[Embedded, Embedded]:
-    """Embeddings of a prompt and of its negative prompt (see `pair_ids` and `states`)."""
-    ids, negative_ids = pair_ids(prompt, negative, tokenize, pad, equalise=equalise)
-    return _embed(ids, encode, block), _embed(negative_ids, encode, block)
 
 
 def pair_ids(
@@ -78,8 +53,3 @@ def states(rows: Sequence[list[int]], encode: Encode, block: int = 77) -> torch.
 def padded(ids: list[int], length: int, pad: int) -> list[int]:
     """The ids with ``pad`` behind them, up to ``length``."""
     return ids + [pad] * (length - len(ids))
-
-
-def _embed(ids: list[int], encode: Encode, block: int) -> Embedded:
-    lengths = tuple(min(block, len(ids) - start) for start in range(0, len(ids), block))
-    return Embedded(tuple(ids), lengths, states([ids], encode, block))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
-from uvlp.artifacts.features import Latents
+from uvlp.artifacts.features import Latents, posterior_noise
 from uvlp.core.errors import UvlpError
 
 if TYPE_CHECKING:
@@ -178,7 +178,8 @@ def build(
         rows[labels[row]].append(row)
     given: dict[str, Any] = dict(arrays)
     if "mean" in given:
-        given["latents"] = Latents(given.pop("mean"), given.pop("deviation"), files, seed)
+        mean, deviation = given.pop("mean"), given.pop("deviation")
+        given["latents"] = Latents(mean, deviation, posterior_noise(files, seed, mean.shape[1:]))
     return Problem(
         classes=Classes(dataset.manifest.classes, rows, given, texts, prompts or {}),
         last_visited=labels[visited[-1]],

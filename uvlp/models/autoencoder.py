@@ -17,6 +17,7 @@ from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from uvlp.blocks.image_io import quantise
 from uvlp.blocks.transfer import send
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
@@ -77,9 +78,14 @@ class Autoencoder:
     @torch.inference_mode()
     def moments(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """As :meth:`posterior`, of one batch of images, uint8 [B, H, W, 3] on any device."""
-        pixels = _to_pixels(images.to(self._model.device, non_blocking=True)).to(self._model.dtype)
+        return self.moments_of_pixels(_to_pixels(images.to(self._model.device, non_blocking=True)))
+
+    @torch.inference_mode()
+    def moments_of_pixels(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As :meth:`moments`, of pixels [B, 3, H, W] in [-1, 1] where the model is (methods.md A.4, D.1)."""
         # The spread of a latent is far below what float16 tells apart: from here on in float32.
-        found = DiagonalGaussianDistribution(self._model.encode(pixels).latent_dist.parameters.float())
+        coded = self._model.encode(pixels.to(self._model.dtype)).latent_dist.parameters.float()
+        found = DiagonalGaussianDistribution(coded)
         return found.mean * self.scaling_factor, found.std * self.scaling_factor
 
     def posterior(self, images: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -89,10 +95,6 @@ class Autoencoder:
             for start in range(0, len(images), BATCH)
         ]
         return torch.cat([mean for mean, _ in parts]), torch.cat([deviation for _, deviation in parts])
-
-    def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
-        """Images of scaled latents; values are cut to [0, 1] and rounded to bytes (methods.md A.13)."""
-        return np.concatenate([to_bytes(self.pixels(part)) for part in latents.split(BATCH)])
 
     @torch.inference_mode()
     def pixels(self, latents: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
@@ -110,16 +112,14 @@ class Autoencoder:
 
 
 def to_bytes(pixels: torch.Tensor) -> NDArray[np.uint8]:
-    """uint8 [N, H, W, 3] of pixels [N, 3, H, W] in [-1, 1]: clamp(255x + 0.5) cut off (methods.md A.13).
+    """uint8 [N, H, W, 3] of pixels [N, 3, H, W] in [-1, 1], cut to that range (methods.md A.13).
 
     Computed in the type of the pixels, as the reference does in float16, but for bfloat16: it could not
-    hold the added half.
+    hold the half that rounding adds.
     """
     if pixels.dtype == torch.bfloat16:
         pixels = pixels.float()
-    unit = (pixels / 2 + 0.5).clamp(0, 1)
-    levels = (255 * unit + 0.5).clamp(0, 255).to(torch.uint8)
-    return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return quantise((pixels / 2 + 0.5).clamp(0, 1))
 
 
 def train(

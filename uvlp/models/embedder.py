@@ -107,14 +107,6 @@ class Embedder:
             found = self._model.encode_image(pixels.to(self._device, non_blocking=True))
         return _unit(found)
 
-    def image_features(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Rows of length one, float32 [N, D], for uint8 images [N, H, W, 3]."""
-        parts = [
-            self.encode(torch.stack([self.preprocess(image) for image in images[start : start + BATCH]]))
-            for start in range(0, len(images), BATCH)
-        ]
-        return torch.cat(parts).cpu().numpy()
-
     @torch.inference_mode()
     def text_features(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Rows of length one, float32 [N, D]; longer texts lose their tail (see `over_long`)."""
