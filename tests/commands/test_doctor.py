@@ -15,7 +15,7 @@ from uvlp.commands.finding import INSTALL, Finding
 from uvlp.core import nvidia
 from uvlp.core.nvidia import Card
 
-CARD = Card(name="NVIDIA H200", driver="580.65.06", total_mib=143771, free_mib=143000)
+CARD = Card(name="NVIDIA H200", driver="580.65.06", total_mib=143771)
 H200 = {
     "is_available": True,
     "device_count": 1,

@@ -11,8 +11,8 @@ import pytest
 from uvlp.core import machine, nvidia
 from uvlp.core.nvidia import Card
 
-H200 = "NVIDIA H200, 580.65.06, 143771, 143000"
-L4 = "NVIDIA L4, 580.65.06, 23034, 22000"
+H200 = "NVIDIA H200, 580.65.06, 143771"
+L4 = "NVIDIA L4, 580.65.06, 23034"
 Driver = Callable[..., None]
 
 
@@ -35,10 +35,10 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
 
 
 def test_cards_are_read_with_names_that_hold_commas(driver: Driver) -> None:
-    driver(H200, "GPU, odd, 580.65.06, [N/A], [N/A]")
+    driver(H200, "GPU, odd, 580.65.06, [N/A]")
     assert nvidia.cards() == (
-        Card(name="NVIDIA H200", driver="580.65.06", total_mib=143771, free_mib=143000),
-        Card(name="GPU, odd", driver="580.65.06", total_mib=0, free_mib=0),
+        Card(name="NVIDIA H200", driver="580.65.06", total_mib=143771),
+        Card(name="GPU, odd", driver="580.65.06", total_mib=0),
     )
     assert machine.driver_version() == "580.65.06"
 

@@ -206,7 +206,7 @@ def test_fetch_then_open(
 ) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     module = plugins.load("datasets", name)
-    archive = module.LAYOUT.archive
+    archive = module.SET.layout.archive
     assert (archive.url, archive.md5) == (url, md5)
     spec = DatasetSpec(name=name, data=str(tmp_path / "data"))
     assert module.download(spec).bytes == archive.bytes
@@ -220,9 +220,9 @@ def test_fetch_then_open(
             url=f"{server.url}/{archive.name}",
             md5=hashlib.md5(buffer.getvalue()).hexdigest(),
         )
-        monkeypatch.setattr(module, "LAYOUT", replace(module.LAYOUT, archive=own))
+        here = replace(module.SET, layout=replace(module.SET.layout, archive=own))
         for _ in range(2):
-            module.fetch(spec, Progress())
+            here.fetch(spec, Progress())
         assert len(server.requests) == 1
     assert module.download(spec) is None
     assert opened(name, tmp_path / "data", cache).manifest.classes[0].train == 2

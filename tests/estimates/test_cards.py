@@ -40,7 +40,7 @@ def test_a_card_is_known_by_the_drivers_name(
 def driver(said: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name, _, mebibytes = said.partition(",")
     program = folder / "nvidia-smi"
-    program.write_text(f'#!/bin/sh\necho "{name}, 580.65.06,{mebibytes},{mebibytes}"\n')
+    program.write_text(f'#!/bin/sh\necho "{name}, 580.65.06,{mebibytes}"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
 

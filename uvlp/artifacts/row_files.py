@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.flushing import flush
 
 if TYPE_CHECKING:
     import numpy
@@ -172,7 +173,7 @@ class RowFiles:
 
     def _finish(self, shard: int) -> None:
         for name in self._columns:
-            _flush(self._path(name))
+            flush(self._path(name))
         assert self._finished is not None
         self._finished.add(shard)
         self._save()
@@ -181,23 +182,15 @@ class RowFiles:
         content = {"layout": self._layout, "finished": sorted(self._finished or ())}
         fresh = self._folder / f".{JOURNAL}"
         fresh.write_text(json.dumps(content) + "\n", encoding="utf-8")
-        _flush(fresh)
+        flush(fresh)
         os.replace(fresh, self._folder / JOURNAL)
-        _flush(self._folder)
+        flush(self._folder)
 
 
 def _write_at(descriptor: int, content: memoryview, place: int) -> None:
     while content:
         written = os.pwrite(descriptor, content, place)
         content, place = content[written:], place + written
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _too_small(folder: Path, needed: int, free: int) -> UvlpError:

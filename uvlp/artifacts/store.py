@@ -20,6 +20,7 @@ from typing import Any
 from uvlp.artifacts import manifest
 from uvlp.artifacts.manifest import Task
 from uvlp.core.errors import UvlpError
+from uvlp.core.flushing import flush
 from uvlp.core.hashing import HashCache, file_sha256
 
 ALMOST_FULL_BYTES = 1_000_000
@@ -139,22 +140,14 @@ class Store:
         content = json.dumps(manifest.record(task, files, facts), indent=1, ensure_ascii=False)
         (folder / manifest.FILE).write_text(content + "\n", encoding="utf-8")
         for path in [*folder.rglob("*"), folder]:
-            _flush(path)
+            flush(path)
         target = self.folder(task)
         target.parent.mkdir(parents=True, exist_ok=True)
         # What stands there without a manifest is the rest of a deletion.
         shutil.rmtree(target, ignore_errors=True)
         os.rename(folder, target)
-        _flush(target.parent)
+        flush(target.parent)
         shutil.rmtree(self.root / "partial" / f"{task.kind}-{task.key}", ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager

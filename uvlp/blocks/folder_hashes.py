@@ -93,7 +93,7 @@ class _Records:
 
     def __init__(self, path: Path) -> None:
         self._path, self._changed, self._saved = path, False, time.monotonic()
-        self.known = _read(path)
+        self.known = hashing.read_records(path, 2)
         self.found: dict[str, str] = {}
 
     def learn(self, name: str, record: list[str], age_ns: int) -> None:
@@ -110,13 +110,3 @@ class _Records:
             with contextlib.suppress(OSError):
                 hashing.write_atomically(self._path, json.dumps(self.known, separators=(",", ":")))
         self._changed, self._saved = False, time.monotonic()
-
-
-def _read(path: Path) -> dict[str, list[str]]:
-    try:
-        known = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(known, dict):
-        return {}
-    return {name: entry for name, entry in known.items() if isinstance(entry, list) and len(entry) == 2}

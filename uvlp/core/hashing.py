@@ -67,7 +67,7 @@ class HashCache:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known = _read(path)
+        self._known = read_records(path, 5)
         self._changed = False
 
     def sha256(self, file: Path) -> str:
@@ -99,12 +99,15 @@ class HashCache:
             self._changed = False
 
 
-def _read(path: Path) -> dict[str, list[Any]]:
-    """The remembered hashes; none if the file is not there or damaged, since it can be made again."""
+def read_records(path: Path, fields: int) -> dict[str, list[Any]]:
+    """Remembered hashes, lists of ``fields`` values by name; none if the file is not there or damaged.
+
+    What is lost can be made again.
+    """
     try:
         known = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
     if not isinstance(known, dict):
         return {}
-    return {name: entry for name, entry in known.items() if isinstance(entry, list) and len(entry) == 5}
+    return {name: entry for name, entry in known.items() if isinstance(entry, list) and len(entry) == fields}

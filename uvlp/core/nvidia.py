@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import cache
 
-QUERY = ("nvidia-smi", "--query-gpu=name,driver_version,memory.total,memory.free")
+QUERY = ("nvidia-smi", "--query-gpu=name,driver_version,memory.total")
 LONGEST_S = 10
 
 
@@ -19,7 +19,6 @@ class Card:
     name: str
     driver: str
     total_mib: int
-    free_mib: int
 
 
 def cards() -> tuple[Card, ...]:
@@ -29,11 +28,11 @@ def cards() -> tuple[Card, ...]:
         said = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return ()
-    rows = [[word.strip() for word in line.rsplit(",", 3)] for line in said.splitlines() if line.strip()]
+    rows = [[word.strip() for word in line.rsplit(",", 2)] for line in said.splitlines() if line.strip()]
     return tuple(
         # A part of a GPU (MIG) has no memory of its own in this table.
-        Card(name=name, driver=driver, total_mib=_number(total), free_mib=_number(free))
-        for name, driver, total, free in rows
+        Card(name=name, driver=driver, total_mib=_number(total))
+        for name, driver, total in rows
     )
 
 
