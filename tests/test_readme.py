@@ -36,7 +36,10 @@ def test_a_documented_call_is_understood(call: str) -> None:
     start = len(words) - 1 - words[::-1].index("uvlp") if "uvlp" in words else 0
     name, rest = words[start + 1], words[start + 2 :]
     assert name in COMMANDS
-    known = {option for parameter in COMMANDS[name].params for option in parameter.opts}
+    command = COMMANDS[name]
+    if hasattr(command, "commands"):
+        command, rest = command.commands[rest[0]], rest[1:]
+    known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in rest if word.startswith("--")} <= known
 
 
