@@ -10,6 +10,7 @@ import torch
 
 from tests import tiny_models
 from tests.image_features import image_features
+from uvlp.blocks.arithmetic import arithmetic
 from uvlp.core.errors import UvlpError
 from uvlp.models import embedder
 from uvlp.models.embedder import Embedder
@@ -130,7 +131,28 @@ def test_a_row_of_zeros_stays_finite() -> None:
     ]
 
 
+@pytest.mark.parametrize("tf32", [False, True])
+def test_on_a_gpu_nothing_is_rounded_to_tf32_unasked(
+    published: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch, tf32: bool
+) -> None:
+    """The settings that a GPU would compute under; the model itself stays on the CPU."""
+    made, seen = Embedder.load(published, tf32=tf32), list[tuple[bool, str]]()
+    original = made._model.encode_image
+
+    def watched(pixels: torch.Tensor) -> torch.Tensor:
+        seen.append((torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()))
+        return original(pixels)
+
+    monkeypatch.setattr(made._model, "encode_image", watched)
+    monkeypatch.setattr(
+        embedder, "arithmetic", lambda _, *words, **named: arithmetic("cuda", *words, **named)
+    )
+    made.encode(made.preprocess(images[0])[None])
+    assert seen == [(False, "high" if tf32 else "highest")]
+
+
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 @pytest.mark.parametrize(("tf32", "tolerance"), [(False, 1e-5), (True, 5e-3)])
 def test_a_gpu_gives_the_features_of_the_cpu(
     published: Path, images: np.ndarray, tf32: bool, tolerance: float

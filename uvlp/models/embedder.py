@@ -9,7 +9,8 @@ stand beside ``"quick_gelu": true`` is checked before anything is made, in `pret
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -23,7 +24,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from uvlp.blocks.arithmetic import matrix_products
+from uvlp.blocks.arithmetic import arithmetic, matrix_products
 from uvlp.blocks.transfer import send
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
@@ -103,7 +104,7 @@ class Embedder:
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """Rows of length one, float32 [B, D] where the model is, of one batch from `preprocess`."""
-        with matrix_products("high" if self._tf32 else "highest"):
+        with self._rounding():
             found = self._model.encode_image(pixels.to(self._device, non_blocking=True))
         return _unit(found)
 
@@ -113,9 +114,18 @@ class Embedder:
         parts = []
         for start in range(0, len(texts), BATCH):
             ids = self._tokenize(list(texts[start : start + BATCH])).to(self._device)
-            with matrix_products("high" if self._tf32 else "highest"):
+            with self._rounding():
                 parts.append(_unit(self._model.encode_text(ids)))
         return torch.cat(parts).cpu().numpy()
+
+    @contextmanager
+    def _rounding(self) -> Iterator[None]:
+        """float32 in convolutions too, which torch rounds to TF32 on a GPU where nothing else is said."""
+        with (
+            arithmetic(self._device, "float32", deterministic=True),
+            matrix_products("high" if self._tf32 else "highest"),
+        ):
+            yield
 
     def over_long(self, texts: Sequence[str]) -> int:
         """How many of ``texts`` have more tokens than the model reads."""
