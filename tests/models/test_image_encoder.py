@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from tests import tiny_models
+from tests.benchmarks import full_size
 from tests.image_features import image_features
 from uvlp.models.autoencoder import Autoencoder
 from uvlp.models.embedder import Embedder
-from uvlp.models.image_encoder import ImageEncoder
+from uvlp.models.image_encoder import PIXELS, ImageEncoder
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,27 @@ def test_a_cpu_takes_few_large_images_at_once(
     assert sizes == [4, 3, 7]
 
 
+def test_a_gpu_computes_no_map_of_more_than_two_thousand_million_numbers(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """64 images of 512 px, the default, have exactly 2^31 in the first maps of the published autoencoder."""
+    assert PIXELS["cuda"] * full_size.vae_config()["block_out_channels"][0] < 2**31
+    sizes: list[int] = []
+
+    def counted(_: ImageEncoder, __: Any, rows: range) -> dict[str, np.ndarray]:
+        sizes.append(len(rows))
+        return {"image": np.zeros((len(rows), 2))}
+
+    monkeypatch.setattr(ImageEncoder, "_encode", counted)
+    models = Embedder.load(folders[0]), Autoencoder.load(folders[1], "vae")
+    made = ImageEncoder(*models, "cuda", torch.float16, print)
+    batch = torch.zeros((64, 512, 512, 3), dtype=torch.uint8, device="meta"), torch.zeros(64, 3, 8, 8)
+    assert len(made.encode(batch)["image"]) == 64
+    assert sizes == [32, 32]
+
+
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_a_gpu_gives_the_same_bits_twice(folders: tuple[Path, Path], pixels: np.ndarray) -> None:
     made = encoder(folders, "cuda", torch.float16)
     first, second = encoded(made, pixels), encoded(made, pixels)

@@ -13,7 +13,9 @@ from uvlp.models.autoencoder import Autoencoder
 from uvlp.models.batches import in_batches
 from uvlp.models.embedder import Embedder
 
-CPU_PIXELS = 512 * 512  # at once: the published autoencoder takes about a GB of memory for them
+PIXELS = {"cpu": 512 * 512, "cuda": 2**23}
+"""At once. The published autoencoder takes about a GB of memory for those of a CPU; its largest maps have 128
+channels, and from 2^31 numbers on a GPU's kernels need other indices, which not all of them have."""
 
 Prepared = tuple[torch.Tensor, torch.Tensor]
 """uint8 [(B,) H, W, 3] for the autoencoder, and float32 [(B,) 3, side, side] for CLIP."""
@@ -54,13 +56,13 @@ class ImageEncoder:
     def encode(self, batch: Prepared) -> dict[str, NDArray[np.floating]]:
         """`image` [B, D] with unit rows, `mean` and `deviation` [B, 4, h, w] of the scaled latents.
 
-        A CPU takes few images at once, for it gains nothing from more but fills the host's memory. Where a
+        Never more than `PIXELS` at once: a CPU gains nothing from more but fills the host's memory. Where a
         GPU has too little memory the batch is halved, and stays so.
         """
         count, height, width = batch[0].shape[:3]
-        if self._device == "cpu" and self._fitting is None:
-            self._fitting = max(1, CPU_PIXELS // (height * width))
-        at_once = self._fitting or count
+        if self._fitting is None:
+            self._fitting = max(1, PIXELS[self._device] // (height * width))
+        at_once = self._fitting
         made = list(in_batches(lambda rows: self._encode(batch, rows), range(count), at_once, self._say))
         if len(made) > 1:
             self._fitting = min(len(rows) for rows, _ in made[:-1])
