@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from uvlp.artifacts.dataset_manifest import Dataset
+from uvlp.blocks.transfer import send
 from uvlp.core.progress import Progress
 from uvlp.models.finetuning_data import Draws, pixels, to_unit
 from uvlp.models.finetuning_loop import Inputs
@@ -60,7 +61,7 @@ def stored(
     accelerator.wait_for_everyone()
 
     def encode(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return parts.moments(to_unit(images.to(accelerator.device), parts.dtype))
+        return parts.moments(to_unit(send(images, accelerator.device), parts.dtype))
 
     mine = cache.missing(accelerator.process_index, accelerator.num_processes)
     accelerator.wait_for_everyone()  # nobody marks a block before all have looked

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from uvlp.blocks.transfer import send
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.models import finetuning_checkpoints as checkpoints
@@ -249,13 +250,13 @@ class Training:
     def _loss(self, part: Loaded) -> Tensor:
         """Weighted sum of the images' mean squared errors on the noise."""
         device, parts, draws = self.accelerator.device, self.parts, part.draws
-        noise, times = draws.noise.to(device), draws.times.to(device)
-        mean, deviation = self._moments(part.inputs.to(device))
-        latents = (mean + deviation * draws.posterior.to(device)) * parts.vae.config.scaling_factor
+        noise, times = send(draws.noise, device), send(draws.times, device)
+        mean, deviation = self._moments(send(part.inputs, device))
+        latents = (mean + deviation * send(draws.posterior, device)) * parts.vae.config.scaling_factor
         noisy = parts.noise_levels.add_noise(latents, noise, times)
-        predicted = self.model(noisy, times, parts.text_states(part.ids.to(device))).sample
+        predicted = self.model(noisy, times, parts.text_states(send(part.ids, device))).sample
         errors = (predicted.float() - noise).square().mean(dim=(1, 2, 3))
-        return (errors * part.weights.to(device)).sum()
+        return (errors * send(part.weights, device)).sum()
 
     def _moments(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Float32 mean and deviation of the posterior, not scaled."""
