@@ -32,6 +32,8 @@ if not torch.cuda.is_available():
     print("test_gpu: torch finds no GPU: `uvlp doctor` says why")
     raise SystemExit(2)
 CHECK
+# Before its first matrix product torch has to know: up to 2.14 it refuses to repeat bits otherwise.
+export CUBLAS_WORKSPACE_CONFIG="${CUBLAS_WORKSPACE_CONFIG:-:4096:8}"
 # Only the files with such tests are read: others may import packages that UVLP_PYTHON lacks.
 if [ $# -eq 0 ]; then
     mapfile -t files < <(grep -rl --include='test_*.py' 'pytest\.mark\.gpu' tests)
