@@ -86,6 +86,7 @@ def test_what_is_no_autoencoder_is_named(tmp_path: Path, damage: str) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_a_gpu_gives_the_moments_of_the_cpu(tmp_path: Path) -> None:
     folder = tiny_models.diffusion(tmp_path)
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
