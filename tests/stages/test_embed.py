@@ -276,6 +276,7 @@ def test_interrupted_texts_go_on_too(root: Path, tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_a_gpu_gives_the_features_of_the_cpu(
     root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
