@@ -127,6 +127,7 @@ def test_a_plain_pipeline_loads_the_weights(finished: Finished) -> None:
     assert pipeline.unet.config.in_channels == 4
 
 
+@pytest.mark.slow
 def test_two_workers_make_the_same_bytes_as_one(
     finished: Finished, request_words: list[str], tmp_path: Path
 ) -> None:
@@ -134,6 +135,7 @@ def test_two_workers_make_the_same_bytes_as_one(
     assert contents(tmp_path) == contents(finished[0])
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_prototypes_images_and_scores(
     finished: Finished, request_words: list[str], tmp_path: Path
 ) -> None:
@@ -149,6 +151,7 @@ def test_another_seed_gives_other_prototypes_images_and_scores(
     assert not set(curves[1]) & set(curves[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seen", ["weights/*", "scores/*"])
 def test_a_killed_run_continues_to_the_same_bytes(
     finished: Finished, request_words: list[str], tmp_path: Path, seen: str
@@ -165,6 +168,7 @@ def test_a_killed_run_continues_to_the_same_bytes(
     assert contents(tmp_path) == contents(finished[0])
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_store_both_finish(
     finished: Finished, request_words: list[str], tmp_path: Path
 ) -> None:
@@ -205,6 +209,7 @@ def test_a_damaged_artifact_is_named_and_rebuilt_only_with_force(
     assert victim.read_bytes() == original
 
 
+@pytest.mark.slow
 def test_missing_captions_are_counted_under_the_table(request_words: list[str], tmp_path: Path) -> None:
     root = tmp_path / "images"
     shutil.copytree(request_words[1].removeprefix("folder:"), root)

@@ -124,6 +124,7 @@ def test_a_method_of_a_table_may_be_named_as_the_table_does(
     assert code == 2 and "a score of this table is missing or damaged" in said
 
 
+@pytest.mark.slow
 def test_the_same_images_have_the_same_score_whoever_brings_them(result: dict[str, Any], root: Path) -> None:
     ours = next(cell for cell in result["table"]["cells"] if cell["method"] == "random")
     folder = root / "store" / result["artifacts"]["random images, seed 0"]
@@ -134,6 +135,7 @@ def test_the_same_images_have_the_same_score_whoever_brings_them(result: dict[st
     assert kept[0] == kept[1]  # the right images too, one bit each
 
 
+@pytest.mark.slow
 def test_a_further_repeat_reuses_the_others(result: dict[str, Any], root: Path) -> None:
     more = json.loads(run(root, *folders(root), "--repeats", "3", "--json").stdout)
     assert more["made"] == 3 + 1  # one training of each, and the table
@@ -167,6 +169,7 @@ def test_random_images_can_be_left_out(result: dict[str, Any], root: Path) -> No
     assert answer["made"] == 1  # the table
 
 
+@pytest.mark.slow
 def test_soft_labels_come_from_one_teacher_that_is_trained_first(root: Path) -> None:
     data, store = f"folder:{root}/data", str(root / "soft")
     words = [sys.executable, "-m", "uvlp", "teacher", data, "convnet-3", "--profile", "nano"]

@@ -139,6 +139,7 @@ def test_words_reach_every_run_of_a_script(checkout: Path, name: str) -> None:
         assert runs[0][1:3] == ["tiny-imagenet", "50"]
 
 
+@pytest.mark.slow
 def test_environment_is_made_once_and_again_where_the_checkout_moved(checkout: Path) -> None:
     arguments, said = run(checkout, "--seed", "0,1", "two words", "", PYTHONDONTWRITEBYTECODE="1")
     assert arguments == ["reproduce", "digits", "10", "--seed", "0,1", "two words", ""]
@@ -150,6 +151,7 @@ def test_environment_is_made_once_and_again_where_the_checkout_moved(checkout: P
     assert "making .venv" in run(moved)[1]
 
 
+@pytest.mark.slow
 def test_two_at_once_take_turns(checkout: Path) -> None:
     both = [start(checkout, "--seed", seed) for seed in ("0", "1")]
     results = [process.communicate() for process in both]
@@ -158,6 +160,7 @@ def test_two_at_once_take_turns(checkout: Path) -> None:
     assert sum("making .venv from" in said for _, said in results) == 1
 
 
+@pytest.mark.slow
 def test_interrupted_environment_is_made_from_nothing(checkout: Path) -> None:
     debris = checkout / ".venv" / "lib" / "half-installed"
     debris.parent.mkdir(parents=True)
@@ -167,6 +170,7 @@ def test_interrupted_environment_is_made_from_nothing(checkout: Path) -> None:
     assert not debris.exists()
 
 
+@pytest.mark.slow
 def test_environment_made_by_hand_is_kept(checkout: Path) -> None:
     subprocess.run(["python3", "-m", "venv", "--without-pip", checkout / ".venv"], check=True)
     own = checkout / ".venv" / "own"

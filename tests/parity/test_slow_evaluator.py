@@ -158,6 +158,7 @@ def stripes(count: int, seed: int) -> Images:
     return Images(pixels=noisy.clip(0, 255).astype(numpy.uint8), labels=labels)
 
 
+@pytest.mark.slow
 def test_it_learns_and_follows_its_seed() -> None:
     def run(seed: int) -> slow_evaluator.Result:
         return slow_evaluator.evaluate_slowly(

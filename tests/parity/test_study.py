@@ -54,6 +54,7 @@ def test_few_runs_are_not_judged() -> None:
     assert "too few to judge" in text and "Welch" in text and "| holds |" not in text
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_where_it_stopped(tmp_path: Path) -> None:
     path = tmp_path / "study.jsonl"
     first = {"side": "slow", "run": 0, "setup": SETUP.facts()}
