@@ -115,7 +115,7 @@ def take_turn(parts: Parts, accelerator: Any, dataset: Any, settings: FinetuneSe
         parts.unet.disable_gradient_checkpointing()
         training = Training(parts, accelerator, settings, 0, inputs, ids, clock)
         training.run(Path(place), lambda epoch: None)
-    accelerator.unwrap_model(training.model, keep_fp32_wrapper=False)
+    # The UNet stays as it was prepared: accelerate marks it, and would not prepare it a second time.
     accelerator.free_memory()
     memory_mb = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else 0.0
     update_s = [after - before for before, after in itertools.pairwise(clock.marks)]
