@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from uvlp.core import plugins
@@ -30,10 +31,11 @@ def check_names(recipe: Recipe) -> Recipe:
 def _check_place(recipe: Recipe) -> None:
     """Refuse `--data` or `--variant` for a dataset that has no use for it."""
     name = recipe.dataset.partition(":")[0]
-    variants = getattr(plugins.load("datasets", name), "VARIANTS", None)
-    if variants is None and (recipe.data or recipe.variant):
-        word = "--data" if recipe.data else "--variant"
-        raise UvlpError(f"the dataset {name} takes no {word}", got=recipe.data or recipe.variant)
-    if recipe.variant and recipe.variant not in variants:
+    variants: Sequence[str] | None = getattr(plugins.load("datasets", name), "VARIANTS", None)
+    if variants is None:
+        if recipe.data or recipe.variant:
+            word = "--data" if recipe.data else "--variant"
+            raise UvlpError(f"the dataset {name} takes no {word}", got=recipe.data or recipe.variant)
+    elif recipe.variant and recipe.variant not in variants:
         allowed = ", ".join(variants) or f"{name} has one version only"
         raise UvlpError("unknown variant of a dataset", got=recipe.variant, allowed=allowed)

@@ -1,5 +1,7 @@
 """Features of a network that learnt the whole training set: from its best checkpoint, in file order."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -52,7 +54,7 @@ def test_the_features_are_those_of_the_best_checkpoint(
         device="cpu",
         progress=Progress(),
     )
-    best = minimax.build("resnet-ap-10", 2, SETTINGS, 1)
+    best: Any = minimax.build("resnet-ap-10", 2, SETTINGS, 1)
     best.load_state_dict(states[1])
     with torch.inference_mode():
         expected = best.eval().embed(augment.normalise(validation.pixels))
@@ -62,7 +64,7 @@ def test_the_features_are_those_of_the_best_checkpoint(
 
 
 def best_of(state: dict[str, torch.Tensor], validation: Prepared) -> np.ndarray:
-    network = minimax.build("resnet-ap-10", 2, SETTINGS, 1)
+    network: Any = minimax.build("resnet-ap-10", 2, SETTINGS, 1)
     network.load_state_dict(state)
     with torch.inference_mode():
         return network.eval().embed(augment.normalise(validation.pixels)).numpy()

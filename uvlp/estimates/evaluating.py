@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from uvlp.artifacts.manifest import Task
 from uvlp.core import plugins
 from uvlp.estimates import assumptions as assumed
 from uvlp.estimates import counts
 from uvlp.estimates.cost import SINGLE, Cost, Place
+from uvlp.recipes.workload import Workload
 
 NETWORK_WIDTH = 512
 REPRESENTING = "resnet-ap-10"
@@ -32,9 +32,7 @@ def teacher(task: Task, place: Place) -> Cost:
     return _training(
         place,
         counts.network(task.facts["network"], task.facts["size_px"]),
-        images=place.known.train,
-        epochs=own.epochs,
-        batch=own.batch,
+        Workload(epochs=own.epochs, images=place.known.train, batch=own.batch, validations=1),
         held_bytes=_held(place, task.facts["size_px"], place.known.train),
     )
 
@@ -46,10 +44,7 @@ def represent(task: Task, place: Place) -> Cost:
     return _training(
         place,
         found,
-        images=load.images,
-        epochs=load.epochs,
-        batch=load.batch,
-        validations=load.validations,
+        load,
         held_bytes=_held(place, task.settings.size_px, load.images),
         disk_bytes=SINGLE * NETWORK_WIDTH * place.known.train,
     )
@@ -67,10 +62,7 @@ def evaluate(task: Task, place: Place) -> Cost:
     return _training(
         place,
         found,
-        images=load.images,
-        epochs=load.epochs,
-        batch=load.batch,
-        validations=load.validations,
+        load,
         held_bytes=_held(place, task.settings.size_px, load.images),
         teacher=counts.network(name, task.settings.size_px) if name else None,
     )
@@ -81,8 +73,8 @@ def _held(place: Place, size_px: int, images: int) -> int:
     return 3 * size_px**2 * (images + place.known.val)
 
 
-def _workload(protocol: str, task: Task, place: Place, network: str, images: int, full: bool) -> Any:
-    return plugins.load("evaluators", protocol).workload(
+def _workload(protocol: str, task: Task, place: Place, network: str, images: int, full: bool) -> Workload:
+    found: Workload = plugins.load("evaluators", protocol).workload(
         task.settings,
         network,
         ipc=place.recipe.ipc,
@@ -90,33 +82,30 @@ def _workload(protocol: str, task: Task, place: Place, network: str, images: int
         images=images,
         full=full,
     )
+    return found
 
 
 def _training(
     place: Place,
     found: Mapping[str, int] | None,
+    load: Workload,
     *,
-    images: int,
-    epochs: int,
-    batch: int,
-    validations: int = 1,
     held_bytes: float,
     teacher: Mapping[str, int] | None = None,
     disk_bytes: float = 0.0,
 ) -> Cost:
     """A training of three forward passes a step, beside it the teacher's one, and validation passes."""
-    seen = images * epochs
     if found is None:
-        return Cost(items=seen, unit="images in all epochs", seconds=None, disk_bytes=disk_bytes)
+        return Cost(items=load.seen, unit="images in all epochs", seconds=None, disk_bytes=disk_bytes)
     step = 3 * found["flops"] + (teacher["flops"] if teacher else 0)
-    train = place.seconds(seen * step, place.machine.tf32, assumed.NETWORK_SHARE)
+    train = place.seconds(load.seen * step, place.machine.tf32, assumed.NETWORK_SHARE)
     validate = place.seconds(
-        validations * place.known.val * found["flops"], place.machine.tf32, assumed.NETWORK_SHARE
+        load.validations * place.known.val * found["flops"], place.machine.tf32, assumed.NETWORK_SHARE
     )
-    starting = epochs * -(-images // batch) * assumed.STEP_S if place.machine.gpu else 0.0
-    maps = min(batch, images) * found["kept_bytes"]
+    starting = load.steps * assumed.STEP_S if place.machine.gpu else 0.0
+    maps = min(load.batch, load.images) * found["kept_bytes"]
     return Cost(
-        items=seen,
+        items=load.seen,
         unit="images in all epochs",
         seconds=max(train, starting) + validate,
         gpu_bytes=place.on_card(SINGLE * 4 * found["parameters"] + held_bytes, maps),

@@ -153,7 +153,11 @@ class _Watch:
             self.settle(step)
 
     def settle(self, step: int) -> None:
-        """Raise UvlpError where a loss up to ``step`` was no number."""
+        """Look at the losses up to ``step``.
+
+        Raises:
+            UvlpError: one was no number.
+        """
         where = f"step {step}" if step == self._seen + 1 else f"one of the steps {self._seen + 1} to {step}"
         self._seen = step
         if not self._finite.item():

@@ -122,7 +122,7 @@ class FinetuneSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedderSettings:
-    """Training of the small open_clip model (profile tiny)."""
+    """Training of the small open_clip model (every profile but sd15)."""
 
     width: int = setting(16, "width of the ModifiedResNet image tower", "measured on digits")
     layers: tuple[int, ...] = setting(
@@ -144,7 +144,7 @@ class EmbedderSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutoencoderSettings:
-    """Training of the small AutoencoderKL (profile tiny)."""
+    """Training of the small AutoencoderKL (every profile but sd15)."""
 
     channels: tuple[int, ...] = setting(
         (16, 32, 32), "channels per level; each further level halves", "measured on digits"
@@ -161,7 +161,7 @@ class AutoencoderSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffuserSettings:
-    """Training of the small UNet2DConditionModel (profile tiny)."""
+    """Training of the small UNet2DConditionModel (every profile but sd15)."""
 
     channels: tuple[int, ...] = setting(
         (32, 64), "channels per level, from the highest resolution", "measured on digits"
@@ -328,7 +328,7 @@ class Recipe:
 
     dataset: str = setting("digits", "dataset, with its argument: `digits`, `folder:PATH`")
     ipc: int = setting(10, "images per class")
-    profile: str = setting("tiny", "model sizes and schedules: tiny, nano")
+    profile: str = setting("tiny", "model sizes and schedules: sd15, small, tiny, nano")
     methods: tuple[str, ...] = setting(("random", "vlcp", "uvlp", "full"), "methods, with variants")
     networks: tuple[str, ...] = setting(("convnet-3",), "test networks, with depth")
     seeds: tuple[int, ...] = setting((0,), "distillation seeds")
