@@ -35,16 +35,11 @@ def minimax_recipe(
     missing_captions: str = "stop",
 ) -> Recipe:
     """A set that the papers score with hard labels (evaluation.md 1, all of whose values are defaults)."""
-    return Recipe(
-        dataset=dataset,
-        ipc=ipc,
-        profile="sd15",
-        pretrained=True,
-        image_px=IMAGE_PX,
+    return _recipe(
+        dataset,
+        ipc,
         methods=methods,
         networks=networks,
-        seeds=SEEDS,
-        repeats=REPEATS,
         protocol="minimax",
         caption=_captions(missing_captions),
         # RDED's own settings of the ImageNet subsets (evaluation.md 3.1), with --protocol rded.
@@ -65,22 +60,31 @@ def rded_recipe(
     finetune: FinetuneSettings | None = None,
 ) -> Recipe:
     """A set that VLCP scores with soft labels; student and teacher have one architecture (3.1)."""
-    return Recipe(
-        dataset=dataset,
-        ipc=ipc,
-        profile="sd15",
-        pretrained=True,
-        image_px=IMAGE_PX,
+    return _recipe(
+        dataset,
+        ipc,
         methods=METHODS,
         networks=(teacher.network,),
-        seeds=SEEDS,
-        repeats=REPEATS,
         protocol="rded",
         caption=_captions("stop"),
         finetune=finetune or FinetuneSettings(),
         rded=RdedSettings(size_px=size_px, epochs=VLCP_RDED_EPOCHS, factor=factor),
         teacher=teacher,
         method=_methods(vlcp_saved_px, vlcp),
+    )
+
+
+def _recipe(dataset: str, ipc: int, **own: Any) -> Recipe:
+    """What both protocols have in common, and each one's own fields."""
+    return Recipe(
+        dataset=dataset,
+        ipc=ipc,
+        profile="sd15",
+        pretrained=True,
+        image_px=IMAGE_PX,
+        seeds=SEEDS,
+        repeats=REPEATS,
+        **own,
     )
 
 
