@@ -86,6 +86,19 @@ def wrong(answer: Answer, *words: str) -> None:
         ),
         (("digits", "10", "--missing-captions", "maybe"), ("maybe", "stop, empty")),
         (("folder:/no/such/place", "10"), ("/no/such/place",)),
+        (("digits", "10", "--set", "finetune.batch=0"), ("finetune.batch", "got 0", "1 or more")),
+        (("digits", "10", "--set", "finetune.lr=1e300"), ("setting lr", "'1e300'", "up to 1e+30")),
+        (("digits", "10", "--set", "caption.batch=-1"), ("caption.batch", "got -1", "1 or more")),
+        (("digits", "10", "--set", "embed.shard=0"), ("embed.shard", "got 0")),
+        (("digits", "10", "--set", "embed.shard=99999999999999999999"), ("setting shard", "whole number")),
+        (("digits", "10", "--set", "uvlp.synthesis.batch=-3"), ("uvlp.synthesis.batch", "got -3")),
+        (("digits", "10", "--set", "uvlp.synthesis.noise=x"), ("uvlp.synthesis.noise", "published")),
+        (("digits", "10", "--set", "uvlp.order=x"), ("uvlp.order", "'x'", "file, published")),
+        (("digits", "10", "--set", "diffuser.channels=32,0"), ("diffuser.channels", "'32,0'", "1 to")),
+        (("digits", "10", "--set", "models.precision=half"), ("models.precision", "'half'", "float16")),
+        (("digits", "10", "--set", "image_px=-1"), ("image_px", "got -1", "8 to 4096")),
+        (("digits", "10", "--set", "evaluate.validations=0", "--dry-run"), ("evaluate.validations", "got 0")),
+        (("digits", "10", "--set", "teacher.batch=0"), ("teacher.batch", "got 0")),
     ],
 )
 def test_a_wrong_request_names_its_value(
@@ -153,11 +166,13 @@ def test_a_store_that_is_a_file(call: object, tmp_path: Path) -> None:
     wrong(answer, "cannot write the store", "taken", "--store")
 
 
+@pytest.mark.slow
 def test_a_nan_loss_in_training_a_model(call: object) -> None:
     words = ("digits", "2", "--profile", "nano", "--method", "uvlp", "--set", "autoencoder.lr=1e30")
     wrong(call("reproduce", *words, "--set", "autoencoder.steps=20"), "autoencoder", "not a number", "step")  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_a_nan_loss_in_evaluation_keeps_what_is_finished(call: object, tmp_path: Path) -> None:
     words = ("reproduce", "digits", "2", "--profile", "nano", "--method", "random")
     extra = ("--set", "evaluate.lr=1e30", "--set", "evaluate.epochs=20")
@@ -166,6 +181,7 @@ def test_a_nan_loss_in_evaluation_keeps_what_is_finished(call: object, tmp_path:
     assert list((tmp_path / "store" / ".tmp").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root; CI is root")
 def test_a_full_disk_and_a_read_only_disk(tmp_path: Path) -> None:
     disk = tmp_path / "disk"

@@ -102,7 +102,7 @@ def test_the_features_of_a_network_take_the_place_of_clips() -> None:
     (herding,) = (resolve_method("herding", here.recipe.method),)
     stages = {task.stage for task in chain(here.distilled(herding, 0))}
     assert stages == {"pixels", "represent", "synthesise"}
-    with pytest.raises(UvlpError, match="features of herding: got 'x'; allowed: embedding, network"):
+    with pytest.raises(UvlpError, match="setting herding.features: got 'x'; allowed: embedding, network"):
         here.distilled(resolve_method("herding", {"herding": {"features": "x"}}), 0)
 
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
-from uvlp.recipes import overrides
+from uvlp.core.ranges import check_ranges
+from uvlp.recipes import limits, overrides
 from uvlp.recipes.schema import SynthesisSettings
 
 
@@ -57,7 +58,7 @@ def resolve_method(spec: str, changes: Mapping[str, Mapping[str, Any]]) -> Metho
     """Load the plug-in, apply the variant and the recipe's changes to its settings.
 
     Raises:
-        UvlpError: unknown method, variant or setting.
+        UvlpError: unknown method, variant or setting, or a setting that no run could use.
     """
     name, _, variant = spec.partition(":")
     module = plugins.load("methods", name)
@@ -72,5 +73,7 @@ def resolve_method(spec: str, changes: Mapping[str, Mapping[str, Any]]) -> Metho
     own = chosen.pop("synthesis", {})
     if synthesis is not None:
         synthesis = overrides.merge(synthesis, own)
+        check_ranges(synthesis, f"{name}.synthesis", limits.SYNTHESIS)
     settings = overrides.merge(module.Settings(), chosen)
+    check_ranges(settings, name, getattr(module, "LIMITS", {}))
     return Method(spec=spec, name=name, module=module, settings=settings, synthesis=synthesis)

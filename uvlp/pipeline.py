@@ -170,9 +170,20 @@ def execute(root: Path, task: Task, progress: Progress) -> None:
     Raises:
         UvlpError: the input is wrong or the store cannot be written.
     """
-    if task.stage != "tabulate":
-        machine.single_thread()
+    if task.stage == "tabulate":
+        _write(root, task, progress)
+        return
+    machine.single_thread()
+    machine.release_gpu()
+    try:
+        _write(root, task, progress)
+    finally:
+        # What an idle worker still held, the stage of another one could not have.
         machine.release_gpu()
+
+
+def _write(root: Path, task: Task, progress: Progress) -> None:
+    """Let the task's stage fill a folder, and keep it with the facts of this machine."""
     store = Store(root)
     began = time.monotonic()
     with store.making(task, progress.say) as folder:
@@ -219,6 +230,7 @@ def make(run: Run, store: Store, until: str, count: int, rebuild: Sequence[Task]
     if not todo:
         return 0
     _check_networks(run.recipe, todo)
+    _check_models(todo)
     store.prepare()
     jobs = [task for task in todo if task.stage != "tabulate"]
     if jobs:
@@ -234,6 +246,15 @@ def _check_networks(recipe: Recipe, todo: Sequence[Task]) -> None:
     made = [task.facts["network"] for task in todo if task.stage in ("teacher", "evaluate")]
     for network in dict.fromkeys(made):
         protocol.check(network, getattr(recipe, protocol.SETTINGS))
+
+
+def _check_models(todo: Sequence[Task]) -> None:
+    """Refuse what this machine lacks for captions or fine-tuning before the stages in front of them begin."""
+    for task in todo:
+        if task.stage == "caption" and task.plugin == "llava":
+            plugins.load("models/captioners", task.plugin).check(task.settings)
+        if task.stage == "finetune" and task.plugin == "stable-diffusion":
+            plugins.load("models", "finetuning").check(task.settings)
 
 
 def _make_on_workers(jobs: list[Task], store: Store, count: int) -> None:

@@ -176,13 +176,8 @@ class Planner:
 
     def _features_of(self, method: Method, seed: int) -> dict[str, Task]:
         """The features that a method reads."""
-        match getattr(method.settings, "features", "embedding"):
-            case "embedding":
-                pass
-            case "network":
-                return {"network": self.representation(seed)}
-            case other:
-                raise UvlpError(f"features of {method.name}", got=other, allowed="embedding, network")
+        if getattr(method.settings, "features", "embedding") == "network":
+            return {"network": self.representation(seed)}
         return {part: self.features(part, seed) for part in method.module.FEATURES}
 
     def prototypes(self, method: Method, seed: int) -> Task:

@@ -21,9 +21,10 @@ from uvlp.artifacts import captions
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
 from uvlp.core.seeds import numpy_generator, torch_generator
-from uvlp.models import finetuning, finetuning_loop, finetuning_output
+from uvlp.models import finetuning_loop, finetuning_output
 from uvlp.models.finetuning import Job, run
 from uvlp.models.quiet import quiet
+from uvlp.recipes.limits import FINETUNE
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 gpu = [
@@ -137,6 +138,7 @@ def test_pictures_are_drawn_after_every_epoch_asked_for(whole: Path) -> None:
         assert picture.size == (2 * SIDE_PX, SIDE_PX)
 
 
+@pytest.mark.slow
 def test_equal_inputs_give_equal_bytes_and_another_seed_others(
     world: Path, whole: Path, tmp_path: Path, every_event: None
 ) -> None:
@@ -175,6 +177,7 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(
     assert not (tmp_path / "partial" / "half-checkpoint-5").exists()
 
 
+@pytest.mark.slow
 def test_it_learns_what_it_is_shown(world: Path, tmp_path: Path) -> None:
     run(job(world, tmp_path, epochs=14, lr=2e-2, checkpointing_steps=500), Progress())
     found = losses(tmp_path / "folder")
@@ -254,6 +257,7 @@ def test_a_plain_loop_finds_the_same_losses_and_weights(world: Path, whole: Path
         assert (after[name] - tensor).abs().max() < 0.02 * moved, name
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_and_split_batches_change_the_rounding_only(
     world: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -366,7 +370,7 @@ def test_every_number_has_a_range() -> None:
         for name in SETTINGS.__slots__
         if isinstance(getattr(SETTINGS, name), int | float) and not isinstance(getattr(SETTINGS, name), bool)
     }
-    assert numbers == set(finetuning.RANGES)
+    assert numbers | {"report_to"} == set(FINETUNE)
 
 
 @pytest.mark.parametrize("precision", [pytest.param(name, marks=gpu) for name in ("float16", "bfloat16")])

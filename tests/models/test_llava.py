@@ -247,11 +247,11 @@ def test_a_processor_of_an_older_format(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"sampling": "beam"}, "unknown caption.sampling: got 'beam'; allowed: greedy, published"),
-        ({"quantise": "8bit"}, "unknown caption.quantise: got '8bit'; allowed: 4bit"),
-        ({"batch": 0}, "caption.batch: got 0; allowed: 1 or more"),
-        ({"shard": -1}, "caption.shard: got -1"),
-        ({"max_new_tokens": 0}, "caption.max_new_tokens: got 0"),
+        ({"sampling": "beam"}, "caption.sampling: got 'beam'; allowed: greedy, published"),
+        ({"quantise": "8bit"}, "caption.quantise: got '8bit'; allowed: '', 4bit"),
+        ({"batch": 0}, "caption.batch out of range: got 0; allowed: 1 or more"),
+        ({"shard": -1}, "caption.shard out of range: got -1"),
+        ({"max_new_tokens": 0}, "caption.max_new_tokens out of range: got 0"),
     ],
 )
 def test_wrong_settings(folder: Path, change: dict[str, object], said: str) -> None:

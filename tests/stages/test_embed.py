@@ -226,7 +226,7 @@ def test_moments_beyond_half_precision_are_refused(root: Path, broken: Path, tmp
     [
         ({"batch": 0}, r"embed\.batch out of range: got 0"),
         ({"shard": 0}, r"embed\.shard out of range: got 0"),
-        ({"clip_precision": "int8"}, r"unknown embed\.clip_precision: got 'int8'; allowed: float32, tf32"),
+        ({"clip_precision": "int8"}, r"embed\.clip_precision: got 'int8'; allowed: float32, tf32"),
     ],
 )
 def test_impossible_settings_are_named(

@@ -17,9 +17,10 @@ from uvlp.commands import dry_run, fetch, rerun
 from uvlp.contenders import resolve_method
 from uvlp.core import machine, plugins
 from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.core.ranges import check_ranges
 from uvlp.pipeline import Run
 from uvlp.recipe_names import check_names
-from uvlp.recipes import overrides, profiles
+from uvlp.recipes import limits, overrides, profiles
 from uvlp.recipes.schema import Recipe
 
 WORDS = {
@@ -162,13 +163,14 @@ def _set_method(recipe: Recipe, method: str, path: str, value: str) -> Recipe:
 
 
 def _check(recipe: Recipe) -> None:
-    if recipe.caption.missing not in ("stop", "empty"):
-        raise UvlpError(
-            "unknown rule for missing captions", got=recipe.caption.missing, allowed="stop, empty"
-        )
     for name in ("methods", "networks", "seeds"):
         if not getattr(recipe, name):
             raise UvlpError(f"no {name} given", do="leave the option out, or name at least one")
+    limits.check(recipe)
+    protocol = plugins.load("evaluators", recipe.protocol)
+    check_ranges(getattr(recipe, protocol.SETTINGS), protocol.SETTINGS, protocol.RANGES)
+    for spec in recipe.methods:
+        resolve_method(spec, recipe.method)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Numbers of a settings dataclass that no stage could use, said before anything is made."""
+"""Values of a settings dataclass that no stage could use, said before anything is made."""
 
 from __future__ import annotations
 
@@ -8,21 +8,36 @@ from typing import Any
 from uvlp.core.errors import UvlpError
 
 Range = tuple[float, float | None]
+Choices = tuple[str, ...]
 
 
-def check_ranges(settings: Any, section: str, ranges: Mapping[str, Range]) -> None:
-    """Compare fields with (least, most), most None where there is no upper end.
+def check_ranges(settings: Any, section: str, limits: Mapping[str, Range | Choices]) -> None:
+    """Compare numbers with (least, most), most None where there is no upper end, and names with those known.
 
     Args:
         settings: a dataclass.
-        section: what its fields stand under for the user, e.g. ``"evaluate"``.
-        ranges: by field.
+        section: what its fields stand under for the user, e.g. ``"evaluate"``; empty: under nothing.
+        limits: by field; of a field with several values each is compared, and there must be one.
 
     Raises:
-        UvlpError: a field is out of its range, or is not a number (NaN).
+        UvlpError: a field is out of its range, is not a number (NaN), or is no known name.
     """
-    for name, (least, most) in ranges.items():
+    for name, limit in limits.items():
         value = getattr(settings, name)
-        if not (least <= value and (most is None or value <= most)):
-            allowed = f"{least} or more" if most is None else f"{least} to {most}"
-            raise UvlpError(f"setting {section}.{name} out of range", got=value, allowed=allowed)
+        values = value if isinstance(value, tuple) else (value,)
+        if values and all(_fits(each, limit) for each in values):
+            continue
+        setting = f"setting {section}.{name}".replace(" .", " ")
+        shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+        if isinstance(limit[0], str):
+            allowed = ", ".join(repr(each) if not each else str(each) for each in limit)
+            raise UvlpError(setting, got=shown, allowed=allowed)
+        allowed = f"{limit[0]} or more" if limit[1] is None else f"{limit[0]} to {limit[1]}"
+        raise UvlpError(f"{setting} out of range", got=shown, allowed=allowed)
+
+
+def _fits(value: Any, limit: Range | Choices) -> bool:
+    if isinstance(limit[0], str):
+        return value in limit
+    least, most = limit
+    return bool(least <= value and (most is None or value <= most))

@@ -29,7 +29,7 @@ RANGES: dict[str, Range] = {
     "epochs_full": (1, None),
     "validations": (1, None),
     "batch": (1, None),
-    "size_px": (1, None),
+    "size_px": (1, 4096),
     "width": (0, None),
     "lr": (0, None),
     "momentum": (0, 1),

@@ -27,7 +27,7 @@ REVISION = 1
 SETTINGS = "rded"
 TEACHER = True
 RANGES: dict[str, Range] = {
-    "size_px": (1, None),
+    "size_px": (1, 4096),
     "epochs": (1, None),
     "epochs_full": (1, None),
     "validation_period": (1, None),

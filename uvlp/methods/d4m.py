@@ -22,6 +22,12 @@ VARIANTS = {"reference-flush": {"flush": "reference"}}
 SYNTHESIS = SynthesisSettings(strength=0.7, guidance=8.0)
 FINETUNED = False
 LONG_PROMPTS = False
+LIMITS = {
+    "km_expand": (1, None),
+    "flush": ("all", "reference"),
+    "clusterer_seed": (0, None),
+    "order": ("file", "published"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ REVISION = 1
 TITLE = "Herding"
 FEATURES = ("images",)
 VARIANTS: dict[str, dict[str, object]] = {}
+LIMITS = {"features": ("embedding", "network")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

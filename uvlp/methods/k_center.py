@@ -19,6 +19,7 @@ REVISION = 1
 TITLE = "K-Center"
 FEATURES = ("images",)
 VARIANTS: dict[str, dict[str, object]] = {}
+LIMITS = {"features": ("embedding", "network"), "first": ("mean", "index0")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ REVISION = 1
 TITLE = "Random"
 FEATURES: tuple[str, ...] = ()
 VARIANTS = {"first": {"select": "first"}}
+LIMITS = {"select": ("seeded", "first")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

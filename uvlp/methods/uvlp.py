@@ -29,6 +29,14 @@ VARIANTS = {
 SYNTHESIS = SynthesisSettings(strength=0.75, guidance=10.5)
 FINETUNED = True
 LONG_PROMPTS = False
+LIMITS = {
+    "search": ("notebook", "package", "none"),
+    "alpha": (0, 1),
+    "prior_weight": (0, None),
+    "contamination": (0, 0.5),
+    "top_k": (0, None),
+    "order": ("file", "published"),
+}
 TOP_K_BY_IPC = ((10, 6), (20, 3))
 
 

@@ -21,6 +21,12 @@ VARIANTS = {"no-outliers": {"contamination": 0.0}}
 SYNTHESIS = SynthesisSettings(strength=0.7, guidance=10.0)
 FINETUNED = True
 LONG_PROMPTS = True
+LIMITS = {
+    "contamination": (0, 0.5),
+    "threshold": (0, None),
+    "top_words": (1, None),
+    "order": ("file", "published"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

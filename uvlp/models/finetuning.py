@@ -24,35 +24,18 @@ from uvlp.artifacts.work import open_dataset
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.core.ranges import Range, check_ranges
+from uvlp.core.ranges import check_ranges
 from uvlp.models import finetuning_launch, finetuning_output, finetuning_parts, precision
 from uvlp.models.finetuning_data import updates_per_epoch
 from uvlp.models.finetuning_inputs import DECODERS, Pixels, stored
 from uvlp.models.finetuning_loop import Inputs, Training, too_little_memory
 from uvlp.models.quiet import quiet
+from uvlp.recipes.limits import FINETUNE
 from uvlp.recipes.schema import FinetuneSettings
 
 REVISION = 1
-TRACKERS = ("tensorboard", "wandb", "none")
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the main one to write a checkpoint or to draw pictures."""
-RANGES: dict[str, Range] = {
-    "resolution_px": (8, None),
-    "batch": (1, None),
-    "accumulation": (1, None),
-    "epochs": (1, None),
-    "lr": (0, None),
-    "lr_warmup_steps": (0, None),
-    "adam_beta1": (0, 1),
-    "adam_beta2": (0, 1),
-    "adam_epsilon": (0, None),
-    "adam_weight_decay": (0, None),
-    "max_grad_norm": (0, None),
-    "ema_decay": (0, 1),
-    "checkpointing_steps": (1, None),
-    "checkpoints_total_limit": (1, None),
-    "validation_epochs": (1, None),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +87,7 @@ def check(settings: FinetuneSettings) -> None:
     Raises:
         UvlpError: a number out of range, an unknown or missing tracker, or a cache of random crops.
     """
-    check_ranges(settings, "finetune", RANGES)
-    if settings.report_to not in TRACKERS:
-        raise UvlpError("setting finetune.report_to", got=settings.report_to, allowed=", ".join(TRACKERS))
+    check_ranges(settings, "finetune", FINETUNE)
     if settings.report_to != "none" and find_spec(settings.report_to) is None:
         raise UvlpError(
             f"setting finetune.report_to: {settings.report_to} is not installed",

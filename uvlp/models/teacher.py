@@ -26,30 +26,21 @@ from uvlp.blocks.training import check_finite, train_step
 from uvlp.blocks.transfer import send
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.core.ranges import Range, check_ranges
+from uvlp.core.ranges import check_ranges
 from uvlp.core.seeds import derive, numpy_generator
 from uvlp.core.wording import first_few
 from uvlp.models import rded_networks
+from uvlp.recipes.limits import SECTIONS
 from uvlp.recipes.schema import TeacherSettings
 
 REVISION = 1
-RANGES: dict[str, Range] = {
-    "epochs": (1, None),
-    "batch": (2, None),
-    "lr": (0, None),
-    "momentum": (0, 1),
-    "weight_decay": (0, None),
-    "crop_scale": (0.01, 1),
-    "published_pct": (0, 100),
-    "tolerance_pct": (0, 100),
-}
 DECAY = 0.1
 LISTED_CLASSES = 100  # up to so many, an error lists the whole order of the outputs
 
 
 def check_settings(settings: TeacherSettings) -> None:
     """Raise UvlpError for the first setting that no training can use."""
-    check_ranges(settings, "teacher", RANGES)
+    check_ranges(settings, "teacher", SECTIONS["teacher"])
 
 
 def train(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from uvlp.core.errors import UvlpError, unknown_name
+
+LARGEST_WHOLE = 2**31 - 1
+LARGEST = 1e30
+"""Beyond these, libraries fail in words of their own; 32-bit numbers end a little later."""
 
 
 def apply(settings: Any, path: str, text: str) -> Any:
@@ -44,12 +47,12 @@ def convert(name: str, old: Any, text: str) -> Any:
         value = json.loads(text)
     except ValueError:
         value = text
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    number = whole or (isinstance(value, float) and math.isfinite(value))
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
+    whole = number and isinstance(value, int) and abs(value) <= LARGEST_WHOLE
     fits = {
         bool: (isinstance(value, bool), "true or false"),
-        int: (whole, "a whole number"),
-        float: (number, "a number"),
+        int: (whole, f"a whole number up to {LARGEST_WHOLE}"),
+        float: (number, f"a number up to {LARGEST:g}"),
     }
     fit, allowed = fits[type(old)]
     if not fit:

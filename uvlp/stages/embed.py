@@ -15,8 +15,8 @@ from uvlp.artifacts import captions, features
 from uvlp.artifacts.row_files import Column, RowFiles
 from uvlp.artifacts.work import Work
 from uvlp.core import machine
-from uvlp.core.errors import UvlpError
 from uvlp.core.ranges import check_ranges
+from uvlp.recipes.limits import SECTIONS
 
 if TYPE_CHECKING:
     import numpy
@@ -28,7 +28,6 @@ REVISION = 2
 MOST_THREADS = 32
 IMAGES_AHEAD_PER_THREAD = 2
 BATCHES_AHEAD = 2
-CLIP_PRECISIONS = ("float32", "tf32")
 ADVICE = "compute in another number type: --set models.precision=float32"
 
 
@@ -39,7 +38,7 @@ def run(work: Work) -> None:
         UvlpError: a setting out of range, a model or an image that cannot be read, a value that is not a
             finite number, or a disk that is too small.
     """
-    check_ranges(work.task.settings, "embed", {"batch": (1, None), "shard": (1, None)})
+    check_ranges(work.task.settings, "embed", SECTIONS["embed"])
     {"images": _images, "texts": _texts}[work.task.plugin](work)
 
 
@@ -81,10 +80,8 @@ def _encoder(work: Work) -> ImageEncoder:
 def _embedder(work: Work, device: str) -> Embedder:
     from uvlp.models.embedder import Embedder
 
-    wanted = work.task.settings.clip_precision
-    if wanted not in CLIP_PRECISIONS:
-        raise UvlpError("unknown embed.clip_precision", got=wanted, allowed=", ".join(CLIP_PRECISIONS))
-    return Embedder.load(work.place("embedder"), device, wanted == "tf32")
+    tf32 = work.task.settings.clip_precision == "tf32"
+    return Embedder.load(work.place("embedder"), device, tf32)
 
 
 def _stream(encoder: ImageEncoder, load: Any, parts: Sequence[range]) -> Iterator[Prepared]:

@@ -26,9 +26,11 @@ from PIL import Image
 from uvlp.artifacts.caption_shards import Answer
 from uvlp.artifacts.caption_text import clean, question
 from uvlp.core import machine
-from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.core.errors import UvlpError
+from uvlp.core.ranges import check_ranges
 from uvlp.models import precision
 from uvlp.models.quiet import quiet
+from uvlp.recipes.limits import SECTIONS
 from uvlp.recipes.schema import CaptionSettings
 
 REVISION = 1
@@ -38,8 +40,6 @@ CONVERSATION = (
     "A chat between a curious human and an artificial intelligence assistant. The assistant gives helpful, "
     "detailed, and polite answers to the human's questions. USER: <image>\n{question} ASSISTANT:"
 )
-SAMPLINGS = ("greedy", "published")
-QUANTISED = ("", "4bit")
 TEMPERATURE = 0.2
 TOP_K = 50  # what transformers 4.37, which LLaVA is pinned to, cuts to unless it is told otherwise
 GET_4BIT = "install it with `pip install bitsandbytes`, or leave --set caption.quantise=4bit out"
@@ -143,9 +143,8 @@ def opened(folder: Path, settings: CaptionSettings, precision_name: str) -> Iter
     Raises:
         UvlpError: an unknown setting, no such model, a damaged file, or too little memory.
     """
-    _check_settings(settings)
+    check(settings)
     device = machine.device()
-    _check_quantise(settings.quantise, device)
     if not folder.is_dir():  # the library would take it for the name of a repository
         raise _unusable(folder, "no such folder")
     model = _load(folder, precision.resolve(precision_name, device), device, settings.quantise)
@@ -159,21 +158,16 @@ def opened(folder: Path, settings: CaptionSettings, precision_name: str) -> Iter
             torch.cuda.empty_cache()
 
 
-def _check_settings(settings: CaptionSettings) -> None:
-    for what, value, known in (
-        ("caption.sampling", settings.sampling, SAMPLINGS),
-        ("caption.quantise", settings.quantise, QUANTISED),
-    ):
-        if value not in known:
-            raise unknown_name(what, value, [name for name in known if name])
-    for field in ("batch", "max_new_tokens", "shard"):
-        if getattr(settings, field) < 1:
-            raise UvlpError(f"caption.{field}", got=getattr(settings, field), allowed="1 or more")
+def check(settings: CaptionSettings) -> None:
+    """Refuse settings that no run could use, or not on this machine.
 
-
-def _check_quantise(quantise: str, device: str) -> None:
-    if not quantise:
+    Raises:
+        UvlpError: a number out of range, an unknown name, or 4 bits without a GPU or the package for them.
+    """
+    check_ranges(settings, "caption", SECTIONS["caption"])
+    if not settings.quantise:
         return
+    device = machine.device()
     if device != "cuda":
         raise UvlpError(
             "loading LLaVA in 4 bits needs a GPU", got=device, do="leave --set caption.quantise=4bit out"

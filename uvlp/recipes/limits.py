@@ -1,0 +1,106 @@
+"""What the settings of the stages may be, so that a wrong one stops a run before it begins.
+
+A plug-in says in its own file what its settings may be: an evaluator in ``RANGES``, a method in ``LIMITS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from uvlp.core.errors import UvlpError
+from uvlp.core.ranges import Choices, Range, check_ranges
+from uvlp.recipes.schema import Recipe
+
+Limits = Mapping[str, Range | Choices]
+
+PRECISIONS = ("auto", "float32", "float16", "bfloat16")
+SIDE: Range = (8, 4096)
+CELL_PX = 8  # pixels along a side of a latent of Stable Diffusion
+
+RECIPE: Limits = {"image_px": SIDE}
+SYNTHESIS: Limits = {
+    "strength": (0, 1),
+    "guidance": (0, 1000),
+    "steps": (1, 1000),
+    "scheduler": ("pndm", "ddim", "dpm++", "euler"),
+    "noise": ("derived", "published"),
+    "batch": (0, None),
+    "size_px": (0, 4096),
+}
+FINETUNE: Limits = {
+    "resolution_px": SIDE,
+    "batch": (1, None),
+    "accumulation": (1, None),
+    "epochs": (1, None),
+    "lr": (0, None),
+    "lr_warmup_steps": (0, None),
+    "adam_beta1": (0, 0.999999),
+    "adam_beta2": (0, 0.999999),
+    "adam_epsilon": (0, None),
+    "adam_weight_decay": (0, None),
+    "max_grad_norm": (0, None),
+    "ema_decay": (0, 1),
+    "checkpointing_steps": (1, None),
+    "checkpoints_total_limit": (1, None),
+    "validation_epochs": (1, None),
+    "report_to": ("tensorboard", "wandb", "none"),
+}
+_TRAINING: Limits = {"steps": (1, None), "batch": (1, None), "lr": (0, None), "precision": PRECISIONS}
+_SIZE: Range = (1, 65536)
+SECTIONS: Mapping[str, Limits] = {
+    "caption": {
+        "missing": ("stop", "empty"),
+        "batch": (1, None),
+        "max_new_tokens": (1, 4096),
+        "sampling": ("greedy", "published"),
+        "quantise": ("", "4bit"),
+        "shard": (1, None),
+    },
+    "models": {"precision": PRECISIONS},
+    "finetune": FINETUNE,
+    "embedder": {
+        **_TRAINING,
+        "width": _SIZE,
+        "layers": _SIZE,
+        "text_width": _SIZE,
+        "text_layers": _SIZE,
+        "text_heads": _SIZE,
+        "context_length": (3, 65536),
+    },
+    "autoencoder": {**_TRAINING, "channels": _SIZE, "layers": _SIZE, "kl_weight": (0, None)},
+    "diffuser": {
+        **_TRAINING,
+        "channels": _SIZE,
+        "layers": _SIZE,
+        "attention_levels": (0, 64),
+        "ema": (0, 1),
+        "caption_drop": (0, 1),
+    },
+    "teacher": {
+        "epochs": (1, None),
+        "batch": (2, None),
+        "lr": (0, None),
+        "momentum": (0, 1),
+        "weight_decay": (0, None),
+        "crop_scale": (0.01, 1),
+        "published_pct": (0, 100),
+        "tolerance_pct": (0, 100),
+    },
+    "embed": {"batch": (1, 65536), "shard": (1, 65536), "clip_precision": ("float32", "tf32")},
+}
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse settings that no stage could use.
+
+    Raises:
+        UvlpError: a number out of range or an unknown name, with the setting's name.
+    """
+    check_ranges(recipe, "", RECIPE)
+    for section, limits in SECTIONS.items():
+        check_ranges(getattr(recipe, section), section, limits)
+    sides = {"image_px": recipe.image_px, "finetune.resolution_px": recipe.finetune.resolution_px}
+    for name, side in sides.items():
+        if recipe.pretrained and side % CELL_PX:
+            allowed = f"a multiple of {CELL_PX}, the pixels of a latent of Stable Diffusion"
+            raise UvlpError(f"setting {name}", got=side, allowed=allowed)
