@@ -6,7 +6,7 @@ import io
 import re
 import sys
 import traceback
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -38,6 +38,9 @@ from uvlp.cli_options import (
 )
 from uvlp.core.errors import UvlpError, WorkerFailed
 
+if TYPE_CHECKING:
+    from uvlp.commands import chain
+
 INTERRUPTED = 130
 
 app = typer.Typer(
@@ -48,6 +51,29 @@ app = typer.Typer(
     help="Reproduce and compare diffusion-based dataset distillation.",
 )
 app.add_typer(cli_captions.app, name="captions")
+
+
+def _how(
+    print_config: bool,
+    dry_run: bool,
+    workers: int | None,
+    force: bool,
+    as_json: bool,
+    offline: bool,
+    rerun: int | None = None,
+) -> chain.How:
+    """The words that every command of the chain takes, in one value."""
+    from uvlp.commands import chain
+
+    return chain.How(
+        print_config=print_config,
+        dry_run=dry_run,
+        workers=workers,
+        force=force,
+        as_json=as_json,
+        rerun=rerun,
+        offline=offline,
+    )
 
 
 def _command(until: str, name: str, text: str) -> None:
@@ -100,15 +126,7 @@ def _command(until: str, name: str, text: str) -> None:
             )
         )
         place = chain.store_at(store)
-        how = chain.How(
-            print_config=print_config,
-            dry_run=dry_run,
-            workers=workers,
-            force=force,
-            as_json=as_json,
-            rerun=rerun,
-            offline=offline,
-        )
+        how = _how(print_config, dry_run, workers, force, as_json, offline, rerun)
         chain.carry_out(recipe, lambda: pipeline.prepare(recipe, place), place, until, how, alone=True)
 
     app.command(name, help=text)(run)
@@ -172,15 +190,7 @@ def evaluate(
         variant=variant,
         settings=settings,
     )
-    how = chain.How(
-        print_config=print_config,
-        dry_run=dry_run,
-        workers=workers,
-        force=force,
-        as_json=as_json,
-        rerun=rerun,
-        offline=offline,
-    )
+    how = _how(print_config, dry_run, workers, force, as_json, offline, rerun)
     evaluate.score(request, words, chain.store_at(store), how)
 
 
@@ -217,14 +227,7 @@ def teacher(
         variant=variant,
         settings=settings,
     )
-    how = chain.How(
-        print_config=print_config,
-        dry_run=dry_run,
-        workers=workers,
-        force=force,
-        as_json=as_json,
-        offline=offline,
-    )
+    how = _how(print_config, dry_run, workers, force, as_json, offline)
     teacher.provide(request, network, checkpoint, chain.store_at(store), how)
 
 

@@ -43,6 +43,7 @@ SETTINGS = SynthesisSettings()
 UNET_CALLS = 38  # PNDM, 50 steps at strength 0.75 (methods.md D.3)
 PROMPT = "a small brown and white dog with long ears that sits on the grass in front of a fence"
 MATMUL_SIDE = {"cuda": 8192, "cpu": 1024}
+LARGEST, KERNEL_NAME = 20, 90  # kernels that are named one by one, letters of a name
 GROUPS = {
     "attention": ("flash", "fmha", "attention"),
     "layout changes": ("nchwtonhwc", "nhwctonchw", "transpose"),
@@ -163,28 +164,29 @@ def matmul_rate(dtype: torch.dtype, device: str) -> float:
 
 
 def kernel_shares(work: Callable[[], object], device: str) -> dict[str, float]:
-    """Percent of the processor's or the GPU's time that each group of kernels takes, the largest first."""
+    """Percent of the processor's or the GPU's time that each kernel takes, the largest first."""
     from torch.profiler import ProfilerActivity, profile
 
     kind = ProfilerActivity.CUDA if device == "cuda" else ProfilerActivity.CPU
     with profile(activities=[kind]) as profiler:
         work()
         waited(device)
+    spent = {
+        event.key: event.self_device_time_total if device == "cuda" else event.self_cpu_time_total
+        for event in profiler.key_averages()
+    }
+    whole = sum(spent.values())
+    return {name: 100 * each / whole for name, each in sorted(spent.items(), key=lambda item: -item[1])}
+
+
+def grouped(kernels: dict[str, float]) -> dict[str, float]:
+    """Percent of each group of kernels, the largest first."""
     shares: dict[str, float] = defaultdict(float)
-    for event in profiler.key_averages():
-        spent = event.self_device_time_total if device == "cuda" else event.self_cpu_time_total
-        name = event.key.lower()
-        group = next(
-            (group for group, words in GROUPS.items() if any(word in name for word in words)), "rest"
-        )
-        shares[group] += spent
-    whole = sum(shares.values())
-    return {name: 100 * share / whole for name, share in sorted(shares.items(), key=lambda item: -item[1])}
-
-
-def group_of(kernel: str) -> str:
-    """The group whose words occur in the kernel's name first."""
-    return next((name for name, words in GROUPS.items() if any(word in kernel for word in words)), "rest")
+    for name, share in kernels.items():
+        words = name.lower()
+        group = next((g for g, known in GROUPS.items() if any(word in words for word in known)), "rest")
+        shares[group] += share
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
 @torch.inference_mode()
@@ -270,13 +272,16 @@ def unet_report(found: Measured, device: str) -> str:
         f"{100 * found.unet_flops_s / rate:.1f} % of the {name} rate" for name, rate in found.matmul.items()
     ]
     part = UNET_CALLS * found.call_s / found.batch * found.rate("ours")
-    kernels = [[name, f"{share:.1f}"] for name, share in found.kernels.items()]
+    groups = [[name, f"{share:.1f}"] for name, share in grouped(found.kernels).items()]
+    largest = list(found.kernels.items())[:LARGEST]
+    kernels = [[f"`{name[:KERNEL_NAME]}`", f"{share:.1f}"] for name, share in largest]
     return (
         f"## The UNet\n\n{found.pair_flops / 1e9:.3f} GFLOP per call and prototype (two samples), "
         f"{1000 * found.call_s:.1f} ms per call of {found.batch} prototypes; {UNET_CALLS} calls are "
         f"{100 * part:.0f} % of our time.\n\n{table(['', 'GFLOP/s'], rates)}\n"
         f"The UNet reaches {', '.join(shares)} (products of square matrices of {MATMUL_SIDE[device]}).\n\n"
-        f"{table(['kernels of a UNet call', 'share, %'], kernels)}"
+        f"{table(['kernels of a UNet call', 'share, %'], groups)}\n"
+        f"{table([f'the {LARGEST} that take longest', 'share, %'], kernels)}"
     )
 
 

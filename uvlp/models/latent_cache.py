@@ -16,9 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from uvlp.blocks.prefetch import in_background
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 
+AHEAD = 2  # batches of images that wait at most
 BLOCK = 256  # images between two marks that outlive a kill
 MOMENTS = 2
 
@@ -87,12 +89,15 @@ class LatentCache:
         progress: Progress,
     ) -> None:
         """Encode blocks of images; ``load`` gives uint8 [n, 3, S, S] of some rows."""
-        rows_of = [list(block[start : start + batch]) for block in blocks for start in range(0, BLOCK, batch)]
+        cut = [list(block[start : start + batch]) for block in blocks for start in range(0, BLOCK, batch)]
+        parts = [rows for rows in cut if rows]
+        # The next images are decoded while the GPU encodes these.
+        loaded = zip(parts, in_background(map(load, parts), AHEAD), strict=True)
         with self._data.open("r+b") as file:
-            for rows in progress.track([rows for rows in rows_of if rows], "batches of latents"):
+            for rows, images in progress.track(loaded, "batches of latents", total=len(parts)):
                 # Plain writes say that a disk is full; a write into a mapped file kills the process.
                 file.seek(rows[0] * self._bytes // self._shape[0])
-                file.write(self._encoded(load(rows), encode).tobytes())
+                file.write(self._encoded(images, encode).tobytes())
                 if (rows[-1] + 1) % BLOCK == 0 or rows[-1] + 1 == self._shape[0]:
                     file.flush()
                     os.fsync(file.fileno())
