@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from uvlp import cli
@@ -210,3 +211,56 @@ def run_on(disk: Path) -> subprocess.CompletedProcess[str]:
         str(disk / "store"),
     )
     return subprocess.run([sys.executable, "-m", "uvlp", *words], capture_output=True, text=True, check=False)
+
+
+def paper(call: object, images: Path, *words: str) -> Answer:
+    """Profile sd15 on tiny models in the files of the published ones."""
+    from tests import tiny_models
+
+    root = images.parent / "models"
+    settings = {
+        "models.diffusion": tiny_models.diffusion(root / "diffusion"),
+        "models.clip": f"local-dir:{tiny_models.clip(root / 'clip')}",
+        "models.llava": tiny_models.llava(root / "llava"),
+    }
+    arguments = [f"--set={name}={value}" for name, value in settings.items()]
+    answer: Answer = call(  # type: ignore[operator]
+        *("reproduce", f"folder:{images}", "2", "--profile", "sd15", "--offline", "--workers", "1"),
+        *("--method", "vlcp", "--network", "convnet-3", *arguments, *words),
+    )
+    return answer
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU may have what these settings need")
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("caption.quantise=4bit", ("4 bits needs a GPU", "'cpu'")),
+        ("models.precision=float16", ("precision on cpu", "'float16'")),
+        ("finetune.center_crop=false", ("finetune.cache_latents", "random crops")),
+        ("image_px=60", ("image_px", "multiple of 8")),
+    ],
+)
+def test_what_this_machine_cannot_do_is_said_before_anything_is_made(
+    call: object, images: Path, tmp_path: Path, setting: str, expected: tuple[str, ...]
+) -> None:
+    wrong(paper(call, images, "--set", setting), *expected)
+    assert not (tmp_path / "store" / "features").exists()
+
+
+def test_captions_for_only_some_images_are_told_before_the_features_are_made(
+    call: object, images: Path, tmp_path: Path
+) -> None:
+    captions(images, skip=3)
+    wrong(paper(call, images), "3 of 8", "cat/0.png", "--missing-captions empty")
+    assert not (tmp_path / "store" / "features").exists()
+
+
+def test_a_dry_run_on_a_folder_tells_of_missing_models(call: object, images: Path) -> None:
+    code, line = call("reproduce", f"folder:{images}", "2", "--profile", "sd15", "--dry-run")  # type: ignore[operator]
+    assert (code, line) == (0, "")
+
+
+@pytest.mark.parametrize("folder", ["", "/no/such", "relative/nothing"])
+def test_a_finetuned_model_that_is_not_there(call: object, images: Path, folder: str) -> None:
+    wrong(paper(call, images, "--finetuned-model", folder), "--finetuned-model: no such folder", repr(folder))

@@ -159,9 +159,14 @@ def missing(run: Run, store: Store, until: str, rebuild: Sequence[Task] = ()) ->
     for target in targets:
         want(target)
     found = [task for task in tasks if task.key in needed]
+
     # Evaluations wait for nothing but their images and nothing waits for them: the long chain
-    # of models goes first, and of the evaluations the longest.
-    return sorted(found, key=lambda task: (task.stage == "evaluate", "ipc" in task.facts))
+    # of models goes first, and of the evaluations the longest. Captions that are incomplete are known
+    # before hours of features.
+    def rank(task: Task) -> tuple[bool, bool, bool]:
+        return task.stage == "evaluate", "ipc" in task.facts, task.stage != "caption"
+
+    return sorted(found, key=rank)
 
 
 def execute(root: Path, task: Task, progress: Progress) -> None:
@@ -255,6 +260,9 @@ def _check_models(todo: Sequence[Task]) -> None:
             plugins.load("models/captioners", task.plugin).check(task.settings)
         if task.stage == "finetune" and task.plugin == "stable-diffusion":
             plugins.load("models", "finetuning").check(task.settings)
+        if "precision" in task.facts:
+            resolve = plugins.load("models", "precision").resolve
+            resolve(task.facts["precision"], machine.device(), training=task.stage == "finetune")
 
 
 def _make_on_workers(jobs: list[Task], store: Store, count: int) -> None:

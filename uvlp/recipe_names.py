@@ -22,20 +22,23 @@ def check_names(recipe: Recipe) -> Recipe:
     captioners = [*plugins.names("models/captioners"), "auto", "file"]
     if recipe.caption.captioner not in captioners:
         raise unknown_name("captioner", recipe.caption.captioner, captioners)
-    _check_place(recipe)
+    check_place(recipe.dataset.partition(":")[0], recipe.data, recipe.variant)
     protocol = plugins.load("evaluators", recipe.protocol)
     networks = dict.fromkeys(protocol.canonical(network) for network in recipe.networks)
     return replace(recipe, networks=tuple(networks))
 
 
-def _check_place(recipe: Recipe) -> None:
-    """Refuse `--data` or `--variant` for a dataset that has no use for it."""
-    name = recipe.dataset.partition(":")[0]
+def check_place(name: str, data: str, variant: str) -> None:
+    """Refuse `--data` or `--variant` for a dataset that has no use for it.
+
+    Raises:
+        UvlpError: the dataset ``name`` takes no such word, or has no such variant.
+    """
     variants: Sequence[str] | None = getattr(plugins.load("datasets", name), "VARIANTS", None)
     if variants is None:
-        if recipe.data or recipe.variant:
-            word = "--data" if recipe.data else "--variant"
-            raise UvlpError(f"the dataset {name} takes no {word}", got=recipe.data or recipe.variant)
-    elif recipe.variant and recipe.variant not in variants:
+        if data or variant:
+            word = "--data" if data else "--variant"
+            raise UvlpError(f"the dataset {name} takes no {word}", got=data or variant)
+    elif variant and variant not in variants:
         allowed = ", ".join(variants) or f"{name} has one version only"
-        raise UvlpError("unknown variant of a dataset", got=recipe.variant, allowed=allowed)
+        raise UvlpError("unknown variant of a dataset", got=variant, allowed=allowed)

@@ -16,6 +16,7 @@ from huggingface_hub import constants
 from tests import fake_hub, tiny_models
 from tests.fake_hub import Hub, commit
 from uvlp import pretrained
+from uvlp.artifacts import hub as hub_folders
 from uvlp.artifacts.store import Store
 from uvlp.commands import fetch
 from uvlp.core.errors import UvlpError
@@ -147,6 +148,8 @@ def test_what_cannot_be_meant(target: str, settings: list[str], words: str, tmp_
 def test_options_of_the_other_kind_are_refused(tmp_path: Path) -> None:
     assert "--data" in refused(fetch.run, "clip", "/data", "", [], tmp_path, False)
     assert "--set" in refused(fetch.run, "digits", "", "", SET, tmp_path, False)
+    assert "takes no --data" in refused(fetch.run, "digits", "/data", "", [], tmp_path, False)
+    assert "unknown variant" in refused(fetch.run, "imagenette", "", "fastia", [], tmp_path, False)
 
 
 def test_offline_names_everything_at_once(tmp_path: Path, hub: Hub) -> None:
@@ -160,7 +163,9 @@ def test_offline_names_everything_at_once(tmp_path: Path, hub: Hub) -> None:
         "`uvlp fetch clip --set models.clip=hf-hub:some/clip`",
         "`uvlp fetch llava --set models.llava=some/llava",
     ]
-    assert [command for command in commands if command not in text] == []
+    places = ["some/sd/tree/", f" into {tmp_path / 'data'}", f" into {hub_folders.cache_folder()}"]
+    folders = ["--data FOLDER", "--set models.clip=local-dir:FOLDER", "--set models.llava=FOLDER"]
+    assert [words for words in [*commands, *places, *folders] if words not in text] == []
     assert not hub.asked
 
 

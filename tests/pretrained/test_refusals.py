@@ -17,6 +17,7 @@ from tests import fake_hub, tiny_models
 from tests.fake_hub import Hub, commit
 from tests.pretrained.copies import HUB, change, fill, local, refused
 from uvlp import pretrained
+from uvlp.artifacts.model_files import LAYOUTS
 from uvlp.core.progress import Progress
 from uvlp.recipes.schema import ModelSettings
 
@@ -282,3 +283,15 @@ def test_a_setting_that_names_nothing(fields: dict[str, str], part: str, cache: 
 
     ((name, value),) = fields.items()
     assert f"models.{name}" in text and value.removeprefix("local-dir:") in text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there"), [("diffusion", "clip"), ("clip", "llava"), ("llava", "diffusion")]
+)
+def test_the_folder_of_another_model_is_told(
+    wanted: str, there: str, copies: dict[str, Path], cache: Path
+) -> None:
+    folder = f"local-dir:{copies[there]}" if wanted == "clip" else str(copies[there])
+    text = refused(lambda: pretrained.find(replace(local(copies), **{wanted: folder}), wanted, cache))
+    assert f"is not in this folder, which holds {LAYOUTS[there].title}" in text
+    assert f"name the folder with {LAYOUTS[wanted].title}" in text

@@ -192,6 +192,11 @@ def missing(layout: Layout, folder: Path, names: tuple[str, ...], do: str) -> Uv
     Args:
         do: what gets the files, where nothing else is known of them.
     """
+    for other in LAYOUTS.values():
+        part_of_it = set(other.needed) <= set(layout.needed)
+        if not part_of_it and not contents(other, folder).missing:
+            what = f"{layout.title} is not in this folder, which holds {other.title}"
+            return UvlpError(what, got=str(folder), do=f"name the folder with {layout.title}")
     for stem in layout.weights:
         instead = _instead(folder, stem) if f"{stem}.safetensors" in names else ""
         if layout.single and "/" not in instead and instead.endswith((".safetensors", *PICKLES)):

@@ -35,6 +35,7 @@ WORDS = {
     "data": "--data",
     "variant": "--variant",
     "pretrained": "--profile",
+    "models.finetuned": "--finetuned-model",
 }
 """Fields of a recipe that the command line has its own words for."""
 
@@ -80,8 +81,7 @@ def resolve(request: Request) -> Recipe:
     if request.missing_captions is not None:
         recipe = replace(recipe, caption=replace(recipe.caption, missing=request.missing_captions))
     if request.finetuned_model is not None:
-        # A relative path would look like the name of a hub repository.
-        folder = str(Path(request.finetuned_model).expanduser().absolute())
+        folder = _finetuned(request.finetuned_model)
         recipe = replace(recipe, models=replace(recipe.models, finetuned=folder))
     if request.alpha is not None:
         recipe = _set_alpha(recipe, request.alpha)
@@ -89,6 +89,15 @@ def resolve(request: Request) -> Recipe:
         recipe = _set(recipe, text)
     _check(recipe)
     return recipe
+
+
+def _finetuned(folder: str) -> str:
+    """The whole path of a folder: a relative one would look like the name of a hub repository."""
+    place = Path(folder).expanduser().absolute()
+    if not folder or not place.is_dir():
+        do = "name the folder of a fine-tuned pipeline, as save_pretrained writes it"
+        raise UvlpError("--finetuned-model: no such folder", got=folder, do=do)
+    return str(place)
 
 
 def _replacements(request: Request) -> dict[str, Any]:

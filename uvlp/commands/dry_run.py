@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from uvlp import pipeline
-from uvlp.artifacts.dataset_manifest import DatasetSpec
+from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.work import open_dataset
 from uvlp.commands import fetch
@@ -53,13 +53,18 @@ def show(plan: DryRun, as_json: bool) -> None:
         UvlpError: an unknown name, a wrong number, or files that are wrong.
     """
     recipe = check_names(plan.recipe)
-    absent = _absent(recipe, plan.store) if plan.alone else ""
+    manifest, absent = _opened(recipe, plan.store) if plan.alone else (None, "")
     missing = fetch.missing(recipe, plan.store)
     if plan.alone and (absent or missing):
-        tasks = report.expected_tasks(recipe)
+        tasks = report.expected_tasks(recipe, manifest)
         wanted = [task for task in tasks if STAGES.index(task.stage) <= STAGES.index(plan.until)]
         estimate = report.estimate(
-            recipe, cards.this_machine(), tasks=wanted, fetched=missing, workers=plan.workers
+            recipe,
+            cards.this_machine(),
+            tasks=wanted,
+            manifest=manifest,
+            fetched=missing,
+            workers=plan.workers,
         )
         _print(estimate, [], absent, as_json)
         return
@@ -76,16 +81,19 @@ def show(plan: DryRun, as_json: bool) -> None:
     _print(estimate, _artifacts(run, plan), "", as_json)
 
 
-def _absent(recipe: Recipe, store: Store) -> str:
-    """Why a named dataset cannot be opened; empty where it can, or where it has no name but a path."""
+def _opened(recipe: Recipe, store: Store) -> tuple[DatasetManifest | None, str]:
+    """The dataset's manifest, or why a named dataset cannot be opened.
+
+    Raises:
+        UvlpError: a dataset that has no name but a path cannot be opened.
+    """
     spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
-    if not hasattr(plugins.load("datasets", spec.name), "VARIANTS"):
-        return ""
     try:
-        open_dataset(spec, store.cache, Progress(tell, "dataset"))
+        return open_dataset(spec, store.cache, Progress(tell, "dataset")).manifest, ""
     except UvlpError as error:
-        return str(error)
-    return ""
+        if not hasattr(plugins.load("datasets", spec.name), "VARIANTS"):
+            raise
+        return None, str(error)
 
 
 def _artifacts(run: Run, plan: DryRun) -> list[dict[str, Any]]:

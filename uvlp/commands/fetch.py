@@ -25,6 +25,7 @@ from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.progress import Progress
 from uvlp.core.wording import byte_size
 from uvlp.folders import tell
+from uvlp.recipe_names import check_place
 from uvlp.recipes import overrides
 from uvlp.recipes.schema import ModelSettings, Recipe
 
@@ -35,8 +36,12 @@ SPEED_BYTES_PER_S = 100e6 / 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Transfer:
-    """What is announced, the folder that it fills, the command that gets it alone, and the call."""
+    """What is announced, the folder that it fills, the command that gets it alone, and the call.
 
+    ``part``: the setting of `models` that names it; empty for a dataset.
+    """
+
+    part: str = ""
     download: Download
     place: Path
     command: str
@@ -94,13 +99,28 @@ def ensure(recipe: Recipe, store: Store, offline: bool) -> None:
     """
     transfers = _missing(recipe, partial(_has_captions, store=store))
     if transfers and offline:
-        missing = [f"{each.download.what} ({byte_size(each.download.bytes)})" for each in transfers]
+        commands = "; ".join(f"`{each.command}`" for each in transfers)
+        folders = {_folder_word(each) for each in transfers}
         raise UvlpError(
             "this needs files that are not here, and --offline fetches none",
-            got=", ".join(missing),
-            do="on a machine with a network: " + "; ".join(f"`{each.command}`" for each in transfers),
+            got="; ".join(map(_told, transfers)),
+            do=f"with a network: {commands}; or name a folder that holds them: {', '.join(sorted(folders))}",
         )
     _carry_out(transfers)
+
+
+def _told(transfer: _Transfer) -> str:
+    """What it is, where from, and the folder that it goes into."""
+    download = transfer.download
+    way = f"from {' and '.join(download.urls)} into {transfer.place}"
+    return f"{download.what} ({byte_size(download.bytes)} {way})"
+
+
+def _folder_word(transfer: _Transfer) -> str:
+    """The option that names a folder with a copy."""
+    if not transfer.part:
+        return "--data FOLDER"
+    return f"--set models.{transfer.part}={'local-dir:' * (transfer.part == 'clip')}FOLDER"
 
 
 def missing(recipe: Recipe, store: Store) -> list[Download]:
@@ -171,12 +191,14 @@ def _spec(target: str, data: str, variant: str) -> DatasetSpec:
     spec = DatasetSpec.parse(target, data, variant)
     if spec.name not in plugins.names("datasets"):
         raise unknown_name("thing to fetch", target, [*plugins.names("datasets"), *MODELS])
+    check_place(spec.name, data, variant)
     return spec
 
 
 def _models_missing(models: ModelSettings, parts: Iterable[str]) -> list[_Transfer]:
     return [
         _Transfer(
+            part="diffusion" if part == "autoencoder" else part,
             download=download,
             place=hub.cache_folder(),
             command=pretrained.command(models, part),

@@ -192,22 +192,24 @@ def duration(seconds: float | None) -> str:
     return f"{max(1, round(seconds))} s"
 
 
-def expected_tasks(recipe: Recipe) -> list[Task]:
-    """The tasks of a recipe on a named dataset, planned without dataset and models.
+def expected_tasks(recipe: Recipe, manifest: DatasetManifest | None = None) -> list[Task]:
+    """The tasks of a recipe, planned without models and, on a named dataset, without the dataset.
+
+    Args:
+        manifest: the dataset's, where it is here.
 
     Raises:
         UvlpError: an unknown name; or the dataset is a folder, whose size is only known when it is opened.
     """
     recipe = check_names(recipe)
     spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
-    known = known_datasets.lookup(recipe)
     if recipe.caption.captioner == "auto":
         # Only an opened dataset can tell; one that brings captions saves the time.
         captioner = "llava" if recipe.pretrained else "colours"
         recipe = replace(recipe, caption=replace(recipe.caption, captioner=captioner))
     planner = Planner(
         recipe=recipe,
-        manifest=known_datasets.stand_in(spec, known),
+        manifest=manifest or known_datasets.stand_in(spec, known_datasets.lookup(recipe)),
         spec=spec,
         find=lambda models, part: Found(place=part, sha256=part, source=part, revision=""),
     )
