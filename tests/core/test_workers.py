@@ -111,3 +111,18 @@ def test_a_defect_in_a_worker_keeps_its_traceback() -> None:
 def test_a_killed_worker_is_said() -> None:
     with pytest.raises(WorkerFailed, match="'job killed' died"):
         run([Job("killed")], _fail, Recorder())
+
+
+def _interrupted_twice(folder: Path, job: Job, progress: Progress) -> None:
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        (folder / "went on").touch()
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        (folder / "cleaned up").touch()
+
+
+def test_a_second_signal_does_not_cut_off_the_clean_up(tmp_path: Path) -> None:
+    with pytest.raises(WorkerFailed, match="died"):
+        run([Job("stopped")], partial(_interrupted_twice, tmp_path), Recorder())
+    assert [path.name for path in tmp_path.iterdir()] == ["cleaned up"]

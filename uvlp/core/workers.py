@@ -23,6 +23,7 @@ from uvlp.core.progress import Event, Progress
 from uvlp.core.views import View
 
 PATIENCE_S = 5.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Job(Protocol):
@@ -46,8 +47,8 @@ Make = Callable[[Any, Progress], None]
 
 def _serve(connection: Connection, make: Make) -> None:
     """The loop of a worker: receive a job, make it, say how it went."""
-    # An orderly exit lets `finally` blocks and libraries clean up behind themselves.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for each in SIGNALS:
+        signal.signal(each, _leave)
     while True:
         try:
             job = connection.recv()
@@ -57,8 +58,18 @@ def _serve(connection: Connection, make: Make) -> None:
                 connection.send(("done", time.monotonic() - began, None))
             except Exception as error:
                 connection.send(("failed", *_portable(error)))
-        except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        except (EOFError, BrokenPipeError):
             return
+
+
+def _leave(*_: object) -> None:
+    """An orderly exit, so that `finally` blocks and libraries clean up; a second signal must not cut it off.
+
+    Ctrl-C reaches every process, and the main one then asks its workers to end.
+    """
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(0)
 
 
 def _portable(error: Exception) -> tuple[BaseException, str]:
