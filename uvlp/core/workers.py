@@ -68,7 +68,10 @@ def _leave(*_: object) -> None:
     Ctrl-C reaches every process, and the main one then asks its workers to end.
     """
     for each in SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
+        # SIG_IGN would make Python complain of a signal that is on its way already.
+        signal.signal(each, lambda *_: None)
+    # Where Python happens to be in a finaliser, it would show the exit as an ignored error.
+    sys.unraisablehook = lambda *_: None
     sys.exit(0)
 
 
@@ -188,4 +191,5 @@ def _receive(worker: _Worker, unfinished: set[str], view: View) -> None:
         worker.job = None
         view.end(title, content)
     else:
+        worker.job = None  # it waits for the next one, and ends when it sees that there is none
         raise content if kind == "failed" else AssertionError(details)
