@@ -272,7 +272,7 @@ def _check_disk(transfers: Sequence[_Transfer]) -> None:
             names = ", ".join(download.what for download in downloads)
             raise UvlpError(
                 f"too little free disk at {place} for {names}",
-                got=byte_size(free),
+                got=byte_size(free) if free else "nothing",
                 allowed=f"{byte_size(disk)} or more",
                 do="make room, or use a larger disk: --data for datasets, HF_HOME for models",
             )

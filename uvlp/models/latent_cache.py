@@ -19,6 +19,7 @@ from torch import Tensor
 from uvlp.blocks.prefetch import in_background
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
+from uvlp.core.wording import byte_size
 
 AHEAD = 2  # batches of images that wait at most
 BLOCK = 256  # images between two marks that outlive a kill
@@ -65,8 +66,8 @@ class LatentCache:
         if free < self._bytes:
             raise UvlpError(
                 "too little disk for the latents of the training images",
-                got=f"{free / 1e9:.1f} GB free in {self._data.parent}",
-                allowed=f"{self._bytes / 1e9:.1f} GB or more",
+                got=f"{byte_size(free) if free else 'nothing'} free in {self._data.parent}",
+                allowed=f"{byte_size(self._bytes)} or more",
                 do="free some, choose another folder with --store, or encode in every epoch: "
                 "--set finetune.cache_latents=false",
             )
