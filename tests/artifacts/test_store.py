@@ -15,7 +15,7 @@ from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.artifacts.manifest import FILE, Task, changed, plain
 from uvlp.artifacts.store import Store
 from uvlp.core.errors import UvlpError
-from uvlp.recipes.schema import DiffuserSettings, SynthesisSettings
+from uvlp.recipes.schema import DiffuserSettings, FinetuneSettings, SynthesisSettings
 
 
 def task(**more: object) -> Task:
@@ -137,6 +137,12 @@ def test_only_changed_settings_enter_the_key() -> None:
     assert changed(DiffuserSettings()) == {}
     assert changed(DiffuserSettings(steps=7)) == {"steps": 7}
     assert task().key != task(settings=DiffuserSettings(steps=7)).key
+
+
+def test_what_only_watches_a_training_is_not_in_the_key() -> None:
+    watched = FinetuneSettings(checkpointing_steps=7, checkpoints_total_limit=1, report_to="none")
+    assert changed(watched) == {} and plain(watched)["checkpointing_steps"] == 7
+    assert changed(FinetuneSettings(validation_prompts=("a dog",))) == {"validation_prompts": ["a dog"]}
 
 
 def test_everything_that_decides_about_bytes_is_in_the_key() -> None:

@@ -27,16 +27,19 @@ def plain(value: Any) -> Any:
     return value
 
 
+def deciding(settings: Any) -> dict[str, Any]:
+    """The fields of a settings dataclass on which the result depends, as JSON values."""
+    return {
+        f.name: plain(getattr(settings, f.name)) for f in fields(settings) if f.metadata.get("decides", True)
+    }
+
+
 def changed(settings: Any) -> dict[str, Any]:
-    """The fields of a settings dataclass that differ from their defaults, as JSON values."""
+    """Those of `deciding` that differ from their defaults."""
     if settings is None:
         return {}
-    default = type(settings)()
-    return {
-        f.name: plain(getattr(settings, f.name))
-        for f in fields(settings)
-        if getattr(settings, f.name) != getattr(default, f.name)
-    }
+    default = deciding(type(settings)())
+    return {name: value for name, value in deciding(settings).items() if value != default[name]}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts.manifest import plain
+from uvlp.artifacts.manifest import deciding
 from uvlp.core.seeds import torch_generator
 from uvlp.models.finetuning_parts import Parts
 from uvlp.models.quiet import quiet
@@ -63,7 +63,7 @@ def write_card(folder: Path, facts: dict[str, Any], settings: FinetuneSettings) 
     Args:
         facts: what stands in the card beside the settings; see its text.
     """
-    rows = [f"| {name} | {json.dumps(value)} |" for name, value in plain(settings).items()]
+    rows = [f"| {name} | {json.dumps(value)} |" for name, value in deciding(settings).items()]
     filled = CARD.format(
         **facts,
         batch=settings.batch,

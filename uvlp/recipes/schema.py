@@ -12,9 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-def setting(default: Any, text: str, source: str = "ours") -> Any:
-    """A dataclass field with its explanation and the source of its default value."""
-    return field(default=default, metadata={"help": text, "source": source})
+def setting(default: Any, text: str, source: str = "ours", *, decides: bool = True) -> Any:
+    """A dataclass field with its explanation and the source of its default value.
+
+    Args:
+        decides: whether the result depends on it; else it is not part of any key, and a run that was
+            stopped goes on with another value.
+    """
+    return field(default=default, metadata={"help": text, "source": source, "decides": decides})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +118,13 @@ class FinetuneSettings:
         "128 KiB per image on disk while training): faster, the same statistics",
         "ours: the published script encodes in every epoch",
     )
-    checkpointing_steps: int = setting(500, "updates between checkpoints", "methods.md B.2")
-    checkpoints_total_limit: int = setting(2, "checkpoints that are kept", "methods.md B.2")
+    checkpointing_steps: int = setting(500, "updates between checkpoints", "methods.md B.2", decides=False)
+    checkpoints_total_limit: int = setting(2, "checkpoints that are kept", "methods.md B.2", decides=False)
     validation_prompts: tuple[str, ...] = setting((), "texts to draw pictures of while training", "diffusers")
     validation_epochs: int = setting(2, "epochs between these pictures", "methods.md B.2")
-    report_to: str = setting("tensorboard", "tracker: tensorboard, wandb, or none", "diffusers")
+    report_to: str = setting(
+        "tensorboard", "tracker: tensorboard, wandb, or none", "diffusers", decides=False
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
