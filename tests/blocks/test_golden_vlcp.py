@@ -74,7 +74,8 @@ def test_latent_kmeans(case: Case) -> None:
         assert len(pairs) == case["in.ipc"], "the partitions differ"
         match = [theirs for _, theirs in pairs]
         numpy.testing.assert_allclose(found.centres, case[wanted + "centers"][match], atol=1e-9)
-        halves = found.centres.astype(numpy.float16)
+        # Prototypes are kept in float32, and so the reference's go to float16: ties fall the same way.
+        halves = found.centres.astype(numpy.float32).astype(numpy.float16)
         numpy.testing.assert_array_equal(halves, case[wanted + "centers_f16"][match])
         kept = case["in.latents"][rows[found.inliers]].astype(numpy.float64)
         inertia = ((kept - found.centres[found.labels]) ** 2).sum()

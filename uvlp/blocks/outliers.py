@@ -34,7 +34,7 @@ def find_outliers(features: NDArray[numpy.floating], contamination: float) -> Ou
     count = len(features)
     neighbours = min(NEIGHBOURS, count - 1)
     if contamination == 0 or count < FEWEST_IMAGES:
-        return Outliers(numpy.ones(count, dtype=bool), -numpy.ones(count), -numpy.inf, neighbours)
+        return Outliers(numpy.ones(count, dtype=bool), -numpy.ones(count), -1.0, neighbours)
     from sklearn.neighbors import LocalOutlierFactor
 
     detector = LocalOutlierFactor(n_neighbors=neighbours, contamination=contamination)
