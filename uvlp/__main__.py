@@ -1,6 +1,18 @@
-"""``python -m uvlp``, the same as the console script."""
+"""``uvlp`` and ``python -m uvlp``: listens for Ctrl-C before the command line is imported."""
 
-from uvlp.cli import main
+from uvlp.core import interrupts
+
+
+def main() -> None:
+    """The console script."""
+    interrupts.listen()
+    from uvlp import cli
+
+    try:
+        cli.main()
+    finally:
+        interrupts.ignore()
+
 
 if __name__ == "__main__":
     main()

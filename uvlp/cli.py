@@ -1,4 +1,4 @@
-"""Words in, exit code out. Exit codes: 0 done, 1 a stage failed, 2 the request or the input is wrong."""
+"""Words in, exit code out: 0 done, 1 a stage failed, 2 the request or the input is wrong, 130 stopped."""
 
 from __future__ import annotations
 
@@ -36,12 +36,11 @@ from uvlp.cli_options import (
     VariantOption,
     WorkersOption,
 )
+from uvlp.core import interrupts
 from uvlp.core.errors import UvlpError, WorkerFailed
 
 if TYPE_CHECKING:
     from uvlp.commands import chain
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     add_completion=False,
@@ -300,16 +299,15 @@ def _no_negative_numbers(arguments: list[str]) -> None:
 
 def _call() -> int:
     _no_negative_numbers(sys.argv[1:])
-    result = app(standalone_mode=False)
-    if result == INTERRUPTED:
-        print("uvlp: stopped; what is finished is kept, the same command continues", file=sys.stderr)
-    return result or 0
+    return app(standalone_mode=False) or 0
 
 
 def _guarded(debug: bool) -> int:
     """Run the command line; every error becomes one line and an exit code."""
     try:
-        return _call()
+        code = _call()
+    except KeyboardInterrupt:
+        code = interrupts.STOPPED
     except (UvlpError, typer.TyperException, WorkerFailed) as error:
         text = error.format_message() if hasattr(error, "format_message") else str(error)
         hint = "" if isinstance(error, UvlpError | typer.TyperException) else " (--debug shows the traceback)"
@@ -323,6 +321,9 @@ def _guarded(debug: bool) -> int:
         if debug:
             traceback.print_exception(error)
         return 1
+    if code == interrupts.STOPPED:
+        interrupts.tell()
+    return code
 
 
 def _tolerate_narrow_terminals() -> None:

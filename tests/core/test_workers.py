@@ -126,3 +126,31 @@ def test_a_second_signal_does_not_cut_off_the_clean_up(tmp_path: Path) -> None:
     with pytest.raises(WorkerFailed, match="died"):
         run([Job("stopped")], partial(_interrupted_twice, tmp_path), Recorder())
     assert [path.name for path in tmp_path.iterdir()] == ["cleaned up"]
+
+
+def _says_how_it_begins(folder: Path, job: Job, progress: Progress) -> None:
+    held_back = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    (folder / job.key).write_text(" ".join(sorted(signal.Signals(each).name for each in held_back)))
+
+
+class _Interrupting(Recorder):
+    """Unpickled in a worker before it serves: a signal comes while it is still importing."""
+
+    def __call__(self, job: Job, progress: Progress) -> None:
+        raise AssertionError("the worker has left before")
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__ = state
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_signal_while_a_worker_starts_shows_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(WorkerFailed, match="died"):
+        run([Job("stopped")], _Interrupting(), Recorder())
+    assert capfd.readouterr().err == ""
+
+
+def test_a_worker_that_has_started_holds_no_signal_back(tmp_path: Path) -> None:
+    run([Job("a")], partial(_says_how_it_begins, tmp_path), Recorder())
+    assert (tmp_path / "a").read_text() == ""
+    assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(workers.SIGNALS)

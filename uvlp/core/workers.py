@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
@@ -49,6 +50,7 @@ def _serve(connection: Connection, make: Make) -> None:
     """The loop of a worker: receive a job, make it, say how it went."""
     for each in SIGNALS:
         signal.signal(each, _leave)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     while True:
         try:
             job = connection.recv()
@@ -97,7 +99,13 @@ def _start(make: Make) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, make), daemon=True)
-    process.start()
+    resource_tracker.ensure_running()  # it would let signals through as soon as it has started
+    # A worker begins with them held back: it cannot leave in order before it has imported anything.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     # With the child's end closed here, the child alone holds it and sees when we are gone.
     theirs.close()
     return _Worker(process, ours)
