@@ -91,6 +91,12 @@ def test_published_models_are_read_where_they_lie_and_enter_the_keys_by_their_co
     assert other.features("images", 0).key != images.key
 
 
+def test_d4m_as_published_needs_no_captions() -> None:
+    here = planner(pretrained=True, caption=CaptionSettings(captioner="llava"))
+    d4m, vlcp = ({task.stage for task in chain(here.distilled(one, 0))} for one in methods("d4m", "vlcp"))
+    assert d4m == {"embed", "prototype", "synthesise"} and vlcp == d4m | {"caption", "finetune"}
+
+
 def test_a_finetuned_model_of_the_user_takes_the_place_of_finetuning() -> None:
     here = planner(pretrained=True, models=ModelSettings(finetuned="/mine"))
     d4m, uvlp = (here.distilled(method, 0) for method in methods("d4m", "uvlp"))

@@ -183,6 +183,9 @@ class Planner:
     def prototypes(self, method: Method, seed: int) -> Task:
         """Prototypes of a method that makes them."""
         inputs = self._features_of(method, seed)
+        # The words that small models know for a class are the captioner's own.
+        if method.module.CAPTIONS or not self.recipe.pretrained:
+            inputs |= {"captions": self.captions()}
         return self._task(
             prototypes.KIND,
             "prototype",
@@ -192,7 +195,7 @@ class Planner:
             schema=prototypes.SCHEMA,
             settings=method.settings,
             facts={"method": method.name, "ipc": self.recipe.ipc, "seed": seed},
-            inputs=inputs | {"captions": self.captions()},
+            inputs=inputs,
         )
 
     def collected(self, folder: Folder, seed: int) -> Task:

@@ -176,6 +176,7 @@ def test_offline_names_everything_at_once(tmp_path: Path, hub: Hub) -> None:
         ({"caption": CaptionSettings(captioner="llava")}, {"diffusion", "clip", "llava"}),
         ({"methods": ("random", "full"), "caption": CaptionSettings(captioner="llava")}, set()),
         ({"methods": ("herding",), "caption": CaptionSettings(captioner="llava")}, {"autoencoder", "clip"}),
+        ({"methods": ("d4m",), "caption": CaptionSettings(captioner="llava")}, {"diffusion", "clip"}),
         ({"methods": ("herding",), "method": {"herding": {"features": "network"}}}, set()),
         ({"pretrained": False}, set()),
     ],

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uvlp.artifacts import metadata_jsonl
+from uvlp.artifacts.dataset_manifest import ClassInfo
 from uvlp.core.errors import UvlpError
 from uvlp.core.wording import first_few
 
@@ -67,6 +68,11 @@ def check_coverage(files: Sequence[str], texts: Mapping[str, str], missing: str)
             do="add them to metadata.jsonl or with `uvlp captions import`, or pass --missing-captions empty",
         )
     return len(without)
+
+
+def class_lines(classes: Iterable[ClassInfo]) -> dict[str, str]:
+    """The prompt of methods that use labels only, by class id: all names of a class (methods.md C)."""
+    return {info.id: info.synonyms for info in classes}
 
 
 def write(folder: Path, rows: Iterable[tuple[str, str]], prompts: Mapping[str, str]) -> None:

@@ -162,7 +162,7 @@ def _parts(recipe: Recipe, has_captions: Callable[[], bool]) -> list[str]:
             parts |= {"clip", "autoencoder"}
         if method.synthesis is not None and not (method.module.FINETUNED and recipe.models.finetuned):
             parts.add("diffusion")
-        captions = captions or method.synthesis is not None or "texts" in features
+        captions = captions or getattr(method.module, "CAPTIONS", False)
     captioner = recipe.caption.captioner
     if captions and (captioner == "llava" or (captioner == "auto" and not has_captions())):
         parts.add("llava")

@@ -20,6 +20,7 @@ TITLE = "D4M"
 FEATURES = ("images",)
 VARIANTS = {"reference-flush": {"flush": "reference"}}
 SYNTHESIS = SynthesisSettings(strength=0.7, guidance=8.0)
+CAPTIONS = False
 FINETUNED = False
 LONG_PROMPTS = False
 LIMITS = {

@@ -27,6 +27,7 @@ VARIANTS = {
     "no-outliers": {"contamination": 0.0},
 }
 SYNTHESIS = SynthesisSettings(strength=0.75, guidance=10.5)
+CAPTIONS = True
 FINETUNED = True
 LONG_PROMPTS = False
 LIMITS = {

@@ -19,6 +19,7 @@ TITLE = "VLCP"
 FEATURES = ("images",)
 VARIANTS = {"no-outliers": {"contamination": 0.0}}
 SYNTHESIS = SynthesisSettings(strength=0.7, guidance=10.0)
+CAPTIONS = True
 FINETUNED = True
 LONG_PROMPTS = True
 LIMITS = {

@@ -48,7 +48,7 @@ def _from_file(work: Work, dataset: Any, settings: CaptionSettings) -> None:
     texts = {f"train/{name}": text for name, text in found.items()}
     missing = captions.check_coverage(files, texts, settings.missing)
     rows = [(name, texts.get(name, "")) for name in files]
-    captions.write(work.folder, rows, _class_lines(dataset))
+    captions.write(work.folder, rows, captions.class_lines(dataset.manifest.classes))
     work.note({"missing captions": missing})
 
 
@@ -59,11 +59,6 @@ def _file_captions(work: Work, dataset: Any) -> Any:
         return dataset.captions()
     images = [name.removeprefix("train/") for name in dataset.files("train")]
     return imported_captions.read(Path(imported), images, work.task.facts["file"])
-
-
-def _class_lines(dataset: Any) -> dict[str, str]:
-    """The prompt of methods that use labels only: all names of a class (methods.md C)."""
-    return {info.id: info.synonyms for info in dataset.manifest.classes}
 
 
 def _from_measurements(work: Work, dataset: Any, settings: CaptionSettings, captioner: ModuleType) -> None:
@@ -92,7 +87,9 @@ def _from_model(work: Work, dataset: Any, settings: CaptionSettings, captioner: 
             answers = [*answers, *tracked]
     texts = [answer.text for answer in answers]
     missing = captions.check_coverage(files, dict(zip(files, texts, strict=True)), settings.missing)
-    captions.write(work.folder, zip(files, texts, strict=True), _class_lines(dataset))
+    captions.write(
+        work.folder, zip(files, texts, strict=True), captions.class_lines(dataset.manifest.classes)
+    )
     cut = sum(not answer.ended for answer in answers)
     work.note({"missing captions": missing, "captions cut at max_new_tokens": cut})
 

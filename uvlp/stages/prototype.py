@@ -1,4 +1,4 @@
-"""prototype: features and captions -> one latent and one text per class and slot."""
+"""prototype: features, and captions if the method reads them -> a latent and a text per class and slot."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ def run(work: Work) -> None:
     task, dataset = work.task, work.dataset()
     method = plugins.load("methods", task.facts["method"])
     arrays = features.read({part: work.input(part) for part in features.PARTS if part in task.inputs})
-    found = captions.read(work.input("captions"))
+    if "captions" in task.inputs:
+        found = captions.read(work.input("captions"))
+        texts, prompts = found.texts, found.prompts
+    else:
+        texts, prompts = (), captions.class_lines(dataset.manifest.classes)
     problem = build(
         dataset,
         task.facts["ipc"],
         task.facts["seed"],
         arrays,
-        found.texts,
-        found.prompts,
+        texts,
+        prompts,
         order=task.settings.order,
     )
     results = method.prototypes(problem, task.settings, work.progress)
