@@ -28,11 +28,45 @@ def test_plain_lines_are_rare_and_tell_the_time_left(
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     view = PlainView(total=1)
     view.begin("images")
-    for done in range(1, 31):
+    for done in range(31):
         now[0] = float(done)
         view.event("images", Event("images", done, 30))
     lines = capsys.readouterr().err.splitlines()
     assert lines[1:] == ["       images: 15/30, about 15.0 s left", "       images: 30/30, about 0.0 s left"]
+
+
+def test_time_left_is_that_of_this_run_and_this_part(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    view = PlainView(total=1)
+    view.begin("model")
+    for at, label, done in (
+        (0, "latents", 0),
+        (20, "latents", 2),
+        (100, "updates", 500),
+        (160, "updates", 506),
+    ):
+        now[0] = float(at)
+        view.event("model", Event(label, done, 1000))
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "       latents: 2/1000, about 2 h 46 min left",
+        "       updates: 500/1000",  # went on from there
+        "       updates: 506/1000, about 1 h 22 min left",
+    ]
+
+
+def test_days_do_not_fill_a_log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    view, days = PlainView(total=1), 5 * 86_400
+    view.begin("captions")
+    for done in range(0, days, 5):
+        now[0] = float(done)
+        view.event("captions", Event("captions", done, days))
+    lines = capsys.readouterr().err.splitlines()
+    assert 1000 < len(lines) < 2000 and lines[1] == "       captions: 15/432000, about 119 h 59 min left"
 
 
 def test_a_terminal_gets_bars(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from uvlp.core.progress import Event
 
-PLAIN_EVERY_S = 15.0
+PLAIN_EVERY_S, PLAIN_AT_MOST_S = 15.0, 300.0
+"""Least and most time between two lines about an artifact; in between a sixtieth of its time so far."""
 
 
 class View(Protocol):
@@ -31,15 +32,21 @@ class View(Protocol):
 
 
 def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+    whole = int(seconds)
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if seconds < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole // 60 % 60:02d} min"
 
 
 class PlainView:
-    """One line when something begins or ends, and every quarter minute in between."""
+    """One line when something begins or ends, and in between ever fewer, so that days fill no log."""
 
     def __init__(self, total: int) -> None:
         self.total, self.done = total, 0
         self._told: dict[str, float] = {}
+        self._first: dict[str, tuple[str, int, float]] = {}
         self._began: dict[str, float] = {}
 
     def _print(self, text: str) -> None:
@@ -54,10 +61,23 @@ class PlainView:
         """See `View`."""
         if event.say:
             self._print(f"note   {title}: {event.say}")
-        elif event.total and time.monotonic() - self._told[title] >= PLAIN_EVERY_S:
-            self._told[title] = time.monotonic()
-            left = _left(self._began[title], event)
-            self._print(f"       {event.label}: {event.done}/{event.total}{left}")
+            return
+        now = time.monotonic()
+        label, done, _ = self._first.get(title, ("", 0, 0.0))
+        if label != event.label or event.done < done:
+            self._first[title] = event.label, event.done, now
+        pause = min(max(PLAIN_EVERY_S, (now - self._began[title]) / 60), PLAIN_AT_MOST_S)
+        if event.total and now - self._told[title] >= pause:
+            self._told[title] = now
+            self._print(f"       {event.label}: {event.done}/{event.total}{self._left(title, event, now)}")
+
+    def _left(self, title: str, event: Event, now: float) -> str:
+        """Time left by the speed since this part of the work began, or went on after an interruption."""
+        _, done, since = self._first[title]
+        if event.done <= done:
+            return ""
+        left_s = (now - since) * (event.total - event.done) / (event.done - done)
+        return f", about {_duration(left_s)} left"
 
     def end(self, title: str, seconds: float) -> None:
         """See `View`."""
@@ -66,13 +86,6 @@ class PlainView:
 
     def close(self) -> None:
         """See `View`."""
-
-
-def _left(began: float, event: Event) -> str:
-    if not event.done:
-        return ""
-    spent = time.monotonic() - began
-    return f", about {_duration(spent * (event.total - event.done) / event.done)} left"
 
 
 class TerminalView:
