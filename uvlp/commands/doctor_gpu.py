@@ -12,9 +12,10 @@ from uvlp.commands.finding import INSTALL, Finding
 from uvlp.core import nvidia, plugins
 from uvlp.recipes.schema import CaptionSettings, EmbedSettings, EvaluateSettings, FinetuneSettings
 
-NEEDS_GIB = {"captions by LLaVA": 16, "fine-tuning": 24, "synthesis": 6}
+NEEDS_GIB = {"captions by LLaVA": 16, "fine-tuning": 20, "synthesis": 6}
 """Of profile sd15, by arithmetic: weights in half precision (14 GB of LLaVA, 2 GB of Stable Diffusion), for
-fine-tuning weights, gradients, two moments and their average in float32 (19 GB), and room for a batch."""
+fine-tuning weights, gradients, two moments and their average in float32 (17 GB), half-precision weights
+beside them (2 GB), and room for an image: it computes its batch in as many parts as it takes."""
 OLDEST_DRIVER = {12: 525, 13: 580}
 """First driver of each CUDA; a driver of the same major version runs every minor one."""
 NONE = "none: everything runs on the CPU (digits and folder need no GPU; the papers' sizes would take days)"
@@ -106,7 +107,7 @@ def _precision(torch: Any) -> str:
 
 
 def _batches(torch: Any, free: int) -> str:
-    """Images at once in profile sd15; what does not fit is halved while it runs, but for training."""
+    """Images at once in profile sd15; what does not fit is halved while it runs, training in parts."""
     sampling_memory = plugins.load("models", "sampling_memory")
     unet = SimpleNamespace(config=SimpleNamespace(block_out_channels=(SD15_CHANNELS,)))
     each = sampling_memory.prototype_bytes(unet, SD15_CELLS, torch.float16)

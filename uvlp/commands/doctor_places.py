@@ -41,7 +41,7 @@ def _models() -> Iterator[Finding]:
 
     yield Finding("models folder", True, f"{hub.cache_folder()}, {_free(hub.cache_folder())} (HF_HOME)")
     here = [title for part, title in PARTS.items() if not pretrained.needed(ModelSettings(), [part])]
-    yield _stock("models", here, list(PARTS.values()), "uvlp fetch models")
+    yield _stock("models", here, list(PARTS.values()), "`uvlp fetch models` where profile sd15 is wanted")
 
 
 def _datasets() -> Iterator[Finding]:
@@ -50,7 +50,12 @@ def _datasets() -> Iterator[Finding]:
     named = [
         name for name in plugins.names("datasets") if hasattr(plugins.load("datasets", name), "download")
     ]
-    yield _stock("datasets", [name for name in named if _is_here(name)], named, "uvlp fetch DATASET")
+    yield _stock(
+        "datasets",
+        [name for name in named if _is_here(name)],
+        named,
+        "`uvlp fetch DATASET`; those of an ILSVRC folder: --data",
+    )
 
 
 def _is_here(name: str) -> bool:
@@ -64,14 +69,12 @@ def _is_here(name: str) -> bool:
     return True
 
 
-def _stock(what: str, here: list[str], known: list[str], command: str) -> Finding:
+def _stock(what: str, here: list[str], known: list[str], mend: str) -> Finding:
     missing = [name for name in known if name not in here]
     parts = [
         f"{state}: {', '.join(names)}" for state, names in (("here", here), ("not here", missing)) if names
     ]
-    return Finding(
-        what, True, "; ".join(parts), f"`{command}` where profile sd15 is wanted" if missing else ""
-    )
+    return Finding(what, True, "; ".join(parts), mend if missing else "")
 
 
 def _free(folder: Path) -> str:
