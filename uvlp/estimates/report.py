@@ -82,6 +82,7 @@ class Estimate:
         title: of which recipe.
         machine: on what.
         rows: stage by stage.
+        longest_s: time of the longest chain of artifacts that wait for one another.
         workers: processes that share the work; on a card they share the card as well.
         fetched: what is to be transferred first.
         rests_on: everything that was assumed.
@@ -91,6 +92,7 @@ class Estimate:
     title: str
     machine: Machine
     rows: tuple[Row, ...]
+    longest_s: float
     workers: int
     fetched: tuple[Download, ...]
     rests_on: tuple[str, ...]
@@ -103,7 +105,7 @@ class Estimate:
         if len(known) < len(self.rows) or not self.machine.known:
             return None
         together = 1 if self.machine.gpu else self.workers
-        return sum(known) / together + (assumed.START_S if any(known) else 0.0)
+        return max(sum(known) / together, self.longest_s) + (assumed.START_S if any(known) else 0.0)
 
     @property
     def gpu_bytes(self) -> float:
@@ -266,17 +268,33 @@ def estimate(
         if task.stage in STAGES:
             found.setdefault(task.stage, []).append((task, STAGES[task.stage](task, place)))
     rows = [_row(stage, found[stage], made, machine) for stage in ORDER if stage in found]
+    times = {
+        task.key: measured.seconds(task, cost, machine).seconds or 0.0
+        for entries in found.values()
+        for task, cost in entries
+        if not made(task)
+    }
     costs = [cost for entries in found.values() for _, cost in entries]
     seeds = f"{len(recipe.seeds)} seed" + ("s" if len(recipe.seeds) > 1 else "")
     return Estimate(
         title=f"{recipe.dataset} at {recipe.ipc} images per class, {seeds}, profile {recipe.profile}",
         machine=machine,
         rows=tuple(rows),
+        longest_s=_longest(tasks, times),
         workers=workers or this.default_workers(),
         fetched=tuple(everything(recipe, known, tasks) if fetched is None else fetched),
         rests_on=tuple(dict.fromkeys(rest.because for cost in costs for rest in cost.rests_on)),
         notes=tuple(_notes(known, rows, machine)),
     )
+
+
+def _longest(tasks: Sequence[Task], times: Mapping[str, float]) -> float:
+    """Time of the longest chain of tasks, given inputs first, that wait for one another."""
+    ends: dict[str, float] = {}
+    for task in tasks:
+        before = [ends.get(earlier.key, 0.0) for earlier in task.inputs.values()]
+        ends[task.key] = max(before, default=0.0) + times.get(task.key, 0.0)
+    return max(ends.values(), default=0.0)
 
 
 def _row(stage: str, entries: list[tuple[Task, Cost]], made: Callable[[Task], bool], machine: Machine) -> Row:
@@ -314,7 +332,11 @@ def _notes(known: known_datasets.Known, rows: Sequence[Row], machine: Machine) -
     for row in rows:
         if row.gpu_bytes > machine.memory_bytes > 0:
             has = byte_size(round(machine.memory_bytes))
-            do = "lower its batch" if row.stage == "finetune" else "its batch will be halved"
+            do = (
+                "its batch will be computed in parts"
+                if row.stage == "finetune"
+                else "its batch will be halved"
+            )
             notes.append(f"note: {row.stage} asks for more memory than this card has ({has}): {do}")
     if any(row.seconds is None for row in rows):
         notes.append("note: models or networks of these sizes were not counted, so their time is not known")
