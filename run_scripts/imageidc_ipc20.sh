@@ -8,8 +8,8 @@
 # uvlp, resnet-ap-10: 60.3 ± 0.6 (uvlp-readme)
 # One NVIDIA H200: 2.9 GPU-hours, 37.9 GB of GPU memory, 6.7 GB of memory, 65.3 GB of disk; projected,
 #   not measured.
-# Needs `--data FOLDER` with ILSVRC-2012 for imageidc (train/ and val/ with one folder per WNID). `--dry-
-#   run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.
+# Needs `--data FOLDER` with ILSVRC-2012 for imageidc (train/ and val/ with one folder per WNID).
+#   `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 exec "$environment/bin/uvlp" reproduce imageidc 20 --seed 0,1,2 "$@"

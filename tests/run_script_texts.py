@@ -65,18 +65,25 @@ class Command:
 
 
 def commands_of_table(name: str) -> list[Command]:
-    """What a published table needs of the methods that are here, IPC by IPC."""
+    """What a published table needs of the methods that are here, IPC by IPC.
+
+    Datasets of a folder that the user has come first: one that is not named is missed at once, not after
+    hours.
+    """
     cells = published.table(name)
     here = set(plugins.names("methods"))
     methods = tuple(dict.fromkeys(cell.method for cell in cells if cell.method in here))
     networks = tuple(dict.fromkeys(cell.network for cell in cells))
-    places = dict.fromkeys((cell.dataset, cell.ipc) for cell in cells)
+    places = sorted(
+        dict.fromkeys((cell.dataset, cell.ipc) for cell in cells),
+        key=lambda place: place[0] not in OF_A_FOLDER,
+    )
     return [Command(dataset, ipc, methods, networks) for dataset, ipc in places]
 
 
 def wrapped(text: str) -> list[str]:
     """A comment of as many lines as it takes."""
-    return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="#   ")
+    return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="#   ", break_on_hyphens=False)
 
 
 def resources(estimates: list[Estimate]) -> str:
