@@ -143,7 +143,10 @@ _command("synthesise", "synthesise", "Stop after the distilled images.")
 def evaluate(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="folders PATH/<class>/<images>")],
     dataset: Annotated[
-        str, typer.Option("--dataset", help="whose real test images score them: digits, or folder:PATH")
+        str,
+        typer.Option(
+            "--dataset", help="whose real test images score them: digits, imagenette, ..., or folder:PATH"
+        ),
     ],
     ipc: Annotated[
         str | None, typer.Option("--ipc", help="images per class [all, where every class holds as many]")

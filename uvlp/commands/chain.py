@@ -270,10 +270,12 @@ def _places(run: Run, store: Store, until: str) -> list[Task]:
 
 def _print_places(run: Run, store: Store, until: str, made: int) -> None:
     print(f"Artifacts ({made} made now) in {store.root}:")
-    for task in _places(run, store, until):
+    places = _places(run, store, until)
+    width = max((len(task.title) for task in places), default=0)
+    for task in places:
         sheet = f"/{distilled.SHEET}" if task.kind == distilled.KIND else ""
         table = f"/{tables.FORMATS['markdown']}" if task.kind == tables.KIND else ""
-        print(f"  {task.title:<28}  {task.name}{sheet}{table}")
+        print(f"  {task.title:<{width}}  {task.name}{sheet}{table}")
 
 
 def _result(run: Run, store: Store, until: str, made: int) -> dict[str, Any]:
