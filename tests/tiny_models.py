@@ -23,6 +23,12 @@ WIDTH = 32
 CONTEXT_LENGTH = 77
 IMAGE_PX = 64
 PATCH_PX = 16
+CLIP_PREPROCESS = {
+    "mean": [0.48145466, 0.4578275, 0.40821073],
+    "std": [0.26862954, 0.26130258, 0.27577711],
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+}
 TEMPLATE = (
     "{% for message in messages %}{% if message['role'] == 'user' %}USER: {% else %}ASSISTANT: {% endif %}"
     "{% for part in message['content'] if part['type'] == 'image' %}<image>\n{% endfor %}"
@@ -156,13 +162,7 @@ def clip(folder: Path, quick_gelu: bool = True, seed: int = 0) -> Path:
                 "layers": 2,
             },
         }
-        preprocess_cfg = {
-            "mean": [0.48145466, 0.4578275, 0.40821073],
-            "std": [0.26862954, 0.26130258, 0.27577711],
-            "interpolation": "bicubic",
-            "resize_mode": "shortest",
-        }
-        config = {"model_cfg": model_cfg, "preprocess_cfg": preprocess_cfg}
+        config = {"model_cfg": model_cfg, "preprocess_cfg": CLIP_PREPROCESS}
         (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n")
         save_file(CLIP(**model_cfg).state_dict(), folder / "open_clip_model.safetensors")
     return folder

@@ -59,12 +59,8 @@ def opened(device: str, settings: CaptionSettings) -> Iterator[tuple[Llava, str]
             with llava.opened(Path(folder), settings, "auto") as model:
                 yield model, "The tiny random model of the tests, float32: says nothing of the full one."
         return
-    from transformers import LlavaForConditionalGeneration
-
-    config, dtype = full_size.llava_config(), precision.resolve("auto", device)
-    processor = tiny_models.llava_processor(config.vision_config.image_size, config.vision_config.patch_size)
-    config.image_token_index = processor.image_token_id
-    model = full_size.build(LlavaForConditionalGeneration, config, device, dtype)
+    dtype = precision.resolve("auto", device)
+    model, processor = full_size.llava(device, dtype)
     count = sum(parameter.numel() for parameter in model.parameters()) / 1e9
     words = f"LLaVA-1.5-7B from its configuration, {count:.2f} G random weights, {precision.name(dtype)}."
     yield Llava(model, processor, settings), words

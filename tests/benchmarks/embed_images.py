@@ -21,14 +21,14 @@ CLASSES = 10
 WIDTH_PX, HEIGHT_PX = 500, 375
 
 
-def write_photographs(root: Path, count: int) -> Path:
-    """``count`` files of 500 x 375 px in ten classes below ``root/train``, and one each below ``root/val``.
+def write_photographs(root: Path, count: int, classes: int = CLASSES) -> Path:
+    """``count`` files of 500 x 375 px in some classes below ``root/train``, and one each below ``root/val``.
 
     Noise that was enlarged, so that they compress like photographs.
     """
     generator = numpy.random.default_rng(0)
-    for number in range(count + CLASSES):
-        split, label = ("train", number % CLASSES) if number < count else ("val", number - count)
+    for number in range(count + classes):
+        split, label = ("train", number % classes) if number < count else ("val", number - count)
         folder = root / split / f"class{label}"
         folder.mkdir(parents=True, exist_ok=True)
         small = Image.fromarray(generator.integers(0, 256, (24, 32, 3), dtype=numpy.uint8))

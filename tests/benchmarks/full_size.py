@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import torch
 from accelerate import init_empty_weights
 
+from tests import tiny_models
+
 IMAGE_PX = 512
 LATENT = (4, 64, 64)
 TOKENS = 77
@@ -107,6 +109,16 @@ def llava_config() -> Any:
         vision_feature_layer=-2,
         vision_feature_select_strategy="default",
     )
+
+
+def llava(device: torch.device | str, dtype: torch.dtype) -> tuple[Any, Any]:
+    """LLaVA-1.5-7B and a processor for it, which has only the words of the tests' tiny model."""
+    from transformers import LlavaForConditionalGeneration
+
+    config = llava_config()
+    processor = tiny_models.llava_processor(config.vision_config.image_size, config.vision_config.patch_size)
+    config.image_token_index = processor.image_token_id
+    return build(LlavaForConditionalGeneration, config, device, dtype), processor
 
 
 def build(cls: type[M], config: Any, device: torch.device | str, dtype: torch.dtype) -> M:

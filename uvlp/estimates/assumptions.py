@@ -61,6 +61,11 @@ PROCESSOR_SHARE = Assumed(
     0.4,
     "40 % of one thread's matrix rate, as the digits' networks reach (evaluation_speed_cpu.md)",
 )
+LARGE_PROCESSOR_SHARE = Assumed(
+    0.9,
+    "90 % of one thread's matrix rate for published models, as they reached with random weights "
+    "(full_chain_cpu.md)",
+)
 HOST_RATE = Assumed(25e9, "prototypes at 25 GFLOP/s on one thread of the host")
 DECODE_S = Assumed(0.02, "20 ms of one core to read and resize an image of 500 x 375 px")
 START_S = 10.0

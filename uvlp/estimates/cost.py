@@ -48,20 +48,23 @@ class Place:
     machine: Machine
 
     def seconds(self, flops: float, rate: float, share: assumed.Assumed) -> float:
-        """Time for ``flops`` at a share of the card's ``rate``; a processor has one rate and one share."""
+        """Time for ``flops`` at a share of the card's ``rate``; a processor has its own of both."""
         if not self.machine.gpu:
-            return flops / (self.machine.single * assumed.PROCESSOR_SHARE.value)
+            return flops / (self.machine.single * _on_processor(share).value)
         return flops / (rate * share.value)
 
     def on_card(self, weights: float, maps: float) -> float:
         """Bytes of a card's memory; none on a processor."""
         return weights + maps + assumed.CONTEXT_BYTES if self.machine.gpu else 0.0
 
+    @property
+    def half(self) -> int:
+        """Bytes of a number that a card holds in half precision; a processor computes in float32."""
+        return HALF if self.machine.gpu else SINGLE
+
     def on_host(self, weights: float, maps: float, held: float = 0.0) -> float:
         """Bytes of the host's memory: what is held there, and the model itself where there is no card."""
-        # Half-precision sizes: a processor computes in float32.
-        own = 0.0 if self.machine.gpu else 2 * (weights + maps)
-        return assumed.PROCESS_BYTES + held + own
+        return assumed.PROCESS_BYTES + held + (0.0 if self.machine.gpu else weights + maps)
 
     @property
     def decode_s(self) -> float:
@@ -69,5 +72,11 @@ class Place:
         return self.known.image_pixels / USUAL_PIXELS * assumed.DECODE_S.value / self.machine.cores
 
     def rests_on(self, *found: assumed.Assumed) -> tuple[assumed.Assumed, ...]:
-        """On a card the assumptions named, on a processor its own."""
-        return found if self.machine.gpu else (assumed.PROCESSOR_SHARE,)
+        """On a card the assumptions named, on a processor its own in place of the first, which is a share."""
+        return found if self.machine.gpu else (_on_processor(found[0]),)
+
+
+def _on_processor(share: assumed.Assumed) -> assumed.Assumed:
+    """The share of a processor's rate where a card has this one: large matrices reach more of it."""
+    small = share in (assumed.NETWORK_SHARE, assumed.SMALL_SHARE)
+    return assumed.PROCESSOR_SHARE if small else assumed.LARGE_PROCESSOR_SHARE

@@ -27,8 +27,8 @@ def caption(task: Task, place: Place) -> Cost:
         seconds = 0.0 if task.plugin == "file" else images * place.decode_s
         return Cost(items=images, unit="images", seconds=seconds, disk_bytes=disk)
     batch, steps = task.settings.batch, assumed.CAPTION_TOKENS.value
-    weights = HALF * WEIGHTS["llava"] / (4 if task.settings.quantise else 1)
-    cache = max(LIVE["llava_token"], LIVE["llava_prefill"])
+    weights = place.half * WEIGHTS["llava"] / (4 if task.settings.quantise else 1)
+    cache = max(LIVE["llava_token"], LIVE["llava_prefill"]) * place.half / HALF
     look = place.seconds(
         FLOPS["llava_image"] + FLOPS["llava_prefill"], place.machine.half, assumed.CAPTION_SHARE
     )
@@ -65,12 +65,13 @@ def _stable_diffusion(task: Task, place: Place) -> Cost:
     kept = PUBLISHED["kept_bytes"][kind] + (
         assumed.RECOMPUTED * PUBLISHED["kept_bytes"]["finetune"] if own.gradient_checkpointing else 0.0
     )
-    # Master weights, gradients, two moments and the average in float32; the weights again to compute with.
-    copies = SINGLE * (5 if own.use_ema else 4) + HALF
-    weights = copies * WEIGHTS["unet"] + HALF * (WEIGHTS["vae"] + WEIGHTS["text"])
-    maps = own.batch * kept * area
+    # Weights, gradients, two moments and the average in float32; on a card half-precision weights too.
+    copies = 5 if own.use_ema else 4
+    weights = (SINGLE * copies + (HALF if place.machine.gpu else 0)) * WEIGHTS["unet"]
+    weights += place.half * (WEIGHTS["vae"] + WEIGHTS["text"])
+    maps = min(own.batch, images) * kept * area * place.half / HALF
     latents = 2 * 2 * HALF * LATENT_CHANNELS * (side // 8) ** 2 * images if own.cache_latents else 0
-    checkpoints = own.checkpoints_total_limit * (copies - HALF - SINGLE) * WEIGHTS["unet"]
+    checkpoints = own.checkpoints_total_limit * SINGLE * (copies - 1) * WEIGHTS["unet"]
     return Cost(
         items=seen,
         unit="images in all epochs",
@@ -120,19 +121,20 @@ def embed(task: Task, place: Place) -> Cost:
             items=images,
             unit="captions",
             seconds=place.seconds(images * flops["clip_text"], single, assumed.SINGLE_SHARE),
-            gpu_bytes=place.on_card(SINGLE * WEIGHTS["clip"], batch * 2 * LIVE["clip_text"]),
+            gpu_bytes=place.on_card(SINGLE * WEIGHTS["clip"], min(batch, images) * 2 * LIVE["clip_text"]),
             disk_bytes=images * width * SINGLE,
             rests_on=place.rests_on(assumed.SINGLE_SHARE),
         )
     seen = place.seconds(images * flops["clip_image"], single, assumed.SINGLE_SHARE)
     encoded = place.seconds(images * flops["vae_encode"], place.machine.half, assumed.ENCODE_SHARE)
-    weights = SINGLE * WEIGHTS["clip"] + HALF * WEIGHTS["vae"] if place.recipe.pretrained else 0
+    weights = SINGLE * WEIGHTS["clip"] + place.half * WEIGHTS["vae"] if place.recipe.pretrained else 0
+    maps = min(batch, images) * live * place.half / HALF
     return Cost(
         items=images,
         unit="images",
         seconds=max(seen + encoded, images * place.decode_s),
-        gpu_bytes=place.on_card(weights, batch * live),
-        host_bytes=place.on_host(weights, batch * live),
+        gpu_bytes=place.on_card(weights, maps),
+        host_bytes=place.on_host(weights, maps),
         disk_bytes=images * (width * SINGLE + 2 * latents * item_bytes),
         rests_on=place.rests_on(assumed.ENCODE_SHARE, assumed.SINGLE_SHARE, assumed.DECODE_S),
     )
@@ -193,9 +195,9 @@ def synthesise(task: Task, place: Place) -> Cost:
     if not place.recipe.pretrained:
         return _small_synthesis(place, images, samples, disk)
     flops = samples * counts.unet_flops(place.recipe.image_px // 8) + FLOPS["vae_decode"]
-    weights = HALF * (WEIGHTS["unet"] + WEIGHTS["vae"] + WEIGHTS["text"])
+    weights = place.half * (WEIGHTS["unet"] + WEIGHTS["vae"] + WEIGHTS["text"])
     batch = min(own.batch or assumed.SYNTHESIS_BATCH, images)
-    maps = batch * max(LIVE["unet_pair"], LIVE["vae_decode"])
+    maps = batch * max(LIVE["unet_pair"], LIVE["vae_decode"]) * place.half / HALF
     return Cost(
         items=images,
         unit="images",

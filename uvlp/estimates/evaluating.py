@@ -109,7 +109,7 @@ def _training(
         unit="images in all epochs",
         seconds=max(train, starting) + validate,
         gpu_bytes=place.on_card(SINGLE * 4 * found["parameters"] + held_bytes, maps),
-        host_bytes=place.on_host(0.0, maps / 2, held_bytes),
+        host_bytes=place.on_host(0.0, maps, held_bytes),
         disk_bytes=disk_bytes,
         rests_on=place.rests_on(assumed.NETWORK_SHARE),
     )
