@@ -314,7 +314,8 @@ def _guarded(debug: bool) -> int:
     except (UvlpError, typer.TyperException, WorkerFailed) as error:
         text = error.format_message() if hasattr(error, "format_message") else str(error)
         hint = "" if isinstance(error, UvlpError | typer.TyperException) else " (--debug shows the traceback)"
-        print(f"uvlp: {text}{hint}", file=sys.stderr)
+        asked = text.startswith("Usage:")  # no command at all: the text is the help
+        print(text if asked else f"uvlp: {text}{hint}", file=sys.stderr)
         if debug:
             traceback.print_exception(error)
         return int(getattr(error, "exit_code", 1))

@@ -138,3 +138,9 @@ def test_help_names_every_command(call: Call) -> None:
     assert code == 0
     for name in ("reproduce", "caption", "finetune", "embed", "prototype", "synthesise", "table", "doctor"):
         assert name in out
+
+
+@pytest.mark.parametrize("words", [(), ("captions",)])
+def test_no_command_prints_the_help(call: Call, words: tuple[str, ...]) -> None:
+    code, _, said = call(*words)
+    assert code == 2 and said.startswith("Usage: uvlp") and "Commands:" in said
