@@ -143,4 +143,4 @@ def test_help_names_every_command(call: Call) -> None:
 @pytest.mark.parametrize("words", [(), ("captions",)])
 def test_no_command_prints_the_help(call: Call, words: tuple[str, ...]) -> None:
     code, _, said = call(*words)
-    assert code == 2 and said.startswith("Usage: uvlp") and "Commands:" in said
+    assert code == 2 and said.startswith("Usage: ") and "Commands:" in said
