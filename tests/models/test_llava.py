@@ -279,9 +279,21 @@ def test_on_a_gpu(folder: Path, model: Llava) -> None:
         assert opened.answers(photos(), NAMES, seeds) == opened.answers(photos(), NAMES, seeds)
 
 
+def test_four_bits_leave_the_vision_tower_as_it_is(folder: Path, model: Llava) -> None:
+    """By transformers' own comparison of names, which no longer looks into the middle of them."""
+    from transformers.quantizers.quantizers_utils import should_convert_module
+
+    names = [name for name, part in model._model.named_modules() if type(part) is torch.nn.Linear]
+    kept = {name for name in names if not should_convert_module(name, list(llava.KEPT))}
+    assert kept == {name for name in names if "vision_tower" in name or name == "lm_head"}
+    assert 1 < len(kept) < len(names)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_four_bits_on_a_gpu(folder: Path) -> None:
     pytest.importorskip("bitsandbytes")
     with llava.opened(folder, replace(SETTINGS, quantise="4bit"), "auto") as opened:
+        tower = opened._model.model.vision_tower
+        assert {parameter.dtype for parameter in tower.parameters()} == {torch.float16}
         assert len(opened.answers(photos(), NAMES, range(len(NAMES)))) == len(NAMES)

@@ -42,6 +42,8 @@ CONVERSATION = (
 )
 TEMPERATURE = 0.2
 TOP_K = 50  # what transformers 4.37, which LLaVA is pinned to, cuts to unless it is told otherwise
+KEPT = ("model.vision_tower", "lm_head")
+"""What 4 bits leave as it is; transformers compares these names with the beginnings of modules' names."""
 GET_4BIT = "install it with `pip install bitsandbytes`, or leave --set caption.quantise=4bit out"
 
 
@@ -187,7 +189,7 @@ def _load(folder: Path, dtype: torch.dtype, device: str, quantise: str) -> Any:
             bnb_4bit_compute_dtype=dtype,
             bnb_4bit_use_double_quant=True,
             bnb_4bit_quant_type="nf4",
-            llm_int8_skip_modules=["vision_tower", "lm_head"],
+            llm_int8_skip_modules=list(KEPT),
         )
     try:
         with quiet():
