@@ -43,6 +43,11 @@ def test_cards_are_read_with_names_that_hold_commas(driver: Driver) -> None:
     assert machine.driver_version() == "580.65.06"
 
 
+def test_a_warning_among_the_cards_is_none_of_them(driver: Driver) -> None:
+    driver(H200, "WARNING: infoROM is corrupted at gpu 0000:04:00.0")
+    assert [card.name for card in nvidia.cards()] == ["NVIDIA H200"]
+
+
 def test_a_driver_that_fails_is_none(driver: Driver) -> None:
     driver("NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver", code=9)
     assert nvidia.cards() == () and machine.driver_version() is None

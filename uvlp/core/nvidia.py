@@ -28,11 +28,12 @@ def cards() -> tuple[Card, ...]:
         said = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return ()
-    rows = [[word.strip() for word in line.rsplit(",", 2)] for line in said.splitlines() if line.strip()]
+    rows = [[word.strip() for word in line.rsplit(",", 2)] for line in said.splitlines()]
     return tuple(
         # A part of a GPU (MIG) has no memory of its own in this table.
-        Card(name=name, driver=driver, total_mib=_number(total))
-        for name, driver, total in rows
+        Card(name=row[0], driver=row[1], total_mib=_number(row[2]))
+        for row in rows
+        if len(row) == 3  # warnings of the driver, e.g. of a corrupted infoROM, stand among the rows
     )
 
 
