@@ -26,7 +26,10 @@ def free_of_processes(accelerator: Any) -> None:
     """Make checkpoints the same for every number of processes: a run may go on with more GPUs or fewer."""
 
     def plain_names(_: Any, weights: list[dict[str, torch.Tensor]], __: str) -> None:
-        weights[:] = [{name.removeprefix("module."): held for name, held in one.items()} for one in weights]
+        # accelerate copies what lies channels last: not in the GPU's memory, which may be full.
+        weights[:] = [
+            {name.removeprefix("module."): held.cpu() for name, held in one.items()} for one in weights
+        ]
 
     def plain_models(models: list[Any], _: str) -> None:
         models[:] = [accelerator.unwrap_model(model) for model in models]
@@ -55,7 +58,8 @@ def save(accelerator: Any, average: Any, log: Sequence[str], step: int, folder: 
     accelerator.save_state(str(half))
     if average is not None:
         # safetensors takes no tensor whose memory is laid out channels last.
-        held = {f"{index:05d}": tensor.contiguous() for index, tensor in enumerate(average.shadow_params)}
+        shadows = enumerate(average.shadow_params)
+        held = {f"{index:05d}": tensor.cpu().contiguous() for index, tensor in shadows}
         save_file(held, half / AVERAGE)
     (half / LOG).write_text("".join(log), encoding="utf-8")
     hashes = {path.name: file_sha256(path) for path in sorted(half.iterdir())}
