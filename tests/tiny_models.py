@@ -85,7 +85,7 @@ def _seeded(seed: int) -> Iterator[None]:
 
 def diffusion(folder: Path, seed: int = 0) -> Path:
     """A Stable Diffusion 1.5 pipeline: latents [4, 8, 8] for 64 px, text states of 77 tokens, PNDM."""
-    from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+    from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
     with _seeded(seed):
@@ -126,19 +126,25 @@ def diffusion(folder: Path, seed: int = 0) -> Path:
             attention_head_dim=2,
             norm_num_groups=4,
         )
-        pipeline: Any = StableDiffusionPipeline(
+        save_pipeline(
+            folder,
             vae=vae,
             text_encoder=CLIPTextModel(text),
             tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
             unet=unet,
-            scheduler=stable_diffusion_scheduler(),
-            safety_checker=None,
-            feature_extractor=None,
-            image_encoder=None,
-            requires_safety_checker=False,
         )
-        pipeline.save_pretrained(folder)
     return folder
+
+
+def save_pipeline(folder: Path, **models: Any) -> None:
+    """Save ``vae``, ``text_encoder``, ``tokenizer`` and ``unet`` as a pipeline without a safety checker."""
+    from diffusers import StableDiffusionPipeline
+
+    unused = dict.fromkeys(("safety_checker", "feature_extractor", "image_encoder"))
+    pipeline: Any = StableDiffusionPipeline(
+        **models, **unused, scheduler=stable_diffusion_scheduler(), requires_safety_checker=False
+    )
+    pipeline.save_pretrained(folder)
 
 
 def clip(folder: Path, quick_gelu: bool = True, seed: int = 0) -> Path:

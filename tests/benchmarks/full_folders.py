@@ -20,7 +20,6 @@ import torch
 
 from tests import tiny_models
 from tests.benchmarks import full_size
-from uvlp.models.diffuser import stable_diffusion_scheduler
 from uvlp.models.quiet import quiet
 
 SHARD = "5GB"
@@ -28,24 +27,19 @@ SHARD = "5GB"
 
 def diffusion(folder: Path) -> None:
     """Stable Diffusion 1.5 in float32, without a safety checker."""
-    from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+    from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel
 
     def built(cls: type[torch.nn.Module], config: Any) -> torch.nn.Module:
         return full_size.build(cls, config, "cpu", torch.float32)
 
-    pipeline: Any = StableDiffusionPipeline(
+    tiny_models.save_pipeline(
+        folder,
         vae=built(AutoencoderKL, full_size.vae_config()),
         text_encoder=built(CLIPTextModel, full_size.text_config()),
         tokenizer=full_size.tokenizer(),
         unet=built(UNet2DConditionModel, full_size.unet_config()),
-        scheduler=stable_diffusion_scheduler(),
-        safety_checker=None,
-        feature_extractor=None,
-        image_encoder=None,
-        requires_safety_checker=False,
     )
-    pipeline.save_pretrained(folder)
 
 
 def clip(folder: Path) -> None:
