@@ -9,6 +9,14 @@ from uvlp.core.progress import Event, Progress
 from uvlp.core.views import PlainView, TerminalView
 
 
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The clock, in seconds; a test sets it."""
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    return clock
+
+
 def test_plain_lines_count_what_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     view = PlainView(total=2)
     view.begin("captions")
@@ -22,10 +30,8 @@ def test_plain_lines_count_what_is_done(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_plain_lines_are_rare_and_tell_the_time_left(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], now: list[float]
 ) -> None:
-    now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
     view = PlainView(total=1)
     view.begin("images")
     for done in range(31):
@@ -36,10 +42,8 @@ def test_plain_lines_are_rare_and_tell_the_time_left(
 
 
 def test_time_left_is_that_of_this_run_and_this_part(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], now: list[float]
 ) -> None:
-    now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
     view = PlainView(total=1)
     view.begin("model")
     for at, label, done in (
@@ -57,9 +61,7 @@ def test_time_left_is_that_of_this_run_and_this_part(
     ]
 
 
-def test_days_do_not_fill_a_log(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
+def test_days_do_not_fill_a_log(capsys: pytest.CaptureFixture[str], now: list[float]) -> None:
     view, days = PlainView(total=1), 5 * 86_400
     view.begin("captions")
     for done in range(0, days, 5):

@@ -164,7 +164,8 @@ def said(root: Path) -> Iterator[None]:
         raise UvlpError(
             f"cannot write the store: {reason}",
             got=str(root),
-            do="free some space or choose another folder with --store; everything finished is kept",
+            do="free some space, make it writable, or choose another folder with --store; "
+            "everything finished is kept",
         ) from error
 
 
