@@ -13,6 +13,7 @@ class FileServer:
     """Gives ``files`` by name; ``requests`` are the ranges asked for, None for a whole file.
 
     ``breaks``: after so many bytes the next answers end, one entry each. ``ranges``: whether it resumes.
+    ``length``: what it says of the length, in the place of the truth.
     """
 
     url: str = ""
@@ -20,6 +21,7 @@ class FileServer:
     requests: list[str | None] = field(default_factory=list)
     breaks: list[int] = field(default_factory=list)
     ranges: bool = True
+    length: str | None = None
 
 
 @contextmanager
@@ -43,7 +45,7 @@ def serving() -> Iterator[FileServer]:
                 self.end_headers()
                 return
             self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(content) - start))
+            self.send_header("Content-Length", state.length or str(len(content) - start))
             self.end_headers()
             rest = content[start:]
             self.wfile.write(rest[: state.breaks.pop(0)] if state.breaks else rest)

@@ -201,6 +201,38 @@ def test_without_a_published_hash_the_first_download_is_recorded(server: FileSer
         prepare(wanted, tmp_path, Progress())
 
 
+@pytest.mark.parametrize("first", [b"<!DOCTYPE html><title>log in</title>", tar_of_files()[:-20]])
+def test_a_page_or_a_part_that_came_first_does_not_decide_what_is_right(
+    first: bytes, server: FileServer, tmp_path: Path
+) -> None:
+    wanted, good = archive_at(server, md5=""), server.files["set.tgz"]
+    server.files["set.tgz"] = first
+    with pytest.raises(UvlpError) as caught:
+        prepare(wanted, tmp_path, Progress())
+    assert (caught.value.do or "").startswith("delete")
+    assert not (tmp_path / "set.tgz.json").exists()
+    (tmp_path / "set.tgz").unlink()  # as it said
+    server.files["set.tgz"] = good
+    prepare(wanted, tmp_path, Progress())
+    assert (tmp_path / "set/train/cat/1.png").read_bytes() == b"one"
+
+
+def test_what_is_advised_about_another_hash_than_the_recorded_one_works(
+    server: FileServer, tmp_path: Path
+) -> None:
+    wanted, record = archive_at(server, md5=""), tmp_path / "set.tgz.json"
+    record.write_text(json.dumps({"url": wanted.url, "sha256": "0" * 64}))
+    with pytest.raises(UvlpError) as caught:
+        prepare(wanted, tmp_path, Progress())
+    assert caught.value.do == (
+        f"delete the file and fetch again; where the publisher has changed it, delete {record} as well"
+    )
+    (tmp_path / "set.tgz").unlink()
+    record.unlink()
+    prepare(wanted, tmp_path, Progress())
+    assert json.loads(record.read_text())["sha256"] == hashlib.sha256(server.files["set.tgz"]).hexdigest()
+
+
 def test_too_little_space_is_said_before_anything_is_transferred(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,20 @@ def test_a_part_that_is_too_long_is_thrown_away(server: FileServer, tmp_path: Pa
     assert fetch(server, tmp_path / "set.tgz") == CONTENT
 
 
+@pytest.mark.parametrize("length", ["-5", "many", "1.5", "\u00b2", "9" * 30])
+def test_a_length_that_is_none_is_not_believed(length: str, server: FileServer, tmp_path: Path) -> None:
+    server.length = length
+    assert fetch(server, tmp_path / "set.tgz") == CONTENT
+
+
+def test_less_than_announced_is_no_whole_file(server: FileServer, tmp_path: Path) -> None:
+    server.length, server.ranges = str(len(CONTENT) + 1), False
+    with pytest.raises(UvlpError) as caught:
+        fetch(server, tmp_path / "set.tgz")
+    assert caught.value.got == "the connection ended early"
+    assert not (tmp_path / "set.tgz").exists()
+
+
 def test_a_file_that_is_not_there_is_named(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(UvlpError, match=r"cannot download http://.*/gone\.tgz: got 'HTTP status 404"):
         fetch(server, tmp_path / "gone.tgz")

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from uvlp.core.lines import read_lines
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -33,7 +35,7 @@ def read(folder: Path, files: Sequence[str], size: int) -> list[Answer]:
         path = _path(folder, len(found))
         if not path.is_file():
             break
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [json.loads(line) for line in read_lines(path)]
         if [row.pop("file_name") for row in rows] != list(files[len(found) : len(found) + size]):
             break
         found += [Answer(**row) for row in rows]

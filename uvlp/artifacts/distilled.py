@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.lines import read_lines
 
 KIND = "distilled"
 SCHEMA = 1
@@ -105,7 +106,7 @@ def sheet_rows(entries: Sequence[Entry]) -> list[int]:
 
 def read_entries(folder: Path) -> list[Entry]:
     """The rows of `metadata.jsonl`."""
-    lines = (folder / "train" / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = read_lines(folder / "train" / "metadata.jsonl")
     return [Entry(**json.loads(line)) for line in lines]
 
 

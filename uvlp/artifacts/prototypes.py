@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.lines import read_lines
 
 KIND = "prototypes"
 SCHEMA = 1
@@ -59,7 +60,7 @@ def read(folder: Path) -> tuple[numpy.ndarray, list[Prototype]]:
 
     latents = numpy.load(folder / "latents.npy", mmap_mode="r", allow_pickle=False)
     rows = []
-    for line in (folder / "prototypes.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in read_lines(folder / "prototypes.jsonl"):
         values = json.loads(line)
         for name in ("members", "latent_members"):
             values[name] = tuple(values[name])

@@ -6,6 +6,8 @@ import contextlib
 import hashlib
 import json
 import shutil
+import tarfile
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +83,11 @@ def prepare(archive: Archive, root: Path, progress: Progress) -> None:
             if not path.exists():
                 _check_space(archive, root)
                 download(archive.url, path, progress)
-            check_hash(archive, path, progress)
+            _check_kind(path)
+            sha256 = check_hash(archive, path)
             unpack(path, root, archive.folder, progress)
+            if sha256:
+                _record(archive, path, sha256, progress)
             path.unlink()
 
 
@@ -128,13 +133,31 @@ def _check_space(archive: Archive, root: Path) -> None:
         )
 
 
-def check_hash(archive: Archive, path: Path, progress: Progress) -> None:
+def _check_kind(path: Path) -> None:
+    """Refuse what is no archive, such as the log-in page of a network, before anything is believed of it."""
+    if zipfile.is_zipfile(path) or tarfile.is_tarfile(path):
+        return
+    with path.open("rb") as file:
+        beginning = file.read(40).decode("ascii", "replace")
+    raise UvlpError(
+        f"{path} is no archive",
+        got=beginning or "an empty file",
+        allowed="a tar or zip file; a network that asks for a log-in first answers with a page",
+        do="delete it and fetch again, or put the archive there yourself",
+    )
+
+
+def check_hash(archive: Archive, path: Path) -> str:
     """Compare the file with the published hash, else with the one recorded at the first download.
+
+    Returns:
+        Its SHA-256 where there is none to compare with; it is to be recorded once the archive has been
+        unpacked as a whole. Else the empty string.
 
     Raises:
         UvlpError: another hash; both are named.
     """
-    record = path.with_name(f"{path.name}.json")
+    record = _record_of(path)
     if archive.md5:
         with path.open("rb") as file:
             kind, found = "MD5", hashlib.file_digest(file, _md5).hexdigest()
@@ -142,16 +165,27 @@ def check_hash(archive: Archive, path: Path, progress: Progress) -> None:
     else:
         kind, found = "SHA-256", file_sha256(path)
         expected, said_by = _recorded(record), f"recorded in {record}"
-    if not expected:
-        write_atomically(record, json.dumps({"url": archive.url, "sha256": found}, indent=1) + "\n")
-        progress.say(f"{path.name}: no hash is published; its SHA-256 {found} is recorded in {record}")
-    elif found != expected:
+    if found == expected:
+        return ""
+    if expected:
+        again = "" if archive.md5 else f"; where the publisher has changed it, delete {record} as well"
         raise UvlpError(
             f"{path} has another {kind} than the one {said_by}",
             got=found,
             allowed=expected,
-            do="delete the file and fetch again",
+            do=f"delete the file and fetch again{again}",
         )
+    return found
+
+
+def _record_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def _record(archive: Archive, path: Path, sha256: str, progress: Progress) -> None:
+    record = _record_of(path)
+    write_atomically(record, json.dumps({"url": archive.url, "sha256": sha256}, indent=1) + "\n")
+    progress.say(f"{path.name}: no hash is published; its SHA-256 {sha256} is recorded in {record}")
 
 
 def _md5() -> hashlib._Hash:

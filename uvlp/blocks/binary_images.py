@@ -27,6 +27,7 @@ from uvlp.blocks.folder_hashes import hash_groups
 from uvlp.blocks.named_sets import NamedSet, missing_archive
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
+from uvlp.core.lines import read_lines
 from uvlp.core.progress import Progress
 from uvlp.core.wording import first_few
 
@@ -230,7 +231,7 @@ def _labels(path: Path, layout: Layout) -> bytes:
 
 def _check_names(path: Path, facts: NamedSet) -> None:
     """The archive's own class names, in the order of its labels, are those of the list."""
-    found = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    found = tuple(line.strip() for line in read_lines(path) if line.strip())
     if found != facts.ids:
         other = [name for name in found if name not in facts.ids] or list(found)
         raise UvlpError(f"{path}: other classes than those of {facts.name}", got=first_few(other))

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from uvlp.core.lines import read_lines
+
 FOLDER = Path(__file__).parent.parent / "datasets" / "classes"
 
 
@@ -53,7 +55,7 @@ def exchanged(classes: Sequence[ClassName], one: str, other: str) -> tuple[Class
 
 
 def _rows(stem: str) -> list[tuple[str, str]]:
-    lines = (FOLDER / f"{stem}.tsv").read_text(encoding="utf-8").splitlines()
+    lines = read_lines(FOLDER / f"{stem}.tsv")
     pairs = [line.partition("\t") for line in lines]
     return [(identity, text) for identity, _, text in pairs]
 

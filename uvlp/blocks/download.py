@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import http.client
 import os
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -85,7 +86,7 @@ def _attempt(url: str, part: Path, progress: Progress) -> bool:
         return _attempt(url, part, progress)
     with answer:
         rest = answer.status == http.HTTPStatus.PARTIAL_CONTENT
-        length = int(answer.headers.get("Content-Length") or 0)
+        length = _length(answer)
         what = f"download {part.stem}, MB"
         blocks = progress.track(_blocks(answer), what, total=-(-length // BLOCK_BYTES))
         with part.open("ab" if rest else "wb") as file:
@@ -94,9 +95,18 @@ def _attempt(url: str, part: Path, progress: Progress) -> bool:
     return not length or _size(part) == length + have * rest
 
 
+def _length(answer: http.client.HTTPResponse) -> int:
+    """Bytes that the server announces; 0 where it announces none, or nonsense."""
+    text = answer.headers.get("Content-Length") or ""
+    return int(text) if re.fullmatch("[0-9]{1,18}", text.strip()) else 0
+
+
 def _blocks(answer: http.client.HTTPResponse) -> Iterator[bytes]:
-    while block := answer.read(BLOCK_BYTES):
-        yield block
+    try:
+        while block := answer.read(BLOCK_BYTES):
+            yield block
+    except OSError as error:  # a route that is gone, as against a disk that refuses
+        raise ConnectionError(str(error)) from error
 
 
 def is_full(error: OSError) -> bool:

@@ -19,6 +19,7 @@ from uvlp.blocks.folder_hashes import hash_groups
 from uvlp.blocks.folder_scan import Listing, scan
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
+from uvlp.core.lines import read_lines
 from uvlp.core.progress import Progress
 from uvlp.core.wording import first_few
 
@@ -130,7 +131,7 @@ def class_names(root: Path, ids: Sequence[str]) -> dict[str, str]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        return read_lines(path, "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UvlpError(f"cannot read {path}", got=str(error), allowed="UTF-8 lines id<TAB>name") from error
 

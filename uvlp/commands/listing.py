@@ -48,4 +48,4 @@ def _networks() -> dict[str, str]:
 def _first_line(room: str, name: str) -> str:
     path = plugins.PACKAGE / room / f"{name.replace('-', '_')}.py"
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return text.splitlines()[0]
+    return text.split("\n")[0]

@@ -8,6 +8,8 @@ import subprocess
 from dataclasses import dataclass
 from functools import cache
 
+from uvlp.core.lines import split_lines
+
 QUERY = ("nvidia-smi", "--query-gpu=name,driver_version,memory.total")
 LONGEST_S = 10
 
@@ -28,7 +30,7 @@ def cards() -> tuple[Card, ...]:
         said = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return ()
-    rows = [[word.strip() for word in line.rsplit(",", 2)] for line in said.splitlines()]
+    rows = [[word.strip() for word in line.rsplit(",", 2)] for line in split_lines(said)]
     return tuple(
         # A part of a GPU (MIG) has no memory of its own in this table.
         Card(name=row[0], driver=row[1], total_mib=_number(row[2]))

@@ -25,6 +25,7 @@ from uvlp.blocks.named_sets import (
 )
 from uvlp.core.downloads import Download
 from uvlp.core.errors import UvlpError
+from uvlp.core.lines import read_lines
 from uvlp.core.progress import Progress
 from uvlp.core.wording import first_few
 
@@ -107,7 +108,7 @@ def _annotations(path: Path, ids: set[str]) -> dict[str, str]:
         UvlpError: a line is broken, or names a class that is not in the set.
     """
     found = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         name, *rest = line.split("\t")
         if not rest or rest[0] not in ids:
             raise UvlpError(f"{path}, line {number}", got=line, allowed="file name<TAB>class<TAB>box")

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from uvlp.core.hashing import file_sha256
+from uvlp.core.lines import read_lines
 
 PREFIX = "checkpoint-"
 HALF = "half-" + PREFIX
@@ -121,4 +122,4 @@ def load(accelerator: Any, average: Any, checkpoint: Path, step: int) -> list[st
             for index, tensor in enumerate(average.shadow_params):
                 tensor.copy_(held[f"{index:05d}"])
         average.optimization_step = step
-    return (checkpoint / LOG).read_text(encoding="utf-8").splitlines(keepends=True)
+    return [f"{line}\n" for line in read_lines(checkpoint / LOG)]

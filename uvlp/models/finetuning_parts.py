@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from uvlp.artifacts import model_checks, model_files
 from uvlp.core.errors import UvlpError
+from uvlp.core.lines import split_lines
 from uvlp.models.quiet import quiet
 
 LAYOUT = model_files.LAYOUTS["diffusion"]
@@ -119,7 +120,7 @@ def _weights(model: Any, base: Path, part: str, dtype: torch.dtype) -> Any:
                 output_loading_info=True,
             )
     except (RuntimeError, ValueError) as error:
-        raise _unfit(base, part, str(error).splitlines()[0][:200]) from error
+        raise _unfit(base, part, split_lines(str(error) or type(error).__name__)[0][:200]) from error
     wrong = [*info["missing_keys"], *info["unexpected_keys"], *info["mismatched_keys"]]
     wrong = [str(key) for key in wrong if "position_ids" not in str(key)]
     if wrong:

@@ -27,6 +27,7 @@ from uvlp.artifacts.caption_shards import Answer
 from uvlp.artifacts.caption_text import clean, question
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
+from uvlp.core.lines import split_lines
 from uvlp.core.ranges import check_ranges
 from uvlp.models import precision
 from uvlp.models.quiet import quiet
@@ -232,7 +233,7 @@ def _processor(folder: Path) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return split_lines(str(error).strip() or type(error).__name__)[0]
 
 
 def _unusable(folder: Path, reason: str) -> UvlpError:
