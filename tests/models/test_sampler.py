@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -86,9 +87,15 @@ def sampler_latents(
 def test_less_than_one_step_is_plain_decoding(
     models: Path, sampler: Sampler, start: tuple[torch.Tensor, torch.Tensor], scheduler: str, strength: float
 ) -> None:
+    calls: list[int] = []
+    hook = sampler._pipeline.unet.register_forward_pre_hook(lambda *_: calls.append(1))
     found = _draw(sampler, start, slice(0, 4), scheduler=scheduler, strength=strength)
-    decoded = Autoencoder.load(models / "diffuser", "vae").pixels(start[0])
-    assert (found == to_bytes(decoded)).all()
+    hook.remove()
+    assert not calls
+    # Decoded in other batches: a number between two levels may be rounded to either.
+    decoded = to_bytes(Autoencoder.load(models / "diffuser", "vae").pixels(start[0]))
+    assert np.abs(found.astype(int) - decoded).max() <= 1
+    assert np.abs(found.astype(int) - decoded[::-1]).max() > 1, "another image is farther away"
 
 
 def test_values_that_are_not_numbers_are_named_and_others_are_not(
@@ -174,6 +181,7 @@ def test_what_overflows_in_half_precision_is_decoded_again(models: Path) -> None
     plain = replace(SETTINGS, strength=0.0)
     expected = sampler.synthesise(latents, latents, PROMPTS[:3], plain, False, NAMES[:3])
     assert sampler.decoded_again == 0
+    exact = Autoencoder(deepcopy(sampler._pipeline.vae).float()).pixels(latents[1:2])
 
     def overflow(_: torch.nn.Module, args: tuple[torch.Tensor, ...], made: torch.Tensor) -> torch.Tensor:
         row = (args[0] == row_of_second).flatten(1).all(1)
@@ -185,7 +193,9 @@ def test_what_overflows_in_half_precision_is_decoded_again(models: Path) -> None
     found = sampler.synthesise(latents, latents, PROMPTS[:3], plain, False, NAMES[:3])
     assert sampler.decoded_again == 1 and convolution.weight.dtype == torch.bfloat16
     assert (found[[0, 2]] == expected[[0, 2]]).all()
-    assert np.abs(found[1].astype(int) - expected[1]).max() <= 6  # bfloat16 has two digits
+    # One level: a number between two may be rounded to either. bfloat16 holds one level in 256 at best.
+    assert np.abs(found[1].astype(int) - to_bytes(exact)[0]).max() <= 1
+    assert np.abs(expected[1].astype(int) - to_bytes(exact)[0]).max() > 1
 
 
 @pytest.mark.gpu
