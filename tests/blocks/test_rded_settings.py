@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
-from uvlp.blocks.rded_settings import ADAMW_LR, Rules, batch_size, resized_px, rules
+from uvlp.blocks.rded_settings import ADAMW_LR, SUBSETS, Rules, batch_size, input_px, resized_px, rules
 from uvlp.core.errors import UvlpError
 from uvlp.models.rded_networks import ARCHITECTURES
 from uvlp.recipes.schema import RdedSettings
@@ -52,6 +54,35 @@ def test_sgd_and_mixup_have_their_own_values() -> None:
 def test_accumulation_divides_the_batch() -> None:
     assert rules(RdedSettings(accumulation=3), "conv3", "x", 10, 50).batch == 33
     assert rules(RdedSettings(accumulation=3, batch=2), "conv3", "x", 10, 50).batch == 1
+
+
+def reference_batch(subset: str, student: str, teacher: str, ipc: int, accumulation: int) -> int:
+    """Images per pass in the order in which the reference decides on them (evaluation.md 3.1)."""
+    classes = SUBSETS[subset].classes
+    batch = {1: 10, 10: 50, 50: 100}[ipc] * (2 if classes in (100, 1000) else 1)
+    batch = 100 if subset == "tinyimagenet" else batch
+    batch = min(batch, ipc * classes) // accumulation
+    return 25 if (subset, student, teacher) == ("cifar100", "conv3", "conv3") else batch
+
+
+def test_every_combination_of_the_rules_gives_the_batch_of_the_reference() -> None:
+    networks = ("conv3", "conv4", "conv5", "resnet18", "resnet18_modified", "vgg11")
+    grid = product(SUBSETS, networks, networks, (1, 10, 50), (1, 2, 3, 4))
+    for subset, student, teacher, ipc, accumulation in grid:
+        for optimiser, mix in product(("adamw", "sgd"), ("cutmix", "mixup")):
+            settings = RdedSettings(
+                size_px=input_px(subset, student, teacher),
+                accumulation=accumulation,
+                optimiser=optimiser,
+                mix=mix,
+            )
+            found = rules(settings, student, teacher, SUBSETS[subset].classes, ipc).batch
+            wanted = reference_batch(subset, student, teacher, ipc, accumulation)
+            assert found == wanted, (subset, student, teacher, ipc, accumulation, optimiser, mix)
+
+
+def test_a_given_batch_is_cut_to_the_images_before_it_is_divided() -> None:
+    assert rules(RdedSettings(accumulation=2, batch=1000), "conv3", "x", 10, 10).batch == 50
 
 
 def test_a_student_without_a_published_learning_rate_needs_one() -> None:

@@ -117,10 +117,17 @@ def rules(settings: RdedSettings, student: str, teacher: str, classes: int, ipc:
         UvlpError: nothing was published for the student.
     """
     special = (classes, settings.size_px, student, teacher) == (100, 32, "conv3", "conv3")
-    batch = settings.batch or (CIFAR100_CONV3_BATCH if special else batch_size(ipc, classes))
     temperature = settings.temperature or TEMPERATURE[settings.mix]
-    parted = max(1, batch // settings.accumulation)
+    batch = _parted_batch(settings, special, classes, ipc)
     if settings.optimiser == "sgd":
-        return Rules(parted, settings.lr or SGD_LR, settings.sgd_weight_decay, temperature)
+        return Rules(batch, settings.lr or SGD_LR, settings.sgd_weight_decay, temperature)
     lr = settings.lr or (CIFAR100_CONV3_LR if special else adamw_lr(student))
-    return Rules(parted, lr, settings.weight_decay, temperature)
+    return Rules(batch, lr, settings.weight_decay, temperature)
+
+
+def _parted_batch(settings: RdedSettings, special: bool, classes: int, ipc: int) -> int:
+    """Images per pass; the reference's ``special`` batch is set last, so no accumulation divides it."""
+    if special and not settings.batch:
+        return CIFAR100_CONV3_BATCH
+    whole = min(settings.batch or batch_size(ipc, classes), ipc * classes)
+    return max(1, whole // settings.accumulation)

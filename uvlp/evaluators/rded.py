@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from uvlp.blocks.image_sets import Images, Prepared
 
-REVISION = 1
+REVISION = 2
 SETTINGS = "rded"
 TEACHER = True
 RANGES: dict[str, Range] = {
