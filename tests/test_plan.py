@@ -200,3 +200,47 @@ def test_the_defaults_are_pinned() -> None:
 def test_a_key_is_pinned() -> None:
     """Adding a setting with a default must not throw away what users have made."""
     assert planner().captions().key == "549aa966ffb4f3d7"
+
+
+def stages_with_new_keys(monkeypatch: pytest.MonkeyPatch, raised: str) -> set[str]:
+    """Stages whose keys change when ``raised`` has REVISION 2, in plans of both protocols."""
+
+    def keys() -> dict[str, str]:
+        found = {}
+        for protocol in ("minimax", "rded"):
+            here = planner(protocol=protocol, networks=("convnet-3", "resnet-18"))
+            for task in chain(here.table(methods("random", "uvlp"))):
+                found[f"{task.stage} {protocol} {task.title}"] = task.key
+        return found
+
+    before, revision = keys(), plugins.revision
+    monkeypatch.setattr(plugins, "revision", lambda path: 2 if path == raised else revision(path))
+    after = keys()
+    assert before.keys() == after.keys()
+    return {title.split()[0] for title in before if before[title] != after[title]}
+
+
+@pytest.mark.parametrize(
+    ("raised", "stages"),
+    [
+        ("networks/convnet", {"evaluate", "teacher", "tabulate"}),
+        ("networks/resnet", {"evaluate", "tabulate"}),
+        ("networks/resnet_ap", set()),
+        ("models/sampler", {"synthesise", "evaluate", "tabulate"}),
+        ("stages/tabulate", {"tabulate"}),
+        ("datasets/digits", {*plan.STAGES} - {"represent", "collect"}),
+        ("datasets/folder", set()),
+    ],
+)
+def test_what_makes_an_artifact_is_in_its_key(
+    monkeypatch: pytest.MonkeyPatch, raised: str, stages: set[str]
+) -> None:
+    assert stages_with_new_keys(monkeypatch, raised) == stages
+
+
+def test_features_of_a_network_follow_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, revision = planner().representation(0).key, plugins.revision
+    monkeypatch.setattr(
+        plugins, "revision", lambda path: 2 if path.endswith("/resnet_ap") else revision(path)
+    )
+    assert planner().representation(0).key != before

@@ -53,13 +53,17 @@ class Planner:
     find: Callable[[ModelSettings, str], Found]
     imported: Path | None = None
 
-    def _task(self, kind: str, stage: str, title: str, **more: Any) -> Task:
+    def _task(
+        self, kind: str, stage: str, title: str, revisions: Mapping[str, int] | None = None, **more: Any
+    ) -> Task:
+        dataset = plugins.revision(f"datasets/{self.spec.name}")
         return Task(
             kind=kind,
             stage=stage,
             title=title,
             dataset=self.manifest.content_hash,
             dataset_spec=self.spec,
+            revisions={"dataset": dataset, **(revisions or {})},
             **more,
         )
 
@@ -168,6 +172,7 @@ class Planner:
             f"features of a network trained on the whole set, seed {seed}",
             plugin="network",
             revision=plugins.revision("stages/represent"),
+            revisions=_network_revision("minimax", plugins.load("stages", "represent").NETWORK),
             schema=features.SCHEMA,
             settings=self.recipe.evaluate,
             facts={"seed": seed},
@@ -218,7 +223,9 @@ class Planner:
         if not method.whole_set:
             facts |= {"ipc": self.recipe.ipc, "seed": seed}
         more: dict[str, Any] = {"facts": facts}
+        revisions = {}
         if method.synthesis is not None:
+            revisions["sampler"] = plugins.revision("models/sampler")
             settings: Any = method.synthesis
             inputs = {"prototypes": self.prototypes(method, seed)}
             if not self.recipe.pretrained:
@@ -238,6 +245,7 @@ class Planner:
             f"{method.spec} images" + ("" if method.whole_set else f", seed {seed}"),
             plugin=method.name,
             revision=method.module.REVISION,
+            revisions=revisions,
             schema=distilled.SCHEMA,
             settings=settings,
             inputs=inputs,
@@ -289,6 +297,7 @@ class Planner:
             f"teacher {facts['network']}",
             plugin=facts["network"],
             revision=plugins.revision("models/teacher"),
+            revisions=_network_revision(self.recipe.protocol, facts["network"]),
             schema=teachers.SCHEMA,
             settings=settings,
             facts=facts,
@@ -310,6 +319,7 @@ class Planner:
             f"{method.spec} scored by {network}, seed {seed}, repeat {repeat}",
             plugin=self.recipe.protocol,
             revision=plugins.revision(f"evaluators/{self.recipe.protocol}"),
+            revisions=_network_revision(self.recipe.protocol, network),
             schema=scores.SCHEMA,
             settings=self._evaluation,
             facts=facts,
@@ -339,6 +349,7 @@ class Planner:
             tables.KIND,
             "tabulate",
             f"table {name}",
+            revision=plugins.revision("stages/tabulate"),
             schema=tables.SCHEMA,
             facts={
                 "name": name,
@@ -355,6 +366,12 @@ class Planner:
         synthesised = any(isinstance(method, Method) and method.synthesis for method in methods)
         sections = [self._protocol.SETTINGS, *["teacher"] * self._protocol.TEACHER]
         return remarks(self.recipe, sections, synthesised)
+
+
+def _network_revision(protocol: str, network: str) -> dict[str, int]:
+    """`REVISION` of the file in `uvlp/networks` that builds a network; none for one of torchvision's."""
+    family = plugins.load("evaluators", protocol).family(network)
+    return {"network": plugins.revision(f"networks/{family}")} if family else {}
 
 
 def _checkpoint_hash(path: str) -> str:

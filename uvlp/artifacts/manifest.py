@@ -51,6 +51,7 @@ class Task:
         stage: file in `uvlp/stages` that makes it.
         plugin: method, evaluator or model part that the stage calls, with its variant.
         revision: the plug-in's `REVISION`; raised when its defaults or results change.
+        revisions: `REVISION` by role of what else computes the result (dataset, network, sampler).
         schema: version of the kind's files.
         settings: frozen dataclass of the stage's settings.
         facts: further values that decide about the result (ipc, seed, repeat, ...).
@@ -66,6 +67,7 @@ class Task:
     stage: str
     plugin: str = ""
     revision: int = 1
+    revisions: Mapping[str, int] = field(default_factory=dict)
     schema: int = 1
     settings: Any = None
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -76,7 +78,11 @@ class Task:
     title: str = ""
 
     def identity(self) -> dict[str, Any]:
-        """What is hashed into the key."""
+        """What is hashed into the key.
+
+        Further revisions stand in it from 2 on, so that a part that gets one keeps the keys it has.
+        """
+        later = {name: number for name, number in self.revisions.items() if number != 1}
         return {
             "kind": self.kind,
             "schema": self.schema,
@@ -87,6 +93,7 @@ class Task:
             "facts": plain(self.facts),
             "inputs": {name: task.key for name, task in self.inputs.items()},
             "dataset": self.dataset,
+            **({"revisions": later} if later else {}),
         }
 
     @cached_property

@@ -7,6 +7,7 @@ from uvlp.blocks.binary_images import Layout
 from uvlp.blocks.binary_sets import VARIANTS as VARIANTS
 from uvlp.blocks.binary_sets import BinarySet
 
+REVISION = 1
 SET = BinarySet(
     name="cifar100",
     layout=Layout(

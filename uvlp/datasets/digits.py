@@ -23,6 +23,7 @@ from uvlp.core.progress import Progress
 if TYPE_CHECKING:
     import numpy
 
+REVISION = 1
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 IMAGE_PX = 32
 VAL_IMAGES = 490

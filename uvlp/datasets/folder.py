@@ -15,6 +15,8 @@ from uvlp.blocks.image_folder import open_image_folder
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 
+REVISION = 1
+
 
 def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:
     """Open the images below the path behind the colon; what is learnt about them is kept in ``cache``.

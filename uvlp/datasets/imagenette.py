@@ -10,6 +10,7 @@ from uvlp.blocks.fastai_sets import FastaiSet
 from uvlp.core.downloads import Download
 from uvlp.core.progress import Progress
 
+REVISION = 1
 VARIANTS = ("fastai", "ilsvrc")
 SET = FastaiSet(
     name="imagenette",

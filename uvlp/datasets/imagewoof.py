@@ -15,6 +15,7 @@ from uvlp.blocks.fastai_sets import FastaiSet
 from uvlp.core.downloads import Download
 from uvlp.core.progress import Progress
 
+REVISION = 1
 PUBLISHED_NAMES = "published-names"
 VARIANTS = ("fastai", "ilsvrc", PUBLISHED_NAMES)
 BORDER_TERRIER, AUSTRALIAN_TERRIER = "n02093754", "n02096294"

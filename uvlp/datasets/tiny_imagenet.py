@@ -29,6 +29,7 @@ from uvlp.core.lines import read_lines
 from uvlp.core.progress import Progress
 from uvlp.core.wording import first_few
 
+REVISION = 1
 VARIANTS: tuple[str, ...] = ()
 NAME = "tiny-imagenet"
 IMAGE_PX = 64

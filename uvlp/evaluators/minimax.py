@@ -60,6 +60,11 @@ def canonical(network: str) -> str:
     return f"{family}-{depth}"
 
 
+def family(network: str) -> str:
+    """The file in `uvlp/networks` that builds a network."""
+    return split_network(network)[0]
+
+
 def check(network: str, settings: EvaluateSettings) -> None:
     """Raise UvlpError for settings that no training can use, or a network too deep for the image size."""
     from uvlp.blocks.arithmetic import check_precision

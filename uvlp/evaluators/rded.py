@@ -63,6 +63,13 @@ def canonical(network: str) -> str:
     return rded_networks.canonical(network)
 
 
+def family(network: str) -> str | None:
+    """The file in `uvlp/networks` that builds a network, None for torchvision's."""
+    from uvlp.models import rded_networks
+
+    return "convnet" if rded_networks.depth(rded_networks.canonical(network)) else None
+
+
 def check(network: str, settings: RdedSettings) -> None:
     """Raise UvlpError for settings that no training can use, or images that do not fit the network."""
     from uvlp.blocks.arithmetic import check_precision

@@ -28,6 +28,7 @@ from uvlp.models.prompts import PromptEncoder
 from uvlp.models.quiet import quiet
 from uvlp.recipes.schema import SynthesisSettings
 
+REVISION = 1
 SCHEDULERS = {
     "pndm": PNDMScheduler,
     "ddim": DDIMScheduler,

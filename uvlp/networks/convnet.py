@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from uvlp.blocks.layers import AveragePool, normalisation
 from uvlp.core.errors import UvlpError
 
+REVISION = 1
 WIDTH = 128
 DEEPEST = 12  # above it no image is large enough, and the size would be a number of many digits
 

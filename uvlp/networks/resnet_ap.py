@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from uvlp.blocks.layers import convolution, normalisation
 from uvlp.blocks.residual import ResidualNetwork, Stem, check_residual
 
+REVISION = 1
 WIDTH = 64
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 

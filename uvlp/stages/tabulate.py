@@ -15,6 +15,7 @@ from uvlp.artifacts.tables import Table
 from uvlp.artifacts.work import Work, read_notes
 from uvlp.core.errors import UvlpError, unknown_name
 
+REVISION = 1
 ACCURACIES = ("best", "last", "top5_best", "top5_last")
 
 
