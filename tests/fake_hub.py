@@ -44,7 +44,7 @@ def place(cache: Path, repository: str, revision: str, source: Path, branch: str
         link.symlink_to(blob)
     if branch:
         (root / "refs").mkdir(exist_ok=True)
-        (root / "refs" / branch).write_text(revision)
+        (root / "refs" / branch).write_text(revision, encoding="utf-8")
     return snapshot
 
 

@@ -169,7 +169,7 @@ def clip(folder: Path, quick_gelu: bool = True, seed: int = 0) -> Path:
             },
         }
         config = {"model_cfg": model_cfg, "preprocess_cfg": CLIP_PREPROCESS}
-        (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n")
+        (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
         save_file(CLIP(**model_cfg).state_dict(), folder / "open_clip_model.safetensors")
     return folder
 

@@ -47,7 +47,7 @@ def measured(count: int, size_px: int) -> tuple[int, int, float]:
     """Peak memory with all libraries and models loaded, and at the end, MB; seconds of the stage."""
     words = [sys.executable, "-m", "tests.benchmarks.embed_memory", "--one", str(count)]
     words += ["--size-px", str(size_px)]
-    shown = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    shown = subprocess.run(words, check=True, capture_output=True, encoding="utf-8").stdout
     found = re.search(r"before (\d+) after (\d+) seconds ([\d.]+)", shown)
     assert found, shown
     return int(found[1]), int(found[2]), float(found[3])

@@ -75,7 +75,7 @@ def make_models(root: Path, device: str) -> SimpleNamespace:
     config = full_size.clip_config()
     clip = full_size.build(CLIP, config, "cpu", torch.float32)
     (root / "clip").mkdir()
-    (root / "clip" / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    (root / "clip" / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}), encoding="utf-8")
     save_file(clip.state_dict(), root / "clip" / "open_clip_model.safetensors")
     vae = full_size.build(AutoencoderKL, full_size.vae_config(), "cpu", torch.float32)
     vae.save_pretrained(root / "diffusion" / "vae")

@@ -159,7 +159,7 @@ def main() -> None:
             print(lines[-1], flush=True)
     if options.record:
         REPORT.parent.mkdir(parents=True, exist_ok=True)
-        REPORT.write_text("# Evaluation against its floor\n\n" + "\n".join(lines) + "\n")
+        REPORT.write_text("# Evaluation against its floor\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def main() -> None:
     print("\n".join(lines))
     if options.record:
         REPORT.parent.mkdir(parents=True, exist_ok=True)
-        REPORT.write_text("# Options that round differently\n\n" + "\n".join(lines) + "\n")
+        REPORT.write_text("# Options that round differently\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
 
 
 def report(found: dict[str, list[Score]], seconds: dict[str, list[float]], device: str) -> list[str]:

@@ -109,7 +109,7 @@ def memory() -> list[str]:
         seconds = time.monotonic() - began
         peak = {
             kind: max(
-                json.loads(path.read_text())["made"]["peak_memory_mb"]
+                json.loads(path.read_text(encoding="utf-8"))["made"]["peak_memory_mb"]
                 for path in (root / "store" / kind).glob("*/manifest.json")
             )
             for kind in ("pixels", "scores")
@@ -144,7 +144,7 @@ def main() -> None:
     print(lines[-1])
     if options.record:
         REPORT.parent.mkdir(parents=True, exist_ok=True)
-        REPORT.write_text("# Evaluation: time and memory\n\n" + "\n".join(lines) + "\n")
+        REPORT.write_text("# Evaluation: time and memory\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

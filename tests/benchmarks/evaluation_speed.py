@@ -75,7 +75,7 @@ class Utilisation:
     def __enter__(self) -> Utilisation:
         self.samples: list[tuple[float, float]] = []
         query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "100"]
-        self._process = subprocess.Popen(query, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(query, stdout=subprocess.PIPE, encoding="utf-8")
         self._thread = threading.Thread(target=self._read)
         self._thread.start()
         return self

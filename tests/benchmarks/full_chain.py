@@ -61,7 +61,7 @@ def run(options: argparse.Namespace, store: Path) -> dict[str, Any]:
     chain = ["reproduce", f"folder:{photographs}", str(options.ipc), "--profile", "sd15", "--offline"]
     chain += ["--method", METHODS, "--repeats", "1", "--workers", "1", "--json", "--store", str(store)]
     ran = subprocess.run(
-        [sys.executable, "-m", "uvlp", *chain, *words], stdout=subprocess.PIPE, text=True, check=True
+        [sys.executable, "-m", "uvlp", *chain, *words], stdout=subprocess.PIPE, encoding="utf-8", check=True
     )
     found: dict[str, Any] = json.loads(ran.stdout)
     return found

@@ -14,4 +14,6 @@ Docker = Callable[..., "subprocess.CompletedProcess[str]"]
 
 def docker(*words: str) -> subprocess.CompletedProcess[str]:
     """Run docker in the repository; its exit code is the caller's to judge."""
-    return subprocess.run(["docker", *words], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["docker", *words], cwd=REPOSITORY, capture_output=True, encoding="utf-8", check=False
+    )

@@ -36,7 +36,9 @@ def commit() -> str:
     """Commit of the working copy, marked where the package or the study differ from it."""
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", str(ROOT), *words], capture_output=True, encoding="utf-8"
+        ).stdout.strip()
 
     changed = git("status", "--porcelain", "--", "uvlp/blocks", "uvlp/evaluators", "tests/parity")
     found = git("rev-parse", "--short", "HEAD") or "no repository"

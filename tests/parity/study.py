@@ -136,7 +136,7 @@ def run_missing(path: Path, setup: Setup, runs: int, processes: int, at_most: in
     done = {(line["side"], line["run"]) for line in finished(path, setup)}
     missing = [(side, number) for number in range(runs) for side in SIDES if (side, number) not in done]
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool, path.open("a") as file:
+    with ProcessPoolExecutor(processes, mp_context=context) as pool, path.open("a", encoding="utf-8") as file:
         pending = [pool.submit(run_once, setup, *job) for job in missing[:at_most]]
         for future in as_completed(pending):
             line = future.result()

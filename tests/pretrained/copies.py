@@ -46,10 +46,10 @@ def refused(call: Callable[[], Any]) -> str:
 
 
 def change(path: Path, **fields: Any) -> None:
-    value = json.loads(path.read_text())
+    value = json.loads(path.read_text(encoding="utf-8"))
     for name, new in fields.items():
         if new is None:
             del value[name]
         else:
             value[name] = new
-    path.write_text(json.dumps(value))
+    path.write_text(json.dumps(value), encoding="utf-8")

@@ -125,5 +125,5 @@ def record(task: Task, files: Mapping[str, str], facts: Mapping[str, Any]) -> di
 
 def read(folder: Path) -> dict[str, Any]:
     """The manifest of a finished artifact."""
-    content: dict[str, Any] = json.loads((folder / FILE).read_text())
+    content: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
     return content

@@ -50,11 +50,11 @@ class Score:
 
 def write(folder: Path, score: Score) -> None:
     """Write `score.json` into ``folder``."""
-    (folder / "score.json").write_text(json.dumps(asdict(score), indent=1) + "\n")
+    (folder / "score.json").write_text(json.dumps(asdict(score), indent=1) + "\n", encoding="utf-8")
 
 
 def read(folder: Path) -> Score:
     """Read `score.json` of ``folder``."""
-    values = json.loads((folder / "score.json").read_text())
+    values = json.loads((folder / "score.json").read_text(encoding="utf-8"))
     values["curve"] = tuple((int(epoch), float(pct)) for epoch, pct in values["curve"])
     return Score(**values)

@@ -213,12 +213,16 @@ def comma_separated(table: Table) -> str:
 
 
 def write(folder: Path, table: Table) -> None:
-    """Write all four files."""
+    """Write all four files, in UTF-8 whatever the locale."""
     everything = {"schema": SCHEMA, **asdict(table)}
-    (folder / "table.json").write_text(json.dumps(everything, indent=1, ensure_ascii=False) + "\n")
-    (folder / "table.md").write_text(markdown(table) + sources(table))
-    (folder / "table.tex").write_text(latex(table))
-    (folder / "table.csv").write_text(comma_separated(table))
+    texts = {
+        "table.json": json.dumps(everything, indent=1, ensure_ascii=False) + "\n",
+        FORMATS["markdown"]: markdown(table) + sources(table),
+        FORMATS["latex"]: latex(table),
+        FORMATS["csv"]: comma_separated(table),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def read(folder: Path) -> Table:
@@ -227,7 +231,7 @@ def read(folder: Path) -> Table:
     One of an earlier schema comes without cells and comparisons, so that it can still be listed;
     its other files are printed as they were written.
     """
-    values = json.loads((folder / "table.json").read_text())
+    values = json.loads((folder / "table.json").read_text(encoding="utf-8"))
     current = values.get("schema") == SCHEMA
     return Table(
         name=values["name"],

@@ -37,7 +37,7 @@ def show(name: str, form: str, against: str | None, store: Store) -> None:
             do=f"make one with `uvlp reproduce` or `uvlp evaluate`; store: {store.root}",
         )
     if against is None:
-        print((found[name] / tables.FORMATS[form]).read_text(), end="")
+        print((found[name] / tables.FORMATS[form]).read_text(encoding="utf-8"), end="")
         return
     compared = plugins.load("stages", "tabulate").against(tables.read(found[name]), store.root, against)
     print(RENDER[form](compared), end="")

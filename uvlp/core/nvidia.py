@@ -27,10 +27,13 @@ def cards() -> tuple[Card, ...]:
     """Every GPU that the driver knows, hidden ones too; none without a driver."""
     command = [*QUERY, "--format=csv,noheader,nounits"]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=True).stdout
+        ran = subprocess.run(command, capture_output=True, timeout=LONGEST_S, check=True)
     except (OSError, subprocess.SubprocessError):
         return ()
-    rows = [[word.strip() for word in line.rsplit(",", 2)] for line in split_lines(said)]
+    rows = [
+        [word.strip() for word in line.rsplit(",", 2)]
+        for line in split_lines(ran.stdout.decode(errors="replace"))
+    ]
     return tuple(
         # A part of a GPU (MIG) has no memory of its own in this table.
         Card(name=row[0], driver=row[1], total_mib=_number(row[2]))

@@ -134,7 +134,7 @@ def _processor() -> Machine:
     """This processor, measured for 0.3 s on one thread, as tasks run, in a process of its own."""
     environment = {**os.environ, **machine.thread_environment()}
     said = subprocess.run(
-        [sys.executable, "-c", PROBE], capture_output=True, text=True, check=True, env=environment
+        [sys.executable, "-c", PROBE], capture_output=True, encoding="utf-8", check=True, env=environment
     )
     rate, cores = float(said.stdout), len(os.sched_getaffinity(0))
     return Machine(

@@ -161,7 +161,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = tokenizer.train([*captions, *further_texts], settings.context_length, folder)
     config = _config(settings, images.shape[1], vocabulary)
-    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n")
+    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "embedder", "weights"))
         model = CLIP(**config["model_cfg"])

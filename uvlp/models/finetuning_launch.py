@@ -56,7 +56,8 @@ def launch(job: str, folder: Path, processes: int, progress: Progress, cpu: bool
             env=os.environ | {"PYTHONPATH": path},
             stdout=subprocess.PIPE,
             stderr=output,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
         try:
             assert running.stdout is not None

@@ -27,7 +27,7 @@ LAYER_PARTS = {
 
 def from_open_clip(folder: Path) -> Any:
     """A frozen CLIPTextModel with the text tower of the open_clip folder."""
-    config = json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]
+    config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))["model_cfg"]
     source = load_file(folder / "open_clip_model.safetensors")
     with quiet(), torch.random.fork_rng(devices=[]):
         model = CLIPTextModel(_text_config(config))

@@ -1,0 +1,64 @@
+"""Text is UTF-8 whatever the locale: every place that reads or writes it says so."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PROGRAM = """
+import sys
+from pathlib import Path
+from tests.artifacts.test_tables import titled
+from uvlp.artifacts import tables
+tables.write(Path(sys.argv[1]), titled("L\\xf6\\xdf \\xb1 \\u8349"))
+"""
+
+
+def sources() -> Iterator[Path]:
+    """The package, and what lies among the tests without being one."""
+    yield from (REPOSITORY / "uvlp").rglob("*.py")
+    yield from (path for path in (REPOSITORY / "tests").rglob("*.py") if not path.name.startswith("test_"))
+
+
+def without_encoding(call: ast.Call) -> bool:
+    """Whether it reads or writes text in the locale's encoding."""
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    given = {keyword.arg for keyword in call.keywords}
+    if "encoding" in given or name not in ("open", "fdopen", "read_text", "write_text", "run", "Popen"):
+        return False
+    if name in ("read_text", "write_text"):
+        return True
+    if name in ("run", "Popen"):
+        return "text" in given
+    words = [
+        each.value
+        for each in [*call.args, *(k.value for k in call.keywords)]
+        if isinstance(each, ast.Constant)
+    ]
+    modes = [word for word in words if isinstance(word, str) and word and not set(word) - set("rwaxbt+")]
+    opens_a_file = isinstance(call.func, ast.Name) or not call.args
+    return not any("b" in mode for mode in modes) if modes else opens_a_file
+
+
+def test_every_text_names_its_encoding() -> None:
+    for path in sorted(sources()):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            found = isinstance(node, ast.Call) and without_encoding(node)
+            assert not found, (
+                f'{path.relative_to(REPOSITORY)}:{getattr(node, "lineno", 0)}: add encoding="utf-8"'
+            )
+
+
+def test_another_locale_writes_the_same_bytes(tmp_path: Path) -> None:
+    written = []
+    for name, locale in (("c", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}), ("utf8", {})):
+        folder = tmp_path / name
+        folder.mkdir()
+        environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(REPOSITORY), **locale}
+        subprocess.run([sys.executable, "-c", PROGRAM, str(folder)], check=True, env=environment)
+        written.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert len(written[0]) == 4
+    assert written[0] == written[1]
