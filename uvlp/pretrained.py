@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from uvlp.artifacts import hub, model_checks, model_files
 from uvlp.artifacts.model_files import LAYOUTS, Contents, Layout
@@ -20,7 +21,7 @@ from uvlp.core.downloads import Download
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import HashCache, digest
 from uvlp.core.progress import Progress
-from uvlp.core.wording import byte_size
+from uvlp.core.wording import byte_size, first_few
 from uvlp.recipes.schema import ModelSettings
 
 PARTS = ("diffusion", "autoencoder", "clip", "llava")
@@ -93,8 +94,31 @@ class _Source:
         return f"put a copy into a folder: --set {self.setting}={form}"
 
     def commit(self) -> str:
-        """The commit to read, as far as it is known here."""
-        return hub.commit_of(self.repository, self.revision, f"{self.setting}_revision")
+        """The commit to read, as far as it is known here.
+
+        Where none is asked for: the one of which all files are here, else the recorded or the branch's.
+
+        Raises:
+            UvlpError: all files of several commits are here, and nothing says which is meant.
+        """
+        setting = f"{self.setting}_revision"
+        if self.revision:
+            return hub.commit_of(self.repository, self.revision, setting)
+        whole, recorded = self._whole(), hub.recorded(self.repository)
+        if len(whole) == 1 and recorded in ("", whole[0]):
+            return whole[0]
+        known = hub.commit_of(self.repository, "", setting)
+        if len(whole) > 1 and not recorded and known not in whole:
+            do = f"say which: --set {setting}={whole[0]}"
+            raise UvlpError(f"{self.repository} is here in several revisions", got=first_few(whole), do=do)
+        return known
+
+    def _whole(self) -> list[str]:
+        """The commits of which all files are here."""
+        places = {commit: hub.snapshot(self.repository, commit) for commit in hub.commits(self.repository)}
+        return [
+            commit for commit, place in places.items() if not model_files.contents(self.layout, place).missing
+        ]
 
     def contents(self) -> tuple[Path, Contents]:
         """Its folder, which may not exist, and what of it is there."""
@@ -129,10 +153,11 @@ def _source(models: ModelSettings, part: str) -> _Source:
 
 def command(models: ModelSettings, part: str) -> str:
     """The command that fetches ``part`` as the settings name it."""
-    name, usual = "diffusion" if part == "autoencoder" else part, ModelSettings()
-    changed = [
-        field for field in (name, f"{name}_revision") if getattr(models, field) != getattr(usual, field)
-    ]
+    name = "diffusion" if part == "autoencoder" else part
+    revision, repository = f"{name}_revision", getattr(models, name)
+    usual: Any = ModelSettings(**{name: repository})
+    changed = [name] * (repository != getattr(ModelSettings(), name))
+    changed += [revision] * (getattr(models, revision) != getattr(usual, revision))
     return f"uvlp fetch {part}" + "".join(f" --set models.{f}={getattr(models, f)}" for f in changed)
 
 

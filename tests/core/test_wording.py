@@ -2,7 +2,8 @@
 
 import pytest
 
-from uvlp.core.wording import first_few
+from uvlp.core.errors import UvlpError
+from uvlp.core.wording import cut, first_few
 
 
 @pytest.mark.parametrize(
@@ -17,3 +18,16 @@ from uvlp.core.wording import first_few
 )
 def test_at_most_three_names_are_shown(names: str, line: str) -> None:
     assert first_few(names) == line
+
+
+def test_a_long_text_loses_its_middle() -> None:
+    assert cut("abcdefghij", 10) == "abcdefghij"
+    assert cut("abcdefghijk", 9) == "abc...ijk"
+    assert len(first_few(["x" * 5000, "y" * 5000])) == 2 * 199 + 2
+
+
+def test_an_error_is_a_line_of_bounded_length_and_keeps_what_was_got() -> None:
+    got = ", ".join(f"key {number}" for number in range(100_000))
+    error = UvlpError(f"a name {got}", got=got, do="x")
+    assert error.got == got and error.do == "x"
+    assert len(str(error)) < 2_100 and str(error).endswith("; x") and "key 99999" in str(error)

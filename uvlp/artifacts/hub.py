@@ -68,9 +68,10 @@ def commits(repository: str) -> list[str]:
 def _named(repository: str, name: str) -> str:
     """The commit that a branch or tag had when it was last fetched; empty if it never was."""
     try:
-        return (folder_of(repository) / "refs" / name).read_text(encoding="utf-8").strip()
-    except OSError:
+        commit = (folder_of(repository) / "refs" / name).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
         return ""
+    return commit if COMMIT.fullmatch(commit) else ""
 
 
 def _recorded() -> dict[str, str]:
@@ -79,6 +80,12 @@ def _recorded() -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return known if isinstance(known, dict) else {}
+
+
+def recorded(repository: str) -> str:
+    """The commit that :func:`remember` recorded; empty if there is none."""
+    commit = _recorded().get(repository, "")
+    return commit if isinstance(commit, str) and COMMIT.fullmatch(commit) else ""
 
 
 def commit_of(repository: str, revision: str, setting: str) -> str:
@@ -95,15 +102,15 @@ def commit_of(repository: str, revision: str, setting: str) -> str:
         return revision
     if revision:
         return _named(repository, revision)
-    newest, recorded = _named(repository, "main"), _recorded().get(repository, "")
-    if recorded and newest and newest != recorded:
+    newest, known = _named(repository, "main"), recorded(repository)
+    if known and newest and newest != known:
         raise UvlpError(
             f"{repository} is at another revision than the recorded one",
             got=newest,
-            allowed=recorded,
-            do=f"say which: --set {setting}={recorded} or --set {setting}={newest}",
+            allowed=known,
+            do=f"say which: --set {setting}={known} or --set {setting}={newest}",
         )
-    return recorded or newest
+    return known or newest
 
 
 def remember(repository: str, commit: str) -> None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from uvlp.core.wording import cut
+
+LONGEST = 1_000
+"""Characters of an input that a line shows: somebody's file may be one line of a megabyte."""
+
 
 class UvlpError(Exception):
     """The request, the input or the machine is wrong: one line, exit code 2.
@@ -14,7 +19,7 @@ class UvlpError(Exception):
 
     Args:
         what: the thing that is wrong, e.g. ``"unknown method"``.
-        got: the offending value, shown verbatim.
+        got: the offending value, shown verbatim; a long one is cut in its middle.
         allowed: the accepted values or range, in words.
         do: the next step for the reader.
     """
@@ -25,7 +30,8 @@ class UvlpError(Exception):
         self, what: str, *, got: object = None, allowed: str | None = None, do: str | None = None
     ) -> None:
         self.what, self.got, self.allowed, self.do = what, got, allowed, do
-        parts = [what if got is None else f"{what}: got {got!r}"]
+        what = cut(what, LONGEST)
+        parts = [what if got is None else f"{what}: got {cut(repr(got), LONGEST)}"]
         if allowed:
             parts.append(f"allowed: {allowed}")
         if do:

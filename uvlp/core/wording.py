@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 SHOWN = 3
+LONGEST_NAME = 200
+
+
+def cut(text: str, longest: int) -> str:
+    """``text`` with its middle left out where it has more than ``longest`` characters."""
+    if len(text) <= longest:
+        return text
+    half = (longest - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"
 
 
 def first_few(names: Iterable[str]) -> str:
     """At most three names, then how many more: ``a, b, c and 12 more``."""
     every = list(names)
     rest = len(every) - SHOWN
-    return ", ".join(every[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    return ", ".join(cut(name, LONGEST_NAME) for name in every[:SHOWN]) + (
+        f" and {rest} more" if rest > 0 else ""
+    )
 
 
 def byte_size(count: int) -> str:

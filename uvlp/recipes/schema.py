@@ -81,6 +81,14 @@ class ModelSettings:
         "methods.md A.4, B.2; decisions.md",
     )
 
+    def __post_init__(self) -> None:
+        """A pinned commit belongs to its repository: no other one has it."""
+        usual = type(self).__dataclass_fields__
+        for name in ("diffusion", "clip", "llava"):
+            pinned = getattr(self, f"{name}_revision") == usual[f"{name}_revision"].default
+            if pinned and getattr(self, name) != usual[name].default:
+                object.__setattr__(self, f"{name}_revision", "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuneSettings:
