@@ -35,8 +35,9 @@ from uvlp.cli_options import (
     StoreOption,
     VariantOption,
     WorkersOption,
+    path_option,
 )
-from uvlp.core import interrupts
+from uvlp.core import interrupts, places
 from uvlp.core.errors import UvlpError, WorkerFailed
 
 if TYPE_CHECKING:
@@ -202,7 +203,10 @@ def teacher(
     network: Annotated[str, typer.Argument(help="conv3, resnet18_modified, ...")],
     checkpoint: Annotated[
         str | None,
-        typer.Option(help="a .safetensors or .pth file, or `torchvision`, to take it from [train it here]"),
+        typer.Option(
+            callback=path_option,
+            help="a .safetensors or .pth file, or `torchvision`, to take it from [train it here]",
+        ),
     ] = None,
     profile: ProfileOption = None,
     data: DataOption = None,
@@ -249,8 +253,9 @@ def fetch(
     """Fetch a dataset or the published models; sizes first, and afterwards nothing needs the network."""
     from uvlp.commands import chain, fetch
 
-    cache = chain.store_at(store).cache
-    fetch.run(target, data or "", variant or "", settings or [], cache, as_json)
+    place = chain.store_at(store)
+    place.begin()
+    fetch.run(target, data or "", variant or "", settings or [], place.cache, as_json)
 
 
 @app.command(name="list")
@@ -340,4 +345,5 @@ def _tolerate_narrow_terminals() -> None:
 def main() -> None:
     """The console script."""
     _tolerate_narrow_terminals()
+    places.forget_empty_variables()
     sys.exit(_guarded("--debug" in sys.argv))

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from uvlp.cli_options import DataOption, DebugOption, JsonOption, StoreOption, VariantOption
+from uvlp.cli_options import (
+    DataOption,
+    DebugOption,
+    JsonOption,
+    StoreOption,
+    VariantOption,
+    path_option,
+)
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Take over captions of others, and check captions."
@@ -25,7 +32,12 @@ def import_captions(
     ],
     dataset: DatasetOption,
     questions: Annotated[
-        Path | None, typer.Option("--questions", help="LLaVA's question file, for answers that name no image")
+        str | None,
+        typer.Option(
+            "--questions",
+            callback=path_option,
+            help="LLaVA's question file, for answers that name no image",
+        ),
     ] = None,
     published_names: Annotated[
         bool,
@@ -43,7 +55,12 @@ def import_captions(
 
     spec = DatasetSpec.parse(dataset, data or "", variant or "")
     captions.import_files(
-        files, spec, chain.store_at(store), questions=questions, published=published_names, as_json=as_json
+        files,
+        spec,
+        chain.store_at(store),
+        questions=Path(questions) if questions else None,
+        published=published_names,
+        as_json=as_json,
     )
 
 

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from uvlp.core.places import refuse_empty
+
 Many = list[str] | None
+
+
+def path_option(option: typer.CallbackParam, value: str | None) -> str | None:
+    """Refuse an empty path.
+
+    Raises:
+        UvlpError: the option was given, and is empty.
+    """
+    return refuse_empty(option.opts[0], value)
+
+
 DatasetArgument = Annotated[
     str,
     typer.Argument(
@@ -31,7 +43,10 @@ MissingOption = Annotated[
     str | None, typer.Option("--missing-captions", help="a missing caption: stop, or empty")
 ]
 DataOption = Annotated[
-    str | None, typer.Option("--data", help="folder with the named dataset [$UVLP_DATA or ./uvlp_data]")
+    str | None,
+    typer.Option(
+        "--data", callback=path_option, help="folder with the named dataset [$UVLP_DATA or ./uvlp_data]"
+    ),
 ]
 VariantOption = Annotated[
     str | None, typer.Option("--variant", help="which published version of the dataset, e.g. fastai, ilsvrc")
@@ -48,7 +63,8 @@ SetOption = Annotated[
     Many, typer.Option("--set", help="change one setting, e.g. evaluate.epochs=100; see --print-config")
 ]
 StoreOption = Annotated[
-    Path | None, typer.Option("--store", help="folder of artifacts [$UVLP_STORE or ./uvlp_store]")
+    str | None,
+    typer.Option("--store", callback=path_option, help="folder of artifacts [$UVLP_STORE or ./uvlp_store]"),
 ]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="worker processes; changes no result")]
 ForceOption = Annotated[bool, typer.Option("--force", help="rebuild damaged artifacts")]

@@ -134,7 +134,11 @@ def find_damage(run: Run, store: Store, force: bool) -> list[Task]:
                 do="run again with --force to rebuild it",
             )
         print(f"note   {task.name}: {name} is damaged, rebuilding", file=sys.stderr)
-        store.remove(task)
+        aside = store.remove(task)
+        if aside:
+            print(
+                f"note   {task.name}: files that its manifest does not list are in {aside}", file=sys.stderr
+            )
         deleted.append(task)
     store.save_verified()
     return deleted

@@ -20,7 +20,7 @@ from filelock import FileLock
 from tests.blocks.file_server import FileServer, serving
 from uvlp.blocks import archive
 from uvlp.blocks.archive import Archive, planned, prepare
-from uvlp.blocks.unpack import unpack
+from uvlp.blocks.unpack import OURS, unpack
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
 
@@ -69,11 +69,22 @@ def refusal(content: bytes, tmp_path: Path) -> str:
 def test_files_come_out_as_they_went_in(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "set.tgz").write_bytes(content)
     (tmp_path / ".set.unpacking").mkdir()
-    (tmp_path / ".set.unpacking" / "rest of a killed run").touch()
+    for name in ("rest of a killed run", OURS):
+        (tmp_path / ".set.unpacking" / name).touch()
     unpack(tmp_path / "set.tgz", tmp_path, "set", Progress())
     assert {str(p.relative_to(tmp_path)) for p in (tmp_path / "set").rglob("*.*")} == set(FILES)
     assert all((tmp_path / name).read_bytes() == content for name, content in FILES.items())
     assert not (tmp_path / ".set.unpacking").exists()
+
+
+def test_a_folder_of_somebody_else_is_never_unpacked_over(tmp_path: Path) -> None:
+    (tmp_path / "set.tgz").write_bytes(tar_of_files())
+    (tmp_path / ".set.unpacking").mkdir()
+    (tmp_path / ".set.unpacking" / "thesis.txt").touch()
+    with pytest.raises(UvlpError) as caught:
+        unpack(tmp_path / "set.tgz", tmp_path, "set", Progress())
+    assert caught.value.got == str(tmp_path / ".set.unpacking")
+    assert (tmp_path / ".set.unpacking" / "thesis.txt").exists()
 
 
 def test_links_inside_become_copies(tmp_path: Path) -> None:
@@ -154,7 +165,7 @@ def test_it_is_announced_fetched_and_then_nothing_is_left_to_do(server: FileServ
 
 def test_what_has_arrived_is_not_announced_again(server: FileServer, tmp_path: Path) -> None:
     wanted = archive_at(server)
-    (tmp_path / "set.tgz.part").write_bytes(b"1234")
+    (tmp_path / "set.tgz.uvlp-part").write_bytes(b"1234")
     plan = planned(wanted, tmp_path, "dataset set")
     assert plan is not None
     assert plan.bytes == wanted.bytes - 4
@@ -169,6 +180,7 @@ def test_an_archive_that_was_put_there_needs_no_network(server: FileServer, tmp_
     prepare(archive_at(server), tmp_path, Progress())
     assert (tmp_path / "set").is_dir()
     assert server.requests == []
+    assert (tmp_path / "set.tgz").read_bytes() == server.files["set.tgz"], "the user's own file stays"
 
 
 def test_a_wrong_hash_names_both_and_keeps_the_file(server: FileServer, tmp_path: Path) -> None:

@@ -53,13 +53,13 @@ def test_an_interrupted_download_is_resumed_by_the_next_call(server: FileServer,
     ) as caught:
         fetch(server, tmp_path / "set.tgz")
     assert "\n" not in str(caught.value)
-    assert (tmp_path / "set.tgz.part").stat().st_size == 1_500_000
+    assert (tmp_path / "set.tgz.uvlp-part").stat().st_size == 1_500_000
     assert fetch(server, tmp_path / "set.tgz") == CONTENT
     assert server.requests[-1] == "bytes=1500000-"
 
 
 def test_a_server_that_cannot_resume_sends_all_again(server: FileServer, tmp_path: Path) -> None:
-    (tmp_path / "set.tgz.part").write_bytes(b"other bytes")
+    (tmp_path / "set.tgz.uvlp-part").write_bytes(b"other bytes")
     server.ranges = False
     assert fetch(server, tmp_path / "set.tgz") == CONTENT
 
@@ -72,13 +72,13 @@ def test_it_gives_up_where_every_attempt_ends_at_the_same_byte(server: FileServe
 
 
 def test_a_part_that_is_the_whole_needs_nothing_more(server: FileServer, tmp_path: Path) -> None:
-    (tmp_path / "set.tgz.part").write_bytes(CONTENT)
+    (tmp_path / "set.tgz.uvlp-part").write_bytes(CONTENT)
     assert fetch(server, tmp_path / "set.tgz") == CONTENT
     assert server.requests == [f"bytes={len(CONTENT)}-"]
 
 
 def test_a_part_that_is_too_long_is_thrown_away(server: FileServer, tmp_path: Path) -> None:
-    (tmp_path / "set.tgz.part").write_bytes(CONTENT + b"more")
+    (tmp_path / "set.tgz.uvlp-part").write_bytes(CONTENT + b"more")
     assert fetch(server, tmp_path / "set.tgz") == CONTENT
 
 

@@ -137,7 +137,7 @@ def test_a_file_for_another_dataset_is_refused(data: Path, spec: DatasetSpec, st
 
 
 def test_a_store_that_cannot_be_written(data: Path, spec: DatasetSpec, tmp_path: Path) -> None:
-    (tmp_path / "store").mkdir()
+    Store(tmp_path / "store").prepare()
     (tmp_path / "store" / "imported").write_text("a file where a folder should be")
     with pytest.raises(UvlpError, match="cannot write the store"):
         take_over(spec, Store(tmp_path / "store"), written(data.parent / "m", row(IMAGES[0])))

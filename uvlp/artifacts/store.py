@@ -3,6 +3,9 @@
 An artifact is built in a temporary folder under a lock, flushed to disk and renamed last. Locks
 belong to the operating system, so they end with the process that holds them, and a temporary
 folder whose lock is free is left over from a killed run.
+
+Deleted is only what has a name that the store gave, in a folder that is marked as a store; what else lies
+in the way of an artifact is set aside.
 """
 
 from __future__ import annotations
@@ -12,12 +15,13 @@ import errno
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import manifest
+from uvlp.artifacts import manifest, store_mark
 from uvlp.artifacts.manifest import Task
 from uvlp.core.errors import UvlpError
 from uvlp.core.flushing import flush
@@ -46,6 +50,14 @@ class Store:
         """Whether the artifact is there and complete."""
         return (self.folder(task) / manifest.FILE).is_file()
 
+    def begin(self) -> None:
+        """Look at the folder before anything is written into it, and say what the user should know.
+
+        Raises:
+            UvlpError: see `store_mark.begin`.
+        """
+        store_mark.begin(self.root, lambda text: print(f"note   {text}", file=sys.stderr))
+
     def prepare(self) -> None:
         """Make the root, test that it can be written, and sweep what killed runs left.
 
@@ -57,15 +69,19 @@ class Store:
             with tempfile.TemporaryFile(dir=self.root) as probe:
                 probe.write(b"uvlp")
                 probe.flush()
+            store_mark.write(self.root)
             (self.root / ".tmp").mkdir(exist_ok=True)
             (self.root / ".locks").mkdir(exist_ok=True)
         self.sweep()
 
     def sweep(self) -> None:
-        """Delete the temporary folders that nobody is filling."""
+        """Delete the temporary folders of the store's own that nobody is filling."""
+        if not store_mark.is_marked(self.root):
+            return
         for left in (self.root / ".tmp").iterdir():
-            with contextlib.suppress(TimeoutError), self._lock(left.name).acquire(timeout=0):
-                shutil.rmtree(left, ignore_errors=True)
+            if store_mark.IN_THE_MAKING.fullmatch(left.name):
+                with contextlib.suppress(TimeoutError), self._lock(left.name).acquire(timeout=0):
+                    shutil.rmtree(left, ignore_errors=True)
 
     def _lock(self, name: str) -> Any:
         # Costs 20 ms to import and is not needed where everything is already made.
@@ -91,11 +107,41 @@ class Store:
         with contextlib.suppress(OSError):
             self._verified.save()
 
-    def remove(self, task: Task) -> None:
-        """Delete an artifact, its manifest first, so that a half-deleted one is never complete."""
+    def remove(self, task: Task) -> Path | None:
+        """Delete what an artifact's manifest lists, at once, so that a half-deleted one is never there.
+
+        Returns:
+            Where other files that lay in its folder are now; None if there were none.
+        """
+        folder = self.folder(task)
+        going = self.root / ".tmp" / f"{task.kind}-{task.key}.removed"
         with said(self.root):
-            (self.folder(task) / manifest.FILE).unlink(missing_ok=True)
-            shutil.rmtree(self.folder(task), ignore_errors=True)
+            aside = self._set_aside(task, _not_listed(folder))
+            shutil.rmtree(going, ignore_errors=True)
+            going.parent.mkdir(exist_ok=True)
+            os.rename(folder, going)
+        shutil.rmtree(going, ignore_errors=True)
+        return aside
+
+    def _set_aside(self, task: Task, files: list[Path]) -> Path | None:
+        """Move files out of an artifact's folder."""
+        if not files:
+            return None
+        aside = self._aside(task)
+        for path in files:
+            target = aside / path.relative_to(self.folder(task))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.rename(path, target)
+        return aside
+
+    def _aside(self, task: Task) -> Path:
+        """A name for what stood in the place of an artifact, where nothing is ever deleted."""
+        place = self.root / "set_aside"
+        place.mkdir(exist_ok=True)
+        number = 1
+        while (aside := place / f"{task.kind}-{task.key}-{number}").exists():
+            number += 1
+        return aside
 
     @contextlib.contextmanager
     def making(self, task: Task, say: Callable[[str], None]) -> Iterator[Path | None]:
@@ -117,11 +163,20 @@ class Store:
                 return
             shutil.rmtree(folder, ignore_errors=True)
             with said(self.root):
+                self._clear(task, say)
                 folder.mkdir(parents=True)
                 yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             lock.release()
+
+    def _clear(self, task: Task, say: Callable[[str], None]) -> None:
+        """Make room for an artifact: what stands in its place without a manifest is not the store's."""
+        folder = self.folder(task)
+        if folder.is_dir() and any(folder.iterdir()):
+            aside = self._aside(task)
+            os.rename(folder, aside)
+            say(f"what lay in {task.name} without a manifest is kept in {aside}")
 
     def partial(self, task: Task) -> Path:
         """Where an artifact in the making keeps what the next run can go on with."""
@@ -143,11 +198,19 @@ class Store:
             flush(path)
         target = self.folder(task)
         target.parent.mkdir(parents=True, exist_ok=True)
-        # What stands there without a manifest is the rest of a deletion.
-        shutil.rmtree(target, ignore_errors=True)
         os.rename(folder, target)
         flush(target.parent)
         shutil.rmtree(self.root / "partial" / f"{task.kind}-{task.key}", ignore_errors=True)
+
+
+def _not_listed(folder: Path) -> list[Path]:
+    """The files of an artifact's folder that its manifest does not know; all where there is no manifest."""
+    try:
+        listed = {manifest.FILE, *manifest.read(folder)["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        listed = set()
+    files = [path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir()]
+    return [path for path in files if path.relative_to(folder).as_posix() not in listed]
 
 
 @contextlib.contextmanager

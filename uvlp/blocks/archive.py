@@ -61,13 +61,13 @@ def planned(archive: Archive, root: Path, what: str) -> Download | None:
         urls=(archive.url,),
         bytes=0 if here else max(0, archive.bytes - have),
         disk_bytes=archive.bytes + archive.unpacked_bytes,
-        note=f"checked against {checked}; {archive.name} is deleted after unpacking, "
-        f"{archive.unpacked_bytes / 1e9:.1f} GB stay" + ("; the archive is already there" if here else ""),
+        note=f"checked against {checked}; {archive.name} is {'there and stays' if here else 'deleted after'}"
+        f"{'' if here else ' unpacking'}, its content takes {archive.unpacked_bytes / 1e9:.1f} GB",
     )
 
 
 def prepare(archive: Archive, root: Path, progress: Progress) -> None:
-    """Make ``root/<folder>``: download what is missing, check it, unpack it, delete the archive.
+    """Make ``root/<folder>``: download what is missing, check it, unpack it, delete what was downloaded.
 
     Nothing is done where the folder is there. Two processes wait for each other.
 
@@ -80,7 +80,8 @@ def prepare(archive: Archive, root: Path, progress: Progress) -> None:
         with _alone(root / f".{archive.folder}.lock", progress):
             if (root / archive.folder).is_dir():
                 return
-            if not path.exists():
+            own = not path.exists()
+            if own:
                 _check_space(archive, root)
                 download(archive.url, path, progress)
             _check_kind(path)
@@ -88,7 +89,10 @@ def prepare(archive: Archive, root: Path, progress: Progress) -> None:
             unpack(path, root, archive.folder, progress)
             if sha256:
                 _record(archive, path, sha256, progress)
-            path.unlink()
+            if own:
+                path.unlink()
+            else:
+                progress.say(f"{path} was there before: it is kept, and no longer needed")
 
 
 @contextlib.contextmanager

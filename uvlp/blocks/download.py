@@ -26,9 +26,9 @@ BROKEN = (
 def download(url: str, target: Path, progress: Progress) -> None:
     """Write the file behind ``url`` to ``target``, which is whole or not there.
 
-    What has arrived lies in ``<target>.part``, and the next attempt asks the server for the rest; a server
-    that cannot give a rest sends all again. After a broken connection this goes on by itself as long as
-    every attempt brings something.
+    What has arrived lies in ``<target>.uvlp-part``, and the next attempt asks the server for the rest; a
+    server that cannot give a rest sends all again. After a broken connection this goes on by itself as long
+    as every attempt brings something.
 
     Raises:
         UvlpError: the server refuses, or nothing more arrives.
@@ -51,8 +51,8 @@ def download(url: str, target: Path, progress: Progress) -> None:
 
 
 def part_of(target: Path) -> Path:
-    """Where a file that has not arrived as a whole lies."""
-    return target.with_name(f"{target.name}.part")
+    """Where a file that has not arrived as a whole lies; browsers name theirs otherwise."""
+    return target.with_name(f"{target.name}.uvlp-part")
 
 
 def _size(path: Path) -> int:

@@ -19,6 +19,8 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.wording import first_few
 
+OURS = ".uvlp-unpacking"
+"""Marks a folder in which nothing but an archive is being unpacked."""
 DAMAGED = (
     *(tarfile.TarError, gzip.BadGzipFile, zlib.error),
     *(zipfile.BadZipFile, EOFError, KeyError, NotImplementedError),
@@ -34,8 +36,9 @@ def unpack(path: Path, root: Path, folder: str, progress: Progress) -> None:
         UvlpError: a path or link that leaves the archive, a device, a damaged file, or another content.
     """
     temporary = root / f".{folder}.unpacking"
-    shutil.rmtree(temporary, ignore_errors=True)
+    _remove_rest(temporary)
     temporary.mkdir()
+    (temporary / OURS).touch()
     try:
         with contextlib.closing(_members(path)) as members:
             for member in progress.track(members, f"unpack {path.name}, files"):
@@ -43,12 +46,21 @@ def unpack(path: Path, root: Path, folder: str, progress: Progress) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("wb") as file:
                     shutil.copyfileobj(member.content, file)
-        made = sorted(entry.name for entry in temporary.iterdir())
+        made = sorted(entry.name for entry in temporary.iterdir() if entry.name != OURS)
         if not (temporary / folder).is_dir():
             raise UvlpError(f"{path} does not hold the folder {folder}", got=first_few(made))
         os.rename(temporary / folder, root / folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_rest(temporary: Path) -> None:
+    """Delete what a killed run left, and nothing that has its name by chance."""
+    if temporary.exists() and not (temporary / OURS).is_file():
+        raise UvlpError(
+            "a folder stands where an archive is to be unpacked", got=str(temporary), do="move it away"
+        )
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 class _Member(NamedTuple):

@@ -66,6 +66,7 @@ def import_files(
     Raises:
         UvlpError: a broken line, no row that belongs to an image, or a store that cannot be written.
     """
+    store.begin()
     dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
     images = _images(dataset)
     found = match(caption_formats.read_rows(files, questions), images, published=published)
@@ -75,6 +76,7 @@ def import_files(
             got=first_few(found.without_image) or "no rows with a text",
             allowed=f"names such as {first_few(images)}",
         )
+    store.prepare()
     path = imported_captions.place(store.root, spec, dataset.manifest)
     imported_captions.write(path, found.texts)
     counts = {
@@ -115,6 +117,7 @@ def check(file: Path | None, spec: DatasetSpec, store: Store, as_json: bool) -> 
     Raises:
         UvlpError: a broken line, or no captions at all.
     """
+    store.begin()
     dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
     source, rows = _rows(file, spec, dataset, store)
     found = match(rows, _images(dataset))

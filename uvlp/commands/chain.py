@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from uvlp.commands import dry_run, fetch, rerun
 from uvlp.contenders import resolve_method
 from uvlp.core import machine, plugins
 from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.core.places import store_folder
 from uvlp.core.ranges import check_ranges
 from uvlp.pipeline import Run
 from uvlp.recipe_names import check_names
@@ -60,9 +60,13 @@ class Request:
     settings: list[str] | None = None
 
 
-def store_at(folder: Path | None) -> Store:
-    """The store: the option, else ``$UVLP_STORE``, else ``./uvlp_store``."""
-    return Store(folder or Path(os.environ.get("UVLP_STORE", "uvlp_store")))
+def store_at(folder: str | None) -> Store:
+    """The store: the option, else ``$UVLP_STORE``, else ``./uvlp_store``.
+
+    Raises:
+        UvlpError: the option is empty, or names the home of nobody.
+    """
+    return Store(store_folder(folder))
 
 
 def resolve(request: Request) -> Recipe:
@@ -205,6 +209,7 @@ def carry_out(
     if how.print_config:
         print_config(recipe, how.as_json)
         return
+    store.begin()
     if how.dry_run:
         plan = dry_run.DryRun(
             recipe=recipe, prepare=prepare, store=store, until=until, alone=alone, workers=how.workers
