@@ -2,10 +2,12 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -264,3 +266,15 @@ def test_a_dry_run_on_a_folder_tells_of_missing_models(call: object, images: Pat
 @pytest.mark.parametrize("folder", ["", "/no/such", "relative/nothing"])
 def test_a_finetuned_model_that_is_not_there(call: object, images: Path, folder: str) -> None:
     wrong(paper(call, images, "--finetuned-model", folder), "--finetuned-model: no such folder", repr(folder))
+
+
+def test_portable_on_another_processor_makes_nothing(
+    call: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    wrong(call("reproduce", "digits", "10", "--portable"), "x86-64", "aarch64")
+    assert not (tmp_path / "store").exists()
+
+
+def test_portable_is_an_option_and_no_setting(call: Any) -> None:
+    wrong(call("reproduce", "digits", "10", "--set", "portable=true"), "portable", "--portable")

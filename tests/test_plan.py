@@ -12,7 +12,7 @@ from uvlp import plan
 from uvlp.artifacts.dataset_manifest import ClassInfo, DatasetManifest, DatasetSpec
 from uvlp.artifacts.manifest import plain
 from uvlp.contenders import Method, resolve_method
-from uvlp.core import plugins
+from uvlp.core import plugins, portable
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
 from uvlp.plan import Planner, chain
@@ -244,3 +244,20 @@ def test_features_of_a_network_follow_its_revision(monkeypatch: pytest.MonkeyPat
         plugins, "revision", lambda path: 2 if path.endswith("/resnet_ap") else revision(path)
     )
     assert planner().representation(0).key != before
+
+
+def test_portable_is_another_artifact_everywhere_with_a_note_and_a_name_of_its_own() -> None:
+    plain, made = (planner(portable=on).table(methods("full", "d4m", "uvlp")) for on in (False, True))
+    keys = {task.key for task in chain(plain)}
+    assert not keys & {task.key for task in chain(made)}
+    assert all(task.facts["portable"] == portable.libc() for task in chain(made))
+    assert not any("portable" in task.facts for task in chain(plain)), "old keys stay valid"
+    note = next(note for note in made.facts["notes"] if note.startswith("--portable"))
+    assert portable.libc() in note and "untested" not in note
+    assert made.facts["name"] != plain.facts["name"]
+
+
+def test_portable_promises_nothing_for_what_was_not_tried() -> None:
+    for changes in ({"dataset": "imagenette"}, {"pretrained": True}):
+        notes = planner(portable=True, **changes).table(methods("random")).facts["notes"]
+        assert any(note.startswith("--portable") and "untested" in note for note in notes)

@@ -25,6 +25,7 @@ from uvlp.cli_options import (
     MissingOption,
     NetworkOption,
     OfflineOption,
+    PortableOption,
     PrintOption,
     ProfileOption,
     ProtocolOption,
@@ -94,6 +95,7 @@ def _command(until: str, name: str, text: str) -> None:
         alpha: AlphaOption = None,
         missing_captions: MissingOption = None,
         settings: SetOption = None,
+        portable: PortableOption = False,
         store: StoreOption = None,
         workers: WorkersOption = None,
         offline: OfflineOption = False,
@@ -123,6 +125,7 @@ def _command(until: str, name: str, text: str) -> None:
                 alpha=alpha,
                 missing_captions=missing_captions,
                 settings=settings,
+                portable=portable,
             )
         )
         place = chain.store_at(store)
@@ -166,6 +169,7 @@ def evaluate(
     data: DataOption = None,
     variant: VariantOption = None,
     settings: SetOption = None,
+    portable: PortableOption = False,
     store: StoreOption = None,
     workers: WorkersOption = None,
     offline: OfflineOption = False,
@@ -192,6 +196,7 @@ def evaluate(
         data=data,
         variant=variant,
         settings=settings,
+        portable=portable,
     )
     how = _how(print_config, dry_run, workers, force, as_json, offline, rerun)
     evaluate.score(request, words, chain.store_at(store), how)
@@ -212,6 +217,7 @@ def teacher(
     data: DataOption = None,
     variant: VariantOption = None,
     settings: SetOption = None,
+    portable: PortableOption = False,
     store: StoreOption = None,
     workers: WorkersOption = None,
     offline: OfflineOption = False,
@@ -232,6 +238,7 @@ def teacher(
         data=data,
         variant=variant,
         settings=settings,
+        portable=portable,
     )
     how = _how(print_config, dry_run, workers, force, as_json, offline)
     teacher.provide(request, network, checkpoint, chain.store_at(store), how)

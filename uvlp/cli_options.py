@@ -72,6 +72,10 @@ RerunOption = Annotated[
     int | None,
     typer.Option("--rerun", min=1, help="train this repeat again and compare it with the stored one"),
 ]
+PortableOption = Annotated[
+    bool,
+    typer.Option("--portable", help="on the CPU, with the instructions that every x86-64-v2 processor has"),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="show what would be made, make nothing")]
 PrintOption = Annotated[bool, typer.Option("--print-config", help="print the resolved recipe and stop")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]

@@ -19,7 +19,7 @@ from uvlp.artifacts.store import Store
 from uvlp.artifacts.tables import Table
 from uvlp.artifacts.work import Work, open_dataset
 from uvlp.contenders import Folder, resolve_method
-from uvlp.core import machine, plugins, views, workers
+from uvlp.core import machine, plugins, portable, views, workers
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.folders import Collect, check_places, find_folders, joined_titles, tell
@@ -179,7 +179,9 @@ def execute(root: Path, task: Task, progress: Progress) -> None:
     Raises:
         UvlpError: the input is wrong or the store cannot be written.
     """
-    if task.stage == "tabulate":
+    if "portable" in task.facts:
+        portable.check(torch=task.stage != "tabulate")
+    if task.stage == "tabulate":  # needs no torch
         _write(root, task, progress)
         return
     machine.single_thread()
@@ -241,11 +243,7 @@ def make(run: Run, store: Store, until: str, count: int, rebuild: Sequence[Task]
     _check_networks(run.recipe, todo)
     _check_models(todo)
     store.prepare()
-    jobs = [task for task in todo if task.stage != "tabulate"]
-    if jobs:
-        _make_on_workers(jobs, store, count)
-    if run.goal in todo and run.goal.stage == "tabulate":
-        execute(store.root, run.goal, Progress())
+    _make_on_workers(todo, store, count)
     return len(todo)
 
 

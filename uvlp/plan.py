@@ -22,7 +22,7 @@ from uvlp.artifacts import (
 from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
 from uvlp.artifacts.manifest import Task
 from uvlp.contenders import Folder, Method
-from uvlp.core import plugins
+from uvlp.core import plugins, portable
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import file_sha256
 from uvlp.pretrained import Found
@@ -57,6 +57,8 @@ class Planner:
         self, kind: str, stage: str, title: str, revisions: Mapping[str, int] | None = None, **more: Any
     ) -> Task:
         dataset = plugins.revision(f"datasets/{self.spec.name}")
+        if self.recipe.portable:
+            more["facts"] = {**more.get("facts", {}), "portable": portable.libc()}
         return Task(
             kind=kind,
             stage=stage,
@@ -345,6 +347,7 @@ class Planner:
                     {"method": method.spec, "title": method.title, "network": network, "scores": list(made)}
                 )
         name = name or f"{self.manifest.name}-ipc{recipe.ipc}"
+        name += "-portable" * recipe.portable
         return self._task(
             tables.KIND,
             "tabulate",

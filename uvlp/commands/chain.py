@@ -14,7 +14,7 @@ from uvlp.artifacts.manifest import Task, plain
 from uvlp.artifacts.store import Store
 from uvlp.commands import dry_run, fetch, rerun
 from uvlp.contenders import resolve_method
-from uvlp.core import machine, plugins
+from uvlp.core import machine, plugins, portable
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.places import store_folder
 from uvlp.core.ranges import check_ranges
@@ -36,6 +36,7 @@ WORDS = {
     "variant": "--variant",
     "pretrained": "--profile",
     "models.finetuned": "--finetuned-model",
+    "portable": "--portable",
 }
 """Fields of a recipe that the command line has its own words for."""
 
@@ -58,6 +59,7 @@ class Request:
     alpha: float | None = None
     missing_captions: str | None = None
     settings: list[str] | None = None
+    portable: bool = False
 
 
 def store_at(folder: str | None) -> Store:
@@ -114,6 +116,8 @@ def _replacements(request: Request) -> dict[str, Any]:
         found["seeds"] = tuple(number("seed", text, 0) for text in words(request.seeds))
     if request.repeats is not None:
         found["repeats"] = number("repeats", request.repeats, 1)
+    if request.portable:
+        found["portable"] = True
     for name in ("protocol", "data", "variant"):
         if getattr(request, name) is not None:
             found[name] = getattr(request, name)
@@ -206,6 +210,8 @@ def carry_out(
 
     ``alone``: the recipe says by itself what is made, without a teacher's name or somebody's folders.
     """
+    if recipe.portable:
+        portable.enforce()
     if how.print_config:
         print_config(recipe, how.as_json)
         return

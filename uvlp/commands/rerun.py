@@ -11,7 +11,7 @@ from uvlp.artifacts import scores
 from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.work import Work
-from uvlp.core import machine, plugins, views, workers
+from uvlp.core import machine, plugins, portable, views, workers
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.pipeline import Run
@@ -54,6 +54,8 @@ def _stored_repeats(evaluations: list[Task], store: Store) -> int:
 
 def _train_again(root: Path, task: Task, progress: Progress) -> None:
     machine.single_thread()
+    if "portable" in task.facts:
+        portable.check(torch=True)
     store = Store(root)
     with tempfile.TemporaryDirectory() as folder:
         work = Work(task=task, folder=Path(folder), store=store, progress=progress)

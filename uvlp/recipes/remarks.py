@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from uvlp.artifacts.manifest import changed
+from uvlp.core import portable
 from uvlp.recipes.schema import Recipe
 
 
@@ -24,6 +25,7 @@ def remarks(recipe: Recipe, sections: Sequence[str], synthesised: bool) -> list[
         _other_settings(recipe, sections),
         recipe.models_note if synthesised else "",
         recipe.note,
+        _portable(recipe) if recipe.portable else "",
     )
     return [note for note in found if note]
 
@@ -38,3 +40,11 @@ def _other_settings(recipe: Recipe, sections: Sequence[str]) -> str:
         for name, value in changed(teacher if section == "teacher" else getattr(recipe, section)).items()
     ]
     return f"settings that are not the {recipe.protocol} protocol's: {', '.join(found)}" if found else ""
+
+
+def _portable(recipe: Recipe) -> str:
+    """What `--portable` promises for this recipe; the digits alone were compared on several processors."""
+    mode = f"--portable: computed on the CPU with the instructions of x86-64-v2 and {portable.libc()}"
+    if recipe.dataset == "digits" and not recipe.pretrained:
+        return f"{mode}: the same bytes on every such processor with the same packages and C library"
+    return f"{mode}; that other processors give the same bytes is promised for the digits, and untested here"

@@ -354,6 +354,11 @@ class Recipe:
     pretrained: bool = setting(
         False, "published models, fetched and fine-tuned; else small ones trained on the dataset"
     )
+    portable: bool = setting(
+        False,
+        "compute on the CPU with the instructions that every x86-64-v2 processor has",
+        "docs/portability.md",
+    )
     image_px: int = setting(32, "side of the images that are learnt from and synthesised")
     note: str = setting("", "a remark that stands under every table of this recipe")
     models_note: str = setting("", "a remark that stands under tables with synthesised images")

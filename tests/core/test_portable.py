@@ -1,0 +1,102 @@
+"""The environment of `--portable`: overwritten, in force in a new process, and refused where it cannot be."""
+
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from numpy._core import _multiarray_umath
+
+from uvlp.core import nvidia, portable
+from uvlp.core.errors import UvlpError
+
+HOSTILE = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "DNNL_MAX_CPU_ISA": "AVX2",
+    "KMP_AFFINITY": "compact",
+    "MKL_CBWR": "AUTO",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX512",
+    "OMP_NUM_THREADS": "2",
+    "OMP_DYNAMIC": "true",
+}
+PROBE = """
+import json, numpy, torch, sklearn.utils, scipy.linalg, threadpoolctl
+from uvlp.core import portable
+portable.check(torch=True)
+pools = threadpoolctl.threadpool_info()
+print(json.dumps([pool.get("architecture") for pool in pools if pool["user_api"] == "blas"]))
+print(json.dumps([pool["num_threads"] for pool in pools]))
+"""
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hostile, and after the test as it was before."""
+    before = dict(os.environ)
+    os.environ.update(HOSTILE)
+    os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+    nvidia.usable.cache_clear()
+
+
+def test_every_setting_is_overwritten_and_what_interferes_removed() -> None:
+    portable.enforce()
+    assert {name: os.environ[name] for name in portable.SETTINGS} == portable.SETTINGS
+    assert not set(HOSTILE) - set(portable.SETTINGS) & set(os.environ)
+
+
+def test_the_settings_are_in_force_in_a_process_that_is_started_then() -> None:
+    portable.enforce()
+    found = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    cores, threads = map(json.loads, found.stdout.splitlines())
+    # OpenBLAS has one set of kernels for its oldest processors, and names the first of them.
+    assert cores and set(cores) <= {"Prescott", "Katmai"}, "numpy's and scipy's OpenBLAS"
+    assert set(threads) == {1}
+
+
+def test_a_gpu_is_left_alone_and_its_owner_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = nvidia.Card(name="NVIDIA H200", driver="1", total_mib=1)
+    monkeypatch.setattr(nvidia, "cards", lambda: (card,))
+    portable.enforce()
+    assert "CPU" in capsys.readouterr().err and nvidia.usable() == ()
+    portable.enforce()
+    assert capsys.readouterr().err == "", "told once"
+
+
+def test_a_c_library_that_does_not_take_the_mask_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    number, exponential = portable.EXP
+    monkeypatch.setattr(portable, "EXP", (number, exponential * (1 + 2**-52)))
+    with pytest.raises(UvlpError) as error:
+        portable.check(torch=False)
+    assert error.value.got == portable.libc() and "2.33" in (error.value.allowed or "")
+
+
+def test_numpy_with_more_instructions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    number, _ = portable.EXP
+    monkeypatch.setattr(portable, "EXP", (number, math.exp(number)))
+    target = _multiarray_umath.__cpu_dispatch__[0]
+    monkeypatch.setitem(_multiarray_umath.__cpu_features__, target, True)
+    with pytest.raises(UvlpError) as error:
+        portable.check(torch=False)
+    assert target in str(error.value.got)
+
+
+@pytest.mark.parametrize(("system", "machine"), [("linux", "aarch64"), ("darwin", "x86_64")])
+def test_other_processors_and_systems_are_refused(
+    monkeypatch: pytest.MonkeyPatch, system: str, machine: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    with pytest.raises(UvlpError) as error:
+        portable.enforce()
+    assert error.value.got == f"{system} on {machine}" and error.value.exit_code == 2
+    assert os.environ["MKL_CBWR"] == "AUTO", "nothing is changed then"
