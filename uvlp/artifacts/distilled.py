@@ -115,7 +115,7 @@ def read_image(folder: Path, entry: Entry) -> numpy.ndarray:
     import numpy
     from PIL import Image
 
-    with Image.open(folder / "train" / entry.file_name) as image:
+    with Image.open(folder / "train" / entry.file_name, formats=("PNG",)) as image:
         return numpy.asarray(image.convert("RGB"))
 
 

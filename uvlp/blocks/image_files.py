@@ -15,7 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from uvlp.blocks.image_decoding import LARGEST_BYTES, Decoded, decode
 from uvlp.core.errors import UvlpError
+from uvlp.core.foreign_files import BEGINNING_BYTES, begins, check_regular, impostor
+from uvlp.core.wording import byte_size
 
 if TYPE_CHECKING:
     import numpy
@@ -25,7 +28,6 @@ T = TypeVar("T")
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # evaluation.md 1.3
 REVISION = 1  # raise when the same file gives other pixels; part of every dataset's content hash
-ALPHA, GREY = "alpha", "grey"
 CHUNK = 512
 THREADS = 8
 
@@ -34,57 +36,40 @@ def load_rgb(path: Path) -> Image.Image:
     """The whole file decoded, mode RGB.
 
     Raises:
-        UvlpError: the file is damaged, truncated, no image, or of a kind without an 8-bit meaning.
+        UvlpError: the file is no regular one, damaged, truncated, too large, no image, or of a kind without
+            an 8-bit meaning.
     """
-    return load_converted(path)[0]
+    return load_converted(path).image
 
 
-def load_converted(path: Path) -> tuple[Image.Image, str]:
-    """As :func:`load_rgb`, and ``ALPHA``, ``GREY`` or "" for what the file held."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+def load_converted(path: Path) -> Decoded:
+    """As :func:`load_rgb`, and what is known of the file.
 
+    Raises:
+        UvlpError: see :func:`load_rgb`.
+    """
     try:
-        with Image.open(path) as image:
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            return _rgb(image), _kind(image)
-    except MemoryError:
-        raise
-    except UnidentifiedImageError as error:
-        got = "no image" if path.stat().st_size else "an empty file"
-        raise _unreadable(path, got) from error
-    except Exception as error:  # decoders raise nearly anything on damaged data
-        raise _unreadable(path, str(error) or type(error).__name__) from error
+        size = check_regular(path, "image")
+        if size > LARGEST_BYTES:
+            raise UvlpError(
+                f"the image {path} is too large", got=byte_size(size), allowed=byte_size(LARGEST_BYTES)
+            )
+        with path.open("rb") as file:
+            return decode(file, path)
+    except OSError as error:
+        raise UvlpError(f"cannot read the image {path}", got=error.strerror or str(error)) from error
 
 
-def _unreadable(path: Path, got: str) -> UvlpError:
-    return UvlpError(
-        f"cannot read the image {path}",
-        got=got,
-        allowed="whole image files with 8 or 16 bits per channel",
-        do="replace or remove it",
-    )
+def check_pointers(paths: Iterable[Path]) -> None:
+    """Refuse small texts in place of images (a repository cloned without git-lfs) before any is decoded.
 
-
-def _kind(image: Image.Image) -> str:
-    if image.has_transparency_data:
-        return ALPHA
-    return GREY if image.mode in ("1", "L") or image.mode.startswith("I;16") else ""
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    import numpy
-    from PIL import Image
-
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((numpy.asarray(image) >> 8).astype(numpy.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise ValueError("32 bits per channel")
-    if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        white.alpha_composite(image.convert("RGBA"))
-        return white.convert("RGB")
-    return image.convert("RGB")
+    Raises:
+        UvlpError: the first of them is named.
+        OSError: a file is not there.
+    """
+    for path in paths:
+        if os.stat(path).st_size <= BEGINNING_BYTES and impostor(begins(path)):
+            load_rgb(path)  # raises, with the reason
 
 
 def squash(image: Image.Image, size_px: int) -> numpy.ndarray:

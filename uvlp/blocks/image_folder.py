@@ -186,22 +186,34 @@ def _make_manifest(
     captions = find_captions(root)
     duplicates = read_captions(root, captions, listing)[1] if captions else 0
     note = f"{metadata_jsonl.FILE}: {duplicates} rows are overruled by a later row for the same image"
+    image_px, not_turned = _look_at_images(root, listing, progress)
     return DatasetManifest(
         name="folder",
         argument="",
         variant="",
         classes=class_infos(listing, classes),
         content_hash=content_hash,
-        image_px=_common_side_px(root, listing, progress),
+        image_px=image_px,
         source="a folder of image files",
-        notes=(note,) if duplicates else (),
+        notes=(note,) * bool(duplicates) + not_turned,
     )
 
 
-def _common_side_px(root: Path, listing: Listing, progress: Progress) -> int:
-    """Decode every image; the side of all if they are squares of one size, else 0."""
+def _look_at_images(root: Path, listing: Listing, progress: Progress) -> tuple[int, tuple[str, ...]]:
+    """Decode every image; the side of all if they are squares of one size, else 0, and what must be noted."""
     paths = [root / name for split in SPLITS for group in listing.files[split] for name in group]
-    sizes = image_files.in_threads(lambda path: image_files.load_rgb(path).size, paths)
-    seen = set(progress.track(sizes, "check images", total=len(paths)))
+    seen: set[tuple[int, int]] = set()
+    not_turned = []
+    looks = image_files.in_threads(_look, paths)
+    for path, (size, turned) in zip(paths, progress.track(looks, "check images", len(paths)), strict=True):
+        seen.add(size)
+        if not turned:
+            not_turned.append(path.relative_to(root).as_posix())
     width_px, height_px = next(iter(seen))
-    return width_px if len(seen) == 1 and width_px == height_px else 0
+    note = f"images whose orientation cannot be read, used as they are stored: {first_few(not_turned)}"
+    return width_px if len(seen) == 1 and width_px == height_px else 0, (note,) * bool(not_turned)
+
+
+def _look(path: Path) -> tuple[tuple[int, int], bool]:
+    decoded = image_files.load_converted(path)
+    return decoded.image.size, decoded.turned

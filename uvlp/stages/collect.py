@@ -76,6 +76,7 @@ def run(work: Work) -> None:
         {
             "grey images converted to RGB": converted["grey"],
             "images with an alpha channel put over white": converted["alpha"],
+            "images whose orientation cannot be read, used as they are stored": converted["not turned"],
         }
     )
 
@@ -101,9 +102,10 @@ def _images(folders: ClassFolders, progress: Progress, converted: Counter[str]) 
     from uvlp.blocks.image_files import load_converted
 
     for name, _ in progress.track(folders.files, "copy images"):
-        image, kind = load_converted(folders.root / name)
-        converted[kind] += 1
-        pixels = numpy.asarray(image)
+        decoded = load_converted(folders.root / name)
+        converted[decoded.kind] += 1
+        converted["not turned"] += not decoded.turned
+        pixels = numpy.asarray(decoded.image)
         if (pixels == pixels[0, 0]).all():
             raise UvlpError(
                 f"the image {folders.root / name} is {'of one colour' if pixels.any() else 'black'}",

@@ -1,0 +1,95 @@
+"""Files that others made: what is no regular file is not opened, what stands in its place is named."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+from uvlp.core.errors import UvlpError
+
+BEGINNING_BYTES = 512
+
+# An open FIFO or terminal waits for a writer, a device never ends.
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+class Impostor(NamedTuple):
+    """What a file is that stands in another one's place, and what to do about it."""
+
+    title: str
+    do: str
+
+
+_POINTER = Impostor("a Git LFS pointer", "run `git lfs pull` in its folder")
+_ANNEX = Impostor("a git-annex pointer", "run `git annex get .` in its folder")
+_PAGE = Impostor("an HTML page", "a log-in or error page was saved in its place: download the file again")
+_DRAWING = Impostor("an SVG drawing", "convert it to PNG")
+_XML = Impostor("an XML text", "an error message was probably saved in its place: download the file again")
+_JSON = Impostor("a JSON text", "an error message was probably saved in its place: download the file again")
+
+# By how a file begins, blanks and a byte order mark left out, in small letters; the first that fits.
+_BEGINNINGS = (
+    (b"version https://git-lfs", _POINTER),
+    (b"version https://hawser", _POINTER),
+    (b"/annex/objects/", _ANNEX),
+    (b"../.git/annex/objects/", _ANNEX),
+    *((tag, _PAGE) for tag in (b"<!doctype html", b"<html", b"<head", b"<body", b"<!--", b"<script")),
+    (b"<svg", _DRAWING),
+    (b"<?xml", _XML),
+    (b"{", _JSON),
+    (b"[", _JSON),
+)
+
+
+def check_regular(path: Path, what: str = "file") -> int:
+    """Refuse what is no regular file before it is opened; the size of one that is.
+
+    Args:
+        path: of somebody else; a link is followed.
+        what: the file should be, for the message.
+
+    Raises:
+        UvlpError: a folder, named pipe, socket or device.
+        OSError: there is nothing, or it may not be looked at.
+    """
+    status = os.stat(path)
+    for is_kind, title in _KINDS:
+        if is_kind(status.st_mode):
+            raise UvlpError(f"the {what} {path} is no file", got=title, allowed="a regular file")
+    return status.st_size
+
+
+def impostor(beginning: bytes, *, text: bool = False) -> Impostor | None:
+    """What a file is that begins so and should be an image, weights or an archive; None for all else.
+
+    Args:
+        beginning: its first ``BEGINNING_BYTES`` bytes.
+        text: it should be JSON or another text, so that only pointers and pages are told.
+    """
+    start = beginning.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    found = next((kind for known, kind in _BEGINNINGS if start.startswith(known)), None)
+    if found is _XML:
+        found = _DRAWING if b"<svg" in start else _PAGE if b"<html" in start else _XML
+    return None if text and found in (_JSON, _XML) else found
+
+
+def begins(path: Path) -> bytes:
+    """The first bytes of a regular file; none where it cannot be read.
+
+    Raises:
+        UvlpError: it is no regular file.
+    """
+    try:
+        check_regular(path)
+        with path.open("rb") as file:
+            return file.read(BEGINNING_BYTES)
+    except OSError:
+        return b""
