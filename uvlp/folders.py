@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from uvlp.artifacts.dataset_manifest import DatasetManifest
 from uvlp.contenders import Folder
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
@@ -153,3 +154,9 @@ def tell(event: Event) -> None:
     """Print what reading a dataset or a folder says."""
     if event.say:
         print(f"note   {event.label}: {event.say}", file=sys.stderr)
+
+
+def tell_notes(dataset: str, manifest: DatasetManifest) -> None:
+    """Print what the user should know about a dataset that was opened."""
+    for line in manifest.notes:
+        print(f"note   {dataset}: {line}", file=sys.stderr)

@@ -22,7 +22,7 @@ from uvlp.contenders import Folder, resolve_method
 from uvlp.core import machine, plugins, portable, views, workers
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.folders import Collect, check_places, find_folders, joined_titles, tell
+from uvlp.folders import Collect, check_places, find_folders, joined_titles, tell, tell_notes
 from uvlp.plan import STAGES, Planner, chain
 from uvlp.recipe_names import check_names
 from uvlp.recipes.schema import Recipe
@@ -93,8 +93,7 @@ def _open(recipe: Recipe, store: Store) -> Planner:
     recipe = check_names(recipe)
     spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
     dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
-    for line in dataset.manifest.notes:
-        print(f"note   {recipe.dataset}: {line}", file=sys.stderr)
+    tell_notes(recipe.dataset, dataset.manifest)
     imported = imported_captions.find(store.root, spec, dataset.manifest)
     if recipe.caption.captioner == "auto":
         own = "llava" if recipe.pretrained else "colours"

@@ -200,6 +200,8 @@ def test_sub_folders_and_links_are_walked_and_other_files_counted(tmp_path: Path
     ]
     assert found.notes == (
         "files beside the class folders are not used: notes.json",
+        "1 file is passed over, hidden or left behind by a system: .x",
+        "1 image lies in a folder below its class folder: n10/a/z.jpg",
         "3 files without an image extension are not used",
     )
 

@@ -1,8 +1,8 @@
 """Which rows of somebody's caption file belong to the images of a dataset (methods.md A.2, B.1, E31).
 
-Names are compared as written first, then in one spelling: ``MM`` of VLCP's renamed images becomes ``_``
-again, and a trailing ``_n########`` before ``.JPEG`` goes. Of a longer path the part below ``train/`` counts;
-a name without a folder counts where one image alone is called so.
+Names are compared in NFC, as written first, then in one spelling: ``MM`` of VLCP's renamed images becomes
+``_`` again, and a trailing ``_n########`` before ``.JPEG`` goes. Of a longer path the part below ``train/``
+counts; a name without a folder counts where one image alone is called so.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+
+from uvlp.core.unicode_form import nfc
 
 WNID_BEFORE_ENDING = re.compile(r"_n\d{8}(?=\.JPEG$)")
 
@@ -106,7 +108,7 @@ def _paths(name: str) -> list[str]:
 
 
 def _tidy(name: str) -> str:
-    return "/".join(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
+    return "/".join(part for part in nfc(name).replace("\\", "/").split("/") if part not in ("", "."))
 
 
 def _bare(name: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.unicode_form import nfc
 from uvlp.core.wording import first_few
 
 FILE = "metadata.jsonl"
@@ -69,12 +70,12 @@ def _object(line: bytes, where: str, allowed: str) -> dict[str, Any]:
 
 
 def name_and_text(row: Mapping[str, Any], where: str) -> tuple[str, str]:
-    """File name (without a leading ``./``) and text of one row.
+    """File name (without a leading ``./``, in NFC) and text of one row.
 
     Raises:
         UvlpError: a field is missing or no text.
     """
-    name = PurePosixPath(text_field(row, "file_name", where)).as_posix()
+    name = PurePosixPath(nfc(text_field(row, "file_name", where))).as_posix()
     return name, text_field(row, "text", where)
 
 

@@ -10,11 +10,13 @@ from uvlp.artifacts.dataset_manifest import ClassInfo
 from uvlp.blocks import image_files
 from uvlp.blocks.class_naming import Names, assign
 from uvlp.blocks.folder_hashes import hash_files
+from uvlp.blocks.folder_remarks import Remarks
 from uvlp.blocks.folder_scan import check_folder, image_names, visible_entries
 from uvlp.blocks.selection import SELECTIONS, choose
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.hashing import digest
 from uvlp.core.progress import Progress
+from uvlp.core.unicode_form import nfc
 from uvlp.core.wording import first_few
 
 LAYOUT = "PATH/<class>/<images> or PATH/train/<class>/<images>"
@@ -62,10 +64,12 @@ def scan_classes(
     assert ipc is None or ipc > 0, "at least one image per class"
     names = Names(tuple(classes))
     root, notes = _image_root(path, names)
-    folders = _class_folders(root, notes)
+    remarks = Remarks()
+    folders = _class_folders(root, notes, remarks)
     assigned = assign(names, folders, str(root))
     notes += assigned.notes
-    listed = _list_images(root, assigned.folder_of, notes)
+    listed = _list_images(root, assigned.folder_of, remarks)
+    notes += remarks.notes()
     ipc = ipc or _common_count(root, listed)
     _check_enough(root, listed, ipc)
     drawn = select == "drawn" and any(len(images) > ipc for images in listed.values())
@@ -96,9 +100,9 @@ def _folder_names(folder: Path) -> list[str]:
     return [entry.name for entry in visible_entries(folder) if entry.is_dir()]
 
 
-def _class_folders(root: Path, notes: list[str]) -> list[str]:
+def _class_folders(root: Path, notes: list[str], remarks: Remarks) -> list[str]:
     """Names of the folders in ``root``; other files may lie beside them, but no images."""
-    files = [entry.name for entry in visible_entries(root) if not entry.is_dir()]
+    files = [entry.name for entry in visible_entries(root, remarks) if not entry.is_dir()]
     images = [name for name in files if name.lower().endswith(image_files.EXTENSIONS)]
     if images:
         raise UvlpError(
@@ -115,16 +119,10 @@ def _class_folders(root: Path, notes: list[str]) -> list[str]:
     return folders
 
 
-def _list_images(root: Path, folder_of: Mapping[str, str], notes: list[str]) -> dict[str, Sequence[str]]:
+def _list_images(root: Path, folder_of: Mapping[str, str], remarks: Remarks) -> dict[str, Sequence[str]]:
     """Every image below ``root`` by class id, classes in plain string order of their ids."""
-    listed: dict[str, Sequence[str]] = {}
-    ignored = 0
-    for name in sorted(folder_of):
-        listed[name], others = image_names(root, folder_of[name], "add images, or remove the folder")
-        ignored += others
-    if ignored:
-        notes.append(f"{ignored} files without an image extension are not used")
-    return listed
+    do = "add images, or remove the folder"
+    return {name: image_names(root, folder_of[name], do, remarks) for name in sorted(folder_of)}
 
 
 def _common_count(root: Path, listed: Mapping[str, Sequence[str]]) -> int:
@@ -179,5 +177,5 @@ def content_hash(folders: ClassFolders, cache: Path, progress: Progress) -> str:
     """
     hashes = hash_files(folders.root, [name for name, _ in folders.files], cache, progress)
     image_files.check_pointers(folders.root / name for name, _ in folders.files)
-    rows = [[name, label, sha256] for (name, label), sha256 in zip(folders.files, hashes, strict=True)]
+    rows = [[nfc(name), label, sha256] for (name, label), sha256 in zip(folders.files, hashes, strict=True)]
     return digest({"files": rows, "reader": image_files.REVISION})

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from uvlp.artifacts.dataset_manifest import ClassInfo
 from uvlp.core.errors import UvlpError
+from uvlp.core.unicode_form import DIFFERENT, nfc
 from uvlp.core.wording import first_few
 
 NAMINGS = ("id", "name", "index")
@@ -38,7 +39,7 @@ class Names:
 
     @cached_property
     def _by_id(self) -> dict[str, list[ClassInfo]]:
-        return {info.id: [info] for info in self.classes}
+        return {nfc(info.id): [info] for info in self.classes}
 
     @cached_property
     def _by_index(self) -> dict[str, list[ClassInfo]]:
@@ -54,7 +55,7 @@ class Names:
 
     @cached_property
     def _by_folded_name(self) -> dict[str, list[ClassInfo]]:
-        return _by_each(self.classes, lambda info: {name.casefold() for name in _spellings(info)})
+        return _by_each(self.classes, lambda info: {nfc(name.casefold()) for name in _spellings(info)})
 
     def known(self, folders: Iterable[str]) -> int:
         """How many of ``folders`` mean a class in any naming."""
@@ -62,15 +63,16 @@ class Names:
 
     def meanings(self, naming: str, folder: str) -> list[ClassInfo]:
         """Classes that ``folder`` may mean; more than one if their names are alike."""
+        folder = nfc(folder)
         if naming == "id":
             return self._by_id.get(folder, [])
         if naming == "index":
             return self._by_index.get(folder, [])
-        return self._by_name.get(folder) or self._by_folded_name.get(folder.casefold(), [])
+        return self._by_name.get(folder) or self._by_folded_name.get(nfc(folder.casefold()), [])
 
     def differs_in_case(self, folder: str) -> bool:
         """Whether a readable name is met only with other capitals."""
-        return folder not in self._by_name
+        return nfc(folder) not in self._by_name
 
     @property
     def allowed(self) -> str:
@@ -82,7 +84,7 @@ class Names:
 def _spellings(info: ClassInfo) -> set[str]:
     """The name, all synonyms in one ("tench, Tinca tinca") and each of them, with blanks and with ``_``."""
     several = {info.name, info.synonyms}
-    names = several | {name.strip() for text in several for name in text.split(",")} - {""}
+    names = {nfc(name.strip()) for text in several for name in (text, *text.split(","))} - {""}
     return names | {name.replace(" ", "_") for name in names}
 
 
@@ -179,6 +181,10 @@ def _check_complete(names: Names, meant: Mapping[str, ClassInfo], where: str) ->
 
 
 def _notes(names: Names, naming: str, folders: Sequence[str]) -> Iterable[str]:
+    spelt = {name for info in names.classes for name in (info.id, info.name, info.synonyms)}
+    other_form = [folder for folder in folders if nfc(folder) != folder and folder not in spelt]
+    if other_form:
+        yield f"class folders: {DIFFERENT}: {first_few(other_form)}; they are taken as equal"
     if naming == "index":
         first, last = names.alphabetical[0], names.alphabetical[-1]
         yield (

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from uvlp.blocks.image_files import in_threads
@@ -40,7 +40,7 @@ def hash_groups(
     """
     records = _Records(cache / f"groups-{hashing.digest(str(root))[:16]}.json")
     try:
-        states = {name: _state(root, files.values()) for name, files in groups.items()}
+        states = {name: _state(root, files) for name, files in groups.items()}
         unknown = [name for name in groups if records.known.get(name, ["", ""])[0] != states[name][0]]
         started_ns = time.time_ns()
         hashes = _hashed([root / path for name in unknown for path in groups[name].values()], progress)
@@ -77,13 +77,14 @@ def _hashed(paths: Sequence[Path], progress: Progress) -> Iterator[str]:
         yield from progress.track(in_threads(hashing.file_sha256, paths), "hash files", total=len(paths))
 
 
-def _state(root: Path, paths: Iterable[str]) -> tuple[str, int]:
+def _state(root: Path, files: Mapping[str, str]) -> tuple[str, int]:
     """Digest of everything that changes when a file does, and the time of the newest change in ns."""
     digest, newest_ns = hashlib.sha256(), 0
-    for path in paths:
+    for name, path in files.items():
         status = os.stat(f"{root}/{path}")
         mark = (path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-        digest.update(repr(mark).encode())
+        # The name in another Unicode form than the path's gives another digest of the same files.
+        digest.update(repr(mark if path.isascii() else (*mark, name)).encode())
         newest_ns = max(newest_ns, status.st_ctime_ns)
     return digest.hexdigest(), newest_ns
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.dataset_manifest import SPLITS
+from uvlp.blocks.folder_remarks import Remarks, is_leftover
 from uvlp.blocks.image_files import EXTENSIONS
 from uvlp.core.errors import UvlpError
+from uvlp.core.unicode_form import DIFFERENT, nfc, other_form, twins
 from uvlp.core.wording import first_few
 
 LAYOUT = "PATH/train/<class>/<images> and PATH/val/<class>/<images>"
@@ -21,15 +24,15 @@ class Listing:
     """What lies in a dataset folder.
 
     Attributes:
-        classes: folder names in plain string order.
+        classes: folder names in plain string order, in NFC as all names are.
         files: per split and class the image names, e.g. ``files["train"][0][0] == "train/cat/1.png"``.
-        ignored: number of files in class folders without an image extension.
+        notes: lines that the user should read.
         sources: where an image lies if its name says something else.
     """
 
     classes: tuple[str, ...]
     files: dict[str, tuple[tuple[str, ...], ...]]
-    ignored: int
+    notes: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def source(self, name: str) -> str:
@@ -46,27 +49,41 @@ def scan(root: Path) -> Listing:
         UvlpError: the folder has another layout, or something in it cannot be read.
     """
     _check_layout(root)
-    train, val = (_class_names(root / split) for split in SPLITS)
-    if train != val:
+    remarks = Remarks()
+    train, val = (_class_names(root / split, remarks) for split in SPLITS)
+    if [*train] != [*val]:
         only_train, only_val = _without(train, val), _without(val, train)
         raise UvlpError(
             f"{root}: train/ and val/ hold different classes",
             got=f"only in train: {only_train}; only in val: {only_val}",
             do="give both the same class folders",
         )
-    files, ignored = {}, 0
-    for split in SPLITS:
-        found = [
-            image_names(root, f"{split}/{name}", "add images, or remove the class from train/ and val/")
-            for name in train
-        ]
-        files[split] = tuple(names for names, _ in found)
-        ignored += sum(others for _, others in found)
-    return Listing(tuple(train), files, ignored)
+    found = _Found(root, remarks)
+    do = "add images, or remove the class from train/ and val/"
+    for split, names in zip(SPLITS, (train, val), strict=True):
+        found.add(split, [f"{split}/{name}" for name in names.values()], do)
+    return found.listing(tuple(train), _name_notes(train, val))
+
+
+def _name_notes(train: Mapping[str, str], val: Mapping[str, str]) -> Iterator[str]:
+    """What is odd about the names of the class folders."""
+    differ = [name for name in train if train[name] != val[name]]
+    if differ:
+        yield f"train/ and val/: {DIFFERENT}: {first_few(differ)}; they are taken as equal"
+    folded = Counter(name.casefold() for name in train)
+    alike = [name for name in train if folded[name.casefold()] > 1]
+    if alike:
+        yield f"class folders differ in capitals only, and are classes of their own: {first_few(alike)}"
 
 
 def scan_classes(
-    root: Path, classes: Sequence[str], what: str, *, strict: bool, splits: Sequence[str] = SPLITS
+    root: Path,
+    classes: Sequence[str],
+    what: str,
+    *,
+    strict: bool,
+    splits: Sequence[str] = SPLITS,
+    inner: str = "",
 ) -> Listing:
     """List the images of ``classes`` alone.
 
@@ -76,23 +93,44 @@ def scan_classes(
         what: the dataset, for messages.
         strict: other class folders are an error; else they are passed over.
         splits: folders to list.
+        inner: a folder in every class folder in which the images lie by rights.
 
     Raises:
         UvlpError: a class has no folder or no images, or there are folders of other classes.
     """
-    files, ignored = {}, 0
+    found = _Found(root, Remarks(published=True), inner)
     for split in splits:
-        _check_classes(root / split, classes, what, strict)
-        do = f"copy the images of {what} again"
-        found = [image_names(root, f"{split}/{name}", do) for name in classes]
-        files[split] = tuple(names for names, _ in found)
-        ignored += sum(others for _, others in found)
-    return Listing(tuple(classes), files, ignored)
+        folders = _check_classes(root / split, classes, what, strict, found.remarks)
+        paths = [f"{split}/{folders[name]}" for name in classes]
+        found.add(split, paths, f"copy the images of {what} again")
+    return found.listing(tuple(classes))
 
 
-def _check_classes(folder: Path, classes: Sequence[str], what: str, strict: bool) -> None:
-    entries = visible_entries(folder)
-    folders = {entry.name for entry in entries if entry.is_dir()}
+class _Found:
+    """The images of a dataset while its folders are walked."""
+
+    def __init__(self, root: Path, remarks: Remarks, inner: str = "") -> None:
+        self._root, self.remarks, self._inner = root, remarks, inner
+        self._files: dict[str, tuple[tuple[str, ...], ...]] = {}
+        self._sources: dict[str, str] = {}
+
+    def add(self, split: str, folders: Sequence[str], do: str) -> None:
+        """List the images of a split; ``folders`` as they are called on the disk."""
+        found = [image_names(self._root, folder, do, self.remarks, self._inner) for folder in folders]
+        self._files[split] = tuple(tuple(map(nfc, paths)) for paths in found)
+        self._sources |= {nfc(path): path for paths in found for path in paths if nfc(path) != path}
+
+    def listing(self, classes: tuple[str, ...], notes: Iterable[str] = ()) -> Listing:
+        """All of it."""
+        return Listing(classes, self._files, (*notes, *self.remarks.notes()), self._sources)
+
+
+def _check_classes(
+    folder: Path, classes: Sequence[str], what: str, strict: bool, remarks: Remarks
+) -> dict[str, str]:
+    """The folders by their names in NFC."""
+    entries = visible_entries(folder, remarks)
+    folders = {nfc(entry.name): entry.name for entry in entries if entry.is_dir()}
     lacking = [name for name in classes if name not in folders]
     loose = [entry.name for entry in entries if entry.name.lower().endswith(EXTENSIONS)]
     if lacking and loose and not folders:
@@ -108,7 +146,7 @@ def _check_classes(folder: Path, classes: Sequence[str], what: str, strict: bool
             got=f"nothing for {first_few(lacking)}",
             do="copy the missing folders, or point --data elsewhere",
         )
-    foreign = sorted(folders - set(classes))
+    foreign = sorted(folders.keys() - set(classes))
     if strict and foreign:
         raise UvlpError(
             f"{what}: {folder} holds {len(foreign)} folders of no class of it",
@@ -116,9 +154,10 @@ def _check_classes(folder: Path, classes: Sequence[str], what: str, strict: bool
             allowed=first_few(classes),
             do="move them away, or choose another dataset or --variant",
         )
+    return folders
 
 
-def _without(names: list[str], others: list[str]) -> str:
+def _without(names: Iterable[str], others: Iterable[str]) -> str:
     return first_few(name for name in names if name not in others) or "none"
 
 
@@ -130,7 +169,9 @@ def check_folder(path: Path, what: str, layout: str) -> None:
     """
     if not os.path.isdir(path):
         state = "not a folder" if os.path.exists(path) else "not found"
-        raise UvlpError(f"{what}: {state}", got=str(path), allowed=layout)
+        other = other_form(path)
+        do = f"did you mean {other}? {DIFFERENT}" if other else None
+        raise UvlpError(f"{what}: {state}", got=str(path), allowed=layout, do=do)
 
 
 def _check_layout(root: Path) -> None:
@@ -148,25 +189,36 @@ def _check_layout(root: Path) -> None:
     )
 
 
-def visible_entries(folder: Path | str) -> list[os.DirEntry[str]]:
-    """The entries of a folder in plain string order, without hidden ones.
+def visible_entries(folder: Path | str, remarks: Remarks | None = None) -> list[os.DirEntry[str]]:
+    """The entries of a folder in the string order of their names in NFC.
+
+    Hidden entries, and those that systems leave behind, are passed over and counted in ``remarks``.
 
     Raises:
-        UvlpError: the folder cannot be read, or a name in it is no text.
+        UvlpError: the folder cannot be read, a name in it is no text, or two names look the same.
     """
     try:
         with os.scandir(folder) as entries:
-            visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+            every = sorted(entries, key=lambda e: nfc(e.name))
     except OSError as error:
         raise UvlpError(f"cannot read the folder {folder}", got=error.strerror, do="allow reading") from error
+    visible = []
+    for entry in every:
+        if not is_leftover(entry.name, entry.is_dir()):
+            visible.append(entry)
+        elif remarks is not None:
+            remarks.leave_out(entry)
     for entry in visible:
         if not entry.name.isprintable():
             raise UvlpError(f"file name in {folder} is not plain UTF-8 text", got=entry.name, do="rename it")
+    if alike := twins(entry.name for entry in visible):
+        raise UvlpError(f"{folder}: {DIFFERENT}", got=alike, do="keep one of them, or rename one")
     return visible
 
 
-def _class_names(folder: Path) -> list[str]:
-    entries = visible_entries(folder)
+def _class_names(folder: Path, remarks: Remarks) -> dict[str, str]:
+    """The class folders' names on the disk, by the same in NFC."""
+    entries = visible_entries(folder, remarks)
     stray = [e.name for e in entries if not e.is_dir() and e.name != metadata_jsonl.FILE]
     if stray:
         raise UvlpError(
@@ -175,49 +227,58 @@ def _class_names(folder: Path) -> list[str]:
             allowed=f"class folders and {metadata_jsonl.FILE}",
             do="move images into the folder of their class, other files away",
         )
-    names = [e.name for e in entries if e.is_dir()]
+    names = {nfc(e.name): e.name for e in entries if e.is_dir()}
     if not names:
         raise UvlpError(f"{folder} has no class folders", allowed=LAYOUT)
     return names
 
 
-def image_names(root: Path, relative: str, do: str) -> tuple[tuple[str, ...], int]:
-    """Images of one class folder in the order of evaluation.md 1.3, and the number of other files.
+def image_names(root: Path, relative: str, do: str, remarks: Remarks, inner: str = "") -> tuple[str, ...]:
+    """Images of one class folder below ``root``, as on the disk, in the order of evaluation.md 1.3.
 
     Args:
         root: what the names are relative to.
         relative: the class folder, below ``root``.
         do: what to do about a class folder without images.
+        remarks: told about everything that is no image of the class.
+        inner: a folder in every class folder in which the images lie by rights.
 
     Raises:
         UvlpError: there are no images, or a link leads nowhere or in a circle.
     """
     # Sorted by the folder's whole path, as sorted(os.walk(...)) does in the published loader.
-    folders = sorted(_walk(f"{root}/{relative}", frozenset()), key=lambda pair: pair[0])
-    entries = [entry for _, files in folders for entry in files]
-    images = [entry for entry in entries if entry.name.lower().endswith(EXTENSIONS)]
-    for entry in images:
-        if not entry.is_file():
-            raise UvlpError("not a file, or a link to nothing", got=entry.path, do="remove it")
-    others = len(entries) - len(images)
-    if not images:
+    top, found, others = f"{root}/{relative}", list[str](), 0
+    for folder, files in sorted(_walk(top, frozenset(), remarks), key=lambda pair: nfc(pair[0])):
+        images = [entry for entry in files if entry.name.lower().endswith(EXTENSIONS)]
+        for entry in images:
+            if not entry.is_file():
+                raise UvlpError("not a file, or a link to nothing", got=entry.path, do="remove it")
+        names = [entry.path[len(str(root)) + 1 :] for entry in images]
+        found += names
+        others += len(files) - len(images)
+        if folder not in (top, f"{top}/{inner}"):
+            remarks.nested(names)
+    if not found:
         raise UvlpError(
             f"class folder without images: {root / relative}",
             got=f"{others} other files" if others else "an empty folder",
             allowed=" ".join(EXTENSIONS),
             do=do,
         )
-    return tuple(entry.path[len(str(root)) + 1 :] for entry in images), others
+    remarks.others(others)
+    return tuple(found)
 
 
-def _walk(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
+def _walk(
+    folder: str, above: frozenset[tuple[int, int]], remarks: Remarks
+) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
     """Every folder from ``folder`` down with its files; ``above`` are the folders on the way here."""
     status = os.stat(folder)
     here = (status.st_dev, status.st_ino)
     if here in above:
         raise UvlpError("a folder holds a link to a folder that it lies in", got=folder, do="remove the link")
-    entries = visible_entries(folder)
+    entries = visible_entries(folder, remarks)
     yield folder, [entry for entry in entries if not entry.is_dir()]
     for entry in entries:
         if entry.is_dir():
-            yield from _walk(entry.path, above | {here})
+            yield from _walk(entry.path, above | {here}, remarks)

@@ -21,6 +21,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
 from uvlp.core.lines import read_lines
 from uvlp.core.progress import Progress
+from uvlp.core.unicode_form import nfc
 from uvlp.core.wording import first_few
 
 if TYPE_CHECKING:
@@ -99,10 +100,8 @@ def open_image_folder(root: Path, argument: str, cache: Path, progress: Progress
     if manifest is None:
         manifest = _make_manifest(root, listing, classes, content_hash, progress)
         remember(remembered, manifest)
-    notes = manifest.notes
-    if listing.ignored:
-        notes = (*notes, f"{listing.ignored} files without an image extension are not used")
-    return ImageFolder(root, listing, replace(manifest, argument=argument, notes=notes))
+    manifest = replace(manifest, argument=argument, notes=(*manifest.notes, *listing.notes))
+    return ImageFolder(root, listing, manifest)
 
 
 def class_names(root: Path, ids: Sequence[str]) -> dict[str, str]:
@@ -116,7 +115,7 @@ def class_names(root: Path, ids: Sequence[str]) -> dict[str, str]:
         return {name: name.replace("_", " ") for name in ids}
     named: dict[str, str] = {}
     for number, line in enumerate(_lines(path), 1):
-        identity, _, name = line.partition("\t")
+        identity, _, name = nfc(line).partition("\t")
         if not identity or not name.strip():
             raise UvlpError(f"{path}, line {number}", got=line, allowed="id<TAB>name")
         if identity in named or identity not in ids:
@@ -201,7 +200,8 @@ def _make_manifest(
 
 def _look_at_images(root: Path, listing: Listing, progress: Progress) -> tuple[int, tuple[str, ...]]:
     """Decode every image; the side of all if they are squares of one size, else 0, and what must be noted."""
-    paths = [root / name for split in SPLITS for group in listing.files[split] for name in group]
+    names = (name for split in SPLITS for group in listing.files[split] for name in group)
+    paths = [root / listing.source(name) for name in names]
     seen: set[tuple[int, int]] = set()
     not_turned = []
     looks = image_files.in_threads(_look, paths)

@@ -192,6 +192,6 @@ def open_listed(
         content_hash=hash_content(root, listing, facts.classes, cache, progress or Progress()),
         image_px=facts.image_px,
         source=facts.source,
-        notes=facts.remarks(*counts),
+        notes=(*facts.remarks(*counts), *listing.notes),
     )
     return ImageFolder(root, listing, manifest, published=True)

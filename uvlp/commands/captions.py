@@ -17,7 +17,7 @@ from uvlp.artifacts.work import open_dataset
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.wording import first_few
-from uvlp.folders import tell
+from uvlp.folders import tell, tell_notes
 
 CLIP_TOKENS = 77
 
@@ -67,7 +67,7 @@ def import_files(
         UvlpError: a broken line, no row that belongs to an image, or a store that cannot be written.
     """
     store.begin()
-    dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
+    dataset = _opened(spec, store)
     images = _images(dataset)
     found = match(caption_formats.read_rows(files, questions), images, published=published)
     if len(found.without_caption) == len(images):
@@ -97,6 +97,12 @@ def import_files(
     print("used by --set caption.captioner=file, and by auto")
 
 
+def _opened(spec: DatasetSpec, store: Store) -> Any:
+    dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
+    tell_notes(str(spec), dataset.manifest)
+    return dataset
+
+
 def _images(dataset: Any) -> list[str]:
     return [name.removeprefix("train/") for name in dataset.files("train")]
 
@@ -118,7 +124,7 @@ def check(file: Path | None, spec: DatasetSpec, store: Store, as_json: bool) -> 
         UvlpError: a broken line, or no captions at all.
     """
     store.begin()
-    dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
+    dataset = _opened(spec, store)
     source, rows = _rows(file, spec, dataset, store)
     found = match(rows, _images(dataset))
     named = {info.id: info.name for info in dataset.manifest.classes}

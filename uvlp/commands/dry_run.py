@@ -17,7 +17,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.estimates import cards, report
 from uvlp.estimates.report import Estimate
-from uvlp.folders import tell
+from uvlp.folders import tell, tell_notes
 from uvlp.pipeline import Run
 from uvlp.plan import STAGES
 from uvlp.recipe_names import check_names
@@ -56,6 +56,8 @@ def show(plan: DryRun, as_json: bool) -> None:
     manifest, absent = _opened(recipe, plan.store) if plan.alone else (None, "")
     missing = fetch.missing(recipe, plan.store)
     if plan.alone and (absent or missing):
+        if manifest is not None:  # else told where the run is prepared
+            tell_notes(recipe.dataset, manifest)
         tasks = report.expected_tasks(recipe, manifest)
         wanted = [task for task in tasks if STAGES.index(task.stage) <= STAGES.index(plan.until)]
         estimate = report.estimate(
@@ -89,11 +91,12 @@ def _opened(recipe: Recipe, store: Store) -> tuple[DatasetManifest | None, str]:
     """
     spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
     try:
-        return open_dataset(spec, store.cache, Progress(tell, "dataset")).manifest, ""
+        manifest = open_dataset(spec, store.cache, Progress(tell, "dataset")).manifest
     except UvlpError as error:
         if not hasattr(plugins.load("datasets", spec.name), "VARIANTS"):
             raise
         return None, str(error)
+    return manifest, ""
 
 
 def _artifacts(run: Run, plan: DryRun) -> list[dict[str, Any]]:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from uvlp.core.unicode_form import nfc
+
 LONGEST = 40
 INSIDE = ("train", "val")
 """Folders that every dataset and result has, so that their names alone say nothing."""
@@ -22,7 +24,9 @@ def titles(folders: Sequence[Path], taken: Collection[str] = ()) -> list[str]:
     while True:
         names = [_end(folder, count) for folder, count in zip(folders, parts, strict=True)]
         counts = Counter(name.casefold() for name in (*names, *taken))
-        alike = [i for i, name in enumerate(names) if counts[name.casefold()] > 1 and name != str(folders[i])]
+        alike = [
+            i for i, name in enumerate(names) if counts[name.casefold()] > 1 and name != nfc(str(folders[i]))
+        ]
         if not alike:
             break
         for i in alike:
@@ -32,7 +36,7 @@ def titles(folders: Sequence[Path], taken: Collection[str] = ()) -> list[str]:
 
 
 def _end(folder: Path, count: int) -> str:
-    return str(folder) if count >= len(folder.parts) else "/".join(folder.parts[-count:])
+    return nfc(str(folder) if count >= len(folder.parts) else "/".join(folder.parts[-count:]))
 
 
 def _shortened(name: str) -> str:

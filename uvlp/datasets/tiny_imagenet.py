@@ -13,6 +13,7 @@ from pathlib import Path
 from uvlp.artifacts.dataset_manifest import SPLITS, Dataset, DatasetSpec
 from uvlp.blocks.archive import Archive
 from uvlp.blocks.class_lists import wordnet_classes
+from uvlp.blocks.folder_remarks import Remarks
 from uvlp.blocks.folder_scan import Listing, image_names, scan_classes
 from uvlp.blocks.named_sets import (
     NamedSet,
@@ -33,6 +34,8 @@ REVISION = 1
 VARIANTS: tuple[str, ...] = ()
 NAME = "tiny-imagenet"
 IMAGE_PX = 64
+INNER = "images"
+"""The folder in every class folder, and in val/, that holds the images."""
 ANNOTATIONS = "val/val_annotations.txt"
 ARCHIVE = Archive(
     url="http://cs231n.stanford.edu/tiny-imagenet-200.zip",
@@ -82,10 +85,11 @@ def fetch(spec: DatasetSpec, progress: Progress) -> None:
 
 def _listing(root: Path, facts: NamedSet) -> Listing:
     if not (root / ANNOTATIONS).is_file():
-        return scan_classes(root, facts.ids, NAME, strict=True)
-    train = scan_classes(root, facts.ids, NAME, strict=True, splits=("train",))
+        return scan_classes(root, facts.ids, NAME, strict=True, inner=INNER)
+    train = scan_classes(root, facts.ids, NAME, strict=True, splits=("train",), inner=INNER)
     classes = _annotations(root / ANNOTATIONS, set(facts.ids))
-    names, _ = image_names(root, "val/images", f"unpack {ARCHIVE.name} again")
+    remarks = Remarks(published=True)
+    names = image_names(root, f"val/{INNER}", f"unpack {ARCHIVE.name} again", remarks)
     unknown = [name for name in names if Path(name).name not in classes]
     if unknown:
         raise UvlpError(
@@ -99,7 +103,7 @@ def _listing(root: Path, facts: NamedSet) -> Listing:
     if lacking:
         raise UvlpError(f"{NAME}: no validation images of {len(lacking)} classes", got=first_few(lacking))
     files = dict(zip(SPLITS, (train.files["train"], tuple(map(tuple, groups.values()))), strict=True))
-    return replace(train, files=files, sources=sources)
+    return replace(train, files=files, sources=sources, notes=(*train.notes, *remarks.notes()))
 
 
 def _annotations(path: Path, ids: set[str]) -> dict[str, str]:
