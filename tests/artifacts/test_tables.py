@@ -166,6 +166,49 @@ def test_a_bar_in_a_title_stays_in_its_column() -> None:
     assert "a\\|b" in tables.markdown(titled("a|b"))
 
 
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("**bold** _it_ my_set", r"\*\*bold\*\* \_it\_ my_set"),
+        ("<script>x</script>", r"\<script>x\</script>"),
+        ("`code` ~~gone~~ &amp;", r"\`code\` \~\~gone\~\~ \&amp;"),
+        ("[a](b)", r"\[a\](b)"),
+        ("two\nlines", "two lines"),
+        (r"a\|b", r"a\\\|b"),
+    ],
+)
+def test_names_are_shown_as_they_are_in_markdown(title: str, shown: str) -> None:
+    assert f"| {shown} " in tables.markdown(titled(title))
+    caption = Table(name="t", caption=title, cells=(UVLP,), comparisons=(), notes=(title,))
+    assert tables.markdown(caption).startswith(f"{shown}\n")
+    assert f"\n- {shown}\n" in tables.markdown(caption)
+
+
+@pytest.mark.parametrize("sign", ["#", "-", "+", "1.", "1)"])
+def test_a_line_that_begins_with_a_name_stays_a_line(sign: str) -> None:
+    table = Table(name="t", caption=f"{sign} x", cells=(UVLP,), comparisons=(), notes=(f"{sign} x",))
+    escaped = f"{sign[:-1]}\\{sign[-1]} x"
+    assert tables.markdown(table).startswith(f"{escaped}\n")
+    assert f"\n- {escaped}\n" in tables.markdown(table)
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("[b]", "{[}b{]}"),
+        ("*x", "{*}x"),
+        ("a--b---c", "a-{}-b-{}-{}-c"),
+        ("a|b`", r"a\textbar{}b\textasciigrave{}"),
+        ("a\nb", "a b"),
+    ],
+)
+def test_a_row_of_latex_may_begin_with_anything(title: str, shown: str) -> None:
+    text = tables.latex(titled(title))
+    assert f"\n{shown} & 92.0" in text
+    noted = tables.latex(Table(name="t", caption="c", cells=(UVLP,), comparisons=(), notes=(title,)))
+    assert noted.startswith(f"% {shown}\n%")
+
+
 def test_every_cell_names_its_scores() -> None:
     text = tables.sources(TABLE)
     assert "random, convnet-3: scores/a, scores/b, scores/c" in text

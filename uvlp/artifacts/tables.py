@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.artifacts.cells import Cell, Comparison, Summary
+from uvlp.core.wording import in_markdown, markdown_line
 
 KIND = "tables"
 SCHEMA = 2
@@ -123,16 +124,16 @@ def _capital(text: str) -> str:
 
 def markdown(table: Table) -> str:
     """The accuracies, their intervals, the comparisons, and the notes."""
-    lines = [table.caption, ""]
+    lines = [markdown_line(table.caption), ""]
     for grid in filter(None, (_means(table), _intervals(table), _differences(table))):
-        lines += [f"{grid.heading}:", ""] if grid.heading else []
+        lines += [f"{in_markdown(grid.heading)}:", ""] if grid.heading else []
         lines += [*_markdown_grid(grid), ""]
-    lines += [*[f"- {note}" for note in table.notes], ""]
+    lines += [*[f"- {markdown_line(note)}" for note in table.notes], ""]
     return "\n".join(lines)
 
 
 def _markdown_grid(grid: Grid) -> list[str]:
-    rows = [[text.replace("|", r"\|") for text in row] for row in [grid.head, *grid.body]]
+    rows = [[in_markdown(text) for text in row] for row in [grid.head, *grid.body]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(grid.head))]
     rows.insert(1, ["-" * width for width in widths])
     return [
@@ -144,14 +145,18 @@ def _markdown_grid(grid: Grid) -> list[str]:
 def sources(table: Table) -> str:
     """Markdown list of the score artifacts behind every cell."""
     lines = ["", "Scores behind each cell:", ""]
-    lines += [f"- {cell.method}, {cell.network}: {', '.join(cell.scores)}" for cell in table.cells]
+    lines += [f"- {markdown_line(_source(cell))}" for cell in table.cells]
     return "\n".join(lines) + "\n"
+
+
+def _source(cell: Cell) -> str:
+    return f"{cell.method}, {cell.network}: {', '.join(cell.scores)}"
 
 
 def latex(table: Table) -> str:
     """The same grids as booktabs tables; sources and notes stand in comments."""
     lines = [f"% {_escape(note)}" for note in table.notes]
-    lines += [f"% {cell.method}, {cell.network}: {', '.join(cell.scores)}" for cell in table.cells]
+    lines += [f"% {' '.join(_source(cell).split())}" for cell in table.cells]
     networks = table.networks
     spans = " & ".join(rf"\multicolumn{{2}}{{c}}{{{_escape(name)}}}" for name in networks)
     head = [f"Method & {spans}", " & " + " & ".join(["best & last"] * len(networks))]
@@ -187,11 +192,18 @@ LATEX = {symbol: "\\" + symbol for symbol in "&%$#_{}"} | {
     "×": r"$\times$",
     "<": "$<$",
     ">": "$>$",
+    # After the end of a row these would be taken for its arguments.
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
+    "`": r"\textasciigrave{}",
+    "|": r"\textbar{}",
 }
 
 
 def _escape(text: str) -> str:
-    escaped = "".join(LATEX.get(symbol, symbol) for symbol in text)
+    escaped = "".join(LATEX.get(symbol, symbol) for symbol in " ".join(text.split()))
+    escaped = escaped.replace("--", "-{}-").replace("--", "-{}-")  # LaTeX makes dashes of them
     # A signed number takes the minus of mathematics, not a hyphen.
     return re.sub(r"(?<![\w.-])[+-]\d+(\.\d+)?", r"$\g<0>$", escaped)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 SHOWN = 3
@@ -33,3 +34,19 @@ def byte_size(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count} bytes"
+
+
+# What Markdown takes for emphasis, code, links, cells or HTML; an underscore inside a word is none of it.
+_MARKS = re.compile(r"[\\`*|\[\]]|<(?=[a-zA-Z/!?])|(?<!\w)_|_(?!\w)|~(?=~)|(?<=~)~|&(?=#?\w+;)")
+# What makes a heading, a list or a quotation of a line that begins so.
+_BLOCKS = re.compile(r"^(?:[#+=>-]|\d+[.)])")
+
+
+def in_markdown(text: str) -> str:
+    """A part of a line that Markdown shows as ``text``, whatever signs the name of a folder or class has."""
+    return _MARKS.sub(lambda found: "\\" + found[0], " ".join(text.split()))
+
+
+def markdown_line(text: str) -> str:
+    """The same for a whole line, or an item of a list."""
+    return _BLOCKS.sub(lambda found: found[0][:-1] + "\\" + found[0][-1], in_markdown(text))

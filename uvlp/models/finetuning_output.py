@@ -10,6 +10,7 @@ from typing import Any
 
 from uvlp.artifacts.manifest import deciding
 from uvlp.core.seeds import torch_generator
+from uvlp.core.wording import in_markdown
 from uvlp.models.finetuning_parts import Parts
 from uvlp.models.quiet import quiet
 from uvlp.recipes.schema import FinetuneSettings
@@ -65,7 +66,7 @@ def write_card(folder: Path, facts: dict[str, Any], settings: FinetuneSettings) 
     """
     rows = [f"| {name} | {json.dumps(value)} |" for name, value in deciding(settings).items()]
     filled = CARD.format(
-        **facts,
+        **(facts | {"base": in_markdown(facts["base"])}),
         batch=settings.batch,
         accumulation=settings.accumulation,
         weights="the saved weights are the moving average"
