@@ -1,8 +1,10 @@
 """Archives: fetched, checked, unpacked; what is wrong with them in one line, and what is kept."""
 
+import gzip
 import hashlib
 import io
 import json
+import os
 import shutil
 import stat
 import tarfile
@@ -127,6 +129,58 @@ def test_a_link_in_a_zip_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"no archive", tar_of_files()[:-20], zip_of(FILES)[:-30]])
 def test_a_damaged_archive_is_said(content: bytes, tmp_path: Path) -> None:
     assert "set.tgz is damaged" in refusal(content, tmp_path)
+
+
+@pytest.mark.parametrize("ending", [b"", bytes(10**7)])
+@pytest.mark.parametrize("form", ["tar", "zip"])
+def test_an_archive_that_unpacks_to_far_too_much_is_refused(form: str, ending: bytes, tmp_path: Path) -> None:
+    """By what it says of its files, or, where it says nothing, by what comes out."""
+    files = {"set/a.png": b"a", "set/b.png": bytes(0 if ending else 10**7)}
+    buffer = io.BytesIO()
+    if form == "zip":
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+            for name, content in files.items() if not ending else [("set/b.png", ending)]:
+                file.writestr(name, content)
+        packed = buffer.getvalue()
+    else:
+        packed = gzip.compress(gzip.decompress(tar_of_files(files)) + ending)
+    assert len(packed) < 20_000
+    (tmp_path / "set.tgz").write_bytes(packed)
+    with pytest.raises(UvlpError) as caught:
+        unpack(tmp_path / "set.tgz", tmp_path, "set", Progress(), at_most=10**6)
+    assert "unpacks to far more" in caught.value.what
+    assert "kB that hold more than 1.0 MB" in str(caught.value.got)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["set.tgz"], "nothing half made is left"
+
+
+def test_a_million_empty_files_are_too_much(tmp_path: Path) -> None:
+    (tmp_path / "set.tgz").write_bytes(tar_of_files({f"set/{number}": b"" for number in range(30)}))
+    with pytest.raises(UvlpError, match="unpacks to far more"):
+        unpack(tmp_path / "set.tgz", tmp_path, "set", Progress(), at_most=15 * 512)
+
+
+def test_a_named_pipe_in_place_of_an_archive_is_not_opened(server: FileServer, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "set.tgz")
+    with pytest.raises(UvlpError) as caught:
+        prepare(archive_at(server), tmp_path, Progress())
+    assert caught.value.got == "a named pipe"
+
+
+@pytest.mark.parametrize(
+    ("content", "got", "do"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer", "git lfs pull"),
+        (b"<!DOCTYPE html><html>log in</html>", "an HTML page", "download"),
+    ],
+)
+def test_what_stands_in_place_of_an_archive_is_named(
+    content: bytes, got: str, do: str, server: FileServer, tmp_path: Path
+) -> None:
+    (tmp_path / "set.tgz").write_bytes(content)
+    with pytest.raises(UvlpError) as caught:
+        prepare(archive_at(server), tmp_path, Progress())
+    assert caught.value.got == got
+    assert do in str(caught.value.do)
 
 
 def test_an_archive_of_something_else_is_said(tmp_path: Path) -> None:
@@ -260,7 +314,7 @@ def test_too_little_space_is_said_before_anything_is_transferred(
 def test_a_disk_that_fills_up_keeps_what_has_arrived(
     step: str, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "somewhere")
 
     with monkeypatch.context() as patch:

@@ -16,8 +16,11 @@ from uvlp.blocks.download import download, is_full, part_of
 from uvlp.blocks.unpack import unpack
 from uvlp.core.downloads import Download
 from uvlp.core.errors import UvlpError
+from uvlp.core.foreign_files import begins, check_regular, impostor
 from uvlp.core.hashing import file_sha256, write_atomically
 from uvlp.core.progress import Progress
+
+SLACK_BYTES = 10**8  # an archive may hold so much more than twice what its content takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,7 @@ def prepare(archive: Archive, root: Path, progress: Progress) -> None:
                 download(archive.url, path, progress)
             _check_kind(path)
             sha256 = check_hash(archive, path)
-            unpack(path, root, archive.folder, progress)
+            unpack(path, root, archive.folder, progress, at_most=2 * archive.unpacked_bytes + SLACK_BYTES)
             if sha256:
                 _record(archive, path, sha256, progress)
             if own:
@@ -139,15 +142,16 @@ def _check_space(archive: Archive, root: Path) -> None:
 
 def _check_kind(path: Path) -> None:
     """Refuse what is no archive, such as the log-in page of a network, before anything is believed of it."""
+    check_regular(path, "archive")
     if zipfile.is_zipfile(path) or tarfile.is_tarfile(path):
         return
-    with path.open("rb") as file:
-        beginning = file.read(40).decode("ascii", "replace")
+    beginning = begins(path)
+    other = impostor(beginning)
     raise UvlpError(
         f"{path} is no archive",
-        got=beginning or "an empty file",
+        got=other.title if other else beginning[:40].decode("ascii", "replace") or "an empty file",
         allowed="a tar or zip file; a network that asks for a log-in first answers with a page",
-        do="delete it and fetch again, or put the archive there yourself",
+        do=other.do if other else "delete it and fetch again, or put the archive there yourself",
     )
 
 

@@ -8,6 +8,7 @@ import os
 import posixpath
 import shutil
 import stat
+import sys
 import tarfile
 import zipfile
 import zlib
@@ -17,35 +18,45 @@ from typing import IO, NamedTuple
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.core.wording import first_few
+from uvlp.core.wording import byte_size, first_few
 
 OURS = ".uvlp-unpacking"
 """Marks a folder in which nothing but an archive is being unpacked."""
+BLOCK_BYTES = 1 << 20
+HEADER_BYTES = 512  # what a file costs even where it is empty, as in a tar file
 DAMAGED = (
     *(tarfile.TarError, gzip.BadGzipFile, zlib.error),
     *(zipfile.BadZipFile, EOFError, KeyError, NotImplementedError),
 )
 
 
-def unpack(path: Path, root: Path, folder: str, progress: Progress) -> None:
+def unpack(path: Path, root: Path, folder: str, progress: Progress, *, at_most: int = sys.maxsize) -> None:
     """Unpack a tar or zip file whose content is ``folder`` into ``root``.
 
     Only plain files are written, at paths inside; a link inside the archive becomes a copy.
 
+    Args:
+        at_most: bytes that all files together may have.
+
     Raises:
-        UvlpError: a path or link that leaves the archive, a device, a damaged file, or another content.
+        UvlpError: a path or link that leaves the archive, a device, a damaged file, another content, or
+            too much of it.
     """
     temporary = root / f".{folder}.unpacking"
     _remove_rest(temporary)
     temporary.mkdir()
     (temporary / OURS).touch()
     try:
-        with contextlib.closing(_members(path)) as members:
+        room = _Room(path, at_most)
+        with contextlib.closing(_members(path, room)) as members:
             for member in progress.track(members, f"unpack {path.name}, files"):
+                room.take(HEADER_BYTES)
                 target = temporary / member.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("wb") as file:
-                    shutil.copyfileobj(member.content, file)
+                    while block := member.content.read(BLOCK_BYTES):
+                        room.take(len(block))
+                        file.write(block)
         made = sorted(entry.name for entry in temporary.iterdir() if entry.name != OURS)
         if not (temporary / folder).is_dir():
             raise UvlpError(f"{path} does not hold the folder {folder}", got=first_few(made))
@@ -63,22 +74,43 @@ def _remove_rest(temporary: Path) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
 
 
+class _Room:
+    """Bytes that an archive may still unpack to; a small one can hold more than any disk takes."""
+
+    def __init__(self, path: Path, at_most: int) -> None:
+        self._path, self._at_most, self._left = path, at_most, at_most
+
+    def take(self, count: int) -> None:
+        self._left -= count
+        self.expect(0)
+
+    def expect(self, count: int) -> None:
+        """Refuse what is known to come."""
+        if count > self._left:
+            raise UvlpError(
+                f"{self._path} unpacks to far more than its dataset",
+                got=f"{byte_size(self._path.stat().st_size)} that hold more than {byte_size(self._at_most)}",
+                allowed=f"at most {byte_size(self._at_most)}",
+                do="do not use it; delete the file and fetch again",
+            )
+
+
 class _Member(NamedTuple):
     name: str
     content: IO[bytes]
 
 
-def _members(path: Path) -> Generator[_Member, None, None]:
+def _members(path: Path, room: _Room) -> Generator[_Member, None, None]:
     """The plain files of an archive."""
     try:
-        yield from _of_zip(path) if zipfile.is_zipfile(path) else _of_tar(path)
+        yield from _of_zip(path, room) if zipfile.is_zipfile(path) else _of_tar(path, room)
     except DAMAGED as error:
         raise UvlpError(
             f"{path} is damaged", got=str(error) or type(error).__name__, do="delete the file and fetch again"
         ) from error
 
 
-def _of_tar(path: Path) -> Iterator[_Member]:
+def _of_tar(path: Path, room: _Room) -> Iterator[_Member]:
     with tarfile.open(path, "r:*") as archive:
         for member in archive:
             _check_inside(path, member.name, member.name)
@@ -95,20 +127,22 @@ def _of_tar(path: Path) -> Iterator[_Member]:
             )
             if content is None:
                 raise _refused(path, member.name, "neither a file nor a folder")
+            room.expect(member.size)
             with content:
                 yield _Member(member.name, content)
         # tarfile takes a file that was cut off between two members for its end; gzip's checksum does not.
-        while archive.fileobj is not None and archive.fileobj.read(1 << 20):
-            pass
+        while archive.fileobj is not None and (rest := archive.fileobj.read(BLOCK_BYTES)):
+            room.take(len(rest))
 
 
-def _of_zip(path: Path) -> Iterator[_Member]:
+def _of_zip(path: Path, room: _Room) -> Iterator[_Member]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             _check_inside(path, member.filename, member.filename)
             if stat.S_ISLNK(member.external_attr >> 16):
                 raise _refused(path, member.filename, "a link")
             if not member.is_dir():
+                room.expect(member.file_size)
                 with archive.open(member) as content:
                     yield _Member(member.filename, content)
 

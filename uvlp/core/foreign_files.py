@@ -30,10 +30,10 @@ class Impostor(NamedTuple):
 
 _POINTER = Impostor("a Git LFS pointer", "run `git lfs pull` in its folder")
 _ANNEX = Impostor("a git-annex pointer", "run `git annex get .` in its folder")
-_PAGE = Impostor("an HTML page", "a log-in or error page was saved in its place: download the file again")
+_PAGE = Impostor("an HTML page", "delete it and download it again: a log-in or error page came instead")
 _DRAWING = Impostor("an SVG drawing", "convert it to PNG")
-_XML = Impostor("an XML text", "an error message was probably saved in its place: download the file again")
-_JSON = Impostor("a JSON text", "an error message was probably saved in its place: download the file again")
+_XML = Impostor("an XML text", "delete it and download it again: an error message came instead")
+_JSON = Impostor("a JSON text", "delete it and download it again: an error message came instead")
 
 # By how a file begins, blanks and a byte order mark left out, in small letters; the first that fits.
 _BEGINNINGS = (
