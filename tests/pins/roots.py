@@ -1,0 +1,129 @@
+"""The plug-ins that have a REVISION, and where the code that makes their artifacts begins.
+
+Where files are moved, the paths here follow; no pin changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from tests.pins.closure import REVISION, Root
+from tests.pins.sources import Definition, Module, Package, Target
+
+ALWAYS = (("pipeline", "execute"), ("core/machine", "thread_environment"))
+"""Every artifact is made through these."""
+OWN = ("networks", "datasets")
+"""Rooms whose REVISION stands in every key beside that of the plug-in."""
+ERRORS = "core/errors"
+"""What an error says changes no result."""
+SAMPLER = ("models/sampler", "models/synthesis")
+FINETUNING = {
+    "embedder": "_embedder",
+    "autoencoder": "_autoencoder",
+    "diffuser": "_diffuser",
+    "finetuning": "_stable_diffusion",
+}
+"""Files in `models` that the stage `finetune` calls, and by what."""
+SETTINGS = {"embed": (("recipes/schema", "EmbedSettings"),)}
+"""Settings that a stage reads without naming their class; their defaults stand in no key."""
+STAGES = ("collect", "embed", "pixels", "represent", "tabulate")
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plug-in with a pin.
+
+    Attributes:
+        file: where its REVISION stands, below the package.
+        root: of its closure.
+    """
+
+    file: str
+    root: Root
+
+
+def plugins(package: Package) -> dict[str, Plugin]:
+    """Every plug-in by what a developer calls it."""
+    return dict(_Roots(package).all())
+
+
+class _Roots:
+    def __init__(self, package: Package) -> None:
+        self.package = package
+
+    def all(self) -> Iterator[tuple[str, Plugin]]:
+        for name in self.names("methods"):
+            yield f"method {name}", self.method(name)
+        for name in self.names("evaluators"):
+            yield (
+                f"protocol {name}",
+                self.made(f"evaluators/{name}", "evaluate", chosen={"evaluators": (name,)}),
+            )
+        for name in self.names("models/captioners"):
+            made = self.made(f"models/captioners/{name}", "caption", chosen={"models/captioners": (name,)})
+            yield f"captioner {name}", made
+        yield "captions from a file", self.made("stages/caption", "caption", chosen={"models/captioners": ()})
+        for name, branch in FINETUNING.items():
+            others = [each for each in FINETUNING.values() if each != branch]
+            cut = [Definition("uvlp.stages.finetune", each) for each in others]
+            yield f"model {name}", self.made(f"models/{name}", "finetune", cut=cut)
+        yield "model teacher", self.made("models/teacher", "teacher")
+        sampler = [Module(dotted(file)) for file in SAMPLER]
+        yield "model sampler", self.alone(*sampler, file=SAMPLER[0])
+        for name in STAGES:
+            yield f"stage {name}", self.made(f"stages/{name}", name, entries=SETTINGS.get(name, ()))
+        for name in self.names("networks"):
+            yield f"network {name}", self.alone(Module(dotted(f"networks/{name}")), file=f"networks/{name}")
+        for name in self.names("datasets"):
+            opened = Definition(dotted(f"datasets/{name}"), "open_dataset")
+            yield f"dataset {name}", self.alone(opened, file=f"datasets/{name}")
+
+    def names(self, room: str) -> list[str]:
+        return [name.rpartition(".")[2] for name in self.package.plugins(room)]
+
+    def method(self, name: str) -> Plugin:
+        """Prototypes and images of a method, or its choice of real images."""
+        selects = "select" in self.package.source(f"uvlp.methods.{name}").definitions
+        other = Definition("uvlp.stages.synthesise", "_synthesise" if selects else "_select")
+        stages = ("synthesise",) if selects else ("prototype", "synthesise")
+        cut: list[Target] = [other, *(Module(dotted(file)) for file in SAMPLER)]
+        return self.made(f"methods/{name}", stages, cut=cut, chosen={"methods": (name,)})
+
+    def made(
+        self,
+        file: str,
+        stages: str | tuple[str, ...],
+        *,
+        chosen: Mapping[str, tuple[str, ...]] | None = None,
+        cut: Iterable[Target] = (),
+        entries: tuple[tuple[str, str], ...] = (),
+    ) -> Plugin:
+        """A plug-in whose artifacts are made by stages."""
+        stages = (stages,) if isinstance(stages, str) else stages
+        begin = tuple(Definition(dotted(path), name) for path, name in (*ALWAYS, *entries))
+        rooms: dict[str, tuple[str, ...]] = {"stages": stages, **dict.fromkeys(OWN, ()), **(chosen or {})}
+        return Plugin(file, Root(entries=begin, chosen=rooms, cut=frozenset([*cut, *self.own()])))
+
+    def alone(self, *entries: Target, file: str) -> Plugin:
+        """A plug-in that others call."""
+        cut = frozenset(self.own()) - {Module(dotted(file))}
+        return Plugin(file, Root(entries=entries, chosen=dict.fromkeys(OWN, ()), cut=cut))
+
+    def own(self) -> list[Target]:
+        """The files with a REVISION that stands in every key, and errors."""
+        files = [Module(name) for room in OWN for name in self.package.plugins(room)]
+        return [*files, Module(dotted(ERRORS))]
+
+
+def dotted(file: str) -> str:
+    """Module of a file named without its ending."""
+    return f"uvlp.{file.replace('/', '.')}"
+
+
+def revision(package: Package, plugin: Plugin) -> int:
+    """`REVISION` of a plug-in as its source has it."""
+    (statement,) = package.source(dotted(plugin.file)).definitions[REVISION]
+    value = statement.value.value  # type: ignore[attr-defined]
+    assert isinstance(value, int)
+    return value
