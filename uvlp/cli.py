@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 import traceback
@@ -38,7 +37,7 @@ from uvlp.cli_options import (
     WorkersOption,
     path_option,
 )
-from uvlp.core import interrupts, places
+from uvlp.core import interrupts, os_errors, places, streams
 from uvlp.core.errors import UvlpError, WorkerFailed
 
 if TYPE_CHECKING:
@@ -313,6 +312,7 @@ def _no_negative_numbers(arguments: list[str]) -> None:
 
 
 def _call() -> int:
+    streams.check_output()
     _no_negative_numbers(sys.argv[1:])
     return app(standalone_mode=False) or 0
 
@@ -327,30 +327,25 @@ def _guarded(debug: bool) -> int:
         text = error.format_message() if hasattr(error, "format_message") else str(error)
         hint = "" if isinstance(error, UvlpError | typer.TyperException) else " (--debug shows the traceback)"
         asked = text.startswith("Usage:")  # no command at all: the text is the help
-        print(text if asked else f"uvlp: {text}{hint}", file=sys.stderr)
+        streams.complain(text if asked else f"uvlp: {text}{hint}")
         if debug:
-            traceback.print_exception(error)
+            streams.complain("".join(traceback.format_exception(error)))
         return int(getattr(error, "exit_code", 1))
     except Exception as error:
+        refused = os_errors.explained(error)
         what = f"{type(error).__name__}: {error}".replace("\n", " ")
-        print(f"uvlp: a defect of ours: {what} (--debug shows the traceback)", file=sys.stderr)
+        defect = f"a defect of ours: {what} (--debug shows the traceback)"
+        streams.complain(f"uvlp: {refused or defect}")
         if debug:
-            traceback.print_exception(error)
-        return 1
+            streams.complain("".join(traceback.format_exception(error)))
+        return refused.exit_code if refused else 1
     if code == interrupts.STOPPED:
         interrupts.tell()
     return code
 
 
-def _tolerate_narrow_terminals() -> None:
-    """Where the output has no ±, show a ? for it and go on."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
 def main() -> None:
     """The console script."""
-    _tolerate_narrow_terminals()
+    streams.prepare()
     places.forget_empty_variables()
-    sys.exit(_guarded("--debug" in sys.argv))
+    sys.exit(streams.finish(_guarded("--debug" in sys.argv)))

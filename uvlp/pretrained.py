@@ -8,6 +8,7 @@ same hash, which is a model's share of every artifact key.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -133,7 +134,7 @@ def _source(models: ModelSettings, part: str) -> _Source:
     layout, repository, folder = LAYOUTS[part], "", ""
     if part == "clip":
         layout, repository, folder = _clip(value)
-    elif Path(value).expanduser().exists() or value.startswith((".", "/", "~")):
+    elif os.path.exists(os.path.expanduser(value)) or value.startswith((".", "/", "~")):
         folder = value
     else:
         repository = value
@@ -174,11 +175,11 @@ def _clip(value: str) -> tuple[Layout, str, str]:
 
 
 def _folder(setting: str, value: str) -> Path:
-    folder = Path(value).expanduser()
+    folder = Path(os.path.expanduser(value))
     if not folder.is_dir():
         do = "name the folder that holds the model's files"
         raise UvlpError(f"{setting}: no such folder", got=value, do=do)
-    return folder.resolve()
+    return Path(os.path.realpath(folder))
 
 
 def find(models: ModelSettings, part: str, cache: Path, progress: Progress | None = None) -> Found:
@@ -223,7 +224,7 @@ def _digest(
     entries = []
     for name in progress.track(found.read, "hash model files"):
         # Resolved: a link's own times say nothing about the bytes behind it.
-        path = (folder / name).resolve()
+        path = Path(os.path.realpath(folder / name))
         sha256 = hashes.sha256(path)
         if path.parent.name == "blobs" and len(path.name) == len(sha256) and path.name != sha256:
             raise UvlpError(f"{name} has other bytes than were published", got=str(path), do=mend(path))
@@ -238,7 +239,7 @@ def _mend(source: _Source, path: Path) -> str:
     """What to do about a damaged file: where nothing lies behind its link, the library fetches it again."""
     if source.folder:
         return "copy this file again"
-    return f"delete {path.resolve()} and run `{source.command}`"
+    return f"delete {os.path.realpath(path)} and run `{source.command}`"
 
 
 def _missing(source: _Source, folder: Path, found: Contents) -> UvlpError:

@@ -1,6 +1,5 @@
 """Downloads: whole, resumed, started again, refused."""
 
-import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,8 +105,3 @@ def test_no_connection_is_said(tmp_path: Path) -> None:
         pass
     with pytest.raises(UvlpError, match="cannot download .*Connection refused"):
         fetch(closed, tmp_path / "set.tgz")
-
-
-def test_a_full_disk_is_no_broken_connection() -> None:
-    assert download.is_full(OSError(errno.ENOSPC, "No space left on device"))
-    assert not download.is_full(OSError(errno.EACCES, "Permission denied"))

@@ -182,3 +182,14 @@ def test_without_torch_the_doctor_still_speaks(tmp_path: Path) -> None:
     assert done.returncode == 2 and done.stderr == ""
     assert f"BAD  gpu              unknown without torch  -> {INSTALL}" in done.stdout
     assert "BAD  models           unknown without huggingface_hub" in done.stdout
+
+
+def test_a_folder_that_cannot_be_read_is_one_finding_among_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UVLP_DATA", str(tmp_path / ("x" * 300)))
+    found = {finding.what: finding for finding in doctor_places.findings()}
+    assert found["models folder"].good
+    assert not found["data folder"].good
+    assert found["data folder"].found.endswith("File name too long")
+    assert found["data folder"].mend == "name a shorter path"

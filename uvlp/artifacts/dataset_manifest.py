@@ -46,7 +46,7 @@ class DatasetSpec:
     @property
     def root(self) -> Path:
         """The folder with named datasets."""
-        return Path(self.data or os.environ.get("UVLP_DATA") or "uvlp_data").expanduser()
+        return Path(os.path.expanduser(self.data or os.environ.get("UVLP_DATA") or "uvlp_data"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,6 @@ The layout is that of the hub's own library, so that files it already has are us
 
 from __future__ import annotations
 
-import errno
 import json
 import re
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import write_atomically
+from uvlp.core.os_errors import NOT_WRITABLE, is_full
 from uvlp.core.progress import Progress
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -238,23 +238,17 @@ def _is_transient(error: BaseException) -> bool:
         return _status(error) in (408, 429) or _status(error) >= 500
     # The library's client is httpx under one name or another. It has tried to connect many times before.
     is_client = type(error).__module__.startswith("httpx") and not _has_no_connection(error)
-    return is_client or (isinstance(error, RuntimeError) and not _is_full(error))
-
-
-def _is_full(error: BaseException) -> bool:
-    """No space left; the part of the library that is written in Rust says so in words only."""
-    by_number = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return by_number or "no space left" in str(error).lower()
+    return is_client or (isinstance(error, RuntimeError) and not is_full(error))
 
 
 def _explained(error: BaseException, repository: str, revision: str) -> UvlpError:
     from huggingface_hub import constants
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-    if _is_full(error):
+    if is_full(error):
         do = "make room, or set HF_HOME to a larger disk; the same command continues"
         return UvlpError(f"no space left while {repository} was fetched", got=str(cache_folder()), do=do)
-    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS):
+    if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
         do = "set HF_HOME to a folder that can be written"
         return UvlpError("fetched files cannot be written", got=str(cache_folder()), do=do)
     if _has_no_connection(error):

@@ -8,6 +8,7 @@ folder may be read-only, and its SHA-256 is part of the key of the captions that
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def place(store: Path, spec: DatasetSpec, manifest: DatasetManifest) -> Path:
         spec: the dataset as it was opened; the path of ``folder:PATH`` tells several apart.
         manifest: its manifest, which knows the variant.
     """
-    path = str(Path(spec.argument).expanduser().resolve()) if spec.argument else ""
+    path = os.path.realpath(os.path.expanduser(spec.argument)) if spec.argument else ""
     parts = [spec.name, manifest.variant, digest(path)[:12] if path else ""]
     return store / FOLDER / ("-".join(filter(None, parts)) + ".jsonl")
 

@@ -24,13 +24,14 @@ def write(
 ) -> None:
     """Write one image (uint8 [size_px,size_px,3]) after the other, so that memory holds only one."""
     import numpy
-    from numpy.lib.format import open_memmap
+    from numpy.lib import format as npy
 
-    shape = (len(labels), 3, size_px, size_px)
-    stored = open_memmap(folder / PIXELS, mode="w+", dtype=numpy.uint8, shape=shape)
-    for row, image in zip(range(len(labels)), images, strict=True):
-        stored[row] = image.transpose(2, 0, 1)
-    stored.flush()
+    layout = {"descr": "|u1", "fortran_order": False, "shape": (len(labels), 3, size_px, size_px)}
+    # Not through a memory map: on a full disk that ends the process without a word.
+    with (folder / PIXELS).open("wb") as file:
+        npy.write_array_header_1_0(file, layout)
+        for _, image in zip(labels, images, strict=True):
+            file.write(image.transpose(2, 0, 1).tobytes())
     numpy.save(folder / LABELS, numpy.asarray(labels, dtype=numpy.int64))
     (folder / NAME).write_text(json.dumps({"name": name}) + "\n", encoding="utf-8")
 

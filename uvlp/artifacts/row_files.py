@@ -8,7 +8,6 @@ and the journal that names it was renamed into place.
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.flushing import flush
+from uvlp.core.os_errors import is_full
 
 if TYPE_CHECKING:
     import numpy
@@ -165,7 +165,7 @@ class RowFiles:
         except OSError as error:
             for name in self._columns:
                 self._path(name).unlink(missing_ok=True)
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if not is_full(error):
                 raise
             raise _too_small(self._folder, needed, free) from error
         self._finished = set()

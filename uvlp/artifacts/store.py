@@ -11,7 +11,6 @@ in the way of an artifact is set aside.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -23,11 +22,9 @@ from typing import Any
 
 from uvlp.artifacts import manifest, store_mark
 from uvlp.artifacts.manifest import Task
-from uvlp.core.errors import UvlpError
 from uvlp.core.flushing import flush
 from uvlp.core.hashing import HashCache, file_sha256
-
-ALMOST_FULL_BYTES = 1_000_000
+from uvlp.core.os_errors import explain_os_errors
 
 
 class Store:
@@ -213,38 +210,7 @@ def _not_listed(folder: Path) -> list[Path]:
     return [path for path in files if path.relative_to(folder).as_posix() not in listed]
 
 
-@contextlib.contextmanager
-def said(root: Path) -> Iterator[None]:
+def said(root: Path) -> contextlib.AbstractContextManager[None]:
     """Turn the operating system's refusals to write below ``root`` into one clear line."""
-    try:
-        yield
-    except UvlpError:
-        raise
-    except Exception as error:
-        reason = _refusal(error, root)
-        if reason is None:
-            raise
-        raise UvlpError(
-            f"cannot write the store: {reason}",
-            got=str(root),
-            do="free some space, make it writable, or choose another folder with --store; "
-            "everything finished is kept",
-        ) from error
-
-
-def _refusal(error: Exception, root: Path) -> str | None:
-    """Why the disk refused, or None if the error is of another kind."""
-    number = getattr(error, "errno", None)
-    inside = str(getattr(error, "filename", None) or root).startswith(str(root))
-    if inside and number in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
-        return os.strerror(number)
-    # Libraries raise their own error classes on a full disk, without an errno.
-    if number in (errno.ENOSPC, errno.EDQUOT) or _free_bytes(root) < ALMOST_FULL_BYTES:
-        return os.strerror(errno.ENOSPC)
-    return None
-
-
-def _free_bytes(root: Path) -> int:
-    while not root.exists():
-        root = root.parent
-    return shutil.disk_usage(root).free
+    do = "free some space, make it writable, or choose another folder with --store; what is finished is kept"
+    return explain_os_errors(root, "cannot write the store", do)

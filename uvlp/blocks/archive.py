@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from uvlp.blocks.download import download, is_full, part_of
+from uvlp.blocks.download import download, part_of
 from uvlp.blocks.unpack import unpack
 from uvlp.core.downloads import Download
 from uvlp.core.errors import UvlpError
 from uvlp.core.foreign_files import begins, check_regular, impostor
 from uvlp.core.hashing import file_sha256, write_atomically
+from uvlp.core.os_errors import explain_os_errors
 from uvlp.core.progress import Progress
 
 SLACK_BYTES = 10**8  # an archive may hold so much more than twice what its content takes
@@ -114,17 +115,9 @@ def _alone(lock: Path, progress: Progress) -> Iterator[None]:
         held.release()
 
 
-@contextlib.contextmanager
-def _said(root: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        full = is_full(error)
-        raise UvlpError(
-            f"cannot write to {root}: {'no space is left' if full else error.strerror or error}",
-            got=error.filename,
-            do="free some space or choose another folder with --data; what has arrived is kept",
-        ) from error
+def _said(root: Path) -> contextlib.AbstractContextManager[None]:
+    do = "free some space or choose another folder with --data; what has arrived is kept"
+    return explain_os_errors(root, "cannot write the data folder", do)
 
 
 def _check_space(archive: Archive, root: Path) -> None:

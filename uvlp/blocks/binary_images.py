@@ -6,6 +6,7 @@ A record is one label byte (CIFAR-100: coarse, then fine), then 1,024 red, green
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -207,7 +208,7 @@ def binary_root(layout: Layout, spec: DatasetSpec) -> Path | None:
     """The folder with the first file of records."""
     places = (spec.root / layout.archive.folder, spec.root)
     first = layout.files["train"][0]
-    return next((place.resolve() for place in places if (place / first).is_file()), None)
+    return next((Path(os.path.realpath(place)) for place in places if (place / first).is_file()), None)
 
 
 def _labels(path: Path, layout: Layout) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,7 @@ def scan_classes(
 def _image_root(path: Path, names: Names) -> tuple[Path, list[str]]:
     """``path/train`` if class folders may be there (a class may itself be called train), else ``path``."""
     check_folder(path, "image folder", LAYOUT)
-    root = path.resolve()
+    root = Path(os.path.realpath(path))
     inner = root / "train"
     if not inner.is_dir() or names.known(_folder_names(inner)) < names.known(_folder_names(root)):
         return root, []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import http.client
 import os
 import re
@@ -107,8 +106,3 @@ def _blocks(answer: http.client.HTTPResponse) -> Iterator[bytes]:
             yield block
     except OSError as error:  # a route that is gone, as against a disk that refuses
         raise ConnectionError(str(error)) from error
-
-
-def is_full(error: OSError) -> bool:
-    """Whether the disk had no space left."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)

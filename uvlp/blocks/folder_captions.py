@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,9 +19,9 @@ def find_captions(root: Path) -> Path | None:
     Raises:
         UvlpError: there are both.
     """
-    found = [
-        path for path in (root / metadata_jsonl.FILE, root / "train" / metadata_jsonl.FILE) if path.exists()
-    ]
+    places = (root / metadata_jsonl.FILE, root / "train" / metadata_jsonl.FILE)
+    # A link to nothing is there too, and is refused where it is read: its captions are missed by somebody.
+    found = [path for path in places if os.path.lexists(path)]
     if len(found) > 1:
         raise UvlpError("two files with captions", got=", ".join(map(str, found)), do="keep one of them")
     return found[0] if found else None

@@ -167,11 +167,18 @@ def check_folder(path: Path, what: str, layout: str) -> None:
     Raises:
         UvlpError: names ``what`` it should be and the ``layout`` that is allowed.
     """
-    if not os.path.isdir(path):
-        state = "not a folder" if os.path.exists(path) else "not found"
-        other = other_form(path)
-        do = f"did you mean {other}? {DIFFERENT}" if other else None
-        raise UvlpError(f"{what}: {state}", got=str(path), allowed=layout, do=do)
+    if os.path.isdir(path):
+        return
+    try:
+        os.stat(path)
+        state = "not a folder"
+    except FileNotFoundError:
+        state = "not found"
+    except OSError as error:
+        state = (error.strerror or str(error)).lower()
+    other = other_form(path)
+    do = f"did you mean {other}? {DIFFERENT}" if other else None
+    raise UvlpError(f"{what}: {state}", got=str(path), allowed=layout, do=do)
 
 
 def _check_layout(root: Path) -> None:

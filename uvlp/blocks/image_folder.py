@@ -90,7 +90,7 @@ def open_image_folder(root: Path, argument: str, cache: Path, progress: Progress
     Raises:
         UvlpError: layout, an image, the class names or the captions are wrong.
     """
-    root = root.resolve()
+    root = Path(os.path.realpath(root))
     listing = scan(root)
     names = class_names(root, listing.classes)
     classes = [ClassName(identity, name, name) for identity, name in names.items()]
@@ -111,7 +111,7 @@ def class_names(root: Path, ids: Sequence[str]) -> dict[str, str]:
         UvlpError: a line is broken, names no class folder or one twice, or a class is not named.
     """
     path = root / NAMES
-    if not os.path.exists(path):
+    if not os.path.lexists(path):
         return {name: name.replace("_", " ") for name in ids}
     named: dict[str, str] = {}
     for number, line in enumerate(_lines(path), 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,7 @@ def open_archived(
 def archived_root(archive: Archive, spec: DatasetSpec) -> Path | None:
     """The archive's folder with `train/` and `val/`, below the data folder or the data folder itself."""
     places = (spec.root / archive.folder, spec.root)
-    return next((place.resolve() for place in places if has_splits(place)), None)
+    return next((Path(os.path.realpath(place)) for place in places if has_splits(place)), None)
 
 
 def missing_archive(name: str, archive: Archive, spec: DatasetSpec) -> UvlpError:
@@ -151,7 +152,7 @@ def open_ilsvrc(facts: NamedSet, spec: DatasetSpec, cache: Path, progress: Progr
 def ilsvrc_root(spec: DatasetSpec) -> Path | None:
     """The folder with ILSVRC's `train/` and `val/`."""
     places = (spec.root / place for place in ILSVRC_PLACES)
-    return next((place.resolve() for place in places if has_splits(place)), None)
+    return next((Path(os.path.realpath(place)) for place in places if has_splits(place)), None)
 
 
 def missing_ilsvrc(title: str, spec: DatasetSpec) -> UvlpError:

@@ -99,7 +99,7 @@ def resolve(request: Request) -> Recipe:
 
 def _finetuned(folder: str) -> str:
     """The whole path of a folder: a relative one would look like the name of a hub repository."""
-    place = Path(folder).expanduser().absolute()
+    place = Path(os.path.expanduser(folder)).absolute()
     if not folder or not place.is_dir():
         do = "name the folder of a fine-tuned pipeline, as save_pretrained writes it"
         raise UvlpError("--finetuned-model: no such folder", got=folder, do=do)

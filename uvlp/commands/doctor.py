@@ -63,9 +63,13 @@ def _store(root: Path) -> Iterator[Finding]:
         yield Finding("store", False, f"{root}: {error.strerror}", "make the folder writable, or --store DIR")
 
 
+def _of_store(root: Path) -> Iterator[Finding]:
+    return doctor_places.readable("store", lambda: _store(root))
+
+
 def show(root: Path, as_json: bool) -> int:
     """Print all findings; exit code 0 if all are good, else 2."""
-    findings = [_python(), *_packages(), *_gpu(), *_store(root), *doctor_places.findings()]
+    findings = [_python(), *_packages(), *_gpu(), *_of_store(root), *doctor_places.findings()]
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))
     else:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.commands.finding import INSTALL, Finding
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
+from uvlp.core.os_errors import explained
 from uvlp.core.progress import Progress
 from uvlp.core.wording import byte_size
 from uvlp.recipes.schema import ModelSettings
@@ -31,8 +32,18 @@ def findings() -> Iterator[Finding]:
     if importlib.util.find_spec("huggingface_hub") is None:
         yield Finding("models", False, "unknown without huggingface_hub", INSTALL)
     else:
-        yield from _models()
-    yield from _datasets()
+        yield from readable("models folder", _models)
+    yield from readable("data folder", _datasets)
+
+
+def readable(what: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings, or that their folder cannot be read; the others are told all the same."""
+    try:
+        yield from look()
+    except OSError as error:
+        refused = explained(error)
+        mend = (refused and refused.do) or ""
+        yield Finding(what, False, f"{error.filename}: {error.strerror}", mend)
 
 
 def _models() -> Iterator[Finding]:

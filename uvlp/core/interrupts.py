@@ -7,6 +7,8 @@ import signal
 import sys
 from types import FrameType
 
+from uvlp.core import streams
+
 STOPPED = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SHOW_CURSOR = "\x1b[?25h"
@@ -31,7 +33,7 @@ def ignore() -> None:
 
 def tell() -> None:
     """Say that the run was stopped."""
-    print("uvlp: stopped; what is finished is kept, the same command continues", file=sys.stderr, flush=True)
+    streams.complain("uvlp: stopped; what is finished is kept, the same command continues")
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -20,6 +20,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from uvlp.core.errors import UvlpError, WorkerFailed
+from uvlp.core.os_errors import explained
 from uvlp.core.progress import Event, Progress
 from uvlp.core.views import View
 
@@ -84,6 +85,9 @@ def _portable(error: Exception) -> tuple[BaseException, str]:
         return error, details
     if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported for its name
         return UvlpError("the GPU's memory is full", do="run with --workers 1, or free the GPU"), details
+    refused = explained(error)
+    if refused is not None:
+        return refused, details
     return WorkerFailed(f"{type(error).__name__}: {error}".replace("\n", " "), details), details
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from uvlp.artifacts.dataset_manifest import Dataset, DatasetSpec
@@ -27,4 +28,4 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = Non
     argument = spec.argument
     if not argument:
         raise UvlpError("the dataset `folder` needs a path", allowed=LAYOUT, do="write folder:PATH")
-    return open_image_folder(Path(argument).expanduser(), argument, cache, progress or Progress())
+    return open_image_folder(Path(os.path.expanduser(argument)), argument, cache, progress or Progress())
