@@ -14,6 +14,7 @@ from uvlp.contenders import Folder
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.folder_titles import titles
+from uvlp.core.places import expanded
 from uvlp.core.progress import Event, Progress
 from uvlp.core.wording import first_few
 from uvlp.plan import Planner
@@ -69,7 +70,7 @@ def _place(path: str) -> Path:
     Raises:
         UvlpError: it has no name, or one that cannot be printed.
     """
-    place = os.path.realpath(os.path.expanduser(path))
+    place = os.path.realpath(expanded(path))
     if not path or not place.isprintable():
         raise UvlpError("path of an image folder", got=path, allowed="plain text", do="rename the folder")
     return Path(place)

@@ -21,6 +21,7 @@ from uvlp.artifacts.model_files import LAYOUTS, Contents, Layout
 from uvlp.core.downloads import Download
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import HashCache, digest
+from uvlp.core.places import expanded
 from uvlp.core.progress import Progress
 from uvlp.core.wording import byte_size, first_few
 from uvlp.recipes.schema import ModelSettings
@@ -175,7 +176,7 @@ def _clip(value: str) -> tuple[Layout, str, str]:
 
 
 def _folder(setting: str, value: str) -> Path:
-    folder = Path(os.path.expanduser(value))
+    folder = expanded(value)
     if not folder.is_dir():
         do = "name the folder that holds the model's files"
         raise UvlpError(f"{setting}: no such folder", got=value, do=do)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from uvlp.core.hashing import write_atomically
+from uvlp.core.places import expanded
 
 if TYPE_CHECKING:
     import numpy
@@ -46,7 +47,7 @@ class DatasetSpec:
     @property
     def root(self) -> Path:
         """The folder with named datasets."""
-        return Path(os.path.expanduser(self.data or os.environ.get("UVLP_DATA") or "uvlp_data"))
+        return expanded(self.data or os.environ.get("UVLP_DATA") or "uvlp_data")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

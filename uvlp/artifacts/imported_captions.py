@@ -17,6 +17,7 @@ from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
 from uvlp.artifacts.store import said
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest, file_sha256, write_atomically
+from uvlp.core.places import expanded
 
 FOLDER = "imported"
 
@@ -29,7 +30,7 @@ def place(store: Path, spec: DatasetSpec, manifest: DatasetManifest) -> Path:
         spec: the dataset as it was opened; the path of ``folder:PATH`` tells several apart.
         manifest: its manifest, which knows the variant.
     """
-    path = os.path.realpath(os.path.expanduser(spec.argument)) if spec.argument else ""
+    path = os.path.realpath(expanded(spec.argument)) if spec.argument else ""
     parts = [spec.name, manifest.variant, digest(path)[:12] if path else ""]
     return store / FOLDER / ("-".join(filter(None, parts)) + ".jsonl")
 

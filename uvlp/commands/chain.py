@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from uvlp import pipeline
@@ -16,7 +15,7 @@ from uvlp.commands import dry_run, fetch, rerun
 from uvlp.contenders import resolve_method
 from uvlp.core import machine, plugins, portable
 from uvlp.core.errors import UvlpError, unknown_name
-from uvlp.core.places import store_folder
+from uvlp.core.places import expanded, store_folder
 from uvlp.core.ranges import check_ranges
 from uvlp.pipeline import Run
 from uvlp.recipe_names import check_names
@@ -99,7 +98,7 @@ def resolve(request: Request) -> Recipe:
 
 def _finetuned(folder: str) -> str:
     """The whole path of a folder: a relative one would look like the name of a hub repository."""
-    place = Path(os.path.expanduser(folder)).absolute()
+    place = expanded(folder).absolute()
     if not folder or not place.is_dir():
         do = "name the folder of a fine-tuned pipeline, as save_pretrained writes it"
         raise UvlpError("--finetuned-model: no such folder", got=folder, do=do)

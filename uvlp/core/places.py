@@ -40,6 +40,15 @@ def store_folder(option: str | None) -> Path:
         UvlpError: the option is empty, or names the home of nobody.
     """
     name = refuse_empty("--store", option) or os.environ.get("UVLP_STORE", "").strip() or "uvlp_store"
+    return expanded(name)
+
+
+def expanded(name: str) -> Path:
+    """The path ``name``, with ``~`` for the user's home.
+
+    Raises:
+        UvlpError: it begins with the home of nobody.
+    """
     try:
         return Path(name).expanduser()
     except RuntimeError as error:

@@ -7,13 +7,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from uvlp.artifacts.dataset_manifest import Dataset, DatasetSpec
 from uvlp.blocks.folder_scan import LAYOUT
 from uvlp.blocks.image_folder import open_image_folder
 from uvlp.core.errors import UvlpError
+from uvlp.core.places import expanded
 from uvlp.core.progress import Progress
 
 REVISION = 1
@@ -28,4 +28,4 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = Non
     argument = spec.argument
     if not argument:
         raise UvlpError("the dataset `folder` needs a path", allowed=LAYOUT, do="write folder:PATH")
-    return open_image_folder(Path(os.path.expanduser(argument)), argument, cache, progress or Progress())
+    return open_image_folder(expanded(argument), argument, cache, progress or Progress())
