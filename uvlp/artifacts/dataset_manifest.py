@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import write_atomically
 from uvlp.core.places import expanded
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     import numpy
 
 SPLITS = ("train", "val")
+
+
+class DatasetElsewhere(UvlpError):
+    """A dataset is not where it was looked for, but one folder further up or down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -200,8 +200,21 @@ def open_binary(
     """
     root = binary_root(layout, spec)
     if root is None:
-        raise missing_archive(facts.name, layout.archive, spec)
+        raise _missing(layout, facts, spec)
     return BinaryImages(root, layout, facts, cache, progress or Progress())
+
+
+def _missing(layout: Layout, facts: NamedSet, spec: DatasetSpec) -> UvlpError:
+    """The error for an archive that is not there, or that somebody turned into image files."""
+    if any(facts.classes_in(spec.root / place) for place in ("", "train")):
+        return UvlpError(
+            f"the dataset {facts.name} is read from its binary archive",
+            got=f"image files in {spec.root}",
+            allowed=f"{layout.archive.folder}/ with {layout.files['train'][0]}",
+            do=f"use them as folder:PATH (train/ and val/), or fetch the archive: `uvlp fetch {facts.name}`",
+        )
+    first = layout.files["train"][0]
+    return missing_archive(facts, layout.archive, spec, lambda folder: (folder / first).is_file())
 
 
 def binary_root(layout: Layout, spec: DatasetSpec) -> Path | None:

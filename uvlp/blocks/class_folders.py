@@ -13,6 +13,7 @@ from uvlp.blocks.class_naming import Names, assign
 from uvlp.blocks.folder_hashes import hash_files
 from uvlp.blocks.folder_remarks import Remarks
 from uvlp.blocks.folder_scan import check_folder, image_names, visible_entries
+from uvlp.blocks.nearby_folders import did_you_mean, folder_names, nearby, show
 from uvlp.blocks.selection import SELECTIONS, choose
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.hashing import digest
@@ -66,8 +67,11 @@ def scan_classes(
     names = Names(tuple(classes))
     root, notes = _image_root(path, names)
     remarks = Remarks()
-    folders = _class_folders(root, notes, remarks)
-    assigned = assign(names, folders, str(root))
+    try:
+        folders = _class_folders(root, notes, remarks)
+        assigned = assign(names, folders, str(root))
+    except UvlpError as error:
+        raise _with_advice(error, root, names) from error
     notes += assigned.notes
     listed = _list_images(root, assigned.folder_of, remarks)
     notes += remarks.notes()
@@ -97,6 +101,11 @@ def _image_root(path: Path, names: Names) -> tuple[Path, list[str]]:
     return inner, [f"the images are taken from {inner}"]
 
 
+def _is_image(name: str) -> bool:
+    """Whether a file is an image by its name."""
+    return name.lower().endswith(image_files.EXTENSIONS)
+
+
 def _folder_names(folder: Path) -> list[str]:
     return [entry.name for entry in visible_entries(folder) if entry.is_dir()]
 
@@ -104,7 +113,7 @@ def _folder_names(folder: Path) -> list[str]:
 def _class_folders(root: Path, notes: list[str], remarks: Remarks) -> list[str]:
     """Names of the folders in ``root``; other files may lie beside them, but no images."""
     files = [entry.name for entry in visible_entries(root, remarks) if not entry.is_dir()]
-    images = [name for name in files if name.lower().endswith(image_files.EXTENSIONS)]
+    images = [name for name in files if _is_image(name)]
     if images:
         raise UvlpError(
             f"{root} holds images beside the class folders",
@@ -118,6 +127,34 @@ def _class_folders(root: Path, notes: list[str], remarks: Remarks) -> list[str]:
     if files:
         notes.append(f"files beside the class folders are not used: {first_few(files)}")
     return folders
+
+
+def _with_advice(error: UvlpError, root: Path, names: Names) -> UvlpError:
+    """The error with what was probably meant: a folder above or below, or images sorted into folders."""
+
+    def fits(folder: Path) -> bool:
+        return any(names.fit(folder_names(place)) for place in (folder, folder / "train"))
+
+    found = nearby(root, fits)
+    advice = did_you_mean(found)
+    if len(found) > 1 and {folder.parent for folder in found} == {root}:
+        seeds = ",".join(show(folder) for folder in found[:2])
+        advice += f" Seeds of one method are written NAME={seeds},..."
+    if not found and not folder_names(root):
+        advice = _sorted_by_name(root, names)
+    if not advice:
+        return error
+    return UvlpError(error.what, got=error.got, allowed=error.allowed, do=advice)
+
+
+def _sorted_by_name(root: Path, names: Names) -> str:
+    """What to do about images without folders whose names begin with their class."""
+    files = [entry.name for entry in visible_entries(root) if _is_image(entry.name)]
+    classes = {file: names.begins(file) for file in files}
+    if not files or not all(classes.values()):
+        return ""
+    file, name = next(iter(classes.items()))
+    return f"their names begin with their class: put {file} into a folder {name}/, and so on"
 
 
 def _list_images(root: Path, folder_of: Mapping[str, str], remarks: Remarks) -> dict[str, Sequence[str]]:

@@ -15,6 +15,7 @@ from uvlp.core.wording import first_few
 
 NAMINGS = ("id", "name", "index")
 NUMBER = re.compile("[0-9]+")
+SEPARATOR = re.compile("([-_. ]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,21 @@ class Names:
     def known(self, folders: Iterable[str]) -> int:
         """How many of ``folders`` mean a class in any naming."""
         return sum(any(self.meanings(naming, folder) for naming in NAMINGS) for folder in folders)
+
+    def fit(self, folders: Sequence[str]) -> bool:
+        """Whether all ``folders`` mean classes, and half of all classes or more are among them."""
+        known = self.known(folders)
+        return known == len(folders) and 2 * known >= len(self.classes)
+
+    def begins(self, file: str) -> str:
+        """The class folder that a file's name begins with, e.g. ``n01440764`` of ``n01440764_0.png``; "".
+
+        A bare number is no class: images are numbered too.
+        """
+        parts = SEPARATOR.split(file.rpartition(".")[0])
+        heads = ["".join(parts[:end]) for end in range(len(parts) - 2, 0, -2)]
+        known = (head for head in heads if len(head) > 4 or not NUMBER.fullmatch(head))
+        return next((head for head in known if self.known([head])), "")
 
     def meanings(self, naming: str, folder: str) -> list[ClassInfo]:
         """Classes that ``folder`` may mean; more than one if their names are alike."""

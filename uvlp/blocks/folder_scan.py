@@ -12,6 +12,7 @@ from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.dataset_manifest import SPLITS
 from uvlp.blocks.folder_remarks import Remarks, is_leftover
 from uvlp.blocks.image_files import EXTENSIONS
+from uvlp.blocks.nearby_folders import did_you_mean, nearby
 from uvlp.core.errors import UvlpError
 from uvlp.core.unicode_form import DIFFERENT, nfc, other_form, twins
 from uvlp.core.wording import first_few
@@ -58,11 +59,26 @@ def scan(root: Path) -> Listing:
             got=f"only in train: {only_train}; only in val: {only_val}",
             do="give both the same class folders",
         )
+    _check_level(root, train)
     found = _Found(root, remarks)
     do = "add images, or remove the class from train/ and val/"
     for split, names in zip(SPLITS, (train, val), strict=True):
         found.add(split, [f"{split}/{name}" for name in names.values()], do)
     return found.listing(tuple(train), _name_notes(train, val))
+
+
+def _check_level(root: Path, classes: Mapping[str, str]) -> None:
+    """Refuse one class without images of its own but with several folders: these are the classes."""
+    for name in classes.values() if len(classes) == 1 else ():
+        entries = visible_entries(root / "train" / name)
+        inner = [entry.name for entry in entries if entry.is_dir()]
+        if len(inner) > 1 and len(inner) == len(entries):
+            raise UvlpError(
+                f"{root}: one folder too many around the classes",
+                got=f"train/{name}/{inner[0]}",
+                allowed=LAYOUT,
+                do=f"move the folders of train/{name} into train/ and those of val/{name} into val/",
+            )
 
 
 def _name_notes(train: Mapping[str, str], val: Mapping[str, str]) -> Iterator[str]:
@@ -187,13 +203,17 @@ def _check_layout(root: Path) -> None:
     lacking = [split for split in SPLITS if split not in folders]
     if not lacking:
         return
-    inner = [name for name in folders if all(os.path.isdir(root / name / split) for split in SPLITS)]
     raise UvlpError(
         f"{root} has no folder {' and no folder '.join(lacking)}",
         got=first_few(folders) or "no folders",
         allowed=LAYOUT,
-        do=f"did you mean folder:{root / inner[0]}?" if inner else None,
+        do=did_you_mean(nearby(root, has_splits), "folder:{}") or None,
     )
+
+
+def has_splits(folder: Path) -> bool:
+    """Whether there are folders `train/` and `val/`."""
+    return all((folder / split).is_dir() for split in SPLITS)
 
 
 def visible_entries(folder: Path | str, remarks: Remarks | None = None) -> list[os.DirEntry[str]]:

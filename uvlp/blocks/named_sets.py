@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from uvlp.artifacts.dataset_manifest import SPLITS, DatasetManifest, DatasetSpec
+from uvlp.artifacts.dataset_manifest import SPLITS, DatasetElsewhere, DatasetManifest, DatasetSpec
 from uvlp.blocks.archive import Archive, planned, prepare
 from uvlp.blocks.class_lists import ClassName
-from uvlp.blocks.folder_scan import Listing, scan_classes
+from uvlp.blocks.folder_scan import Listing, has_splits, scan_classes
 from uvlp.blocks.image_folder import ImageFolder, class_infos, hash_content
+from uvlp.blocks.nearby_folders import Fits, did_you_mean, folder_names, nearby
 from uvlp.core.downloads import Download
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
@@ -56,6 +57,14 @@ class NamedSet:
             if known is not None and found != known
         )
 
+    def lies_in(self, folder: Path) -> bool:
+        """Whether ``folder`` holds `train/` and `val/` with half of the classes or more."""
+        return has_splits(folder) and self.classes_in(folder / "train")
+
+    def classes_in(self, folder: Path) -> bool:
+        """Whether half of the class folders or more lie in ``folder``."""
+        return 2 * len({*folder_names(folder)} & {*self.ids}) >= len(self.ids)
+
     @property
     def title(self) -> str:
         """Name with the version."""
@@ -81,11 +90,6 @@ def chosen_variant(spec: DatasetSpec, variants: Sequence[str]) -> str:
     return spec.variant or known[0]
 
 
-def has_splits(folder: Path) -> bool:
-    """Whether there are folders `train/` and `val/`."""
-    return all((folder / split).is_dir() for split in SPLITS)
-
-
 def open_archived(
     facts: NamedSet, archive: Archive, spec: DatasetSpec, cache: Path, progress: Progress | None
 ) -> ImageFolder:
@@ -96,7 +100,7 @@ def open_archived(
     """
     root = archived_root(archive, spec)
     if root is None:
-        raise missing_archive(facts.name, archive, spec)
+        raise missing_archive(facts, archive, spec, facts.lies_in)
     listing = scan_classes(root, facts.ids, facts.title, strict=facts.strict)
     return open_listed(root, listing, facts, cache, progress)
 
@@ -107,12 +111,15 @@ def archived_root(archive: Archive, spec: DatasetSpec) -> Path | None:
     return next((Path(os.path.realpath(place)) for place in places if has_splits(place)), None)
 
 
-def missing_archive(name: str, archive: Archive, spec: DatasetSpec) -> UvlpError:
-    """The error for a dataset that can be fetched and is not there."""
+def missing_archive(facts: NamedSet, archive: Archive, spec: DatasetSpec, fits: Fits) -> UvlpError:
+    """The error for a dataset that can be fetched and is not there; ``fits``: whether a folder holds it."""
+    what, got = f"the dataset {facts.name} is not there", f"nothing in {spec.root / archive.folder}"
+    if advice := did_you_mean(nearby(spec.root, fits), "--data {}"):
+        return DatasetElsewhere(what, got=got, do=advice)
     return UvlpError(
-        f"the dataset {name} is not there",
-        got=f"nothing in {spec.root / archive.folder}",
-        do=f"fetch it with `uvlp fetch {name}`, or say where it lies with --data "
+        what,
+        got=got,
+        do=f"fetch it with `uvlp fetch {facts.name}`, or say where it lies with --data "
         f"(the folder above {archive.folder}/)",
     )
 
@@ -144,7 +151,7 @@ def open_ilsvrc(facts: NamedSet, spec: DatasetSpec, cache: Path, progress: Progr
     """
     root = ilsvrc_root(spec)
     if root is None:
-        raise missing_ilsvrc(facts.title, spec)
+        raise missing_ilsvrc(facts.title, spec, facts.lies_in)
     listing = scan_classes(root, facts.ids, facts.title, strict=facts.strict)
     return open_listed(root, listing, facts, cache, progress)
 
@@ -155,13 +162,18 @@ def ilsvrc_root(spec: DatasetSpec) -> Path | None:
     return next((Path(os.path.realpath(place)) for place in places if has_splits(place)), None)
 
 
-def missing_ilsvrc(title: str, spec: DatasetSpec) -> UvlpError:
+def missing_ilsvrc(title: str, spec: DatasetSpec, lies_in: Fits) -> UvlpError:
     """The error for a dataset that nobody may hand out and that is not there."""
+
+    def fits(folder: Path) -> bool:
+        return any(lies_in(folder / place) for place in ILSVRC_PLACES)
+
+    advice = did_you_mean(nearby(spec.root, fits), "--data {}")
     return UvlpError(
         f"{title} needs the images of ILSVRC-2012, which cannot be downloaded without an account",
         got=f"no train/ and val/ in {spec.root}",
         allowed=ILSVRC_LAYOUT,
-        do="get them from image-net.org and point --data (or $UVLP_DATA) to them",
+        do=advice or "get them from image-net.org and point --data (or $UVLP_DATA) to them",
     )
 
 
@@ -172,7 +184,7 @@ def fetch_ilsvrc(title: str, spec: DatasetSpec) -> None:
         UvlpError: the images are not there.
     """
     if ilsvrc_root(spec) is None:
-        raise missing_ilsvrc(title, spec)
+        raise missing_ilsvrc(title, spec, has_splits)
 
 
 def open_listed(

@@ -15,7 +15,7 @@ from typing import Any
 
 from uvlp import pretrained
 from uvlp.artifacts import hub, imported_captions
-from uvlp.artifacts.dataset_manifest import DatasetSpec
+from uvlp.artifacts.dataset_manifest import DatasetElsewhere, DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.work import open_dataset
 from uvlp.contenders import resolve_method
@@ -106,7 +106,23 @@ def ensure(recipe: Recipe, store: Store, offline: bool) -> None:
             got="; ".join(map(_told, transfers)),
             do=f"with a network: {commands}; or name a folder that holds them: {', '.join(sorted(folders))}",
         )
+    if not all(each.part for each in transfers):
+        _check_elsewhere(DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant), store)
     _carry_out(transfers)
+
+
+def _check_elsewhere(spec: DatasetSpec, store: Store) -> None:
+    """Fetch nothing for a dataset that lies one folder further up or down than it was looked for.
+
+    Raises:
+        DatasetElsewhere: it does.
+    """
+    try:
+        open_dataset(spec, store.cache, Progress(tell, "dataset"))
+    except DatasetElsewhere:
+        raise
+    except UvlpError:
+        return
 
 
 def _told(transfer: _Transfer) -> str:

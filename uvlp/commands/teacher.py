@@ -19,5 +19,7 @@ def provide(
     """
     recipe = chain.resolve(request)
     source = recipe.teacher.source if checkpoint is None else checkpoint
-    recipe = replace(recipe, teacher=replace(recipe.teacher, network=network, source=source))
+    # The recipe's own networks may be those of another protocol.
+    teacher = replace(recipe.teacher, network=network, source=source)
+    recipe = replace(recipe, networks=(network,), teacher=teacher)
     chain.carry_out(recipe, lambda: pipeline.prepare_teacher(recipe, store, network), store, "teacher", how)

@@ -53,9 +53,6 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = Non
         UvlpError: it is not there, or has other classes.
     """
     chosen_variant(spec, VARIANTS)
-    root = archived_root(ARCHIVE, spec)
-    if root is None:
-        raise missing_archive(NAME, ARCHIVE, spec)
     facts = NamedSet(
         name=NAME,
         source="Stanford CS231n, tiny-imagenet-200.zip",
@@ -64,6 +61,9 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = Non
         strict=True,
         image_px=IMAGE_PX,
     )
+    root = archived_root(ARCHIVE, spec)
+    if root is None:
+        raise missing_archive(facts, ARCHIVE, spec, facts.lies_in)
     return open_listed(root, _listing(root, facts), facts, cache, progress)
 
 

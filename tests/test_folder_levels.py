@@ -1,0 +1,156 @@
+"""A folder too many or too few around the classes: the message offers the one that was meant."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.datasets.published import fill
+from tests.test_image_folders import Call, dataset, draw
+from tests.test_image_folders import call as call
+from uvlp.blocks.class_lists import wordnet_classes
+
+CLASSES = ("cat", "dog", "emu")
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Path:
+    return dataset(tmp_path / "known", *CLASSES)
+
+
+def result(folder: Path) -> Path:
+    """A folder of images as a method makes it."""
+    for seed, name in enumerate(CLASSES):
+        draw(folder / name / "0.png", seed)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("there", "given"),
+    [
+        ("out/dataset_0", "out"),
+        ("out/run_seed0/10", "out"),
+        ("out/method/ipc10/seed_0", "out"),
+        ("out/images", "out"),
+        ("out/dataset_0/train", "out"),
+        ("out/dataset_0", "out/dataset_0/cat"),
+        ("out", "out/cat"),
+    ],
+)
+def test_the_folder_that_was_meant_is_offered(
+    there: str, given: str, call: Call, known: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result(tmp_path / there)
+    monkeypatch.chdir(tmp_path)
+    answer = call.evaluate(Path(given), known)
+    assert answer.code == 2
+    assert answer.error.endswith(f"did you mean {there.removesuffix('/train')}?")
+    assert call.evaluate(Path(there), known).code == 0
+
+
+def test_several_folders_that_fit_are_offered_as_seeds(call: Call, known: Path, tmp_path: Path) -> None:
+    for seed in range(3):
+        result(tmp_path / "out" / f"dataset_{seed}")
+    answer = call.evaluate(tmp_path / "out", known)
+    assert answer.code == 2 and "did you mean one of" in answer.error
+    assert f"NAME={tmp_path}/out/dataset_0,{tmp_path}/out/dataset_1" in answer.error
+
+
+def test_images_named_after_their_class_are_to_be_sorted(call: Call, known: Path, tmp_path: Path) -> None:
+    for seed, name in enumerate(CLASSES):
+        draw(tmp_path / "flat" / f"{name}_{seed}.png", seed)
+    answer = call.evaluate(tmp_path / "flat", known)
+    assert answer.code == 2 and "put cat_0.png into a folder cat/" in answer.error
+    for seed in range(3):
+        draw(tmp_path / "numbered" / f"{seed}.png", seed)
+    answer = call.evaluate(tmp_path / "numbered", known)
+    assert answer.code == 2 and "into a folder" not in answer.error
+
+
+def test_classes_of_another_dataset_are_not_offered(call: Call, known: Path, tmp_path: Path) -> None:
+    for name in ("cat", "tiger"):
+        draw(tmp_path / "out" / "other" / name / "0.png")
+    answer = call.evaluate(tmp_path / "out", known)
+    assert answer.code == 2 and "did you mean" not in answer.error
+
+
+@pytest.mark.parametrize("given", ["sets/known/train", "sets/known/val/cat", "sets", ""])
+def test_a_dataset_of_image_files_is_found_nearby(given: str, call: Call, tmp_path: Path) -> None:
+    dataset(tmp_path / "here/sets/known", *CLASSES)
+    for answer in (
+        call.reproduce(tmp_path / "here" / given),
+        call("captions", "check", "--dataset", f"folder:{tmp_path / 'here' / given}"),
+    ):
+        assert answer.code == 2
+        assert f"did you mean folder:{tmp_path}/here/sets/known?" in answer.error
+
+
+def test_one_class_that_holds_the_classes_is_refused(call: Call, tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        result(tmp_path / "set" / split / "images")
+    answer = call.reproduce(tmp_path / "set")
+    assert answer.code == 2 and "one folder too many around the classes" in answer.error
+    assert "train/images/cat" in answer.error
+
+
+def named(folder: Path, name: str) -> Path:
+    return fill(folder, [entry.id for entry in wordnet_classes(name)], (1, 1))
+
+
+def imagenette(folder: Path) -> Path:
+    return named(folder / "imagenette2", "imagenette")
+
+
+def ilsvrc(folder: Path) -> Path:
+    return named(folder / "ILSVRC/Data/CLS-LOC", "imageidc")
+
+
+def cifar(folder: Path) -> Path:
+    (folder / "cifar-10-batches-bin").mkdir(parents=True)
+    (folder / "cifar-10-batches-bin/data_batch_1.bin").touch()
+    return folder / "cifar-10-batches-bin"
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "given"),
+    [
+        ("imagenette", imagenette, "imagenette2/train"),
+        ("imagenette", imagenette, "imagenette2/train/n01440764"),
+        ("imagenette", imagenette, ".."),
+        ("imageidc", ilsvrc, "ILSVRC/Data/CLS-LOC/train"),
+        ("imageidc", ilsvrc, ".."),
+        ("cifar10", cifar, ".."),
+    ],
+)
+def test_a_named_set_is_found_nearby_and_nothing_is_fetched(
+    name: str, make: Callable[[Path], Path], given: str, call: Call, tmp_path: Path
+) -> None:
+    there = make(tmp_path / "data" / "inner")
+    words = (
+        name,
+        "1",
+        "--data",
+        tmp_path / "data" / "inner" / given,
+        "--method",
+        "random",
+        "--profile",
+        "nano",
+    )
+    answer = call("reproduce", *words)
+    offered = [f"did you mean --data {path}?" for path in (there, there.parent, tmp_path / "data/inner")]
+    assert answer.code == 2 and any(each in answer.error for each in offered), answer.error
+    assert any(each in call("reproduce", *words, "--dry-run").out for each in offered)
+
+
+def test_a_teacher_is_told_where_its_dataset_lies(call: Call, tmp_path: Path) -> None:
+    there = imagenette(tmp_path)
+    answer = call("teacher", "imagenette", "resnet18", "--data", there / "train", "--dry-run")
+    assert answer.code == 2 and f"did you mean --data {there}?" in answer.error
+
+
+def test_image_files_are_no_binary_archive(call: Call, tmp_path: Path) -> None:
+    for name in ("airplane", "automobile", "bird", "cat", "deer", "dog"):
+        draw(tmp_path / "png" / "train" / name / "0.png")
+    words = ("--data", tmp_path / "png", "--method", "random", "--profile", "nano", "--dry-run")
+    out = call("reproduce", "cifar10", "1", *words).out
+    assert "read from its binary archive" in out and "folder:PATH" in out
