@@ -203,7 +203,7 @@ def test_a_key_is_pinned() -> None:
 
 
 def stages_with_new_keys(monkeypatch: pytest.MonkeyPatch, raised: str) -> set[str]:
-    """Stages whose keys change when ``raised`` has REVISION 2, in plans of both protocols."""
+    """Stages whose keys change when ``raised`` has another REVISION, in plans of both protocols."""
 
     def keys() -> dict[str, str]:
         found = {}
@@ -214,7 +214,7 @@ def stages_with_new_keys(monkeypatch: pytest.MonkeyPatch, raised: str) -> set[st
         return found
 
     before, revision = keys(), plugins.revision
-    monkeypatch.setattr(plugins, "revision", lambda path: 2 if path == raised else revision(path))
+    monkeypatch.setattr(plugins, "revision", lambda path: revision(path) + (path == raised))
     after = keys()
     assert before.keys() == after.keys()
     return {title.split()[0] for title in before if before[title] != after[title]}

@@ -16,6 +16,8 @@ import numpy
 import torch
 from torch import Tensor
 
+from uvlp.blocks.square_roots import square_root
+
 TRAINED_STEPS = 1000
 FIRST_BETA, LAST_BETA = 1e-4, 0.02
 GUIDED_CHANNELS = 3
@@ -82,13 +84,13 @@ class Losses:
 def noised(process: Chain, clean: Tensor, steps: Tensor, noise: Tensor) -> Tensor:
     """x_t of x_0 ``clean`` [N,C,h,w] at ``steps``, int64 [N] positions in the chain."""
     abar = process.abar[steps]
-    return _as(abar.sqrt(), clean) * clean + _as((1 - abar).sqrt(), clean) * noise
+    return _as(square_root(abar), clean) * clean + _as(square_root(1 - abar), clean) * noise
 
 
 def predicted_clean(process: Chain, noisy: Tensor, steps: Tensor, noise: Tensor) -> Tensor:
     """x_0 [N,C,h,w] if ``noise`` is what x_t ``noisy`` contains."""
     abar = process.abar[steps]
-    return _as((1 / abar).sqrt(), noisy) * noisy - _as((1 / abar - 1).sqrt(), noisy) * noise
+    return _as(square_root(1 / abar), noisy) * noisy - _as(square_root(1 / abar - 1), noisy) * noise
 
 
 def previous(process: Chain, output: Tensor, noisy: Tensor, steps: Tensor) -> Gaussian:
@@ -159,8 +161,8 @@ def _bound(process: Chain, output: Tensor, clean: Tensor, noisy: Tensor, steps: 
 
 def _posterior_mean(process: Chain, clean: Tensor, noisy: Tensor, steps: Tensor) -> Tensor:
     beta, abar, before = process.betas[steps], process.abar[steps], process.abar_before[steps]
-    of_clean = beta * before.sqrt() / (1 - abar)
-    of_noisy = (1 - before) * (1 - beta).sqrt() / (1 - abar)
+    of_clean = beta * square_root(before) / (1 - abar)
+    of_noisy = (1 - before) * square_root(1 - beta) / (1 - abar)
     return _as(of_clean, noisy) * clean + _as(of_noisy, noisy) * noisy
 
 

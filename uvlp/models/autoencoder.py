@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from uvlp.blocks.image_io import quantise
+from uvlp.blocks.square_roots import square_root
 from uvlp.blocks.transfer import send
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
@@ -28,7 +29,7 @@ from uvlp.models import training
 from uvlp.models.quiet import quiet
 from uvlp.recipes.schema import AutoencoderSettings
 
-REVISION = 1
+REVISION = 2
 LATENT_CHANNELS = 4  # img2img takes exactly this number for latents
 NORM_GROUPS = 8
 INITIAL_LOG_VARIANCE = -4.0
@@ -158,7 +159,7 @@ def train(
         "autoencoder", model, loss_of_step, settings, generator=generator, progress=progress, partial=partial
     )
     mean, deviation = Autoencoder(model).posterior(images)
-    spread = (mean.var() + (deviation**2).mean()).sqrt().item()
+    spread = square_root(mean.var() + (deviation**2).mean()).item()
     model.register_to_config(scaling_factor=model.config.scaling_factor / spread)
     training.to_device(model, "cpu")
     model.save_pretrained(folder)

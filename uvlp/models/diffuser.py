@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNe
 from numpy.typing import NDArray
 from transformers import CLIPTokenizer
 
+from uvlp.blocks.square_roots import with_square_roots
 from uvlp.blocks.transfer import send
 from uvlp.core import machine
 from uvlp.core.progress import Progress
@@ -22,7 +23,7 @@ from uvlp.models.average import Average
 from uvlp.models.quiet import quiet
 from uvlp.recipes.schema import DiffuserSettings
 
-REVISION = 1
+REVISION = 2
 NORM_GROUPS = 16
 HEADS = 4
 TEXT_BATCH = 64
@@ -116,7 +117,7 @@ def _train_unet(
         torch.manual_seed(derive(seed, "diffuser", "weights"))
         unet = _build(settings, mean.shape[2], states.shape[2])
     training.to_device(unet, device)
-    noise_levels = stable_diffusion_scheduler()
+    noise_levels = with_square_roots(PNDMScheduler).from_config(stable_diffusion_scheduler().config)
     generator = torch_generator(seed, "diffuser", "batches")
 
     def loss_of_step() -> torch.Tensor:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from uvlp.artifacts import model_checks, model_files
+from uvlp.blocks.square_roots import with_square_roots
 from uvlp.core.errors import UvlpError
 from uvlp.core.lines import split_lines
 from uvlp.models.quiet import quiet
@@ -83,7 +84,8 @@ def load(base: Path, dtype: torch.dtype, device: torch.device, resolution_px: in
 
     with quiet():
         tokenizer = CLIPTokenizer.from_pretrained(base, subfolder="tokenizer", local_files_only=True)
-        noise_levels = DDPMScheduler.from_pretrained(base, subfolder="scheduler", local_files_only=True)
+        scheduler = with_square_roots(DDPMScheduler)
+        noise_levels = scheduler.from_pretrained(base, subfolder="scheduler", local_files_only=True)
     frozen = [
         _weights(model, base, part, dtype).to(device).eval().requires_grad_(False)
         for model, part in ((AutoencoderKL, "vae"), (CLIPTextModel, "text_encoder"))

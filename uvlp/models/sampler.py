@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from uvlp.blocks.latents2img import latents2img
+from uvlp.blocks.square_roots import with_square_roots
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.wording import first_few
 from uvlp.models import sampling_memory
@@ -28,12 +29,12 @@ from uvlp.models.prompts import PromptEncoder
 from uvlp.models.quiet import quiet
 from uvlp.recipes.schema import SynthesisSettings
 
-REVISION = 1
+REVISION = 2
 SCHEDULERS = {
-    "pndm": PNDMScheduler,
-    "ddim": DDIMScheduler,
-    "dpm++": DPMSolverMultistepScheduler,
-    "euler": EulerDiscreteScheduler,
+    "pndm": with_square_roots(PNDMScheduler),
+    "ddim": with_square_roots(DDIMScheduler),
+    "dpm++": with_square_roots(DPMSolverMultistepScheduler),
+    "euler": with_square_roots(EulerDiscreteScheduler),
 }
 LONGEST_PROBLEM = 300
 
