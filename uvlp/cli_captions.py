@@ -23,22 +23,26 @@ app = typer.Typer(
 DatasetOption = Annotated[
     str, typer.Option("--dataset", help="whose training images: imagenette, ..., or folder:PATH")
 ]
+QuestionsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--questions", callback=path_option, help="LLaVA's question file, for answers that name no image"
+    ),
+]
+FieldOption = Annotated[
+    str, typer.Option("--caption-field", help="field with the caption [text, caption, prompt, ...]")
+]
 
 
 @app.command("import")
 def import_captions(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="metadata.jsonl, nette.jsonl, or LLaVA's answers")
+        list[Path],
+        typer.Argument(metavar="FILE...", help="metadata.jsonl or .csv, a JSON list, or LLaVA's answers"),
     ],
     dataset: DatasetOption,
-    questions: Annotated[
-        str | None,
-        typer.Option(
-            "--questions",
-            callback=path_option,
-            help="LLaVA's question file, for answers that name no image",
-        ),
-    ] = None,
+    questions: QuestionsOption = None,
+    caption_field: FieldOption = "",
     published_names: Annotated[
         bool,
         typer.Option("--published-names", help="leave out what UVLP's notebook does (ImageWoof: 338)"),
@@ -59,6 +63,7 @@ def import_captions(
         spec,
         chain.store_at(store),
         questions=Path(questions) if questions else None,
+        field=caption_field,
         published=published_names,
         as_json=as_json,
     )
@@ -70,6 +75,8 @@ def check_captions(
     file: Annotated[
         Path | None, typer.Argument(help="captions to look at [those that the dataset uses]")
     ] = None,
+    questions: QuestionsOption = None,
+    caption_field: FieldOption = "",
     data: DataOption = None,
     variant: VariantOption = None,
     store: StoreOption = None,
@@ -81,4 +88,7 @@ def check_captions(
     from uvlp.commands import captions, chain
 
     spec = DatasetSpec.parse(dataset, data or "", variant or "")
-    raise typer.Exit(captions.check(file, spec, chain.store_at(store), as_json))
+    place = chain.store_at(store)
+    asked = Path(questions) if questions else None
+    code = captions.check(file, spec, place, as_json, questions=asked, field=caption_field)
+    raise typer.Exit(code)

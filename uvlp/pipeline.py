@@ -13,7 +13,7 @@ from typing import Any
 
 from uvlp import pretrained
 from uvlp.artifacts import imported_captions, tables
-from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
+from uvlp.artifacts.dataset_manifest import Dataset, DatasetManifest, DatasetSpec
 from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.tables import Table
@@ -99,9 +99,23 @@ def _open(recipe: Recipe, store: Store) -> Planner:
         own = "llava" if recipe.pretrained else "colours"
         captioner = own if imported is None and dataset.captions() is None else "file"
         recipe = replace(recipe, caption=replace(recipe.caption, captioner=captioner))
+        unused = imported is not None and _has_own(dataset)
+    else:
+        unused = recipe.caption.captioner != "file" and (imported is not None or _has_own(dataset))
+    if unused:
+        used = "imported ones" if recipe.caption.captioner == "file" else recipe.caption.captioner
+        print(f"note   {recipe.dataset}: its captions in files are not used, but {used}", file=sys.stderr)
     # Asked for by every task that reads a model.
     find = cache(partial(pretrained.find, cache=store.cache))
     return Planner(recipe=recipe, manifest=dataset.manifest, spec=spec, find=find, imported=imported)
+
+
+def _has_own(dataset: Dataset) -> bool:
+    """Whether the dataset brings captions, be they wrong."""
+    try:
+        return dataset.captions() is not None
+    except UvlpError:
+        return True
 
 
 def _check_ipc(recipe: Recipe, manifest: DatasetManifest, do: str) -> None:

@@ -40,7 +40,7 @@ def row(name: str, text: str = "a dog") -> dict[str, str]:
 
 
 def read(path: Path, questions: Path | None = None) -> list[tuple[str, str]]:
-    return list(read_rows([path], questions))
+    return [(row.name, row.text) for row in read_rows([path], questions)]
 
 
 def matched(*names: str, published: bool = False) -> Match:
@@ -67,10 +67,10 @@ def test_metadata_rows_stay_as_they_are(tmp_path: Path) -> None:
 
 
 def test_answers_are_joined_with_their_questions(tmp_path: Path) -> None:
-    """The last question of a number counts; an answer without one is named as such."""
+    """A number may be repeated for one image; an answer without a question is named as such."""
     questions = written(
         tmp_path / "q",
-        {"question_id": 0, "image": "old.png", "text": "Describe", "category": "detail"},
+        {"question_id": "0", "image": f"./{W}/{W}_99.JPEG", "text": "Look", "category": "detail"},
         {"question_id": 1, "image": f"{W}/{W}_17.JPEG", "text": "Describe", "category": "detail"},
         {"question_id": 0, "image": f"{W}/{W}_99.JPEG", "text": "Describe", "category": "detail"},
     )
@@ -102,7 +102,7 @@ def test_of_a_conversation_the_last_answer_counts(tmp_path: Path) -> None:
 def test_kinds_may_be_mixed_and_files_are_read_in_order(tmp_path: Path) -> None:
     first = written(tmp_path / "1", row("a.png", "1"))
     second = written(tmp_path / "2", ANSWER | {"image": "b.png", "text": "2"}, row("a.png", "3"))
-    assert list(read_rows([first, second], None)) == [("a.png", "1"), ("b.png", "2"), ("a.png", "3")]
+    assert list(read_rows([first, second])) == [("a.png", "1", 0), ("b.png", "2", 0), ("a.png", "3", 0)]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,10 @@ def test_kinds_may_be_mixed_and_files_are_read_in_order(tmp_path: Path) -> None:
             {"messages": [{"role": "assistant", "content": "x"}]},
             "not a known kind of caption: got 'messages'",
         ),
-        ({"image": "a", "caption": "x"}, "not a known kind of caption: got 'image, caption'"),
+        ({"image": "a", "label": "x"}, "no field with a caption: got 'image, label'"),
+        ({"image": "a", "caption": "x", "prompt": "y"}, "several fields may be the caption"),
+        ({"image": "a", "caption": 3}, "'caption' is not a text"),
+        ('{"image": "a", "caption": "x", "caption": "y"}', "a name stands twice: got 'caption'"),
         ({}, "not a known kind of caption: got 'no field at all'"),
         ({"image": "a", "conversations": [{"from": "human", "value": "x"}]}, "without an answer"),
         ({"image": "a", "conversations": "x"}, "without an answer"),

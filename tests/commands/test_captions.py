@@ -91,7 +91,8 @@ def test_the_published_look_up_as_an_option(
     counts = json.loads(capsys.readouterr().out)
     assert counts.pop("file").endswith(".jsonl")
     assert counts == {
-        "rows": 4, "images": 3, "captions": 1, "overruled": 1, "without_image": 2, "without_caption": 2
+        "rows": 4, "images": 3, "captions": 1, "overruled": 1, "without_image": 2, "without_caption": 2,
+        "further": 0, "kept": 0, "replaced": 0,
     }  # fmt: skip
 
 
@@ -176,11 +177,14 @@ def test_complete_captions_are_well(
     data: Path, spec: DatasetSpec, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """First the dataset's own, then those that were imported."""
-    with pytest.raises(UvlpError, match="has no captions: got 'no metadata.jsonl, nothing imported'"):
+    with pytest.raises(
+        UvlpError,
+        match="has no captions: got 'no metadata.jsonl, no texts beside the images, nothing imported'",
+    ):
         captions.check(None, spec, store, as_json=True)
     written(data / "train" / "metadata.jsonl", *(row(name) for name in IMAGES))
     code, found = checked(spec, store, capsys)
-    assert code == 0 and found["source"] == "the dataset's own metadata.jsonl"
+    assert code == 0 and found["source"] == "the dataset's own"
     take_over(spec, store, written(data.parent / "m", *(row(name) for name in IMAGES[1:])))
     capsys.readouterr()
     code, found = checked(spec, store, capsys)

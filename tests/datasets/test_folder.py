@@ -195,29 +195,38 @@ def test_overruled_captions_are_counted_also_on_a_second_call(make_folder: MakeF
         dataset = open_dataset(spec(root), cache)
         assert dataset.captions() == {"cat/0.png": "three"}
         assert dataset.manifest.notes == (
-            "metadata.jsonl: 2 rows are overruled by a later row for the same image",
+            "train/metadata.jsonl: 2 rows are overruled by a later row for the same image",
         )
 
 
-def test_two_files_of_captions_are_refused(make_folder: MakeFolder, cache: Path) -> None:
+def caption_refusal(root: Path, cache: Path) -> str:
+    dataset = open_dataset(spec(root), cache)  # an import stands in for captions that are wrong
+    with pytest.raises(UvlpError) as caught:
+        dataset.captions()
+    return str(caught.value)
+
+
+def test_two_files_of_captions_must_agree(make_folder: MakeFolder, cache: Path) -> None:
     root = make_folder(cat=(1, 1))
-    captioned(captioned(root, {}), {}, ".")
-    assert "two files with captions" in refusal(root, cache)
+    captioned(captioned(root, {"cat/0.png": "a"}), {"train/cat/0.png": "a "}, ".")
+    assert open_dataset(spec(root), cache).captions() == {"cat/0.png": "a "}
+    captioned(root, {"cat/0.png": "b"})
+    line = caption_refusal(root, cache)
+    assert "two captions differ for 1 images: got 'train/cat/0.png: metadata.jsonl and train/m" in line
 
 
-def test_a_broken_line_of_captions_is_found_when_the_folder_is_opened(
-    make_folder: MakeFolder, cache: Path
-) -> None:
+def test_a_broken_line_of_captions_is_named(make_folder: MakeFolder, cache: Path) -> None:
     root = make_folder(cat=(1, 1))
     (root / "train/metadata.jsonl").write_text(
         '{"file_name": "cat/0.png", "text": "a"}\n{"file_name": "cat/0.png"}\n'
     )
-    assert re.search(r"train/metadata\.jsonl, line 2: no field 'text'", refusal(root, cache))
+    line = caption_refusal(root, cache)
+    assert re.search(r"train/metadata\.jsonl, line 2: no field with a caption: got 'file_name'", line)
 
 
 def test_a_caption_without_an_image_is_named(make_folder: MakeFolder, cache: Path) -> None:
     root = captioned(make_folder(cat=(1, 1)), {"cat/7.png": "gone", "train/cat/0.png": "wrong root"})
-    line = refusal(root, cache)
+    line = caption_refusal(root, cache)
     assert "2 captions for images that do not exist: got 'cat/7.png, train/cat/0.png'" in line
 
 

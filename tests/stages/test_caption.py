@@ -267,7 +267,7 @@ def test_imported_captions_must_be_those_that_were_asked_for(root: Path, tmp_pat
 
 def test_no_captions_at_all(root: Path, tmp_path: Path) -> None:
     wanted = replace(task(root, CaptionSettings(captioner="file")), origins={}, facts={})
-    with pytest.raises(UvlpError, match="no metadata.jsonl with captions.*uvlp captions import"):
+    with pytest.raises(UvlpError, match="the dataset has no captions.*uvlp captions import"):
         make(Store(tmp_path), wanted)
 
 

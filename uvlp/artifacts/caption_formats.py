@@ -1,6 +1,7 @@
-"""Files with captions as others publish them, told apart line by line (methods.md A.2, B.1).
+"""Rows of caption files as others publish them: the image's name and its caption (methods.md A.2, B.1).
 
-* rows ``{"file_name", "text"}``: `metadata.jsonl`, and VLCP's `nette.jsonl`, `woof.jsonl`, `idc.jsonl`;
+* a field that names the image and a field with the caption: `metadata.jsonl`, `metadata.csv`, VLCP's
+  `nette.jsonl`, `woof.jsonl`, `idc.jsonl`, COCO's captions (`caption_tables` has the names);
 * LLaVA's answers ``{"question_id", "prompt", "text", "answer_id", "model_id"}``, whose images stand in the
   question file ``{"question_id", "image", "text", "category"}`` or in the row itself;
 * LLaVA's conversations ``{"image", "conversations": [{"from": "human", ...}, {"from": "gpt", "value"}]}``.
@@ -11,71 +12,192 @@ Answers come as the model gave them and are cleaned as VLCP does; rows of the fi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
-from uvlp.artifacts import metadata_jsonl
+from uvlp.artifacts import caption_tables, metadata_jsonl
+from uvlp.artifacts.caption_match import same_image
+from uvlp.artifacts.caption_tables import IMAGE_FIELDS, TEXT_FIELDS, two_images
 from uvlp.artifacts.caption_text import clean
 from uvlp.artifacts.metadata_jsonl import text_field
 from uvlp.core.errors import UvlpError
+from uvlp.core.unicode_form import nfc
+from uvlp.core.wording import first_few
 
 ANSWER_FIELDS = {"answer_id", "model_id", "prompt", "metadata"}
 ALLOWED = (
     f'{metadata_jsonl.ROW}, an answer of LLaVA {{"question_id": 1, "text": "...", "answer_id": "..."}}, '
-    'or {"image": "class/image.png", "conversations": [{"from": "gpt", "value": "..."}]}'
+    '{"image": "class/image.png", "conversations": [{"from": "gpt", "value": "..."}]}, '
+    "a JSON list of such rows, or a CSV with the columns file_name,text"
 )
 QUESTION_ROW = '{"question_id": 1, "image": "class/image.png", "text": "..."}'
 
 
-def read_rows(paths: Sequence[Path], questions: Path | None) -> Iterator[tuple[str, str]]:
-    """File name as written and caption of every row of all files, in order.
+class Caption(NamedTuple):
+    """One row: the image's name as written, its caption, and how many further captions the row has."""
+
+    name: str
+    text: str
+    further: int = 0
+
+
+class Question(NamedTuple):
+    """What a question file says of a number: its image, and what is asked about it, once or more."""
+
+    image: str
+    texts: list[str]
+
+
+def read_rows(paths: Sequence[Path], questions: Path | None = None, field: str = "") -> Iterator[Caption]:
+    """The captions of all files, in order.
 
     Args:
         paths: files with captions, e.g. the parts in which LLaVA's answers were made.
         questions: LLaVA's question file, for answers that name no image.
+        field: name of the field with the caption; empty: as the conventions have it.
 
     Raises:
-        UvlpError: a file cannot be read, or a line is of no known kind (its number is named).
+        UvlpError: a file cannot be read, a row is of no known kind (its place is named), or a question's
+            number stands for two images.
     """
-    images = _read_questions(questions) if questions else None
+    asked = _read_questions(questions) if questions else None
     for path in paths:
-        for where, row in metadata_jsonl.objects(path, ALLOWED):
-            yield _name_and_text(row, where, images)
+        for where, row in caption_tables.read(path, ALLOWED):
+            yield _caption(row, where, asked, field)
 
 
-def _read_questions(path: Path) -> dict[str, str]:
-    """Image by question id."""
-    images = {}
-    for where, row in metadata_jsonl.objects(path, QUESTION_ROW):
-        if "question_id" not in row:
-            raise UvlpError(f"{where}: no question", got=", ".join(row) or "no field", allowed=QUESTION_ROW)
-        images[str(row["question_id"])] = text_field(row, "image", where, QUESTION_ROW)
-    return images
+def _read_questions(path: Path) -> dict[str, Question]:
+    """Image and question by number; a number may be repeated for one image, and stand for no other."""
+    found: dict[str, Question] = {}
+    for where, row in caption_tables.read(path, QUESTION_ROW):
+        number = _number(row, where)
+        image = _image(row, where, QUESTION_ROW)
+        known = found.setdefault(number, Question(image, []))
+        known.texts.append(_plain(row.get("text")))
+        if not same_image(known.image, image):
+            raise two_images("question id", number, known.image, image, where)
+    return found
 
 
-def _name_and_text(row: Mapping[str, Any], where: str, images: Mapping[str, str] | None) -> tuple[str, str]:
-    if "file_name" in row:
-        return metadata_jsonl.name_and_text(row, where)
-    if "conversations" in row:
-        return text_field(row, "image", where, ALLOWED), clean(_last_answer(row["conversations"], where))
-    if "question_id" not in row:
-        got = ", ".join(row) or "no field at all"
+def _number(row: Mapping[str, Any], where: str) -> str:
+    """The number of a question, which some write as a text."""
+    number = row.get("question_id")
+    if isinstance(number, bool) or not isinstance(number, int | str):
+        got = first_few(row) if "question_id" not in row else repr(number)
+        raise UvlpError(f"{where}: no question", got=got or "no field", allowed=QUESTION_ROW)
+    return str(number)
+
+
+def _caption(row: Mapping[str, Any], where: str, asked: Mapping[str, Question] | None, field: str) -> Caption:
+    if field and field not in row:
+        got = first_few(row) or "no field at all"
+        raise UvlpError(f"{where}: no field {field!r} (--caption-field)", got=got)
+    if "conversations" in row and not field:
+        return Caption(_image(row, where), clean(_last_answer(row["conversations"], where)))
+    if "question_id" in row and not {"file_name", "caption"} & row.keys():
+        return _answer(row, where, asked, field)
+    if not _named(row, IMAGE_FIELDS):
+        got = first_few(row) or "no field at all"
         raise UvlpError(f"{where}: not a known kind of caption", got=got, allowed=ALLOWED)
+    text, further = text_of(row, where, field)
+    return Caption(_image(row, where), text, further)
+
+
+def _answer(row: Mapping[str, Any], where: str, asked: Mapping[str, Question] | None, field: str) -> Caption:
     if not ANSWER_FIELDS & row.keys():
         raise UvlpError(
             f"{where}: a question, not an answer",
-            got=", ".join(row),
+            got=first_few(row),
             do="give LLaVA's answers, and this file with --questions",
         )
-    text = clean(text_field(row, "text", where, ALLOWED))
-    if "image" in row:
-        return text_field(row, "image", where, ALLOWED), text
-    if images is None:
+    text = clean(text_field(row, field or "text", where, ALLOWED))
+    number = _number(row, where)
+    question = (asked or {}).get(number)
+    if question:
+        _check_question(row, question, where)
+    if _named(row, IMAGE_FIELDS):
+        image = _image(row, where)
+        if question and not same_image(question.image, image):
+            raise two_images("question id", number, question.image, image, where)
+        return Caption(image, text)
+    if asked is None:
         raise UvlpError(
             f"{where}: the answer names no image", do="give LLaVA's question file with --questions"
         )
     # An answer to a question of another file has no image; it is reported as such, as published.
-    return images.get(str(row["question_id"]), f"question {row['question_id']}"), text
+    return Caption(question.image if question else f"question {number}", text)
+
+
+def _check_question(row: Mapping[str, Any], question: Question, where: str) -> None:
+    """The answer was given to the question that has its number; what stands around either does not count."""
+    said = _plain(row.get("prompt"))
+    if said and all(text and said not in text and text not in said for text in question.texts):
+        raise UvlpError(
+            f"{where}: the answer to another question than number {row['question_id']} of the question file",
+            got=said[:200],
+            allowed=first_few(question.texts),
+            do="give the question file that these answers were made with",
+        )
+
+
+def _plain(text: Any) -> str:
+    """A question without LLaVA's mark for the image, blanks made one."""
+    return " ".join(str(text or "").replace("<image>", " ").split())
+
+
+def _named(row: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
+    """The fields of ``row`` that are called as ``fields``, in their order, capitals or not."""
+    own: dict[str, str] = {}
+    for name in row:
+        own.setdefault(name.strip().lower(), name)
+    return [own[name] for name in fields if name in own]
+
+
+def _image(row: Mapping[str, Any], where: str, allowed: str = ALLOWED) -> str:
+    """The image that a row names."""
+    fields = _named(row, IMAGE_FIELDS)
+    if not fields:
+        got = first_few(row)
+        raise UvlpError(f"{where}: no field 'image' or 'file_name'", got=got, allowed=allowed)
+    value = row[fields[0]]
+    if isinstance(value, list) and len(value) == 1:
+        row = {fields[0]: value[0]}
+    return PurePosixPath(nfc(text_field(row, fields[0], where, ALLOWED))).as_posix()
+
+
+def text_of(row: Mapping[str, Any], where: str, field: str = "") -> tuple[str, int]:
+    """The caption of a row, the first of several; and the number of the others."""
+    field = field or _text_field(row, where)
+    value = row[field]
+    if not isinstance(value, list):
+        return text_field(row, field, where), 0
+    if not value:
+        return "", 0
+    return text_field({field: value[0]}, field, where), len(value) - 1
+
+
+def _text_field(row: Mapping[str, Any], where: str) -> str:
+    """The field with the caption: `text` where it is there, else the one that is called like a caption.
+
+    Raises:
+        UvlpError: there is none, or several that say different things.
+    """
+    fields = _named(row, TEXT_FIELDS)
+    if not fields:
+        raise UvlpError(
+            f"{where}: no field with a caption",
+            got=first_few(row) or "no field at all",
+            allowed=f"one of {', '.join(TEXT_FIELDS[:6])}",
+            do="rename it, or name it: `uvlp captions import FILE --caption-field NAME`",
+        )
+    different = [name for name in fields[1:] if row[name] != row[fields[0]]]
+    if fields[0].lower() != "text" and different:
+        raise UvlpError(
+            f"{where}: several fields may be the caption",
+            got=", ".join([fields[0], *different]),
+            do="name it: `uvlp captions import FILE --caption-field NAME`",
+        )
+    return fields[0]
 
 
 def _last_answer(turns: Any, where: str) -> str:

@@ -11,6 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 from uvlp.core.unicode_form import nfc
 
@@ -41,20 +42,20 @@ class Match:
         return [name for name, text in self.texts.items() if not text.strip()]
 
 
-def match(rows: Iterable[tuple[str, str]], images: Sequence[str], *, published: bool = False) -> Match:
+def match(rows: Iterable[Sequence[Any]], images: Sequence[str], *, published: bool = False) -> Match:
     """Give every image its caption; of several rows with one name the last counts.
 
     Where several names fit an image, the exact one comes first and empty captions are passed over.
 
     Args:
-        rows: file name and caption as they stand in the file.
+        rows: file name and caption as they stand in the file, and what else a row has.
         images: names below `train/`, e.g. ``n02086240/n02086240_17.JPEG``.
         published: of a name without a folder, take what stands before the first ``_`` for its class and no
             other image, as UVLP's notebook does (338 images of ImageWoof get no caption that way).
     """
     texts: dict[str, str] = {}
     counts: Counter[str] = Counter()
-    for name, text in rows:
+    for name, text, *_ in rows:
         tidy = _tidy(name)
         texts.pop(tidy, None)  # a name stands where its last row does
         texts[tidy] = text
@@ -72,6 +73,11 @@ def match(rows: Iterable[tuple[str, str]], images: Sequence[str], *, published: 
             overruled[image] = sum(counts[name] for name in candidates) - 1
     strangers = tuple(name for name in texts if name not in matched)
     return Match(found, counts.total(), with_rows, overruled, strangers)
+
+
+def same_image(one: str, other: str) -> bool:
+    """Whether two names mean one image, however much of the way to it they say."""
+    return one == other or not set(_paths(_tidy(one))).isdisjoint(_paths(_tidy(other)))
 
 
 class _Named:

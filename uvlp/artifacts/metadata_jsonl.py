@@ -58,15 +58,40 @@ def objects(path: Path, allowed: str = ROW) -> Iterator[tuple[str, dict[str, Any
 
 def _object(line: bytes, where: str, allowed: str) -> dict[str, Any]:
     try:
-        row = json.loads(line.decode("utf-8"))
+        row = parse_json(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise UvlpError(f"{where}: not UTF-8", got=line[:60], do="save the file as UTF-8") from error
+    except RepeatedName as error:
+        raise UvlpError(f"{where}: a name stands twice", got=str(error), do="keep one of them") from error
     except (ValueError, RecursionError) as error:
         shown = line.strip()[:60].decode(errors="replace")
         raise UvlpError(f"{where}: not JSON", got=shown, allowed=allowed) from error
     if not isinstance(row, dict):
         raise UvlpError(f"{where}: not a JSON object", got=str(row)[:60], allowed=allowed)
     return row
+
+
+class RepeatedName(ValueError):
+    """A name stands twice in a JSON object, with two values; the library would take the last one."""
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        RepeatedName: an object gives one name two values.
+        ValueError, RecursionError: it is no JSON, or too deep.
+    """
+    return json.loads(text, object_pairs_hook=_each_once)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        for name, value in pairs:
+            if found[name] != value:
+                raise RepeatedName(name)
+    return found
 
 
 def name_and_text(row: Mapping[str, Any], where: str) -> tuple[str, str]:
@@ -86,7 +111,7 @@ def text_field(row: Mapping[str, Any], field: str, where: str, allowed: str = RO
         UvlpError: it is missing, no text, or cannot be written as UTF-8.
     """
     if field not in row:
-        got = ", ".join(row) or "no field at all"
+        got = first_few(row) or "no field at all"
         raise UvlpError(f"{where}: no field {field!r}", got=got, allowed=allowed)
     value = row[field]
     if not isinstance(value, str):
@@ -110,26 +135,26 @@ def resolve(texts: Mapping[str, str], names: Iterable[str], where: str) -> dict[
         UvlpError: a row's image does not exist, or its bare name belongs to several images.
     """
     known = set(names)
+    texts = {key if key in known else key.replace("\\", "/"): text for key, text in texts.items()}
     by_bare_name: dict[str, list[str]] = defaultdict(list)
     for name in known:
         by_bare_name[PurePosixPath(name).name].append(name)
     bare = [key for key in texts if key not in known]
-    _refuse(where, "captions for images that do not exist", [key for key in bare if key not in by_bare_name])
-    _refuse(
-        where,
-        "bare file names that several images have",
-        [key for key in bare if len(by_bare_name[key]) > 1],
-    )
+    strangers = [key for key in bare if key not in by_bare_name]
+    _refuse(where, "captions for images that do not exist", strangers, known)
+    several = [key for key in bare if len(by_bare_name[key]) > 1]
+    _refuse(where, "bare file names that several images have", several, known)
     return {by_bare_name[key][0]: texts[key] for key in bare} | {
         key: text for key, text in texts.items() if key in known
     }
 
 
-def _refuse(where: str, what: str, keys: list[str]) -> None:
+def _refuse(where: str, what: str, keys: list[str], known: set[str]) -> None:
     if keys:
+        example = f", such as {min(known)}" if known else ""
         raise UvlpError(
             f"{where}: {len(keys)} {what}",
             got=first_few(keys),
-            allowed="paths relative to the file's own folder, or bare file names that occur once",
+            allowed=f"paths relative to the file's own folder{example}, or bare file names that occur once",
             do="correct or remove these rows",
         )

@@ -103,9 +103,9 @@ class BinaryImages:
         return [numpy.ascontiguousarray(planes.transpose(1, 2, 0)) for planes in found]
 
     def captions(self) -> Mapping[str, str] | None:
-        """Caption by name below `train/`, or None without a metadata.jsonl."""
-        path = find_captions(self._root)
-        return look_up_captions(self._root, path, self.files("train")) if path else None
+        """Caption by name below `train/`, or None without a file of captions."""
+        found = find_captions(self._root)
+        return look_up_captions(self._root, found, self.files("train")).texts if found else None
 
     def _pixels(self, split: str, record: int) -> numpy.ndarray:
         """uint8 [3, 32, 32] of one record."""
@@ -144,10 +144,7 @@ class BinaryImages:
     def _manifest(self, cache: Path, progress: Progress) -> DatasetManifest:
         """The manifest, which after the first call needs no look into the records."""
         groups = {name: {name: name} for name in self._layout.every_file}
-        captions = find_captions(self._root)
-        if captions:
-            name = captions.relative_to(self._root).as_posix()
-            groups[name] = {name: name}
+        groups |= find_captions(self._root).groups()
         hashes = hash_groups(self._root, groups, cache, progress)
         names = [[entry.id, entry.name] for entry in self._facts.classes]
         content_hash = digest({"files": list(hashes.items()), "classes": names, "reader": "binary"})

@@ -11,7 +11,7 @@ from uvlp.artifacts.dataset_manifest import ClassInfo
 from uvlp.blocks import image_files
 from uvlp.blocks.class_naming import Names, assign
 from uvlp.blocks.folder_hashes import hash_files
-from uvlp.blocks.folder_remarks import Remarks
+from uvlp.blocks.folder_remarks import Remarks, others_note
 from uvlp.blocks.folder_scan import check_folder, image_names, visible_entries
 from uvlp.blocks.nearby_folders import did_you_mean, folder_names, nearby, show
 from uvlp.blocks.selection import SELECTIONS, choose
@@ -74,7 +74,7 @@ def scan_classes(
         raise _with_advice(error, root, names) from error
     notes += assigned.notes
     listed = _list_images(root, assigned.folder_of, remarks)
-    notes += remarks.notes()
+    notes += [*remarks.notes(), *others_note(len(remarks.other_files))]
     ipc = ipc or _common_count(root, listed)
     _check_enough(root, listed, ipc)
     drawn = select == "drawn" and any(len(images) > ipc for images in listed.values())

@@ -47,15 +47,14 @@ def is_leftover(name: str, folder: bool) -> bool:
 class Remarks:
     """Counts of what a scan met and did not use, or met in an odd place.
 
-    Args:
-        published: a published archive, which brings files of its own beside its images.
+    Attributes:
+        other_files: files in class folders without an image extension, with their folders.
     """
 
-    def __init__(self, published: bool = False) -> None:
-        self._published = published
+    def __init__(self) -> None:
         self._leftovers: Counter[str] = Counter()
         self._nested: list[str] = []
-        self._others = 0
+        self.other_files: list[str] = []
 
     def leave_out(self, entry: os.DirEntry[str]) -> None:
         """Count a hidden file or folder, or one that a system left behind."""
@@ -66,9 +65,9 @@ class Remarks:
         """Keep images that lie in a folder below their class folder."""
         self._nested.extend(names)
 
-    def others(self, count: int) -> None:
-        """Count files in class folders without an image extension."""
-        self._others += count
+    def others(self, names: Iterable[str]) -> None:
+        """Keep files in class folders without an image extension."""
+        self.other_files.extend(names)
 
     def notes(self) -> Iterator[str]:
         """A line per kind."""
@@ -83,8 +82,11 @@ class Remarks:
                 else (f"{len(self._nested)} images lie", "their")
             )
             yield f"{images} in a folder below {their} class folder: {first_few(self._nested)}"
-        if self._others and not self._published:
-            yield f"{self._others} files without an image extension are not used"
+
+
+def others_note(count: int) -> list[str]:
+    """A line about files in class folders that are neither images nor captions; nothing for none."""
+    return [f"{count} files without an image extension are not used"] if count else []
 
 
 def _rank(name: str) -> tuple[bool, str]:

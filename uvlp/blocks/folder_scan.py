@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uvlp.artifacts import metadata_jsonl
+from uvlp.artifacts.caption_tables import TABLES, UNREAD
 from uvlp.artifacts.dataset_manifest import SPLITS
 from uvlp.blocks.folder_remarks import Remarks, is_leftover
 from uvlp.blocks.image_files import EXTENSIONS
@@ -29,12 +29,14 @@ class Listing:
         files: per split and class the image names, e.g. ``files["train"][0][0] == "train/cat/1.png"``.
         notes: lines that the user should read.
         sources: where an image lies if its name says something else.
+        others: files in class folders without an image extension, below the root, as on the disk.
     """
 
     classes: tuple[str, ...]
     files: dict[str, tuple[tuple[str, ...], ...]]
     notes: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
 
     def source(self, name: str) -> str:
         """Path of an image below the root."""
@@ -114,7 +116,7 @@ def scan_classes(
     Raises:
         UvlpError: a class has no folder or no images, or there are folders of other classes.
     """
-    found = _Found(root, Remarks(published=True), inner)
+    found = _Found(root, Remarks(), inner)
     for split in splits:
         folders = _check_classes(root / split, classes, what, strict, found.remarks)
         paths = [f"{split}/{folders[name]}" for name in classes]
@@ -138,7 +140,8 @@ class _Found:
 
     def listing(self, classes: tuple[str, ...], notes: Iterable[str] = ()) -> Listing:
         """All of it."""
-        return Listing(classes, self._files, (*notes, *self.remarks.notes()), self._sources)
+        notes, others = (*notes, *self.remarks.notes()), tuple(self.remarks.other_files)
+        return Listing(classes, self._files, notes, self._sources, others)
 
 
 def _check_classes(
@@ -246,12 +249,12 @@ def visible_entries(folder: Path | str, remarks: Remarks | None = None) -> list[
 def _class_names(folder: Path, remarks: Remarks) -> dict[str, str]:
     """The class folders' names on the disk, by the same in NFC."""
     entries = visible_entries(folder, remarks)
-    stray = [e.name for e in entries if not e.is_dir() and e.name != metadata_jsonl.FILE]
+    stray = [e.name for e in entries if not e.is_dir() and e.name not in (*TABLES, *UNREAD)]
     if stray:
         raise UvlpError(
             f"{folder} holds files beside the class folders",
             got=first_few(stray),
-            allowed=f"class folders and {metadata_jsonl.FILE}",
+            allowed=f"class folders and {first_few(TABLES)}",
             do="move images into the folder of their class, other files away",
         )
     names = {nfc(e.name): e.name for e in entries if e.is_dir()}
@@ -274,21 +277,22 @@ def image_names(root: Path, relative: str, do: str, remarks: Remarks, inner: str
         UvlpError: there are no images, or a link leads nowhere or in a circle.
     """
     # Sorted by the folder's whole path, as sorted(os.walk(...)) does in the published loader.
-    top, found, others = f"{root}/{relative}", list[str](), 0
+    top, found, others = f"{root}/{relative}", list[str](), list[str]()
+    below = len(str(root)) + 1
     for folder, files in sorted(_walk(top, frozenset(), remarks), key=lambda pair: nfc(pair[0])):
         images = [entry for entry in files if entry.name.lower().endswith(EXTENSIONS)]
         for entry in images:
             if not entry.is_file():
                 raise UvlpError("not a file, or a link to nothing", got=entry.path, do="remove it")
-        names = [entry.path[len(str(root)) + 1 :] for entry in images]
+        names = [entry.path[below:] for entry in images]
         found += names
-        others += len(files) - len(images)
+        others += [e.path[below:] for e in files if not e.name.lower().endswith(EXTENSIONS)]
         if folder not in (top, f"{top}/{inner}"):
             remarks.nested(names)
     if not found:
         raise UvlpError(
             f"class folder without images: {root / relative}",
-            got=f"{others} other files" if others else "an empty folder",
+            got=f"{len(others)} other files" if others else "an empty folder",
             allowed=" ".join(EXTENSIONS),
             do=do,
         )

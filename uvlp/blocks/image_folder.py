@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Mapping, Sequence
@@ -10,12 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.dataset_manifest import SPLITS, ClassInfo, DatasetManifest, recall, remember
 from uvlp.blocks import image_files
 from uvlp.blocks.class_lists import ClassName
-from uvlp.blocks.folder_captions import find_captions, look_up_captions, read_captions
+from uvlp.blocks.folder_captions import find_captions, look_up_captions, read_captions, unread_captions
 from uvlp.blocks.folder_hashes import hash_groups
+from uvlp.blocks.folder_remarks import others_note
 from uvlp.blocks.folder_scan import Listing, scan
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
@@ -67,13 +68,16 @@ class ImageFolder:
         return image_files.load_originals(self._paths(split, indices))
 
     def captions(self) -> Mapping[str, str] | None:
-        """Caption by name below `train/`, or None without a metadata.jsonl."""
-        path = find_captions(self._root)
-        if path is None:
+        """Caption by name below `train/`, or None without captions in files or beside the images."""
+        files = find_captions(self._root, self._listing)
+        if not files:
             return None
         if self._published:
-            return look_up_captions(self._root, path, self.files("train"))
-        return read_captions(self._root, path, self._listing)[0]
+            found = look_up_captions(self._root, files, self.files("train"))
+        else:
+            found = read_captions(self._root, files, self._listing)
+        # Files of another program beside the images are no captions.
+        return found.texts if found.texts or files.tables else None
 
     def _paths(self, split: str, indices: Sequence[int]) -> list[Path]:
         names = self.files(split)
@@ -100,8 +104,10 @@ def open_image_folder(root: Path, argument: str, cache: Path, progress: Progress
     if manifest is None:
         manifest = _make_manifest(root, listing, classes, content_hash, progress)
         remember(remembered, manifest)
-    manifest = replace(manifest, argument=argument, notes=(*manifest.notes, *listing.notes))
-    return ImageFolder(root, listing, manifest)
+    captions = find_captions(root, listing)
+    unused = others_note(len(listing.others) - captions.beside_images())
+    notes = (*manifest.notes, *listing.notes, *unused, *unread_captions(root, captions))
+    return ImageFolder(root, listing, replace(manifest, argument=argument, notes=notes))
 
 
 def class_names(root: Path, ids: Sequence[str]) -> dict[str, str]:
@@ -148,10 +154,7 @@ def hash_content(
         for split in SPLITS
         for identity, names in zip(listing.classes, listing.files[split], strict=True)
     }
-    captions = find_captions(root)
-    if captions:
-        name = captions.relative_to(root).as_posix()
-        groups[name] = {name: name}
+    groups |= find_captions(root, listing).groups()
     hashes = hash_groups(root, groups, cache, progress)
     return digest(
         {
@@ -181,10 +184,11 @@ def class_infos(listing: Listing, classes: Sequence[ClassName]) -> tuple[ClassIn
 def _make_manifest(
     root: Path, listing: Listing, classes: Sequence[ClassName], content_hash: str, progress: Progress
 ) -> DatasetManifest:
-    """Check captions and decode every image once; what is found holds as long as the hash does."""
-    captions = find_captions(root)
-    duplicates = read_captions(root, captions, listing)[1] if captions else 0
-    note = f"{metadata_jsonl.FILE}: {duplicates} rows are overruled by a later row for the same image"
+    """Read captions and decode every image once; what is found holds as long as the hash does."""
+    notes: tuple[str, ...] = ()
+    # What is wrong with captions is told where they are asked for; an import stands in for them.
+    with contextlib.suppress(UvlpError):
+        notes = read_captions(root, find_captions(root, listing), listing).notes
     image_px, not_turned = _look_at_images(root, listing, progress)
     return DatasetManifest(
         name="folder",
@@ -194,7 +198,7 @@ def _make_manifest(
         content_hash=content_hash,
         image_px=image_px,
         source="a folder of image files",
-        notes=(note,) * bool(duplicates) + not_turned,
+        notes=notes + not_turned,
     )
 
 

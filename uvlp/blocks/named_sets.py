@@ -10,6 +10,7 @@ from pathlib import Path
 from uvlp.artifacts.dataset_manifest import SPLITS, DatasetElsewhere, DatasetManifest, DatasetSpec
 from uvlp.blocks.archive import Archive, planned, prepare
 from uvlp.blocks.class_lists import ClassName
+from uvlp.blocks.folder_captions import find_captions, unread_captions
 from uvlp.blocks.folder_scan import Listing, has_splits, scan_classes
 from uvlp.blocks.image_folder import ImageFolder, class_infos, hash_content
 from uvlp.blocks.nearby_folders import Fits, did_you_mean, folder_names, nearby
@@ -205,6 +206,10 @@ def open_listed(
         content_hash=hash_content(root, listing, facts.classes, cache, progress or Progress()),
         image_px=facts.image_px,
         source=facts.source,
-        notes=(*facts.remarks(*counts), *listing.notes),
+        notes=(
+            *facts.remarks(*counts),
+            *listing.notes,
+            *unread_captions(root, find_captions(root, listing)),
+        ),
     )
     return ImageFolder(root, listing, manifest, published=True)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import caption_formats, imported_captions
+from uvlp.artifacts import caption_formats, imported_captions, metadata_jsonl
 from uvlp.artifacts.caption_match import Match, match
 from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.artifacts.store import Store
@@ -50,6 +50,7 @@ def import_files(
     store: Store,
     *,
     questions: Path | None,
+    field: str = "",
     published: bool,
     as_json: bool,
 ) -> None:
@@ -60,16 +61,20 @@ def import_files(
         spec: the dataset.
         store: where the captions are kept.
         questions: LLaVA's question file, for answers that name no image.
+        field: name of the field with the caption; empty: as the conventions have it.
         published: match names without a folder as UVLP's notebook does.
         as_json: print the counts as JSON.
 
     Raises:
-        UvlpError: a broken line, no row that belongs to an image, or a store that cannot be written.
+        UvlpError: a broken line, no row that belongs to an image, two files that say different things of an
+            image, or a store that cannot be written.
     """
     store.begin()
     dataset = _opened(spec, store)
     images = _images(dataset)
-    found = match(caption_formats.read_rows(files, questions), images, published=published)
+    rows = {file: list(caption_formats.read_rows([file], questions, field)) for file in files}
+    _check_agreement({file: match(part, images, published=published) for file, part in rows.items()})
+    found = match([row for part in rows.values() for row in part], images, published=published)
     if len(found.without_caption) == len(images):
         raise UvlpError(
             f"no caption in these files is for a training image of {spec}",
@@ -78,22 +83,31 @@ def import_files(
         )
     store.prepare()
     path = imported_captions.place(store.root, spec, dataset.manifest)
-    imported_captions.write(path, found.texts)
+    texts, kept, replaced = _with_earlier(path, found.texts)
+    imported_captions.write(path, texts)
+    lacking = [name for name, text in texts.items() if not text.strip()]
     counts = {
         "rows": found.rows,
         "images": len(images),
-        "captions": len(images) - len(found.without_caption),
+        "captions": len(images) - len(lacking),
         "overruled": sum(found.overruled.values()),
+        "further": sum(row.further for part in rows.values() for row in part),
+        "kept": kept,
+        "replaced": replaced,
         "without_image": len(found.without_image),
-        "without_caption": len(found.without_caption),
+        "without_caption": len(lacking),
     }
     if as_json:
         print(json.dumps({**counts, "file": str(path)}, indent=1))
         return
     print(f"{counts['captions']} of {counts['images']} training images of {spec} have a caption now: {path}")
     print(f"rows read: {counts['rows']}, overruled by another row for the same image: {counts['overruled']}")
+    if counts["further"]:
+        print(f"further captions in a row, which are not used: {counts['further']}")
+    if kept or replaced:
+        print(f"captions of an earlier import: {kept} kept, {replaced} replaced; to begin anew delete {path}")
     _name("rows without an image of their own", found.without_image)
-    _name("images without a caption (allow them with --missing-captions empty)", found.without_caption)
+    _name("images without a caption (allow them with --missing-captions empty)", lacking)
     print("used by --set caption.captioner=file, and by auto")
 
 
@@ -101,6 +115,38 @@ def _opened(spec: DatasetSpec, store: Store) -> Any:
     dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
     tell_notes(str(spec), dataset.manifest)
     return dataset
+
+
+def _check_agreement(matches: Mapping[Path, Match]) -> None:
+    """No image has different captions in two files; within a file the last row counts.
+
+    Raises:
+        UvlpError: some have.
+    """
+    first: dict[str, tuple[str, Path]] = {}
+    differing = []
+    for file, found in matches.items():
+        for image, text in found.texts.items():
+            if text.strip():
+                known, by = first.setdefault(image, (text, file))
+                if known.strip() != text.strip():
+                    differing.append(f"{image}: {by} and {file}")
+    if differing:
+        raise UvlpError(
+            f"two files give {len(differing)} images different captions",
+            got=first_few(differing),
+            do="import the one that counts, or one after the other: the later import then counts; answers of "
+            "LLaVA whose numbers begin anew need each its own question file",
+        )
+
+
+def _with_earlier(path: Path, texts: Mapping[str, str]) -> tuple[dict[str, str], int, int]:
+    """The captions with those of an earlier import that the new ones say nothing of; kept and replaced."""
+    earlier = metadata_jsonl.parse(path).texts if path.is_file() else {}
+    both = {name: text if text.strip() else earlier.get(name, "") for name, text in texts.items()}
+    kept = sum(name in earlier and not text.strip() for name, text in texts.items())
+    replaced = sum(name in earlier and both[name] != earlier[name] for name in both)
+    return both, kept, replaced
 
 
 def _images(dataset: Any) -> list[str]:
@@ -111,7 +157,15 @@ def _name(what: str, names: Sequence[str]) -> None:
     print(f"{what}: {len(names)}" + (f", {first_few(names)}" if names else ""))
 
 
-def check(file: Path | None, spec: DatasetSpec, store: Store, as_json: bool) -> int:
+def check(
+    file: Path | None,
+    spec: DatasetSpec,
+    store: Store,
+    as_json: bool,
+    *,
+    questions: Path | None = None,
+    field: str = "",
+) -> int:
     """Print coverage, overruled rows, empty and long captions per class; 0 if no caption is missing, else 2.
 
     Args:
@@ -119,13 +173,18 @@ def check(file: Path | None, spec: DatasetSpec, store: Store, as_json: bool) -> 
         spec: the dataset.
         store: that holds imported captions.
         as_json: print the counts as JSON.
+        questions: LLaVA's question file, for answers in ``file`` that name no image.
+        field: name of the field with the caption in ``file``; empty: as the conventions have it.
 
     Raises:
         UvlpError: a broken line, or no captions at all.
     """
     store.begin()
     dataset = _opened(spec, store)
-    source, rows = _rows(file, spec, dataset, store)
+    if file is None:
+        source, rows = _rows(spec, dataset, store)
+    else:
+        source, rows = str(file), list(caption_formats.read_rows([file], questions, field))
     found = match(rows, _images(dataset))
     named = {info.id: info.name for info in dataset.manifest.classes}
     tallies = _tallies(found, list(named), dataset.labels("train"))
@@ -149,21 +208,19 @@ def check(file: Path | None, spec: DatasetSpec, store: Store, as_json: bool) -> 
     return 2 if lacking else 0
 
 
-def _rows(
-    file: Path | None, spec: DatasetSpec, dataset: Any, store: Store
-) -> tuple[str, Sequence[tuple[str, str]]]:
-    """Where the captions are from, and their rows."""
-    file = file or imported_captions.find(store.root, spec, dataset.manifest)
+def _rows(spec: DatasetSpec, dataset: Any, store: Store) -> tuple[str, Sequence[Sequence[Any]]]:
+    """Where the captions that the dataset uses are from, and their rows."""
+    file = imported_captions.find(store.root, spec, dataset.manifest)
     if file is not None:
-        return str(file), list(caption_formats.read_rows([file], None))
+        return str(file), list(caption_formats.read_rows([file]))
     own = dataset.captions()
     if own is None:
         raise UvlpError(
             f"{spec} has no captions",
-            got="no metadata.jsonl, nothing imported",
+            got="no metadata.jsonl, no texts beside the images, nothing imported",
             do="import some with `uvlp captions import FILE`, or name a file to check",
         )
-    return "the dataset's own metadata.jsonl", list(own.items())
+    return "the dataset's own", list(own.items())
 
 
 def _tallies(found: Match, class_ids: Sequence[str], labels: Sequence[int]) -> dict[str, Tally]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from uvlp import pretrained
 from uvlp.artifacts import hub, imported_captions
-from uvlp.artifacts.dataset_manifest import DatasetElsewhere, DatasetSpec
+from uvlp.artifacts.dataset_manifest import Dataset, DatasetElsewhere, DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.work import open_dataset
 from uvlp.contenders import resolve_method
@@ -148,9 +148,10 @@ def missing(recipe: Recipe, store: Store) -> list[Download]:
 
     def has_captions(spec: DatasetSpec) -> bool:
         try:
-            return _has_captions(spec, store)
+            dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
         except UvlpError:
             return False
+        return _captioned(spec, dataset, store)
 
     return [transfer.download for transfer in _missing(recipe, has_captions)]
 
@@ -188,6 +189,10 @@ def _parts(recipe: Recipe, has_captions: Callable[[], bool]) -> list[str]:
 def _has_captions(spec: DatasetSpec, store: Store) -> bool:
     """Whether captions were imported or the dataset brings some."""
     dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
+    return _captioned(spec, dataset, store)
+
+
+def _captioned(spec: DatasetSpec, dataset: Dataset, store: Store) -> bool:
     imported = imported_captions.find(store.root, spec, dataset.manifest)
     return imported is not None or dataset.captions() is not None
 

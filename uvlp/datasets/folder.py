@@ -1,8 +1,9 @@
 """`folder:PATH`: your own images.
 
-`PATH/train/<class>/` and `PATH/val/<class>/` hold the images. Optional: `PATH/train/metadata.jsonl` or
-`PATH/metadata.jsonl` with captions (`file_name` relative to where the file lies, `text`), and
-`PATH/classes.tsv` with lines `folder name<TAB>readable name`.
+`PATH/train/<class>/` and `PATH/val/<class>/` hold the images. Optional: captions in `metadata.jsonl` or
+`metadata.csv` (`file_name` relative to where the file lies, `text`) in `PATH`, in `PATH/train` or in class
+folders, or beside the images (`1.txt` for `1.png`); and `PATH/classes.tsv` with lines
+`folder name<TAB>readable name`.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def _listing(root: Path, facts: NamedSet) -> Listing:
         return scan_classes(root, facts.ids, NAME, strict=True, inner=INNER)
     train = scan_classes(root, facts.ids, NAME, strict=True, splits=("train",), inner=INNER)
     classes = _annotations(root / ANNOTATIONS, set(facts.ids))
-    remarks = Remarks(published=True)
+    remarks = Remarks()
     names = image_names(root, f"val/{INNER}", f"unpack {ARCHIVE.name} again", remarks)
     unknown = [name for name in names if Path(name).name not in classes]
     if unknown:

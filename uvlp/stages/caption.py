@@ -39,9 +39,9 @@ def _from_file(work: Work, dataset: Any, settings: CaptionSettings) -> None:
     found = _file_captions(work, dataset)
     if found is None:
         raise UvlpError(
-            "the dataset has no metadata.jsonl with captions",
+            "the dataset has no captions",
             got=str(work.task.dataset_spec),
-            do="add one, import one with `uvlp captions import`, or choose a captioner with "
+            do="add a metadata.jsonl, import one with `uvlp captions import`, or choose a captioner with "
             "--set caption.captioner=colours",
         )
     files = dataset.files("train")
