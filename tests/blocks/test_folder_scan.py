@@ -64,8 +64,8 @@ def test_folders_are_walked_in_the_order_of_their_whole_path(tmp_path: Path) -> 
         "4 files are passed over, hidden or left behind by a system: ._9.png, .x",
         "6 images lie in a folder below their class folder: "
         "train/cat/a/z.png, train/cat/a-b/2.png, train/cat/a/x/1.png and 3 more",
-        "2 files without an image extension are not used",
     )
+    assert listing.others == ("train/cat/n.txt", "val/cat/n.txt")
 
 
 def test_classes_are_in_plain_string_order(tmp_path: Path) -> None:
