@@ -66,7 +66,9 @@ StoreOption = Annotated[
     str | None,
     typer.Option("--store", callback=path_option, help="folder of artifacts [$UVLP_STORE or ./uvlp_store]"),
 ]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="worker processes; changes no result")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="worker processes; changes no result")
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="rebuild damaged artifacts")]
 RerunOption = Annotated[
     int | None,

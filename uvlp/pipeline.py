@@ -25,6 +25,7 @@ from uvlp.core.progress import Progress
 from uvlp.folders import Collect, check_places, find_folders, joined_titles, tell, tell_notes
 from uvlp.plan import STAGES, Planner, chain
 from uvlp.recipe_names import check_names
+from uvlp.recipes import limits
 from uvlp.recipes.schema import Recipe
 
 
@@ -70,6 +71,7 @@ def prepare(recipe: Recipe, store: Store, collect: Collect | None = None) -> Run
         ipc, folders = find_folders(collect, planner, store.cache, [method.title for method in methods])
         planner = replace(planner, recipe=replace(recipe, ipc=ipc))
         name = f"{joined_titles(folders)}-on-{planner.manifest.name}-ipc{ipc}"
+    limits.check_trainings(planner.recipe, len(folders) + len(methods))
     if methods:
         _check_ipc(planner.recipe, planner.manifest, "" if collect is None else "leave them out: --no-random")
     goal = planner.table([*folders, *methods], name)

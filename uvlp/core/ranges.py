@@ -8,6 +8,9 @@ from typing import Any
 from uvlp.core.errors import UvlpError
 
 Range = tuple[float, float | None]
+# A run of more would take years, and a plan of it all memory.
+MOST_EPOCHS, MOST_VALIDATIONS = 10**6, 10**4
+WIDEST, MOST_LAYERS = 2**14, 2**10
 Choices = tuple[str, ...]
 
 

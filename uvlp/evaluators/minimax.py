@@ -10,7 +10,7 @@ from uvlp.core.errors import unknown_name
 from uvlp.core.names import split_network
 from uvlp.core.plugins import load, names
 from uvlp.core.progress import Progress
-from uvlp.core.ranges import Range, check_ranges
+from uvlp.core.ranges import MOST_EPOCHS, MOST_VALIDATIONS, WIDEST, Range, check_ranges
 from uvlp.core.seeds import derive
 from uvlp.recipes.schema import EvaluateSettings
 from uvlp.recipes.workload import Workload
@@ -25,12 +25,12 @@ REVISION = 2
 SETTINGS = "evaluate"
 TEACHER = False
 RANGES: dict[str, Range] = {
-    "epochs": (0, None),
-    "epochs_full": (1, None),
-    "validations": (1, None),
+    "epochs": (0, MOST_EPOCHS),
+    "epochs_full": (1, MOST_EPOCHS),
+    "validations": (1, MOST_VALIDATIONS),
     "batch": (1, None),
     "size_px": (1, 4096),
-    "width": (0, None),
+    "width": (0, WIDEST),
     "lr": (0, None),
     "momentum": (0, 1),
     "weight_decay": (0, None),

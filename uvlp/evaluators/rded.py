@@ -12,7 +12,7 @@ from uvlp.artifacts import teachers
 from uvlp.artifacts.scores import Score
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.core.ranges import Range, check_ranges
+from uvlp.core.ranges import MOST_EPOCHS, Range, check_ranges
 from uvlp.core.seeds import derive
 from uvlp.recipes.schema import RdedSettings
 from uvlp.recipes.workload import Workload
@@ -28,8 +28,8 @@ SETTINGS = "rded"
 TEACHER = True
 RANGES: dict[str, Range] = {
     "size_px": (1, 4096),
-    "epochs": (1, None),
-    "epochs_full": (1, None),
+    "epochs": (1, MOST_EPOCHS),
+    "epochs_full": (1, MOST_EPOCHS),
     "validation_period": (1, None),
     "validation_start": (0, 1),
     "batch": (0, None),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from uvlp.core.errors import UvlpError
-from uvlp.core.ranges import Choices, Range, check_ranges
+from uvlp.core.ranges import MOST_EPOCHS, MOST_LAYERS, WIDEST, Choices, Range, check_ranges
 from uvlp.recipes.schema import Recipe
 
 Limits = Mapping[str, Range | Choices]
@@ -31,7 +31,7 @@ FINETUNE: Limits = {
     "resolution_px": SIDE,
     "batch": (1, None),
     "accumulation": (1, None),
-    "epochs": (1, None),
+    "epochs": (1, MOST_EPOCHS),
     "lr": (0, None),
     "lr_warmup_steps": (0, None),
     "adam_beta1": (0, 0.999999),
@@ -46,7 +46,10 @@ FINETUNE: Limits = {
     "report_to": ("tensorboard", "wandb", "none"),
 }
 _TRAINING: Limits = {"steps": (1, None), "batch": (1, None), "lr": (0, None), "precision": PRECISIONS}
-_SIZE: Range = (1, 65536)
+_WIDTH: Range = (1, WIDEST)
+_LAYERS: Range = (1, MOST_LAYERS)
+MOST_TRAININGS = 10**4
+"""Of one table: each is planned, verified and named in it."""
 SECTIONS: Mapping[str, Limits] = {
     "caption": {
         "missing": ("stop", "empty"),
@@ -60,24 +63,24 @@ SECTIONS: Mapping[str, Limits] = {
     "finetune": FINETUNE,
     "embedder": {
         **_TRAINING,
-        "width": _SIZE,
-        "layers": _SIZE,
-        "text_width": _SIZE,
-        "text_layers": _SIZE,
-        "text_heads": _SIZE,
+        "width": _WIDTH,
+        "layers": _LAYERS,
+        "text_width": _WIDTH,
+        "text_layers": _LAYERS,
+        "text_heads": _LAYERS,
         "context_length": (3, 65536),
     },
-    "autoencoder": {**_TRAINING, "channels": _SIZE, "layers": _SIZE, "kl_weight": (0, None)},
+    "autoencoder": {**_TRAINING, "channels": _WIDTH, "layers": _LAYERS, "kl_weight": (0, None)},
     "diffuser": {
         **_TRAINING,
-        "channels": _SIZE,
-        "layers": _SIZE,
+        "channels": _WIDTH,
+        "layers": _LAYERS,
         "attention_levels": (0, 64),
         "ema": (0, 1),
         "caption_drop": (0, 1),
     },
     "teacher": {
-        "epochs": (1, None),
+        "epochs": (1, MOST_EPOCHS),
         "batch": (2, None),
         "lr": (0, None),
         "momentum": (0, 1),
@@ -96,6 +99,7 @@ def check(recipe: Recipe) -> None:
     Raises:
         UvlpError: a number out of range or an unknown name, with the setting's name.
     """
+    check_trainings(recipe, len(recipe.methods))
     check_ranges(recipe, "", RECIPE)
     for section, limits in SECTIONS.items():
         check_ranges(getattr(recipe, section), section, limits)
@@ -104,3 +108,19 @@ def check(recipe: Recipe) -> None:
         if recipe.pretrained and side % CELL_PX:
             allowed = f"a multiple of {CELL_PX}, the pixels of a latent of Stable Diffusion"
             raise UvlpError(f"setting {name}", got=side, allowed=allowed)
+
+
+def check_trainings(recipe: Recipe, methods: int) -> None:
+    """Refuse a table of ``methods`` rows that nobody could train, before it is planned.
+
+    Raises:
+        UvlpError: the recipe's seeds, repeats and networks ask for too many trainings.
+    """
+    count = max(methods, 1) * len(recipe.networks) * len(recipe.seeds) * recipe.repeats
+    if count > MOST_TRAININGS:
+        raise UvlpError(
+            "trainings of one table (methods x networks x seeds x repeats)",
+            got=count,
+            allowed=f"at most {MOST_TRAININGS}",
+            do="ask for fewer, in several tables; what two of them share is made once",
+        )

@@ -45,7 +45,7 @@ def convert(name: str, old: Any, text: str) -> Any:
         return tuple(convert(name, old[0] if old else "", part) for part in text.split(","))
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = text
     number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
     whole = number and isinstance(value, int) and abs(value) <= LARGEST_WHOLE
