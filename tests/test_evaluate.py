@@ -277,3 +277,41 @@ def test_a_wrong_request_is_one_line(
     assert end.value.code == 2
     for text in expected:
         assert text in line, line
+
+
+@pytest.fixture(scope="module")
+def seeds(result: dict[str, Any], root: Path) -> dict[str, Any]:
+    """Both folders as two seeds of one row; what `result` trained is not trained again."""
+    finished = run(root, "ours=" + ",".join(folders(root)), "--json")
+    assert finished.returncode == 0, finished.stderr
+    answer: dict[str, Any] = json.loads(finished.stdout)
+    return answer
+
+
+def test_folders_are_seeds_of_one_row(seeds: dict[str, Any], result: dict[str, Any], root: Path) -> None:
+    ours, random = seeds["table"]["cells"]
+    assert (ours["title"], random["title"]) == ("ours", "Random")
+    assert ours["seeds"] == random["seeds"] == [0, 0, 1, 1]
+    assert ours["best"]["basis"] == ours["last"]["basis"] == "seeds"
+    assert {one["pairs"] for one in seeds["table"]["comparisons"]} == {4}
+    assert seeds["table"]["name"] == "ours-on-folder-ipc2"
+    by_id, by_index = folders(root)
+    assert f"ours: seed 0 is {by_id}, seed 1 is {by_index}" in seeds["table"]["notes"]
+    assert ours["scores"][:2] == result["table"]["cells"][0]["scores"]
+    assert seeds["made"] == 2 + 1 + 3  # scores and images of seed 1, those of Random, and the table
+
+
+def test_every_form_of_the_table_has_the_row(seeds: dict[str, Any], root: Path) -> None:
+    for form in ("markdown", "latex", "csv"):
+        words = ["table", seeds["table"]["name"], "--format", form, "--store", str(root / "store")]
+        shown = subprocess.run(
+            [sys.executable, "-m", "uvlp", *words], capture_output=True, text=True, check=True
+        )
+        assert "ours" in shown.stdout, form
+
+
+@pytest.mark.slow
+def test_a_row_of_seeds_is_trained_again(seeds: dict[str, Any], root: Path) -> None:
+    finished = run(root, "ours=" + ",".join(folders(root)), "--rerun", "1", "--json")
+    assert finished.returncode == 0, finished.stderr
+    assert len(json.loads(finished.stdout)["same"]) == 4

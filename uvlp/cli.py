@@ -144,7 +144,13 @@ _command("synthesise", "synthesise", "Stop after the distilled images.")
 
 @app.command()
 def evaluate(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="folders PATH/<class>/<images>")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="folders PATH/<class>/<images>; NAME=FOLDER,FOLDER,... is one row with a folder per seed",
+        ),
+    ],
     dataset: Annotated[
         str,
         typer.Option(

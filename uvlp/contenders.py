@@ -35,23 +35,38 @@ class Method:
         """Whether the method's result is the training set itself."""
         return bool(getattr(self.module, "WHOLE_SET", False))
 
+    def has(self, seed: int) -> bool:
+        """Whether there are images of that seed: of every one."""
+        return True
+
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """An image folder that anyone made, in the place of a method.
+    """Image folders that anyone made, in the place of a method: one for all seeds, or one per seed.
 
     Attributes:
-        spec: its path as it was given.
+        spec: as they were given.
         title: name for readers.
-        origin: where it lies.
-        facts: by distillation seed what decides about the images taken from it (`stages/collect.find`).
+        paths: by distillation seed the folder as it was given.
+        origins: by seed where it lies.
+        facts: by seed what decides about the images taken from it (`stages/collect.find`).
     """
 
     spec: str
     title: str
-    origin: str
+    paths: Mapping[int, str]
+    origins: Mapping[int, str]
     facts: Mapping[int, Mapping[str, Any]]
     whole_set: ClassVar[bool] = False
+
+    def has(self, seed: int) -> bool:
+        """Whether there are images of that seed."""
+        return seed in self.facts
+
+    @property
+    def several(self) -> bool:
+        """Whether the seeds have folders of their own."""
+        return len(set(self.origins.values())) > 1
 
 
 def resolve_method(spec: str, changes: Mapping[str, Mapping[str, Any]]) -> Method:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from uvlp.artifacts.dataset_manifest import DatasetManifest
 from uvlp.contenders import Folder
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
+from uvlp.core.folder_rows import FORM, Row
 from uvlp.core.folder_titles import titles
 from uvlp.core.places import expanded
 from uvlp.core.progress import Event, Progress
@@ -27,14 +30,38 @@ class Collect:
     """Image folders to be scored.
 
     Attributes:
-        paths: as the user gave them.
+        rows: what gets a row in the table each.
         ipc: images per class; None where every class holds the same number.
         select: "first" or "drawn", where a class holds more.
     """
 
-    paths: tuple[str, ...]
+    rows: tuple[Row, ...]
     ipc: int | None
     select: str
+
+
+def seeds_of(rows: Sequence[Row], given: Sequence[int] | None) -> tuple[int, ...] | None:
+    """The seeds that rows with a folder per seed need; None where the recipe decides.
+
+    Args:
+        rows: as the command line names them.
+        given: the seeds that the command line names, None where it names none.
+
+    Raises:
+        UvlpError: it names more or fewer than a row has folders.
+    """
+    most = max((len(row.paths) for row in rows if row.name), default=0)
+    if not most:
+        return None
+    if given is not None and len(given) != most:
+        longest = next(row for row in rows if row.name and len(row.paths) == most)
+        raise UvlpError(
+            f"--seed: the row {longest.name} has {most} folders, one per seed",
+            got=",".join(map(str, given)),
+            allowed=f"{most} seeds",
+            do="leave --seed out: the seeds are then 0, 1, ... in the order of the folders",
+        )
+    return tuple(given or range(most))
 
 
 def check_places(collect: Collect, store: Path, dataset: str) -> None:
@@ -49,7 +76,7 @@ def check_places(collect: Collect, store: Path, dataset: str) -> None:
         UvlpError: the store lies in a folder, or a folder in the dataset's `val`.
     """
     name, _, root = dataset.partition(":")
-    for path in collect.paths:
+    for path in (path for row in collect.rows for path in row.paths):
         place = _place(path)
         if Path(os.path.realpath(store)).is_relative_to(place):
             raise UvlpError(
@@ -90,24 +117,105 @@ def find_folders(
     Raises:
         UvlpError: a folder is wrong, or they hold different numbers of images.
     """
-    given: dict[Path, str] = {}
-    for path in collect.paths:
-        given.setdefault(_place(path), path)
-    found = []
-    for (folder, path), title in zip(given.items(), titles(list(given), taken), strict=True):
-        facts = _find_images(collect, planner, cache, path, folder)
-        found.append(Folder(spec=_spec(path), title=title, origin=str(folder), facts=facts))
-    return _common_ipc(found), found
+    plain: dict[Path, str] = {}
+    for row in collect.rows:
+        if not row.name:
+            plain.setdefault(_place(row.paths[0]), row.paths[0])
+    names = [row.name for row in collect.rows if row.name]
+    _check_names(names, taken)
+    title_of = dict(zip(plain, titles(list(plain), [*taken, *names]), strict=True))
+    search = partial(_find_images, collect, planner, cache)
+    found: dict[str, Folder] = {}
+    for row in collect.rows:
+        if row.name:
+            found[row.name] = _row(row, planner.recipe.seeds, search)
+        elif (title := title_of[_place(row.paths[0])]) not in found:
+            path = row.paths[0]
+            found[title] = _folder(_spec(path), title, dict.fromkeys(planner.recipe.seeds, path), search)
+    for folder in found.values():
+        _check_overlap(collect, planner, cache, folder)
+    return _common_ipc(list(found.values())), list(found.values())
+
+
+Search = Callable[[str, Path, Sequence[int]], dict[int, dict[str, Any]]]
+"""By seed, the facts about the images of a folder, by its name for people and its place."""
+
+
+def _check_names(names: Sequence[str], taken: Sequence[str]) -> None:
+    clash = [name for name in names if name.casefold() in {title.casefold() for title in taken}]
+    if clash:
+        raise UvlpError("a row of the table is called so already", got=clash[0], do="give another NAME")
+
+
+def _row(row: Row, seeds: Sequence[int], search: Search) -> Folder:
+    """The folders of one row, the first for the first seed."""
+    places = [_place(path) for path in row.paths]
+    twice = [path for path, place in zip(row.paths, places, strict=True) if places.count(place) > 1]
+    if twice:
+        raise UvlpError(
+            f"{row.name}: one folder is given for several seeds",
+            got=first_few(twice),
+            allowed=FORM,
+            do="give every seed the images that were made with it",
+        )
+    given = dict(zip(seeds, row.paths, strict=False))
+    return _folder(f"{row.name}={','.join(row.paths)}", row.name, given, search)
+
+
+def _folder(spec: str, title: str, given: Mapping[int, str], search: Search) -> Folder:
+    """The contender whose seeds have the folders ``given``; each folder is searched once."""
+    facts: dict[int, dict[str, Any]] = {}
+    for path in dict.fromkeys(given.values()):
+        facts |= search(path, _place(path), [seed for seed in given if given[seed] == path])
+    origins = {seed: str(_place(path)) for seed, path in given.items()}
+    return Folder(spec=spec, title=title, paths=given, origins=origins, facts=facts)
+
+
+def _check_overlap(collect: Collect, planner: Planner, cache: Path, folder: Folder) -> None:
+    """Seeds are independent draws: refuse one set of images for two, say how many images two share.
+
+    Raises:
+        UvlpError: two folders hold the same images.
+    """
+    if not folder.several:
+        return
+    stage = plugins.load("stages", "collect")
+    images = {
+        seed: stage.hashes(
+            Path(origin),
+            planner.manifest.classes,
+            cache,
+            Progress(tell, folder.paths[seed]),
+            ipc=collect.ipc,
+            select=collect.select,
+            seed=seed,
+        )
+        for seed, origin in folder.origins.items()
+    }
+    for one, other in combinations(images, 2):
+        shared, paths = len(images[one] & images[other]), (folder.paths[one], folder.paths[other])
+        if images[one] == images[other]:
+            raise UvlpError(
+                f"{folder.title}: two seeds have the same images",
+                got=" and ".join(paths),
+                allowed="images made with another seed in every folder",
+            )
+        if shared:
+            what = f"{shared} of {len(images[other])} images of {paths[1]} are in {paths[0]} too"
+            print(
+                f"note   {folder.title}: {what}, so these seeds are not independent",
+                file=sys.stderr,
+            )
 
 
 def _find_images(
-    collect: Collect, planner: Planner, cache: Path, path: str, folder: Path
+    collect: Collect, planner: Planner, cache: Path, path: str, folder: Path, seeds: Sequence[int]
 ) -> dict[int, dict[str, Any]]:
     """By seed, the facts about the images that are taken from one folder; ``path`` is its name for people."""
     stage = plugins.load("stages", "collect")
     facts: dict[int, dict[str, Any]] = {}
     remarks: dict[str, None] = {}
-    for seed in planner.recipe.seeds:
+    for seed in seeds:
         facts[seed], notes = stage.find(
             folder,
             planner.manifest.classes,
@@ -137,10 +245,11 @@ def joined_titles(folders: Sequence[Folder]) -> str:
 
 def _common_ipc(folders: Sequence[Folder]) -> int:
     """Images per class; which of two numbers counts must not depend on the order of the folders."""
-    by_ipc: dict[int, list[str]] = {}
+    by_ipc: dict[int, dict[str, None]] = {}
     for folder in folders:
-        for ipc in {facts["ipc"] for facts in folder.facts.values()}:
-            by_ipc.setdefault(ipc, []).append(folder.title)
+        for seed, facts in folder.facts.items():
+            name = folder.paths[seed] if folder.several else folder.title
+            by_ipc.setdefault(facts["ipc"], {})[name] = None
     if len(by_ipc) > 1:
         raise UvlpError(
             "the folders hold different numbers of images per class",

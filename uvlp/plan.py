@@ -210,11 +210,12 @@ class Planner:
         return self._task(
             distilled.KIND,
             "collect",
-            f"images of {folder.title}" + (f", seed {seed}" if "seed" in folder.facts[seed] else ""),
+            f"images of {folder.title}"
+            + (f", seed {seed}" if folder.several or "seed" in folder.facts[seed] else ""),
             revision=plugins.revision("stages/collect"),
             schema=distilled.SCHEMA,
             facts=folder.facts[seed],
-            origins={"images": folder.origin},
+            origins={"images": folder.origins[seed]},
         )
 
     def distilled(self, method: Method | Folder, seed: int) -> Task:
@@ -309,6 +310,7 @@ class Planner:
 
     def score(self, method: Method | Folder, network: str, seed: int, repeat: int) -> Task:
         """One training of one network."""
+        shown = method.title if isinstance(method, Folder) and method.several else method.spec
         facts: dict[str, Any] = {"network": network, "seed": seed, "repeat": repeat}
         if not method.whole_set:
             facts["ipc"] = self.recipe.ipc
@@ -318,7 +320,7 @@ class Planner:
         return self._task(
             scores.KIND,
             "evaluate",
-            f"{method.spec} scored by {network}, seed {seed}, repeat {repeat}",
+            f"{shown} scored by {network}, seed {seed}, repeat {repeat}",
             plugin=self.recipe.protocol,
             revision=plugins.revision(f"evaluators/{self.recipe.protocol}"),
             revisions=_network_revision(self.recipe.protocol, network),
@@ -339,7 +341,7 @@ class Planner:
                     f"{method.spec} {network} seed {seed} repeat {repeat}": self.score(
                         method, network, seed, repeat
                     )
-                    for seed in recipe.seeds
+                    for seed in filter(method.has, recipe.seeds)
                     for repeat in range(1, recipe.repeats + 1)
                 }
                 inputs |= made
@@ -368,7 +370,12 @@ class Planner:
         """The recipe's remarks that hold for a table of these methods."""
         synthesised = any(isinstance(method, Method) and method.synthesis for method in methods)
         sections = [self._protocol.SETTINGS, *["teacher"] * self._protocol.TEACHER]
-        return remarks(self.recipe, sections, synthesised)
+        seeds = [
+            f"{method.title}: " + ", ".join(f"seed {seed} is {path}" for seed, path in method.paths.items())
+            for method in methods
+            if isinstance(method, Folder) and method.several
+        ]
+        return [*remarks(self.recipe, sections, synthesised), *seeds]
 
 
 def _network_revision(protocol: str, network: str) -> dict[str, int]:

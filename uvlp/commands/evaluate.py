@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from uvlp import pipeline
 from uvlp.artifacts.store import Store
 from uvlp.commands import chain
-from uvlp.folders import Collect
+from uvlp.core.folder_rows import parse_rows
+from uvlp.folders import Collect, seeds_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +28,11 @@ def score(request: Request, words: chain.Request, store: Store, how: chain.How) 
         UvlpError: an unknown name, a wrong number, or a folder whose files are wrong.
     """
     ipc = None if request.ipc is None else chain.number("IPC", request.ipc, 1)
+    rows = tuple(parse_rows(request.paths))
     recipe = chain.resolve(replace(words, ipc=str(ipc or 1)))
+    seeds = seeds_of(rows, recipe.seeds if words.seeds else None)
+    recipe = replace(recipe, seeds=seeds or recipe.seeds)
     if not request.random:
         recipe = replace(recipe, methods=())
-    collect = Collect(paths=tuple(request.paths), ipc=ipc, select=request.select)
+    collect = Collect(rows=rows, ipc=ipc, select=request.select)
     chain.carry_out(recipe, lambda: pipeline.prepare(recipe, store, collect), store, "tabulate", how)

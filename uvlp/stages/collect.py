@@ -12,6 +12,7 @@ from uvlp.artifacts.dataset_manifest import ClassInfo
 from uvlp.artifacts.distilled import Entry
 from uvlp.artifacts.work import Work
 from uvlp.blocks.class_folders import ClassFolders, content_hash, scan_classes
+from uvlp.blocks.folder_hashes import hash_files
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 
@@ -54,6 +55,26 @@ def find(
     if folders.select == "drawn":
         facts["seed"] = seed
     return facts, folders.notes
+
+
+def hashes(
+    path: Path,
+    classes: Sequence[ClassInfo],
+    cache: Path,
+    progress: Progress,
+    *,
+    ipc: int | None = None,
+    select: str = "first",
+    seed: int = 0,
+) -> frozenset[tuple[int, str]]:
+    """Label and SHA-256 of every image that :func:`find` takes with the same arguments.
+
+    Raises:
+        UvlpError: the folder is wrong.
+    """
+    folders = scan_classes(path, classes, ipc=ipc, select=select, seed=seed)
+    found = hash_files(folders.root, [name for name, _ in folders.files], cache, progress)
+    return frozenset((label, sha256) for (_, label), sha256 in zip(folders.files, found, strict=True))
 
 
 def run(work: Work) -> None:
