@@ -268,5 +268,5 @@ def tell(event: Event) -> None:
 
 def tell_notes(dataset: str, manifest: DatasetManifest) -> None:
     """Print what the user should know about a dataset that was opened."""
-    for line in manifest.notes:
+    for line in (*manifest.notes, *manifest.caveats):
         print(f"note   {dataset}: {line}", file=sys.stderr)

@@ -375,7 +375,7 @@ class Planner:
             for method in methods
             if isinstance(method, Folder) and method.several
         ]
-        return [*remarks(self.recipe, sections, synthesised), *seeds]
+        return [*remarks(self.recipe, sections, synthesised), *seeds, *self.manifest.caveats]
 
 
 def _network_revision(protocol: str, network: str) -> dict[str, int]:

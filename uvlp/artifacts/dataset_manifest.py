@@ -88,6 +88,7 @@ class DatasetManifest:
         image_px: side of the images if all are squares of one size, else 0.
         source: where the images come from, in words.
         notes: lines the user should read, e.g. counted duplicates.
+        caveats: further ones that a table must carry too, e.g. another size than the published one.
     """
 
     name: str
@@ -98,6 +99,7 @@ class DatasetManifest:
     image_px: int
     source: str
     notes: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
 
     def count(self, split: str) -> int:
         """Number of images of ``"train"`` or ``"val"``."""
@@ -123,6 +125,7 @@ class DatasetManifest:
         values: dict[str, Any] = json.loads(text)
         values["classes"] = tuple(ClassInfo(**entry) for entry in values["classes"])
         values["notes"] = tuple(values["notes"])
+        values["caveats"] = tuple(values.get("caveats", ()))
         return cls(**values)
 
 

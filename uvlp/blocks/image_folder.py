@@ -18,6 +18,7 @@ from uvlp.blocks.folder_captions import find_captions, look_up_captions, read_ca
 from uvlp.blocks.folder_hashes import hash_groups
 from uvlp.blocks.folder_remarks import others_note
 from uvlp.blocks.folder_scan import Listing, scan
+from uvlp.blocks.image_sizes import published_list, size_notes
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
 from uvlp.core.lines import read_lines
@@ -107,7 +108,10 @@ def open_image_folder(root: Path, argument: str, cache: Path, progress: Progress
     captions = find_captions(root, listing)
     unused = others_note(len(listing.others) - captions.beside_images())
     notes = (*manifest.notes, *listing.notes, *unused, *unread_captions(root, captions))
-    return ImageFolder(root, listing, replace(manifest, argument=argument, notes=notes))
+    stem = published_list(listing.classes)
+    caveats = size_notes(root, listing, stem, cache, content_hash) if stem else ()
+    manifest = replace(manifest, argument=argument, notes=notes, caveats=caveats)
+    return ImageFolder(root, listing, manifest)
 
 
 def class_names(root: Path, ids: Sequence[str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from uvlp.blocks.class_lists import ClassName
 from uvlp.blocks.folder_captions import find_captions, unread_captions
 from uvlp.blocks.folder_scan import Listing, has_splits, scan_classes
 from uvlp.blocks.image_folder import ImageFolder, class_infos, hash_content
+from uvlp.blocks.image_sizes import size_notes
 from uvlp.blocks.nearby_folders import Fits, did_you_mean, folder_names, nearby
 from uvlp.core.downloads import Download
 from uvlp.core.errors import UvlpError
@@ -198,18 +199,21 @@ def open_listed(
     """
     classes = class_infos(listing, facts.classes)
     counts = (sum(entry.train for entry in classes), sum(entry.val for entry in classes))
+    content_hash = hash_content(root, listing, facts.classes, cache, progress or Progress())
+    sizes = size_notes(root, listing, facts.name.replace("-", ""), cache, content_hash)
     manifest = DatasetManifest(
         name=facts.name,
         argument="",
         variant=facts.variant,
         classes=classes,
-        content_hash=hash_content(root, listing, facts.classes, cache, progress or Progress()),
-        image_px=facts.image_px,
+        content_hash=content_hash,
+        image_px=0 if sizes else facts.image_px,
         source=facts.source,
         notes=(
             *facts.remarks(*counts),
             *listing.notes,
             *unread_captions(root, find_captions(root, listing)),
         ),
+        caveats=sizes,
     )
     return ImageFolder(root, listing, manifest, published=True)
