@@ -102,6 +102,17 @@ def wrong(answer: Answer, *words: str) -> None:
         (("digits", "10", "--set", "image_px=-1"), ("image_px", "got -1", "8 to 4096")),
         (("digits", "10", "--set", "evaluate.validations=0", "--dry-run"), ("evaluate.validations", "got 0")),
         (("digits", "10", "--set", "teacher.batch=0"), ("teacher.batch", "got 0")),
+        (("digits", "10", "--seed", "4294967296"), ("seed", "'4294967296'", "4294967295")),
+        (("digits", "9" * 5000), ("IPC", "999", "1 or more")),
+        (("digits", "10", "--set", "method=x"), ("setting method", "--print-config")),
+        (("digits", "10", "--set", "method.uvlp=x"), ("setting method", "method.uvlp")),
+        (("digits", "10", "--set", "uvlp.synthesis=1"), ("unknown setting", "''", "guidance")),
+        (("digits", "10", "--set", "evaluate=1"), ("setting evaluate has parts", "evaluate.epochs")),
+        (("digits", "10", "--set", "evaluate.epochs.x=1"), ("setting epochs has no parts",)),
+        (("digits", "10", "--set", "evaluate.epochs="), ("setting epochs", "''", "whole number")),
+        (("digits", "10", "--set", f"evaluate.epochs={'[' * 100_000}"), ("setting epochs", "whole number")),
+        (("digits", "10", "--set", "note=\udcff"), ("no UTF-8 text",)),
+        (("folder:\udcff", "10"), ("no UTF-8 text",)),
     ],
 )
 def test_a_wrong_request_names_its_value(

@@ -317,8 +317,17 @@ def _no_negative_numbers(arguments: list[str]) -> None:
             raise UvlpError("a number is negative", got=argument, allowed=allowed)
 
 
+def _no_unreadable_words(arguments: list[str]) -> None:
+    # They end in files of UTF-8, sooner or later.
+    for argument in arguments:
+        if any("\ud800" <= sign <= "\udfff" for sign in argument):
+            do = "rename what it names, or set a locale of UTF-8"
+            raise UvlpError("an argument is no UTF-8 text", got=argument, do=do)
+
+
 def _call() -> int:
     streams.check_output()
+    _no_unreadable_words(sys.argv[1:])
     _no_negative_numbers(sys.argv[1:])
     return app(standalone_mode=False) or 0
 

@@ -22,6 +22,8 @@ from uvlp.recipe_names import check_names
 from uvlp.recipes import limits, overrides, profiles
 from uvlp.recipes.schema import Recipe
 
+LARGEST_SEED = 2**32 - 1
+"""Of scikit-learn's and numpy's older generators."""
 WORDS = {
     "dataset": "DATASET or --dataset",
     "ipc": "IPC or --ipc",
@@ -112,7 +114,7 @@ def _replacements(request: Request) -> dict[str, Any]:
     if request.networks:
         found["networks"] = tuple(words(request.networks))
     if request.seeds:
-        found["seeds"] = tuple(number("seed", text, 0) for text in words(request.seeds))
+        found["seeds"] = tuple(number("seed", text, 0, LARGEST_SEED) for text in words(request.seeds))
     if request.repeats is not None:
         found["repeats"] = number("repeats", request.repeats, 1)
     if request.portable:
@@ -136,18 +138,18 @@ def words(values: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(word.strip() for value in values for word in value.split(",") if word.strip()))
 
 
-def number(what: str, text: str, least: int) -> int:
-    """A whole number of at least ``least``.
+def number(what: str, text: str, least: int, most: int = overrides.LARGEST_WHOLE) -> int:
+    """A whole number of at least ``least`` and at most ``most``.
 
     Raises:
-        UvlpError: it is none, or too small.
+        UvlpError: it is none, too small or too large.
     """
     try:
         value = int(text)
     except ValueError:
         value = least - 1
-    if value < least:
-        raise UvlpError(f"{what} must be a whole number", got=text, allowed=f"{least} or more")
+    if not least <= value <= most:
+        raise UvlpError(f"{what} must be a whole number", got=text, allowed=f"{least} or more, up to {most}")
     return value
 
 
