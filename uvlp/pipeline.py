@@ -21,6 +21,7 @@ from uvlp.artifacts.work import Work, open_dataset
 from uvlp.contenders import Folder, resolve_method
 from uvlp.core import machine, plugins, portable, views, workers
 from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import changed_meanwhile
 from uvlp.core.progress import Progress
 from uvlp.folders import Collect, check_places, find_folders, joined_titles, tell, tell_notes
 from uvlp.plan import STAGES, Planner, chain
@@ -216,8 +217,17 @@ def _write(root: Path, task: Task, progress: Progress) -> None:
         if folder is None:
             return
         work = Work(task=task, folder=folder, store=store, progress=progress)
+        models = _model_marks(task, store)
         plugins.load("stages", task.stage).run(work)
+        if _model_marks(task, store) != models:
+            raise changed_meanwhile(Path(", ".join(task.origins.values())))
         store.commit(task, folder, _made(time.monotonic() - began, task))
+
+
+def _model_marks(task: Task, store: Store) -> list[Any]:
+    """Of the published models that a task reads: too large to be held in memory and compared there."""
+    hashes = task.facts.get("models", {})
+    return [pretrained.marks(task.origins[name], sha256, store.cache) for name, sha256 in hashes.items()]
 
 
 def _made(seconds: float, task: Task) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from uvlp.artifacts import hub, model_checks, model_files
 from uvlp.artifacts.model_files import LAYOUTS, Contents, Layout
+from uvlp.core import hashing
 from uvlp.core.downloads import Download
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import HashCache, digest
@@ -234,6 +235,26 @@ def _digest(
     with contextlib.suppress(OSError):
         hashes.save()
     return digest(entries)
+
+
+def marks(place: str, sha256: str, cache: Path) -> list[tuple[int, int, int, int]]:
+    """What changes when a file of a model is touched; equal before and after, it was read as it was hashed.
+
+    Args:
+        place: of `Found`.
+        sha256: of `Found`, as it is part of a key.
+        cache: folder in which hashes of files are remembered.
+
+    Raises:
+        UvlpError: the model there is another one.
+    """
+    path = Path(place)
+    folder = path if path.is_dir() else path.parent
+    for layout in LAYOUTS.values():
+        found = model_files.contents(layout, folder)
+        if not found.missing and _digest(folder, found, cache, Progress(), lambda _: "") == sha256:
+            return [hashing.mark(os.stat(folder / name)) for name in found.read]
+    raise hashing.changed_meanwhile(path)
 
 
 def _mend(source: _Source, path: Path) -> str:

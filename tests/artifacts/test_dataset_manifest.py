@@ -1,6 +1,7 @@
 """A manifest survives JSON and knows its smallest class."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ MANIFEST = DatasetManifest(
 
 
 def test_json_gives_the_same_manifest() -> None:
-    assert DatasetManifest.from_json(MANIFEST.to_json()) == MANIFEST
+    assert DatasetManifest.from_values(json.loads(json.dumps(asdict(MANIFEST)))) == MANIFEST
 
 
 def test_the_smallest_class_is_the_first_with_fewest_training_images() -> None:
@@ -49,6 +50,16 @@ def test_a_manifest_of_other_content_is_not_recalled(tmp_path: Path) -> None:
 def test_a_damaged_manifest_is_not_recalled(damage: bytes, tmp_path: Path) -> None:
     (tmp_path / "m.json").write_bytes(damage)
     assert recall(tmp_path / "m.json", MANIFEST.content_hash) is None
+
+
+def test_a_manifest_with_one_other_byte_is_not_recalled(tmp_path: Path) -> None:
+    remember(tmp_path / "m.json", MANIFEST)
+    whole = (tmp_path / "m.json").read_bytes()
+    for place in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1
+        (tmp_path / "m.json").write_bytes(flipped)
+        assert recall(tmp_path / "m.json", MANIFEST.content_hash) is None, place
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:

@@ -60,7 +60,6 @@ def embed_images(
         plugin="images",
         settings=settings,
         facts=facts,
-        dataset="photographs",
         dataset_spec=DatasetSpec(name="folder", argument=str(root)),
         origins={"embedder": str(models.embedder), "autoencoder": str(models.autoencoder)},
     )

@@ -306,7 +306,7 @@ def test_an_unknown_selection(tmp_path: Path) -> None:
 
 
 def hash_of(found: ClassFolders, cache: Path) -> str:
-    return content_hash(found, cache, Progress())
+    return content_hash(found, cache, Progress())[0]
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_a_damaged_cache_is_ignored_and_replaced(damage: bytes, file: Path, tmp_
     cache = HashCache(path)
     assert cache.sha256(file) == hashlib.sha256(b"abc").hexdigest()
     cache.save()
-    assert list(json.loads(path.read_text())) == [str(file)]
+    assert list(json.loads(path.read_text())["content"]) == [str(file)]
 
 
 def test_saving_makes_the_folder_and_leaves_nothing_else(file: Path, tmp_path: Path) -> None:

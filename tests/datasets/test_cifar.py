@@ -135,10 +135,10 @@ def test_a_second_manifest_looks_at_no_record_and_imports_nothing(
         "from uvlp.artifacts.dataset_manifest import DatasetSpec\n"
         f"from uvlp.datasets.{name} import open_dataset\n"
         "hashing.file_sha256 = None\n"
-        "labels, binary._labels = binary._labels, None\n"
+        "read, binary.read_hashed = binary.read_hashed, None\n"
         f"dataset = open_dataset(DatasetSpec(name='{name}', data=sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
         "print(dataset.manifest.content_hash)\n"
-        "binary._labels = labels\n"
+        "binary.read_hashed = read\n"
         "print(dataset.files('train')[5])\n"
         "print([name for name in ('torch', 'numpy', 'PIL', 'sklearn') if name in sys.modules])\n"
     )

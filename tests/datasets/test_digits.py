@@ -1,5 +1,6 @@
 """`digits`: the split, the pixels and the hash are pinned; a second manifest needs no library."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from uvlp.artifacts.dataset_manifest import Dataset, DatasetSpec
+from uvlp.artifacts.dataset_manifest import Dataset, DatasetManifest, DatasetSpec
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
 from uvlp.datasets.digits import NAMES, open_dataset
@@ -79,15 +80,15 @@ def test_nothing_stands_behind_the_colon(tmp_path: Path) -> None:
 def test_a_second_manifest_imports_nothing(tmp_path: Path) -> None:
     first = open_dataset(DatasetSpec(name="digits"), tmp_path).manifest
     code = (
-        "import sys, pathlib\nfrom uvlp.datasets.digits import open_dataset\n"
+        "import dataclasses, sys, pathlib\nfrom uvlp.datasets.digits import open_dataset\n"
         "from uvlp.artifacts.dataset_manifest import DatasetSpec\n"
         "found = open_dataset(DatasetSpec(name='digits'), pathlib.Path(sys.argv[1]))\n"
-        "print(found.manifest.to_json(), end='')\n"
+        "import json; print(json.dumps(dataclasses.asdict(found.manifest)))\n"
         "print({'torch', 'numpy', 'PIL', 'sklearn'} & set(sys.modules), file=sys.stderr)\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert ran.stdout == first.to_json()
+    assert DatasetManifest.from_values(json.loads(ran.stdout)) == first
     assert ran.stderr.strip() == "set()"
 
 

@@ -69,6 +69,7 @@ def job(world: Path, place: Path, **changes: Any) -> Job:
         base_sha256="0" * 64,
         captions=str(world / "captions"),
         dataset=DatasetSpec(name="folder", argument=str(world / "images")),
+        dataset_sha256="",
         cache=str(world / "cache"),
         settings=replace(SETTINGS, **changes),
         seed=0,

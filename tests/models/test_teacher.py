@@ -244,6 +244,10 @@ def test_torchvisions_files_are_named_and_never_downloaded(
     path.parent.mkdir(parents=True)
     kept = rded_networks.seeded("mobilenet_v2", classes=1000, size_px=64, seed=5)
     torch.save(kept.state_dict(), path)
+    begins = path.stem.rpartition("-")[2]
+    with pytest.raises(UvlpError, match=f"damaged: got .*; allowed: a file whose SHA-256 begins {begins}"):
+        wanted()
+    monkeypatch.setattr(checkpoint, "file_sha256", lambda _: begins)
     assert torch.equal(list(wanted().parameters())[-2], list(kept.parameters())[-2])
 
 

@@ -65,7 +65,6 @@ def task(root: Path, settings: CaptionSettings = SETTINGS, **more: Any) -> Task:
             settings=settings,
             facts={"models": {"llava": "f" * 64}, "precision": "auto"},
             origins={"llava": str(root / "llava")},
-            dataset="photos",
             dataset_spec=DatasetSpec(name="folder", argument=str(root / "data")),
             title="captions",
         )
@@ -258,7 +257,7 @@ def test_imported_captions_must_be_those_that_were_asked_for(root: Path, tmp_pat
     wanted = from_file(root, store, dict.fromkeys(names(root), "x"))
     path = Path(wanted.origins["file"])
     path.write_text(path.read_text() + json.dumps({"file_name": "gone.png", "text": "x"}) + "\n")
-    with pytest.raises(UvlpError, match="the imported captions changed meanwhile"):
+    with pytest.raises(UvlpError, match="changed while it was read"):
         make(store, wanted)
     wanted = replace(wanted, facts={"file": file_sha256(path)})
     with pytest.raises(UvlpError, match="1 captions for images that do not exist: got 'gone.png'"):

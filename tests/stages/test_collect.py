@@ -18,6 +18,7 @@ from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.work import Work, open_dataset, read_notes
+from uvlp.blocks.class_folders import content_hash
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import file_sha256
 from uvlp.core.progress import Progress
@@ -222,7 +223,23 @@ def test_an_image_that_does_not_decode_stops_by_name(
 def test_a_folder_that_changed_since_is_refused(path: Path, tmp_path: Path) -> None:
     made = task(path, tmp_path)
     Image.fromarray(noise(9, 9, 3, seed=99)).save(path / "00002/0.png")
-    assert "images were changed while they were read" in refusal(made, tmp_path)
+    assert f"changed while it was read: got '{path}'" in refusal(made, tmp_path)
+
+
+def test_an_image_that_is_exchanged_while_it_is_copied_is_refused(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, victim = task(path, tmp_path), path / "00002/0.png"
+
+    def exchange_after(*words: Any) -> Any:
+        found = content_hash(*words)
+        Image.fromarray(noise(9, 9, 3, seed=99)).save(victim)
+        return found
+
+    monkeypatch.setattr(collect, "content_hash", exchange_after)
+    with pytest.raises(UvlpError) as caught:
+        run(made, tmp_path)
+    assert caught.value.got == str(victim)
 
 
 def test_a_folder_that_is_gone_is_named(path: Path, tmp_path: Path) -> None:

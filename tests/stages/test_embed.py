@@ -85,7 +85,6 @@ def task(root: Path, plugin: str, **changes: Any) -> Task:
         settings=SETTINGS,
         facts={"image_px": SIZE_PX, "models": {"embedder": "1", "autoencoder": "2"}, "precision": "auto"},
         inputs={} if plugin == "images" else {"captions": Task(kind="captions", stage="caption")},
-        dataset="forms",
         dataset_spec=DatasetSpec(name="folder", argument=str(root / "data")),
         origins={"embedder": str(root / "clip"), "autoencoder": str(root / "diffusion")},
     )

@@ -57,7 +57,6 @@ def validation(root: Path) -> Task:
         stage="pixels",
         plugin="rded",
         facts={"size_px": 8},
-        dataset="colours",
         dataset_spec=DatasetSpec(name="folder", argument=str(root / "data")),
     )
     work(root, task, pixels_stage)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from uvlp.core.errors import UvlpError
-from uvlp.core.hashing import write_atomically
+from uvlp.core.hashing import read_checked, write_checked
 from uvlp.core.places import expanded
 
 if TYPE_CHECKING:
@@ -111,18 +110,13 @@ class DatasetManifest:
         smallest = min(self.classes, key=lambda entry: entry.train)
         return smallest.id, smallest.train
 
-    def to_json(self) -> str:
-        """The manifest as one JSON text."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
-
     @classmethod
-    def from_json(cls, text: str) -> DatasetManifest:
-        """The manifest that :meth:`to_json` wrote.
+    def from_values(cls, values: dict[str, Any]) -> DatasetManifest:
+        """The manifest of what ``dataclasses.asdict`` made of it.
 
         Raises:
-            ValueError, KeyError, TypeError: ``text`` is something else.
+            KeyError, TypeError: ``values`` are something else.
         """
-        values: dict[str, Any] = json.loads(text)
         values["classes"] = tuple(ClassInfo(**entry) for entry in values["classes"])
         values["notes"] = tuple(values["notes"])
         values["caveats"] = tuple(values.get("caveats", ()))
@@ -161,8 +155,8 @@ class Dataset(Protocol):
 def recall(path: Path, content_hash: str) -> DatasetManifest | None:
     """The manifest that :func:`remember` wrote, None if it is not there, damaged or of other content."""
     try:
-        manifest = DatasetManifest.from_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError):
+        manifest = DatasetManifest.from_values(read_checked(path))
+    except (KeyError, TypeError):
         return None
     return manifest if manifest.content_hash == content_hash else None
 
@@ -170,4 +164,4 @@ def recall(path: Path, content_hash: str) -> DatasetManifest | None:
 def remember(path: Path, manifest: DatasetManifest) -> None:
     """Keep a manifest for the next call; where nothing can be written, that call does the work again."""
     with contextlib.suppress(OSError):
-        write_atomically(path, manifest.to_json())
+        write_checked(path, asdict(manifest))

@@ -15,8 +15,7 @@ from pathlib import Path
 from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
 from uvlp.artifacts.store import said
-from uvlp.core.errors import UvlpError
-from uvlp.core.hashing import digest, file_sha256, write_atomically
+from uvlp.core.hashing import digest, write_atomically
 from uvlp.core.places import expanded
 
 FOLDER = "imported"
@@ -71,6 +70,4 @@ def read(path: Path, images: Sequence[str], sha256: str) -> dict[str, str]:
     Raises:
         UvlpError: the file changed since, or holds captions for images that are no longer there.
     """
-    if file_sha256(path) != sha256:
-        raise UvlpError("the imported captions changed meanwhile", got=str(path), do="run the command again")
-    return metadata_jsonl.resolve(metadata_jsonl.parse(path).texts, images, str(path))
+    return metadata_jsonl.resolve(metadata_jsonl.parse(path, sha256).texts, images, str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import changed_meanwhile
 from uvlp.core.unicode_form import nfc
 from uvlp.core.wording import first_few
 
@@ -25,35 +27,45 @@ class Metadata:
     duplicates: int
 
 
-def parse(path: Path) -> Metadata:
+def parse(path: Path, sha256: str = "") -> Metadata:
     """Read the file; of two rows for one name the last one counts, blank lines are skipped.
 
+    Args:
+        sha256: what the file must hold, byte for byte; empty: anything.
+
     Raises:
-        UvlpError: the file cannot be read, or a line is broken (file and line number are named).
+        UvlpError: the file cannot be read, a line is broken (file and line number are named), or the file
+            has other bytes than ``sha256``.
     """
-    rows = [name_and_text(row, where) for where, row in objects(path)]
+    rows = [name_and_text(row, where) for where, row in objects(path, sha256=sha256)]
     return Metadata(dict(rows), len(rows) - len(dict(rows)))
 
 
-def objects(path: Path, allowed: str = ROW) -> Iterator[tuple[str, dict[str, Any]]]:
+def objects(path: Path, allowed: str = ROW, sha256: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Every line that is not blank: where it stands, for messages, and the JSON object on it.
 
     Args:
         path: UTF-8, with or without a byte order mark.
         allowed: what a line may look like, for messages.
+        sha256: what the file must hold, byte for byte, told at its end; empty: anything.
 
     Raises:
-        UvlpError: the file cannot be read, or a line is something else (its number is named).
+        UvlpError: the file cannot be read, a line is something else (its number is named), or the file has
+            other bytes than ``sha256``.
     """
+    found = hashlib.sha256()
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
+                found.update(line)
                 content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
                 if content.strip():
                     where = f"{path}, line {number}"
                     yield where, _object(content, where, allowed)
     except OSError as error:
         raise UvlpError(f"cannot read {path}", got=error.strerror) from error
+    if sha256 and found.hexdigest() != sha256:
+        raise changed_meanwhile(path)
 
 
 def _object(line: bytes, where: str, allowed: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.store import Store
 from uvlp.core import plugins
+from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 
 NOTES = "notes.json"
@@ -51,7 +52,7 @@ class Work:
     def dataset(self) -> Any:
         """The dataset of the task (see `artifacts/dataset_manifest.py` for its interface)."""
         assert self.task.dataset_spec is not None
-        return open_dataset(self.task.dataset_spec, self.store.cache, self.progress)
+        return open_dataset(self.task.dataset_spec, self.store.cache, self.progress, self.task.dataset)
 
     def note(self, notes: dict[str, Any]) -> None:
         """Keep counts that must stand in the result, e.g. missing captions."""
@@ -67,10 +68,22 @@ def read_notes(folder: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress) -> Any:
+def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress, content_hash: str = "") -> Any:
     """Open a dataset.
 
+    Args:
+        content_hash: what it must hold, as the key of a task says; empty: anything.
+
     Raises:
-        UvlpError: unknown dataset, or its files are wrong.
+        UvlpError: unknown dataset, its files are wrong, or they changed since the key was made.
     """
-    return plugins.load("datasets", spec.name).open_dataset(spec, cache, progress)
+    dataset = plugins.load("datasets", spec.name).open_dataset(spec, cache, progress)
+    found = dataset.manifest.content_hash
+    if content_hash and found != content_hash:
+        raise UvlpError(
+            f"the dataset {spec} was changed while it was used",
+            got=f"content {found[:16]}",
+            allowed=f"content {content_hash[:16]}, as when the run began",
+            do="run the same command again; nothing was stored of it",
+        )
+    return dataset

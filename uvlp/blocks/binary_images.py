@@ -5,11 +5,9 @@ A record is one label byte (CIFAR-100: coarse, then fine), then 1,024 red, green
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +21,12 @@ from uvlp.artifacts.dataset_manifest import (
     remember,
 )
 from uvlp.blocks.archive import Archive
-from uvlp.blocks.folder_captions import find_captions, look_up_captions
-from uvlp.blocks.folder_hashes import hash_groups
+from uvlp.blocks.folder_captions import caption_hashes, find_captions, look_up_captions
+from uvlp.blocks.folder_hashes import Hashed, hash_groups
 from uvlp.blocks.named_sets import NamedSet, missing_archive
 from uvlp.core.errors import UvlpError
-from uvlp.core.hashing import digest
-from uvlp.core.lines import read_lines
+from uvlp.core.hashing import digest, held_still, read_hashed
+from uvlp.core.lines import split_lines
 from uvlp.core.progress import Progress
 from uvlp.core.wording import first_few
 
@@ -71,16 +69,19 @@ class BinaryImages:
 
     def __init__(self, root: Path, layout: Layout, facts: NamedSet, cache: Path, progress: Progress) -> None:
         self._root, self._layout, self._facts = root, layout, facts
-        self.manifest = self._manifest(cache, progress)
+        self._known = self._hash(cache, progress)
+        self._read: dict[str, bytes] = {}
+        self._listed: dict[str, list[tuple[int, int]]] = {}
+        self.manifest = self._manifest(cache)
 
     def files(self, split: str) -> tuple[str, ...]:
         """Names such as ``train/airplane/00029.png``; the number is the record's."""
         ids = self._facts.ids
-        return tuple(f"{split}/{ids[label]}/{record:05d}.png" for label, record in self._records[split])
+        return tuple(f"{split}/{ids[label]}/{record:05d}.png" for label, record in self._records(split))
 
     def labels(self, split: str) -> tuple[int, ...]:
         """Class index of every file."""
-        return tuple(label for label, _ in self._records[split])
+        return tuple(label for label, _ in self._records(split))
 
     def images(self, split: str, indices: Sequence[int], size_px: int) -> numpy.ndarray:
         """uint8 [N, size_px, size_px, 3], squashed to a square."""
@@ -98,56 +99,74 @@ class BinaryImages:
         """uint8 [32, 32, 3] each."""
         import numpy
 
-        records = self._records[split]
+        records = self._records(split)
         found = (self._pixels(split, records[index][1]) for index in indices)
         return [numpy.ascontiguousarray(planes.transpose(1, 2, 0)) for planes in found]
 
     def captions(self) -> Mapping[str, str] | None:
         """Caption by name below `train/`, or None without a file of captions."""
         found = find_captions(self._root)
-        return look_up_captions(self._root, found, self.files("train")).texts if found else None
+        if not found:
+            return None
+        with held_still(self._root, caption_hashes(self._root, found, self._known)):
+            return look_up_captions(self._root, found, self.files("train")).texts
 
     def _pixels(self, split: str, record: int) -> numpy.ndarray:
         """uint8 [3, 32, 32] of one record."""
-        for block in self._blocks[split]:
-            if record < len(block):
-                return block[record, self._layout.label_bytes :].reshape(3, IMAGE_PX, IMAGE_PX)
-            record -= len(block)
-        raise AssertionError("no such record")
-
-    @cached_property
-    def _blocks(self) -> dict[str, list[numpy.ndarray]]:
-        """Per file uint8 [records, bytes], read from the disk when they are looked at."""
         import numpy
 
-        return {
-            split: [
-                numpy.memmap(self._root / name, mode="r").reshape(-1, self._layout.record_bytes)
-                for name in names
-            ]
-            for split, names in self._layout.files.items()
-        }
-
-    @cached_property
-    def _records(self) -> dict[str, list[tuple[int, int]]]:
-        """Per split label and record number of every image, by label, then by number."""
-        return {
-            split: sorted(
-                (label, record)
-                for record, label in enumerate(
-                    label for name in names for label in _labels(self._root / name, self._layout)
+        for name in self._layout.files[split]:
+            content = self._content(name)
+            records = len(content) // self._layout.record_bytes
+            if record < records:
+                start = record * self._layout.record_bytes + self._layout.label_bytes
+                return numpy.frombuffer(content, numpy.uint8, PIXEL_BYTES, start).reshape(
+                    3, IMAGE_PX, IMAGE_PX
                 )
-            )
-            for split, names in self._layout.files.items()
-        }
+            record -= records
+        raise AssertionError("no such record")
 
-    def _manifest(self, cache: Path, progress: Progress) -> DatasetManifest:
-        """The manifest, which after the first call needs no look into the records."""
+    def _records(self, split: str) -> list[tuple[int, int]]:
+        """Label and record number of every image of a split, by label, then by number."""
+        if split not in self._listed:
+            labels = (label for name in self._layout.files[split] for label in self._labels(name))
+            self._listed[split] = sorted((label, record) for record, label in enumerate(labels))
+        return self._listed[split]
+
+    def _labels(self, name: str) -> bytes:
+        """The label of every record; numpy is not needed."""
+        content, path = self._content(name), self._root / name
+        if content and len(content) % self._layout.record_bytes == 0:
+            return content[self._layout.label_bytes - 1 :: self._layout.record_bytes]
+        raise UvlpError(
+            f"{path} is cut off",
+            got=f"{len(content):,} bytes" if content else "an empty file",
+            allowed=f"a multiple of {self._layout.record_bytes:,} bytes",
+            do=f"delete {path.parent} and fetch the dataset again",
+        )
+
+    def _content(self, name: str) -> bytes:
+        """The bytes of a file, read once and compared with the hash that the key was made from."""
+        if name not in self._read:
+            path = self._root / name
+            try:
+                self._read[name] = read_hashed(path, self._known[name].files.hex())
+            except OSError as error:
+                do = "fetch the dataset again"
+                raise UvlpError(f"cannot read {path}", got=error.strerror, do=do) from error
+        return self._read[name]
+
+    def _hash(self, cache: Path, progress: Progress) -> dict[str, Hashed]:
+        """The hashes of every file that is read, by its name."""
         groups = {name: {name: name} for name in self._layout.every_file}
         groups |= find_captions(self._root).groups()
-        hashes = hash_groups(self._root, groups, cache, progress)
+        return hash_groups(self._root, groups, cache, progress)
+
+    def _manifest(self, cache: Path) -> DatasetManifest:
+        """The manifest, which after the first call needs no look into the records."""
+        files = [[name, hashed.content] for name, hashed in self._known.items()]
         names = [[entry.id, entry.name] for entry in self._facts.classes]
-        content_hash = digest({"files": list(hashes.items()), "classes": names, "reader": "binary"})
+        content_hash = digest({"files": files, "classes": names, "reader": "binary"})
         remembered = cache / f"{self._facts.name}-{content_hash[:16]}.json"
         manifest = recall(remembered, content_hash)
         if manifest is None:
@@ -155,10 +174,20 @@ class BinaryImages:
             remember(remembered, manifest)
         return manifest
 
+    def _check_names(self) -> None:
+        """The archive's own class names, in the order of its labels, are those of the list."""
+        name, facts = self._layout.names_file, self._facts
+        lines = split_lines(self._content(name).decode("utf-8", "replace"))
+        found = tuple(line.strip() for line in lines if line.strip())
+        if found != facts.ids:
+            other = [word for word in found if word not in facts.ids] or list(found)
+            what = f"{self._root / name}: other classes than those of {facts.name}"
+            raise UvlpError(what, got=first_few(other))
+
     def _count(self, content_hash: str) -> DatasetManifest:
         facts = self._facts
-        _check_names(self._root / self._layout.names_file, facts)
-        labels = {split: [label for label, _ in self._records[split]] for split in SPLITS}
+        self._check_names()
+        labels = {split: [label for label, _ in self._records(split)] for split in SPLITS}
         for split, found in labels.items():
             if found and found[-1] >= len(facts.ids):
                 raise UvlpError(f"{self._root}: a label of {split} is out of range", got=found[-1])
@@ -219,30 +248,3 @@ def binary_root(layout: Layout, spec: DatasetSpec) -> Path | None:
     places = (spec.root / layout.archive.folder, spec.root)
     first = layout.files["train"][0]
     return next((Path(os.path.realpath(place)) for place in places if (place / first).is_file()), None)
-
-
-def _labels(path: Path, layout: Layout) -> bytes:
-    """The label of every record; numpy is not needed."""
-    try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            if len(content) % layout.record_bytes == 0:
-                return content[layout.label_bytes - 1 :: layout.record_bytes]
-            got = f"{len(content):,} bytes"
-    except ValueError:
-        got = "an empty file"
-    except OSError as error:
-        raise UvlpError(f"cannot read {path}", got=error.strerror, do="fetch the dataset again") from error
-    raise UvlpError(
-        f"{path} is cut off",
-        got=got,
-        allowed=f"a multiple of {layout.record_bytes:,} bytes",
-        do=f"delete {path.parent} and fetch the dataset again",
-    )
-
-
-def _check_names(path: Path, facts: NamedSet) -> None:
-    """The archive's own class names, in the order of its labels, are those of the list."""
-    found = tuple(line.strip() for line in read_lines(path) if line.strip())
-    if found != facts.ids:
-        other = [name for name in found if name not in facts.ids] or list(found)
-        raise UvlpError(f"{path}: other classes than those of {facts.name}", got=first_few(other))

@@ -202,8 +202,8 @@ def _note_left_out(
         )
 
 
-def content_hash(folders: ClassFolders, cache: Path, progress: Progress) -> str:
-    """Hexadecimal SHA-256 over names, labels and bytes of the images that are used.
+def content_hash(folders: ClassFolders, cache: Path, progress: Progress) -> tuple[str, list[str]]:
+    """Hexadecimal SHA-256 over names, labels and bytes of the images that are used, and that of each image.
 
     Args:
         folders: as scanned.
@@ -216,4 +216,4 @@ def content_hash(folders: ClassFolders, cache: Path, progress: Progress) -> str:
     hashes = hash_files(folders.root, [name for name, _ in folders.files], cache, progress)
     image_files.check_pointers(folders.root / name for name, _ in folders.files)
     rows = [[nfc(name), label, sha256] for (name, label), sha256 in zip(folders.files, hashes, strict=True)]
-    return digest({"files": rows, "reader": image_files.REVISION})
+    return digest({"files": rows, "reader": image_files.REVISION}), hashes

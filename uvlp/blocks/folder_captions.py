@@ -19,8 +19,10 @@ from uvlp.artifacts.caption_tables import TABLES, UNREAD
 from uvlp.artifacts.dataset_manifest import SPLITS
 from uvlp.blocks.caption_lookup import find_caption
 from uvlp.blocks.caption_sidecars import SIDECARS, read_sidecar
+from uvlp.blocks.folder_hashes import HASH_BYTES, Hashed, sha256_of
 from uvlp.blocks.folder_scan import Listing, visible_entries
 from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import changed_meanwhile
 from uvlp.core.unicode_form import nfc
 from uvlp.core.wording import first_few
 
@@ -94,6 +96,26 @@ def find_captions(root: Path, listing: Listing | None = None) -> CaptionFiles:
             if beside:
                 sidecars[image] = tuple(f"{folder}/{name}" for name in beside)
     return CaptionFiles(tuple(tables), sidecars)
+
+
+def caption_hashes(root: Path, files: CaptionFiles, known: Mapping[str, Hashed]) -> dict[str, str]:
+    """SHA-256 of every file of captions, by its name below ``root``.
+
+    Args:
+        root: of the dataset.
+        files: as they are found now.
+        known: the groups of files as they were hashed for the dataset's key.
+
+    Raises:
+        UvlpError: there are other files than were hashed.
+    """
+    hashes = {}
+    for group, names in files.groups().items():
+        if group not in known or len(known[group].files) != HASH_BYTES * len(names):
+            raise changed_meanwhile(root / next(iter(names.values())))
+        for index, name in enumerate(names.values()):
+            hashes[name] = sha256_of(known[group].files, index)
+    return hashes
 
 
 def _by_folder(paths: Iterable[str]) -> dict[str, set[str]]:

@@ -8,6 +8,7 @@ an EXIF orientation, transparency or 16-bit grey.
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,12 +19,14 @@ from typing import TYPE_CHECKING, TypeVar
 from uvlp.blocks.image_decoding import LARGEST_BYTES, Decoded, decode
 from uvlp.core.errors import UvlpError
 from uvlp.core.foreign_files import BEGINNING_BYTES, begins, check_regular, impostor
+from uvlp.core.hashing import read_hashed
 from uvlp.core.wording import byte_size
 
 if TYPE_CHECKING:
     import numpy
     from PIL import Image
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # evaluation.md 1.3
@@ -32,17 +35,20 @@ CHUNK = 512
 THREADS = 8
 
 
-def load_rgb(path: Path) -> Image.Image:
+def load_rgb(path: Path, sha256: str = "") -> Image.Image:
     """The whole file decoded, mode RGB.
 
+    Args:
+        sha256: what the file must hold, byte for byte; empty: anything.
+
     Raises:
-        UvlpError: the file is no regular one, damaged, truncated, too large, no image, or of a kind without
-            an 8-bit meaning.
+        UvlpError: the file is no regular one, damaged, truncated, too large, no image, of a kind without an
+            8-bit meaning, or has other bytes than ``sha256``.
     """
-    return load_converted(path).image
+    return load_converted(path, sha256).image
 
 
-def load_converted(path: Path) -> Decoded:
+def load_converted(path: Path, sha256: str = "") -> Decoded:
     """As :func:`load_rgb`, and what is known of the file.
 
     Raises:
@@ -54,8 +60,9 @@ def load_converted(path: Path) -> Decoded:
             raise UvlpError(
                 f"the image {path} is too large", got=byte_size(size), allowed=byte_size(LARGEST_BYTES)
             )
-        with path.open("rb") as file:
-            return decode(file, path)
+        # Decoded is what was compared, not what stands in the file a moment later.
+        content = read_hashed(path, sha256) if sha256 else path.read_bytes()
+        return decode(io.BytesIO(content), path)
     except OSError as error:
         raise UvlpError(f"cannot read the image {path}", got=error.strerror or str(error)) from error
 
@@ -82,27 +89,32 @@ def squash(image: Image.Image, size_px: int) -> numpy.ndarray:
     return numpy.asarray(image)
 
 
-def load_squashed(paths: Sequence[Path], size_px: int) -> numpy.ndarray:
-    """uint8 [N, size_px, size_px, 3], in the order of ``paths``."""
+def load_squashed(paths: Sequence[Path], size_px: int, hashes: Sequence[str] = ()) -> numpy.ndarray:
+    """uint8 [N, size_px, size_px, 3], in the order of ``paths``; ``hashes`` as for :func:`load_rgb`."""
     import numpy
 
     pixels = numpy.empty((len(paths), size_px, size_px, 3), dtype=numpy.uint8)
-    loaded = in_threads(lambda path: squash(load_rgb(path), size_px), paths)
+    loaded = in_threads(lambda file: squash(load_rgb(*file), size_px), with_hashes(paths, hashes))
     for row, image in enumerate(loaded):
         pixels[row] = image
     return pixels
 
 
-def load_originals(paths: Iterable[Path]) -> list[numpy.ndarray]:
-    """uint8 [H, W, 3] per file, in the order of ``paths``."""
+def load_originals(paths: Sequence[Path], hashes: Sequence[str] = ()) -> list[numpy.ndarray]:
+    """uint8 [H, W, 3] per file, in the order of ``paths``; ``hashes`` as for :func:`load_rgb`."""
     import numpy
 
-    return list(in_threads(lambda path: numpy.asarray(load_rgb(path)), paths))
+    return list(in_threads(lambda file: numpy.asarray(load_rgb(*file)), with_hashes(paths, hashes)))
 
 
-def in_threads(work: Callable[[Path], T], paths: Iterable[Path]) -> Iterator[T]:
-    """``work`` on every path, results in order; decoders let other threads run meanwhile."""
-    remaining = iter(paths)
+def with_hashes(paths: Sequence[Path], hashes: Sequence[str]) -> list[tuple[Path, str]]:
+    """Each path with the hash of its file, or with none where there are no hashes."""
+    return list(zip(paths, hashes or [""] * len(paths), strict=True))
+
+
+def in_threads(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
+    """``work`` on every item, results in order; decoders let other threads run meanwhile."""
+    remaining = iter(items)
     with ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0)))) as pool:
         while chunk := list(itertools.islice(remaining, CHUNK)):
             yield from pool.map(work, chunk)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +14,19 @@ from typing import TYPE_CHECKING
 from uvlp.artifacts.dataset_manifest import SPLITS, ClassInfo, DatasetManifest, recall, remember
 from uvlp.blocks import image_files
 from uvlp.blocks.class_lists import ClassName
-from uvlp.blocks.folder_captions import find_captions, look_up_captions, read_captions, unread_captions
-from uvlp.blocks.folder_hashes import hash_groups
+from uvlp.blocks.folder_captions import (
+    caption_hashes,
+    find_captions,
+    look_up_captions,
+    read_captions,
+    unread_captions,
+)
+from uvlp.blocks.folder_hashes import Hashed, hash_groups, sha256_of
 from uvlp.blocks.folder_remarks import others_note
 from uvlp.blocks.folder_scan import Listing, scan
 from uvlp.blocks.image_sizes import published_list, size_notes
 from uvlp.core.errors import UvlpError
-from uvlp.core.hashing import digest
+from uvlp.core.hashing import digest, held_still
 from uvlp.core.lines import read_lines
 from uvlp.core.progress import Progress
 from uvlp.core.unicode_form import nfc
@@ -32,6 +38,25 @@ if TYPE_CHECKING:
 NAMES = "classes.tsv"
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a dataset holds, as its key says it.
+
+    Attributes:
+        sha256: hexadecimal, over images, their names, classes, class names, captions and how they are read.
+        images: per split the hashes of the files, in the order of the listing (`folder_hashes.Hashed`).
+        captions: the same of the files of captions, by the groups of `CaptionFiles`.
+    """
+
+    sha256: str
+    images: Mapping[str, bytes]
+    captions: Mapping[str, Hashed]
+
+    def of(self, split: str, indices: Iterable[int]) -> list[str]:
+        """The hashes of some images."""
+        return [sha256_of(self.images[split], index) for index in indices]
+
+
 class ImageFolder:
     """The dataset below ``root`` (see `artifacts/dataset_manifest.py` for its interface).
 
@@ -39,14 +64,21 @@ class ImageFolder:
         root: the folder.
         listing: its classes and images.
         manifest: what is known of them.
+        content: the hashes of its files, with which every byte that is read is compared.
         published: a published set, whose file of captions may be for other images too.
     """
 
     def __init__(
-        self, root: Path, listing: Listing, manifest: DatasetManifest, *, published: bool = False
+        self,
+        root: Path,
+        listing: Listing,
+        manifest: DatasetManifest,
+        content: Content,
+        *,
+        published: bool = False,
     ) -> None:
         self._root, self._listing, self.manifest = root, listing, manifest
-        self._published = published
+        self._content, self._published = content, published
 
     @cached_property
     def _files(self) -> dict[str, tuple[str, ...]]:
@@ -62,21 +94,24 @@ class ImageFolder:
 
     def images(self, split: str, indices: Sequence[int], size_px: int) -> numpy.ndarray:
         """uint8 [N, size_px, size_px, 3], squashed to a square."""
-        return image_files.load_squashed(self._paths(split, indices), size_px)
+        return image_files.load_squashed(
+            self._paths(split, indices), size_px, self._content.of(split, indices)
+        )
 
     def originals(self, split: str, indices: Sequence[int]) -> list[numpy.ndarray]:
         """uint8 [H, W, 3] each, at the size they are stored in."""
-        return image_files.load_originals(self._paths(split, indices))
+        return image_files.load_originals(self._paths(split, indices), self._content.of(split, indices))
 
     def captions(self) -> Mapping[str, str] | None:
         """Caption by name below `train/`, or None without captions in files or beside the images."""
         files = find_captions(self._root, self._listing)
         if not files:
             return None
-        if self._published:
-            found = look_up_captions(self._root, files, self.files("train"))
-        else:
-            found = read_captions(self._root, files, self._listing)
+        with held_still(self._root, caption_hashes(self._root, files, self._content.captions)):
+            if self._published:
+                found = look_up_captions(self._root, files, self.files("train"))
+            else:
+                found = read_captions(self._root, files, self._listing)
         # Files of another program beside the images are no captions.
         return found.texts if found.texts or files.tables else None
 
@@ -99,19 +134,19 @@ def open_image_folder(root: Path, argument: str, cache: Path, progress: Progress
     listing = scan(root)
     names = class_names(root, listing.classes)
     classes = [ClassName(identity, name, name) for identity, name in names.items()]
-    content_hash = hash_content(root, listing, classes, cache, progress)
-    remembered = cache / f"folder-{content_hash[:16]}.json"
-    manifest = recall(remembered, content_hash)
+    content = hash_content(root, listing, classes, cache, progress)
+    remembered = cache / f"folder-{content.sha256[:16]}.json"
+    manifest = recall(remembered, content.sha256)
     if manifest is None:
-        manifest = _make_manifest(root, listing, classes, content_hash, progress)
+        manifest = _make_manifest(root, listing, classes, content, progress)
         remember(remembered, manifest)
     captions = find_captions(root, listing)
     unused = others_note(len(listing.others) - captions.beside_images())
     notes = (*manifest.notes, *listing.notes, *unused, *unread_captions(root, captions))
     stem = published_list(listing.classes)
-    caveats = size_notes(root, listing, stem, cache, content_hash) if stem else ()
+    caveats = size_notes(root, listing, stem, cache, content.sha256) if stem else ()
     manifest = replace(manifest, argument=argument, notes=notes, caveats=caveats)
-    return ImageFolder(root, listing, manifest)
+    return ImageFolder(root, listing, manifest, content)
 
 
 def class_names(root: Path, ids: Sequence[str]) -> dict[str, str]:
@@ -147,8 +182,8 @@ def _lines(path: Path) -> list[str]:
 
 def hash_content(
     root: Path, listing: Listing, classes: Sequence[ClassName], cache: Path, progress: Progress
-) -> str:
-    """Hexadecimal SHA-256 over images, their names, classes, class names, captions and how they are read.
+) -> Content:
+    """The hashes of all that decides about the dataset.
 
     Raises:
         UvlpError: a file cannot be read.
@@ -158,15 +193,21 @@ def hash_content(
         for split in SPLITS
         for identity, names in zip(listing.classes, listing.files[split], strict=True)
     }
-    groups |= find_captions(root, listing).groups()
+    captions = find_captions(root, listing)
+    groups |= captions.groups()
     hashes = hash_groups(root, groups, cache, progress)
-    return digest(
+    sha256 = digest(
         {
-            "groups": list(hashes.items()),
+            "groups": [[group, hashed.content] for group, hashed in hashes.items()],
             "classes": [[entry.id, entry.name, entry.synonyms] for entry in classes],
             "reader": image_files.REVISION,
         }
     )
+    images = {
+        split: b"".join(hashes[f"{split}/{identity}"].files for identity in listing.classes)
+        for split in SPLITS
+    }
+    return Content(sha256, images, {group: hashes[group] for group in captions.groups()})
 
 
 def class_infos(listing: Listing, classes: Sequence[ClassName]) -> tuple[ClassInfo, ...]:
@@ -186,33 +227,38 @@ def class_infos(listing: Listing, classes: Sequence[ClassName]) -> tuple[ClassIn
 
 
 def _make_manifest(
-    root: Path, listing: Listing, classes: Sequence[ClassName], content_hash: str, progress: Progress
+    root: Path, listing: Listing, classes: Sequence[ClassName], content: Content, progress: Progress
 ) -> DatasetManifest:
     """Read captions and decode every image once; what is found holds as long as the hash does."""
     notes: tuple[str, ...] = ()
     # What is wrong with captions is told where they are asked for; an import stands in for them.
-    with contextlib.suppress(UvlpError):
-        notes = read_captions(root, find_captions(root, listing), listing).notes
-    image_px, not_turned = _look_at_images(root, listing, progress)
+    captions = find_captions(root, listing)
+    hashes = caption_hashes(root, captions, content.captions)
+    with held_still(root, hashes), contextlib.suppress(UvlpError):
+        notes = read_captions(root, captions, listing).notes
+    image_px, not_turned = _look_at_images(root, listing, content, progress)
     return DatasetManifest(
         name="folder",
         argument="",
         variant="",
         classes=class_infos(listing, classes),
-        content_hash=content_hash,
+        content_hash=content.sha256,
         image_px=image_px,
         source="a folder of image files",
         notes=notes + not_turned,
     )
 
 
-def _look_at_images(root: Path, listing: Listing, progress: Progress) -> tuple[int, tuple[str, ...]]:
+def _look_at_images(
+    root: Path, listing: Listing, content: Content, progress: Progress
+) -> tuple[int, tuple[str, ...]]:
     """Decode every image; the side of all if they are squares of one size, else 0, and what must be noted."""
-    names = (name for split in SPLITS for group in listing.files[split] for name in group)
-    paths = [root / listing.source(name) for name in names]
+    names = {split: [name for group in listing.files[split] for name in group] for split in SPLITS}
+    paths = [root / listing.source(name) for split in SPLITS for name in names[split]]
+    hashes = [sha256 for split in SPLITS for sha256 in content.of(split, range(len(names[split])))]
     seen: set[tuple[int, int]] = set()
     not_turned = []
-    looks = image_files.in_threads(_look, paths)
+    looks = image_files.in_threads(_look, image_files.with_hashes(paths, hashes))
     for path, (size, turned) in zip(paths, progress.track(looks, "check images", len(paths)), strict=True):
         seen.add(size)
         if not turned:
@@ -222,6 +268,6 @@ def _look_at_images(root: Path, listing: Listing, progress: Progress) -> tuple[i
     return width_px if len(seen) == 1 and width_px == height_px else 0, (note,) * bool(not_turned)
 
 
-def _look(path: Path) -> tuple[tuple[int, int], bool]:
-    decoded = image_files.load_converted(path)
+def _look(file: tuple[Path, str]) -> tuple[tuple[int, int], bool]:
+    decoded = image_files.load_converted(*file)
     return decoded.image.size, decoded.turned

@@ -6,7 +6,6 @@ ImageNet's own images have shorter sides of all sizes; where nearly all have one
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from uvlp.artifacts.dataset_manifest import SPLITS
 from uvlp.blocks.class_lists import FOLDER, numbered_classes, wordnet_classes
 from uvlp.blocks.folder_scan import Listing
 from uvlp.blocks.image_decoding import FORMATS
-from uvlp.core.hashing import read_records, write_atomically
+from uvlp.core.hashing import read_records, write_checked
 
 SQUARES_PX = {"cifar10": 32, "cifar100": 32, "tinyimagenet": 64}
 """Sets whose images are squares of one side, by their class lists; all others are ImageNet's at full size."""
@@ -42,7 +41,7 @@ def size_notes(root: Path, listing: Listing, stem: str, cache: Path, content_has
     if found is None or not all(isinstance(note, str) for note in found):
         found = [_note(_first_sizes(root, listing, split), stem) for split in SPLITS]
         with contextlib.suppress(OSError):  # what cannot be remembered costs time only
-            write_atomically(path, json.dumps({content_hash: found}))
+            write_checked(path, {content_hash: found})
     if len(set(found)) == 1:
         return (found[0],) if found[0] else ()
     return tuple(f"{split}/: {note}" for split, note in zip(SPLITS, found, strict=True) if note)

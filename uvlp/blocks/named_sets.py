@@ -199,14 +199,14 @@ def open_listed(
     """
     classes = class_infos(listing, facts.classes)
     counts = (sum(entry.train for entry in classes), sum(entry.val for entry in classes))
-    content_hash = hash_content(root, listing, facts.classes, cache, progress or Progress())
-    sizes = size_notes(root, listing, facts.name.replace("-", ""), cache, content_hash)
+    content = hash_content(root, listing, facts.classes, cache, progress or Progress())
+    sizes = size_notes(root, listing, facts.name.replace("-", ""), cache, content.sha256)
     manifest = DatasetManifest(
         name=facts.name,
         argument="",
         variant=facts.variant,
         classes=classes,
-        content_hash=content_hash,
+        content_hash=content.sha256,
         image_px=0 if sizes else facts.image_px,
         source=facts.source,
         notes=(
@@ -216,4 +216,4 @@ def open_listed(
         ),
         caveats=sizes,
     )
-    return ImageFolder(root, listing, manifest, published=True)
+    return ImageFolder(root, listing, manifest, content, published=True)

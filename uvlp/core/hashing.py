@@ -8,8 +8,11 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from uvlp.core.errors import UvlpError
 
 # Two writes within one tick of the kernel's clock leave the same times (10 ms at 100 Hz).
 CLOCK_TICK_NS = 20_000_000
@@ -58,6 +61,87 @@ def _umask() -> int:
     return mask
 
 
+def write_checked(path: Path, value: Any) -> None:
+    """Keep a JSON value that can be made again, with the hash of its text in front of it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    write_atomically(path, f"{_head(text.encode())}{text}{TAIL}")
+
+
+def read_checked(path: Path) -> Any:
+    """The value that :func:`write_checked` kept; None if it is not there, or a byte of it is another one."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    text = content[HEAD_BYTES : -len(TAIL)]
+    if content != b"%b%b%b" % (_head(text).encode(), text, TAIL.encode()):
+        return None
+    return json.loads(text)
+
+
+TAIL = "}\n"
+
+
+def _head(text: bytes) -> str:
+    return f'{{"sha256":"{hashlib.sha256(text).hexdigest()}","content":'
+
+
+HEAD_BYTES = len(_head(b""))
+
+
+def read_hashed(path: Path, sha256: str) -> bytes:
+    """The bytes of a file, which must be those that were hashed before.
+
+    Raises:
+        UvlpError: they are others.
+        OSError: the file cannot be read.
+    """
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise changed_meanwhile(path)
+    return content
+
+
+@contextlib.contextmanager
+def held_still(root: Path, hashes: Mapping[str, str]) -> Iterator[None]:
+    """What is read inside is what was hashed, where other code opens the files.
+
+    Args:
+        root: folder of the files.
+        hashes: hexadecimal SHA-256 by name below ``root``.
+
+    Raises:
+        UvlpError: a file has other bytes, or was touched before the end.
+        OSError: a file cannot be read.
+    """
+    before = {name: mark(os.stat(root / name)) for name in hashes}
+    for name, sha256 in hashes.items():
+        if file_sha256(root / name) != sha256:
+            raise changed_meanwhile(root / name)
+    yield
+    for name, found in before.items():
+        if mark(os.stat(root / name)) != found:
+            raise changed_meanwhile(root / name)
+
+
+def changed_meanwhile(path: Path) -> UvlpError:
+    """The error for a file that is no longer the one whose hash is part of a key."""
+    return UvlpError(
+        "changed while it was read",
+        got=str(path),
+        do="run the same command again; nothing was stored of it",
+    )
+
+
+def mark(status: os.stat_result) -> tuple[int, int, int, int]:
+    """Size, times and inode; the time of the last status change cannot be set back."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
+
+
 class HashCache:
     """SHA-256 per file, remembered by size, times and inode in one JSON file.
 
@@ -77,14 +161,14 @@ class HashCache:
             OSError: the file cannot be read.
         """
         status = file.stat()
-        mark = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+        found = list(mark(status))
         known = self._known.get(str(file))
-        if known is not None and known[:-1] == mark:
+        if known is not None and known[:-1] == found:
             return str(known[-1])
         started_ns = time.time_ns()
         sha256 = file_sha256(file)
         if started_ns - status.st_ctime_ns > CLOCK_TICK_NS:
-            self._known[str(file)] = [*mark, sha256]
+            self._known[str(file)] = [*found, sha256]
             self._changed = True
         return sha256
 
@@ -95,7 +179,7 @@ class HashCache:
             OSError: the file cannot be written.
         """
         if self._changed:
-            write_atomically(self._path, json.dumps(self._known, separators=(",", ":")))
+            write_checked(self._path, self._known)
             self._changed = False
 
 
@@ -104,10 +188,7 @@ def read_records(path: Path, fields: int) -> dict[str, list[Any]]:
 
     What is lost can be made again.
     """
-    try:
-        known = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
+    known = read_checked(path)
     if not isinstance(known, dict):
         return {}
     return {name: entry for name, entry in known.items() if isinstance(entry, list) and len(entry) == fields}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
+import io
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +19,7 @@ from uvlp.artifacts.dataset_manifest import (
     remember,
 )
 from uvlp.core.errors import UvlpError
-from uvlp.core.hashing import digest, file_sha256
+from uvlp.core.hashing import digest, file_sha256, read_hashed
 from uvlp.core.progress import Progress
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+SOURCE_PX = 8
 IMAGE_PX = 32
 VAL_IMAGES = 490
 SPLIT = f"train_test_split(test_size={VAL_IMAGES}, stratify, random_state=0)"
@@ -35,6 +38,7 @@ class Digits:
     """The dataset (see `artifacts/dataset_manifest.py` for its interface)."""
 
     def __init__(self, cache: Path) -> None:
+        self._sha256 = file_sha256(_data_file())
         self.manifest = self._manifest(cache)
 
     def files(self, split: str) -> tuple[str, ...]:
@@ -75,11 +79,13 @@ class Digits:
 
     @cached_property
     def _data(self) -> tuple[numpy.ndarray, numpy.ndarray]:
+        """As scikit-learn's ``load_digits`` reads its file, from the bytes whose hash is in the key."""
         import numpy
-        from sklearn.datasets import load_digits
 
-        digits = load_digits()
-        return numpy.rint(digits.images * 255 / 16).astype(numpy.uint8), digits.target
+        text = gzip.decompress(read_hashed(_data_file(), self._sha256))
+        rows = numpy.loadtxt(io.BytesIO(text), delimiter=",")
+        images = rows[:, :-1].reshape(-1, SOURCE_PX, SOURCE_PX)
+        return numpy.rint(images * 255 / 16).astype(numpy.uint8), rows[:, -1].astype(int)
 
     @property
     def _pixels(self) -> numpy.ndarray:
@@ -104,7 +110,7 @@ class Digits:
 
     def _manifest(self, cache: Path) -> DatasetManifest:
         """The manifest, which after the first call needs neither scikit-learn nor numpy."""
-        content_hash = digest([file_sha256(_data_file()), SPLIT, READING])
+        content_hash = digest([self._sha256, SPLIT, READING])
         remembered = cache / f"digits-{content_hash[:16]}.json"
         manifest = recall(remembered, content_hash)
         if manifest is None:

@@ -6,6 +6,7 @@ file; torchvision's published weights from where torch keeps its downloads. Noth
 
 from __future__ import annotations
 
+import io
 import pickle
 import re
 import warnings
@@ -15,10 +16,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import file_sha256, read_hashed
 from uvlp.core.wording import first_few
 from uvlp.models import rded_networks
 from uvlp.networks import convnet
@@ -29,13 +31,16 @@ PARALLEL = "module."
 ANY_PX = 224  # every architecture takes it
 
 
-def from_file(path: Path, architecture: str, *, classes: int, size_px: int) -> nn.Module:
+def from_file(path: Path, architecture: str, *, classes: int, size_px: int, sha256: str = "") -> nn.Module:
     """The network with the weights of a `.safetensors`, `.pth` or `.pt` file.
 
+    Args:
+        sha256: what the file must hold, byte for byte; empty: anything.
+
     Raises:
-        UvlpError: no such file, damaged, more than weights in it, or weights of another network.
+        UvlpError: no such file, damaged, more than weights in it, weights of another network, or other bytes.
     """
-    return _filled(read(path), str(path), architecture, classes=classes, size_px=size_px)
+    return _filled(read(path, sha256), str(path), architecture, classes=classes, size_px=size_px)
 
 
 def from_torchvision(architecture: str, *, classes: int, size_px: int) -> nn.Module:
@@ -68,20 +73,30 @@ def from_torchvision(architecture: str, *, classes: int, size_px: int) -> nn.Mod
             f"torchvision's weights of {architecture} are not on this machine",
             do=f"download {url} to {path}",
         )
+    begins = path.stem.rpartition("-")[2]  # torchvision writes the first digits of the hash into the name
+    if not file_sha256(path).startswith(begins):
+        raise UvlpError(
+            f"torchvision's weights of {architecture} are damaged",
+            got=str(path),
+            allowed=f"a file whose SHA-256 begins {begins}",
+            do=f"download {url} again",
+        )
     return from_file(path, architecture, classes=classes, size_px=size_px)
 
 
-def read(path: Path) -> dict[str, Tensor]:
+def read(path: Path, sha256: str = "") -> dict[str, Tensor]:
     """The tensors of a file by their names, without wrapping keys and without ``module.`` in front.
 
     Raises:
-        UvlpError: no such file, another kind of file, damaged, or more than weights in it.
+        UvlpError: no such file, another kind of file, damaged, more than weights in it, or other bytes than
+            ``sha256`` where that is given.
     """
     if path.suffix not in SUFFIXES:
         raise UvlpError("teacher checkpoint of an unknown kind", got=str(path), allowed=" ".join(SUFFIXES))
     if not path.is_file():
         raise UvlpError("no such teacher checkpoint", got=str(path), allowed="the path of a file")
-    content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    held = read_hashed(path, sha256) if sha256 else path.read_bytes()
+    content = _read_safetensors(held, path) if path.suffix == ".safetensors" else _read_pickle(held, path)
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -99,17 +114,17 @@ def _is_weight(item: tuple[Any, Any]) -> bool:
     return isinstance(name, str) and isinstance(value, Tensor)
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
+def _read_safetensors(held: bytes, path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
+        return load(held)
+    except SafetensorError as error:
         raise _damaged(path) from error
 
 
-def _read_pickle(path: Path) -> Any:
+def _read_pickle(held: bytes, path: Path) -> Any:
     try:
         with warnings.catch_warnings(action="ignore"):  # of old pickle protocols
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(io.BytesIO(held), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "Unsupported operand" in str(error):  # no pickle at all
             raise _damaged(path) from error
@@ -139,6 +154,15 @@ def _filled(
     found = {name: tensor.shape for name, tensor in state.items()}
     if found != expected:
         raise _mismatch(found, expected, source, architecture)
+    kinds = {name: tensor.is_floating_point() for name, tensor in network.state_dict().items()}
+    whole = [name for name, tensor in state.items() if tensor.is_floating_point() != kinds[name]]
+    if whole:
+        raise UvlpError(
+            "teacher checkpoint with numbers of another kind",
+            got=f"{state[whole[0]].dtype} in {first_few(whole)} of {source}",
+            allowed="floating-point weights, whole numbers where the network counts",
+            do="convert the file again",
+        )
     wrong = [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
     if wrong:
         raise UvlpError(

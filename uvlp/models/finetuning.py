@@ -46,6 +46,7 @@ class Job:
         base: folder of the pipeline; `source` names it for readers, `base_sha256` is its digest.
         captions: folder of the captions.
         dataset: how to open it; its manifests are cached in ``cache``.
+        dataset_sha256: its content hash; empty: whatever it holds.
         seed: all randomness follows from it.
         precision: name for `precision.resolve`.
         folder: to fill.
@@ -58,6 +59,7 @@ class Job:
     base_sha256: str
     captions: str
     dataset: DatasetSpec
+    dataset_sha256: str
     cache: str
     settings: FinetuneSettings
     seed: int
@@ -168,7 +170,7 @@ def _prepare(
     job: Job, dtype: torch.dtype, accelerator: Any, pool: ThreadPoolExecutor, progress: Progress
 ) -> Training:
     settings = job.settings
-    dataset: Dataset = open_dataset(job.dataset, Path(job.cache), progress)
+    dataset: Dataset = open_dataset(job.dataset, Path(job.cache), progress, job.dataset_sha256)
     found = captions.read(Path(job.captions))
     captions.check(found, dataset.files("train"))
     parts = finetuning_parts.load(Path(job.base), dtype, accelerator.device, settings.resolution_px)
@@ -213,7 +215,7 @@ def _write(job: Job, training: Training, files: Sequence[str]) -> None:
 
 def _facts(job: Job, training: Training) -> dict[str, Any]:
     """What the model card says beside the settings."""
-    dataset: Dataset = open_dataset(job.dataset, Path(job.cache), Progress())
+    dataset: Dataset = open_dataset(job.dataset, Path(job.cache), Progress(), job.dataset_sha256)
     manifest = dataset.manifest
     images = manifest.count("train")
     return {

@@ -14,6 +14,7 @@ from uvlp.artifacts.work import Work
 from uvlp.blocks.class_folders import ClassFolders, content_hash, scan_classes
 from uvlp.blocks.folder_hashes import hash_files
 from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import changed_meanwhile
 from uvlp.core.progress import Progress
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def find(
     facts = {
         "ipc": folders.ipc,
         "select": folders.select,
-        "content": content_hash(folders, cache, progress),
+        "content": content_hash(folders, cache, progress)[0],
     }
     if folders.select == "drawn":
         facts["seed"] = seed
@@ -81,18 +82,19 @@ def run(work: Work) -> None:
     """Copy the images, so that deleting the folder loses nothing; each is in memory alone.
 
     Raises:
-        UvlpError: an image cannot be decoded or is of one colour, or the folder has changed.
+        UvlpError: an image cannot be decoded or is of one colour, or the folder has changed: what is copied
+            is compared, byte for byte, with what the key was made from.
     """
     facts, path = work.task.facts, Path(work.task.origins["images"])
     classes = work.dataset().manifest.classes
     folders = scan_classes(path, classes, ipc=facts["ipc"], select=facts["select"], seed=facts.get("seed", 0))
+    content, hashes = content_hash(folders, work.store.cache, work.progress)
+    if content != facts["content"]:
+        raise changed_meanwhile(path)
     entries = list(_entries(folders, classes))
     converted: Counter[str] = Counter()
     shown = (distilled.read_image(work.folder, entries[row]) for row in distilled.sheet_rows(entries))
-    distilled.write(work.folder, entries, _images(folders, work.progress, converted), shown)
-    # After the copying: what was copied is then what the key was made from.
-    if content_hash(folders, work.store.cache, work.progress) != facts["content"]:
-        raise UvlpError("images were changed while they were read", got=str(path), do="run again")
+    distilled.write(work.folder, entries, _images(folders, hashes, work.progress, converted), shown)
     work.note(
         {
             "grey images converted to RGB": converted["grey"],
@@ -116,14 +118,17 @@ def _entries(folders: ClassFolders, classes: Sequence[ClassInfo]) -> Iterator[En
         slots[label] += 1
 
 
-def _images(folders: ClassFolders, progress: Progress, converted: Counter[str]) -> Iterator[numpy.ndarray]:
+def _images(
+    folders: ClassFolders, hashes: Sequence[str], progress: Progress, converted: Counter[str]
+) -> Iterator[numpy.ndarray]:
     """uint8 [H, W, 3] one after the other, counted by what they were converted from."""
     import numpy
 
     from uvlp.blocks.image_files import load_converted
 
-    for name, _ in progress.track(folders.files, "copy images"):
-        decoded = load_converted(folders.root / name)
+    files = zip(folders.files, hashes, strict=True)
+    for (name, _), sha256 in progress.track(files, "copy images", total=len(hashes)):
+        decoded = load_converted(folders.root / name, sha256)
         converted[decoded.kind] += 1
         converted["not turned"] += not decoded.turned
         pixels = numpy.asarray(decoded.image)

@@ -41,6 +41,7 @@ def _stable_diffusion(work: Work) -> None:
         base_sha256=task.facts["models"]["diffusion"],
         captions=str(work.input("captions")),
         dataset=task.dataset_spec,
+        dataset_sha256=task.dataset,
         cache=str(work.store.cache),
         settings=task.settings,
         seed=task.facts["seed"],

@@ -67,7 +67,7 @@ def _network(work: Work, classes: int, device: str) -> tuple[nn.Module, str]:
         return made, "torchvision, IMAGENET1K_V1"
     if settings.source != "trained":
         path = Path(work.task.origins["checkpoint"])
-        made = checkpoint.from_file(path, network, classes=classes, size_px=size_px)
+        made = checkpoint.from_file(path, network, classes=classes, size_px=size_px, sha256=facts["file"])
         return made, f"{path.name}, sha256 {facts['file']}"
     images = _training_images(work.dataset(), size_px)
     trained = teacher.train(
