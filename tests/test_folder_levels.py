@@ -56,11 +56,19 @@ def test_several_folders_that_fit_are_offered_as_seeds(call: Call, known: Path, 
     assert f"NAME={tmp_path}/out/dataset_0,{tmp_path}/out/dataset_1" in answer.error
 
 
+def test_folders_of_several_ipc_are_no_seeds(call: Call, known: Path, tmp_path: Path) -> None:
+    for ipc in ("ipc1", "ipc10"):
+        result(tmp_path / "out" / ipc)
+    answer = call.evaluate(tmp_path / "out", known)
+    assert "did you mean one of" in answer.error and "NAME=" not in answer.error
+
+
 def test_images_named_after_their_class_are_to_be_sorted(call: Call, known: Path, tmp_path: Path) -> None:
     for seed, name in enumerate(CLASSES):
-        draw(tmp_path / "flat" / f"{name}_{seed}.png", seed)
-    answer = call.evaluate(tmp_path / "flat", known)
-    assert answer.code == 2 and "put cat_0.png into a folder cat/" in answer.error
+        draw(tmp_path / "flat/flat" / f"{name}_{seed}.png", seed)
+    for given in ("flat", ""):
+        answer = call.evaluate(tmp_path / "flat" / given, known)
+        assert answer.code == 2 and "put cat_0.png into a folder cat/" in answer.error
     for seed in range(3):
         draw(tmp_path / "numbered" / f"{seed}.png", seed)
     answer = call.evaluate(tmp_path / "numbered", known)
@@ -83,6 +91,24 @@ def test_a_dataset_of_image_files_is_found_nearby(given: str, call: Call, tmp_pa
     ):
         assert answer.code == 2
         assert f"did you mean folder:{tmp_path}/here/sets/known?" in answer.error
+
+
+@pytest.mark.parametrize(
+    ("splits", "do"),
+    [
+        (("train", "test"), "rename test to val"),
+        (("Training", "Valid"), "rename Training to train and Valid to val"),
+        (("cat/train", "cat/val"), None),
+    ],
+)
+def test_other_names_of_the_splits(
+    splits: tuple[str, ...], do: str | None, call: Call, tmp_path: Path
+) -> None:
+    for split in splits:
+        draw(tmp_path / "set" / split / "0.png" if do is None else tmp_path / "set" / split / "cat/0.png")
+    answer = call.reproduce(tmp_path / "set")
+    assert answer.code == 2
+    assert answer.error.endswith(do) if do else "did you mean" not in answer.error
 
 
 def test_one_class_that_holds_the_classes_is_refused(call: Call, tmp_path: Path) -> None:

@@ -80,6 +80,8 @@ def test_a_row_is_written(
         (("ours=a,more",), "different numbers of images per class: got '1 in a; 2 in more'"),
         (("ours=a,fewer",), "no folder for 1 of 3 classes"),
         (("ours=a,gone",), "not found: got '"),
+        (("ours=*",), "a pattern of folders in a row"),
+        (("a,b",), "write NAME=a,b"),
         (("ours=a,b", "--seed", "3"), "--seed: the row ours has 2 folders"),
         (("ours=a,b", "--seed", "0,1,2"), "--seed: the row ours has 2 folders"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from uvlp.core.progress import Progress
 from uvlp.core.unicode_form import nfc
 from uvlp.core.wording import first_few
 
+NUMBER_OF_IMAGES = re.compile(r"\d+|.*ipc.*", re.IGNORECASE)
+"""Folders of one method at several IPC are no seeds of it."""
 LAYOUT = "PATH/<class>/<images> or PATH/train/<class>/<images>"
 
 
@@ -137,24 +140,26 @@ def _with_advice(error: UvlpError, root: Path, names: Names) -> UvlpError:
 
     found = nearby(root, fits)
     advice = did_you_mean(found)
-    if len(found) > 1 and {folder.parent for folder in found} == {root}:
+    if len(found) > 1 and not any(NUMBER_OF_IMAGES.fullmatch(folder.name) for folder in found):
         seeds = ",".join(show(folder) for folder in found[:2])
         advice += f" Seeds of one method are written NAME={seeds},..."
-    if not found and not folder_names(root):
-        advice = _sorted_by_name(root, names)
-    if not advice:
-        return error
-    return UvlpError(error.what, got=error.got, allowed=error.allowed, do=advice)
+    if advice := advice or _sorted_by_name(root, names):
+        return UvlpError(error.what, got=error.got, allowed=error.allowed, do=advice)
+    return error
 
 
 def _sorted_by_name(root: Path, names: Names) -> str:
-    """What to do about images without folders whose names begin with their class."""
+    """What to do about images in one folder whose names begin with their class."""
+    inner = folder_names(root)
+    if len(inner) > 1:
+        return ""
+    root = root / "".join(inner)
     files = [entry.name for entry in visible_entries(root) if _is_image(entry.name)]
     classes = {file: names.begins(file) for file in files}
     if not files or not all(classes.values()):
         return ""
     file, name = next(iter(classes.items()))
-    return f"their names begin with their class: put {file} into a folder {name}/, and so on"
+    return f"their names begin with their class: in {show(root)} put {file} into a folder {name}/, and so on"
 
 
 def _list_images(root: Path, folder_of: Mapping[str, str], remarks: Remarks) -> dict[str, Sequence[str]]:

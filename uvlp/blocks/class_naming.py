@@ -63,9 +63,8 @@ class Names:
         return sum(any(self.meanings(naming, folder) for naming in NAMINGS) for folder in folders)
 
     def fit(self, folders: Sequence[str]) -> bool:
-        """Whether all ``folders`` mean classes, and half of all classes or more are among them."""
-        known = self.known(folders)
-        return known == len(folders) and 2 * known >= len(self.classes)
+        """Whether half of ``folders`` or more mean classes, and half of all classes are among them."""
+        return 2 * self.known(folders) >= max(len(folders), len(self.classes))
 
     def begins(self, file: str) -> str:
         """The class folder that a file's name begins with, e.g. ``n01440764`` of ``n01440764_0.png``; "".

@@ -13,7 +13,13 @@ FOLDERS = frozenset(
     for name in (
         *("@eaDir", "#recycle", "#snapshot", "@tmp", "@Recycle", "@Recently-Snapshot"),  # Synology, QNAP
         *("__MACOSX", "Network Trash Folder", "Temporary Items"),  # archives and shares of a Mac
-        *("$RECYCLE.BIN", "System Volume Information", "LOST.DIR", "lost+found"),  # Windows, Android, ext4
+        *(
+            "$RECYCLE.BIN",
+            "System Volume Information",
+            "LOST.DIR",
+            "lost+found",
+            "found.000",
+        ),  # Windows, Android, ext4
         *("__pycache__", "_gsdata_"),
     )
 )

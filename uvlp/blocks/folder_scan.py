@@ -12,11 +12,12 @@ from uvlp.artifacts.caption_tables import TABLES, UNREAD
 from uvlp.artifacts.dataset_manifest import SPLITS
 from uvlp.blocks.folder_remarks import Remarks, is_leftover
 from uvlp.blocks.image_files import EXTENSIONS
-from uvlp.blocks.nearby_folders import did_you_mean, nearby
+from uvlp.blocks.nearby_folders import did_you_mean, folder_names, nearby
 from uvlp.core.errors import UvlpError
 from uvlp.core.unicode_form import DIFFERENT, nfc, other_form, twins
 from uvlp.core.wording import first_few
 
+OTHER_NAMES = {"train": ("training",), "val": ("test", "valid", "validation", "testing", "eval")}
 LAYOUT = "PATH/train/<class>/<images> and PATH/val/<class>/<images>"
 
 
@@ -210,8 +211,24 @@ def _check_layout(root: Path) -> None:
         f"{root} has no folder {' and no folder '.join(lacking)}",
         got=first_few(folders) or "no folders",
         allowed=LAYOUT,
-        do=did_you_mean(nearby(root, has_splits), "folder:{}") or None,
+        do=did_you_mean(nearby(root, holds_classes), "folder:{}") or _renaming(folders, lacking) or None,
     )
+
+
+def _renaming(folders: Sequence[str], lacking: Sequence[str]) -> str:
+    """Which folders are splits under another name."""
+    found = {
+        name: split
+        for split in lacking
+        for name in folders
+        if name.casefold() in (split, *OTHER_NAMES[split])
+    }
+    return "rename " + " and ".join(f"{name} to {split}" for name, split in found.items()) if found else ""
+
+
+def holds_classes(folder: Path) -> bool:
+    """Whether there are `train/` and `val/` with folders in `train/`."""
+    return has_splits(folder) and bool(folder_names(folder / "train"))
 
 
 def has_splits(folder: Path) -> bool:

@@ -47,7 +47,7 @@ def _parse(text: str) -> Row:
     parts = re.match(r"(.*?)(?<!\\)=(.*)", text, re.DOTALL)
     # A name holds no slash: out/lr=0.1 is a path, whether it is there or not.
     if _is_folder(text) or parts is None or "/" in parts[1]:
-        return Row("", (_written(text),))
+        return Row("", (_plain_path(text),))
     name = nfc(_plain(parts[1]).strip())
     if not name or not name.isprintable() or len(name) > LONGEST:
         allowed = f"1 to {LONGEST} characters that can be printed"
@@ -64,8 +64,19 @@ def _folders(text: str, argument: str) -> Iterator[str]:
         path = _written(",".join(pieces[:end]))
         if not path:
             raise UvlpError("a row without a folder", got=argument, allowed=FORM)
+        if not _is_folder(path) and set(path) & set("*?["):
+            do = "name every folder; most shells expand NAME=out/seed{0,1,2}, but no * behind an ="
+            raise UvlpError("a pattern of folders in a row", got=path, allowed=FORM, do=do)
         yield path
         pieces = pieces[end:]
+
+
+def _plain_path(text: str) -> str:
+    """A path of its own; folders between commas want a name."""
+    pieces = text.split(",")
+    if not _is_folder(text) and len(pieces) > 1 and all(map(_is_folder, pieces)):
+        raise UvlpError("several folders without a name", got=text, allowed=FORM, do=f"write NAME={text}")
+    return _written(text)
 
 
 def _written(text: str) -> str:
