@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from tests.blocks.golden_cases import Case, cases
+from tests.tolerances import rounding
 from uvlp.blocks.caption_lookup import find_caption
 from uvlp.blocks.image_files import squash
 from uvlp.blocks.image_io import quantise, resize
@@ -26,7 +27,9 @@ def test_prompt_ensemble(case: Case) -> None:
     ):
         name = texts[0].removeprefix("a photo of a ").removesuffix(".")
         assert prompts(name) == texts
-        numpy.testing.assert_allclose(class_prototype(raw), wanted, atol=1e-6)
+        numpy.testing.assert_allclose(
+            class_prototype(raw), wanted, rtol=0, atol=rounding(18 + 2 * len(wanted) + 6)
+        )
 
 
 @pytest.mark.parametrize("case", cases("caption_lookup"), ids=lambda case: case.name)

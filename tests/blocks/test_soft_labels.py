@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.tolerances import EXPONENTIAL, depth, rounding
 from uvlp.blocks import cutmix, mixup, soft_labels
 from uvlp.blocks.optimisers import AdamW, Grouped, Sgd
 from uvlp.networks import convnet
@@ -83,14 +84,20 @@ def test_steps_are_those_of_the_reference(kind: str, optimiser: str, parts: int)
         distiller.step(number, *pair).item()
         for number, pair in enumerate(zip(batches(), mixes(kind), strict=True))
     ]
-    assert found == pytest.approx(expected, abs=1e-14)
+    # Five steps of the network and of its gradient, about twice as deep, on numbers of a few units.
+    bound = rounding(5 * 3 * depth(student), torch.float64, largest=4.0)
+    assert found == pytest.approx(expected, rel=0, abs=bound)
+    if optimiser == "adamw":  # the gradient of a bias before a norm is rounding alone, divided by epsilon
+        bound += 5 * 0.001 * rounding(depth(student), torch.float64, largest=0.01) / 1e-8
     for name, value in student.state_dict().items():
-        torch.testing.assert_close(value, theirs.state_dict()[name], rtol=0, atol=1e-12, msg=name)
+        torch.testing.assert_close(value, theirs.state_dict()[name], rtol=0, atol=bound, msg=name)
 
 
 def test_a_perfect_student_has_no_loss() -> None:
     logits = torch.randn(4, 7, generator=torch.Generator().manual_seed(0))
-    assert soft_labels.loss(logits + 3, logits, 20).item() == pytest.approx(0, abs=1e-6)
+    assert soft_labels.loss(logits + 3, logits, 20).item() == pytest.approx(
+        0, abs=rounding(7 + 3 * EXPONENTIAL, largest=20.0)
+    )
 
 
 def test_the_learning_rate_goes_to_every_group() -> None:

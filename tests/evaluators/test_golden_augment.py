@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.evaluators.golden_data import arrays, family, hashed, network_input, picture, picture_pixels, read
-from tests.tolerances import rounding
+from tests.tolerances import EXPONENTIAL, rounding
 from uvlp.blocks import augment, cutmix, random_crop
 from uvlp.blocks.image_sets import prepare
 from uvlp.blocks.validation_images import crop_origin, resize_and_crop, resized_size
@@ -67,15 +67,18 @@ def test_jitter(case: dict[str, Any]) -> None:
     ((p, q, r),) = augment.jitter_terms(order, alphas)
     luminance = numpy.tensordot(augment.LUMINANCE, image, 1)
     found = p * image + q * luminance + r * luminance.mean()
-    numpy.testing.assert_allclose(found, ARRAYS[case["key"]], rtol=0, atol=1e-14)
+    # The mean of the luminance, of three colours, and three operations; values stay below three.
+    bound = rounding(image[0].size + 3 + 3 * 4, torch.float64, largest=3.0)
+    numpy.testing.assert_allclose(found, ARRAYS[case["key"]], rtol=0, atol=bound)
 
 
 @pytest.mark.parametrize("case", cases("lighting"))
 def test_lighting(case: dict[str, Any]) -> None:
     (shift,) = augment.lighting_shift(numpy.asarray([case["alpha"]]))
-    numpy.testing.assert_allclose(shift, case["rgb_shift"], rtol=0, atol=1e-8)
+    bound = rounding(2 * 3 + 3)  # the reference adds and keeps it in float32
+    numpy.testing.assert_allclose(shift, case["rgb_shift"], rtol=0, atol=bound)
     image = picture(case["H"], case["W"], case["k"])
-    numpy.testing.assert_allclose(image + shift[:, None, None], ARRAYS[case["key"]], rtol=0, atol=1e-8)
+    numpy.testing.assert_allclose(image + shift[:, None, None], ARRAYS[case["key"]], rtol=0, atol=bound)
 
 
 @pytest.mark.parametrize("case", cases("rrc_resize"))
@@ -87,7 +90,9 @@ def test_crop_and_resize(case: dict[str, Any]) -> None:
         for start, length, side_px in spans
     )
     found = augment.resample(image[None], rows, columns)[0]
-    numpy.testing.assert_allclose(found, ARRAYS[case["key"]], rtol=0, atol=1.1e-6)
+    # The reference's grid is float32: three roundings of a coordinate, slopes of one, and two products.
+    bound = rounding(3, largest=float(max(image.shape))) + rounding(2 * 3)
+    numpy.testing.assert_allclose(found, ARRAYS[case["key"]], rtol=0, atol=bound)
 
 
 @pytest.mark.parametrize("case", cases("rrc_sampler"))
@@ -121,7 +126,10 @@ def test_pipeline(case: dict[str, Any]) -> None:
         lighting=case["lighting_alpha"],
     )
     found = augment.augment(prepared / 255, augment.prepare(explicit, case["size"]))[0]
-    numpy.testing.assert_allclose(found, ARRAYS[case["train_key"]], rtol=0, atol=3e-6)
+    # As the flip below, and the reference's coordinates in float32; 4.4 is 1 / std.
+    size_px = case["size"]
+    bound = rounding(2 * size_px + size_px**2 + 7, largest=4.4) + rounding(3, largest=4.4 * size_px)
+    numpy.testing.assert_allclose(found, ARRAYS[case["train_key"]], rtol=0, atol=bound)
     numpy.testing.assert_array_equal(augment.normalise(prepared)[0], ARRAYS[case["val_key"]])
 
 
@@ -130,7 +138,7 @@ def test_box(case: dict[str, Any]) -> None:
     sides = case["size_dim2"], case["size_dim3"]
     found = cutmix.box(*sides, case["lam"], (case["cx"], case["cy"]))
     assert found == (case["bbx1"], case["bby1"], case["bbx2"], case["bby2"])
-    assert cutmix.kept_share(*sides, found) == pytest.approx(case["ratio"], abs=1e-15)
+    assert cutmix.kept_share(*sides, found) == pytest.approx(case["ratio"], abs=rounding(3, torch.float64))
 
 
 @pytest.mark.parametrize("case", cases("cutmix"))
@@ -142,7 +150,7 @@ def test_mixed_batch_and_loss(case: dict[str, Any]) -> None:
     logits = case["logits"]
     values = torch.from_numpy(logits["scale"] * hashed(tuple(logits["shape"]), logits["k"]))
     assert cutmix.loss(values, torch.tensor(case["labels"]), mix).item() == pytest.approx(
-        case["loss"], abs=1e-12
+        case["loss"], abs=rounding(logits["shape"][1] + 3 * EXPONENTIAL + 9, torch.float64, logits["scale"])
     )
 
 
@@ -225,7 +233,8 @@ def test_a_flip_mirrors_the_crop() -> None:
 
 def test_no_draw_leaves_the_image() -> None:
     image = picture(16, 16, 1)
-    numpy.testing.assert_allclose(denormalised(augmented(image, 16)), image, rtol=0, atol=1e-14)
+    bound = rounding(2 * 16 + 3 + 4, torch.float64, largest=4.4)
+    numpy.testing.assert_allclose(denormalised(augmented(image, 16)), image, rtol=0, atol=bound)
 
 
 def test_every_array_belongs_to_a_case() -> None:

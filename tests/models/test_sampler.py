@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.tolerances import depth, rounding
 from uvlp.core.errors import UvlpError
 from uvlp.models.autoencoder import Autoencoder, to_bytes
 from uvlp.models.prompts import PromptEncoder
@@ -52,7 +53,7 @@ def test_batches_do_not_matter(
     assert together.shape == (4, 32, 32, 3) and together.dtype == np.uint8
     for row in range(4):
         alone = _draw(sampler, start, slice(row, row + 1), scheduler=scheduler, long_prompts=long_prompts)
-        assert np.abs(alone[0].astype(int) - together[row]).max() <= 1  # 1e-5 may turn one rounding
+        assert np.abs(alone[0].astype(int) - together[row]).max() <= 1  # a number between two levels
 
 
 def test_the_same_call_gives_the_same_bytes(
@@ -170,9 +171,12 @@ def test_what_fills_a_shorter_prompt_up_is_not_seen(
         return sampler.final_latents(start[0][rows], start[1][rows], given, settings, True)
 
     together, alone = final([0, 1]), torch.cat([final([0]), final([1])])
-    assert (together - alone).abs().max() < 1e-4
+    # Three steps, on predictions that guidance takes up to nine times the latents.
+    unet = sampler._pipeline.unet
+    bound = rounding(3 * depth(unet), largest=settings.guidance * alone.abs().max().item())
+    assert (together - alone).abs().max() < bound
     monkeypatch.setattr(PromptEncoder, "_mask", lambda *_: None)
-    assert (final([0, 1])[1] - alone[1]).abs().max() > 1e-4
+    assert (final([0, 1])[1] - alone[1]).abs().max() > bound
 
 
 def test_what_overflows_in_half_precision_is_decoded_again(models: Path) -> None:
