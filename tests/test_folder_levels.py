@@ -177,6 +177,8 @@ def test_a_teacher_is_told_where_its_dataset_lies(call: Call, tmp_path: Path) ->
 def test_image_files_are_no_binary_archive(call: Call, tmp_path: Path) -> None:
     for name in ("airplane", "automobile", "bird", "cat", "deer", "dog"):
         draw(tmp_path / "png" / "train" / name / "0.png")
-    words = ("--data", tmp_path / "png", "--method", "random", "--profile", "nano", "--dry-run")
-    out = call("reproduce", "cifar10", "1", *words).out
-    assert "read from its binary archive" in out and "folder:PATH" in out
+    words = ("cifar10", "1", "--data", tmp_path / "png", "--method", "random", "--profile", "nano")
+    answer = call("reproduce", *words)  # fetches nothing
+    assert answer.code == 2
+    for text in (answer.error, call("reproduce", *words, "--dry-run").out):
+        assert "read from its binary archive" in text and "folder:PATH" in text

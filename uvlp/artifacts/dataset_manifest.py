@@ -20,7 +20,7 @@ SPLITS = ("train", "val")
 
 
 class DatasetElsewhere(UvlpError):
-    """A dataset is not where it was looked for, but one folder further up or down."""
+    """A dataset is not where it was looked for, but nearby or in another form: nothing is to be fetched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from uvlp.artifacts.dataset_manifest import (
     SPLITS,
     ClassInfo,
     Dataset,
+    DatasetElsewhere,
     DatasetManifest,
     DatasetSpec,
     recall,
@@ -233,7 +234,7 @@ def open_binary(
 def _missing(layout: Layout, facts: NamedSet, spec: DatasetSpec) -> UvlpError:
     """The error for an archive that is not there, or that somebody turned into image files."""
     if any(facts.classes_in(spec.root / place) for place in ("", "train")):
-        return UvlpError(
+        return DatasetElsewhere(
             f"the dataset {facts.name} is read from its binary archive",
             got=f"image files in {spec.root}",
             allowed=f"{layout.archive.folder}/ with {layout.files['train'][0]}",
