@@ -338,6 +338,10 @@ def _guarded(debug: bool) -> int:
         code = _call()
     except KeyboardInterrupt:
         code = interrupts.STOPPED
+    except SystemExit as end:  # the library's way to end where a pipe is closed
+        if not (isinstance(end.__context__, BrokenPipeError) and streams.nobody_reads()):
+            raise
+        return streams.leave_quietly()
     except (UvlpError, typer.TyperException, WorkerFailed) as error:
         text = error.format_message() if hasattr(error, "format_message") else str(error)
         hint = "" if isinstance(error, UvlpError | typer.TyperException) else " (--debug shows the traceback)"
@@ -347,6 +351,8 @@ def _guarded(debug: bool) -> int:
             streams.complain("".join(traceback.format_exception(error)))
         return int(getattr(error, "exit_code", 1))
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and streams.nobody_reads():
+            return streams.leave_quietly()
         refused = os_errors.explained(error)
         what = f"{type(error).__name__}: {error}".replace("\n", " ")
         defect = f"a defect of ours: {what} (--debug shows the traceback)"

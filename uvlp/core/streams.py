@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import select
+import signal
 import sys
 from typing import TextIO
 
 from uvlp.core.errors import UvlpError
+
+NOBODY_READS = 128 + signal.SIGPIPE
 
 
 def prepare() -> None:
@@ -44,11 +48,39 @@ def complain(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+def nobody_reads() -> bool:
+    """Whether standard output or error is a pipe whose reader has ended, as `head` does after its lines."""
+    return any(_is_abandoned(stream) for stream in (sys.stdout, sys.stderr))
+
+
+def _is_abandoned(stream: TextIO | None) -> bool:
+    try:
+        number = stream.fileno() if stream is not None else -1
+    except (OSError, ValueError):  # a stream of a test's
+        return False
+    poll = select.poll()
+    poll.register(max(number, 0), 0)
+    return number >= 0 and any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0))
+
+
+def leave_quietly() -> int:
+    """The exit code where nobody reads any more, that of other tools; nothing more is written."""
+    for stream in (sys.stdout, sys.stderr):
+        if _is_abandoned(stream):
+            _give_up(stream)
+    return NOBODY_READS
+
+
 def finish(code: int) -> int:
-    """Write what is still held back; the exit code, which is 2 where the result could not be written."""
+    """Write what is still held back; the exit code.
+
+    It is 2 where the result could not be written, and that of a closed pipe where nobody reads it.
+    """
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
+    except BrokenPipeError:
+        code = leave_quietly()
     except OSError as error:
         complain(f"uvlp: the result cannot be written to standard output: {error.strerror}")
         _give_up(sys.stdout)
