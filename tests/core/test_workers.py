@@ -1,7 +1,9 @@
 """Worker processes: order, errors, death."""
 
+import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from uvlp.core import workers
-from uvlp.core.errors import UvlpError, WorkerFailed
+from uvlp.core.errors import Stopped, UvlpError, WorkerFailed
 from uvlp.core.progress import Event, Progress
 
 
@@ -109,7 +111,7 @@ def test_a_defect_in_a_worker_keeps_its_traceback() -> None:
 
 
 def test_a_killed_worker_is_said() -> None:
-    with pytest.raises(WorkerFailed, match="'job killed' died"):
+    with pytest.raises(WorkerFailed, match=r"'job killed' was killed \(SIGKILL; out of memory\?\)"):
         run([Job("killed")], _fail, Recorder())
 
 
@@ -123,9 +125,64 @@ def _interrupted_twice(folder: Path, job: Job, progress: Progress) -> None:
 
 
 def test_a_second_signal_does_not_cut_off_the_clean_up(tmp_path: Path) -> None:
-    with pytest.raises(WorkerFailed, match="died"):
+    with pytest.raises(Stopped, match="'job stopped' was asked to end") as caught:
         run([Job("stopped")], partial(_interrupted_twice, tmp_path), Recorder())
     assert [path.name for path in tmp_path.iterdir()] == ["cleaned up"]
+    assert caught.value.exit_code == 130
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (-signal.SIGTERM, "asked to end (SIGTERM)"),
+        (128 + signal.SIGINT, "asked to end (SIGINT)"),
+        (-signal.SIGSEGV, "ended by SIGSEGV"),
+        (3, "ended with exit code 3"),
+    ],
+)
+def test_how_a_process_ended_is_told(code: int, said: str) -> None:
+    assert said in str(workers.death("a process", code))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+        ),
+    ],
+)
+def test_a_full_memory_is_not_a_defect(error: Exception) -> None:
+    with pytest.raises(UvlpError, match="the machine's memory is full"):
+        run([Job("large")], partial(_raise, error), Recorder())
+
+
+def _raise(error: Exception, job: Job, progress: Progress) -> None:
+    raise error
+
+
+def test_a_signal_while_a_worker_is_started_waits_until_the_worker_knows_what_it_is(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before that the worker would show a traceback of its own."""
+    start = multiprocessing.process.BaseProcess.start
+
+    def elsewhere() -> None:  # as a thread of a library, which knows nothing of the mask
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, workers.SIGNALS)
+        signal.raise_signal(signal.SIGINT)
+
+    def interrupted(process: multiprocessing.process.BaseProcess) -> None:
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        start(process)
+
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run([Job("a")], partial(_touch, tmp_path), Recorder())
+    assert capfd.readouterr().err == ""
+    assert not multiprocessing.active_children()
 
 
 def _says_how_it_begins(folder: Path, job: Job, progress: Progress) -> None:
@@ -145,7 +202,7 @@ class _Interrupting(Recorder):
 
 
 def test_a_signal_while_a_worker_starts_shows_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(WorkerFailed, match="died"):
+    with pytest.raises(Stopped, match="asked to end"):
         run([Job("stopped")], _Interrupting(), Recorder())
     assert capfd.readouterr().err == ""
 

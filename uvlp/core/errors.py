@@ -47,6 +47,12 @@ def _rebuild(what: str, got: object, allowed: str | None, do: str | None) -> Uvl
     return UvlpError(what, got=got, allowed=allowed, do=do)
 
 
+class Stopped(UvlpError):
+    """Somebody asked a process of the run to end: exit code 130, as where the run itself is asked."""
+
+    exit_code = 130
+
+
 class WorkerFailed(Exception):
     """A stage raised something that is not the user's fault, or its process died: exit code 1.
 

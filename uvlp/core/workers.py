@@ -6,26 +6,31 @@ that loses its main process (killed, say) stops at its next report.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from uvlp.core.errors import UvlpError, WorkerFailed
+from uvlp.core.errors import Stopped, UvlpError, WorkerFailed
 from uvlp.core.os_errors import explained
 from uvlp.core.progress import Event, Progress
 from uvlp.core.views import View
 
 PATIENCE_S = 5.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ASKED_TO_END = 128  # and the signal's number: the exit code of a worker that left in order, as in a shell
+CONTINUES = "what is finished is kept, the same command continues"
+NO_MEMORY = re.compile(r"DefaultCPUAllocator|can't allocate memory|not enough memory")
 
 
 class Job(Protocol):
@@ -61,11 +66,11 @@ def _serve(connection: Connection, make: Make) -> None:
                 connection.send(("done", time.monotonic() - began, None))
             except Exception as error:
                 connection.send(("failed", *_portable(error)))
-        except (EOFError, BrokenPipeError):
+        except (EOFError, ConnectionError):
             return
 
 
-def _leave(*_: object) -> None:
+def _leave(number: int, _: object) -> None:
     """An orderly exit, so that `finally` blocks and libraries clean up; a second signal must not cut it off.
 
     Ctrl-C reaches every process, and the main one then asks its workers to end.
@@ -75,7 +80,7 @@ def _leave(*_: object) -> None:
         signal.signal(each, lambda *_: None)
     # Where Python happens to be in a finaliser, it would show the exit as an ignored error.
     sys.unraisablehook = lambda *_: None
-    sys.exit(0)
+    sys.exit(ASKED_TO_END + number)
 
 
 def _portable(error: Exception) -> tuple[BaseException, str]:
@@ -85,6 +90,9 @@ def _portable(error: Exception) -> tuple[BaseException, str]:
         return error, details
     if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported for its name
         return UvlpError("the GPU's memory is full", do="run with --workers 1, or free the GPU"), details
+    if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
+        do = "run with --workers 1, smaller batches or smaller models, or free some memory"
+        return UvlpError("the machine's memory is full", do=do), details
     refused = explained(error)
     if refused is not None:
         return refused, details
@@ -104,15 +112,38 @@ def _start(make: Make) -> _Worker:
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, make), daemon=True)
     resource_tracker.ensure_running()  # it would let signals through as soon as it has started
-    # A worker begins with them held back: it cannot leave in order before it has imported anything.
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    worker = _Worker(process, ours)
     try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        with _signals_held_back():
+            process.start()
+    except BaseException:
+        theirs.close()
+        if process.pid is not None:
+            _stop(worker)
+        raise
     # With the child's end closed here, the child alone holds it and sees when we are gone.
     theirs.close()
-    return _Worker(process, ours)
+    return worker
+
+
+@contextlib.contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """A worker begins with signals blocked: it cannot leave in order before it has imported anything.
+
+    Nor may this process leave before it has told the worker what it is: the worker would complain. The mask
+    alone is not enough for that, because another thread may take the signal.
+    """
+    waiting: list[int] = []
+    handlers = {each: signal.signal(each, lambda number, _: waiting.append(number)) for each in SIGNALS}
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        if waiting:
+            signal.raise_signal(waiting[0])
 
 
 def run(
@@ -136,11 +167,14 @@ def run(
 
     Raises:
         UvlpError: as raised by a job.
+        Stopped: somebody asked a worker to end.
         WorkerFailed: a job raised anything else, or its process died.
     """
     os.environ.update(environment)
-    pool = [_start(make) for _ in range(min(workers, len(jobs)))]
+    pool: list[_Worker] = []
     try:
+        for _ in range(min(workers, len(jobs))):
+            pool.append(_start(make))
         _schedule(list(jobs), pool, view, alone)
     finally:
         view.close()
@@ -181,20 +215,40 @@ def _hand_over(
             waiting.remove(job)
             worker.job = job
             view.begin(job.title)
-            worker.connection.send(job)
+            try:
+                worker.connection.send(job)
+            except ConnectionError:
+                raise _death(worker) from None
             return
+
+
+def _death(worker: _Worker) -> Exception:
+    worker.process.join()
+    return death(f"the process making {worker.job.title!r}", worker.process.exitcode or 0)
+
+
+def death(process: str, code: int, details: str = "") -> Exception:
+    """The error for a process that ended in the middle of its work.
+
+    Args:
+        process: which, in words.
+        code: its exit code; -N where the signal N ended it.
+    """
+    number = -code if code < 0 else code - ASKED_TO_END
+    if number in SIGNALS:
+        return Stopped(f"{process} was asked to end ({signal.Signals(number).name})", do=CONTINUES)
+    if code == -signal.SIGKILL:
+        return WorkerFailed(f"{process} was killed (SIGKILL; out of memory?)", details)
+    name = f"by {signal.Signals(number).name}" if code < 0 else f"with exit code {code}"
+    return WorkerFailed(f"{process} was ended {name}", details)
 
 
 def _receive(worker: _Worker, unfinished: set[str], view: View) -> None:
     title = worker.job.title
     try:
         kind, content, details = worker.connection.recv()
-    except (EOFError, ConnectionResetError):
-        worker.process.join()
-        code = worker.process.exitcode
-        raise WorkerFailed(
-            f"the process making {title!r} died (exit code {code}; out of memory?)", ""
-        ) from None
+    except (EOFError, ConnectionError):
+        raise _death(worker) from None
     if kind == "event":
         assert isinstance(content, Event)
         view.event(title, content)

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from uvlp.artifacts.store import said
+from uvlp.core import workers
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.plugins import PACKAGE
 from uvlp.core.progress import Event, Progress
@@ -103,7 +104,7 @@ def _failure(folder: Path, code: int) -> Exception:
             return UvlpError(found["what"], got=found["got"], allowed=found["allowed"], do=found["do"])
         return WorkerFailed(found["text"], found["details"])
     details = (folder / OUTPUT).read_text(encoding="utf-8", errors="replace")
-    return WorkerFailed(f"a process of the fine-tuning died (exit code {code}; out of memory?)", details)
+    return workers.death("a process of the fine-tuning", code, details)
 
 
 def serve(job: Path, train: Callable[[str, Progress], None]) -> None:
