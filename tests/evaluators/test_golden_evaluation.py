@@ -18,6 +18,7 @@ from tests.evaluators.golden_data import (
     read,
     weight,
 )
+from tests.tolerances import EXPONENTIAL, depth, rounding
 from uvlp.blocks import schedule
 from uvlp.blocks.accuracy import correct_in_top, mean_and_deviation, percent
 from uvlp.blocks.cutmix import Mix, kept_share
@@ -117,7 +118,7 @@ def test_schedule(record: dict[str, Any]) -> None:
     assert list(schedule.milestones(epochs)) == record["milestones"]
     runs = [lr for length, lr in record["lr_runs_epochs_value"] for _ in range(length)]
     found = [schedule.learning_rate(epoch, epochs, record["lr"]) for epoch in range(1, epochs + 1)]
-    assert found == pytest.approx(runs, rel=1e-12)
+    assert found == pytest.approx(runs, rel=rounding(5, torch.float64))
     validated = schedule.validated_epochs(epochs, epochs if full else settings.validations)
     assert validated == tuple(range(record["val_every"], epochs + 1, record["val_every"]))
     check_rules(record)
@@ -190,12 +191,17 @@ def test_accuracy_over_partial_batches(record: dict[str, Any]) -> None:
     check_metrics(torch.cat(logits), torch.cat(labels), record)
 
 
+PERCENT = rounding(100, largest=100.0)
+"""The reference adds float32 percentages of up to 100 batches."""
+
+
 def check_metrics(logits: torch.Tensor, labels: torch.Tensor, expected: dict[str, Any]) -> None:
     for k in (1, 5):
-        # The reference averages float32 percentages.
-        assert percent(correct_in_top(logits, labels, k)) == pytest.approx(expected[f"top{k}"], abs=1e-5)
+        assert percent(correct_in_top(logits, labels, k)) == pytest.approx(expected[f"top{k}"], abs=PERCENT)
     loss = torch.nn.functional.cross_entropy(logits, labels).item()
-    assert loss == pytest.approx(expected["loss"], rel=1e-6)
+    assert loss == pytest.approx(
+        expected["loss"], rel=rounding(logits.numel() + 2 * EXPONENTIAL, logits.dtype)
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,8 +209,10 @@ def check_metrics(logits: torch.Tensor, labels: torch.Tensor, expected: dict[str
 )
 def test_mean_and_deviation(case: dict[str, Any]) -> None:
     mean, deviation = mean_and_deviation(case["best"], ddof=0)
-    assert mean == pytest.approx(case["mean"], abs=1e-12)
-    assert deviation == pytest.approx(case["std_ddof0"], abs=1e-12)
+    assert mean == pytest.approx(case["mean"], rel=rounding(len(case["best"]) + 1, torch.float64))
+    assert deviation == pytest.approx(
+        case["std_ddof0"], rel=0, abs=rounding(2 * len(case["best"]) + 4, torch.float64, 100.0)
+    )
     assert f"{mean:.1f} {deviation:.1f}" == case["printed"]
 
 
@@ -251,24 +259,30 @@ def check_epoch(
         images = torch.from_numpy(network_input((count, 3, case["size"], case["size"]), key))
         step, targets = next(steps), torch.tensor(labels)
         mix = Mix(torch.tensor(step["perm"]), tuple(step["bbox_x1y1x2y2"]), step["ratio"])
-        assert kept_share(case["size"], case["size"], mix.box) == pytest.approx(mix.ratio, abs=1e-15)
-        assert optimiser.lr == pytest.approx(step["lr"], rel=1e-12)
+        assert kept_share(case["size"], case["size"], mix.box) == pytest.approx(
+            mix.ratio, abs=rounding(3, torch.float64)
+        )
+        assert optimiser.lr == pytest.approx(step["lr"], rel=rounding(5, torch.float64))
         loss, logits = train_step(network, optimiser, images, targets, mix)
         parameters = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
-        assert parameters.norm().item() == pytest.approx(step["param_l2"], rel=1e-11)
-        assert parameters.sum().item() == pytest.approx(step["param_sum"], abs=1e-8)
+        # Every step so far went through the network and its gradient, about twice as deep, then one sum.
+        bound = rounding(3 * depth(network) * len(case["steps"]) + len(parameters), torch.float64)
+        assert parameters.norm().item() == pytest.approx(step["param_l2"], rel=bound)
+        total = parameters.abs().sum().item()
+        assert parameters.sum().item() == pytest.approx(step["param_sum"], rel=0, abs=bound * total)
         correct = [correct_in_top(logits, targets, k).sum() for k in (1, 5)]
         totals += torch.stack([*correct, loss * count])
     top1, top5, loss = (totals / sum(case["batch_sizes"])).tolist()
-    assert 100 * top1 == pytest.approx(expected["train_top1"], abs=1e-5)
-    assert 100 * top5 == pytest.approx(expected["train_top5"], abs=1e-5)
-    assert loss == pytest.approx(expected["mean_loss"], abs=1e-9)
+    assert 100 * top1 == pytest.approx(expected["train_top1"], abs=PERCENT)
+    assert 100 * top5 == pytest.approx(expected["train_top5"], abs=PERCENT)
+    assert loss == pytest.approx(expected["mean_loss"], rel=bound)
 
 
 def check_trained(network: torch.nn.Module, case: dict[str, Any]) -> None:
     """Final parameters, logits and validation result."""
     norms = {name: parameter.norm().item() for name, parameter in network.named_parameters()}
-    assert norms == pytest.approx(case["final_param_l2"], rel=1e-10)
+    bound = rounding(3 * depth(network) * len(case["steps"]), torch.float64)
+    assert norms == pytest.approx(case["final_param_l2"], rel=bound)
     shape, classes = (3, case["size"], case["size"]), case["nclass"]
     batches = [torch.from_numpy(network_input((count, *shape), key)) for count, key in case["val"]["batches"]]
     assert case["val"]["labels"] == "arange(n) mod nclass"
@@ -278,4 +292,4 @@ def check_trained(network: torch.nn.Module, case: dict[str, Any]) -> None:
         final = network(torch.from_numpy(network_input((4, *shape), 3000)))
     check_metrics(logits, labels, case["val"])
     expected = torch.from_numpy(arrays("train_steps.npz")[f"{case['name']}/final_val_logits"])
-    torch.testing.assert_close(final, expected, rtol=0, atol=1e-9)
+    torch.testing.assert_close(final, expected, rtol=0, atol=bound * expected.abs().max().item())

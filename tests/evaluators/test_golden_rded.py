@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from tests.evaluators.golden_data import arrays, family, hashed, network_input, picture, read, weight
+from tests.tolerances import EXPONENTIAL, depth, rounding
 from uvlp.blocks import rded_schedule, soft_labels
 from uvlp.blocks.cutmix import Mix
 from uvlp.blocks.mixup import Blend
@@ -63,15 +64,15 @@ def test_settings(record: dict[str, Any]) -> None:
 @pytest.mark.parametrize("record", read("rded_schedule.json"), ids=lambda r: str(r["re_epochs"]))
 def test_schedule(record: dict[str, Any]) -> None:
     epochs, lr, settings = record["re_epochs"], record["base_lr"], RdedSettings()
-    stride = record["subsampled"]
+    stride, bound = record["subsampled"], rounding(EXPONENTIAL + 5, torch.float64, largest=lr)
     found = [
         rded_schedule.learning_rate(epoch + 1, epochs, lr, settings.schedule)
         for epoch in range(0, epochs, stride)
     ]
-    assert found == pytest.approx(record["lr_per_epoch_cos"], rel=1e-12)
+    assert found == pytest.approx(record["lr_per_epoch_cos"], rel=0, abs=bound)
     linear = record["linear_alternative_first5"]
     found = [rded_schedule.learning_rate(epoch + 1, epochs, lr, "linear") for epoch in range(len(linear))]
-    assert found == pytest.approx(linear, rel=1e-12)
+    assert found == pytest.approx(linear, rel=0, abs=bound)
     validated = rded_schedule.validated_epochs(epochs, settings.validation_period, settings.validation_start)
     # Never validating, as the reference with up to five epochs, is no option.
     assert [epoch - 1 for epoch in validated] == (record["validated_epochs_0based"] or [epochs - 1])
@@ -83,19 +84,21 @@ def scaled_hash(text: str, shape: tuple[int, int]) -> torch.Tensor:
     return torch.from_numpy(float(factor) * hashed(shape, int(key)))
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("case", cases("kl"))
-def test_loss(case: dict[str, Any], dtype: torch.dtype, tolerance: float) -> None:
+def test_loss(case: dict[str, Any], dtype: torch.dtype) -> None:
     shape = case["N"], case["C"]
+    # Two softmaxes and a sum over the classes, a mean over the batch; logarithms are below 1 + log C.
+    bound = rounding(3 * case["C"] + case["N"] + 4 * EXPONENTIAL, dtype, largest=1 + numpy.log(case["C"]))
     student = scaled_hash(case["student"], shape).to(dtype).requires_grad_()
     teacher = scaled_hash(case["teacher"], shape).to(dtype)
     value = soft_labels.loss(student, teacher, case["T"])
     value.backward()
     assert student.grad is not None
-    assert value.item() == pytest.approx(case["loss"], abs=tolerance)
-    assert student.grad.norm().item() == pytest.approx(case["grad_l2"], abs=tolerance)
+    assert value.item() == pytest.approx(case["loss"], rel=0, abs=bound)
+    assert student.grad.norm().item() == pytest.approx(case["grad_l2"], rel=0, abs=bound)
     row = case["grad_row0"]
-    assert student.grad[0, : len(row)].tolist() == pytest.approx(row, abs=tolerance)
+    assert student.grad[0, : len(row)].tolist() == pytest.approx(row, rel=0, abs=bound)
 
 
 @pytest.mark.parametrize("case", cases("shuffle_patches"))
@@ -183,15 +186,26 @@ def test_training_steps(case: dict[str, Any]) -> None:
         images = torch.from_numpy(network_input((count, 3, 32, 32), 4000 + number))
         check_step(trained, number, images, case, expected)
     student = trained.student
+    bound = trained_within(student, len(case["steps"]))
     norms = {name: parameter.norm().item() for name, parameter in student.named_parameters()}
-    assert norms == pytest.approx(case["final_param_l2"], rel=1e-9)
+    assert norms == pytest.approx(case["final_param_l2"], rel=bound, abs=bound)
     state = student.state_dict()
     buffers = {name: state[name].double().norm().item() for name in state if name not in norms}
-    assert buffers == pytest.approx(case["final_buffers_l2"], rel=1e-9)
+    assert buffers == pytest.approx(case["final_buffers_l2"], rel=bound, abs=bound)
     with torch.inference_mode():
         final = student.eval()(torch.from_numpy(network_input((4, 3, 32, 32), 4999)))
     expected_logits = torch.from_numpy(ARRAYS[f"{case['name']}/final_logits"])
-    torch.testing.assert_close(final, expected_logits, rtol=0, atol=1e-9)
+    torch.testing.assert_close(final, expected_logits, rtol=bound, atol=bound)
+
+
+def trained_within(student: nn.Module, steps: int) -> float:
+    """How far rounding takes weights apart in ``steps``: the network and its gradient, about twice as deep.
+
+    The gradient of a bias before a norm is rounding alone, and Adam divides it by epsilon. A wrong step moves
+    weights by the learning rate, 0.001.
+    """
+    within = rounding(3 * depth(student), torch.float64)
+    return steps * (within + 0.001 * (0.01 * within) / 1e-8)
 
 
 def check_step(
@@ -205,14 +219,17 @@ def check_step(
     cutmix = case["mix_type"] == "cutmix"
     mix = Mix(partners, tuple(expected["bbox"]), lam) if cutmix else Blend(partners, lam)
     loss = trained.step(number, images, mix)
-    assert loss.item() / case["accum"] == pytest.approx(expected["loss"], abs=1e-9)
+    bound = trained_within(trained.student, number + 1)
+    assert loss.item() / case["accum"] == pytest.approx(expected["loss"], rel=bound, abs=bound)
     state = trained.student.state_dict()
     mean, variance = (state[f"layers.norm.0.running_{name}"].norm().item() for name in ("mean", "var"))
-    assert mean == pytest.approx(expected["bn0_mean_l2"], abs=1e-9)
-    assert variance == pytest.approx(expected["bn0_var_l2"], abs=1e-9)
+    assert mean == pytest.approx(expected["bn0_mean_l2"], rel=bound, abs=bound)
+    assert variance == pytest.approx(expected["bn0_var_l2"], rel=bound, abs=bound)
     assert state["layers.norm.0.num_batches_tracked"] == expected["num_batches_tracked"]
     parameters = torch.cat([parameter.detach().flatten() for parameter in trained.student.parameters()])
-    assert parameters.norm().item() == pytest.approx(expected["param_l2"], rel=1e-9)
+    assert parameters.norm().item() == pytest.approx(
+        expected["param_l2"], rel=bound + rounding(len(parameters), torch.float64)
+    )
 
 
 def test_every_array_belongs_to_a_case() -> None:

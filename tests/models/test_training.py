@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.tolerances import depth, rounding
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
 from uvlp.models import training
@@ -176,7 +177,9 @@ def test_mixed_precision_changes_the_numbers_and_not_the_weights_type() -> None:
     exact, mixed = train(), train(precision="bfloat16")
     assert not same(exact, mixed)
     assert {held.dtype for name, held in mixed.items() if "tracked" not in name} == {torch.float32}
-    torch.testing.assert_close(mixed["0.weight"], exact["0.weight"], atol=0.05, rtol=0)
+    # A step moves a weight by the rate, 0.05 at most, as far off as bfloat16 rounds the gradient.
+    bound = STEPS * 0.05 * rounding(depth(network()), torch.bfloat16)
+    torch.testing.assert_close(mixed["0.weight"], exact["0.weight"], atol=bound, rtol=0)
 
 
 def test_float16_scales_the_loss_and_keeps_the_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
