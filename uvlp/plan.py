@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from uvlp import pretrained
 from uvlp.artifacts import (
     captions,
     distilled,
@@ -104,7 +105,7 @@ class Planner:
     def _find(self, part: str) -> Found:
         models = self.recipe.models
         if part == "finetuned":
-            part, models = "diffusion", replace(models, diffusion=models.finetuned, diffusion_revision="")
+            part, models = "diffusion", pretrained.finetuned(models)
         return self.find(models, part)
 
     def finetuned(self, seed: int) -> Task:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import hub, model_checks, model_files
+from uvlp.artifacts import hub, model_checks, model_files, model_kinds
 from uvlp.artifacts.model_files import LAYOUTS, Contents, Layout
 from uvlp.core import hashing
 from uvlp.core.downloads import Download
@@ -32,6 +32,7 @@ OPENAI = "timm/vit_large_patch14_clip_224.openai"
 """Where open_clip has OpenAI's ViT-L/14 from (its list, `ViT-L-14-quickgelu` / `openai`)."""
 CLIP_FORMS = "hf-hub:REPOSITORY, local-dir:FOLDER, openai"
 HASHES = "models.json"
+WEIGHTS = (".safetensors", ".safetensors.index.json")
 
 SIZES: Mapping[str, Mapping[str, int]] = {
     "stable-diffusion-v1-5/stable-diffusion-v1-5": {
@@ -89,6 +90,11 @@ class _Source:
     revision: str = ""
     folder: Path | None = None
     command: str
+
+    @property
+    def layout_name(self) -> str:
+        """Key of its layout."""
+        return "openai" if self.layout is LAYOUTS["openai"] else self.part
 
     @property
     def copy(self) -> str:
@@ -178,6 +184,11 @@ def _clip(value: str) -> tuple[Layout, str, str]:
 
 def _folder(setting: str, value: str) -> Path:
     folder = expanded(value)
+    if folder.is_file():
+        kind = setting.partition(".")[2]
+        error = model_kinds.recognise(kind, Path(os.path.realpath(folder)), ())
+        assert error is not None, "a file is never a folder"
+        raise error
     if not folder.is_dir():
         do = "name the folder that holds the model's files"
         raise UvlpError(f"{setting}: no such folder", got=value, do=do)
@@ -196,26 +207,65 @@ def find(models: ModelSettings, part: str, cache: Path, progress: Progress | Non
         UvlpError: they are not here, not whole, damaged, another model's, or at another revision.
     """
     source = _source(models, part)
-    folder, found = source.contents()
-    if found.missing:
-        raise _missing(source, folder, found)
-    layout = "openai" if source.layout is LAYOUTS["openai"] else part
-    mend = partial(_mend, source)
-    try:
-        model_checks.check(layout, folder, found, mend)
-        if layout == "clip":
-            model_checks.check_quick_gelu(folder, source.repository)
-        sha256 = _digest(folder, found, cache, progress or Progress(), mend)
-    except OSError as error:
-        what = f"a file of {source.layout.title} cannot be read: {error.strerror}"
-        raise UvlpError(what, got=error.filename or str(folder)) from error
-    place = folder / found.read[0] if layout == "openai" else folder
+    with _reading(source):
+        folder, found = _checked(source)
+        sha256 = _digest(folder, found, cache, progress or Progress(), partial(_mend, source))
+    place = folder / found.read[0] if source.layout is LAYOUTS["openai"] else folder
     commit = "" if source.folder else source.commit()
     if commit and not source.revision:
         # Where it cannot be written, the digest in every key still tells one version from another.
         with contextlib.suppress(OSError):
             hub.remember(source.repository, commit)
     return Found(place=str(place), sha256=sha256, source=source.repository or str(folder), revision=commit)
+
+
+@contextlib.contextmanager
+def _reading(source: _Source) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        what = f"a file of {source.layout.title} cannot be read: {error.strerror}"
+        raise UvlpError(what, got=error.filename or source.setting) from error
+
+
+def _checked(source: _Source) -> tuple[Path, Contents]:
+    """The folder of a part that is whole and of the right architecture; no weight is read.
+
+    Raises:
+        UvlpError: it is not.
+        OSError: a file cannot be read.
+    """
+    folder, found = source.contents()
+    if source.folder is not None:
+        _recognise(source, folder, found.missing)
+    if found.missing:
+        raise _missing(source, folder, found)
+    model_checks.check(source.layout_name, folder, found, partial(_mend, source))
+    if source.layout_name == "clip":
+        model_checks.check_quick_gelu(folder, source.repository)
+    return folder, found
+
+
+def _recognise(source: _Source, folder: Path, missing: tuple[str, ...]) -> None:
+    error = model_kinds.recognise(source.layout_name, folder, missing)
+    if error is not None:
+        raise error
+
+
+def check_finetuned(folder: Path) -> None:
+    """Refuse a fine-tuned model that is none, before anything is fetched for it.
+
+    Raises:
+        UvlpError: what it is.
+    """
+    source = _source(finetuned(ModelSettings(finetuned=str(folder))), "diffusion")
+    with _reading(source):
+        _checked(source)
+
+
+def finetuned(models: ModelSettings) -> ModelSettings:
+    """The settings under which the fine-tuned pipeline is the diffusion model."""
+    return replace(models, diffusion=models.finetuned, diffusion_revision="")
 
 
 def _digest(
@@ -294,11 +344,19 @@ def _left(source: _Source, folder: Path) -> int:
 
 
 def _wanted(models: ModelSettings, parts: Iterable[str]) -> list[_Source]:
-    """The sources of ``parts`` of which something is missing; the pipeline holds its autoencoder."""
+    """The repositories of ``parts`` of which something is missing; the pipeline holds its autoencoder.
+
+    Raises:
+        UvlpError: a setting names no repository and no folder, or a folder with something else.
+    """
     asked = set(parts)
     asked -= {"autoencoder"} if "diffusion" in asked else set()
     sources = [_source(models, part) for part in PARTS if part in asked]
-    return [source for source in sources if source.contents()[1].missing]
+    for source in sources:
+        if source.folder is not None:
+            with _reading(source):
+                _checked(source)
+    return [source for source in sources if source.folder is None and source.contents()[1].missing]
 
 
 def needed(models: ModelSettings, parts: Iterable[str]) -> dict[str, Download]:
@@ -311,10 +369,7 @@ def needed(models: ModelSettings, parts: Iterable[str]) -> dict[str, Download]:
 
 
 def _download(source: _Source) -> Download:
-    folder, found = source.contents()
-    if source.folder:
-        raise _missing(source, folder, found)
-    left = _left(source, folder)
+    left = _left(source, source.contents()[0])
     revision = source.commit() or source.revision
     return Download(
         what=source.layout.title,
@@ -332,13 +387,17 @@ def fetch(models: ModelSettings, parts: Iterable[str], progress: Progress) -> No
         UvlpError: see `needed` and `hub.transfer`; or the repository lacks a file.
     """
     for source in _wanted(models, parts):
-        if source.folder:
-            raise _missing(source, *source.contents())
         revision = source.commit() or source.revision
-        commit = hub.transfer(source.repository, revision, source.layout.patterns(), progress)
+        patterns = source.layout.patterns()
+        # What it is, is known before gigabytes of another model are here.
+        small = [pattern for pattern in patterns if not pattern.endswith(WEIGHTS)]
+        commit = hub.transfer(source.repository, revision, small or patterns, progress)
         folder = hub.snapshot(source.repository, commit)
+        model_checks.check_class(source.layout_name, folder)
+        hub.transfer(source.repository, commit, patterns, progress)
         lacking = model_files.contents(source.layout, folder).missing
         if lacking:
+            _recognise(source, folder, lacking)
             do = f"name another repository with safetensors: --set {source.setting}=..., or {source.copy}"
             raise model_files.missing(source.layout, folder, lacking, do)
         if not source.revision:

@@ -257,9 +257,9 @@ def test_a_variant_and_a_single_file_are_told(copies: dict[str, Path], tmp_path:
     unet = copies["diffusion"] / "unet"
     (unet / "diffusion_pytorch_model.safetensors").rename(unet / "diffusion_pytorch_model.fp16.safetensors")
     text = refused(lambda: pretrained.find(local(copies), "diffusion", cache))
-    assert "diffusion_pytorch_model.fp16.safetensors is another variant" in text
+    assert "its weights are of the variant fp16 alone" in text
     (tmp_path / "one").mkdir()
-    (tmp_path / "one" / "v1-5-pruned.safetensors").write_bytes(b"")
+    (tmp_path / "one" / "v1-5-pruned.ckpt").write_bytes(b"")
     models = ModelSettings(diffusion=str(tmp_path / "one"))
     text = refused(lambda: pretrained.find(models, "diffusion", cache))
     assert "one file" in text and "from_single_file" in text

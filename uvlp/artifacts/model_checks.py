@@ -8,11 +8,13 @@ model of the same kind passes.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from uvlp.artifacts import safetensors_file
+from uvlp.artifacts.model_commands import CONVERTED_LLAVA
 from uvlp.artifacts.model_files import LAYOUTS, Contents
 from uvlp.artifacts.safetensors_file import Shapes
 from uvlp.core.errors import UvlpError
@@ -24,13 +26,27 @@ PIPELINES = {
     "StableDiffusion3Pipeline": "Stable Diffusion 3",
     "FluxPipeline": "FLUX",
     "StableDiffusionInpaintPipeline": "an inpainting model",
+    "StableDiffusionXLInpaintPipeline": "Stable Diffusion XL",
     "StableDiffusionLatentUpscalePipeline": "an upscaler",
+    "StableDiffusionUpscalePipeline": "an upscaler",
+    "StableDiffusionControlNetPipeline": "a pipeline with a ControlNet",
+    "StableDiffusionInstructPix2PixPipeline": "InstructPix2Pix",
+    "StableDiffusionDepth2ImgPipeline": "a model on depths",
+    "StableDiffusionImageVariationPipeline": "a model of image variations",
+    "LatentConsistencyModelPipeline": "a latent consistency model",
+    "FlaxStableDiffusionPipeline": "Stable Diffusion in Flax's form",
+    "OnnxStableDiffusionPipeline": "Stable Diffusion in ONNX form",
+    "StableDiffusionOnnxPipeline": "Stable Diffusion in ONNX form",
 }
 LLAVAS = {
     "llava_next": "LLaVA-1.6 (llava_next)",
     "llava_onevision": "LLaVA-OneVision",
-    "llava_llama": "LLaVA in its authors' own format; the converted repository is llava-hf/llava-1.5-7b-hf",
+    "llava_next_video": "LLaVA-NeXT-Video",
+    "video_llava": "Video-LLaVA",
+    "vipllava": "ViP-LLaVA",
 }
+AUTHORS_TYPES = ("llava_llama", "llava_mistral", "llava_mpt", "llava_qwen", "llava_gemma", "llava_phi")
+AUTHORS_CLASS = re.compile(r"(Llava|LLaVA)\w*(ForCausalLM|MPT)")
 
 Config = Mapping[str, Any]
 Tensors = Mapping[str, Shapes]
@@ -105,14 +121,33 @@ def _autoencoder(folder: Path, tensors: Tensors) -> None:
         raise _other(title, path, "its weights: decoder.conv_in.weight", shape, "four channels in")
 
 
-def _diffusion(folder: Path, tensors: Tensors) -> None:
-    title = LAYOUTS["diffusion"].title
-    index = folder / "model_index.json"
+def check_class(part: str, folder: Path) -> None:
+    """Refuse another architecture as far as configurations tell; those that are not there tell nothing.
+
+    Raises:
+        UvlpError: what it is, with the file and the field.
+    """
+    if part == "diffusion":
+        if (folder / "model_index.json").is_file():
+            _pipeline(folder)
+        if (folder / "unet" / "config.json").is_file():
+            _unet_config(folder)
+    if part == "llava" and (folder / "config.json").is_file():
+        _llava_config(folder)
+
+
+def _pipeline(folder: Path) -> None:
+    title, index = LAYOUTS["diffusion"].title, folder / "model_index.json"
     pipeline = str(_read(index).get("_class_name"))
     if pipeline not in ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"):
         raise _other(
             title, index, "_class_name", pipeline, "StableDiffusionPipeline", PIPELINES.get(pipeline, "")
         )
+
+
+def _diffusion(folder: Path, tensors: Tensors) -> None:
+    title = LAYOUTS["diffusion"].title
+    _pipeline(folder)
     _unet(folder, tensors)
     _autoencoder(folder, tensors)
     path = folder / "scheduler" / "scheduler_config.json"
@@ -121,7 +156,7 @@ def _diffusion(folder: Path, tensors: Tensors) -> None:
         raise _other(title, path, "prediction_type", prediction, "epsilon", "Stable Diffusion 2")
 
 
-def _unet(folder: Path, tensors: Tensors) -> None:
+def _unet_config(folder: Path) -> Config:
     title = LAYOUTS["diffusion"].title
     path = folder / "unet" / "config.json"
     config = _read(path)
@@ -136,6 +171,12 @@ def _unet(folder: Path, tensors: Tensors) -> None:
         raise _other(title, path, "in_channels", channels, LATENT_CHANNELS, known)
     if config.get("use_linear_projection"):
         raise _other(title, path, "use_linear_projection", True, "false", "Stable Diffusion 2")
+    return config
+
+
+def _unet(folder: Path, tensors: Tensors) -> None:
+    title = LAYOUTS["diffusion"].title
+    path, config = folder / "unet" / "config.json", _unet_config(folder)
     width = _read(folder / "text_encoder" / "config.json").get("hidden_size")
     if config.get("cross_attention_dim") != width:
         got = config.get("cross_attention_dim")
@@ -195,12 +236,21 @@ def _openai(folder: Path, tensors: Tensors) -> None:
         raise _other(title, folder, "its weights", "no text_projection", "weights in open_clip's form")
 
 
-def _llava(folder: Path, tensors: Tensors) -> None:
+def _llava_config(folder: Path) -> Config:
     path = folder / "config.json"
     config = _read(path)
     kind = str(config.get("model_type"))
+    classes = [str(name) for name in config.get("architectures") or []]
+    if AUTHORS_CLASS.search(" ".join(classes)) or kind in AUTHORS_TYPES or "mm_vision_tower" in config:
+        what = f"this is LLaVA in its authors' own format ({path}, model_type and architectures)"
+        raise UvlpError(what, got=", ".join([kind, *classes]), do=CONVERTED_LLAVA)
     if kind != "llava":
         raise _other(LAYOUTS["llava"].title, path, "model_type", kind, "llava", LLAVAS.get(kind, ""))
+    return config
+
+
+def _llava(folder: Path, tensors: Tensors) -> None:
+    path, config = folder / "config.json", _llava_config(folder)
     width = _part(config, "vision_config").get("hidden_size")
     name = "multi_modal_projector.linear_1.weight"
     shape = next((shape for tensor, shape in tensors["model"].items() if tensor.endswith(name)), ())

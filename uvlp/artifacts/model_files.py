@@ -30,9 +30,6 @@ class Layout:
         either: groups of which one must be there whole.
         further: what is read where it is there.
         unread: what a loader wants to see although it decides about nothing.
-        convert: Python that turns pickled weights into safetensors, from ``OLD`` to ``NEW``.
-        single: the same for a checkpoint in one file; empty where there are none.
-        opens_file: ``OLD`` is the file with the weights, not its folder.
     """
 
     title: str
@@ -41,9 +38,6 @@ class Layout:
     either: tuple[tuple[tuple[str, ...], ...], ...] = ()
     further: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
-    convert: str
-    single: str = ""
-    opens_file: bool = False
 
     def patterns(self) -> list[str]:
         """What to fetch, as patterns of file names."""
@@ -59,14 +53,6 @@ def _weight_patterns(stem: str) -> tuple[str, str, str]:
 def _below(folder: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{folder}/{name}" for name in names)
 
-
-_PIPELINE = "from diffusers import StableDiffusionPipeline as M; "
-_TO_FOLDER = _PIPELINE + "M.from_pretrained('OLD').save_pretrained('NEW')"
-_FROM_FILE = _PIPELINE + "M.from_single_file('OLD').save_pretrained('NEW')"
-_TO_FILE = (
-    "import torch, safetensors.torch as s; s.save_file({k: v.contiguous() for k, v in "
-    "torch.load('OLD', weights_only=True).items()}, 'NEW/open_clip_model.safetensors')"
-)
 
 LAYOUTS: Mapping[str, Layout] = {
     "diffusion": Layout(
@@ -86,29 +72,21 @@ LAYOUTS: Mapping[str, Layout] = {
         either=((_below("tokenizer", "tokenizer.json"), _below("tokenizer", "vocab.json", "merges.txt")),),
         further=_below("tokenizer", *TOKENIZER),
         unread=_below("feature_extractor", "preprocessor_config.json"),
-        convert=_TO_FOLDER,
-        single=_FROM_FILE,
     ),
     "autoencoder": Layout(
         title="the autoencoder of Stable Diffusion 1.5",
         weights=("vae/diffusion_pytorch_model",),
         needed=("vae/config.json",),
-        convert=_TO_FOLDER,
-        single=_FROM_FILE,
     ),
     "clip": Layout(
         title="CLIP",
         weights=("open_clip_model",),
         needed=("open_clip_config.json",),
         further=("tokenizer.json", "vocab.json", "merges.txt", *TOKENIZER),
-        convert=_TO_FILE,
-        opens_file=True,
     ),
     "openai": Layout(
         title="OpenAI's CLIP ViT-L/14",
         weights=("open_clip_model",),
-        convert=_TO_FILE,
-        opens_file=True,
     ),
     "llava": Layout(
         title="LLaVA-1.5",
@@ -119,8 +97,6 @@ LAYOUTS: Mapping[str, Layout] = {
             (("tokenizer.json",), ("tokenizer.model",)),
         ),
         further=("generation_config.json", "chat_template.json", "chat_template.jinja", *TOKENIZER),
-        convert="from transformers import LlavaForConditionalGeneration as M; "
-        "M.from_pretrained('OLD').save_pretrained('NEW')",
     ),
 }
 
@@ -187,48 +163,5 @@ def _shards_of(index: Path) -> list[str]:
 
 
 def missing(layout: Layout, folder: Path, names: tuple[str, ...], do: str) -> UvlpError:
-    """The error for a folder without ``names``: what lies there instead decides what to do.
-
-    Args:
-        do: what gets the files, where nothing else is known of them.
-    """
-    for other in LAYOUTS.values():
-        part_of_it = set(other.needed) <= set(layout.needed)
-        if not part_of_it and not contents(other, folder).missing:
-            what = f"{layout.title} is not in this folder, which holds {other.title}"
-            return UvlpError(what, got=str(folder), do=f"name the folder with {layout.title}")
-    for stem in layout.weights:
-        instead = _instead(folder, stem) if f"{stem}.safetensors" in names else ""
-        if layout.single and "/" not in instead and instead.endswith((".safetensors", *PICKLES)):
-            return UvlpError(
-                f"{layout.title} lies here as one file, not as a folder of its parts",
-                got=str(folder / instead),
-                do=f"convert it: {_command(layout.single, folder / instead)}",
-            )
-        if instead.endswith(PICKLES):
-            old = folder / instead if layout.opens_file else folder
-            return UvlpError(
-                f"{layout.title}: its weights are pickled, and a pickle can run any program",
-                got=str(folder / instead),
-                allowed="safetensors",
-                do=f"if you trust its maker, convert it: {_command(layout.convert, old)}",
-            )
-        if instead:
-            do = f"{instead} is another variant, the weights are read from {stem}.safetensors; {do}"
+    """The error for a folder without ``names``; ``do`` gets them."""
     return UvlpError(f"{layout.title} is not whole: {first_few(names)} missing", got=str(folder), do=do)
-
-
-def _command(convert: str, old: Path) -> str:
-    return f'python -c "{convert}"'.replace("OLD", str(old))
-
-
-def _instead(folder: Path, stem: str) -> str:
-    """A file with weights where those of ``stem`` are missed, or at the top; empty if there is none."""
-    for place in dict.fromkeys([(folder / stem).parent, folder]):
-        if place.is_dir():
-            names = sorted(path.name for path in place.iterdir() if path.is_file())
-            for ending in (".safetensors", *PICKLES):
-                found = next((name for name in names if name.endswith(ending)), None)
-                if found:
-                    return (place / found).relative_to(folder).as_posix()
-    return ""

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from uvlp import pipeline
+from uvlp import pipeline, pretrained
 from uvlp.artifacts import distilled, tables, teachers
 from uvlp.artifacts.manifest import Task, plain
 from uvlp.artifacts.store import Store
 from uvlp.commands import dry_run, fetch, rerun
-from uvlp.contenders import resolve_method
+from uvlp.contenders import Method, resolve_method
 from uvlp.core import machine, plugins, portable
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.places import expanded, store_folder
@@ -101,6 +101,8 @@ def resolve(request: Request) -> Recipe:
 def _finetuned(folder: str) -> str:
     """The whole path of a folder: a relative one would look like the name of a hub repository."""
     place = expanded(folder).absolute()
+    if folder and place.is_file():
+        pretrained.check_finetuned(place)
     if not folder or not place.is_dir():
         do = "name the folder of a fine-tuned pipeline, as save_pretrained writes it"
         raise UvlpError("--finetuned-model: no such folder", got=folder, do=do)
@@ -187,8 +189,20 @@ def _check(recipe: Recipe) -> None:
     limits.check(recipe)
     protocol = plugins.load("evaluators", recipe.protocol)
     check_ranges(getattr(recipe, protocol.SETTINGS), protocol.SETTINGS, protocol.RANGES)
-    for spec in recipe.methods:
-        resolve_method(spec, recipe.method)
+    methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]
+    if recipe.models.finetuned:
+        _check_finetuned(recipe, methods)
+
+
+def _check_finetuned(recipe: Recipe, methods: Sequence[Method]) -> None:
+    """Refuse a fine-tuned model that nothing of the recipe reads."""
+    if not recipe.pretrained:
+        what = f"--finetuned-model: profile {recipe.profile} trains its own models and reads none"
+        raise UvlpError(what, got=recipe.models.finetuned, do="leave it out, or say --profile sd15")
+    if not any(method.synthesis is not None and method.module.FINETUNED for method in methods):
+        names = ", ".join(method.spec for method in methods)
+        do = "leave it out, or add uvlp or vlcp"
+        raise UvlpError("--finetuned-model: no method of this run reads it", got=names, do=do)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,6 +157,8 @@ def missing(recipe: Recipe, store: Store) -> list[Download]:
 
 
 def _missing(recipe: Recipe, has_captions: Callable[[DatasetSpec], bool]) -> list[_Transfer]:
+    if recipe.pretrained and recipe.models.finetuned:
+        pretrained.check_finetuned(Path(recipe.models.finetuned))
     spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
     transfers = _dataset_missing(spec)
     here = not transfers
