@@ -223,7 +223,7 @@ def test_missing_captions_are_counted_under_the_table(request_words: list[str], 
 def test_a_stage_command_stops_after_its_stage(tmp_path: Path) -> None:
     uvlp("caption", "digits", "2", "--profile", "nano", store=tmp_path)
     kinds = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
-    assert kinds == {"captions", "datasets"}
+    assert kinds == {"captions", "datasets", "uvlp_store.json"}
 
 
 def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def wrapper(processor: str, folder: Path) -> Path:
         sys.exit("there is no qemu-x86_64: install qemu-user")
     command = [emulator, "-0", sys.executable, "-cpu", processor, sys.executable]
     script = folder / "python"
-    script.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
     script.chmod(0o755)
     return script
 

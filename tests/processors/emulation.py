@@ -38,9 +38,9 @@ def start(*emulator: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*emulator, sys.executable, "-m", "tests.processors.operations"],
         env={**os.environ, **PORTABLE},
+        encoding="utf-8",
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
     )
 
 

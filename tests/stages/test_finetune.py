@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from tests.models.finetuning_jobs import SETTINGS, job, make_world
+from uvlp import pretrained
 from uvlp.artifacts import captions, weights
 from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.artifacts.manifest import Task, read
@@ -25,7 +26,7 @@ from uvlp.core.progress import Event, Progress
 from uvlp.models import finetuning, finetuning_launch
 from uvlp.models.finetuning_data import share
 from uvlp.pipeline import execute
-from uvlp.recipes.schema import CaptionSettings, FinetuneSettings
+from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, ModelSettings
 
 CACHED = replace(SETTINGS, epochs=1, cache_latents=True, report_to="tensorboard")
 
@@ -56,13 +57,14 @@ def tasks(world: Path, store: Path, settings: FinetuneSettings, place: Path | No
         facts={"image_px": 32},
         **common,
     )
+    base = pretrained.find(ModelSettings(diffusion=str(world / "base")), "diffusion", Store(store).cache)
     second = Task(
         kind=weights.KIND,
         stage="finetune",
         plugin="stable-diffusion",
         revision=finetuning.REVISION,
         settings=settings,
-        facts={"seed": 0, "models": {"diffusion": "ab" * 32}, "precision": "auto"},
+        facts={"seed": 0, "models": {"diffusion": base.sha256}, "precision": "auto"},
         inputs={"captions": first},
         origins={"diffusion": str(place or world / "base")},
         **common,
@@ -98,7 +100,7 @@ def test_the_stage_makes_an_artifact_with_its_logs_beside_the_store(
     assert max(asked) <= CACHED.batch  # never all in memory
     files = read(folder)["files"]
     assert {"model_index.json", "README.md", "log.jsonl"} <= set(files)
-    assert f"someone/sd, revision `{'c' * 40}`" in (folder / "README.md").read_text()
+    assert f"someone/sd, revision {'c' * 40}" in (folder / "README.md").read_text()
     assert list((tmp_path / "logs" / f"weights-{made[-1].key}").rglob("events.out.tfevents.*"))
     assert not list((tmp_path / "partial").iterdir())  # checkpoints and latents are gone
 

@@ -59,7 +59,7 @@ def _source(place: Path) -> str:
     if place.parent.name != "snapshots":
         return "a folder on the machine that trained"
     repository = place.parent.parent.name.removeprefix("models--").replace("--", "/")
-    return f"{repository}, revision `{place.name}`"
+    return f"{repository}, revision {place.name}"
 
 
 def _texts(work: Work) -> tuple[list[str], list[str]]:
