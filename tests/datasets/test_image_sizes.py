@@ -43,6 +43,7 @@ NATURAL = [(500, 375), (375, 500), (500, 333), (400, 300), (640, 480), (500, 500
         ("imagenette", "", [(213, 160), (160, 240)], "a shorter side of 160 px: this is imagenette2-160"),
         ("imagenette", "", [(427, 320)], "a shorter side of 320 px: this is imagenette2-320"),
         ("imagewoof", "", [(213, 160)] * 9 + [(150, 140)], "this is imagewoof2-160"),
+        ("imagewoof", "", [(159, 200), (213, 160), (160, 240), (160, 161)], "this is imagewoof2-160"),
         ("imagewoof", "", [(320, 427), (480, 320)], "this is imagewoof2-320"),
         ("imagenette", "ilsvrc", [(256, 256)], "a shorter side of 256 px: these images were resized"),
         ("imageidc", "", [(64, 64)], "a shorter side of 64 px: these images were resized"),

@@ -14,7 +14,7 @@ from uvlp.blocks.class_naming import Names, assign
 from uvlp.blocks.folder_hashes import hash_files
 from uvlp.blocks.folder_remarks import Remarks, others_note
 from uvlp.blocks.folder_scan import check_folder, image_names, visible_entries
-from uvlp.blocks.nearby_folders import did_you_mean, folder_names, nearby, show
+from uvlp.blocks.nearby_folders import did_you_mean, file_names, folder_names, nearby, show
 from uvlp.blocks.selection import SELECTIONS, choose
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.hashing import digest
@@ -154,7 +154,7 @@ def _sorted_by_name(root: Path, names: Names) -> str:
     if len(inner) > 1:
         return ""
     root = root / "".join(inner)
-    files = [entry.name for entry in visible_entries(root) if _is_image(entry.name)]
+    files = [name for name in file_names(root) if _is_image(name)]
     classes = {file: names.begins(file) for file in files}
     if not files or not all(classes.values()):
         return ""

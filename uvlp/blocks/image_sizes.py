@@ -103,7 +103,8 @@ def _note(sizes: Sequence[tuple[int, int]], stem: str) -> str:
 
 
 def _common(sides: Iterable[int]) -> int:
-    """The side that nearly all have, 0 where there is none or it is one of ImageNet's own."""
+    """The side that nearly all have but for a pixel of rounding, 0 for none or one of ImageNet's own."""
     counts = Counter(sides)
-    side, count = counts.most_common(1)[0]
+    side = counts.most_common(1)[0][0]
+    count = sum(counts[side + by] for by in (-1, 0, 1))
     return side if count >= MOST * counts.total() and side not in NATURAL_PX else 0

@@ -46,9 +46,17 @@ def show(path: Path) -> str:
 
 def folder_names(path: Path) -> list[str]:
     """Names of the folders in one, none where it cannot be read: this is advice, not a check."""
+    return [entry.name for entry in _entries(path) if entry.is_dir() and not is_leftover(entry.name, True)]
+
+
+def file_names(path: Path) -> list[str]:
+    """Names of the files in a folder, in the same way."""
+    return [entry.name for entry in _entries(path) if entry.is_file() and not is_leftover(entry.name, False)]
+
+
+def _entries(path: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(path) as entries:
-            names = sorted(entry.name for entry in entries if entry.is_dir())
+            return sorted((entry for entry in entries if entry.name.isprintable()), key=lambda e: e.name)
     except OSError:
         return []
-    return [name for name in names if name.isprintable() and not is_leftover(name, folder=True)]
