@@ -56,6 +56,18 @@ def test_several_folders_that_fit_are_offered_as_seeds(call: Call, known: Path, 
     assert f"NAME={tmp_path}/out/dataset_0,{tmp_path}/out/dataset_1" in answer.error
 
 
+def test_a_single_class_is_no_result(call: Call, known: Path, tmp_path: Path) -> None:
+    draw(tmp_path / "out/cat/0.png")
+    answer = call.evaluate(tmp_path / "out/cat", known)
+    assert answer.code == 2 and "this is the folder of one class" in answer.error
+
+
+def test_a_name_that_is_nearly_right_is_offered(call: Call, known: Path, tmp_path: Path) -> None:
+    result(tmp_path / "out/dataset_0")
+    answer = call.evaluate(tmp_path / "out/dataset0", known)
+    assert answer.code == 2 and answer.error.endswith(f"did you mean {tmp_path}/out/dataset_0?")
+
+
 def test_folders_of_several_ipc_are_no_seeds(call: Call, known: Path, tmp_path: Path) -> None:
     for ipc in ("ipc1", "ipc10"):
         result(tmp_path / "out" / ipc)
@@ -166,6 +178,21 @@ def test_a_named_set_is_found_nearby_and_nothing_is_fetched(
     offered = [f"did you mean --data {path}?" for path in (there, there.parent, tmp_path / "data/inner")]
     assert answer.code == 2 and any(each in answer.error for each in offered), answer.error
     assert any(each in call("reproduce", *words, "--dry-run").out for each in offered)
+
+
+def test_test_images_of_a_named_set_are_no_training_images(call: Call, tmp_path: Path) -> None:
+    there = imagenette(tmp_path)
+    words = ("--dataset", "imagenette", "--profile", "nano", "--no-random", "--dry-run")
+    for data in (there, there.parent):
+        answer = call("evaluate", there / "val", "--data", data, *words)
+        assert answer.code == 2 and "these are the dataset's test images" in answer.error
+        assert call("evaluate", there / "train", "--data", data, *words).code == 0
+
+
+def test_nothing_is_fetched_into_the_dataset_itself(call: Call, tmp_path: Path) -> None:
+    there = imagenette(tmp_path)
+    answer = call("fetch", "imagenette", "--data", there / "train")
+    assert answer.code == 2 and answer.error.endswith(f"--data {tmp_path}")
 
 
 def test_a_teacher_is_told_where_its_dataset_lies(call: Call, tmp_path: Path) -> None:

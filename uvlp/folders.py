@@ -11,7 +11,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts.dataset_manifest import DatasetManifest
+from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
 from uvlp.contenders import Folder
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
@@ -64,31 +64,36 @@ def seeds_of(rows: Sequence[Row], given: Sequence[int] | None) -> tuple[int, ...
     return tuple(given or range(most))
 
 
-def check_places(collect: Collect, store: Path, dataset: str) -> None:
+def check_places(collect: Collect, store: Path, spec: DatasetSpec) -> None:
     """Refuse folders that cannot be meant.
 
     Args:
         collect: the folders.
         store: where artifacts are kept; in an image folder its folders would be taken for classes.
-        dataset: as the user gave it; who trains on its test images measures nothing.
+        spec: the dataset; who trains on its test images measures nothing.
 
     Raises:
         UvlpError: the store lies in a folder, or a folder in the dataset's `val`.
     """
-    name, _, root = dataset.partition(":")
+    root = _place(spec.argument) if spec.argument else Path(os.path.realpath(spec.root))
     for path in (path for row in collect.rows for path in row.paths):
         place = _place(path)
         if Path(os.path.realpath(store)).is_relative_to(place):
             raise UvlpError(
                 "the store lies in the image folder", got=str(store), do="name another place with --store"
             )
-        if name == "folder" and root and place.is_relative_to(_place(root) / "val"):
+        if any(_is_test_split(folder) for folder in (place, *place.parents) if folder.is_relative_to(root)):
             raise UvlpError(
                 "these are the dataset's test images",
                 got=path,
                 allowed="images to train on",
                 do="score them on other test images",
             )
+
+
+def _is_test_split(folder: Path) -> bool:
+    """Whether it is the `val/` beside a `train/`."""
+    return folder.name == "val" and (folder.parent / "train").is_dir()
 
 
 def _place(path: str) -> Path:

@@ -62,7 +62,8 @@ def prepare(recipe: Recipe, store: Store, collect: Collect | None = None) -> Run
         UvlpError: an unknown name, a wrong number, or a dataset or folder whose files are wrong.
     """
     if collect is not None:
-        check_places(collect, store.root, recipe.dataset)
+        spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
+        check_places(collect, store.root, spec)
     planner = _open(recipe, store)
     recipe = planner.recipe
     methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]

@@ -143,6 +143,8 @@ def _with_advice(error: UvlpError, root: Path, names: Names) -> UvlpError:
     if len(found) > 1 and not any(NUMBER_OF_IMAGES.fullmatch(folder.name) for folder in found):
         seeds = ",".join(show(folder) for folder in found[:2])
         advice += f" Seeds of one method are written NAME={seeds},..."
+    if not advice and names.known([root.name]) and any(map(_is_image, file_names(root))):
+        advice = "this is the folder of one class: name the folder with the folders of all classes"
     if advice := advice or _sorted_by_name(root, names):
         return UvlpError(error.what, got=error.got, allowed=error.allowed, do=advice)
     return error

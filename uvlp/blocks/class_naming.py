@@ -69,11 +69,11 @@ class Names:
     def begins(self, file: str) -> str:
         """The class folder that a file's name begins with, e.g. ``n01440764`` of ``n01440764_0.png``; "".
 
-        A bare number is no class: images are numbered too.
+        A bare number is no class unless it is the id of one: images are numbered too.
         """
         parts = SEPARATOR.split(file.rpartition(".")[0])
         heads = ["".join(parts[:end]) for end in range(len(parts) - 2, 0, -2)]
-        known = (head for head in heads if len(head) > 4 or not NUMBER.fullmatch(head))
+        known = (head for head in heads if len(head) > 4 or not NUMBER.fullmatch(head) or head in self._by_id)
         return next((head for head in known if self.known([head])), "")
 
     def meanings(self, naming: str, folder: str) -> list[ClassInfo]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -197,7 +198,10 @@ def check_folder(path: Path, what: str, layout: str) -> None:
     except OSError as error:
         state = (error.strerror or str(error)).lower()
     other = other_form(path)
-    do = f"did you mean {other}? {DIFFERENT}" if other else None
+    near = difflib.get_close_matches(path.name, folder_names(path.parent), n=1, cutoff=0.8)
+    do = did_you_mean([path.parent / name for name in near]) or None
+    if other:
+        do = f"did you mean {other}? {DIFFERENT}"
     raise UvlpError(f"{what}: {state}", got=str(path), allowed=layout, do=do)
 
 

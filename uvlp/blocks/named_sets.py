@@ -14,7 +14,7 @@ from uvlp.blocks.folder_captions import find_captions, unread_captions
 from uvlp.blocks.folder_scan import Listing, has_splits, scan_classes
 from uvlp.blocks.image_folder import ImageFolder, class_infos, hash_content
 from uvlp.blocks.image_sizes import size_notes
-from uvlp.blocks.nearby_folders import Fits, did_you_mean, folder_names, nearby
+from uvlp.blocks.nearby_folders import Fits, did_you_mean, folder_names, nearby, show
 from uvlp.core.downloads import Download
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
@@ -140,6 +140,13 @@ def fetch_archived(archive: Archive, spec: DatasetSpec, progress: Progress) -> N
     if archived_root(archive, spec) is not None:
         return
     folder = spec.root / archive.folder
+    above = [place for place in Path(os.path.abspath(spec.root)).parents if place.name == archive.folder]
+    if above and any(above[0].iterdir()):
+        raise UvlpError(
+            "the data folder lies inside the dataset",
+            got=str(spec.root),
+            do=f"name the folder above it: --data {show(above[0].parent)}",
+        )
     if folder.exists():
         raise UvlpError("a folder of a dataset without the dataset", got=str(folder), do="delete it first")
     prepare(archive, spec.root, progress)
