@@ -1,7 +1,10 @@
 """Files of others through the command line: pointers and pages in their place, what is no file at all."""
 
+import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +88,103 @@ def test_no_library_warns_by_itself_of_metadata_that_it_cannot_parse(images: Pat
     assert "orientation cannot be read" in notes[0]
     assert "train/cat/4.jpg" in notes[0]
     assert "3.jpg" not in notes[0]
+
+
+def captions(images: Path) -> Path:
+    return images / "train" / "metadata.jsonl"
+
+
+PAGE = b"<!DOCTYPE html>\n<html><body>log in</body></html>\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "what", "do"),
+    [(POINTER, "Git LFS pointer", "git lfs pull"), (PAGE, "HTML page", "download it again")],
+)
+def test_what_stands_in_place_of_captions(content: bytes, what: str, do: str, images: Path) -> None:
+    captions(images).write_bytes(content)
+    error = refused_dataset(images)
+    assert what in error.what
+    assert str(captions(images)) == error.got
+    assert do in str(error.do)
+    captions(images).unlink()
+    (images.parent / "a.jsonl").write_bytes(content)
+    spec = ("--dataset", f"folder:{images}", "--store", images.parent / "store")
+    for command in (("import", images.parent / "a.jsonl"), ("check", images.parent / "a.jsonl")):
+        assert what in refused("captions", *command, *spec).what
+
+
+def test_class_names_in_a_pointer(images: Path) -> None:
+    (images / "classes.tsv").write_bytes(POINTER)
+    error = refused_dataset(images)
+    assert "classes.tsv" in f"{error.what} {error.got}"
+    assert "git lfs pull" in str(error.do)
+
+
+@pytest.mark.parametrize("name", ["train/metadata.jsonl", "train/cat/metadata.jsonl", "classes.tsv"])
+def test_a_named_pipe_among_the_files_of_a_dataset_is_not_opened(name: str, images: Path) -> None:
+    os.mkfifo(images / name)
+    error = refused_dataset(images)
+    assert Path(name).name in f"{error.what} {error.got}"
+
+
+@pytest.mark.parametrize("form", ["import", "check", "questions"])
+def test_captions_from_a_pipe_or_a_device_are_not_waited_for(form: str, images: Path) -> None:
+    pipe, zeros = images.parent / "pipe", images.parent / "zeros"
+    os.mkfifo(pipe)
+    zeros.symlink_to("/dev/zero")
+    (images.parent / "a.jsonl").write_text('{"question_id": 1, "text": "a", "answer_id": "b"}\n')
+    spec = ("--dataset", f"folder:{images}", "--store", images.parent / "store")
+    for path, got in ((pipe, "a named pipe"), (zeros, "a device")):
+        words = {
+            "import": ("import", path),
+            "check": ("check", path),
+            "questions": ("import", images.parent / "a.jsonl", "--questions", path),
+        }
+        assert refused("captions", *words[form], *spec).got == got
+
+
+def test_a_line_without_end_is_not_held(images: Path) -> None:
+    with captions(images).open("wb") as file:
+        file.write(b'{"file_name": "cat/0.png", "text": "a"}\n{"file_name": "cat/1.png", "text": "')
+        file.truncate(5 * 10**6)
+    error = refused_dataset(images)
+    assert "line 2 is too long" in error.what
+    assert error.got == "more than 1.0 MB"
+
+
+@pytest.mark.parametrize("name", ["train/cat/0.png", "train/metadata.jsonl"])
+def test_a_file_of_many_gigabytes_is_not_read(name: str, images: Path) -> None:
+    with (images / name).open("ab") as file:
+        file.truncate(10**12)  # a hole, which takes no space
+    error = refused_dataset(images)
+    assert name in error.what
+    assert (error.got, error.allowed) == ("1000.0 GB", "at most 1.0 GB")
+
+
+def test_a_caption_of_many_lines_may_be_long_in_all(images: Path) -> None:
+    rows = [
+        json.dumps({"file_name": f"{name}/{number}.png", "text": "word " * 100_000})
+        for name in ("cat", "dog")
+        for number in range(3)
+    ]
+    captions(images).write_text("\n".join(rows))
+    words = ("reproduce", f"folder:{images}", "2", "--profile", "nano", "--method", "random", "--dry-run")
+    cli.app([*words, "--store", str(images.parent / "store")], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("make", "what", "got"),
+    [
+        (os.mkfifo, "the teacher checkpoint", "a named pipe"),
+        (lambda path: path.symlink_to("/dev/zero"), "the teacher checkpoint", "a device"),
+        (lambda path: path.write_bytes(POINTER), "this is a Git LFS pointer", "teacher.pth"),
+        (lambda path: path.write_bytes(PAGE), "this is an HTML page", "teacher.pth"),
+    ],
+)
+def test_what_is_no_checkpoint(make: Callable[[Path], object], what: str, got: str, tmp_path: Path) -> None:
+    make(tmp_path / "teacher.pth")
+    words = ("teacher", "digits", "conv3", "--checkpoint", tmp_path / "teacher.pth", "--profile", "nano")
+    error = refused(*words, "--store", tmp_path / "store", "--dry-run")
+    assert error.what.startswith(what)
+    assert str(error.got).endswith(got)

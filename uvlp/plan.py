@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from uvlp.artifacts.manifest import Task
 from uvlp.contenders import Folder, Method
 from uvlp.core import plugins, portable
 from uvlp.core.errors import UvlpError
+from uvlp.core.foreign_files import check_regular, refuse_impostor
 from uvlp.core.hashing import file_sha256
 from uvlp.pretrained import Found
 from uvlp.recipes.remarks import remarks
@@ -391,12 +393,14 @@ def _checkpoint_hash(path: str) -> str:
     Raises:
         UvlpError: there is no such file.
     """
-    if not Path(path).is_file():
+    if not os.path.exists(path):
         raise UvlpError(
             "no such teacher checkpoint",
             got=path,
             allowed="trained, torchvision, or the path of a .safetensors or .pth file",
         )
+    check_regular(Path(path), "teacher checkpoint")
+    refuse_impostor(Path(path), "teacher checkpoint", text=False)
     return file_sha256(Path(path))
 
 

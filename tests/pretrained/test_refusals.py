@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -18,6 +20,7 @@ from tests.fake_hub import Hub, commit
 from tests.pretrained.copies import HUB, change, fill, local, refused
 from uvlp import pretrained
 from uvlp.artifacts.model_files import LAYOUTS
+from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.recipes.schema import ModelSettings
 
@@ -295,3 +298,50 @@ def test_the_folder_of_another_model_is_told(
     text = refused(lambda: pretrained.find(replace(local(copies), **{wanted: folder}), wanted, cache))
     assert f"is not in this folder, which holds {LAYOUTS[there].title}" in text
     assert f"name the folder with {LAYOUTS[wanted].title}" in text
+
+
+@pytest.mark.parametrize(
+    ("part", "file"),
+    [
+        ("diffusion", "unet/diffusion_pytorch_model.safetensors"),
+        ("diffusion", "unet/config.json"),
+        ("diffusion", "tokenizer/tokenizer.json"),
+        ("clip", "open_clip_model.safetensors"),
+        ("llava", "model.safetensors.index.json"),
+        ("llava", "tokenizer.json"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("content", "title", "do"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer", "git lfs pull"),
+        ("<!doctype html><html>log in</html>", "HTML page", "download it again"),
+    ],
+)
+def test_what_stands_in_place_of_a_file_is_named(
+    part: str, file: str, content: str, title: str, do: str, copies: dict[str, Path], cache: Path
+) -> None:
+    (copies[part] / file).write_text(content, encoding="utf-8")
+    with pytest.raises(UvlpError) as caught:
+        pretrained.find(local(copies), part, cache)
+    assert title in caught.value.what
+    assert caught.value.got == str(copies[part] / file)
+    assert do in str(caught.value.do)
+
+
+@pytest.mark.parametrize("part", ["diffusion", "clip", "llava"])
+def test_a_named_pipe_is_no_file_of_a_model(part: str, copies: dict[str, Path], cache: Path) -> None:
+    for path in sorted(path for path in copies[part].rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        path.unlink()
+        os.mkfifo(path)
+        with contextlib.suppress(UvlpError):  # what the file is for decides on the words
+            pretrained.find(local(copies), part, cache)
+        path.unlink()
+        path.write_bytes(content)
+    assert pretrained.find(local(copies), part, cache)
+
+
+def test_a_configuration_that_is_nested_without_end(copies: dict[str, Path], cache: Path) -> None:
+    (copies["clip"] / "open_clip_config.json").write_text("[" * 10**6, encoding="utf-8")
+    assert "cannot be read as JSON" in refused(lambda: pretrained.find(local(copies), "clip", cache))

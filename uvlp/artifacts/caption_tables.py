@@ -19,6 +19,7 @@ from typing import Any
 
 from uvlp.artifacts import metadata_jsonl
 from uvlp.core.errors import UvlpError
+from uvlp.core.foreign_files import LONGEST_LINE_BYTES, check_text
 from uvlp.core.wording import first_few
 
 TABLES = tuple(
@@ -78,8 +79,10 @@ def _first_line(path: Path) -> str:
         UvlpError: it cannot be read, or is of a kind that is no text.
     """
     try:
+        check_text(path, metadata_jsonl.CAPTIONS)
         with path.open("rb") as file:
-            begin = next((line for line in file if line.removeprefix(b"\xef\xbb\xbf").strip()), b"")
+            heads = iter(lambda: file.readline(LONGEST_LINE_BYTES), b"")
+            begin = next((line for line in heads if line.removeprefix(b"\xef\xbb\xbf").strip()), b"")
     except OSError as error:
         raise UvlpError(f"cannot read {path}", got=error.strerror) from error
     for mark, kind in BINARY.items():

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.foreign_files import check_regular
 from uvlp.core.hashing import write_atomically
 from uvlp.core.os_errors import NOT_WRITABLE, is_full
 from uvlp.core.progress import Progress
@@ -76,6 +77,7 @@ def _named(repository: str, name: str) -> str:
 
 def _recorded() -> dict[str, str]:
     try:
+        check_regular(_record())
         known = json.loads(_record().read_bytes())
     except (OSError, ValueError):
         return {}

@@ -11,11 +11,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.foreign_files import lines_of
 from uvlp.core.hashing import changed_meanwhile
 from uvlp.core.unicode_form import nfc
 from uvlp.core.wording import first_few
 
-FILE = "metadata.jsonl"
+FILE, CAPTIONS = "metadata.jsonl", "file with captions"
 ROW = '{"file_name": "class/image.png", "text": "a caption"}'
 
 
@@ -55,13 +56,12 @@ def objects(path: Path, allowed: str = ROW, sha256: str = "") -> Iterator[tuple[
     """
     found = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                found.update(line)
-                content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                if content.strip():
-                    where = f"{path}, line {number}"
-                    yield where, _object(content, where, allowed)
+        for number, line in enumerate(lines_of(path, CAPTIONS), 1):
+            found.update(line)
+            content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            if content.strip():
+                where = f"{path}, line {number}"
+                yield where, _object(content, where, allowed)
     except OSError as error:
         raise UvlpError(f"cannot read {path}", got=error.strerror) from error
     if sha256 and found.hexdigest() != sha256:

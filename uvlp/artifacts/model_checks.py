@@ -18,6 +18,7 @@ from uvlp.artifacts.model_commands import CONVERTED_LLAVA
 from uvlp.artifacts.model_files import LAYOUTS, Contents
 from uvlp.artifacts.safetensors_file import Shapes
 from uvlp.core.errors import UvlpError
+from uvlp.core.foreign_files import LONGEST_CONFIGURATION_BYTES, check_text, refuse_impostor
 
 LATENT_CHANNELS = 4
 PIPELINES = {
@@ -48,6 +49,8 @@ LLAVAS = {
 AUTHORS_TYPES = ("llava_llama", "llava_mistral", "llava_mpt", "llava_qwen", "llava_gemma", "llava_phi")
 AUTHORS_CLASS = re.compile(r"(Llava|LLaVA)\w*(ForCausalLM|MPT)")
 
+TEXTS = (".json", ".txt", ".jinja")
+
 Config = Mapping[str, Any]
 Tensors = Mapping[str, Shapes]
 """Per stem of weights, the shapes of its tensors."""
@@ -64,6 +67,9 @@ def check(part: str, folder: Path, found: Contents, mend: Callable[[Path], str])
     Raises:
         UvlpError: what is wrong, with the file and the field.
     """
+    for name in found.read:
+        kind = "model's weights" if name.endswith(".safetensors") else "model's file"
+        refuse_impostor(folder / name, kind, text=name.endswith(TEXTS))
     tensors: dict[str, Shapes] = {}
     for stem, files in found.shards.items():
         shapes = {name: safetensors_file.check(folder / name, mend(folder / name)) for name in files}
@@ -89,8 +95,9 @@ def _check_index(path: Path, shards: Mapping[str, set[str]], mend: Callable[[Pat
 
 def _read(path: Path) -> Config:
     try:
+        check_text(path, "configuration", LONGEST_CONFIGURATION_BYTES)
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         value = error
     if not isinstance(value, dict):
         raise UvlpError("a configuration cannot be read as JSON", got=str(path), do="get the file again")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.foreign_files import check_regular
 
 PREFIX_BYTES = 8
 LONGEST_HEADER_BYTES = 100_000_000  # the library's own limit
@@ -30,7 +31,7 @@ def check(path: Path, do: str) -> Shapes:
         UvlpError: it is no safetensors file, or a part of one.
         OSError: it cannot be read.
     """
-    size = path.stat().st_size
+    size = check_regular(path, "file with weights")
     with path.open("rb") as file:
         length = int.from_bytes(file.read(PREFIX_BYTES), "little")
         if not 2 <= length <= LONGEST_HEADER_BYTES:

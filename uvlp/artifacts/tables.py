@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.artifacts.cells import Cell, Comparison, Summary
+from uvlp.core.foreign_files import check_regular
 from uvlp.core.wording import in_markdown, markdown_line
 
 KIND = "tables"
@@ -243,6 +244,7 @@ def read(folder: Path) -> Table:
     One of an earlier schema comes without cells and comparisons, so that it can still be listed;
     its other files are printed as they were written.
     """
+    check_regular(folder / "table.json")
     values = json.loads((folder / "table.json").read_text(encoding="utf-8"))
     current = values.get("schema") == SCHEMA
     return Table(

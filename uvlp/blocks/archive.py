@@ -197,6 +197,7 @@ def _recorded(record: Path) -> str:
     """The SHA-256 of an earlier download, empty if there was none."""
     if not record.exists():
         return ""
+    check_regular(record)
     try:
         return str(json.loads(record.read_bytes())["sha256"])
     except (ValueError, KeyError, TypeError) as error:

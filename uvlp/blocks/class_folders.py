@@ -220,7 +220,7 @@ def content_hash(folders: ClassFolders, cache: Path, progress: Progress) -> tupl
     Raises:
         UvlpError: a file cannot be read, or is a pointer to an image.
     """
-    hashes = hash_files(folders.root, [name for name, _ in folders.files], cache, progress)
     image_files.check_pointers(folders.root / name for name, _ in folders.files)
+    hashes = hash_files(folders.root, [name for name, _ in folders.files], cache, progress)
     rows = [[nfc(name), label, sha256] for (name, label), sha256 in zip(folders.files, hashes, strict=True)]
     return digest({"files": rows, "reader": image_files.REVISION}), hashes

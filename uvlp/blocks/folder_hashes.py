@@ -19,6 +19,7 @@ from pathlib import Path
 from uvlp.blocks.image_files import in_threads
 from uvlp.core import hashing
 from uvlp.core.errors import UvlpError
+from uvlp.core.foreign_files import LONGEST_TEXT_BYTES, check_size
 from uvlp.core.progress import Progress
 
 SAVE_EVERY_S = 20.0
@@ -106,6 +107,7 @@ def _state(root: Path, files: Mapping[str, str]) -> tuple[str, int]:
     digest, newest_ns = hashlib.sha256(), 0
     for name, path in files.items():
         status = os.stat(f"{root}/{path}")
+        check_size(root / path, "file", status.st_size, LONGEST_TEXT_BYTES)
         mark = (path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         # The name in another Unicode form than the path's gives another digest of the same files.
         digest.update(repr(mark if path.isascii() else (*mark, name)).encode())

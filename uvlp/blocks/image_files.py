@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from uvlp.blocks.image_decoding import LARGEST_BYTES, Decoded, decode
 from uvlp.core.errors import UvlpError
-from uvlp.core.foreign_files import BEGINNING_BYTES, begins, check_regular, impostor
+from uvlp.core.foreign_files import BEGINNING_BYTES, begins, check_regular, check_size, impostor
 from uvlp.core.hashing import read_hashed
-from uvlp.core.wording import byte_size
 
 if TYPE_CHECKING:
     import numpy
@@ -56,10 +55,7 @@ def load_converted(path: Path, sha256: str = "") -> Decoded:
     """
     try:
         size = check_regular(path, "image")
-        if size > LARGEST_BYTES:
-            raise UvlpError(
-                f"the image {path} is too large", got=byte_size(size), allowed=byte_size(LARGEST_BYTES)
-            )
+        check_size(path, "image", size, LARGEST_BYTES)
         # Decoded is what was compared, not what stands in the file a moment later.
         content = read_hashed(path, sha256) if sha256 else path.read_bytes()
         return decode(io.BytesIO(content), path)
@@ -68,14 +64,18 @@ def load_converted(path: Path, sha256: str = "") -> Decoded:
 
 
 def check_pointers(paths: Iterable[Path]) -> None:
-    """Refuse small texts in place of images (a repository cloned without git-lfs) before any is decoded.
+    """Refuse small texts in place of images (a repository cloned without git-lfs), and files too large.
+
+    Nothing is decoded.
 
     Raises:
         UvlpError: the first of them is named.
         OSError: a file is not there.
     """
     for path in paths:
-        if os.stat(path).st_size <= BEGINNING_BYTES and impostor(begins(path)):
+        size = os.stat(path).st_size
+        check_size(path, "image", size, LARGEST_BYTES)
+        if size <= BEGINNING_BYTES and impostor(begins(path)):
             load_rgb(path)  # raises, with the reason
 
 

@@ -13,13 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.foreign_files import check_regular
 
 # Two writes within one tick of the kernel's clock leave the same times (10 ms at 100 Hz).
 CLOCK_TICK_NS = 20_000_000
 
 
 def file_sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
+    """Hexadecimal SHA-256 of a file's bytes.
+
+    Raises:
+        UvlpError: it is no regular file.
+        OSError: it cannot be read.
+    """
+    check_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -74,7 +81,7 @@ def write_checked(path: Path, value: Any) -> None:
 def read_checked(path: Path) -> Any:
     """The value that :func:`write_checked` kept; None if it is not there, or a byte of it is another one."""
     try:
-        content = path.read_bytes()
+        content = path.read_bytes() if path.is_file() else b""
     except OSError:
         return None
     text = content[HEAD_BYTES : -len(TAIL)]
@@ -100,6 +107,7 @@ def read_hashed(path: Path, sha256: str) -> bytes:
         UvlpError: they are others.
         OSError: the file cannot be read.
     """
+    check_regular(path)
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
         raise changed_meanwhile(path)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from uvlp.core.foreign_files import check_text
+
 
 def split_lines(text: str) -> list[str]:
     """The lines of ``text`` without their ends; a carriage return before the line feed belongs to the end."""
@@ -22,7 +24,9 @@ def read_lines(path: Path, encoding: str = "utf-8") -> list[str]:
         encoding: utf-8, or utf-8-sig where a byte order mark may stand in front.
 
     Raises:
+        UvlpError: it is no text file (`foreign_files.check_text`).
         OSError: it cannot be read.
         UnicodeDecodeError: it is not in this encoding.
     """
+    check_text(path, "text file")
     return split_lines(path.read_bytes().decode(encoding))

@@ -7,6 +7,7 @@ file; torchvision's published weights from where torch keeps its downloads. Noth
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import re
 import warnings
@@ -20,6 +21,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.foreign_files import check_regular, refuse_impostor
 from uvlp.core.hashing import file_sha256, read_hashed
 from uvlp.core.wording import first_few
 from uvlp.models import rded_networks
@@ -93,8 +95,10 @@ def read(path: Path, sha256: str = "") -> dict[str, Tensor]:
     """
     if path.suffix not in SUFFIXES:
         raise UvlpError("teacher checkpoint of an unknown kind", got=str(path), allowed=" ".join(SUFFIXES))
-    if not path.is_file():
+    if not os.path.exists(path):
         raise UvlpError("no such teacher checkpoint", got=str(path), allowed="the path of a file")
+    check_regular(path, "teacher checkpoint")
+    refuse_impostor(path, "teacher checkpoint", text=False)
     held = read_hashed(path, sha256) if sha256 else path.read_bytes()
     content = _read_safetensors(held, path) if path.suffix == ".safetensors" else _read_pickle(held, path)
     for key in WRAPPERS:
