@@ -50,8 +50,8 @@ def seeds_of(rows: Sequence[Row], given: Sequence[int] | None) -> tuple[int, ...
     Raises:
         UvlpError: it names more or fewer than a row has folders.
     """
-    most = max((len(row.paths) for row in rows if row.name), default=0)
-    if not most:
+    most = _most(rows)
+    if most == 0 or (most == 1 and given is not None):
         return None
     if given is not None and len(given) != most:
         longest = next(row for row in rows if row.name and len(row.paths) == most)
@@ -62,6 +62,11 @@ def seeds_of(rows: Sequence[Row], given: Sequence[int] | None) -> tuple[int, ...
             do="leave --seed out: the seeds are then 0, 1, ... in the order of the folders",
         )
     return tuple(given or range(most))
+
+
+def _most(rows: Sequence[Row]) -> int:
+    """Folders of the longest row with a name."""
+    return max((len(row.paths) for row in rows if row.name), default=0)
 
 
 def check_places(collect: Collect, store: Path, spec: DatasetSpec) -> None:
@@ -133,7 +138,9 @@ def find_folders(
     found: dict[str, Folder] = {}
     for row in collect.rows:
         if row.name:
-            found[row.name] = _row(row, planner.recipe.seeds, search)
+            # One folder alone is what a path is: the same images in every seed.
+            paths = row.paths if _most(collect.rows) > 1 else row.paths * len(planner.recipe.seeds)
+            found[row.name] = _row(row, dict(zip(planner.recipe.seeds, paths, strict=False)), search)
         elif (title := title_of[_place(row.paths[0])]) not in found:
             path = row.paths[0]
             found[title] = _folder(_spec(path), title, dict.fromkeys(planner.recipe.seeds, path), search)
@@ -152,8 +159,8 @@ def _check_names(names: Sequence[str], taken: Sequence[str]) -> None:
         raise UvlpError("a row of the table is called so already", got=clash[0], do="give another NAME")
 
 
-def _row(row: Row, seeds: Sequence[int], search: Search) -> Folder:
-    """The folders of one row, the first for the first seed."""
+def _row(row: Row, given: Mapping[int, str], search: Search) -> Folder:
+    """The folders of one row, by the seed that each is for."""
     places = [_place(path) for path in row.paths]
     twice = [path for path, place in zip(row.paths, places, strict=True) if places.count(place) > 1]
     if twice:
@@ -163,7 +170,6 @@ def _row(row: Row, seeds: Sequence[int], search: Search) -> Folder:
             allowed=FORM,
             do="give every seed the images that were made with it",
         )
-    given = dict(zip(seeds, row.paths, strict=False))
     return _folder(f"{row.name}={','.join(row.paths)}", row.name, given, search)
 
 

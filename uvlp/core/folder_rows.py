@@ -73,6 +73,9 @@ def _folders(text: str, argument: str) -> Iterator[str]:
 
 def _plain_path(text: str) -> str:
     """A path of its own; folders between commas want a name."""
+    name, _, folders = text.partition("=")
+    if "/" in name and not _is_folder(text) and all(map(_is_folder, folders.split(","))):
+        raise UvlpError("name of a row", got=name, allowed=f"{FORM}; a name without a slash")
     pieces = text.split(",")
     if not _is_folder(text) and len(pieces) > 1 and all(map(_is_folder, pieces)):
         raise UvlpError("several folders without a name", got=text, allowed=FORM, do=f"write NAME={text}")
