@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from uvlp.core import json_files
 from uvlp.core.lines import read_lines
 
 
@@ -35,11 +36,22 @@ def read(folder: Path, files: Sequence[str], size: int) -> list[Answer]:
         path = _path(folder, len(found))
         if not path.is_file():
             break
-        rows = [json.loads(line) for line in read_lines(path)]
-        if [row.pop("file_name") for row in rows] != list(files[len(found) : len(found) + size]):
+        answers = _read(path, files[len(found) : len(found) + size])
+        if answers is None:
             break
-        found += [Answer(**row) for row in rows]
+        found += answers
     return found
+
+
+def _read(path: Path, files: Sequence[str]) -> list[Answer] | None:
+    """The answers of a shard; None if it is damaged or belongs to other images."""
+    try:
+        rows = [json_files.parse(line) for line in read_lines(path)]
+        if [row.pop("file_name") for row in rows] != list(files):
+            return None
+        return [json_files.build(Answer, row) for row in rows]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def write(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.dataset_manifest import ClassInfo
+from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
 from uvlp.core.wording import first_few
 
@@ -85,9 +86,14 @@ def write(folder: Path, rows: Iterable[tuple[str, str]], prompts: Mapping[str, s
 
 
 def read(folder: Path) -> Captions:
-    """Read what :func:`write` wrote."""
+    """Read what :func:`write` wrote.
+
+    Raises:
+        UvlpError: it is damaged.
+        OSError: it cannot be read.
+    """
     texts = metadata_jsonl.parse(folder / metadata_jsonl.FILE).texts
-    prompts = json.loads((folder / PROMPTS).read_text(encoding="utf-8"))
+    prompts = json_files.read_texts(folder / PROMPTS)
     return Captions(tuple(texts), tuple(texts.values()), prompts)
 
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy
 
+from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
-from uvlp.core.lines import read_lines
 
 KIND = "distilled"
 SCHEMA = 1
@@ -106,8 +106,7 @@ def sheet_rows(entries: Sequence[Entry]) -> list[int]:
 
 def read_entries(folder: Path) -> list[Entry]:
     """The rows of `metadata.jsonl`."""
-    lines = read_lines(folder / "train" / "metadata.jsonl")
-    return [Entry(**json.loads(line)) for line in lines]
+    return json_files.read_rows(Entry, folder / "train" / "metadata.jsonl")
 
 
 def read_image(folder: Path, entry: Entry) -> numpy.ndarray:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy
 
 from uvlp.artifacts.distilled import Entry
+from uvlp.core import json_files
+from uvlp.core.errors import UvlpError
 
 STATE = "state.json"
 
@@ -49,7 +51,10 @@ class GrowingImages:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         found = folder / STATE
-        self.state = State(**json.loads(found.read_text(encoding="utf-8"))) if found.is_file() else State()
+        try:
+            self.state = json_files.read(State, found) if found.is_file() else State()
+        except UvlpError:  # what was drawn is drawn again
+            self.state = State()
 
     def add(self, entries: Sequence[Entry], images: Iterable[numpy.ndarray]) -> None:
         """Save the images of a batch, uint8 [H, W, 3]; they count once the state says so."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
 from uvlp.core.foreign_files import check_regular
 from uvlp.core.hashing import write_atomically
@@ -78,10 +79,11 @@ def _named(repository: str, name: str) -> str:
 def _recorded() -> dict[str, str]:
     try:
         check_regular(_record())
-        known = json.loads(_record().read_bytes())
+        known = json_files.parse(_record().read_bytes())
     except (OSError, ValueError):
         return {}
-    return known if isinstance(known, dict) else {}
+    entries = known.items() if isinstance(known, dict) else ()
+    return {name: commit for name, commit in entries if isinstance(commit, str)}
 
 
 def recorded(repository: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.artifacts.dataset_manifest import DatasetSpec
+from uvlp.core import json_files
 from uvlp.core.hashing import digest
 
 FILE = "manifest.json"
@@ -124,6 +124,15 @@ def record(task: Task, files: Mapping[str, str], facts: Mapping[str, Any]) -> di
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished artifact."""
-    content: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    return content
+    """The manifest of a finished artifact, an object whose ``files`` are hashes by name.
+
+    Raises:
+        ValueError: it has another shape.
+        OSError: it cannot be read.
+    """
+    content = json_files.parse((folder / FILE).read_bytes())
+    files = content.get("files") if isinstance(content, dict) else None
+    if not isinstance(files, dict) or not all(isinstance(sha256, str) for sha256 in files.values()):
+        raise ValueError("no object with files")
+    found: dict[str, Any] = content
+    return found

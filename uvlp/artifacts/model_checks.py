@@ -7,7 +7,6 @@ model of the same kind passes.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from uvlp.artifacts import safetensors_file
 from uvlp.artifacts.model_commands import CONVERTED_LLAVA
 from uvlp.artifacts.model_files import LAYOUTS, Contents
 from uvlp.artifacts.safetensors_file import Shapes
+from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
 from uvlp.core.foreign_files import LONGEST_CONFIGURATION_BYTES, check_text, refuse_impostor
 
@@ -88,16 +88,16 @@ def _check_index(path: Path, shards: Mapping[str, set[str]], mend: Callable[[Pat
     if not places:
         raise UvlpError("an index of shards names none (weight_map)", got=str(path), do=mend(path))
     for tensor, shard in places.items():
-        if tensor not in shards[shard]:
-            file = path.parent / shard
+        if tensor not in shards.get(str(shard), set()):
+            file = path.parent / str(shard)
             raise UvlpError(f"a shard lacks the tensor {tensor}", got=str(file), do=mend(file))
 
 
 def _read(path: Path) -> Config:
     try:
         check_text(path, "configuration", LONGEST_CONFIGURATION_BYTES)
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        value = json_files.parse(path.read_bytes())
+    except (OSError, ValueError) as error:
         value = error
     if not isinstance(value, dict):
         raise UvlpError("a configuration cannot be read as JSON", got=str(path), do="get the file again")

@@ -7,11 +7,11 @@ the other formats of a hub repository, is the same model.
 from __future__ import annotations
 
 import fnmatch
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
 from uvlp.core.wording import first_few
 
@@ -157,7 +157,7 @@ def _shards(folder: Path, stem: str) -> tuple[tuple[str, ...], list[str]]:
 def _shards_of(index: Path) -> list[str]:
     """The files that an index of shards names; none where it cannot be read, which is told elsewhere."""
     try:
-        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        return sorted(set(map(str, json_files.parse(index.read_bytes())["weight_map"].values())))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return []
 

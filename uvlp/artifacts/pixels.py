@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from uvlp.core import json_files
 
 if TYPE_CHECKING:
     import numpy
@@ -17,6 +20,11 @@ if TYPE_CHECKING:
 KIND = "pixels"
 SCHEMA = 1
 PIXELS, LABELS, NAME = "validation.npy", "labels.npy", "set.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    name: str
 
 
 def write(
@@ -42,5 +50,4 @@ def read(folder: Path) -> tuple[numpy.ndarray, numpy.ndarray, str]:
 
     # Copy on write: torch wants memory that could be written to; the file stays as it is.
     pixels = numpy.load(folder / PIXELS, mmap_mode="c")
-    name = json.loads((folder / NAME).read_text(encoding="utf-8"))["name"]
-    return pixels, numpy.load(folder / LABELS), name
+    return pixels, numpy.load(folder / LABELS), json_files.read(_Set, folder / NAME).name

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy
 
+from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
-from uvlp.core.lines import read_lines
 
 KIND = "prototypes"
 SCHEMA = 1
@@ -59,13 +59,7 @@ def read(folder: Path) -> tuple[numpy.ndarray, list[Prototype]]:
     import numpy
 
     latents = numpy.load(folder / "latents.npy", mmap_mode="r", allow_pickle=False)
-    rows = []
-    for line in read_lines(folder / "prototypes.jsonl"):
-        values = json.loads(line)
-        for name in ("members", "latent_members"):
-            values[name] = tuple(values[name])
-        rows.append(Prototype(**values))
-    return latents, rows
+    return latents, json_files.read_rows(Prototype, folder / "prototypes.jsonl")
 
 
 def check(latents: numpy.ndarray, prototypes: Sequence[Prototype], ipc: int, classes: int) -> None:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
 from uvlp.core.flushing import flush
 from uvlp.core.os_errors import is_full
@@ -146,9 +147,10 @@ class RowFiles:
     def _recall(self) -> set[int] | None:
         """Shards that an earlier run finished; None if there are none that can be used."""
         try:
-            journal: dict[str, Any] = json.loads((self._folder / JOURNAL).read_bytes())
+            journal: dict[str, Any] = json_files.parse((self._folder / JOURNAL).read_bytes())
             whole = all(self._path(name).stat().st_size == self._size(name) for name in self._columns)
-            return set(journal["finished"]) if whole and journal["layout"] == self._layout else None
+            finished = {int(shard) for shard in journal["finished"]}
+            return finished if whole and journal["layout"] == self._layout else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -9,6 +9,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from uvlp.core import json_files
+
 KIND = "scores"
 SCHEMA = 2
 
@@ -54,7 +56,10 @@ def write(folder: Path, score: Score) -> None:
 
 
 def read(folder: Path) -> Score:
-    """Read `score.json` of ``folder``."""
-    values = json.loads((folder / "score.json").read_text(encoding="utf-8"))
-    values["curve"] = tuple((int(epoch), float(pct)) for epoch, pct in values["curve"])
-    return Score(**values)
+    """Read `score.json` of ``folder``.
+
+    Raises:
+        UvlpError: it is damaged.
+        OSError: it cannot be read.
+    """
+    return json_files.read(Score, folder / "score.json")

@@ -91,7 +91,7 @@ class Store:
         folder = self.folder(task)
         try:
             files: Mapping[str, str] = manifest.read(folder)["files"]
-        except (ValueError, KeyError, TypeError):
+        except (OSError, ValueError):
             return manifest.FILE
         for name, sha256 in files.items():
             path = folder / name
@@ -212,5 +212,6 @@ def _not_listed(folder: Path) -> list[Path]:
 
 def said(root: Path) -> contextlib.AbstractContextManager[None]:
     """Turn the operating system's refusals to write below ``root`` into one clear line."""
-    do = "free some space, make it writable, or choose another folder with --store; what is finished is kept"
+    do = "free some space, make it writable, or choose another folder with --store; "
+    do += "everything finished is kept"
     return explain_os_errors(root, "cannot write the store", do)

@@ -11,10 +11,9 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from uvlp.artifacts.cells import Cell, Comparison, Summary
-from uvlp.core.foreign_files import check_regular
+from uvlp.artifacts.cells import Cell, Comparison
+from uvlp.core import json_files
 from uvlp.core.wording import in_markdown, markdown_line
 
 KIND = "tables"
@@ -243,26 +242,17 @@ def read(folder: Path) -> Table:
 
     One of an earlier schema comes without cells and comparisons, so that it can still be listed;
     its other files are printed as they were written.
+
+    Raises:
+        UvlpError: it is damaged.
+        OSError: it cannot be read.
     """
-    check_regular(folder / "table.json")
-    values = json.loads((folder / "table.json").read_text(encoding="utf-8"))
-    current = values.get("schema") == SCHEMA
-    return Table(
-        name=values["name"],
-        caption=values["caption"],
-        cells=tuple(_cell(cell) for cell in values["cells"]) if current else (),
-        comparisons=tuple(Comparison(**one) for one in values["comparisons"]) if current else (),
-        notes=tuple(values["notes"]),
-    )
-
-
-def _cell(values: dict[str, Any]) -> Cell:
-    made: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, list):
-            made[name] = tuple(value)
-        elif isinstance(value, dict):
-            made[name] = Summary(**value)
-        else:
-            made[name] = value
-    return Cell(**made)
+    path = folder / "table.json"
+    values = json_files.read_object(path)
+    if values.pop("schema", None) != SCHEMA:
+        kept = {name: value for name, value in values.items() if name in ("name", "caption", "notes")}
+        values = {**kept, "cells": [], "comparisons": []}
+    try:
+        return json_files.build(Table, values)
+    except ValueError as error:
+        raise json_files.damaged(path, error) from error

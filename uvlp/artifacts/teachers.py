@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
 
 KIND = "teachers"
@@ -67,9 +68,6 @@ def read(folder: Path) -> Teacher:
             f"no teacher here, {' and '.join(lacking)} not found", got=str(folder), allowed=allowed
         )
     try:
-        values = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        values["class_ids"] = tuple(values["class_ids"])
-        values["per_class_pct"] = tuple(values["per_class_pct"])
-        return Teacher(**values)
-    except (ValueError, KeyError, TypeError) as error:
+        return json_files.build(Teacher, json_files.parse((folder / FACTS).read_bytes()))
+    except ValueError as error:
         raise UvlpError(f"damaged {FACTS} of a teacher", got=str(folder), allowed=allowed) from error

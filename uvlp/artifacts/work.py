@@ -10,7 +10,7 @@ from typing import Any
 from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.store import Store
-from uvlp.core import plugins
+from uvlp.core import json_files, plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 
@@ -65,7 +65,7 @@ class Work:
 def read_notes(folder: Path) -> dict[str, Any]:
     """The notes of a finished artifact."""
     path = folder / NOTES
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return json_files.read_object(path) if path.is_file() else {}
 
 
 def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress, content_hash: str = "") -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from uvlp.blocks.download import download, part_of
 from uvlp.blocks.unpack import unpack
+from uvlp.core import json_files
 from uvlp.core.downloads import Download
 from uvlp.core.errors import UvlpError
 from uvlp.core.foreign_files import begins, check_regular, impostor
@@ -199,6 +200,6 @@ def _recorded(record: Path) -> str:
         return ""
     check_regular(record)
     try:
-        return str(json.loads(record.read_bytes())["sha256"])
+        return str(json_files.parse(record.read_bytes())["sha256"])
     except (ValueError, KeyError, TypeError) as error:
         raise UvlpError(f"{record} is damaged", got=str(error), do="delete it and fetch again") from error

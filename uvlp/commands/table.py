@@ -6,15 +6,21 @@ from pathlib import Path
 
 from uvlp.artifacts import manifest, tables
 from uvlp.artifacts.store import Store
-from uvlp.core import plugins
+from uvlp.core import plugins, streams
 from uvlp.core.errors import UvlpError, unknown_name
 
 
 def measured(store: Store) -> dict[str, Path]:
-    """Finished tables by name; of several with one name the newest."""
+    """Finished tables by name; of several with one name the newest. Damaged ones are said and left out."""
     folders = [path.parent for path in (store.root / tables.KIND).glob(f"*/{manifest.FILE}")]
     folders.sort(key=lambda folder: (folder / manifest.FILE).stat().st_mtime_ns)
-    return {tables.read(folder).name: folder for folder in folders}
+    found = {}
+    for folder in folders:
+        try:
+            found[tables.read(folder).name] = folder
+        except (UvlpError, OSError) as error:
+            streams.complain(f"note   left out: {error}")
+    return found
 
 
 RENDER = {"markdown": tables.markdown, "latex": tables.latex, "csv": tables.comma_separated}

@@ -67,7 +67,15 @@ class Autoencoder:
                     dtype=dtype,
                     output_loading_info=True,
                 )
-        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            SafetensorError,
+        ) as error:
             raise _not_loaded(folder, subfolder, str(error)) from error
         # diffusers fills weights that it does not find with random numbers, and only warns.
         wrong = [*loading["missing_keys"], *loading["unexpected_keys"]]

@@ -84,7 +84,15 @@ class Embedder:
             with quiet(), torch.random.fork_rng(devices=[]):
                 model, preprocess = open_clip.create_model_from_pretrained(name, weights, device=device)
                 return cls(model, preprocess, open_clip.get_tokenizer(name), device, tf32)
-        except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            SafetensorError,
+        ) as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
             raise UvlpError(

@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+from uvlp.core import json_files
+from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import file_sha256
 from uvlp.core.lines import read_lines
 
@@ -101,8 +103,10 @@ def latest(folder: Path, say: Callable[[str], None]) -> tuple[Path | None, int]:
 def _damage(checkpoint: Path) -> str | None:
     """Name of the first file that is missing or not as written."""
     try:
-        hashes: dict[str, str] = json.loads((checkpoint / FILES).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        hashes = json_files.read_texts(checkpoint / FILES)
+    except (OSError, UvlpError):
+        hashes = {}
+    if not hashes:
         return FILES
     for name, sha256 in hashes.items():
         path = checkpoint / name

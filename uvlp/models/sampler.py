@@ -74,7 +74,15 @@ class Sampler:
                     requires_safety_checker=False,
                     dtype=dtype,
                 )
-        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        except (
+            OSError,
+            ValueError,
+            RuntimeError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            SafetensorError,
+        ) as error:
             problem = shorten(str(error), LONGEST_PROBLEM, placeholder=" ...")
             raise UvlpError(
                 f"cannot load a Stable Diffusion pipeline ({problem})",

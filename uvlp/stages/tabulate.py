@@ -81,7 +81,7 @@ def against(table: Table, store: Path, method: str) -> Table:
 def _stored_score(store: Path, name: str) -> Score:
     try:
         return scores.read(store / name)
-    except (OSError, ValueError) as error:
+    except (OSError, UvlpError) as error:
         raise UvlpError(
             "a score of this table is missing or damaged",
             got=name,
