@@ -69,6 +69,7 @@ class Hub:
         stops_after: bytes after which the connection breaks, by path; counted down once.
         stalls_after: the same, but nothing more comes until `go_on` is set.
         asked: paths of the files that were sent, with the first byte.
+        page: what it answers to everything, as a network does that asks for a log-in.
         address: where it listens.
     """
 
@@ -79,6 +80,7 @@ class Hub:
     stalls_after: dict[str, int] = field(default_factory=dict)
     go_on: threading.Event = field(default_factory=threading.Event)
     asked: list[tuple[str, int]] = field(default_factory=list)
+    page: bytes = b""
     address: str = ""
 
 
@@ -112,6 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(body=True)
 
     def _answer(self, body: bool) -> None:
+        if self.hub.page:
+            return self._send(200, self.hub.page, {"Content-Type": "text/html"}, body)
         match = ROUTE.match(unquote(urlsplit(self.path).path))
         if match is None:
             return self._send(404, b"", {})

@@ -247,7 +247,8 @@ def _checked(source: _Source) -> tuple[Path, Contents]:
 
 
 def _recognise(source: _Source, folder: Path, missing: tuple[str, ...]) -> None:
-    error = model_kinds.recognise(source.layout_name, folder, missing)
+    # A repository of which no file is wanted leaves no folder.
+    error = model_kinds.recognise(source.layout_name, folder, missing) if folder.is_dir() else None
     if error is not None:
         raise error
 

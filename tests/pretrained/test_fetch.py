@@ -17,6 +17,7 @@ from tests.fake_hub import Hub, commit
 from tests.pretrained.copies import HUB, KINDS, local, refused
 from uvlp import pretrained
 from uvlp.artifacts import model_files
+from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
 
 
@@ -115,6 +116,25 @@ def test_a_refusal_is_one_line(status: int, code: str, words: str, hub: Hub) -> 
     assert words in text and "HF_TOKEN" in text and "some/sd" in text
 
 
+@pytest.mark.parametrize("page", [b"<!DOCTYPE html><html>log in</html>", b'{"error": "log in"}'])
+def test_a_hub_behind_a_log_in_page(page: bytes, hub: Hub) -> None:
+    hub.page = page
+    with pytest.raises(UvlpError) as caught:
+        pretrained.fetch(HUB, ["diffusion"], Progress())
+    assert caught.value.what.startswith(f"{hub.address} answers with something else than a hub does")
+    assert str(caught.value.got).startswith("some/sd: ")
+    assert "log in" in str(caught.value.do)
+
+
+@pytest.mark.parametrize("status", [407, 511])
+def test_a_network_that_asks_for_a_log_in_is_not_asked_again(status: int, hub: Hub) -> None:
+    hub.refuse["some/sd"] = status, ""
+    events: list[Event] = []
+    with pytest.raises(UvlpError, match="log in to the network or its proxy"):
+        pretrained.fetch(HUB, ["diffusion"], Progress(events.append))
+    assert not events
+
+
 def test_an_unknown_revision_is_one_line(hub: Hub) -> None:
     models = replace(HUB, diffusion_revision=commit("9"))
     text = refused(lambda: pretrained.fetch(models, ["diffusion"], Progress()))
@@ -142,6 +162,13 @@ def test_a_server_that_is_down_is_asked_three_times(hub: Hub, monkeypatch: pytes
     text = refused(lambda: pretrained.fetch(HUB, ["diffusion"], Progress(events.append)))
     assert "stopped 3 times" in text and "503" in text and "continues" in text
     assert [event.say.rpartition("; ")[2] for event in events] == ["attempt 2 of 3", "attempt 3 of 3"]
+
+
+def test_a_repository_without_any_file_that_is_needed_is_one_line(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "README.md").write_text("nothing here", encoding="utf-8")
+    hub.folders["some/sd", commit("a")] = tmp_path / "other"
+    assert "missing" in refused(lambda: pretrained.fetch(HUB, ["diffusion"], Progress()))
 
 
 def test_told_to_stay_offline_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

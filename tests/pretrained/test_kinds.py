@@ -196,7 +196,7 @@ def test_pointers_of_git(part: str, file: str, copies: dict[str, Path]) -> None:
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 4\n"
     put(folder, name, content=pointer.encode())
     error = refusal(folder, part)
-    assert f"git left pointers in place of 1 files: {name}" == error.what
+    assert f"Git LFS left pointers in place of 1 files: {name}" == error.what
     assert "`git lfs pull`" in str(error.do)
 
 

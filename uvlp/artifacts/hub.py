@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
-from uvlp.core.foreign_files import check_regular
+from uvlp.core.foreign_files import begins, check_regular, impostor
 from uvlp.core.hashing import write_atomically
 from uvlp.core.os_errors import NOT_WRITABLE, is_full
 from uvlp.core.progress import Progress
@@ -191,12 +191,13 @@ def _resume(repository: str, commit: str, name: str, bar: type) -> None:
 
     address = hf_hub_url(repository, name, revision=commit)
     facts = get_hf_file_metadata(address)
-    assert facts.etag is not None and facts.size is not None
+    if facts.etag is None or facts.size is None:
+        raise ValueError(f"no hash and no size of {name}")
     blob = folder_of(repository) / "blobs" / facts.etag
     if blob.exists():
         return
     part = blob.with_name(f"{blob.name}{UNFINISHED}")
-    if part.is_file() and part.stat().st_size > facts.size:
+    if part.is_file() and (part.stat().st_size > facts.size or impostor(begins(part))):
         part.unlink()
     part.parent.mkdir(parents=True, exist_ok=True)
     headers = build_hf_headers()
@@ -236,8 +237,18 @@ def _has_no_connection(error: BaseException) -> bool:
     return isinstance(error, ConnectionError) or type(error).__name__ in ("ConnectError", "ConnectTimeout")
 
 
+def _is_page(error: BaseException) -> bool:
+    """An answer that no hub gives: the log-in page of a network or a proxy, or of another program."""
+    from huggingface_hub.errors import HFValidationError
+
+    garbled = isinstance(error, ValueError | KeyError | TypeError)
+    return _status(error) in (407, 511) or (garbled and not isinstance(error, HFValidationError))
+
+
 def _is_transient(error: BaseException) -> bool:
     """A stream that broke or a server that is busy, as against an answer that will stay the same."""
+    if _is_page(error):
+        return False
     if _status(error):
         return _status(error) in (408, 429) or _status(error) >= 500
     # The library's client is httpx under one name or another. It has tried to connect many times before.
@@ -255,6 +266,10 @@ def _explained(error: BaseException, repository: str, revision: str) -> UvlpErro
     if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
         do = "set HF_HOME to a folder that can be written"
         return UvlpError("fetched files cannot be written", got=str(cache_folder()), do=do)
+    if _is_page(error):
+        what = f"{constants.ENDPOINT} answers with something else than a hub does, such as a log-in page"
+        do = "log in to the network or its proxy, or correct HF_ENDPOINT; the same command continues"
+        return UvlpError(what, got=f"{repository}: {_line(error)}", do=do)
     if _has_no_connection(error):
         do = "check the network and the proxy; the same command continues"
         return UvlpError(f"no connection to {constants.ENDPOINT}", got=repository, do=do)

@@ -129,7 +129,7 @@ def _pointers(place: _Place) -> UvlpError | None:
         return None
     names = first_few(path.relative_to(place.path).as_posix() for path in found)
     return UvlpError(
-        f"git left pointers in place of {len(found)} files: {names}",
+        f"Git LFS left pointers in place of {len(found)} files: {names}",
         got=str(place.path),
         do="`git lfs install` and `git lfs pull` in that folder get them",
     )
