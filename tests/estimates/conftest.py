@@ -12,6 +12,11 @@ from uvlp.estimates import cards
 
 @pytest.fixture(autouse=True)
 def ask_anew() -> Iterator[None]:
+    _forget()  # dry runs of other rooms ask in the same process
     yield
+    _forget()
+
+
+def _forget() -> None:
     nvidia.usable.cache_clear()
     cards.this_machine.cache_clear()
