@@ -17,6 +17,7 @@ from torchvision import transforms
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from tests.models.finetuning_jobs import CLASSES, IMAGES, SETTINGS, SIDE_PX, TEXTS, job, make_world
+from tests.tolerances import depth, rounding
 from uvlp.artifacts import captions
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
@@ -248,13 +249,20 @@ def plain_loop(world: Path, epochs: int) -> tuple[dict[str, torch.Tensor], list[
     return average, found
 
 
+def same_losses(folder: Path) -> float:
+    """Share by which rounding alone may change the losses of four updates, each through the whole network."""
+    unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet")
+    return 4 * rounding(depth(unet))
+
+
 def test_a_plain_loop_finds_the_same_losses_and_weights(world: Path, whole: Path) -> None:
     """Batches, accumulation over an epoch's end, clipping, rate, average with its ramp."""
     average, found = plain_loop(world, SETTINGS.epochs)
-    assert losses(whole) == pytest.approx(found, rel=1e-4)
+    assert losses(whole) == pytest.approx(found, rel=same_losses(whole))
     after, before = load_file(whole / UNET), load_file(world / "base" / UNET)
     for name, tensor in average.items():
         moved = (tensor - before[name]).abs().max()
+        # Adam divides a gradient by its own size: where that is rounding alone, a step has any sign.
         assert (after[name] - tensor).abs().max() < 0.02 * moved, name
 
 
@@ -263,7 +271,8 @@ def test_gradient_checkpointing_and_split_batches_change_the_rounding_only(
     world: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(job(world, tmp_path / "checkpointed", gradient_checkpointing=True), Progress())
-    assert losses(tmp_path / "checkpointed" / "folder") == pytest.approx(losses(whole), rel=1e-4)
+    expected = pytest.approx(losses(whole), rel=same_losses(whole))
+    assert losses(tmp_path / "checkpointed" / "folder") == expected
     full, asked = finetuning_loop.Training._loss, list[int]()
 
     def loss(self: finetuning_loop.Training, part: finetuning_loop.Loaded) -> torch.Tensor:
@@ -275,7 +284,7 @@ def test_gradient_checkpointing_and_split_batches_change_the_rounding_only(
     monkeypatch.setattr(finetuning_loop.Training, "_loss", loss)
     said: list[str] = []
     run(job(world, tmp_path / "split"), killed_at(0, said))
-    assert losses(tmp_path / "split" / "folder") == pytest.approx(losses(whole), rel=1e-4)
+    assert losses(tmp_path / "split" / "folder") == expected
     assert asked[:3] == [4, 2, 2] and "in 2 parts" in said[-1]
     monkeypatch.setattr(finetuning_loop.Training, "_loss", lambda *_: exec("raise torch.OutOfMemoryError()"))
     text = refusal(job(world, tmp_path / "none"))

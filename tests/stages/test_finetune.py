@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 
 from tests.models.finetuning_jobs import SETTINGS, job, make_world
+from tests.tolerances import depth, rounding
 from uvlp import pretrained
 from uvlp.artifacts import captions, weights
 from uvlp.artifacts.dataset_manifest import DatasetSpec
@@ -159,7 +161,9 @@ def test_a_run_goes_on_with_two_processes_and_then_with_one(world: Path, tmp_pat
     found = [(tmp_path / name / "folder/log.jsonl").read_text() for name in ("changing", "alone")]
     changing, alone = ([json.loads(line)["loss"] for line in text.splitlines()] for text in found)
     assert changing[:2] == alone[:2] and len(changing) == len(alone) == 6
-    assert changing == pytest.approx(alone, rel=1e-3)
+    # Sums over processes are grouped in another way: four updates, each through the whole network.
+    unet = UNet2DConditionModel.from_pretrained(tmp_path / "alone/folder", subfolder="unet")
+    assert changing == pytest.approx(alone, rel=4 * rounding(depth(unet)))
 
 
 @pytest.mark.parametrize(
