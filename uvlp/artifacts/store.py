@@ -25,6 +25,7 @@ from uvlp.artifacts.manifest import Task
 from uvlp.core.flushing import flush
 from uvlp.core.hashing import HashCache, file_sha256
 from uvlp.core.os_errors import explain_os_errors
+from uvlp.core.sharing import follow_umask
 
 
 class Store:
@@ -191,6 +192,7 @@ class Store:
         }
         content = json.dumps(manifest.record(task, files, facts), indent=1, ensure_ascii=False)
         (folder / manifest.FILE).write_text(content + "\n", encoding="utf-8")
+        follow_umask(folder)
         for path in [*folder.rglob("*"), folder]:
             flush(path)
         target = self.folder(task)

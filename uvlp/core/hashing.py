@@ -14,6 +14,7 @@ from typing import Any
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.foreign_files import check_regular
+from uvlp.core.sharing import umask
 
 # Two writes within one tick of the kernel's clock leave the same times (10 ms at 100 Hz).
 CLOCK_TICK_NS = 20_000_000
@@ -54,18 +55,12 @@ def write_atomically(path: Path, text: str) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             # mkstemp is private to its owner; a shared store is not.
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            os.fchmod(file.fileno(), 0o666 & ~umask())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def write_checked(path: Path, value: Any) -> None:

@@ -19,6 +19,7 @@ from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import file_sha256
 from uvlp.core.lines import read_lines
+from uvlp.core.sharing import follow_umask
 
 PREFIX = "checkpoint-"
 HALF = "half-" + PREFIX
@@ -67,6 +68,7 @@ def save(accelerator: Any, average: Any, log: Sequence[str], step: int, folder: 
     (half / LOG).write_text("".join(log), encoding="utf-8")
     hashes = {path.name: file_sha256(path) for path in sorted(half.iterdir())}
     (half / FILES).write_text(json.dumps(hashes, indent=1) + "\n", encoding="utf-8")
+    follow_umask(half)  # whoever shares the store may go on from it
     os.rename(half, whole)
     _remove(_found(folder)[limit:])
 

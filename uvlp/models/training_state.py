@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from uvlp.core.sharing import follow_umask
 from uvlp.models.average import Average
 
 
@@ -40,6 +41,7 @@ class TrainingState:
         save_file({name: held.contiguous().cpu() for name, held in self._tensors().items()}, half, facts)
         with half.open("rb") as written:
             os.fsync(written.fileno())
+        follow_umask(half)  # whoever shares the store may go on from it
         half.replace(path)
 
     def load(self, path: Path) -> int:
