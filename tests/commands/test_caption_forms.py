@@ -120,6 +120,13 @@ FORMS: dict[str, str | bytes] = {
     "kohya.json": json.dumps({name: {"caption": text} for name, text in SAID.items()}, indent=2),
     "coco.json": json.dumps(COCO),
     "karpathy.json": json.dumps(KARPATHY, indent=1),
+    "stems.json": json.dumps({name[:-4]: text for name, text in SAID.items()}),
+    "inner.json": json.dumps({"captions": SAID}),
+    "ids.json": json.dumps([conversation(*pair, field="x") for pair in SAID.items()]),
+    "raw.json": json.dumps(
+        {"images": [{"filename": name, "sentences": [{"raw": text}]} for name, text in SAID.items()]}
+    ),
+    "lines.csv": lines([{"file_name": name, "text": text} for name, text in SAID.items()]),
     "data.json": json.dumps({"data": [{"image": name, "text": text} for name, text in SAID.items()]}),
 }
 
@@ -182,6 +189,9 @@ HUGE = {f"key {number}": {"x": number} for number in range(800)}
             "no field with a caption",
         ),
         ("m.txt", "a photo of a cat\n", "line 1: not JSON"),
+        ("m.jsonl", lines([{"image": "a.png", "file_name": "b.png", "text": "x"}]), "name different images"),
+        ("m.jsonl", lines([{"image": "a.png", "caption": "b", "text": "x"}]), "several fields may be the"),
+        ("m.jsonl", lines([{"image": "a.png", "caption": None}]), "'caption' is not a text: got 'null'"),
         ("m.json", '{"a": [{"x": 1}], "b": [{"y": 2}]}', "not a known kind of caption file: got 'a, b'"),
     ],
 )
@@ -257,6 +267,16 @@ def test_an_answer_to_another_question_stops_the_import(call: Call, data: Path, 
     assert "the question id 0 stands for two images" in refused(
         call, data, str(given), "--questions", str(asked)
     )
+
+
+def test_a_number_that_is_answered_twice(call: Call, data: Path, tmp_path: Path) -> None:
+    """As where two files of answers were joined; the same answer twice does no harm."""
+    asked = questions(tmp_path / "q", *enumerate(TRAIN))
+    given = answers(tmp_path / "a", (0, "x"), (0, "x"))
+    assert imported(call, data, str(given), "--questions", str(asked)) == {TRAIN[0]: "x"}
+    answers(given, (0, "x"), (0, "y"))
+    line = refused(call, data, str(given), "--questions", str(asked))
+    assert "line 2: the question id 0 is answered twice" in line and "got 'x / y'" in line
 
 
 def test_image_ids_of_coco_are_held_to_the_same(call: Call, data: Path, tmp_path: Path) -> None:

@@ -42,10 +42,11 @@ class Caption(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What a question file says of a number: its image, and what is asked about it, once or more."""
+    """What a question file says of a number: its image, what is asked about it, and the answers so far."""
 
     image: str
     texts: list[str]
+    answers: list[str]
 
 
 def read_rows(paths: Sequence[Path], questions: Path | None = None, field: str = "") -> Iterator[Caption]:
@@ -72,7 +73,7 @@ def _read_questions(path: Path) -> dict[str, Question]:
     for where, row in caption_tables.read(path, QUESTION_ROW):
         number = _number(row, where)
         image = _image(row, where, QUESTION_ROW)
-        known = found.setdefault(number, Question(image, []))
+        known = found.setdefault(number, Question(image, [], []))
         known.texts.append(_plain(row.get("text")))
         if not same_image(known.image, image):
             raise two_images("question id", number, known.image, image, where)
@@ -93,7 +94,10 @@ def _caption(row: Mapping[str, Any], where: str, asked: Mapping[str, Question] |
         got = first_few(row) or "no field at all"
         raise UvlpError(f"{where}: no field {field!r} (--caption-field)", got=got)
     if "conversations" in row and not field:
-        return Caption(_image(row, where), clean(_last_answer(row["conversations"], where)))
+        # A sample without an image has a number at least, under which it is reported.
+        named = bool(_named(row, IMAGE_FIELDS)) or not isinstance(row.get("id"), str | int)
+        name = _image(row, where) if named else str(row["id"])
+        return Caption(name, clean(_last_answer(row["conversations"], where)))
     if "question_id" in row and not {"file_name", "caption"} & row.keys():
         return _answer(row, where, asked, field)
     if not _named(row, IMAGE_FIELDS):
@@ -115,6 +119,7 @@ def _answer(row: Mapping[str, Any], where: str, asked: Mapping[str, Question] | 
     question = (asked or {}).get(number)
     if question:
         _check_question(row, question, where)
+        _check_answer(text, number, question, where)
     if _named(row, IMAGE_FIELDS):
         image = _image(row, where)
         if question and not same_image(question.image, image):
@@ -140,6 +145,17 @@ def _check_question(row: Mapping[str, Any], question: Question, where: str) -> N
         )
 
 
+def _check_answer(text: str, number: str, question: Question, where: str) -> None:
+    """What was asked once has one answer; else the answers of two files were joined."""
+    question.answers.append(text)
+    if len(question.texts) == 1 and text != question.answers[0]:
+        raise UvlpError(
+            f"{where}: the question id {number} is answered twice, in different words",
+            got=f"{question.answers[0][:100]} / {text[:100]}",
+            do="keep one answer; joined files of answers need each its own question file and import",
+        )
+
+
 def _plain(text: Any) -> str:
     """A question without LLaVA's mark for the image, blanks made one."""
     return " ".join(str(text or "").replace("<image>", " ").split())
@@ -162,7 +178,16 @@ def _image(row: Mapping[str, Any], where: str, allowed: str = ALLOWED) -> str:
     value = row[fields[0]]
     if isinstance(value, list) and len(value) == 1:
         row = {fields[0]: value[0]}
+    else:
+        _check_one_image([str(row[name]) for name in fields], where)
     return PurePosixPath(nfc(text_field(row, fields[0], where, ALLOWED))).as_posix()
+
+
+def _check_one_image(names: Sequence[str], where: str) -> None:
+    """Fields that name a file each name one file, if with more or less of the way to it."""
+    files = {nfc(PurePosixPath(name).name) for name in names if PurePosixPath(name).suffix}
+    if len(files) > 1:
+        raise UvlpError(f"{where}: two fields name different images", got=first_few(names), do="keep one")
 
 
 def text_of(row: Mapping[str, Any], where: str, field: str = "") -> tuple[str, int]:
@@ -173,7 +198,10 @@ def text_of(row: Mapping[str, Any], where: str, field: str = "") -> tuple[str, i
         return text_field(row, field, where), 0
     if not value:
         return "", 0
-    return text_field({field: value[0]}, field, where), len(value) - 1
+    first = value[0]
+    if isinstance(first, dict):  # Karpathy's splits: words, and the sentence as it was
+        first = first.get("raw", first)
+    return text_field({field: first}, field, where), len(value) - 1
 
 
 def _text_field(row: Mapping[str, Any], where: str) -> str:
@@ -191,7 +219,9 @@ def _text_field(row: Mapping[str, Any], where: str) -> str:
             do="rename it, or name it: `uvlp captions import FILE --caption-field NAME`",
         )
     different = [name for name in fields[1:] if row[name] != row[fields[0]]]
-    if fields[0].lower() != "text" and different:
+    if fields[0].lower() == "text":
+        different = [name for name in different if name.lower() in ("caption", "captions")]
+    if different:
         raise UvlpError(
             f"{where}: several fields may be the caption",
             got=", ".join([fields[0], *different]),

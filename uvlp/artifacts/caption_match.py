@@ -2,7 +2,7 @@
 
 Names are compared in NFC, as written first, then in one spelling: ``MM`` of VLCP's renamed images becomes
 ``_`` again, and a trailing ``_n########`` before ``.JPEG`` goes. Of a longer path the part below ``train/``
-counts; a name without a folder counts where one image alone is called so.
+counts, also without the ending of the file; a name without a folder where one image alone is called so.
 """
 
 from __future__ import annotations
@@ -91,12 +91,15 @@ class _Named:
             for path in _paths(name):
                 self._as_written[path].append(name)
                 self._canonical[_canonical(path)].append(name)
+        self._stems = Counter(map(_stem, images))
         bare = [_bare(image) for image in images]
         self._bare, self._canonical_bare = Counter(bare), Counter(map(_canonical, bare))
 
     def candidates(self, image: str) -> list[str]:
         """Names of rows that fit ``image``, the best first; the last in the file before earlier ones."""
         fitting = [self._as_written.get(image), self._canonical.get(_canonical(image))]
+        if self._stems[_stem(image)] == 1:
+            fitting.append(self._as_written.get(_stem(image)))
         bare = _bare(image)
         if not self._published or bare.partition("_")[0] == image.partition("/")[0]:
             if self._bare[bare] == 1:
@@ -119,6 +122,12 @@ def _tidy(name: str) -> str:
 
 def _bare(name: str) -> str:
     return name.rpartition("/")[2]
+
+
+def _stem(name: str) -> str:
+    """The name without its ending, as programs call an image that they keep several files for."""
+    folder, slash, file = name.rpartition("/")
+    return folder + slash + (file.rpartition(".")[0] or file)
 
 
 def _canonical(name: str) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.artifacts import metadata_jsonl
+from uvlp.artifacts.caption_match import same_image
 from uvlp.core.errors import UvlpError
 from uvlp.core.foreign_files import LONGEST_LINE_BYTES, check_text
 from uvlp.core.wording import first_few
@@ -61,13 +62,11 @@ def read(path: Path, allowed: str) -> Iterator[tuple[str, Row]]:
         UvlpError: the file cannot be read, is of no known form, or a row is broken (its place is named).
     """
     first = _first_line(path)
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return _table(path, allowed)
     if first.startswith("["):
         return _entries(path, "", _whole(path, allowed), allowed)
     if first.startswith("{"):
         return _objects(path, first, allowed)
-    if _separator(first):
+    if _separator(first) or path.suffix.lower() in (".csv", ".tsv"):
         return _table(path, allowed)
     return metadata_jsonl.objects(path, allowed)
 
@@ -156,6 +155,9 @@ def _object(path: Path, value: Any, allowed: str) -> Iterator[tuple[str, Row]]:
     if len(lists) == 1:
         ((name, entries),) = lists.items()
         return _entries(path, f"{name}, ", entries, allowed)
+    inner = next(iter(value.values())) if len(value) == 1 else None
+    if isinstance(inner, dict) and not {*IMAGE_FIELDS, *TEXT_FIELDS} & inner.keys():
+        return _object(path, inner, allowed)
     if not lists and value and all(isinstance(part, str | list | dict) for part in value.values()):
         return _mapping(path, value)
     got = first_few(value) or "an empty object"
@@ -183,7 +185,8 @@ def _coco(path: Path, images: list[Row], annotations: list[Row], allowed: str) -
     for where, image in _entries(path, "images, ", images, allowed):
         if not isinstance(image.get("file_name"), str) or "id" not in image:
             raise UvlpError(f"{where}: no id and file_name", got=first_few(image), allowed=allowed)
-        if names.setdefault(str(image["id"]), image["file_name"]) != image["file_name"]:
+        known = names.setdefault(str(image["id"]), image["file_name"])
+        if not same_image(known, image["file_name"]):
             raise two_images("image id", image["id"], names[str(image["id"])], image["file_name"], where)
     for where, annotation in _entries(path, "annotations, ", annotations, allowed):
         if "image_id" not in annotation:

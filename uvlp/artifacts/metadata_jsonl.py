@@ -127,7 +127,8 @@ def text_field(row: Mapping[str, Any], field: str, where: str, allowed: str = RO
         raise UvlpError(f"{where}: no field {field!r}", got=got, allowed=allowed)
     value = row[field]
     if not isinstance(value, str):
-        raise UvlpError(f"{where}: {field!r} is not a text", got=value, allowed=allowed)
+        got = "null" if value is None else value
+        raise UvlpError(f"{where}: {field!r} is not a text", got=got, allowed=allowed)
     try:
         value.encode()
     except UnicodeEncodeError as error:
