@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -18,6 +18,7 @@ from typing import Any
 
 from uvlp.artifacts import hub, model_checks, model_files, model_kinds
 from uvlp.artifacts.model_files import LAYOUTS, Contents, Layout
+from uvlp.artifacts.model_sizes import OPENAI, SIZES
 from uvlp.core import hashing
 from uvlp.core.downloads import Download
 from uvlp.core.errors import UvlpError
@@ -28,28 +29,9 @@ from uvlp.core.wording import byte_size, first_few
 from uvlp.recipes.schema import ModelSettings
 
 PARTS = ("diffusion", "autoencoder", "clip", "llava")
-OPENAI = "timm/vit_large_patch14_clip_224.openai"
-"""Where open_clip has OpenAI's ViT-L/14 from (its list, `ViT-L-14-quickgelu` / `openai`)."""
 CLIP_FORMS = "hf-hub:REPOSITORY, local-dir:FOLDER, openai"
 HASHES = "models.json"
 WEIGHTS = (".safetensors", ".safetensors.index.json")
-
-SIZES: Mapping[str, Mapping[str, int]] = {
-    "stable-diffusion-v1-5/stable-diffusion-v1-5": {
-        "unet/diffusion_pytorch_model.safetensors": 3_438_167_540,
-        "vae/diffusion_pytorch_model.safetensors": 334_643_276,
-        "text_encoder/model.safetensors": 492_265_874,
-        "tokenizer/vocab.json": 1_059_962,
-    },
-    OPENAI: {"open_clip_model.safetensors": 1_710_000_000, "tokenizer.json": 3_640_000},
-    "llava-hf/llava-1.5-7b-hf": {
-        "model-00001-of-00003.safetensors": 4_990_000_000,
-        "model-00002-of-00003.safetensors": 4_960_000_000,
-        "model-00003-of-00003.safetensors": 4_180_000_000,
-        "tokenizer.json": 3_620_000,
-    },
-}
-"""Bytes of the large files of the default repositories, as their pages list them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -314,6 +314,8 @@ PLACES: dict[str, dict[str, str]] = {
         "train/metadata.jsonl": lines([{"file_name": name, "text": SAID[name]} for name in TRAIN[2:]]),
     },
     "texts beside images": {f"train/{name[:-4]}.txt": f"{text}\n" for name, text in SAID.items()},
+    "in capitals": {"train/Metadata.CSV": str(FORMS["a.csv"])},
+    "capitals beside images": {f"train/{name[:-4]}.TXT": text for name, text in SAID.items()},
     "captions beside images": {f"train/{name}.caption": text for name, text in SAID.items()},
     "json beside images": {
         f"train/{name[:-4]}.json": json.dumps({"caption": text, "w": 8}) for name, text in SAID.items()
@@ -385,10 +387,15 @@ def test_files_of_other_programs_beside_images_are_counted(call: Call, data: Pat
 
 def test_captions_under_another_name_are_told(call: Call, data: Path) -> None:
     labels = "path,label\ntrain/cat/0.png,3\n"
-    put(data, {"mine.csv": str(FORMS["a.csv"]), "coco.json": json.dumps(COCO), "labels.csv": labels})
+    (data / "annotations").mkdir()
+    put(data, {"mine.csv": str(FORMS["a.csv"]), "labels.csv": labels, "README.txt": "about\n"})
+    put(data, {"annotations/coco.json": json.dumps(COCO)})
     code, err = own(call, data)
     assert code == 0
-    assert "coco.json, mine.csv: may hold captions and is not read; `uvlp captions import FILE`" in err
+    assert (
+        "mine.csv, annotations/coco.json: may hold captions and is not read; `uvlp captions import FILE`"
+        in err
+    )
 
 
 def test_further_lines_beside_an_image_are_counted(call: Call, data: Path) -> None:

@@ -17,6 +17,7 @@ from tests import fake_hub, tiny_models
 from tests.fake_hub import Hub, commit
 from uvlp import pretrained
 from uvlp.artifacts import hub as hub_folders
+from uvlp.artifacts.model_sizes import OPENAI
 from uvlp.artifacts.store import Store
 from uvlp.commands import fetch
 from uvlp.core.errors import UvlpError
@@ -123,7 +124,7 @@ def test_too_little_disk_names_both(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_known_sizes_are_summed_with_the_time(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, hub: Hub
 ) -> None:
-    for repository in (ModelSettings().diffusion, pretrained.OPENAI, ModelSettings().llava):
+    for repository in (ModelSettings().diffusion, OPENAI, ModelSettings().llava):
         hub.refuse[repository] = 401, "RepoNotFound"
     refused(fetch.run, "models", "", "", [], tmp_path, False)
     announced = capsys.readouterr().err

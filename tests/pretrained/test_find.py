@@ -17,6 +17,7 @@ from tests import fake_hub, tiny_models
 from tests.fake_hub import commit
 from tests.pretrained.copies import HUB, REPOSITORIES, REVISIONS, fill, local, refused
 from uvlp import pretrained
+from uvlp.artifacts.model_sizes import OPENAI
 from uvlp.recipes.schema import ModelSettings
 
 
@@ -105,18 +106,17 @@ def test_nothing_heavy_is_imported(copies: dict[str, Path], cache: Path, home: P
 def test_openai_is_what_open_clip_says() -> None:
     from open_clip import get_pretrained_cfg
 
-    assert get_pretrained_cfg("ViT-L-14-quickgelu", "openai")["hf_hub"].strip("/") == pretrained.OPENAI
+    assert get_pretrained_cfg("ViT-L-14-quickgelu", "openai")["hf_hub"].strip("/") == OPENAI
 
 
 def test_openai_is_a_file_of_its_repository(originals: dict[str, Path], home: Path, cache: Path) -> None:
-    fake_hub.place(home / "hub", pretrained.OPENAI, commit("d"), originals["clip"])
+    fake_hub.place(home / "hub", OPENAI, commit("d"), originals["clip"])
     found = pretrained.find(replace(HUB, clip="openai"), "clip", cache)
     assert Path(found.place).name == "open_clip_model.safetensors" and Path(found.place).is_file()
     assert found.revision == commit("d")
-    assert (
-        found.sha256
-        != pretrained.find(replace(HUB, clip=f"hf-hub:{pretrained.OPENAI}"), "clip", cache).sha256
-    ), "the configuration is another file"
+    assert found.sha256 != pretrained.find(replace(HUB, clip=f"hf-hub:{OPENAI}"), "clip", cache).sha256, (
+        "the configuration is another file"
+    )
 
 
 def test_the_default_settings_are_understood(home: Path, cache: Path) -> None:

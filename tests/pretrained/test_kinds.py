@@ -143,6 +143,40 @@ def test_a_network_alone(part: str, top: bool, copies: dict[str, Path], cache: P
     assert pretrained.find(ModelSettings(diffusion=str(made)), "diffusion", cache)
 
 
+def test_the_checkpoint_of_a_training_of_two_networks(
+    copies: dict[str, Path], cache: Path, tmp_path: Path
+) -> None:
+    folder = put(moved(copies, "unet", "text_encoder"), "optimizer.bin")
+    made = carried_out(refusal(folder), copies["diffusion"], tmp_path / "new")
+    assert pretrained.find(ModelSettings(diffusion=str(made)), "diffusion", cache)
+    assert "subfolder='text_encoder'" in str(refusal(folder).do)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "words"),
+    [
+        ("lora_unet_x.hada_w1_a", "LyCORIS"),
+        ("lora_te2_x.lora_down.weight", "LoRA weights for Stable Diffusion XL"),
+    ],
+)
+def test_other_weights_of_low_rank_have_no_command(tensor: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    save_file({tensor: torch.zeros(1)}, tmp_path / "x" / "style.safetensors")
+    error = refusal(tmp_path / "x")
+    assert words in error.what and "python" not in str(error.do)
+
+
+def test_models_for_transformers_and_pickles_alone(tmp_path: Path) -> None:
+    save_file({"x": torch.zeros(1)}, put(tmp_path / "llm", "a.txt") / "model.safetensors")
+    (tmp_path / "llm" / "config.json").write_text('{"model_type": "llama"}')
+    assert "a model for transformers (llama)" in refusal(tmp_path / "llm").what
+    assert "pickled weights" in refusal(put(tmp_path / "h", "h.pt")).what
+    error = refusal(put(tmp_path / "c", "epoch_32.pt"), "clip")
+    assert "without open_clip_config.json" in error.what and "models.clip=openai" in str(error.do)
+    hub = put(tmp_path / "hub", "models--a--b/refs/main")
+    assert "the folder of the hub's library" in refusal(hub).what and "a/b" in str(refusal(hub).do)
+
+
 def test_other_networks(tmp_path: Path) -> None:
     for name, words in (("ControlNetModel", "a ControlNet alone"), ("PixArtTransformer2DModel", "alone")):
         put(tmp_path / name, "diffusion_pytorch_model.safetensors")

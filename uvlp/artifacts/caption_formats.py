@@ -216,7 +216,8 @@ def _text_field(row: Mapping[str, Any], where: str) -> str:
             f"{where}: no field with a caption",
             got=first_few(row) or "no field at all",
             allowed=f"one of {', '.join(TEXT_FIELDS[:6])}",
-            do="rename it, or name it: `uvlp captions import FILE --caption-field NAME`",
+            do="rename it, name it with `uvlp captions import FILE --caption-field NAME`, or move the "
+            "file away",
         )
     different = [name for name in fields[1:] if row[name] != row[fields[0]]]
     if fields[0].lower() == "text":

@@ -247,7 +247,8 @@ def _llava_config(folder: Path) -> Config:
     path = folder / "config.json"
     config = _read(path)
     kind = str(config.get("model_type"))
-    classes = [str(name) for name in config.get("architectures") or []]
+    named = config.get("architectures") or []
+    classes = [named] if isinstance(named, str) else [str(name) for name in named]
     if AUTHORS_CLASS.search(" ".join(classes)) or kind in AUTHORS_TYPES or "mm_vision_tower" in config:
         what = f"this is LLaVA in its authors' own format ({path}, model_type and architectures)"
         raise UvlpError(what, got=", ".join([kind, *classes]), do=CONVERTED_LLAVA)

@@ -11,9 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from uvlp.artifacts.model_sizes import OPENAI
+
 BASES = {
     "diffusion": "stable-diffusion-v1-5/stable-diffusion-v1-5",
-    "clip": "timm/vit_large_patch14_clip_224.openai",
+    "clip": OPENAI,
     "llava": "llava-hf/llava-1.5-7b-hf",
 }
 """The published models that somebody's weights belong to."""
@@ -93,11 +95,18 @@ def _role(name: str, config: Mapping[str, Any]) -> str:
     return "unet" if kind == "UNet2DConditionModel" or "to_q" in asked else ""
 
 
-def with_network(role: str, folder: Path, subfolder: str) -> str:
-    """What to do with a UNet or autoencoder alone: put it into the base model."""
-    of = f", subfolder={subfolder!r}" if subfolder else ""
-    network = f"{_CLASSES[role]}.from_pretrained({_of(folder)}{of})"
-    code = f"import diffusers; {_PIPELINE}; {_BASE}, {role}={network}, safety_checker=None).{_SAVE}"
+def with_networks(roles: Mapping[str, str], folder: Path) -> str:
+    """What to do with networks of a pipeline without the others: put them into the base model.
+
+    Args:
+        roles: subfolder by the name that the pipeline has for the network; empty: ``folder`` itself.
+    """
+    networks = ", ".join(
+        f"{role}={_CLASSES[role]}.from_pretrained({_of(folder)}"
+        + (f", subfolder={subfolder!r})" if subfolder else ")")
+        for role, subfolder in roles.items()
+    )
+    code = f"import diffusers, transformers; {_PIPELINE}; {_BASE}, {networks}, safety_checker=None).{_SAVE}"
     return f"put it into the base model and name NEW: {python(code)}"
 
 

@@ -24,6 +24,8 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.wording import first_few
 
 WHOLE = {"diffusion": "a pipeline", "autoencoder": "a pipeline"}
+PIPELINE = "name the folder of a pipeline, as save_pretrained writes it"
+OPEN_CLIP = f"name a CLIP for open_clip: --set models.clip=openai, or hf-hub:{BASES['clip']}"
 MOST_FILES = 5_000
 POINTER = b"version https://git-lfs"
 LONGEST_POINTER_BYTES = 1024
@@ -57,7 +59,7 @@ class _Place:
 
     def __init__(self, part: str, path: Path) -> None:
         self.part, self.path = part, path
-        self.whole = WHOLE.get(part, LAYOUTS[part].title)
+        self.whole = "a CLIP for open_clip" if part == "clip" else WHOLE.get(part, LAYOUTS[part].title)
 
     @cached_property
     def files(self) -> list[str]:
@@ -147,7 +149,12 @@ def _hub_cache(place: _Place) -> UvlpError | None:
     path = place.path
     above = path.parent if path.name == "snapshots" else path
     if not (above.name.startswith("models--") and (above / "snapshots").is_dir()):
-        return None
+        inner = [name for name in place.folders if name.startswith("models--")]
+        if not inner:
+            return None
+        names = first_few(name.removeprefix("models--").replace("--", "/") for name in inner)
+        do = f"name a repository of it, with HF_HOME set to the folder above: {names}"
+        return UvlpError("this is the folder of the hub's library", got=str(path), do=do)
     repository = above.name.removeprefix("models--").replace("--", "/")
     whole = [
         folder
@@ -166,7 +173,7 @@ def _adapter(place: _Place) -> UvlpError | None:
         return place.refuse(kind, "name a model whose UNet was trained: no network was changed here", word)
     lora = place.has("pytorch_lora_weights.*", "*/pytorch_lora_weights.*")
     if lora and not CHECKPOINT.match(lora):
-        return place.refuse("LoRA weights", model_commands.fuse_lora(place.part, place.path / lora), lora)
+        return _lora(place, lora, _tensors(place.path / lora))
     peft = place.has("adapter_config.json", "*/adapter_config.json", "adapter_model.*", "*/adapter_model.*")
     if peft:
         folders = sorted({Path(name).parent.as_posix() for name in place.files if _is_adapter(name)})
@@ -176,6 +183,29 @@ def _adapter(place: _Place) -> UvlpError | None:
     if place.part == "llava" and place.has("mm_projector.bin", "non_lora_trainables.bin", top=True):
         return place.refuse("a part of LLaVA in its authors' own format", model_commands.CONVERTED_LLAVA)
     return None
+
+
+def _lora(place: _Place, name: str, tensors: list[str]) -> UvlpError:
+    """LoRA weights, for the base model or for another."""
+    if _is_lycoris(tensors):
+        do = "bake them into a checkpoint with the program that trained them, and convert that"
+        return place.refuse("LyCORIS weights (LoHa, LoKr)", do, name)
+    if any("text_encoder_2" in tensor or "lora_te2" in tensor for tensor in tensors):
+        do = f"name weights for {LAYOUTS['diffusion'].title}"
+        return place.refuse("LoRA weights for Stable Diffusion XL", do, name)
+    return place.refuse("LoRA weights", model_commands.fuse_lora(place.part, place.path / name), name)
+
+
+def _is_lycoris(tensors: list[str]) -> bool:
+    return any(".hada_" in tensor or ".lokr_" in tensor for tensor in tensors)
+
+
+def _tensors(path: Path) -> list[str]:
+    """Names of the tensors in a file; none where they cannot be read."""
+    try:
+        return list(safetensors_file.check(path, ""))
+    except (UvlpError, OSError):
+        return []
 
 
 def _is_adapter(name: str) -> bool:
@@ -194,10 +224,13 @@ def _training(place: _Place) -> UvlpError | None:
         return None
     unet = next((name for name in ("unet_ema", "unet") if f"{name}/config.json" in place.files), "")
     if place.part in WHOLE and unet:
-        kind = "the checkpoint of a training"
-        return place.refuse(kind, model_commands.with_network("unet", place.path, unet), unet)
+        roles = {"unet": unet}
+        if "text_encoder/config.json" in place.files:
+            roles["text_encoder"] = "text_encoder"
+        do = model_commands.with_networks(roles, place.path)
+        return place.refuse("the checkpoint of a training", do, unet)
     if "controlnet/config.json" in place.files:
-        return place.refuse("the checkpoint of a training of a ControlNet", "name a Stable Diffusion folder")
+        return place.refuse("the checkpoint of a training of a ControlNet", PIPELINE)
     return place.refuse("the checkpoint of a training", "let the training come to its end, or export a model")
 
 
@@ -209,11 +242,10 @@ def _other_model(place: _Place) -> UvlpError | None:
         if not part_of_it and not contents(other, place.path).missing:
             what = f"{layout.title} is not in this folder, which holds {other.title}"
             return UvlpError(what, got=str(place.path), do=f"name the folder with {layout.title}")
-    kind = str(place.config("config.json").get("model_type", "")) if place.part == "clip" else ""
+    kind = str(place.config("config.json").get("model_type", "")) if place.part != "llava" else ""
     if kind:
         form = "CLIP in transformers' format" if kind == "clip" else f"a model for transformers ({kind})"
-        do = f"name the same weights for open_clip: --set models.clip=openai, or hf-hub:{BASES['clip']}"
-        return UvlpError(f"this folder holds {form}, not a CLIP for open_clip", got=str(place.path), do=do)
+        return place.refuse(form, OPEN_CLIP if place.part == "clip" else PIPELINE)
     return None
 
 
@@ -240,7 +272,7 @@ def _alone(place: _Place) -> UvlpError | None:
         kind = str(place.config(os.path.join(folder, "config.json")).get("_class_name", ""))
         if kind:
             role = {"UNet2DConditionModel": "unet", "AutoencoderKL": "vae"}.get(kind, "")
-            do = model_commands.with_network(role, place.path, folder) if role else "name a Stable Diffusion"
+            do = model_commands.with_networks({role: folder}, place.path) if role else PIPELINE
             return place.refuse(NETWORKS.get(kind, f"a {kind} alone"), do, folder)
     return None
 
@@ -254,23 +286,18 @@ def _top_file(place: _Place) -> UvlpError | None:
 
 
 def _one_file(place: _Place, name: str) -> UvlpError:
-    path = place.path / name
+    path, title = place.path / name, LAYOUTS[place.part].title
     if place.part not in WHOLE:
-        do = f"name the folder of {LAYOUTS[place.part].title}"
-        if path.suffix in PICKLES and place.part == "clip":
-            do = f"name the same weights for open_clip: --set models.clip=openai, or hf-hub:{BASES['clip']}"
-        return UvlpError(
-            f"{LAYOUTS[place.part].title} is read from a folder, and this is a file", got=str(path), do=do
-        )
-    if path.suffix in PICKLES:
+        do = OPEN_CLIP if place.part == "clip" else f"name the folder of {title}"
+        return UvlpError(f"{title} is read from a folder, and this is a file", got=str(path), do=do)
+    if path.suffix == ".ckpt":
         do = f"if you trust its maker, convert it: {model_commands.from_file(path)}"
-        return UvlpError(
-            f"{LAYOUTS[place.part].title} lies here as one file, not as a folder of its parts",
-            got=str(path),
-            do=do,
-        )
+        what = f"{title} lies here as one file, not as a folder of its parts"
+        return UvlpError(what, got=str(path), do=do)
+    if path.suffix in PICKLES:
+        return place.refuse("pickled weights, which can run any program", PIPELINE, name)
     if path.suffix != ".safetensors":
-        return place.refuse("a file", "name the folder of a pipeline, as save_pretrained writes it", name)
+        return place.refuse("a file", PIPELINE, name)
     return _by_tensors(place, name, path)
 
 
@@ -280,8 +307,8 @@ def _by_tensors(place: _Place, name: str, path: Path) -> UvlpError:
         tensors = list(safetensors_file.check(path, "get it again, or name the folder of a pipeline"))
     except UvlpError as error:
         return error
-    if any("lora" in tensor.lower() for tensor in tensors):
-        return place.refuse("LoRA weights", model_commands.fuse_lora(place.part, path), name)
+    if any("lora" in tensor.lower() for tensor in tensors) or _is_lycoris(tensors):
+        return _lora(place, name, tensors)
     begins = {tensor.partition(".")[0] for tensor in tensors}
     known = {
         "conditioner": "Stable Diffusion XL in one file",
@@ -302,7 +329,7 @@ def _by_tensors(place: _Place, name: str, path: Path) -> UvlpError:
     got = f"tensors that begin {first_few(sorted(begins))}"
     return place.refuse(
         f"a file of weights without a configuration ({got})",
-        "name the folder of a pipeline, as save_pretrained writes it",
+        PIPELINE,
         name,
     )
 
@@ -350,6 +377,8 @@ def _pickled(place: _Place) -> UvlpError | None:
         folder = f"{stem.rpartition('/')[0]}/" if "/" in stem else ""
         name = place.has(*(f"{folder}*{ending}" for ending in PICKLES))
         if name and name.count("/") == stem.count("/"):
+            if place.part == "clip" and "open_clip_config.json" not in place.files:
+                return place.refuse("pickled weights without open_clip_config.json", OPEN_CLIP, name)
             command = model_commands.from_pickles(place.part, place.path, name)
             return UvlpError(
                 f"{layout.title}: its weights are pickled, and a pickle can run any program",

@@ -28,7 +28,8 @@ from uvlp.core.wording import first_few
 
 PREFIX = "train/"
 UNREAD_ENDING = ".parquet"
-ENDINGS = (".jsonl", ".csv", ".tsv", ".json", UNREAD_ENDING)
+ENDINGS = (".jsonl", ".csv", ".tsv", ".json", ".txt", UNREAD_ENDING)
+MOST_FOLDERS, MOST_FILES = 20, 50
 LONGEST_LOOK_BYTES = 5_000_000
 
 
@@ -89,8 +90,11 @@ def find_captions(root: Path, listing: Listing | None = None) -> CaptionFiles:
     for folder in sorted(lying):
         names = lying[folder]
         _refuse_unread(root / folder, names)
-        tables += [os.path.join(folder, name) for name in TABLES if name in names]
-        in_form = {nfc(name): name for name in names}
+        found = sorted(name for name in names if name.lower() in TABLES)
+        tables += [
+            os.path.join(folder, name) for name in sorted(found, key=lambda name: TABLES.index(name.lower()))
+        ]
+        in_form = {_in_form(name): name for name in names}
         for file, image in images.get(folder, {}).items():
             beside = [in_form[name] for name in _beside(nfc(file)) if name in in_form]
             if beside:
@@ -138,13 +142,26 @@ def _images(listing: Listing, folders: Container[str]) -> dict[str, dict[str, st
     return found
 
 
+def _in_form(name: str) -> str:
+    """A file's name in NFC, its ending in small letters."""
+    stem, dot, ending = nfc(name).rpartition(".")
+    return stem + dot + ending.lower()
+
+
 def _tables_in(place: Path) -> set[str]:
-    return {name for name in (*TABLES, *UNREAD) if os.path.lexists(place / name)}
+    """Names of files with rows; a link to nothing is there too, and refused where it is read."""
+    if not place.is_dir():
+        return set()
+    return {
+        entry.name
+        for entry in os.scandir(place)
+        if entry.name.lower() in (*TABLES, *UNREAD) and not entry.is_dir()
+    }
 
 
 def _refuse_unread(place: Path, names: set[str]) -> None:
-    for name in UNREAD:
-        if name in names:
+    for name in sorted(names):
+        if name.lower() in UNREAD:
             target = place / f"{name.partition('.')[0]}.csv"
             code = f"import pandas; pandas.read_parquet('{place / name}').to_csv('{target}', index=False)"
             raise UvlpError(
@@ -162,22 +179,34 @@ def _beside(file: str) -> list[str]:
 
 
 def unread_captions(root: Path, files: CaptionFiles) -> tuple[str, ...]:
-    """A line about files at the top that hold captions under another name; nothing if there are none."""
-    names = [
-        entry.name
-        for entry in visible_entries(root)
-        if entry.name.lower().endswith(ENDINGS) and entry.name not in files.tables and _has_captions(entry)
-    ]
+    """A line about files at the top, or in a folder there, that hold captions under another name."""
+    entries = _entries(root)
+    folders = [entry for entry in entries if entry.is_dir() and entry.name not in SPLITS]
+    for folder in folders[:MOST_FOLDERS]:
+        inner = _entries(folder.path)
+        entries += inner if len(inner) <= MOST_FILES else []
+    found = (entry for entry in entries if entry.name.lower().endswith(ENDINGS) and _has_captions(entry))
+    names = [name for name in (os.path.relpath(e.path, root) for e in found) if name not in files.tables]
     if not names:
         return ()
     return (f"{first_few(names)}: may hold captions and is not read; `uvlp captions import FILE` takes it",)
 
 
+def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    """What lies in a folder; nothing where it cannot be read."""
+    try:
+        return visible_entries(folder)
+    except UvlpError:
+        return []
+
+
 def _has_captions(entry: os.DirEntry[str]) -> bool:
     if not entry.is_file():
         return False
-    if entry.name.lower().endswith(UNREAD_ENDING) or entry.stat().st_size > LONGEST_LOOK_BYTES:
+    if entry.name.lower().endswith(UNREAD_ENDING):
         return True
+    if entry.stat().st_size > LONGEST_LOOK_BYTES:
+        return not entry.name.lower().endswith(".txt")
     try:
         return any(True for _ in itertools.islice(caption_formats.read_rows([Path(entry.path)]), 1))
     except UvlpError:

@@ -270,7 +270,7 @@ def visible_entries(folder: Path | str, remarks: Remarks | None = None) -> list[
 def _class_names(folder: Path, remarks: Remarks) -> dict[str, str]:
     """The class folders' names on the disk, by the same in NFC."""
     entries = visible_entries(folder, remarks)
-    stray = [e.name for e in entries if not e.is_dir() and e.name not in (*TABLES, *UNREAD)]
+    stray = [e.name for e in entries if not e.is_dir() and e.name.lower() not in (*TABLES, *UNREAD)]
     if stray:
         raise UvlpError(
             f"{folder} holds files beside the class folders",
