@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import hub, model_checks, model_files, model_kinds
+from uvlp.artifacts import hub, model_checks, model_files, model_kinds, safetensors_file
 from uvlp.artifacts.model_files import LAYOUTS, Contents, Layout
 from uvlp.artifacts.model_sizes import OPENAI, SIZES
 from uvlp.core import hashing
@@ -260,9 +260,11 @@ def _digest(
     for name in progress.track(found.read, "hash model files"):
         # Resolved: a link's own times say nothing about the bytes behind it.
         path = Path(os.path.realpath(folder / name))
-        sha256 = hashes.sha256(path)
+        known, sha256 = hashes.knows(path), hashes.sha256(path)
         if path.parent.name == "blobs" and len(path.name) == len(sha256) and path.name != sha256:
             raise UvlpError(f"{name} has other bytes than were published", got=str(path), do=mend(path))
+        if not known and path.name.endswith(".safetensors"):
+            safetensors_file.check_finite(path, mend(path))
         entries.append([name, sha256])
     # The cache can be made again.
     with contextlib.suppress(OSError):

@@ -345,3 +345,28 @@ def test_a_named_pipe_is_no_file_of_a_model(part: str, copies: dict[str, Path], 
 def test_a_configuration_that_is_nested_without_end(copies: dict[str, Path], cache: Path) -> None:
     (copies["clip"] / "open_clip_config.json").write_text("[" * 10**6, encoding="utf-8")
     assert "cannot be read as JSON" in refused(lambda: pretrained.find(local(copies), "clip", cache))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_numbers_are_named_before_anything_runs(
+    dtype: torch.dtype, value: float, copies: dict[str, Path], cache: Path
+) -> None:
+    path = copies["diffusion"] / "vae" / "diffusion_pytorch_model.safetensors"
+    weights = {name: tensor.to(dtype) for name, tensor in load_file(path).items()}
+    name = sorted(weights)[5]
+    weights[name].view(-1)[-1] = value
+    save_file(weights, path)
+    for _ in range(2):  # and again: the file is not remembered as a good one
+        with pytest.raises(UvlpError) as caught:
+            pretrained.find(local(copies), "autoencoder", cache)
+        assert caught.value.what.endswith(f"tensor {name}")
+        assert caught.value.got == str(path)
+
+
+def test_whole_numbers_and_large_ones_are_numbers(copies: dict[str, Path], cache: Path) -> None:
+    path = copies["diffusion"] / "vae" / "diffusion_pytorch_model.safetensors"
+    weights = load_file(path)
+    weights[min(weights)].view(-1)[0] = torch.finfo(torch.float32).max
+    save_file(weights, path)
+    assert pretrained.find(local(copies), "autoencoder", cache)

@@ -10,13 +10,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.foreign_files import check_regular
 
 PREFIX_BYTES = 8
 LONGEST_HEADER_BYTES = 100_000_000  # the library's own limit
+
+BLOCK_BYTES = 1 << 24
+# By dtype its bits as whole numbers, and those of the exponent, all of which a NaN or an infinity has.
+EXPONENTS = {
+    "F64": ("<u8", 0x7FF0_0000_0000_0000),
+    "F32": ("<u4", 0x7F80_0000),
+    "F16": ("<u2", 0x7C00),
+    "BF16": ("<u2", 0x7F80),
+}
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -46,6 +55,46 @@ def check(path: Path, do: str) -> Shapes:
         what = "a safetensors file is truncated" if size < expected else "a safetensors file is too long"
         raise _damaged(what, path, f"{size} bytes where its header says {expected}", do)
     return shapes
+
+
+def check_finite(path: Path, do: str) -> None:
+    """Refuse weights with a NaN or an infinity, which whatever reads them would blame on something else.
+
+    Args:
+        path: of a file that :func:`check` found whole.
+        do: what mends it, for the reader.
+
+    Raises:
+        UvlpError: the tensor is named.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(PREFIX_BYTES), "little")
+        header = _parse(file.read(length), path, do)
+        for name, entry in header.items():
+            if entry.get("dtype") not in EXPONENTS:
+                continue
+            try:
+                first, last = entry["data_offsets"]
+                file.seek(PREFIX_BYTES + length + first)
+                finite = _are_finite(file, last - first, *EXPONENTS[entry["dtype"]])
+            except (TypeError, ValueError):
+                what = "the header of a safetensors file is garbled"
+                raise _damaged(what, path, f"tensor {name}", do) from None
+            if not finite:
+                what = f"weights that are not numbers (NaN or infinite): tensor {name}"
+                raise UvlpError(what, got=str(path), do=do)
+
+
+def _are_finite(file: IO[bytes], count: int, kind: str, exponent: int) -> bool:
+    """Of the next ``count`` bytes."""
+    import numpy
+
+    for start in range(0, count, BLOCK_BYTES):
+        bits = numpy.frombuffer(file.read(min(BLOCK_BYTES, count - start)), kind)
+        if ((bits & numpy.array(exponent, kind)) == exponent).any():
+            return False
+    return True
 
 
 def _parse(text: bytes, path: Path, do: str) -> dict[str, Any]:
