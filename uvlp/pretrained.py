@@ -128,6 +128,9 @@ def _source(models: ModelSettings, part: str) -> _Source:
         folder = value
     else:
         repository = value
+    if folder and getattr(models, f"{name}_revision"):
+        got = f"{value} at {getattr(models, f'{name}_revision')}"
+        raise UvlpError(f"{setting}_revision says nothing of a folder", got=got, do="leave it out")
     if repository and not hub.REPOSITORY.fullmatch(repository):
         allowed = "OWNER/NAME of a repository, or a folder on this machine"
         raise UvlpError(f"{setting} is neither repository nor folder", got=repository, allowed=allowed)

@@ -100,6 +100,13 @@ def test_the_suggested_command_fetches_it(
     assert set(json.loads((home / "uvlp_revisions.json").read_text()).values()) == {commit("5"), commit("6")}
 
 
+def test_a_folder_has_no_commit(originals: dict[str, Path], cache: Path) -> None:
+    models = named("llava", str(originals["llava"]))
+    assert pretrained.find(models, "llava", cache).revision == ""
+    error = refusal(replace(models, llava_revision=commit("5")), "llava", cache)
+    assert error.what == "models.llava_revision says nothing of a folder"
+
+
 def test_a_record_or_branch_that_names_no_commit_counts_as_none(
     originals: dict[str, Path], home: Path, cache: Path
 ) -> None:

@@ -21,6 +21,7 @@ from uvlp.artifacts import model_checks, model_commands, safetensors_file
 from uvlp.artifacts.model_commands import BASES
 from uvlp.artifacts.model_files import LAYOUTS, PICKLES, contents
 from uvlp.core.errors import UvlpError
+from uvlp.core.foreign_files import LONGEST_CONFIGURATION_BYTES, check_text
 from uvlp.core.wording import first_few
 
 WHOLE = {"diffusion": "a pipeline", "autoencoder": "a pipeline"}
@@ -87,8 +88,9 @@ class _Place:
     def config(self, name: str) -> Mapping[str, Any]:
         """A configuration; an empty one where it cannot be read."""
         try:
+            check_text(self.path / name, "configuration", LONGEST_CONFIGURATION_BYTES)
             value = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
+        except (UvlpError, OSError, ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 

@@ -12,7 +12,7 @@ from typing import Any
 from uvlp.artifacts import caption_formats, metadata_jsonl
 from uvlp.artifacts.caption_tables import TEXT_FIELDS
 from uvlp.core.errors import UvlpError
-from uvlp.core.foreign_files import check_regular
+from uvlp.core.foreign_files import check_text
 from uvlp.core.lines import split_lines
 
 SIDECARS = (".txt", ".caption", ".json")
@@ -41,10 +41,7 @@ def read_sidecar(path: Path) -> tuple[str | None, int]:
 
 def _content(path: Path) -> str:
     try:
-        if check_regular(path) > LONGEST_BYTES:
-            raise UvlpError(
-                "a file beside an image is too long for a caption", got=str(path), do="move it away"
-            )
+        check_text(path, "caption", LONGEST_BYTES)
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UvlpError(f"{path}: not UTF-8", do="save the file as UTF-8") from error

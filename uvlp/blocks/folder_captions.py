@@ -183,13 +183,20 @@ def unread_captions(root: Path, files: CaptionFiles) -> tuple[str, ...]:
     entries = _entries(root)
     folders = [entry for entry in entries if entry.is_dir() and entry.name not in SPLITS]
     for folder in folders[:MOST_FOLDERS]:
-        inner = _entries(folder.path)
-        entries += inner if len(inner) <= MOST_FILES else []
+        entries += _entries(folder.path) if _is_small(folder.path) else []
     found = (entry for entry in entries if entry.name.lower().endswith(ENDINGS) and _has_captions(entry))
     names = [name for name in (os.path.relpath(e.path, root) for e in found) if name not in files.tables]
     if not names:
         return ()
     return (f"{first_few(names)}: may hold captions and is not read; `uvlp captions import FILE` takes it",)
+
+
+def _is_small(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as inside:
+            return len(list(itertools.islice(inside, MOST_FILES + 1))) <= MOST_FILES
+    except OSError:
+        return False
 
 
 def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
