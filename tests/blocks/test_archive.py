@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import stat
 import tarfile
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy
 import pytest
 from filelock import FileLock
 
@@ -31,7 +33,11 @@ FILES = {"set/train/cat/1.png": b"one", "set/val/cat/2.png": b"two"}
 
 def tar_of(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as file:
+    # Without the time, which would be another one in every worker of the tests.
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as file,
+    ):
         for member, content in members:
             member.size = len(content)
             file.addfile(member, io.BytesIO(content))
@@ -100,6 +106,12 @@ def test_links_inside_become_copies(tmp_path: Path) -> None:
     assert not (tmp_path / "set/sub/c.png").is_symlink()
 
 
+@pytest.mark.parametrize("names", [("set/a", "set/a/b"), ("set/a/b", "set/a"), ("set/" + "x" * 300,)])
+def test_names_that_cannot_be_are_refused(names: tuple[str, ...], tmp_path: Path) -> None:
+    line = refusal(tar_of(*((tarfile.TarInfo(name), b"x") for name in names)), tmp_path)
+    assert "holds what no dataset may hold" in line
+
+
 @pytest.mark.parametrize("name", ["/etc/passwd", "../out.png", "set/../../out.png"])
 def test_paths_that_leave_the_archive_are_named(name: str, tmp_path: Path) -> None:
     tar = refusal(tar_of_files(FILES | {name: b"x"}), tmp_path)
@@ -126,7 +138,34 @@ def test_a_link_in_a_zip_file_is_refused(tmp_path: Path) -> None:
     assert "a link: got 'set/a'" in refusal(zip_of({"set/a": b"/etc/passwd"}, stat.S_IFLNK | 0o777), tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", tar_of_files()[:-20], zip_of(FILES)[:-30]])
+NOISE = numpy.random.default_rng(0).bytes(100_000)
+
+
+def flipped(content: bytes, place: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
+
+
+def encrypted(content: bytes) -> bytes:
+    """The flag that a password is needed, in every entry of a zip file and of its list."""
+    for mark, flag in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        for start in [found.start() for found in re.finditer(re.escape(mark), content)]:
+            content = content[: start + flag] + b"\1" + content[start + flag + 1 :]
+    return content
+
+
+LONG_TAR, LONG_ZIP = tar_of_files({"set/1.png": NOISE}), zip_of({"set/1.png": NOISE})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"no archive", tar_of_files()[:-20], zip_of(FILES)[:-30]),
+        *(LONG_TAR[: len(LONG_TAR) // 2], flipped(LONG_TAR, len(LONG_TAR) // 2), flipped(LONG_TAR, 1)),
+        *(flipped(LONG_ZIP, len(LONG_ZIP) // 2), encrypted(zip_of(FILES))),
+        tar_of((link("set/a", "b"), b""), (link("set/b", "a"), b"")),
+        tar_of((link("set/a", "a"), b"")),
+    ],
+)
 def test_a_damaged_archive_is_said(content: bytes, tmp_path: Path) -> None:
     assert "set.tgz is damaged" in refusal(content, tmp_path)
 
@@ -267,7 +306,9 @@ def test_without_a_published_hash_the_first_download_is_recorded(server: FileSer
         prepare(wanted, tmp_path, Progress())
 
 
-@pytest.mark.parametrize("first", [b"<!DOCTYPE html><title>log in</title>", tar_of_files()[:-20]])
+@pytest.mark.parametrize(
+    "first", [b"<!DOCTYPE html><title>log in</title>", tar_of_files()[:40], tar_of_files()[:-20]]
+)
 def test_a_page_or_a_part_that_came_first_does_not_decide_what_is_right(
     first: bytes, server: FileServer, tmp_path: Path
 ) -> None:

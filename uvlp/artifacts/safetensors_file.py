@@ -8,6 +8,7 @@ that was saved under the name, is noticed here instead of in the middle of a run
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +16,7 @@ from typing import IO, Any
 from uvlp.core.errors import UvlpError
 from uvlp.core.foreign_files import check_regular
 
+GARBLED = "the header of a safetensors file is garbled"
 PREFIX_BYTES = 8
 LONGEST_HEADER_BYTES = 100_000_000  # the library's own limit
 
@@ -26,6 +28,13 @@ EXPONENTS = {
     "F16": ("<u2", 0x7C00),
     "BF16": ("<u2", 0x7F80),
 }
+BITS: Mapping[str, int] = {
+    **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
+    **dict.fromkeys(("F32", "I32", "U32"), 32),
+    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 16),
+    **dict.fromkeys(("BOOL", "I8", "U8", "F8_E4M3", "F8_E5M2", "F8_E8M0"), 8),
+}
+"""Size of a number, by its type."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -103,24 +112,44 @@ def _parse(text: bytes, path: Path, do: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
-        raise _damaged("the header of a safetensors file is garbled", path, "no JSON object", do)
+        raise _damaged(GARBLED, path, "no JSON object", do)
     return header
 
 
 def _read(header: dict[str, Any], path: Path, do: str) -> tuple[int, Shapes]:
-    """End of the last tensor, and all shapes."""
-    end, shapes = 0, {}
+    """End of the last tensor, and all shapes; the tensors lie one behind the other, without gaps."""
+    places, shapes = [], {}
     for name, entry in header.items():
         if name == "__metadata__":
             continue
         try:
-            shapes[name] = tuple(int(side) for side in entry["shape"])
-            end = max(end, int(entry["data_offsets"][1]))
-        except (TypeError, KeyError, IndexError, ValueError):
-            raise _damaged(
-                "the header of a safetensors file is garbled", path, f"tensor {name}", do
-            ) from None
+            shapes[name], place = _tensor(entry)
+        except (TypeError, KeyError, ValueError):
+            raise _damaged(GARBLED, path, f"tensor {name[:80]}", do) from None
+        places.append((*place, name))
+    end = 0
+    for begin, stop, name in sorted(places):
+        if begin != end:
+            raise _damaged(GARBLED, path, f"tensor {name[:80]} begins at {begin}, not at {end}", do)
+        end = stop
     return end, shapes
+
+
+def _tensor(entry: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, int]]:
+    """Shape and place of a tensor.
+
+    Raises:
+        TypeError, KeyError, ValueError: the entry is none, or its place is not as long as its numbers.
+    """
+    shape, (begin, stop) = entry["shape"], entry["data_offsets"]
+    if not isinstance(shape, list) or any(
+        type(each) is not int or each < 0 for each in (*shape, begin, stop)
+    ):
+        raise TypeError("no whole numbers")
+    bits = BITS.get(entry["dtype"])  # a number type that came after this list is taken as it is
+    if stop < begin or (bits is not None and math.prod(shape) * bits != (stop - begin) * 8):
+        raise ValueError("another length than its numbers need")
+    return tuple(shape), (begin, stop)
 
 
 def _beginning(path: Path) -> str:

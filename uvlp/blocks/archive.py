@@ -6,14 +6,12 @@ import contextlib
 import hashlib
 import json
 import shutil
-import tarfile
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from uvlp.blocks.download import download, part_of
-from uvlp.blocks.unpack import unpack
+from uvlp.blocks.unpack import is_archive, unpack
 from uvlp.core import json_files
 from uvlp.core.downloads import Download
 from uvlp.core.errors import UvlpError
@@ -137,7 +135,7 @@ def _check_space(archive: Archive, root: Path) -> None:
 def _check_kind(path: Path) -> None:
     """Refuse what is no archive, such as the log-in page of a network, before anything is believed of it."""
     check_regular(path, "archive")
-    if zipfile.is_zipfile(path) or tarfile.is_tarfile(path):
+    if is_archive(path):
         return
     beginning = begins(path)
     other = impostor(beginning)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
+import errno
 import os
 import posixpath
 import shutil
@@ -11,7 +11,6 @@ import stat
 import sys
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Generator, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
@@ -24,10 +23,7 @@ OURS = ".uvlp-unpacking"
 """Marks a folder in which nothing but an archive is being unpacked."""
 BLOCK_BYTES = 1 << 20
 HEADER_BYTES = 512  # what a file costs even where it is empty, as in a tar file
-DAMAGED = (
-    *(tarfile.TarError, gzip.BadGzipFile, zlib.error),
-    *(zipfile.BadZipFile, EOFError, KeyError, NotImplementedError),
-)
+NAMES_CLASH = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 def unpack(path: Path, root: Path, folder: str, progress: Progress, *, at_most: int = sys.maxsize) -> None:
@@ -48,12 +44,10 @@ def unpack(path: Path, root: Path, folder: str, progress: Progress, *, at_most: 
     (temporary / OURS).touch()
     try:
         room = _Room(path, at_most)
-        with contextlib.closing(_members(path, room)) as members:
+        with _damage_said(path), contextlib.closing(_members(path, room)) as members:
             for member in progress.track(members, f"unpack {path.name}, files"):
                 room.take(HEADER_BYTES)
-                target = temporary / member.name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with target.open("wb") as file:
+                with _new_file(path, temporary, member.name) as file:
                     while block := member.content.read(BLOCK_BYTES):
                         room.take(len(block))
                         file.write(block)
@@ -63,6 +57,19 @@ def unpack(path: Path, root: Path, folder: str, progress: Progress, *, at_most: 
         os.rename(temporary / folder, root / folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file begins as a tar or zip file does; a damaged one is said where it is unpacked.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with _damage_said(path):
+            return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+    except UvlpError:
+        return True
 
 
 def _remove_rest(temporary: Path) -> None:
@@ -102,12 +109,37 @@ class _Member(NamedTuple):
 
 def _members(path: Path, room: _Room) -> Generator[_Member, None, None]:
     """The plain files of an archive."""
+    yield from _of_zip(path, room) if zipfile.is_zipfile(path) else _of_tar(path, room)
+
+
+@contextlib.contextmanager
+def _damage_said(path: Path) -> Iterator[None]:
+    """What reads archives raises nearly anything on damaged ones; the system's refusals have a number."""
     try:
-        yield from _of_zip(path, room) if zipfile.is_zipfile(path) else _of_tar(path, room)
-    except DAMAGED as error:
-        raise UvlpError(
-            f"{path} is damaged", got=str(error) or type(error).__name__, do="delete the file and fetch again"
-        ) from error
+        yield
+    except (UvlpError, MemoryError):
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        got = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UvlpError(f"{path} is damaged", got=got, do="delete the file and fetch again") from error
+
+
+def _new_file(path: Path, folder: Path, name: str) -> IO[bytes]:
+    """A file below ``folder``.
+
+    Raises:
+        UvlpError: a file and a folder of the archive have one name, or a name is too long.
+    """
+    target = folder / name
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return target.open("wb")
+    except OSError as error:
+        if error.errno in NAMES_CLASH:
+            raise _refused(path, name[:200], os.strerror(error.errno).lower()) from error
+        raise
 
 
 def _of_tar(path: Path, room: _Room) -> Iterator[_Member]:
