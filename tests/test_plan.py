@@ -252,7 +252,7 @@ def test_portable_is_another_artifact_everywhere_with_a_note_and_a_name_of_its_o
     assert not keys & {task.key for task in chain(made)}
     assert all(task.facts["portable"] == portable.libc() for task in chain(made))
     assert not any("portable" in task.facts for task in chain(plain)), "old keys stay valid"
-    note = next(note for note in made.facts["notes"] if note.startswith("--portable"))
+    note = next(note for note in made.facts["notes"] if note.startswith("made with --portable"))
     assert portable.libc() in note and "untested" not in note
     assert made.facts["name"] != plain.facts["name"]
 
@@ -260,4 +260,4 @@ def test_portable_is_another_artifact_everywhere_with_a_note_and_a_name_of_its_o
 def test_portable_promises_nothing_for_what_was_not_tried() -> None:
     for changes in ({"dataset": "imagenette"}, {"pretrained": True}):
         notes = planner(portable=True, **changes).table(methods("random")).facts["notes"]
-        assert any(note.startswith("--portable") and "untested" in note for note in notes)
+        assert any(note.startswith("made with --portable") and "untested" in note for note in notes)

@@ -10,7 +10,8 @@ import typer
 from uvlp.cli import app
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PAGES = [REPOSITORY / name for name in ("README.md", "ARTIFACT.md", "docker/README.md", "patches/README.md")]
+NAMES = ("README.md", "ARTIFACT.md", "docker/README.md", "docs/portability.md", "patches/README.md")
+PAGES = [REPOSITORY / name for name in NAMES]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 

@@ -13,6 +13,7 @@ from uvlp.artifacts.cells import Cell
 from uvlp.artifacts.tables import Table
 from uvlp.blocks.uncertainty import summarise
 from uvlp.commands import doctor
+from uvlp.core import portable
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -114,6 +115,27 @@ def test_print_config_says_meaning_and_source_of_every_setting(call: Call) -> No
 def test_print_config_as_json_is_the_whole_recipe(call: Call) -> None:
     recipe = json.loads(call("reproduce", "digits", "10", "--print-config", "--json")[1])
     assert recipe["ipc"] == 10 and recipe["evaluate"]["size_px"] == 16
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *((stage, "digits", "2") for stage in ("reproduce", "caption", "finetune", "embed")),
+        *((stage, "digits", "2") for stage in ("prototype", "synthesise")),
+        ("reproduce", "digits", "2", "--rerun", "1"),
+        ("evaluate", ".", "--dataset", "digits"),
+        ("teacher", "digits", "conv3"),
+    ],
+)
+def test_portable_is_set_before_a_command_does_anything(
+    call: Call, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(portable, "enforce", lambda: called.append("enforced"))
+    code, printed, _ = call(*words, "--portable", "--print-config")
+    assert code == 0 and "portable = true" in printed and called == ["enforced"]
+    call(*words, "--print-config")
+    assert called == ["enforced"], "only where it is asked for"
 
 
 def test_doctor_finds_this_machine_well(call: Call, tmp_path: Path) -> None:

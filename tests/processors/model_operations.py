@@ -19,24 +19,27 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from tests.processors.inputs import fill, image, leaf, tensor
 from uvlp.blocks import augment
+from uvlp.blocks.square_roots import square_root, with_square_roots
 from uvlp.core import plugins
 
 SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 
 
-def scheduler(name: str) -> Any:
+def scheduler(name: str, ours: bool) -> Any:
+    """The one of diffusers, or as this package uses it."""
     extra = {"PNDMScheduler": {"skip_prk_steps": True, "set_alpha_to_one": False}}
     extra["DDIMScheduler"] = {"clip_sample": False, "set_alpha_to_one": False}
     beginning = {} if name in ("DDPMScheduler", "DPMSolverMultistepScheduler") else {"steps_offset": 1}
     schedule = {key: value for key, value in SCHEDULE.items() if key != "steps_offset"}
-    return getattr(diffusers, name)(**schedule, **beginning, **extra.get(name, {}))
+    stock = getattr(diffusers, name)
+    return (with_square_roots(stock) if ours else stock)(**schedule, **beginning, **extra.get(name, {}))
 
 
-def stepped(name: str) -> Callable[[], object]:
+def stepped(name: str, ours: bool = False) -> Callable[[], object]:
     """Sample after every one of seven steps, the noise predicted by a product."""
 
     def compute() -> object:
-        found = scheduler(name)
+        found = scheduler(name, ours)
         found.set_timesteps(7)
         sample = tensor(2, 4, 8, 8) * found.init_noise_sigma
         samples = []
@@ -49,9 +52,9 @@ def stepped(name: str) -> Callable[[], object]:
     return compute
 
 
-def noised(name: str) -> Callable[[], object]:
+def noised(name: str, ours: bool = False) -> Callable[[], object]:
     def compute() -> object:
-        found = scheduler(name)
+        found = scheduler(name, ours)
         found.set_timesteps(10)
         times = found.timesteps[[2, 5, 7]]
         return found.add_noise(tensor(3, 4, 8, 8), tensor(3, 4, 8, 8, seed=1), times)
@@ -162,11 +165,15 @@ def averaged() -> object:
     return average.shadow_params
 
 
+WIDE = (torch.float32, torch.float64)
 STEPPING = ("PNDMScheduler", "DDIMScheduler", "DPMSolverMultistepScheduler", "EulerDiscreteScheduler")
 OPERATIONS: dict[str, Callable[[], object]] = {
     **{f"diffusers.{name}.step": stepped(name) for name in STEPPING},
     **{f"diffusers.{name}.add_noise": noised(name) for name in STEPPING},
     "diffusers.DDPMScheduler.add_noise": noised("DDPMScheduler"),
+    **{f"uvlp {name}.step": stepped(name, ours=True) for name in STEPPING},
+    **{f"uvlp {name}.add_noise": noised(name, ours=True) for name in (*STEPPING, "DDPMScheduler")},
+    "uvlp square_root": lambda: [square_root(tensor(999).abs().to(dtype)) for dtype in WIDE],
     "diffusers.get_timestep_embedding": lambda: get_timestep_embedding(torch.tensor([1, 500, 999]), 32),
     "diffusers.DiagonalGaussianDistribution": lambda: DiagonalGaussianDistribution(tensor(2, 8, 8, 8)).sample(
         torch.Generator().manual_seed(7)

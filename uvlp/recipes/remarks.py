@@ -44,7 +44,7 @@ def _other_settings(recipe: Recipe, sections: Sequence[str]) -> str:
 
 def _portable(recipe: Recipe) -> str:
     """What `--portable` promises for this recipe; the digits alone were compared on several processors."""
-    mode = f"--portable: computed on the CPU with the instructions of x86-64-v2 and {portable.libc()}"
+    mode = f"made with --portable, on the CPU with the instructions of x86-64-v2 and {portable.libc()}"
     if recipe.dataset == "digits" and not recipe.pretrained:
         return f"{mode}: the same bytes on every such processor with the same packages and C library"
     return f"{mode}; that other processors give the same bytes is promised for the digits, and untested here"

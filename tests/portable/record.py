@@ -1,0 +1,67 @@
+"""Run with `--portable` in empty stores and write down the SHA-256 of everything that was made.
+
+`python -m tests.portable.record` does all runs, about ten minutes on two cores; `python -m
+tests.portable.record nano` that one. Tests compare with what is written (tests/portable/test_hashes.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.portable.hashes import manifests, of_store
+
+FOLDER = Path(__file__).resolve().parents[2] / "paper_tables" / "measured" / "portable"
+METHODS = "full,random,k-center,herding,d4m,vlcp,uvlp"
+RUNS = {
+    "nano": f"reproduce digits 2 --profile nano --portable --method {METHODS}",
+    "nano-rded": "reproduce digits 2 --profile nano --portable --protocol rded --method random",
+    "digits": f"reproduce digits 10 --portable --method {METHODS}",
+}
+
+
+def run(name: str, store: Path, *options: str, **environment: str) -> str:
+    """What run ``name`` prints, in a process of its own; ``environment`` is added to this one's."""
+    words = [*RUNS[name].split(), "--store", str(store), *options]
+    return subprocess.run(
+        [sys.executable, "-m", "uvlp", *words],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def machine(store: Path) -> dict[str, Any]:
+    """The processor, C library and packages that made what is in the store."""
+    names = ("vendor_id", "model name", "cpu family", "model", "stepping")
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    facts = dict(line.replace("\t", "").split(": ", 1) for line in lines if ": " in line)
+    made = manifests(store)[0]["made"]["versions"]
+    return {
+        "processor": {name: facts[name] for name in names if name in facts},
+        "libc": " ".join(platform.libc_ver()),
+        "versions": {name: version for name, version in made.items() if name != "uvlp"},
+    }
+
+
+def record(name: str) -> None:
+    """Do a run and write its file."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "store"
+        run(name, store)
+        content = {"command": f"uvlp {RUNS[name]}", "made_by": machine(store), "files": of_store(store)}
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for chosen in sys.argv[1:] or RUNS:
+        record(chosen)
