@@ -304,9 +304,9 @@ def table(
 @app.command()
 def doctor(store: StoreOption = None, as_json: JsonOption = False, debug: DebugOption = False) -> None:
     """Check python, packages, GPU, disk and the store, and say how to mend what is missing."""
-    from uvlp.commands import chain, doctor
+    from uvlp.commands import doctor
 
-    raise typer.Exit(doctor.show(chain.store_at(store).root, as_json))
+    raise typer.Exit(doctor.show(places.store_folder(store).absolute(), as_json))
 
 
 def _no_negative_numbers(arguments: list[str]) -> None:

@@ -15,6 +15,7 @@ from uvlp.cli_options import (
     VariantOption,
     path_option,
 )
+from uvlp.core.places import expanded
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Take over captions of others, and check captions."
@@ -59,10 +60,10 @@ def import_captions(
 
     spec = DatasetSpec.parse(dataset, data or "", variant or "")
     captions.import_files(
-        files,
+        [expanded(str(file)) for file in files],
         spec,
         chain.store_at(store),
-        questions=Path(questions) if questions else None,
+        questions=expanded(questions) if questions else None,
         field=caption_field,
         published=published_names,
         as_json=as_json,
@@ -89,6 +90,8 @@ def check_captions(
 
     spec = DatasetSpec.parse(dataset, data or "", variant or "")
     place = chain.store_at(store)
-    asked = Path(questions) if questions else None
-    code = captions.check(file, spec, place, as_json, questions=asked, field=caption_field)
+    asked = expanded(questions) if questions else None
+    code = captions.check(
+        expanded(str(file)) if file else None, spec, place, as_json, questions=asked, field=caption_field
+    )
     raise typer.Exit(code)

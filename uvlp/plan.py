@@ -28,6 +28,7 @@ from uvlp.core import plugins, portable
 from uvlp.core.errors import UvlpError
 from uvlp.core.foreign_files import check_regular, refuse_impostor
 from uvlp.core.hashing import file_sha256
+from uvlp.core.places import expanded
 from uvlp.pretrained import Found
 from uvlp.recipes.remarks import remarks
 from uvlp.recipes.schema import ModelSettings, Recipe, SynthesisSettings
@@ -293,7 +294,8 @@ class Planner:
         origins = {}
         if settings.source not in ("trained", "torchvision"):
             # The key holds what the file contains, not where it lies.
-            origins["checkpoint"], facts["file"] = settings.source, _checkpoint_hash(settings.source)
+            checkpoint = str(expanded(settings.source))
+            origins["checkpoint"], facts["file"] = checkpoint, _checkpoint_hash(checkpoint)
             settings = replace(settings, source="file")
         # The facts name the network, whether it was asked for or is the student's own.
         settings = replace(settings, network="")

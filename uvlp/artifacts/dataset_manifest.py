@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import read_checked, write_checked
-from uvlp.core.places import expanded
+from uvlp.core.places import check_folder, expanded
 
 if TYPE_CHECKING:
     import numpy
@@ -50,8 +50,13 @@ class DatasetSpec:
 
     @property
     def root(self) -> Path:
-        """The folder with named datasets."""
-        return expanded(self.data or os.environ.get("UVLP_DATA") or "uvlp_data")
+        """The folder with named datasets.
+
+        Raises:
+            UvlpError: no folder can be there.
+        """
+        place = expanded(self.data or os.environ.get("UVLP_DATA") or "uvlp_data")
+        return check_folder("data folder", place, "--data DIR")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

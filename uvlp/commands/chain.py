@@ -15,7 +15,7 @@ from uvlp.commands import dry_run, fetch, rerun
 from uvlp.contenders import Method, resolve_method
 from uvlp.core import machine, plugins, portable
 from uvlp.core.errors import UvlpError, unknown_name
-from uvlp.core.places import expanded, store_folder
+from uvlp.core.places import check_folder, expanded, store_folder
 from uvlp.core.ranges import check_ranges
 from uvlp.pipeline import Run
 from uvlp.recipe_names import check_names
@@ -67,9 +67,9 @@ def store_at(folder: str | None) -> Store:
     """The store: the option, else ``$UVLP_STORE``, else ``./uvlp_store``.
 
     Raises:
-        UvlpError: the option is empty, or names the home of nobody.
+        UvlpError: the option is empty, names the home of nobody, or a place where no folder can be.
     """
-    return Store(store_folder(folder))
+    return Store(check_folder("store", store_folder(folder), "--store DIR"))
 
 
 def resolve(request: Request) -> Recipe:

@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 
 from uvlp.commands import doctor_gpu, doctor_places
 from uvlp.commands.finding import INSTALL, Finding
+from uvlp.core import places
 
 NEEDED_GB = 2
 
@@ -56,6 +57,9 @@ def _store(root: Path) -> Iterator[Finding]:
     yield Finding(
         "disk", good, f"{free_gb:.1f} GB free at {place}", "" if good else "free some space, or --store DIR"
     )
+    if reason := places.unfit(root):
+        yield Finding("store", False, f"{root}: {reason}", "name another place: --store DIR")
+        return
     try:
         with tempfile.TemporaryFile(dir=place):
             yield Finding("store", True, f"{root} can be written")

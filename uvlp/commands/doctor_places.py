@@ -40,6 +40,8 @@ def readable(what: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Findi
     """The findings, or that their folder cannot be read; the others are told all the same."""
     try:
         yield from look()
+    except UvlpError as error:
+        yield Finding(what, False, f"{error.what}: {error.got}", error.do or "")
     except OSError as error:
         refused = explained(error)
         mend = (refused and refused.do) or ""

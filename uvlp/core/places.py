@@ -13,6 +13,7 @@ VARIABLES = (
     *("TORCH_HOME", "XDG_CACHE_HOME"),
 )
 """Variables that name a folder, of ours and of the libraries that we call."""
+KERNELS_OWN = ("/proc", "/sys")
 
 
 def forget_empty_variables() -> None:
@@ -41,6 +42,33 @@ def store_folder(option: str | None) -> Path:
     """
     name = refuse_empty("--store", option) or os.environ.get("UVLP_STORE", "").strip() or "uvlp_store"
     return expanded(name)
+
+
+def unfit(path: Path) -> str:
+    """Why there can be no folder at ``path``; empty where there is one, or one can be made."""
+    if os.path.islink(path) and not os.path.exists(path):
+        return f"a link to nothing: {os.readlink(path)}"
+    if os.path.exists(path) and not os.path.isdir(path):
+        return "something that is no folder"
+    nearest = next(each for each in (path.absolute(), *path.absolute().parents) if os.path.exists(each))
+    if any(os.path.exists(each) and os.stat(each).st_dev == os.stat(nearest).st_dev for each in KERNELS_OWN):
+        return "a view into the kernel, which keeps no files"
+    return ""
+
+
+def check_folder(what: str, path: Path, option: str) -> Path:
+    """The path, if a folder is there or can be made.
+
+    Args:
+        what: is to lie there, for the message.
+        option: that names another place.
+
+    Raises:
+        UvlpError: a link to nothing, a file, or a place that keeps no files.
+    """
+    if reason := unfit(path):
+        raise UvlpError(f"the {what} cannot lie at {path}", got=reason, do=f"name another place: {option}")
+    return path
 
 
 def expanded(name: str) -> Path:
