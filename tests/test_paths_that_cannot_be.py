@@ -78,6 +78,39 @@ def test_a_current_folder_that_is_gone(call: Call, here: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "nonsense",
+        "http://",
+        "https://[bad",
+        "ftp://x",
+        "http://x:99999",
+        "file:///etc",
+        "http://a b",
+        "http://x:y",
+    ],
+)
+def test_a_hub_that_is_no_address(address: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    code, line = call("list", "methods")
+    assert code == 2
+    assert line.startswith("uvlp: HF_ENDPOINT is no address of a hub: got ") and address in line
+
+
+def test_an_empty_address_of_a_hub_is_none(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "")
+    assert call("list", "methods") == (0, "")
+
+
+@pytest.mark.parametrize("path", ["file", "loop", "dangling"])
+def test_a_store_that_is_no_folder_has_no_tables(path: str, call: Call, here: Path) -> None:
+    for words in (("list", "tables"), ("table", "digits-ipc10")):
+        code, line = call(*words, "--store", path)
+        assert code == 2
+        assert str(here / path) in line and "folder" in line
+
+
 def test_captions_behind_a_link_to_nothing_are_missed(call: Call, here: Path) -> None:
     for split in ("train", "val"):
         (here / "images" / split / "cat").mkdir(parents=True)

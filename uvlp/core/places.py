@@ -23,6 +23,28 @@ def forget_empty_variables() -> None:
             os.environ.pop(name, None)
 
 
+def check_endpoint() -> None:
+    """Refuse an ``HF_ENDPOINT`` that is no address; the hub's library cannot even be imported with some.
+
+    Raises:
+        UvlpError: it names no server.
+    """
+    address = os.environ.get("HF_ENDPOINT", "").strip()
+    if not address:
+        os.environ.pop("HF_ENDPOINT", None)
+        return
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(address)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not address.isprintable() or " " in address:
+        do = "correct the variable, or unset it"
+        raise UvlpError("HF_ENDPOINT is no address of a hub", got=address, allowed="https://HOST", do=do)
+
+
 def refuse_empty(option: str, value: str | None) -> str | None:
     """``value``; None where the option was not given.
 
