@@ -153,7 +153,7 @@ class BinaryImages:
             try:
                 self._read[name] = read_hashed(path, self._known[name].files.hex())
             except OSError as error:
-                do = "fetch the dataset again"
+                do = f"allow reading, or delete {path.parent} and fetch the dataset again"
                 raise UvlpError(f"cannot read {path}", got=error.strerror, do=do) from error
         return self._read[name]
 

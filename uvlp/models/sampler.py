@@ -134,7 +134,7 @@ class Sampler:
                 "the diffuser gave values that are not numbers: "
                 + first_few([name for name, fine in zip(names, finite, strict=True) if not fine]),
                 got=f"{self.dtype}".removeprefix("torch."),
-                do="train the diffuser again"
+                do="change its training (diffuser.lr) or the guidance: the same settings give the same values"
                 if self.dtype == torch.float32
                 else "choose the precision float32, or another model",
             )

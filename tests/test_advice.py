@@ -1,0 +1,69 @@
+"""What a message advises exists: every command, option and setting that it names."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import typer
+
+import uvlp
+from uvlp import cli
+from uvlp.commands import chain
+from uvlp.core import plugins
+
+OF_OTHER_PROGRAMS = {"--gpus", "--require-hashes"}
+COMMAND = re.compile(r"`uvlp ([a-z]+)\b")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+(?![\w-])")
+SETTING = re.compile(r"--set[ =]([a-z_]+(?:\.[a-z_]+)+)\b")
+NOT_ADVICE = {"finetuning_launch.py", "nvidia.py"}
+"""They call other programs."""
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """Every text in the package, with where it stands."""
+    for path in sorted(Path(uvlp.__file__).parent.rglob("*.py")):
+        if path.name in NOT_ADVICE:
+            continue
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield f"{path.name}:{node.lineno}", node.value
+
+
+def options(command: Any) -> set[str]:
+    """The options of a command and of those below it."""
+    own = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+    return own.union(*(options(each) for each in getattr(command, "commands", {}).values()))
+
+
+def has(settings: Any, path: str) -> bool:
+    name, _, rest = path.partition(".")
+    known = any(field.name == name for field in fields(settings))
+    return known and (not rest or has(getattr(settings, name), rest))
+
+
+def is_setting(path: str) -> bool:
+    """Whether `--set` takes it, of the recipe or of a method."""
+    method, _, rest = path.partition(".")
+    if method not in plugins.names("methods"):
+        return has(chain.resolve(chain.Request(dataset="digits", ipc="1")), path)
+    module = plugins.load("methods", method)
+    synthesis = rest.removeprefix("synthesis.")
+    return has(module.SYNTHESIS, synthesis) if synthesis != rest else has(module.Settings(), rest)
+
+
+def test_advice_names_commands_options_and_settings_that_exist() -> None:
+    app: Any = typer.main.get_command(cli.app)
+    known = options(app) | OF_OTHER_PROGRAMS | {"--help"}
+    seen = 0
+    for where, text in texts():
+        for name in COMMAND.findall(text):
+            assert name in app.commands, (where, name)
+        for option in OPTION.findall(text):
+            assert option in known, (where, option)
+        for path in SETTING.findall(text):
+            assert is_setting(path), (where, path)
+            seen += 1
+    assert seen, "no advice names a setting"
