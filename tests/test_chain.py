@@ -235,6 +235,8 @@ def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
 
 def test_the_table_command_prints_what_the_run_printed(finished: Finished) -> None:
     store, result = finished
-    printed = uvlp("table", "folder-ipc2", store=store).stdout
+    printed = uvlp("table", result["table"]["name"], store=store).stdout
     assert result["table"]["caption"] in printed
-    assert r"\begin{tabular}" in uvlp("table", "folder-ipc2", "--format", "latex", store=store).stdout
+    assert (
+        r"\begin{tabular}" in uvlp("table", result["table"]["name"], "--format", "latex", store=store).stdout
+    )

@@ -35,7 +35,7 @@ TOP = {
         "plan",
         "pretrained",
     ),
-    *("recipe_names", "__main__"),
+    *("recipe_names", "table_names", "__main__"),
 }
 PLUGINS = {"methods", "evaluators", "datasets", "stages"}
 HEAVY = {"torch", "numpy", "sklearn", "PIL", "diffusers", "transformers", "open_clip", "scipy"}

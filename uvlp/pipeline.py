@@ -67,16 +67,16 @@ def prepare(recipe: Recipe, store: Store, collect: Collect | None = None) -> Run
     planner = _open(recipe, store)
     recipe = planner.recipe
     methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]
-    name = ""
+    titles = ""
     folders: list[Folder] = []
     if collect is not None:
         ipc, folders = find_folders(collect, planner, store.cache, [method.title for method in methods])
         planner = replace(planner, recipe=replace(recipe, ipc=ipc))
-        name = f"{joined_titles(folders)}-on-{planner.manifest.name}-ipc{ipc}"
+        titles = joined_titles(folders)
     limits.check_trainings(planner.recipe, len(folders) + len(methods))
     if methods:
         _check_ipc(planner.recipe, planner.manifest, "" if collect is None else "leave them out: --no-random")
-    goal = planner.table([*folders, *methods], name)
+    goal = planner.table([*folders, *methods], titles)
     return Run(recipe=planner.recipe, manifest=planner.manifest, goal=goal)
 
 
@@ -157,6 +157,10 @@ def find_damage(run: Run, store: Store, force: bool) -> list[Task]:
                 f"note   {task.name}: files that its manifest does not list are in {aside}", file=sys.stderr
             )
         deleted.append(task)
+    if deleted and run.goal not in deleted and run.goal.stage == "tabulate" and store.has(run.goal):
+        print(f"note   {run.goal.name}: made again from what is rebuilt", file=sys.stderr)
+        store.remove(run.goal)
+        deleted.append(run.goal)
     store.save_verified()
     return deleted
 

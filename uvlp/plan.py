@@ -32,6 +32,7 @@ from uvlp.core.places import expanded
 from uvlp.pretrained import Found
 from uvlp.recipes.remarks import remarks
 from uvlp.recipes.schema import ModelSettings, Recipe, SynthesisSettings
+from uvlp.table_names import dataset_name, table_name
 
 STAGES = (
     *("caption", "finetune", "pixels", "represent", "embed", "prototype", "synthesise", "collect"),
@@ -335,8 +336,8 @@ class Planner:
             inputs=inputs,
         )
 
-    def table(self, methods: Sequence[Method | Folder], name: str = "") -> Task:
-        """The table of the whole recipe, named after dataset and IPC if not by ``name``."""
+    def table(self, methods: Sequence[Method | Folder], folders: str = "") -> Task:
+        """The table of the whole recipe; ``folders``: titles of the folders that are scored, for its name."""
         recipe = self.recipe
         inputs: dict[str, Task] = {}
         cells = []
@@ -353,8 +354,7 @@ class Planner:
                 cells.append(
                     {"method": method.spec, "title": method.title, "network": network, "scores": list(made)}
                 )
-        name = name or f"{self.manifest.name}-ipc{recipe.ipc}"
-        name += "-portable" * recipe.portable
+        name = table_name(recipe, self.manifest, self.spec, folders)
         return self._task(
             tables.KIND,
             "tabulate",
@@ -363,7 +363,7 @@ class Planner:
             schema=tables.SCHEMA,
             facts={
                 "name": name,
-                "caption": f"{self.manifest.name}, {recipe.ipc} images per class, "
+                "caption": f"{dataset_name(self.manifest, self.spec)}, {recipe.ipc} images per class, "
                 f"{recipe.protocol} protocol, profile {recipe.profile}",
                 "cells": cells,
                 "notes": self._notes(methods),

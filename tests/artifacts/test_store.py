@@ -70,7 +70,7 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
 
 
 def test_a_changed_a_missing_and_an_unreadable_file_are_damage(tmp_path: Path) -> None:
-    store, wanted = Store(tmp_path), task()
+    store, wanted = Store(tmp_path), task(kind="logs")
     folder = make(store, wanted)
     assert store.damage(wanted) is None
     (folder / "sub" / "file.txt").write_text("changed")

@@ -7,11 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.stored_tables import put_table
 from uvlp import cli
-from uvlp.artifacts import manifest, tables
-from uvlp.artifacts.cells import Cell
-from uvlp.artifacts.tables import Table
-from uvlp.blocks.uncertainty import summarise
 from uvlp.commands import doctor
 from uvlp.core import portable
 
@@ -30,33 +27,6 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         return int(end.value.code or 0), printed.out, printed.err
 
     return run
-
-
-def put_table(store: Path, name: str, best_pct: float) -> None:
-    folder = store / tables.KIND / f"key{best_pct:.0f}"
-    folder.mkdir(parents=True)
-    result = summarise([best_pct], [0], images=490)
-    cell = Cell(
-        method="random",
-        title="Random",
-        network="convnet-3",
-        seeds=(0,),
-        repeats=(1,),
-        best_pct=(best_pct,),
-        last_pct=(best_pct,),
-        top5_best_pct=(),
-        top5_last_pct=(),
-        best=result,
-        last=result,
-        top5_best=None,
-        top5_last=None,
-        validation_set="digits",
-        validation_images=490,
-        scores=("scores/a",),
-    )
-    table = Table(name=name, caption=f"caption of {name}", cells=(cell,), comparisons=(), notes=())
-    tables.write(folder, table)
-    (folder / manifest.FILE).write_text("{}")
 
 
 @pytest.mark.parametrize(
@@ -84,20 +54,12 @@ def test_an_unknown_list_offers_the_nearest(call: Call) -> None:
     assert code == 2 and "did you mean 'methods'" in err
 
 
-def test_of_two_tables_with_one_name_the_newest_is_shown(call: Call, tmp_path: Path) -> None:
-    put_table(tmp_path, "digits-ipc10", 80.0)
-    put_table(tmp_path, "digits-ipc10", 90.0)
-    code, out, _ = call("table", "digits-ipc10", "--store", str(tmp_path))
-    assert code == 0 and "90.0" in out and "80.0" not in out
-    assert "caption of digits-ipc10" in call("list", "tables", "--store", str(tmp_path))[1]
-
-
 @pytest.mark.parametrize(
     ("words", "expected"),
     [(("digits-ipc9",), "no such table"), (("digits-ipc10", "--format", "latx"), "did you mean 'latex'")],
 )
 def test_a_wrong_table_is_one_line(call: Call, tmp_path: Path, words: tuple[str, ...], expected: str) -> None:
-    put_table(tmp_path, "digits-ipc10", 80.0)
+    put_table(tmp_path, "digits-ipc10")
     code, _, err = call("table", *words, "--store", str(tmp_path))
     assert code == 2 and expected in err and len(err.splitlines()) == 1
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Iterable, Mapping
 
 from uvlp.artifacts import (
     captions,
@@ -23,8 +24,15 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     prototypes.KIND: ("prototypes.jsonl", "latents.npy"),
     distilled.KIND: ("train/metadata.jsonl", distilled.SHEET),
     pixels.KIND: ("validation.npy", "labels.npy", "set.json"),
-    scores.KIND: ("score.json",),
+    scores.KIND: (scores.FILE,),
     teachers.KIND: (teachers.WEIGHTS, teachers.FACTS),
     tables.KIND: ("table.json", *tables.FORMATS.values()),
 }
 """Patterns of file names by kind, the folder below the store's root."""
+
+
+def lacking(kind: str, files: Iterable[str]) -> str:
+    """The first pattern of a kind that none of ``files`` has; "" if all are there."""
+    names = list(files)
+    wanted = REQUIRED.get(kind, ())
+    return next((pattern for pattern in wanted if not fnmatch.filter(names, pattern)), "")

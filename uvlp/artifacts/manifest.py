@@ -110,14 +110,36 @@ class Task:
         return dict(self.__dict__)
 
 
-def record(task: Task, files: Mapping[str, str], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The manifest: identity, full settings, inputs, sha256 per file, and machine facts."""
+BESIDE = ("key", "title", "settings", "changed_settings", "inputs_sha256", "files", "made")
+"""Entries of a manifest that are not hashed into its key as they stand."""
+
+
+def key_of(content: Mapping[str, Any]) -> str | None:
+    """The key of what a manifest says; None where it does not say it all, as very early ones."""
+    if "changed_settings" not in content:
+        return None
+    identity = {name: value for name, value in content.items() if name not in BESIDE}
+    return digest(identity | {"settings": content["changed_settings"]})[:KEY_LENGTH]
+
+
+def record(
+    task: Task, files: Mapping[str, str], facts: Mapping[str, Any], inputs: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The manifest: identity, full settings, inputs, sha256 per file, and machine facts.
+
+    Args:
+        task: what was made.
+        files: SHA-256 by name.
+        facts: about the machine.
+        inputs: SHA-256 of what was read of the inputs, by their names, where it is to be compared later.
+    """
     return {
         **task.identity(),
         "key": task.key,
         "title": task.title,
         "settings": plain(task.settings) if task.settings is not None else {},
         "changed_settings": changed(task.settings),
+        **({"inputs_sha256": dict(inputs)} if inputs else {}),
         "files": dict(sorted(files.items())),
         "made": dict(facts),
     }

@@ -19,6 +19,9 @@ from uvlp.core.foreign_files import check_regular
 GARBLED = "the header of a safetensors file is garbled"
 PREFIX_BYTES = 8
 LONGEST_HEADER_BYTES = 100_000_000  # the library's own limit
+FLOATS = ("F64", "F32", "F16", "BF16")
+COUNTERS = ("position_ids", "num_batches_tracked")
+"""Names of what holds whole numbers beside the weights."""
 
 BLOCK_BYTES = 1 << 24
 # By dtype its bits as whole numbers, and those of the exponent, all of which a NaN or an infinity has.
@@ -126,6 +129,9 @@ def _read(header: dict[str, Any], path: Path, do: str) -> tuple[int, Shapes]:
             shapes[name], place = _tensor(entry)
         except (TypeError, KeyError, ValueError):
             raise _damaged(GARBLED, path, f"tensor {name[:80]}", do) from None
+        if entry["dtype"] not in FLOATS and not name.endswith(COUNTERS):
+            found = f"{name[:80]}: {entry['dtype']}"
+            raise _damaged("weights of a safetensors file are no floats", path, found, do)
         places.append((*place, name))
     end = 0
     for begin, stop, name in sorted(places):

@@ -13,6 +13,7 @@ from uvlp.core import json_files
 
 KIND = "scores"
 SCHEMA = 2
+FILE = "score.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,22 @@ class Score:
 
 def write(folder: Path, score: Score) -> None:
     """Write `score.json` into ``folder``."""
-    (folder / "score.json").write_text(json.dumps(asdict(score), indent=1) + "\n", encoding="utf-8")
+    (folder / FILE).write_text(json.dumps(asdict(score), indent=1) + "\n", encoding="utf-8")
+
+
+def contradiction(score: Score) -> str:
+    """What the accuracies say against the bits that they were counted from; "" where they agree."""
+    whole = -(-score.validation_images // 8)
+    for which, pct, bits in (
+        ("best", score.best_pct, score.correct_best),
+        ("last", score.last_pct, score.correct_last),
+    ):
+        if len(bits) != 2 * whole:
+            return f"{which}: {4 * len(bits)} bits for {score.validation_images} images"
+        counted = 100 * int(bits, 16).bit_count() / score.validation_images
+        if pct != counted:
+            return f"{which} {pct:.2f} %, its bits say {counted:.2f} %"
+    return ""
 
 
 def read(folder: Path) -> Score:
@@ -62,4 +78,4 @@ def read(folder: Path) -> Score:
         UvlpError: it is damaged.
         OSError: it cannot be read.
     """
-    return json_files.read(Score, folder / "score.json")
+    return json_files.read(Score, folder / FILE)

@@ -14,16 +14,17 @@ import contextlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import manifest, store_mark
+from uvlp.artifacts import manifest, scores, store_mark, tables
 from uvlp.artifacts.manifest import Task
+from uvlp.artifacts.verified import Verified
+from uvlp.core import streams
 from uvlp.core.flushing import flush
-from uvlp.core.hashing import HashCache, file_sha256
+from uvlp.core.hashing import file_sha256
 from uvlp.core.os_errors import explain_os_errors
 from uvlp.core.sharing import follow_umask
 
@@ -33,7 +34,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        self._verified = HashCache(self.root / ".verified.json")
+        self._verified = Verified(self.root, self.root / ".verified.json")
 
     @property
     def cache(self) -> Path:
@@ -54,7 +55,7 @@ class Store:
         Raises:
             UvlpError: see `store_mark.begin`.
         """
-        store_mark.begin(self.root, lambda text: print(f"note   {text}", file=sys.stderr))
+        store_mark.begin(self.root, lambda text: streams.complain(f"note   {text}"))
 
     def prepare(self) -> None:
         """Make the root, test that it can be written, and sweep what killed runs left.
@@ -88,17 +89,42 @@ class Store:
         return FileLock(self.root / ".locks" / f"{name}.lock")
 
     def damage(self, task: Task) -> str | None:
-        """Name of the first file of a finished artifact that is missing or has changed."""
-        folder = self.folder(task)
+        """The first file of a finished artifact that is not as made, with what is wrong; None if all are.
+
+        A table is damaged, too, when one of its scores is no longer the one that it was made from.
+        """
+        return self.damage_of(task.name)
+
+    def damage_of(self, name: str) -> str | None:
+        """As :meth:`damage`, of the artifact ``kind/key``."""
+        scores_wrong = self._damaged_score(name) if name.startswith(f"{tables.KIND}/") else None
+        wrong = scores_wrong or self._verified.damage(name)
+        if wrong is None and name in self._verified.fresh and self._lacks_hashes(name):
+            told = "made by an earlier version, without hashes of its scores; its numbers agree with them"
+            streams.complain(f"note   {name}: {told}")
+        return wrong
+
+    def _damaged_score(self, name: str) -> str | None:
+        """What is wrong with the scores of a table; one that is no longer there cannot be compared."""
         try:
-            files: Mapping[str, str] = manifest.read(folder)["files"]
-        except (OSError, ValueError):
-            return manifest.FILE
-        for name, sha256 in files.items():
-            path = folder / name
-            if not path.is_file() or self._verified.sha256(path) != sha256:
-                return name
+            content = manifest.read(self.root / name)
+            inputs, hashes = dict(content["inputs"]), dict(content.get("inputs_sha256", {}))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None  # told of the manifest itself
+        for title, key in inputs.items():
+            score = f"{scores.KIND}/{key}"
+            if not (self.root / score / manifest.FILE).is_file():
+                continue
+            wrong = self._verified.damage(score)
+            if wrong:
+                return f"{score}/{wrong}"
+            found = self._verified.sha256(score, scores.FILE)
+            if hashes.get(title, found) != found:
+                return f"{manifest.FILE} ({score} is another one than it was made from)"
         return None
+
+    def _lacks_hashes(self, name: str) -> bool:
+        return name.startswith(f"{tables.KIND}/") and "inputs_sha256" not in manifest.read(self.root / name)
 
     def save_verified(self) -> None:
         """Remember which files were read and found whole, so that the next run need not read them."""
@@ -190,7 +216,9 @@ class Store:
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         }
-        content = json.dumps(manifest.record(task, files, facts), indent=1, ensure_ascii=False)
+        content = json.dumps(
+            manifest.record(task, files, facts, self._input_hashes(task)), indent=1, ensure_ascii=False
+        )
         (folder / manifest.FILE).write_text(content + "\n", encoding="utf-8")
         follow_umask(folder)
         for path in [*folder.rglob("*"), folder]:
@@ -200,6 +228,13 @@ class Store:
         os.rename(folder, target)
         flush(target.parent)
         shutil.rmtree(self.root / "partial" / f"{task.kind}-{task.key}", ignore_errors=True)
+
+    def _input_hashes(self, task: Task) -> dict[str, str]:
+        """SHA-256 of the scores of a table."""
+        if task.kind != tables.KIND:
+            return {}
+        found = {name: self._verified.sha256(score.name, scores.FILE) for name, score in task.inputs.items()}
+        return {name: sha256 for name, sha256 in found.items() if sha256}
 
 
 def _not_listed(folder: Path) -> list[Path]:

@@ -92,9 +92,9 @@ def _check_schema(root: Path) -> None:
         )
 
 
-def artifacts(root: Path) -> Iterator[Path]:
-    """Folders of finished artifacts."""
-    for kind in REQUIRED:
+def artifacts(root: Path, *kinds: str) -> Iterator[Path]:
+    """Folders of finished artifacts, of all kinds if none is named."""
+    for kind in kinds or REQUIRED:
         if (root / kind).is_dir():
             for folder in sorted((root / kind).iterdir()):
                 if KEY.fullmatch(folder.name) and (folder / FILE).is_file():

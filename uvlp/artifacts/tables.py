@@ -8,11 +8,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from uvlp.artifacts.cells import Cell, Comparison
+from uvlp.artifacts.scores import Score
 from uvlp.core import json_files
 from uvlp.core.wording import in_markdown, markdown_line
 
@@ -256,3 +259,23 @@ def read(folder: Path) -> Table:
         return json_files.build(Table, values)
     except ValueError as error:
         raise json_files.damaged(path, error) from error
+
+
+def contradiction(cell: Cell, score: Callable[[str], Score | None]) -> str:
+    """What a cell says against its scores, or its mean against its accuracies; "" where they agree.
+
+    Args:
+        cell: of a table.
+        score: by name, e.g. ``scores/0123456789abcdef``; None where it is no longer there.
+    """
+    for which, pcts, mean in (
+        ("best", cell.best_pct, cell.best.mean_pct),
+        ("last", cell.last_pct, cell.last.mean_pct),
+    ):
+        if not math.isclose(mean, math.fsum(pcts) / len(pcts)):
+            return f"{cell.title}, {cell.network}: mean {which} {mean:.2f} is not that of its trainings"
+        for name, pct in zip(cell.scores, pcts, strict=True):
+            found = score(name)
+            if found is not None and getattr(found, f"{which}_pct") != pct:
+                return f"{cell.title}, {cell.network}: {which} {pct:.2f} is not what {name} says"
+    return ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 
-from uvlp.artifacts import tables
 from uvlp.artifacts.store import Store
 from uvlp.commands import table
 from uvlp.core import plugins
@@ -19,21 +18,24 @@ def show(what: str, store: Store, as_json: bool) -> None:
     """Print the plug-ins of a room with the first line of their files, or the store's tables.
 
     Raises:
-        UvlpError: there is no such room.
+        UvlpError: there is no such room, or a table is damaged; those that are not are printed before.
     """
     if what not in LISTS:
         raise unknown_name("list", what, LISTS)
+    broken: list[table.Stored] = []
     if what == "tables":
-        found = {name: tables.read(folder).caption for name, folder in table.measured(store).items()}
+        whole, broken = table.measured(store)
+        found = {name: one.caption for name, one in whole.items()}
     elif what == "networks":
         found = _networks()
     else:
         found = {name: _first_line(ROOMS[what], name) for name in plugins.names(ROOMS[what])}
     if as_json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
-        return
-    for name, text in found.items():
-        print(f"{name:<18}  {text}")
+    else:
+        for name, text in found.items():
+            print(f"{name:<18}  {text}")
+    table.tell_damaged(broken)
 
 
 def _networks() -> dict[str, str]:

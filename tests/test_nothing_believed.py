@@ -1,0 +1,224 @@
+"""What lies in a store is compared before it is printed: with its folder, its hashes and its own bits."""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tests.stored_tables import put_table, score
+from uvlp import cli
+from uvlp.artifacts import scores
+from uvlp.artifacts.manifest import FILE, Task
+from uvlp.artifacts.store import Store
+from uvlp.core.hashing import CLOCK_TICK_NS
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+    """Run the command line in this process on the store: exit code, standard output, standard error."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["uvlp", *words, "--store", str(tmp_path)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(end.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+def edit(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def mend(folder: Path) -> None:
+    """Write the hashes of the files as they are into the manifest."""
+    files = json.loads((folder / FILE).read_text())["files"]
+    edit(
+        folder / FILE,
+        files={name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
+    )
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def to_100_percent(table: Path, score: Path) -> None:
+    edit(score / scores.FILE, best_pct=100.0, last_pct=100.0)
+    mend(score)
+
+
+def to_another_score(table: Path, folder: Path) -> None:
+    scores.write(folder, score(99))
+    mend(folder)
+
+
+def exchanged(table: Path, score: Path) -> None:
+    other = next(folder for folder in score.parent.iterdir() if folder != score)
+    os.rename(score, score.with_name("x"))
+    os.rename(other, score)
+    os.rename(score.with_name("x"), other)
+
+
+def exchanged_files(table: Path, score: Path) -> None:
+    other = next(folder for folder in score.parent.iterdir() if folder != score)
+    shutil.copy(other / scores.FILE, score / scores.FILE)
+
+
+DAMAGE: dict[str, tuple[Callable[[Path, Path], object], str]] = {
+    "text": (lambda table, _: (table / "table.md").write_text("| UVLP | 99.9 |"), "table.md"),
+    "byte": (lambda table, _: flip(table / "table.json"), "table.json"),
+    "csv": (lambda table, _: flip(table / "table.csv"), "table.csv"),
+    "missing file": (lambda table, _: (table / "table.tex").unlink(), "table.tex"),
+    "empty manifest": (lambda table, _: (table / FILE).write_text(""), FILE),
+    "manifest of another form": (lambda table, _: (table / FILE).write_text("[1]"), FILE),
+    "no files": (lambda table, _: edit(table / FILE, files={}), "it lists no files"),
+    "fewer files": (lambda table, _: edit(table / FILE, files={"table.md": "0" * 64}), "table.json"),
+    "other facts": (lambda table, _: edit(table / FILE, dataset="another"), "its key does not belong"),
+    "other place": (lambda table, _: edit(table / FILE, key="0" * 16), "it is the one of"),
+    "other kind": (lambda table, _: edit(table / FILE, kind="scores"), "it is the one of"),
+    "file outside": (lambda table, _: edit(table / FILE, files={"../x": "0" * 64}), FILE),
+    "score of 100 %": (to_100_percent, "its bits say"),
+    "another score": (to_another_score, "is another one than it was made from"),
+    "a byte of a score": (lambda _, score: flip(score / scores.FILE), scores.FILE),
+    "exchanged scores": (exchanged, "it is the one of"),
+    "exchanged files of scores": (exchanged_files, scores.FILE),
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "known"), [*((what, False) for what in DAMAGE), ("byte", True), ("a byte of a score", True)]
+)
+def test_a_damaged_table_is_named_and_not_printed(call: Call, tmp_path: Path, what: str, known: bool) -> None:
+    table, found = put_table(tmp_path)
+    if known:
+        time.sleep(3 * CLOCK_TICK_NS / 1e9)
+        assert call("table", "digits-ipc10")[0] == 0
+    damage, said = DAMAGE[what]
+    damage(table, found[0])
+    for words in (("table", "digits-ipc10"), ("list", "tables"), ("list", "tables", "--json")):
+        code, out, err = call(*words)
+        assert code == 2 and table.name in err and said in err and "--force" in err, err
+        assert len(err.splitlines()) == 1 and "caption of" not in out
+
+
+def test_other_tables_are_still_shown(call: Call, tmp_path: Path) -> None:
+    bad, _ = put_table(tmp_path)
+    put_table(tmp_path, "good-ipc10", profile="small")
+    (bad / FILE).write_text("{")
+    code, out, err = call("list", "tables", "--json")
+    assert code == 2 and list(json.loads(out)) == ["good-ipc10"] and bad.name in err
+    code, out, err = call("table", "good-ipc10")
+    assert code == 0 and "caption of good-ipc10" in out and not err
+
+
+def test_numbers_that_are_not_those_of_the_scores(call: Call, tmp_path: Path) -> None:
+    table, _ = put_table(tmp_path)
+    content = json.loads((table / "table.json").read_text())
+    content["cells"][0]["best"]["mean_pct"] = 99.0
+    (table / "table.json").write_text(json.dumps(content))
+    mend(table)
+    code, _, err = call("table", "digits-ipc10")
+    assert code == 2 and "is not that of its trainings" in err
+
+
+def test_a_table_of_an_earlier_version_is_compared_by_its_numbers_and_said_once(
+    call: Call, tmp_path: Path
+) -> None:
+    table, found = put_table(tmp_path)
+    content = json.loads((table / FILE).read_text())
+    assert len(content.pop("inputs_sha256")) == 4
+    (table / FILE).write_text(json.dumps(content))
+    time.sleep(3 * CLOCK_TICK_NS / 1e9)
+    said = [call("table", "digits-ipc10")[2].count("earlier version") for _ in range(2)]
+    assert said == [1, 0]
+    to_another_score(table, found[0])
+    (tmp_path / ".verified.json").unlink()
+    code, _, err = call("table", "digits-ipc10")
+    assert code == 2 and found[0].name in err
+
+
+def test_printed_is_what_the_file_holds(call: Call, tmp_path: Path) -> None:
+    table, _ = put_table(tmp_path)
+    for form, name in (("markdown", "table.md"), ("latex", "table.tex"), ("csv", "table.csv")):
+        assert call("table", "digits-ipc10", "--format", form)[1] == (table / name).read_text()
+
+
+def test_several_tables_of_one_name_are_listed_with_what_tells_them_apart(call: Call, tmp_path: Path) -> None:
+    folders = [put_table(tmp_path)[0], put_table(tmp_path, methods=("random", "vlcp"))[0]]
+    code, out, err = call("table", "digits-ipc10")
+    assert code == 2 and not out and len(err.splitlines()) == 1
+    assert "random, uvlp" in err and "random, vlcp" in err
+    names = [f"digits-ipc10@{folder.name[:8]}" for folder in folders]
+    for name, method in zip(names, ("uvlp", "vlcp"), strict=True):
+        assert name in err
+        for typed in (name, name[:-2]):
+            code, out, _ = call("table", typed)
+            assert code == 0 and f"| {method} " in out
+    assert set(json.loads(call("list", "tables", "--json")[1])) == set(names)
+    os.utime(folders[0] / FILE)
+    assert call("table", "digits-ipc10")[0] == 2, "times decide nothing"
+
+
+def test_a_flipped_byte_of_what_is_remembered_changes_nothing(call: Call, tmp_path: Path) -> None:
+    _, found = put_table(tmp_path)
+    time.sleep(3 * CLOCK_TICK_NS / 1e9)
+    whole = call("table", "digits-ipc10")[1]
+    remembered = (tmp_path / ".verified.json").read_bytes()
+    for damage in (b"", b"{}", remembered[:-3], remembered.replace(b"scores", b"Scores", 1)):
+        (tmp_path / ".verified.json").write_bytes(damage)
+        assert call("table", "digits-ipc10") == (0, whole, "")
+    flip(found[0] / scores.FILE)
+    (tmp_path / ".verified.json").write_bytes(remembered)
+    assert call("table", "digits-ipc10")[0] == 2
+
+
+def damage_of(tmp_path: Path, kind: str, fill: Callable[[Path], object]) -> str | None:
+    task, store = Task(kind=kind, stage="x"), Store(tmp_path)
+    store.prepare()
+    with store.making(task, print) as folder:
+        assert folder is not None
+        fill(folder)
+        store.commit(task, folder, {})
+    return store.damage(task)
+
+
+def relabelled(folder: Path, dtype: str) -> None:
+    """A float32 tensor whose header says something else of as many bytes."""
+    save_file({"weight": torch.ones(4), "position_ids": torch.arange(4)}, folder / "model.safetensors")
+    content = (folder / "model.safetensors").read_bytes().replace(b'"F32"', f'"{dtype}"'.encode())
+    (folder / "model.safetensors").write_bytes(content)
+
+
+@pytest.mark.parametrize(("dtype", "good"), [("F32", True), ("I32", False), ("U32", False)])
+def test_weights_that_are_no_floats(tmp_path: Path, dtype: str, good: bool) -> None:
+    wrong = damage_of(tmp_path, "weights", lambda folder: relabelled(folder, dtype))
+    assert (wrong is None) == good
+    assert good or (wrong and dtype in wrong and "weight" in wrong)
+
+
+@pytest.mark.parametrize(("dtype", "good"), [(np.float32, True), (np.float16, True), (np.int32, False)])
+def test_latents_that_are_no_floats(tmp_path: Path, dtype: type, good: bool) -> None:
+    wrong = damage_of(tmp_path, "features", lambda folder: np.save(folder / "mean.npy", np.ones(3, dtype)))
+    assert wrong is None if good else wrong and "mean.npy (numbers of type <i4" in wrong
+
+
+@pytest.mark.parametrize("kind", ["captions", "features", "prototypes", "distilled", "pixels", "teachers"])
+def test_every_kind_must_list_its_files(tmp_path: Path, kind: str) -> None:
+    wrong = damage_of(tmp_path, kind, lambda folder: (folder / "other.txt").write_text("x"))
+    assert wrong and "it does not list" in wrong
