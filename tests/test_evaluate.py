@@ -122,7 +122,7 @@ def test_a_method_of_a_table_may_be_named_as_the_table_does(
         code, _, said = against("by_index")
     finally:
         away.rename(score)
-    assert code == 2 and "a score of this table is missing or damaged" in said
+    assert code == 2 and "score.json is missing" in said
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from tests.stored_tables import put_table, score
@@ -20,6 +21,7 @@ from uvlp import cli
 from uvlp.artifacts import scores
 from uvlp.artifacts.manifest import FILE, Task
 from uvlp.artifacts.store import Store
+from uvlp.commands import chain
 from uvlp.core.hashing import CLOCK_TICK_NS
 
 Call = Callable[..., tuple[int, str, str]]
@@ -222,3 +224,36 @@ def test_latents_that_are_no_floats(tmp_path: Path, dtype: type, good: bool) -> 
 def test_every_kind_must_list_its_files(tmp_path: Path, kind: str) -> None:
     wrong = damage_of(tmp_path, kind, lambda folder: (folder / "other.txt").write_text("x"))
     assert wrong and "it does not list" in wrong
+
+
+NANO = "profile nano: two steps everywhere, the numbers mean nothing"
+
+
+@pytest.mark.parametrize(
+    "setting", ["note=", "note= ", "note=a\nb", "models_note=", "protocol_notes=", "protocol_notes.minimax=x"]
+)
+def test_no_remark_is_set_away(call: Call, setting: str) -> None:
+    code, _, err = call("reproduce", "digits", "1", "--profile", "nano", "--print-config", "--set", setting)
+    assert code == 2 and len(err.splitlines()) == 1 and "note" in err
+
+
+def test_a_remark_of_the_users_stands_beside_the_recipes(call: Call) -> None:
+    words = ("reproduce", "digits", "1", "--profile", "nano", "--print-config", "--json")
+    code, out, _ = call(*words, "--set", "note=run on Sunday", "--set", "note=again")
+    assert code == 0 and json.loads(out)["note"] == f"{NANO}; run on Sunday; again"
+
+
+def test_two_classes_of_one_name_are_said_and_stand_under_the_table(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for split in ("train", "val"):
+        for number, name in enumerate(("red_fox", "red fox", "dog")):
+            (tmp_path / "set" / split / name).mkdir(parents=True)
+            pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "set" / split / name / "1.png")
+    asked: list[Any] = []
+    monkeypatch.setattr(chain, "make", lambda run, *_, **__: asked.append(run))
+    code, _, err = call("reproduce", f"folder:{tmp_path / 'set'}", "1", "--profile", "nano")
+    (line,) = [line for line in err.splitlines() if "have the name" in line]
+    assert code == 0 and "'red fox'" in line and "(red fox, red_fox)" in line
+    assert line.partition(": ")[2] in " ".join(asked[0].goal.facts["notes"])

@@ -183,3 +183,41 @@ def test_the_home_of_nobody_is_no_store(monkeypatch: pytest.MonkeyPatch, call: C
     monkeypatch.setenv("UVLP_STORE", "~nobody-has-this-name/store")
     code, err = call("list", "tables")
     assert code == 2 and "~nobody-has-this-name" in err
+
+
+@pytest.mark.parametrize("place", ["train", "train/cat", "train/uvlp_store", "val/cat/deep/store"])
+def test_a_store_among_the_images_of_a_dataset_is_refused(
+    call: Call, importing: list[str], tmp_path: Path, place: str
+) -> None:
+    before = tree(tmp_path)
+    code, err = call(*importing, "--store", str(tmp_path / "set" / place))
+    assert code == 2 and "the store lies among the images of the dataset" in err
+    words = ["reproduce", importing[-1], "1", "--profile", "nano", "--store", str(tmp_path / "set" / place)]
+    code, err = call(*words)
+    assert code == 2 and "the store lies among the images of the dataset" in err
+    assert tree(tmp_path) == before
+
+
+def test_another_store_among_the_images_is_refused(call: Call, importing: list[str], tmp_path: Path) -> None:
+    other = tmp_path / "set" / "train" / "cat" / "results"
+    other.mkdir()
+    (other / MARK).write_text('{"schema": 1}')
+    code, err = call(*importing)
+    assert code == 2 and "a store lies among the images" in err and str(other) in err
+
+
+def test_a_store_beside_the_images_is_none_of_them(
+    call: Call, importing: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path / "set")
+    for _ in range(2):
+        assert call(*importing[:-1], "folder:.")[0] == 0
+
+
+def test_a_dataset_among_artifacts_is_refused(call: Call, importing: list[str], tmp_path: Path) -> None:
+    Store(tmp_path / "store").prepare()
+    inside = tmp_path / "store" / ".tmp" / "set"
+    (tmp_path / "set").rename(inside)
+    before = tree(inside)
+    code, err = call(*importing[:-1], f"folder:{inside}", "--store", str(tmp_path / "store"))
+    assert code == 2 and "among the artifacts of the store" in err and tree(inside) == before

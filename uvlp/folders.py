@@ -11,7 +11,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
+from uvlp.artifacts.dataset_manifest import SPLITS, DatasetManifest, DatasetSpec
+from uvlp.artifacts.store_mark import FOLDERS
 from uvlp.contenders import Folder
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
@@ -99,6 +100,36 @@ def check_places(collect: Collect, store: Path, spec: DatasetSpec) -> None:
 def _is_test_split(folder: Path) -> bool:
     """Whether it is the `val/` beside a `train/`."""
     return folder.name == "val" and (folder.parent / "train").is_dir()
+
+
+def check_store(store: Path, spec: DatasetSpec) -> None:
+    """Refuse a store among the images of a dataset, and a dataset among the artifacts of the store.
+
+    Args:
+        store: where artifacts are kept; its own images would become training images.
+        spec: the dataset.
+
+    Raises:
+        UvlpError: one lies in the other.
+    """
+    place = Path(os.path.realpath(store))
+    data = Path(os.path.realpath(expanded(spec.argument) if spec.argument else spec.root))
+    if place.is_relative_to(data) and {*SPLITS} & {*place.relative_to(data).parts}:
+        raise UvlpError(
+            "the store lies among the images of the dataset",
+            got=str(store),
+            allowed="a place outside of its train/ and val/",
+            do="name another place with --store",
+        )
+    if data != place and data.is_relative_to(place):
+        below = data.relative_to(place).parts[0]
+        if below in (*FOLDERS, ".tmp", ".locks", "set_aside"):
+            raise UvlpError(
+                "the dataset lies among the artifacts of the store",
+                got=str(data),
+                allowed=f"a place outside of {place / below}",
+                do="move it, or name another store with --store",
+            )
 
 
 def _place(path: str) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 
 from uvlp import pretrained
 from uvlp.artifacts import imported_captions, tables
-from uvlp.artifacts.dataset_manifest import Dataset, DatasetManifest, DatasetSpec
+from uvlp.artifacts.dataset_manifest import Dataset, DatasetManifest, DatasetSpec, same_names
 from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.tables import Table
@@ -97,7 +97,9 @@ def _open(recipe: Recipe, store: Store) -> Planner:
     recipe = check_names(recipe)
     spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
     dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
-    tell_notes(recipe.dataset, dataset.manifest)
+    known = dataset.manifest
+    manifest = replace(known, caveats=(*known.caveats, *same_names(known.classes)))
+    tell_notes(recipe.dataset, manifest)
     imported = imported_captions.find(store.root, spec, dataset.manifest)
     if recipe.caption.captioner == "auto":
         own = "llava" if recipe.pretrained else "colours"
@@ -111,7 +113,7 @@ def _open(recipe: Recipe, store: Store) -> Planner:
         print(f"note   {recipe.dataset}: its captions in files are not used, but {used}", file=sys.stderr)
     # Asked for by every task that reads a model.
     find = cache(partial(pretrained.find, cache=store.cache))
-    return Planner(recipe=recipe, manifest=dataset.manifest, spec=spec, find=find, imported=imported)
+    return Planner(recipe=recipe, manifest=manifest, spec=spec, find=find, imported=imported)
 
 
 def _has_own(dataset: Dataset) -> bool:

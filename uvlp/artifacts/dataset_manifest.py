@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import read_checked, write_checked
 from uvlp.core.places import check_folder, expanded
+from uvlp.core.wording import first_few
 
 if TYPE_CHECKING:
     import numpy
@@ -155,6 +156,19 @@ class Dataset(Protocol):
     def captions(self) -> Mapping[str, str] | None:
         """Caption by name below `train/`, e.g. ``"3/0007.png"``; None if the dataset has none."""
         ...
+
+
+def same_names(classes: Sequence[ClassInfo]) -> tuple[str, ...]:
+    """A line for every name that several classes have."""
+    ids: dict[str, list[str]] = {}
+    for info in classes:
+        ids.setdefault(info.name, []).append(info.id)
+    return tuple(
+        f"{len(alike)} classes have the name {name!r} ({first_few(alike)}): texts with it alone do not tell "
+        "them apart"
+        for name, alike in ids.items()
+        if len(alike) > 1
+    )
 
 
 def recall(path: Path, content_hash: str) -> DatasetManifest | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from uvlp.artifacts.caption_tables import TABLES, UNREAD
 from uvlp.artifacts.dataset_manifest import SPLITS
+from uvlp.artifacts.store_mark import MARK
 from uvlp.blocks.folder_remarks import Remarks, is_leftover
 from uvlp.blocks.image_files import EXTENSIONS
 from uvlp.blocks.nearby_folders import did_you_mean, folder_names, nearby
@@ -330,6 +331,10 @@ def _walk(
     if here in above:
         raise UvlpError("a folder holds a link to a folder that it lies in", got=folder, do="remove the link")
     entries = visible_entries(folder, remarks)
+    if any(entry.name == MARK for entry in entries):
+        raise UvlpError(
+            "a store lies among the images of a dataset", got=folder, do="move it to another place"
+        )
     yield folder, [entry for entry in entries if not entry.is_dir()]
     for entry in entries:
         if entry.is_dir():

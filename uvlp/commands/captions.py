@@ -17,7 +17,7 @@ from uvlp.artifacts.work import open_dataset
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.wording import first_few
-from uvlp.folders import tell, tell_notes
+from uvlp.folders import check_store, tell, tell_notes
 
 CLIP_TOKENS = 77
 
@@ -69,6 +69,7 @@ def import_files(
         UvlpError: a broken line, no row that belongs to an image, two files that say different things of an
             image, or a store that cannot be written.
     """
+    check_store(store.root, spec)
     store.begin()
     dataset = _opened(spec, store)
     images = _images(dataset)
@@ -179,6 +180,7 @@ def check(
     Raises:
         UvlpError: a broken line, or no captions at all.
     """
+    check_store(store.root, spec)
     store.begin()
     dataset = _opened(spec, store)
     if file is None:

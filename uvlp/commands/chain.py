@@ -10,6 +10,7 @@ from typing import Any
 
 from uvlp import pipeline, pretrained
 from uvlp.artifacts import distilled, tables, teachers
+from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.artifacts.manifest import Task, plain
 from uvlp.artifacts.store import Store
 from uvlp.commands import dry_run, fetch, rerun
@@ -18,6 +19,7 @@ from uvlp.core import machine, plugins, portable
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.places import check_folder, expanded, store_folder
 from uvlp.core.ranges import check_ranges
+from uvlp.folders import check_store
 from uvlp.pipeline import Run
 from uvlp.recipe_names import check_names
 from uvlp.recipes import limits, overrides, profiles
@@ -41,6 +43,8 @@ WORDS = {
     "portable": "--portable",
 }
 """Fields of a recipe that the command line has its own words for."""
+REMARKS = ("models_note", "protocol_notes")
+"""Fields that say what the numbers of a recipe mean; nobody sets them away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +176,14 @@ def _set(recipe: Recipe, text: str) -> Recipe:
     path, equals, value = text.partition("=")
     if not equals:
         raise UvlpError("--set needs key=value", got=text, do="for example --set evaluate.epochs=100")
+    if path.partition(".")[0] in REMARKS:
+        raise UvlpError(
+            f"--set {path}: a recipe's own remark stays",
+            got=text,
+            do="add one of yours with --set note=TEXT",
+        )
+    if path == "note":
+        return replace(recipe, note="; ".join(filter(None, [recipe.note, _own_note(value)])))
     if path in WORDS:
         # Checked, and joined with what else the command says, where it is read; not here.
         raise UvlpError(f"--set {path}: it has a word of its own", got=text, do=f"say it with {WORDS[path]}")
@@ -180,6 +192,15 @@ def _set(recipe: Recipe, text: str) -> Recipe:
         return _set_method(recipe, method.replace("_", "-"), rest, value)
     changed: Recipe = overrides.apply(recipe, path, value)
     return changed
+
+
+def _own_note(text: str) -> str:
+    """A remark of the user's, which stands beside those of the recipe."""
+    if not text.strip() or not text.isprintable():
+        raise UvlpError(
+            "--set note= adds a remark, and takes none away", got=text, allowed="a line of plain text"
+        )
+    return text.strip()
 
 
 def _set_method(recipe: Recipe, method: str, path: str, value: str) -> Recipe:
@@ -243,6 +264,7 @@ def carry_out(
     if how.print_config:
         print_config(recipe, how.as_json)
         return
+    check_store(store.root, DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant))
     store.begin()
     if how.dry_run:
         plan = dry_run.DryRun(
