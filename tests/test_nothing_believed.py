@@ -113,9 +113,9 @@ def test_a_damaged_table_is_named_and_not_printed(call: Call, tmp_path: Path, wh
         assert call("table", "digits-ipc10")[0] == 0
     damage, said = DAMAGE[what]
     damage(table, found[0])
-    for words in (("table", "digits-ipc10"), ("list", "tables"), ("list", "tables", "--json")):
+    for words, expected in ((("table", "digits-ipc10"), 2), (("list", "tables"), 0)):
         code, out, err = call(*words)
-        assert code == 2 and table.name in err and said in err and "--force" in err, err
+        assert code == expected and table.name in err and said in err and "--force" in err, err
         assert len(err.splitlines()) == 1 and "caption of" not in out
 
 
@@ -124,7 +124,7 @@ def test_other_tables_are_still_shown(call: Call, tmp_path: Path) -> None:
     put_table(tmp_path, "good-ipc10", profile="small")
     (bad / FILE).write_text("{")
     code, out, err = call("list", "tables", "--json")
-    assert code == 2 and list(json.loads(out)) == ["good-ipc10"] and bad.name in err
+    assert code == 0 and list(json.loads(out)) == ["good-ipc10"] and bad.name in err
     code, out, err = call("table", "good-ipc10")
     assert code == 0 and "caption of good-ipc10" in out and not err
 

@@ -18,7 +18,7 @@ def show(what: str, store: Store, as_json: bool) -> None:
     """Print the plug-ins of a room with the first line of their files, or the store's tables.
 
     Raises:
-        UvlpError: there is no such room, or a table is damaged; those that are not are printed before.
+        UvlpError: there is no such room.
     """
     if what not in LISTS:
         raise unknown_name("list", what, LISTS)

@@ -172,12 +172,6 @@ def _facts(found: Stored) -> dict[str, str]:
 
 
 def tell_damaged(broken: Sequence[Stored]) -> None:
-    """A line for each table that cannot be shown.
-
-    Raises:
-        UvlpError: there is one; the first is named in it, the others on standard error.
-    """
-    for one in broken[1:]:
-        streams.complain(f"note   {damaged(one)}")
-    if broken:
-        raise damaged(broken[0])
+    """A line for each table that cannot be shown."""
+    for one in broken:
+        streams.complain(f"note   left out: {damaged(one)}")
