@@ -2,13 +2,14 @@
 
 import json
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.artifacts.test_tables import TABLE
+from tests.stored_tables import put_table
 from uvlp import cli
 from uvlp.artifacts import caption_shards, manifest, tables
 from uvlp.artifacts.growing_images import STATE, GrowingImages, State
@@ -119,16 +120,13 @@ def test_what_an_interrupted_run_left_is_made_again(text: str, tmp_path: Path) -
 def test_one_damaged_table_hides_no_other(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for key, name in (("0" * 16, "good"), ("1" * 16, "bad")):
-        folder = tmp_path / tables.KIND / key
-        folder.mkdir(parents=True)
-        tables.write(folder, replace(TABLE, name=name))
-        written(folder / manifest.FILE, '{"files": {}}')
-    written(tmp_path / tables.KIND / ("1" * 16) / "table.json", "[]")
+    put_table(tmp_path, "good")
+    bad, _ = put_table(tmp_path, "bad", profile="small")
+    written(bad / "table.json", "[]")
     monkeypatch.setattr(sys, "argv", ["uvlp", "list", "tables", "--store", str(tmp_path)])
     with pytest.raises(SystemExit) as end:
         cli.main()
     said = capsys.readouterr()
     assert not end.value.code
     assert said.out.split()[0] == "good" and said.out.count("\n") == 1
-    assert "1" * 16 in said.err and "damaged" in said.err
+    assert bad.name in said.err and "damaged" in said.err

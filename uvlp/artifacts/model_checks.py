@@ -72,7 +72,9 @@ def check(part: str, folder: Path, found: Contents, mend: Callable[[Path], str])
         refuse_impostor(folder / name, kind, text=name.endswith(TEXTS))
     tensors: dict[str, Shapes] = {}
     for stem, files in found.shards.items():
-        shapes = {name: safetensors_file.check(folder / name, mend(folder / name)) for name in files}
+        shapes = {
+            name: safetensors_file.check(folder / name, mend(folder / name), floats=True) for name in files
+        }
         tensors[stem] = {name: shape for shard in shapes.values() for name, shape in shard.items()}
         index = f"{stem}.safetensors.index.json"
         if index in found.read:

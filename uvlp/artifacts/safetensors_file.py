@@ -19,7 +19,8 @@ from uvlp.core.foreign_files import check_regular
 GARBLED = "the header of a safetensors file is garbled"
 PREFIX_BYTES = 8
 LONGEST_HEADER_BYTES = 100_000_000  # the library's own limit
-FLOATS = ("F64", "F32", "F16", "BF16")
+FLOATS = ("F", "BF")
+"""How the names of their types begin."""
 COUNTERS = ("position_ids", "num_batches_tracked")
 """Names of what holds whole numbers beside the weights."""
 
@@ -42,14 +43,15 @@ BITS: Mapping[str, int] = {
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def check(path: Path, do: str) -> Shapes:
+def check(path: Path, do: str, *, floats: bool = False) -> Shapes:
     """The shapes of the tensors in ``path``, whose size must be what its header says.
 
     Args:
         do: what mends a damaged file, for the reader.
+        floats: whether it holds weights, which are no whole numbers.
 
     Raises:
-        UvlpError: it is no safetensors file, or a part of one.
+        UvlpError: it is no safetensors file, a part of one, or has whole numbers where weights belong.
         OSError: it cannot be read.
     """
     size = check_regular(path, "file with weights")
@@ -62,11 +64,21 @@ def check(path: Path, do: str) -> Shapes:
             raise _damaged("a safetensors file is truncated", path, f"{size} bytes, header not whole", do)
         header = _parse(file.read(length), path, do)
     end, shapes = _read(header, path, do)
+    if floats:
+        _refuse_whole_numbers(header, path, do)
     expected = PREFIX_BYTES + length + end
     if size != expected:
         what = "a safetensors file is truncated" if size < expected else "a safetensors file is too long"
         raise _damaged(what, path, f"{size} bytes where its header says {expected}", do)
     return shapes
+
+
+def _refuse_whole_numbers(header: dict[str, Any], path: Path, do: str) -> None:
+    """As whole numbers the bits of weights are read as others, and loaded without a word."""
+    for name, entry in header.items():
+        if name != "__metadata__" and not name.endswith(COUNTERS) and not entry["dtype"].startswith(FLOATS):
+            found = f"{name[:80]}: {entry['dtype']}"
+            raise _damaged("weights of a safetensors file are no floats", path, found, do)
 
 
 def check_finite(path: Path, do: str) -> None:
@@ -129,9 +141,6 @@ def _read(header: dict[str, Any], path: Path, do: str) -> tuple[int, Shapes]:
             shapes[name], place = _tensor(entry)
         except (TypeError, KeyError, ValueError):
             raise _damaged(GARBLED, path, f"tensor {name[:80]}", do) from None
-        if entry["dtype"] not in FLOATS and not name.endswith(COUNTERS):
-            found = f"{name[:80]}: {entry['dtype']}"
-            raise _damaged("weights of a safetensors file are no floats", path, found, do)
         places.append((*place, name))
     end = 0
     for begin, stop, name in sorted(places):
