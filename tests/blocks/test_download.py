@@ -105,3 +105,11 @@ def test_no_connection_is_said(tmp_path: Path) -> None:
         pass
     with pytest.raises(UvlpError, match="cannot download .*Connection refused"):
         fetch(closed, tmp_path / "set.tgz")
+
+
+def test_a_server_that_sends_without_end_is_not_heard_to_it(server: FileServer, tmp_path: Path) -> None:
+    with pytest.raises(UvlpError) as caught:
+        download.download(f"{server.url}/set.tgz", tmp_path / "set.tgz", Progress(), at_most=1_500_000)
+    assert "sends far more" in caught.value.what
+    assert caught.value.got == "more than 1.5 MB"
+    assert not os.listdir(tmp_path)

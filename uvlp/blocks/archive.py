@@ -86,7 +86,7 @@ def prepare(archive: Archive, root: Path, progress: Progress) -> None:
             own = not path.exists()
             if own:
                 _check_space(archive, root)
-                download(archive.url, path, progress)
+                download(archive.url, path, progress, at_most=2 * archive.bytes + SLACK_BYTES)
             _check_kind(path)
             sha256 = check_hash(archive, path)
             unpack(path, root, archive.folder, progress, at_most=2 * archive.unpacked_bytes + SLACK_BYTES)

@@ -6,6 +6,7 @@ import http.client
 import os
 import re
 import ssl
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
+from uvlp.core.wording import byte_size
 
 BLOCK_BYTES = 1 << 20
 TIMEOUT_S = 60.0
@@ -22,22 +24,25 @@ BROKEN = (
 )
 
 
-def download(url: str, target: Path, progress: Progress) -> None:
+def download(url: str, target: Path, progress: Progress, *, at_most: int = sys.maxsize) -> None:
     """Write the file behind ``url`` to ``target``, which is whole or not there.
 
     What has arrived lies in ``<target>.uvlp-part``, and the next attempt asks the server for the rest; a
     server that cannot give a rest sends all again. After a broken connection this goes on by itself as long
     as every attempt brings something.
 
+    Args:
+        at_most: bytes that the file can have; a server that sends more is not heard to its end.
+
     Raises:
-        UvlpError: the server refuses, or nothing more arrives.
+        UvlpError: the server refuses, sends too much, or nothing more arrives.
         OSError: the disk refuses.
     """
     part = part_of(target)
     while True:
         before = _size(part)
         try:
-            if _attempt(url, part, progress):
+            if _attempt(url, part, progress, at_most):
                 break
             reason = "the connection ended early"
         except urllib.error.HTTPError as error:
@@ -67,7 +72,7 @@ def _broken(url: str, part: Path, reason: str) -> UvlpError:
     )
 
 
-def _attempt(url: str, part: Path, progress: Progress) -> bool:
+def _attempt(url: str, part: Path, progress: Progress, at_most: int) -> bool:
     """Ask for what is missing and append it; whether all of it came."""
     have = _size(part)
     request = urllib.request.Request(url, headers={"User-Agent": "uvlp"})
@@ -82,7 +87,7 @@ def _attempt(url: str, part: Path, progress: Progress) -> bool:
         if error.headers.get("Content-Range", "").endswith(f"/{have}"):
             return True
         part.unlink()  # longer than the file: of another version
-        return _attempt(url, part, progress)
+        return _attempt(url, part, progress, at_most)
     with answer:
         rest = answer.status == http.HTTPStatus.PARTIAL_CONTENT
         length = _length(answer)
@@ -91,7 +96,18 @@ def _attempt(url: str, part: Path, progress: Progress) -> bool:
         with part.open("ab" if rest else "wb") as file:
             for block in blocks:
                 file.write(block)
+                _check_room(url, part, file.tell(), at_most)
     return not length or _size(part) == length + have * rest
+
+
+def _check_room(url: str, part: Path, have: int, at_most: int) -> None:
+    if have > at_most:
+        part.unlink()
+        raise UvlpError(
+            f"{url} sends far more than the file that is wanted",
+            got=f"more than {byte_size(at_most)}",
+            do="try again later, or put the file there yourself",
+        )
 
 
 def _length(answer: http.client.HTTPResponse) -> int:
