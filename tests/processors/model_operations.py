@@ -18,7 +18,7 @@ from torchvision.transforms.v2 import functional
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from tests.processors.inputs import fill, image, leaf, tensor
-from uvlp.blocks import augment
+from uvlp.blocks import augment, dit_diffusion
 from uvlp.blocks.square_roots import square_root, with_square_roots
 from uvlp.core import plugins
 
@@ -155,6 +155,14 @@ def augmented() -> object:
     return augment.augment(tensor(5, 3, 16, 16, low=0, span=1), augment.prepare(draws, 16))
 
 
+def diffused() -> object:
+    """Noisy latents of DiT's process and a step back from them."""
+    process, clean, noise = dit_diffusion.chain(50), tensor(3, 4, 4, 4), tensor(3, 4, 4, 4, seed=1)
+    noisy = dit_diffusion.noised(process, clean, torch.tensor([1, 20, 49]), noise)
+    output = torch.cat((0.3 * noisy, 0.1 * noisy), dim=1)
+    return noisy, dit_diffusion.sample_step(process, output, noisy, 20, noise)
+
+
 def averaged() -> object:
     network = fill(torch.nn.Linear(33, 17))
     average = diffusers.training_utils.EMAModel(network.parameters(), decay=0.9)
@@ -198,4 +206,5 @@ OPERATIONS: dict[str, Callable[[], object]] = {
     "uvlp ResNet, batch norm": evaluated("resnet", 10, "batch"),
     "uvlp ResNetAP": evaluated("resnet_ap", 10, "instance"),
     "uvlp augmentation": augmented,
+    "uvlp DiT diffusion": diffused,
 }
