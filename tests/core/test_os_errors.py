@@ -93,3 +93,9 @@ def test_a_defect_stays_a_defect(error: Exception, tmp_path: Path) -> None:
     assert explained(error) is None
     with pytest.raises(type(error)), explain_os_errors(tmp_path, "cannot write", "make room"):
         raise error
+
+
+def test_a_full_memory_is_the_machines_affair() -> None:
+    found = explained(MemoryError())
+    assert found is not None
+    assert found.what == "the machine's memory is full"

@@ -18,6 +18,7 @@ from uvlp.core.errors import UvlpError
 
 ALMOST_FULL_BYTES = 1_000_000
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_MEMORY = re.compile(r"DefaultCPUAllocator|can't allocate memory|not enough memory")  # torch's words
 FULL_WORDS = re.compile(
     r"no space left|disk quota exceeded|file too large|os error (28|122|27)\b"
     r"|file write failed|unexpected pos \d+ vs \d+"  # torch's writer of zip files
@@ -123,6 +124,9 @@ def explained(error: BaseException) -> UvlpError | None:
 
     A path that cannot be read or written is the user's or the machine's affair wherever it is met.
     """
+    if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
+        do = "run with --workers 1, smaller batches or smaller models, or free some memory"
+        return UvlpError("the machine's memory is full", do=do)
     chain = list(leading_to(error))
     if any(isinstance(one, FileNotFoundError) for one in chain) and _current_folder_is_gone():
         return UvlpError("the current folder is gone", do="change to one that is there")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import re
 import signal
 import sys
 import time
@@ -30,7 +29,6 @@ PATIENCE_S = 5.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ASKED_TO_END = 128  # and the signal's number: the exit code of a worker that left in order, as in a shell
 CONTINUES = "what is finished is kept, the same command continues"
-NO_MEMORY = re.compile(r"DefaultCPUAllocator|can't allocate memory|not enough memory")
 
 
 class Job(Protocol):
@@ -90,9 +88,6 @@ def _portable(error: Exception) -> tuple[BaseException, str]:
         return error, details
     if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported for its name
         return UvlpError("the GPU's memory is full", do="run with --workers 1, or free the GPU"), details
-    if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
-        do = "run with --workers 1, smaller batches or smaller models, or free some memory"
-        return UvlpError("the machine's memory is full", do=do), details
     refused = explained(error)
     if refused is not None:
         return refused, details
