@@ -126,3 +126,11 @@ def test_small_is_deterministically_sampled_and_says_what_it_is() -> None:
 def test_an_unknown_profile_names_the_known_ones() -> None:
     with pytest.raises(UvlpError, match="unknown profile: got 'smal'; allowed: nano, sd15, small, tiny; did"):
         profiles.apply(PAPER, "smal")
+
+
+def test_the_limits_know_how_networks_are_built() -> None:
+    from uvlp.models import autoencoder, diffuser
+    from uvlp.recipes import limits
+
+    assert limits.AUTOENCODER_GROUPS == autoencoder.NORM_GROUPS
+    assert limits.DIFFUSER_GROUPS == diffuser.NORM_GROUPS

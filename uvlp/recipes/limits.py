@@ -108,6 +108,29 @@ def check(recipe: Recipe) -> None:
         if recipe.pretrained and side % CELL_PX:
             allowed = f"a multiple of {CELL_PX}, the pixels of a latent of Stable Diffusion"
             raise UvlpError(f"setting {name}", got=side, allowed=allowed)
+    _check_widths(recipe)
+
+
+AUTOENCODER_GROUPS, DIFFUSER_GROUPS = 8, 16
+"""Channels that are normalised together, as `models/autoencoder.py` and `models/diffuser.py` build them."""
+
+
+def _check_widths(recipe: Recipe) -> None:
+    """Refuse widths that no network can be built of: parts of equal size must fit into them."""
+    embedder, levels = recipe.embedder, recipe.diffuser.attention_levels
+    multiples = {
+        "autoencoder.channels": (recipe.autoencoder.channels, AUTOENCODER_GROUPS),
+        "diffuser.channels": (recipe.diffuser.channels, DIFFUSER_GROUPS),
+        "embedder.width": ((embedder.width,), 2),  # open_clip gives its image tower width / 2 heads
+        "embedder.text_width": ((embedder.text_width,), embedder.text_heads),
+    }
+    for name, (widths, part) in multiples.items():
+        if any(width % part for width in widths):
+            got = ",".join(map(str, widths))
+            raise UvlpError(f"setting {name}", got=got, allowed=f"multiples of {part}")
+    if levels > len(recipe.diffuser.channels):
+        allowed = f"0 to {len(recipe.diffuser.channels)}, the number of diffuser.channels"
+        raise UvlpError("setting diffuser.attention_levels", got=levels, allowed=allowed)
 
 
 def check_trainings(recipe: Recipe, methods: int) -> None:
