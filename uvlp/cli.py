@@ -280,7 +280,7 @@ def list_names(
     """List what there is, by the names that the other commands take."""
     from uvlp.commands import chain, listing
 
-    listing.show(what, chain.store_to_read(store), as_json)
+    listing.show(what, chain.store_at(store), as_json)
 
 
 @app.command()
@@ -298,7 +298,7 @@ def table(
     """Print a table from the store."""
     from uvlp.commands import chain, table
 
-    table.show(name, form, against, chain.store_to_read(store))
+    table.show(name, form, against, chain.store_at(store))
 
 
 @app.command()

@@ -33,7 +33,7 @@ def run(name: str, store: Path, *options: str, **environment: str) -> str:
         [sys.executable, "-m", "uvlp", *words],
         env=os.environ | environment,
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         check=True,
     ).stdout
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
@@ -75,18 +74,6 @@ def store_at(folder: str | None) -> Store:
         UvlpError: the option is empty, names the home of nobody, or a place where no folder can be.
     """
     return Store(check_folder("store", store_folder(folder), "--store DIR"))
-
-
-def store_to_read(folder: str | None) -> Store:
-    """As :func:`store_at`, for a command that makes nothing.
-
-    Raises:
-        UvlpError: something else than a folder stands there, too.
-    """
-    store = store_at(folder)
-    if os.path.lexists(store.root) and not os.path.isdir(store.root):
-        raise UvlpError("the store is no folder", got=str(store.root), do="name another with --store")
-    return store
 
 
 def resolve(request: Request) -> Recipe:
