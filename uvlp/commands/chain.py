@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
@@ -150,10 +151,9 @@ def number(what: str, text: str, least: int, most: int = overrides.LARGEST_WHOLE
     Raises:
         UvlpError: it is none, too small or too large.
     """
-    try:
-        value = int(text)
-    except ValueError:
-        value = least - 1
+    # `int` reads 1_0 as ten, and digits of any script.
+    digits = re.fullmatch(r"\s*\+?0*([0-9]{1,20})\s*", text)
+    value = int(digits[1]) if digits else least - 1
     if not least <= value <= most:
         raise UvlpError(f"{what} must be a whole number", got=text, allowed=f"{least} or more, up to {most}")
     return value

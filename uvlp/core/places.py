@@ -73,6 +73,8 @@ def unfit(path: Path) -> str:
     if os.path.exists(path) and not os.path.isdir(path):
         return "something that is no folder"
     nearest = next(each for each in (path.absolute(), *path.absolute().parents) if os.path.exists(each))
+    if not os.path.isdir(nearest):
+        return f"below a file: {nearest}"
     if any(os.path.exists(each) and os.stat(each).st_dev == os.stat(nearest).st_dev for each in KERNELS_OWN):
         return "a view into the kernel, which keeps no files"
     return ""

@@ -1,0 +1,46 @@
+"""`python -m tests.attack [PATTERN]`: make the attacks whose kind or name matches, count verdicts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.attack import ground
+from tests.attack.catalogue import ATTACKS
+from tests.attack.ground import Attack
+from tests.attack.prepared import prepare
+
+
+def main() -> None:
+    """Make them, two at a time."""
+    pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
+    chosen = [attack for attack in ATTACKS if pattern.search(f"{attack.kind} {attack.name}")]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="uvlp-attack-") as folder, ThreadPoolExecutor(2) as pool:
+        place = prepare(Path(folder))
+
+        def make(numbered: tuple[int, Attack]) -> str:
+            number, attack = numbered
+            root = Path(folder) / str(number)
+            started = time.monotonic()
+            verdict = ground.attempt(attack, place, root)
+            shutil.rmtree(root, ignore_errors=True)
+            if verdict != "ok":
+                print(
+                    f"{attack.kind:8} {attack.name} ({time.monotonic() - started:.0f} s)\n    {verdict}",
+                    flush=True,
+                )
+            return verdict.partition(":")[0]
+
+        verdicts = Counter(pool.map(make, enumerate(chosen)))
+    print(f"{len(chosen)} attacks in {time.monotonic() - began:.0f} s: {dict(verdicts)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,371 @@
+"""Every option that names a file or folder, with every kind of path that is not one (A, D2, E, F)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.attack.ground import EVALUATE, FOLDER, NANO, Attack, Expected, Outcome, call, refused, right, steps
+
+Make = Callable[[Path], object]
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A path that is not what an option needs; `make` lays it where the attack runs."""
+
+    text: str | bytes
+    make: Make = lambda root: None
+
+
+def _chain(root: Path) -> None:
+    """Forty-one links to links: one more than Linux follows."""
+    for number in range(41):
+        (root / f"link{number}").symlink_to(f"link{number + 1}")
+    (root / "link41").mkdir()
+
+
+def _socket(root: Path) -> None:
+    here = os.getcwd()
+    try:
+        os.chdir(root)  # its name must be short
+        socket.socket(socket.AF_UNIX).bind("socket")
+    finally:
+        os.chdir(here)
+
+
+BAD: Mapping[str, Bad] = {
+    "empty": Bad(""),
+    "blank": Bad(" "),
+    "nothing there": Bad("mine/nowhere/at/all"),
+    "a pipe": Bad("pipe", lambda root: os.mkfifo(root / "pipe")),
+    "a socket": Bad("socket", _socket),
+    "a device": Bad("/dev/null"),
+    "an endless device": Bad("/dev/zero"),
+    "a system file": Bad("/proc/self/mem"),
+    "the system's processes": Bad("/proc"),
+    "a dangling link": Bad("dangling", lambda root: (root / "dangling").symlink_to("nowhere")),
+    "a link to itself": Bad("loop", lambda root: (root / "loop").symlink_to("loop")),
+    "too many links": Bad("link0", _chain),
+    "a long name": Bad("n" * 300),
+    "a long path": Bad("d/" * 3000),
+    "a line break": Bad("two\nlines"),
+    "no text": Bad(b"\xff\xfe\x80"),
+    "nobody's home": Bad("~nobody_of_this_name/x"),
+    "below a file": Bad("mine/thesis.txt/x"),
+}
+FILES: Mapping[str, Bad] = {**BAD, "a folder": Bad("images"), "other words": Bad("mine/thesis.txt")}
+FOLDERS: Mapping[str, Bad] = {
+    **BAD,
+    "a file": Bad("mine/thesis.txt"),
+    "an empty folder": Bad("void", lambda root: (root / "void").mkdir()),
+}
+SD = ("reproduce", "folder:images", "1", "--profile", "sd15", "--offline", "--dry-run", "--store", "new")
+HERE = ("--store", "new")
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option, the words around its value (`None`), and what it takes."""
+
+    words: tuple[str | None, ...]
+    bad: Mapping[str, Bad]
+    prefix: str = ""
+
+
+OPTIONS: Mapping[str, Option] = {
+    "folder:": Option((*FOLDER[:1], None, *FOLDER[2:], *HERE), FOLDERS, "folder:"),
+    "evaluate PATH": Option(("evaluate", None, *EVALUATE[2:], *HERE), FOLDERS),
+    "--data": Option(
+        ("reproduce", "imagenette", "1", "--method", "random", "--profile", "nano", "--data", None, *HERE),
+        FOLDERS,
+    ),
+    "captions import": Option(("captions", "import", None, "--dataset", "folder:images", *HERE), FILES),
+    "captions check": Option(("captions", "check", None, "--dataset", "folder:images", *HERE), FILES),
+    "--questions": Option(
+        ("captions", "import", "mine/thesis.txt", "--questions", None, "--dataset", "folder:images", *HERE),
+        FILES,
+    ),
+    "--checkpoint": Option(
+        ("teacher", "digits", "conv3", "--profile", "nano", "--checkpoint", None, *HERE), FILES
+    ),
+    "--finetuned-model": Option((*SD, "--finetuned-model", None), FOLDERS),
+    "models.diffusion": Option((*SD, "--set", None), FOLDERS, "models.diffusion="),
+    "models.clip": Option((*SD, "--set", None), FOLDERS, "models.clip=local-dir:"),
+    "models.llava": Option((*SD, "--set", None), FOLDERS, "models.llava="),
+}
+ALLOWED = {
+    # May be the name of a repository, which only the hub could tell.
+    ("models.diffusion", "a long name"): Expected(codes=(0, 2)),
+    ("models.llava", "a long name"): Expected(codes=(0, 2)),
+}
+
+
+def _attack(option: str, form: Option, name: str, bad: Bad) -> Attack:
+    value: str | bytes = (
+        form.prefix + bad.text if isinstance(bad.text, str) else form.prefix.encode() + bad.text
+    )
+
+    def prepare(root: Path) -> None:
+        bad.make(root)
+
+    return Attack(
+        kind="D2",
+        name=f"{option} is {name}",
+        call=[value if word is None else word for word in form.words],
+        prepare=prepare,
+        expected=ALLOWED.get((option, name), refused()),
+        needs=("images", "out"),
+    )
+
+
+def options() -> list[Attack]:
+    """Every option with every bad path."""
+    return [
+        _attack(option, form, name, bad) for option, form in OPTIONS.items() for name, bad in form.bad.items()
+    ]
+
+
+def stores() -> list[Attack]:
+    """A store that cannot be one; every command that opens it answers in a line."""
+    commands = {
+        "reproduce": (*NANO[:3], "--profile", "nano", "--method", "random", "--workers", "1"),
+        "list": ("list", "tables"),
+    }
+    useless = {
+        name: bad for name, bad in BAD.items() if name not in ("nothing there", "a line break", "no text")
+    }
+    useless["a file"] = Bad("mine/thesis.txt")
+    found = [
+        Attack(
+            kind="F",
+            name=f"the store of {command} is {name}",
+            call=(*words, "--store", bad.text),
+            prepare=bad.make,
+            expected=Expected(codes=(0, 2))
+            if command == "list" and name == "the system's processes"
+            else refused(),
+            needs=(),
+        )
+        for command, words in commands.items()
+        for name, bad in useless.items()
+    ]
+    found += [
+        Attack(
+            kind="A",
+            name=f"UVLP_STORE is {name}",
+            call=commands["list"],
+            environment={"UVLP_STORE": bad.text},
+            prepare=bad.make,
+            expected=Expected(codes=(0, 2)) if name == "the system's processes" else refused(),
+            needs=(),
+        )
+        for name, bad in useless.items()
+        if isinstance(bad.text, str) and name not in ("empty", "blank")
+    ]
+    return found
+
+
+def _moved(root: Path) -> None:
+    (root / "elsewhere").mkdir()
+    shutil.move(root / "store", root / "elsewhere" / "copy")
+
+
+def homes() -> list[Attack]:
+    """Folders of the user's that become a store, or hold one."""
+
+    def thesis(root: Path) -> None:
+        for name in (
+            ".tmp/my_thesis",
+            ".locks/keys",
+            "datasets/mine",
+            "scores/mine",
+            "partial/half",
+            "tables/x",
+        ):
+            (root / "mine" / name).mkdir(parents=True)
+            (root / "mine" / name / "chapter.txt").write_text("years", encoding="utf-8")
+
+    short = (*NANO[:3], "--profile", "nano", "--method", "random", "--workers", "1")
+
+    def within(attack: Attack, root: Path) -> Outcome:
+        return call(attack, root / "mine")
+
+    def inside(root: Path) -> None:
+        (root / "images" / "train" / "store").mkdir()
+
+    return [
+        Attack(
+            kind="A",
+            name="the store is the current folder, which holds .tmp/my_thesis",
+            call=(*short, "--store", "."),
+            prepare=thesis,
+            run=within,
+            expected=Expected(codes=(0, 2)),
+            needs=(),
+        ),
+        Attack(
+            kind="A",
+            name="the store is a folder of the user's",
+            call=(*short, "--store", "mine"),
+            prepare=thesis,
+            expected=Expected(codes=(0, 2)),
+            needs=(),
+        ),
+        Attack(
+            kind="A",
+            name="an empty UVLP_STORE in a folder that holds .tmp",
+            call=short,
+            environment={"UVLP_STORE": ""},
+            prepare=thesis,
+            run=within,
+            expected=Expected(codes=(0, 2)),
+            needs=(),
+        ),
+        Attack(
+            kind="A",
+            name="a marked store with a folder of the user's in .tmp",
+            call=(
+                *NANO[:2],
+                "3",
+                "--profile",
+                "nano",
+                "--method",
+                "random",
+                "--workers",
+                "1",
+                "--store",
+                "mine",
+            ),
+            prepare=steps(
+                thesis,
+                lambda root: (root / "store" / "uvlp_store.json").rename(root / "mine" / "uvlp_store.json"),
+            ),
+            expected=Expected(codes=(0, 2)),
+        ),
+        Attack(
+            kind="A",
+            name="the store is the parent of everything",
+            call=(*short, "--store", ".."),
+            prepare=thesis,
+            run=within,
+            expected=Expected(codes=(0, 2)),
+            needs=(),
+        ),
+        Attack(
+            kind="B6",
+            name="the store lies among the classes",
+            call=(*FOLDER, "--store", "images/train/store"),
+            prepare=inside,
+            expected=refused("store"),
+            needs=("images",),
+        ),
+        Attack(
+            kind="B6",
+            name="the store lies in a class",
+            call=(*FOLDER, "--store", "images/train/cat/store"),
+            expected=refused("store"),
+            needs=("images",),
+        ),
+        Attack(
+            kind="B6",
+            name="the store is the dataset",
+            call=(*FOLDER, "--store", "images"),
+            expected=Expected(codes=(0, 2)),
+            needs=("images",),
+        ),
+        Attack(
+            kind="B6",
+            name="the store lies in the dataset by a link",
+            call=(*FOLDER, "--store", "link/store"),
+            prepare=lambda root: (root / "link").symlink_to("images/train/dog"),
+            expected=refused("store"),
+            needs=("images",),
+        ),
+        Attack(
+            kind="B6",
+            name="the store lies in the folder that is scored",
+            call=(*EVALUATE, "--store", "out/0/store"),
+            expected=refused("store"),
+            needs=("out",),
+        ),
+        Attack(
+            kind="B6",
+            name="the store holds the folder that is scored",
+            call=(*EVALUATE, "--store", ".", "--dry-run"),
+            expected=Expected(codes=(0, 2)),
+            needs=("out",),
+        ),
+        Attack(
+            kind="A",
+            name="a store without a mark, made before there was one",
+            call=(*NANO, "--store", "store"),
+            prepare=lambda root: (root / "store" / "uvlp_store.json").unlink(),
+            expected=right(),
+        ),
+        Attack(
+            kind="A",
+            name="a copy of a store elsewhere",
+            call=(*NANO, "--store", "elsewhere/copy"),
+            prepare=_moved,
+            expected=right(),
+        ),
+        Attack(
+            kind="D2",
+            name="a new store with a line break in its name",
+            call=("list", "tables", "--store", "two\nlines"),
+            expected=Expected(codes=(0, 2)),
+            needs=(),
+        ),
+        Attack(
+            kind="D2",
+            name="a new store whose name is no text",
+            call=("list", "tables", "--store", b"\xff\xfe"),
+            expected=Expected(codes=(0, 2)),
+            needs=(),
+        ),
+    ]
+
+
+def vanished() -> list[Attack]:
+    """The folder that the command was called in is gone."""
+
+    def gone(attack: Attack, root: Path) -> Outcome:
+        start = "runpy.run_module('uvlp', run_name='__main__', alter_sys=True)"
+        code = f"import os, runpy; os.rmdir(os.getcwd()); {start}"
+        (root / "mine2").mkdir()
+        return call(attack, root / "mine2", python=("-c", code))
+
+    calls = {
+        "reproduce": (*NANO, "--store", "store"),
+        "list tables": ("list", "tables"),
+        "list methods": ("list", "methods"),
+        "table": ("table", "digits-ipc2"),
+        "folder:": FOLDER,
+        "evaluate": EVALUATE,
+        "captions check": ("captions", "check", "--dataset", "folder:images"),
+        "doctor": ("doctor",),
+    }
+    free = {
+        "list methods": Expected(codes=(0, 2)),
+        "doctor": Expected(codes=(0, 1, 2)),
+        "list tables": Expected(codes=(0, 2)),
+    }
+    return [
+        Attack(
+            kind="D2",
+            name=f"{name} in a folder that is gone",
+            call=words,
+            run=gone,
+            expected=free.get(name, refused()),
+            needs=(),
+        )
+        for name, words in calls.items()
+    ]
+
+
+ATTACKS = [*options(), *stores(), *homes(), *vanished()]
