@@ -182,7 +182,7 @@ def test_a_caption_for_a_file_that_does_not_exist(call: object, images: Path) ->
 def test_a_store_that_is_a_file(call: object, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("x")
     answer = call("reproduce", "digits", "2", "--profile", "nano", store=tmp_path / "taken")  # type: ignore[operator]
-    wrong(answer, "cannot write the store", "taken", "--store")
+    wrong(answer, "the store cannot lie at", "taken", "--store")
 
 
 @pytest.mark.slow

@@ -10,12 +10,12 @@ import pytest
 
 from uvlp import plan
 from uvlp.artifacts.dataset_manifest import ClassInfo, DatasetManifest, DatasetSpec
-from uvlp.artifacts.manifest import plain
+from uvlp.artifacts.manifest import chain, plain
 from uvlp.contenders import Method, resolve_method
 from uvlp.core import plugins, portable
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
-from uvlp.plan import Planner, chain
+from uvlp.plan import Planner
 from uvlp.pretrained import PARTS, Found
 from uvlp.recipes import schema
 from uvlp.recipes.digits import recipe

@@ -14,7 +14,7 @@ from typing import Any
 from uvlp import pretrained
 from uvlp.artifacts import imported_captions, tables
 from uvlp.artifacts.dataset_manifest import Dataset, DatasetManifest, DatasetSpec, same_names
-from uvlp.artifacts.manifest import Task
+from uvlp.artifacts.manifest import Task, chain
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.tables import Table
 from uvlp.artifacts.work import Work, open_dataset
@@ -24,7 +24,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import changed_meanwhile
 from uvlp.core.progress import Progress
 from uvlp.folders import Collect, check_places, find_folders, joined_titles, tell, tell_notes
-from uvlp.plan import STAGES, Planner, chain
+from uvlp.plan import STAGES, Planner
 from uvlp.recipe_names import check_names
 from uvlp.recipes import limits
 from uvlp.recipes.schema import Recipe

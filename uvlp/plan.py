@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -25,8 +24,6 @@ from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
 from uvlp.artifacts.manifest import Task
 from uvlp.contenders import Folder, Method
 from uvlp.core import plugins, portable
-from uvlp.core.errors import UvlpError
-from uvlp.core.foreign_files import check_regular, refuse_impostor
 from uvlp.core.hashing import file_sha256
 from uvlp.core.places import expanded
 from uvlp.pretrained import Found
@@ -296,7 +293,7 @@ class Planner:
         if settings.source not in ("trained", "torchvision"):
             # The key holds what the file contains, not where it lies.
             checkpoint = str(expanded(settings.source))
-            origins["checkpoint"], facts["file"] = checkpoint, _checkpoint_hash(checkpoint)
+            origins["checkpoint"], facts["file"] = checkpoint, teachers.checkpoint_hash(checkpoint)
             settings = replace(settings, source="file")
         # The facts name the network, whether it was asked for or is the student's own.
         settings = replace(settings, network="")
@@ -387,35 +384,3 @@ def _network_revision(protocol: str, network: str) -> dict[str, int]:
     """`REVISION` of the file in `uvlp/networks` that builds a network; none for one of torchvision's."""
     family = plugins.load("evaluators", protocol).family(network)
     return {"network": plugins.revision(f"networks/{family}")} if family else {}
-
-
-def _checkpoint_hash(path: str) -> str:
-    """SHA-256 of a teacher's checkpoint.
-
-    Raises:
-        UvlpError: there is no such file.
-    """
-    if not os.path.exists(path):
-        raise UvlpError(
-            "no such teacher checkpoint",
-            got=path,
-            allowed="trained, torchvision, or the path of a .safetensors or .pth file",
-        )
-    check_regular(Path(path), "teacher checkpoint")
-    refuse_impostor(Path(path), "teacher checkpoint", text=False)
-    return file_sha256(Path(path))
-
-
-def chain(task: Task) -> Iterator[Task]:
-    """The task and all that it is made from, inputs first, each once."""
-    seen: set[str] = set()
-
-    def walk(current: Task) -> Iterator[Task]:
-        if current.key in seen:
-            return
-        seen.add(current.key)
-        for earlier in current.inputs.values():
-            yield from walk(earlier)
-        yield current
-
-    yield from walk(task)

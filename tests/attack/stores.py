@@ -320,7 +320,9 @@ def memories() -> list[Attack]:
         ]
 
     def replaced(old: str, new: str) -> Callable[[Path], object]:
-        return lambda path: path.write_text(re.sub(old, new, path.read_text("utf-8")), encoding="utf-8")
+        return lambda path: path.write_text(
+            re.sub(old, new, path.read_text(encoding="utf-8")), encoding="utf-8"
+        )
 
     changes = {
         "a class renamed": replaced('"three"', '"four!"'),

@@ -171,7 +171,7 @@ def test_a_run_goes_on_with_two_processes_and_then_with_one(world: Path, tmp_pat
     [
         ({"what": "no", "got": "1", "allowed": "2", "do": None}, UvlpError, "no: got '1'; allowed: 2"),
         ({"text": "ValueError: no", "details": "lines"}, WorkerFailed, "ValueError: no"),
-        (None, WorkerFailed, "exit code 3; out of memory"),
+        (None, WorkerFailed, "exit code 3"),
     ],
 )
 def test_what_a_process_failed_of_is_one_line(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
@@ -158,3 +158,18 @@ def read(folder: Path) -> dict[str, Any]:
         raise ValueError("no object with files")
     found: dict[str, Any] = content
     return found
+
+
+def chain(task: Task) -> Iterator[Task]:
+    """The task and all that it is made from, inputs first, each once."""
+    seen: set[str] = set()
+
+    def walk(current: Task) -> Iterator[Task]:
+        if current.key in seen:
+            return
+        seen.add(current.key)
+        for earlier in current.inputs.values():
+            yield from walk(earlier)
+        yield current
+
+    yield from walk(task)

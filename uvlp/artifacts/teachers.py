@@ -7,11 +7,14 @@ they are and how well they do on the real validation images.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
+from uvlp.core.foreign_files import check_regular, refuse_impostor
+from uvlp.core.hashing import file_sha256
 
 KIND = "teachers"
 SCHEMA = 1
@@ -71,3 +74,20 @@ def read(folder: Path) -> Teacher:
         return json_files.build(Teacher, json_files.parse((folder / FACTS).read_bytes()))
     except ValueError as error:
         raise UvlpError(f"damaged {FACTS} of a teacher", got=str(folder), allowed=allowed) from error
+
+
+def checkpoint_hash(path: str) -> str:
+    """SHA-256 of a teacher's checkpoint.
+
+    Raises:
+        UvlpError: there is no such file.
+    """
+    if not os.path.exists(path):
+        raise UvlpError(
+            "no such teacher checkpoint",
+            got=path,
+            allowed="trained, torchvision, or the path of a .safetensors or .pth file",
+        )
+    check_regular(Path(path), "teacher checkpoint")
+    refuse_impostor(Path(path), "teacher checkpoint", text=False)
+    return file_sha256(Path(path))

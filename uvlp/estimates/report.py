@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
-from uvlp.artifacts.manifest import Task
+from uvlp.artifacts.manifest import Task, chain
 from uvlp.contenders import resolve_method
 from uvlp.core import machine as this
 from uvlp.core.downloads import Download
@@ -18,7 +18,7 @@ from uvlp.estimates.cards import Machine
 from uvlp.estimates.cost import HALF, SINGLE, Cost, Place
 from uvlp.estimates.counts import PUBLISHED
 from uvlp.plan import STAGES as ORDER
-from uvlp.plan import Planner, chain
+from uvlp.plan import Planner
 from uvlp.pretrained import Found
 from uvlp.recipe_names import check_names
 from uvlp.recipes.schema import Recipe
