@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from tests.attack import captions, changes, images, mixtures, paths, stores, surroundings, texts
+from tests.attack import (
+    archives,
+    captions,
+    changes,
+    images,
+    mixtures,
+    models,
+    paths,
+    stores,
+    surroundings,
+    texts,
+)
 from tests.attack.ground import Attack
 
 ATTACKS: list[Attack] = [
     *(*stores.ATTACKS, *mixtures.ATTACKS, *paths.ATTACKS, *texts.ATTACKS),
     *(*surroundings.ATTACKS, *images.ATTACKS, *changes.ATTACKS, *captions.ATTACKS),
+    *(*models.ATTACKS, *archives.ATTACKS),
 ]
 _QUICK = [attack for attack in ATTACKS if attack.run is None and "--force" not in attack.call]
 SAMPLE = _QUICK[:: len(_QUICK) // 40][:40]

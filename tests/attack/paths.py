@@ -100,8 +100,9 @@ OPTIONS: Mapping[str, Option] = {
 }
 ALLOWED = {
     # May be the name of a repository, which only the hub could tell.
-    ("models.diffusion", "a long name"): Expected(codes=(0, 2)),
-    ("models.llava", "a long name"): Expected(codes=(0, 2)),
+    (model, name): Expected(codes=(0, 2))
+    for model in ("models.diffusion", "models.llava")
+    for name in ("a long name", "empty", "a dangling link", "a link to itself", "too many links")
 }
 
 

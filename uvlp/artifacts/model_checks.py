@@ -19,6 +19,7 @@ from uvlp.artifacts.safetensors_file import Shapes
 from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
 from uvlp.core.foreign_files import LONGEST_CONFIGURATION_BYTES, check_text, refuse_impostor
+from uvlp.core.wording import first_few
 
 LATENT_CHANNELS = 4
 PIPELINES = {
@@ -158,6 +159,7 @@ def _diffusion(folder: Path, tensors: Tensors) -> None:
     title = LAYOUTS["diffusion"].title
     _pipeline(folder)
     _unet(folder, tensors)
+    _text_encoder(folder, tensors)
     _autoencoder(folder, tensors)
     path = folder / "scheduler" / "scheduler_config.json"
     prediction = _read(path).get("prediction_type", "epsilon")
@@ -193,6 +195,30 @@ def _unet(folder: Path, tensors: Tensors) -> None:
     shape = tensors["unet/diffusion_pytorch_model"].get("conv_in.weight", ())
     if shape[1:2] != (LATENT_CHANNELS,):
         raise _other(title, path, "its weights: conv_in.weight", shape, "four channels in")
+
+
+def _text_encoder(folder: Path, tensors: Tensors) -> None:
+    """Every tensor must be there: transformers would draw those that are missing at random."""
+    path = folder / "text_encoder" / "config.json"
+    layers = _read(path).get("num_hidden_layers")
+    parts = (
+        "layer_norm1",
+        "layer_norm2",
+        "mlp.fc1",
+        "mlp.fc2",
+        *(f"self_attn.{each}_proj" for each in "kqv"),
+    )
+    modules = ["final_layer_norm"]
+    if isinstance(layers, int):
+        every = (*parts, "self_attn.out_proj")
+        modules += [f"encoder.layers.{number}.{part}" for number in range(layers) for part in every]
+    wanted = [f"{module}.{kind}" for module in modules for kind in ("weight", "bias")]
+    wanted += [f"embeddings.{each}_embedding.weight" for each in ("token", "position")]
+    found = {name.removeprefix("text_model.") for name in tensors["text_encoder/model"]}
+    lacking = [name for name in wanted if name not in found]
+    if lacking:
+        title = "the text encoder of its configuration"
+        raise _other(title, path, "its weights", f"no {first_few(lacking)}", f"{len(wanted)} tensors")
 
 
 def _clip(folder: Path, tensors: Tensors) -> None:

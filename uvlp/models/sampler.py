@@ -90,6 +90,15 @@ class Sampler:
                 allowed="a folder saved by diffusers, with safetensors",
                 do="get the folder again",
             ) from error
+        lacking = [
+            f"{part}: {name}"
+            for part in ("unet", "vae", "text_encoder")
+            for name, tensor in getattr(pipeline, part).named_parameters()
+            if tensor.is_meta  # diffusers leaves those without a value that no file holds
+        ]
+        if lacking:
+            got, do = first_few(lacking), "get the folder again"
+            raise UvlpError(f"{folder} lacks tensors of its own configuration", got=got, do=do)
         return cls(pipeline.to(device))
 
     def length(self, prompt: str, settings: SynthesisSettings, long_prompts: bool) -> int:
