@@ -26,6 +26,7 @@ from pathlib import Path
 NANO = ("reproduce", "digits", "2", "--profile", "nano", "--method", "random,vlcp", "--workers", "1")
 FOLDER = ("reproduce", "folder:images", "2", "--profile", "nano", "--method", "random", "--workers", "1")
 EVALUATE = ("evaluate", "out", "--dataset", "digits", "--profile", "nano", "--workers", "1")
+NOTHING = "the numbers mean nothing"
 TABLE = "digits-ipc2-nano"
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PYTHON = (sys.executable,)
@@ -264,5 +265,6 @@ def judge(attack: Attack, outcome: Outcome, table: str) -> str:
 
 def shown(text: str) -> list[str]:
     """The rows of the tables in a text, and the remark that its numbers mean nothing; without other signs."""
-    kept = (line for line in text.splitlines() if line.startswith("|") or "the numbers mean nothing" in line)
+    kept = [line for line in text.splitlines() if line.startswith("|")]
+    kept += [NOTHING] * (NOTHING in text)
     return [re.sub(r"\\x[0-9a-f]{2}|[^ -~]|\?", "", line) for line in kept]

@@ -229,19 +229,6 @@ def limits() -> list[Attack]:
         "a network of a million": ((*RUN, "--network", "convnet-1000000", *BASE), refused("convnet")),
         "a network too deep": ((*RUN, "--network", "convnet-9", *BASE[:-1]), refused("convnet-9")),
         "a norm that is none": ((*RUN, "--set", "evaluate.norm=none", *BASE[:-1]), refused("norm")),
-        "a diffuser of five hundred levels": (
-            (
-                "reproduce",
-                "digits",
-                "2",
-                "--method",
-                "uvlp",
-                "--set",
-                "diffuser.channels=32" + ",32" * 500,
-                *BASE[:-1],
-            ),
-            refused("channels"),
-        ),
         "the remark removed": ((*NANO, "--set", "note=", "--store", "store"), refused_or_right("note")),
         "the remark replaced": (
             (*NANO, "--set", "note=all is well", "--store", "store"),
