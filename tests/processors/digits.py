@@ -1,0 +1,148 @@
+"""What the table of digits becomes as other processors compute: one run for each setting of `settings.py`.
+
+    .venv/bin/python -m tests.processors.digits               every setting that is not recorded yet
+    .venv/bin/python -m tests.processors.digits mkl glibc     these anew
+    .venv/bin/python -m tests.processors.digits --report      the report alone, from what is recorded
+
+A run takes three to ten minutes on two cores. Accuracies and verdicts go to
+`paper_tables/measured/processors/digits.jsonl`, one line for each setting, and the report beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.processors.settings import SETTINGS, lacking
+
+FOLDER = Path(__file__).resolve().parents[2] / "paper_tables" / "measured" / "processors"
+RECORDS, REPORT = FOLDER / "digits.jsonl", FOLDER / "digits.md"
+METHODS = ("full", "random", "k-center", "herding", "d4m", "vlcp", "uvlp")
+WHICH = ("best", "last")
+HEAD = """# Digits, IPC 10, on other processors
+
+Measured with `.venv/bin/python -m tests.processors.digits` on {processors}: one run of
+`uvlp reproduce digits 10 --method {methods}` for each setting of
+`tests/processors/settings.py`, from an empty store. The setting `portable` is the option `--portable`.
+A setting makes this processor compute with the instructions of another, so the range is what another
+machine may show; it is no bound. Percent of 490 test images, mean of three trainings.
+"""
+
+
+def reproduce(setting: str) -> dict[str, Any]:
+    """Run the digits under a setting; what of the table is compared."""
+    portable = setting == "portable"
+    with tempfile.TemporaryDirectory() as store:
+        words = ["reproduce", "digits", "10", "--method", ",".join(METHODS), "--store", store, "--json"]
+        ended = subprocess.run(
+            [sys.executable, "-m", "uvlp", *words, *["--portable"] * portable],
+            env={**os.environ, **({} if portable else SETTINGS[setting])},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    table = json.loads(ended.stdout)["table"]
+    return {
+        "setting": setting,
+        "processor": _processor(),
+        "means": {cell["method"]: [cell[which]["mean_pct"] for which in WHICH] for cell in table["cells"]},
+        "verdicts": {
+            method: [one["verdict"] for one in table["comparisons"] if one["method"] == method]
+            for method in METHODS
+            if method != "random"
+        },
+    }
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return found[0] if found else "unknown"
+
+
+def read_records() -> dict[str, dict[str, Any]]:
+    """What is recorded, by setting."""
+    if not RECORDS.exists():
+        return {}
+    found = map(json.loads, RECORDS.read_text(encoding="utf-8").splitlines())
+    return {one["setting"]: one for one in found}
+
+
+def record(one: Mapping[str, Any]) -> None:
+    """Keep one run, in the place of an earlier one of its setting."""
+    known = {**read_records(), one["setting"]: one}
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(known[name]) + "\n" for name in SETTINGS if name in known]
+    RECORDS.write_text("".join(lines), encoding="utf-8")
+
+
+def report(records: Mapping[str, Mapping[str, Any]]) -> str:
+    """The ranges, then every setting."""
+    processors = ", ".join(sorted({one["processor"] for one in records.values()}))
+    lines = [HEAD.format(processors=processors, methods=",".join(METHODS))]
+    lines += _grid(["method", "best", "last", "verdicts against random: best", "last"], _ranges(records))
+    for place, which in enumerate(WHICH):
+        rows = [
+            [name, *[f"{one['means'][method][place]:.1f}" for method in METHODS]]
+            for name, one in records.items()
+        ]
+        lines += ["", f"{which.capitalize()} accuracy for each setting:", ""]
+        lines += _grid(["setting", *METHODS], rows)
+    return "\n".join(lines) + "\n"
+
+
+def _ranges(records: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    return [[method, *ranges(records, method), *_verdicts(records, method)] for method in METHODS]
+
+
+def ranges(records: Mapping[str, Mapping[str, Any]], method: str) -> list[str]:
+    """Least and greatest mean of a method over all settings, best then last, e.g. "93.9 to 94.4"."""
+    found = []
+    for place in range(len(WHICH)):
+        means = [one["means"][method][place] for one in records.values()]
+        low, high = f"{min(means):.1f}", f"{max(means):.1f}"
+        found.append(low if low == high else f"{low} to {high}")
+    return found
+
+
+def _verdicts(records: Mapping[str, Mapping[str, Any]], method: str) -> list[str]:
+    """How often each verdict was given, e.g. "better 7, cannot tell 3"."""
+    if method == "random":
+        return ["", ""]
+    texts = []
+    for place in range(len(WHICH)):
+        given = [one["verdicts"][method][place] for one in records.values()]
+        texts.append(", ".join(f"{verdict} {given.count(verdict)}" for verdict in sorted(set(given))))
+    return texts
+
+
+def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def main() -> None:
+    """Measure what is asked for, and write the report."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("settings", nargs="*", metavar="SETTING", help=f"of {', '.join(SETTINGS)}")
+    parser.add_argument("--report", action="store_true", help="measure nothing")
+    chosen = parser.parse_args()
+    if unknown := [name for name in chosen.settings if name not in SETTINGS]:
+        parser.error(f"unknown setting: {', '.join(unknown)}; allowed: {', '.join(SETTINGS)}")
+    open_ones = [name for name in SETTINGS if name not in read_records() and not lacking(name)]
+    for name in [] if chosen.report else chosen.settings or open_ones:
+        print(f"=== {name}", flush=True)
+        record(reproduce(name))
+    REPORT.write_text(report(read_records()), encoding="utf-8")
+    print(REPORT)
+
+
+if __name__ == "__main__":
+    main()
