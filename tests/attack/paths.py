@@ -33,7 +33,8 @@ def _socket(root: Path) -> None:
     here = os.getcwd()
     try:
         os.chdir(root)  # its name must be short
-        socket.socket(socket.AF_UNIX).bind("socket")
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind("socket")
     finally:
         os.chdir(here)
 
