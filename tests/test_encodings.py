@@ -24,10 +24,12 @@ def sources() -> Iterator[Path]:
 
 
 def without_encoding(call: ast.Call) -> bool:
-    """Whether it reads or writes text in the locale's encoding."""
+    """Whether it reads or writes text in the locale's encoding; archives (``fileobj``) hold bytes."""
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     given = {keyword.arg for keyword in call.keywords}
-    if "encoding" in given or name not in ("open", "fdopen", "read_text", "write_text", "run", "Popen"):
+    if given & {"encoding", "fileobj"}:
+        return False
+    if name not in ("open", "fdopen", "read_text", "write_text", "run", "Popen"):
         return False
     if name in ("read_text", "write_text"):
         return True

@@ -124,14 +124,14 @@ def _source(models: ModelSettings, part: str) -> _Source:
     layout, repository, folder = LAYOUTS[part], "", ""
     if part == "clip":
         layout, repository, folder = _clip(value)
-    elif os.path.exists(os.path.expanduser(value)) or value.startswith((".", "/", "~")):
+    elif os.path.lexists(os.path.expanduser(value)) or value.startswith((".", "/", "~")):
         folder = value
     else:
         repository = value
     if folder and getattr(models, f"{name}_revision"):
         got = f"{value} at {getattr(models, f'{name}_revision')}"
         raise UvlpError(f"{setting}_revision says nothing of a folder", got=got, do="leave it out")
-    if repository and not hub.REPOSITORY.fullmatch(repository):
+    if not folder and not hub.REPOSITORY.fullmatch(repository):
         allowed = "OWNER/NAME of a repository, or a folder on this machine"
         raise UvlpError(f"{setting} is neither repository nor folder", got=repository, allowed=allowed)
     return _Source(

@@ -222,7 +222,7 @@ def others() -> list[Attack]:
                 lambda root: shutil.rmtree(root / "models/llava"),
                 lambda root: (root / "models/llava").mkdir(),
                 lambda root: (root / "models/llava/config.json").write_text(
-                    '{"model_type": "llava_llama"}', "utf-8"
+                    '{"model_type": "llava_llama"}', encoding="utf-8"
                 ),
                 lambda root: (root / "models/llava/pytorch_model-00001-of-00002.bin").write_bytes(
                     b"\x80\x02"

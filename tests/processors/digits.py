@@ -45,7 +45,7 @@ def reproduce(setting: str) -> dict[str, Any]:
             [sys.executable, "-m", "uvlp", *words, *["--portable"] * portable],
             env={**os.environ, **({} if portable else SETTINGS[setting])},
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             check=True,
         )
     table = json.loads(ended.stdout)["table"]

@@ -101,15 +101,22 @@ def import_files(
     if as_json:
         print(json.dumps({**counts, "file": str(path)}, indent=1))
         return
+    _print_counts(counts, spec, path)
+    _name("rows without an image of their own", found.without_image)
+    _name("images without a caption (allow them with --missing-captions empty)", lacking)
+    print("used by --set caption.captioner=file, and by auto")
+
+
+def _print_counts(counts: Mapping[str, int], spec: DatasetSpec, path: Path) -> None:
     print(f"{counts['captions']} of {counts['images']} training images of {spec} have a caption now: {path}")
     print(f"rows read: {counts['rows']}, overruled by another row for the same image: {counts['overruled']}")
     if counts["further"]:
         print(f"further captions in a row, which are not used: {counts['further']}")
-    if kept or replaced:
-        print(f"captions of an earlier import: {kept} kept, {replaced} replaced; to begin anew delete {path}")
-    _name("rows without an image of their own", found.without_image)
-    _name("images without a caption (allow them with --missing-captions empty)", lacking)
-    print("used by --set caption.captioner=file, and by auto")
+    if counts["kept"] or counts["replaced"]:
+        print(
+            f"captions of an earlier import: {counts['kept']} kept, {counts['replaced']} replaced; "
+            f"to begin anew delete {path}"
+        )
 
 
 def _opened(spec: DatasetSpec, store: Store) -> Any:

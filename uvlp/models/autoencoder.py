@@ -15,7 +15,6 @@ import torch
 from diffusers import AutoencoderKL
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from uvlp.blocks.image_io import quantise
 from uvlp.blocks.square_roots import square_root
@@ -26,7 +25,7 @@ from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive, torch_generator
 from uvlp.core.wording import first_few
 from uvlp.models import training
-from uvlp.models.quiet import quiet
+from uvlp.models.quiet import LOADING_ERRORS, quiet
 from uvlp.recipes.schema import AutoencoderSettings
 
 REVISION = 2
@@ -67,15 +66,7 @@ class Autoencoder:
                     dtype=dtype,
                     output_loading_info=True,
                 )
-        except (
-            OSError,
-            ValueError,
-            RuntimeError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            SafetensorError,
-        ) as error:
+        except LOADING_ERRORS as error:
             raise _not_loaded(folder, subfolder, str(error)) from error
         # diffusers fills weights that it does not find with random numbers, and only warns.
         wrong = [*loading["missing_keys"], *loading["unexpected_keys"]]

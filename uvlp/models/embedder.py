@@ -21,7 +21,6 @@ import torch
 from numpy.typing import NDArray
 from open_clip.model import CLIP
 from PIL import Image
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from uvlp.blocks.arithmetic import arithmetic, matrix_products
@@ -32,7 +31,7 @@ from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive, torch_generator
 from uvlp.models import tokenizer, training
 from uvlp.models.clause_tokens import ClauseTokens
-from uvlp.models.quiet import quiet
+from uvlp.models.quiet import LOADING_ERRORS, quiet
 from uvlp.recipes.schema import EmbedderSettings
 
 REVISION = 1
@@ -84,15 +83,7 @@ class Embedder:
             with quiet(), torch.random.fork_rng(devices=[]):
                 model, preprocess = open_clip.create_model_from_pretrained(name, weights, device=device)
                 return cls(model, preprocess, open_clip.get_tokenizer(name), device, tf32)
-        except (
-            OSError,
-            ValueError,
-            RuntimeError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            SafetensorError,
-        ) as error:
+        except LOADING_ERRORS as error:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
             raise UvlpError(

@@ -8,6 +8,19 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from safetensors import SafetensorError
+
+LOADING_ERRORS = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    SafetensorError,
+)
+"""What the model libraries raise for a folder that is damaged or holds something else."""
+
 
 @contextmanager
 def quiet() -> Iterator[None]:

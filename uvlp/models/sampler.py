@@ -17,7 +17,6 @@ from diffusers import (
     StableDiffusionImg2ImgPipeline,
 )
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 
 from uvlp.blocks.latents2img import latents2img
 from uvlp.blocks.square_roots import with_square_roots
@@ -26,7 +25,7 @@ from uvlp.core.wording import first_few
 from uvlp.models import sampling_memory
 from uvlp.models.autoencoder import Autoencoder, to_bytes
 from uvlp.models.prompts import PromptEncoder
-from uvlp.models.quiet import quiet
+from uvlp.models.quiet import LOADING_ERRORS, quiet
 from uvlp.recipes.schema import SynthesisSettings
 
 REVISION = 2
@@ -74,15 +73,7 @@ class Sampler:
                     requires_safety_checker=False,
                     dtype=dtype,
                 )
-        except (
-            OSError,
-            ValueError,
-            RuntimeError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            SafetensorError,
-        ) as error:
+        except LOADING_ERRORS as error:
             problem = shorten(str(error), LONGEST_PROBLEM, placeholder=" ...")
             raise UvlpError(
                 f"cannot load a Stable Diffusion pipeline ({problem})",
