@@ -1,6 +1,6 @@
 """Run with `--portable` in empty stores and write down the SHA-256 of everything that was made.
 
-`python -m tests.portable.record` does all runs, about ten minutes on two cores; `python -m
+`python -m tests.portable.record` does all runs (16 minutes for the digits, on two busy cores); `python -m
 tests.portable.record nano` that one. Tests compare with what is written (tests/portable/test_hashes.py).
 """
 

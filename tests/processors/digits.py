@@ -4,7 +4,7 @@
     .venv/bin/python -m tests.processors.digits mkl glibc     these anew
     .venv/bin/python -m tests.processors.digits --report      the report alone, from what is recorded
 
-A run takes three to ten minutes on two cores. Accuracies and verdicts go to
+A run took 8 minutes on two busy cores, with `--portable` 16. Accuracies and verdicts go to
 `paper_tables/measured/processors/digits.jsonl`, one line for each setting, and the report beside them.
 """
 
@@ -28,9 +28,9 @@ METHODS = ("full", "random", "k-center", "herding", "d4m", "vlcp", "uvlp")
 WHICH = ("best", "last")
 HEAD = """# Digits, IPC 10, on other processors
 
-Measured with `.venv/bin/python -m tests.processors.digits` on {processors}: one run of
-`uvlp reproduce digits 10 --method {methods}` for each setting of
-`tests/processors/settings.py`, from an empty store. The setting `portable` is the option `--portable`.
+One run of `uvlp reproduce digits 10 --method {methods}`
+from an empty store for each setting below, on {processors}; `.venv/bin/python -m tests.processors.digits`
+measures the other settings of `tests/processors/settings.py`. `portable` is the option `--portable`.
 A setting makes this processor compute with the instructions of another, so the range is what another
 machine may show; it is no bound. Percent of 490 test images, mean of three trainings.
 """
