@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from uvlp import pretrained
-from uvlp.artifacts import imported_captions, tables
+from uvlp.artifacts import imported_captions, made_anew, tables
 from uvlp.artifacts.dataset_manifest import Dataset, DatasetManifest, DatasetSpec, same_names
 from uvlp.artifacts.manifest import Task, chain
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.tables import Table
 from uvlp.artifacts.work import Work, open_dataset
 from uvlp.contenders import Folder, resolve_method
-from uvlp.core import machine, plugins, portable, views, workers
+from uvlp.core import machine, plugins, portable, streams, views, workers
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import changed_meanwhile
 from uvlp.core.progress import Progress
@@ -250,6 +250,7 @@ def _made(seconds: float, task: Task) -> dict[str, Any]:
         "driver": machine.driver_version(),
         # The snapshot of a hub repository is named by its commit.
         "origins": dict(task.origins),
+        "dataset": task.dataset_spec.place if task.dataset_spec else "",
         "threads": 1,
         "versions": machine.versions(),
     }
@@ -272,11 +273,20 @@ def make(run: Run, store: Store, until: str, count: int, rebuild: Sequence[Task]
     todo = missing(run, store, until, rebuild)
     if not todo:
         return 0
+    tell_reasons(run, store, [task for task in todo if task not in rebuild])
     _check_networks(run.recipe, todo)
     _check_models(todo)
     store.prepare()
     _make_on_workers(todo, store, count)
     return len(todo)
+
+
+def tell_reasons(run: Run, store: Store, todo: Sequence[Task]) -> None:
+    """Say why what an earlier version made is made anew."""
+    spec = run.goal.dataset_spec
+    datasets = made_anew.Datasets(run.manifest, spec.place if spec else "", store.cache)
+    for line in made_anew.reasons(todo, store.root, datasets):
+        streams.complain(f"note   {line}")
 
 
 def _check_networks(recipe: Recipe, todo: Sequence[Task]) -> None:

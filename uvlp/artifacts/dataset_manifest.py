@@ -50,6 +50,13 @@ class DatasetSpec:
         return f"{self.name}:{self.argument}" if self.argument else self.name
 
     @property
+    def place(self) -> str:
+        """Name and variant, or the one path of a folder; equal for equal requests, whatever lies there."""
+        if self.argument:
+            return f"{self.name}:{os.path.realpath(expanded(self.argument))}"
+        return f"{self.name} {self.variant}".strip()
+
+    @property
     def root(self) -> Path:
         """The folder with named datasets.
 

@@ -100,7 +100,9 @@ def _opened(recipe: Recipe, store: Store) -> tuple[DatasetManifest | None, str]:
 
 
 def _artifacts(run: Run, plan: DryRun) -> list[dict[str, Any]]:
-    todo = {task.key for task in pipeline.missing(run, plan.store, plan.until)}
+    missing = pipeline.missing(run, plan.store, plan.until)
+    pipeline.tell_reasons(run, plan.store, missing)
+    todo = {task.key for task in missing}
     return [
         {
             "artifact": task.name,
