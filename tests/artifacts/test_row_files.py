@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.flipping import flip
 from uvlp.artifacts.row_files import JOURNAL, Column, RowFiles
 from uvlp.core.errors import UvlpError
 
 COUNT, SHARD, BATCH = 11, 4, 2
+SAID: list[str] = []
 
 
 @pytest.fixture
@@ -27,7 +30,14 @@ def arrays() -> dict[str, np.ndarray]:
 
 def opened(folder: Path, arrays: dict[str, np.ndarray], **changes: Any) -> RowFiles:
     columns = {name: Column.of(array) for name, array in arrays.items()}
-    given: dict[str, Any] = {"columns": columns, "count": COUNT, "shard": SHARD, "made_by": "cpu"} | changes
+    given: dict[str, Any] = {
+        "columns": columns,
+        "count": COUNT,
+        "shard": SHARD,
+        "made_by": "cpu",
+        "say": SAID.append,
+    }
+    given |= changes
     return RowFiles(folder, **given)
 
 
@@ -80,10 +90,43 @@ def test_a_damaged_partial_folder_is_begun_again(
         (tmp_path / JOURNAL).write_text('{"layout": ')
     else:
         (tmp_path / "one.npy").write_bytes(b"short")
+    SAID.clear()
     again = opened(tmp_path, arrays)
-    assert again.finished_rows == 0
+    assert again.finished_rows == 0 and len(SAID) == 1
     fill(again, arrays)
     np.testing.assert_array_equal(np.load(tmp_path / "one.npy"), arrays["one"])
+
+
+@pytest.mark.parametrize("name", ["one.npy", "two.npy", JOURNAL])
+@pytest.mark.parametrize("share", [0, 0.6, 0.8, 1])
+def test_a_flipped_bit_costs_its_shard_and_is_never_used(
+    tmp_path: Path, arrays: dict[str, np.ndarray], name: str, share: float
+) -> None:
+    fill(opened(tmp_path, arrays), arrays)
+    whole = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    flip(tmp_path / name, share)
+    SAID.clear()
+    again = opened(tmp_path, arrays)
+    at_least = 0 if share == 0 or name == JOURNAL else COUNT - SHARD
+    assert at_least <= again.finished_rows < COUNT and len(SAID) == 1
+    fill(again, arrays)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
+
+
+def test_a_journal_of_another_artifact_is_not_taken_up(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    (tmp_path / "one").mkdir()
+    fill(opened(tmp_path / "one", arrays), arrays)
+    (tmp_path / "one").rename(tmp_path / "other")
+    assert opened(tmp_path / "other", arrays).finished_rows == 0
+
+
+def test_a_journal_without_hashes_is_not_taken_up(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """As earlier versions wrote it."""
+    fill(opened(tmp_path, arrays), arrays)
+    layout = opened(tmp_path, arrays)._layout
+    (tmp_path / JOURNAL).write_text(json.dumps({"layout": layout, "finished": [0, 1, 2]}), encoding="utf-8")
+    SAID.clear()
+    assert opened(tmp_path, arrays).finished_rows == 0 and len(SAID) == 1
 
 
 def test_a_small_disk_is_said_before_the_work(

@@ -12,7 +12,7 @@ from tests.artifacts.test_tables import TABLE
 from tests.stored_tables import put_table
 from uvlp import cli
 from uvlp.artifacts import caption_shards, manifest, tables
-from uvlp.artifacts.growing_images import STATE, GrowingImages, State
+from uvlp.artifacts.growing_images import BATCHES, OLD_STATE, GrowingImages, State
 from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
 
@@ -58,6 +58,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 def written(path: Path, text: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     return path
 
@@ -111,10 +112,14 @@ def test_a_manifest_of_another_shape_is_damage(text: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("text", [*BAD.values(), '{"done": "3"}', '{"x": 1}'])
 def test_what_an_interrupted_run_left_is_made_again(text: str, tmp_path: Path) -> None:
-    written(tmp_path / STATE, text)
-    assert GrowingImages(tmp_path).state == State()
+    said: list[str] = []
+    written(tmp_path / OLD_STATE, text)
+    assert GrowingImages(tmp_path, said.append).state == State()
+    written(tmp_path / BATCHES / "00000000.json", text)
+    assert GrowingImages(tmp_path, said.append).state == State()
     written(tmp_path / "00000000.jsonl", text)
-    assert caption_shards.read(tmp_path, ["a.png"], 1) == []
+    assert caption_shards.read(tmp_path, "key", ["a.png"], 1, said.append) == []
+    assert len(said) == 3
 
 
 def test_one_damaged_table_hides_no_other(

@@ -33,8 +33,8 @@ def test_every_file_of_rows_gives_back_such_a_text(tmp_path: Path) -> None:
     prototypes.write(tmp_path, numpy.zeros((1, 4, 2, 2)), [row])
     assert prototypes.read(tmp_path)[1] == [row]
     answers = [caption_shards.Answer(TEXT)]
-    assert list(caption_shards.write(tmp_path, ["a.png"], 1, 0, answers)) == answers
-    assert caption_shards.read(tmp_path, ["a.png"], 1) == answers
+    assert list(caption_shards.write(tmp_path, "key", ["a.png"], 1, 0, answers)) == answers
+    assert caption_shards.read(tmp_path, "key", ["a.png"], 1, print) == answers
 
 
 def test_no_file_of_ours_is_split_at_other_characters() -> None:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests import tiny_models
 from uvlp.artifacts import captions
 from uvlp.artifacts.dataset_manifest import DatasetSpec
-from uvlp.models.finetuning import Job
+from uvlp.core.progress import Event, Progress
+from uvlp.models.finetuning import Job, run
 from uvlp.recipes.schema import FinetuneSettings
 
 IMAGES, CLASSES, SIDE_PX = 10, ("bar", "circle"), 32
@@ -29,6 +31,8 @@ SETTINGS = FinetuneSettings(
     report_to="none",
 )
 """Ten images: three batches of 4, 4 and 2, two updates an epoch, four in all."""
+
+PICTURES = {"validation_prompts": ("a red bar", "a circle"), "validation_epochs": 1}
 
 
 def make_images(root: Path) -> Path:
@@ -78,3 +82,28 @@ def job(world: Path, place: Path, **changes: Any) -> Job:
         partial=str(place / "partial"),
         logs=str(place / "logs"),
     )
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_at(step: int, said: list[str] | None = None) -> Progress:
+    """A progress that ends the run when it hears of this update."""
+
+    def send(event: Event) -> None:
+        if event.say and said is not None:
+            said.append(event.say)
+        if event.done == step and event.label == "updates":
+            raise Killed
+
+    return Progress(send)
+
+
+def kill(made: Job, step: int) -> None:
+    with pytest.raises(Killed):
+        run(made, killed_at(step))

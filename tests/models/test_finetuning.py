@@ -1,4 +1,4 @@
-"""The fine-tuning on a tiny pipeline: what it trains and leaves alone, and that a kill changes nothing."""
+"""The fine-tuning on a tiny pipeline: what it trains and leaves alone, and the losses of a plain loop."""
 
 from __future__ import annotations
 
@@ -16,11 +16,23 @@ from safetensors.torch import load_file
 from torchvision import transforms
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from tests.models.finetuning_jobs import CLASSES, IMAGES, SETTINGS, SIDE_PX, TEXTS, job, make_world
+from tests.models.finetuning_jobs import (
+    CLASSES,
+    IMAGES,
+    PICTURES,
+    SETTINGS,
+    SIDE_PX,
+    TEXTS,
+    bytes_of,
+    job,
+    kill,
+    killed_at,
+    make_world,
+)
 from tests.tolerances import depth, rounding
 from uvlp.artifacts import captions
 from uvlp.core.errors import UvlpError
-from uvlp.core.progress import Event, Progress
+from uvlp.core.progress import Progress
 from uvlp.core.seeds import numpy_generator, torch_generator
 from uvlp.models import finetuning_loop, finetuning_output
 from uvlp.models.finetuning import Job, run
@@ -56,15 +68,8 @@ def whole(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "folder"
 
 
-PICTURES = {"validation_prompts": ("a red bar", "a circle"), "validation_epochs": 1}
-
-
 def losses(folder: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in (folder / "log.jsonl").read_text().splitlines()]
-
-
-def bytes_of(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def refusal(made: Job) -> str:
@@ -72,32 +77,6 @@ def refusal(made: Job) -> str:
         run(made, Progress())
     assert "\n" not in str(caught.value)
     return str(caught.value)
-
-
-class Killed(Exception):
-    pass
-
-
-def killed_at(step: int, said: list[str] | None = None) -> Progress:
-    """A progress that ends the run when it hears of this update."""
-
-    def send(event: Event) -> None:
-        if event.say and said is not None:
-            said.append(event.say)
-        if event.done == step and event.label == "updates":
-            raise Killed
-
-    return Progress(send)
-
-
-@pytest.fixture
-def every_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("uvlp.core.progress.REPORT_EVERY_S", 0.0)
-
-
-def kill(made: Job, step: int) -> None:
-    with pytest.raises(Killed):
-        run(made, killed_at(step))
 
 
 def test_only_the_unet_changes_and_the_folder_is_a_pipeline(world: Path, whole: Path) -> None:
@@ -137,46 +116,6 @@ def test_pictures_are_drawn_after_every_epoch_asked_for(whole: Path) -> None:
     assert sorted(path.name for path in (whole / "validation").iterdir()) == ["epoch-1.png", "epoch-2.png"]
     with Image.open(whole / "validation" / "epoch-2.png") as picture:
         assert picture.size == (2 * SIDE_PX, SIDE_PX)
-
-
-@pytest.mark.slow
-def test_equal_inputs_give_equal_bytes_and_another_seed_others(
-    world: Path, whole: Path, tmp_path: Path, every_event: None
-) -> None:
-    """A run that is killed twice ends as one that never was: order, draws, average and optimiser go on."""
-    killed = job(world, tmp_path, **PICTURES)
-    kill(killed, 1)
-    kill(killed, 3)
-    run(killed, Progress())
-    assert bytes_of(tmp_path / "folder") == bytes_of(whole)
-    other = Job.from_json(killed.to_json().replace('"seed": 0', '"seed": 1'))
-    assert other.seed == 1
-    shutil.rmtree(tmp_path / "partial")
-    shutil.rmtree(tmp_path / "folder")
-    (tmp_path / "partial").mkdir()
-    run(other, Progress())
-    assert bytes_of(tmp_path / "folder")[UNET] != bytes_of(whole)[UNET]
-
-
-def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(
-    world: Path, whole: Path, tmp_path: Path, every_event: None
-) -> None:
-    made = job(world, tmp_path, **PICTURES)
-    kill(made, 4)
-    found = sorted(path.name for path in (tmp_path / "partial").glob("checkpoint-*"))
-    assert found == ["checkpoint-3", "checkpoint-4"]  # two are kept
-    file = tmp_path / "partial" / "checkpoint-4" / "optimizer.bin"
-    file.write_bytes(file.read_bytes()[:-10])
-    (tmp_path / "partial" / "half-checkpoint-5").mkdir()
-    said: list[str] = []
-    # Other checkpoints are no other result.
-    run(job(world, tmp_path, **PICTURES, checkpointing_steps=3), killed_at(0, said))
-    assert said[-2:] == [
-        "checkpoint-4 is damaged (optimizer.bin): going on from the one before",
-        "going on from checkpoint-3",
-    ]
-    assert bytes_of(tmp_path / "folder") == bytes_of(whole)
-    assert not (tmp_path / "partial" / "half-checkpoint-5").exists()
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.flipping import flip
 from tests.models.finetuning_jobs import SIDE_PX, job, make_world
 from tests.models.test_finetuning import losses
 from tests.tolerances import rounding
@@ -96,6 +97,33 @@ def test_a_truncated_file_is_said_and_made_again(tmp_path: Path) -> None:
     assert cache.missing() == [range(7)]
     cache.fill(cache.missing(), load, encode, 2, Progress())
     assert file.read_bytes() == content
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("name", ["latents.float16", "latents-done/00000003"])
+@pytest.mark.parametrize("share", [0.43, 0.6])
+def test_a_flipped_bit_costs_its_block_and_is_never_read(tmp_path: Path, name: str, share: float) -> None:
+    filled(tmp_path)
+    content = (tmp_path / "latents.float16").read_bytes()
+    flip(tmp_path / name, share)
+    said: list[str] = []
+    cache = LatentCache(tmp_path, len(IMAGES), LATENT, mirrored=True)
+    cache.open(said.append)
+    assert said == ["stored latents 4 to 6 are not as they were written: encoding them anew"]
+    assert cache.missing() == [range(3, 6)]
+    cache.fill(cache.missing(), load, encode, 2, Progress())
+    assert (tmp_path / "latents.float16").read_bytes() == content
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_marks_without_hashes_are_not_believed(tmp_path: Path) -> None:
+    """As earlier versions left them."""
+    filled(tmp_path)
+    (tmp_path / "latents-done/00000003").write_bytes(b"")
+    said: list[str] = []
+    cache = LatentCache(tmp_path, len(IMAGES), LATENT, mirrored=True)
+    cache.open(said.append)
+    assert len(said) == 1 and cache.missing() == [range(3, 6)]
 
 
 def test_a_disk_that_is_too_small_is_said_before_anything_is_encoded(tmp_path: Path) -> None:

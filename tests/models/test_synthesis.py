@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from tests import tiny_models
 from tests.benchmarks import full_size
 from tests.benchmarks.live_memory import LivePeak
+from tests.flipping import flip
 from uvlp.artifacts import distilled, growing_images
 from uvlp.artifacts.distilled import Entry
 from uvlp.artifacts.growing_images import GrowingImages
@@ -80,7 +82,7 @@ def synthesis(sampler: Sampler, classes: int = 3, long_prompts: bool = True, **c
 
 def grown(job: Synthesis, place: Path, said: list[str] | None = None) -> np.ndarray:
     """All images, in the order of class and slot."""
-    rows = list(job.grow(GrowingImages(place), UNSAID.append if said is None else said.append))
+    rows = list(job.grow(GrowingImages(place, UNSAID.append), UNSAID.append if said is None else said.append))
     assert sorted(rows) == list(range(len(job.entries)))
     return images_in(job, place)
 
@@ -101,7 +103,7 @@ def test_the_batch_changes_a_byte_by_one_at_most(
 ) -> None:
     found = grown(synthesis(sampler, long_prompts=at_once[0], batch=batch), tmp_path)
     assert np.abs(found.astype(int) - at_once[1]).max() <= LEVELS
-    assert GrowingImages(tmp_path).state.batch == (batch or 4)
+    assert GrowingImages(tmp_path, UNSAID.append).state.batch == (batch or 4)
 
 
 def test_too_little_memory_halves_the_batch_and_changes_nothing(
@@ -121,7 +123,7 @@ def test_too_little_memory_halves_the_batch_and_changes_nothing(
         "out of GPU memory at 12 at once: going on with 6",
         "out of GPU memory at 6 at once: going on with 3",
     ]
-    state = GrowingImages(tmp_path).state
+    state = GrowingImages(tmp_path, UNSAID.append).state
     assert (state.done, state.batch, state.halved) == (12, 3, 2)
 
 
@@ -135,7 +137,7 @@ def test_equal_lengths_of_all_classes_share_a_batch(folder: Path, tmp_path: Path
 
     sampler._pipeline.unet.register_forward_pre_hook(note, with_kwargs=True)
     job = synthesis(sampler, batch=3, negative_prompt="a")
-    rows = list(job.grow(GrowingImages(tmp_path), UNSAID.append))
+    rows = list(job.grow(GrowingImages(tmp_path, UNSAID.append), UNSAID.append))
     slots = [job.prototypes[row].slot for row in rows]
     assert slots == [2] * 3 + [1] * 3 + [3] * 3 + [0] * 3
     assert len(set.union(*lengths)) == 4
@@ -149,35 +151,65 @@ def whole(sampler: Sampler, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("fails_at", [0, 3, 6, 15])
+@pytest.mark.parametrize("fails_at", [0, 2, 5, 11])
 def test_an_interrupted_run_goes_on_with_the_same_bytes(
     sampler: Sampler, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
 ) -> None:
     job = synthesis(sampler, batch=3)
     written, replace_file = 0, growing_images._replace
 
-    def stop(path: Path, write: Any) -> None:
+    def stop(path: Path, content: bytes) -> None:
         nonlocal written
         written += 1
         if written > fails_at:
             path.with_name(path.name + ".part").write_bytes(b"half")
             raise KeyboardInterrupt
-        replace_file(path, write)
+        replace_file(path, content)
 
     monkeypatch.setattr(growing_images, "_replace", stop)
     with pytest.raises(KeyboardInterrupt):
-        list(job.grow(GrowingImages(tmp_path / "stopped"), UNSAID.append))
+        list(job.grow(GrowingImages(tmp_path / "stopped", UNSAID.append), UNSAID.append))
     monkeypatch.undo()
-    images = GrowingImages(tmp_path / "stopped")
-    assert images.state.done == 3 * (fails_at // 4)  # three images and the state
+    images = GrowingImages(tmp_path / "stopped", UNSAID.append)
+    done = 3 * (fails_at // 3)
+    assert images.state.done == done
     # Other settings of the batch, or another amount of free memory, do not count any more.
     again = replace(job, settings=replace(job.settings, batch=5)) if images.state.batch else job
-    assert len(list(again.grow(images, UNSAID.append))) == 12 - 3 * (fails_at // 4)
-    images.finish(tmp_path / "finished")
+    assert len(list(again.grow(images, UNSAID.append))) == 12 - done
+    images.finish(tmp_path / "finished", job.entries)
     for entry in job.entries:
         name = Path("train", entry.file_name)
         assert (whole / name).read_bytes() == (tmp_path / "finished" / name).read_bytes()
     assert not list((tmp_path / "finished").rglob("*.part"))
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 1])
+@pytest.mark.parametrize("name", ["image", "record"])
+def test_a_flipped_bit_is_drawn_again_from_its_batch_on(
+    sampler: Sampler, whole: Path, tmp_path: Path, name: str, share: float
+) -> None:
+    job, place, said = synthesis(sampler, batch=3), tmp_path / whole.name, list[str]()
+    shutil.copytree(whole, place)
+    fifth = job.entries[job._order()[4]].file_name
+    flip(place / ("batches/00000003.json" if name == "record" else f"train/{fifth}"), share)
+    images = GrowingImages(place, said.append)
+    assert images.state.done == 3 and len(said) == 1
+    list(job.grow(images, UNSAID.append))
+    assert bytes_of(place) == bytes_of(whole)
+
+
+def test_images_without_records_or_of_another_artifact_are_not_taken_up(whole: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    shutil.copytree(whole, tmp_path / "other")
+    assert GrowingImages(tmp_path / "other", said.append).state.done == 0
+    shutil.copytree(whole / "train", tmp_path / "old/train")
+    (tmp_path / "old/state.json").write_text('{"done": 12, "batch": 3}', encoding="utf-8")
+    assert GrowingImages(tmp_path / "old", said.append).state.done == 0
+    assert len(said) == 2
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("size_px", [32, 100])
@@ -193,7 +225,7 @@ def test_memory_does_not_grow_with_the_number_of_images(sampler: Sampler, tmp_pa
     for classes in (1, 5):
         job = synthesis(sampler, classes, strength=0.0, batch=2, size_px=200)
         tracemalloc.start()
-        for _ in job.grow(GrowingImages(tmp_path / str(classes)), UNSAID.append):
+        for _ in job.grow(GrowingImages(tmp_path / str(classes), UNSAID.append), UNSAID.append):
             pass
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
@@ -244,7 +276,7 @@ def test_what_is_finished_before_a_failure_is_kept(folder: Path, tmp_path: Path)
     job.latents[job._order()[7]] = np.nan
     with pytest.raises(UvlpError, match="not numbers"):
         grown(job, tmp_path)
-    assert GrowingImages(tmp_path).state.done == 6
+    assert GrowingImages(tmp_path, UNSAID.append).state.done == 6
     assert len(list(tmp_path.rglob("*.png"))) == 6
 
 

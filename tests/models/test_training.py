@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from tests.flipping import flip
 from tests.tolerances import depth, rounding
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
@@ -169,8 +171,41 @@ def test_weights_that_lie_channels_last_are_kept_as_they_lie(
 
 def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "diffuser.safetensors").write_bytes(b"\x10" + b"\0" * 40)
-    with pytest.raises(UvlpError, match=r"damaged checkpoint of the diffuser: got .*; delete it"):
-        train(tmp_path)
+    events: list[Event] = []
+    assert same(train(tmp_path, events=events), train())
+    assert events[0].say == (
+        "diffuser.safetensors is not as it was written: the training of the diffuser begins anew"
+    )
+
+
+@pytest.mark.parametrize("share", [0, 0.05, 0.2, 0.5, 0.8, 1])
+def test_a_flipped_bit_is_never_trained_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(training, "SAVE_EVERY_S", 0.0)
+        train(tmp_path, killed_at=6)
+    flip(tmp_path / "diffuser.safetensors", share)
+    events: list[Event] = []
+    assert same(train(tmp_path, events=events), train())
+    assert "begins anew" in events[0].say
+
+
+@pytest.mark.parametrize("change", ["other", "old"])
+def test_a_checkpoint_of_another_training_or_without_a_hash_is_not_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    (tmp_path / "one").mkdir()
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(training, "SAVE_EVERY_S", 0.0)
+        train(tmp_path / "one", killed_at=6)
+    (tmp_path / "one").rename(tmp_path / change)
+    if change == "old":
+        file = tmp_path / change / "diffuser.safetensors"
+        save_file(load_file(file), file, {"step": "5", "scaler": "{}"})
+    events: list[Event] = []
+    assert same(train(tmp_path / change, events=events), train())
+    assert "begins anew" in events[0].say
 
 
 def test_mixed_precision_changes_the_numbers_and_not_the_weights_type() -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.flipping import flip
 from tests.tiny_models import llava as save_llava
 from uvlp.artifacts import captions, imported_captions
 from uvlp.artifacts.caption_shards import Answer
@@ -153,11 +154,45 @@ def test_a_shard_that_was_not_finished_counts_as_none(
         Dying(patched, 5)
         make(store, wanted)
     shards = sorted(store.partial(wanted).glob("*.jsonl"))
-    lines = shards[1].read_text().splitlines(keepends=True)
-    shards[1].rename(shards[1].with_suffix(".tmp"))
-    shards[1].write_text("".join(lines[:2]))
+    shards[1].write_bytes(shards[1].read_bytes()[:-9])
     folder = make(store, wanted)
     assert (folder / "metadata.jsonl").read_bytes() == (whole / "metadata.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("share", [0, 0.2, 0.5, 0.9])
+def test_a_flipped_bit_in_a_shard_is_said_and_asked_again(
+    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    store, wanted, said = Store(tmp_path), task(root), list[str]()
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        Dying(patched, 5)
+        make(store, wanted)
+    flip(store.partial(wanted) / "00000004.jsonl", share)
+    with monkeypatch.context() as patched:
+        second = Dying(patched, 99)
+        folder = make(store, wanted, said)
+    assert second.shown == 11 and said[0].startswith("00000004.jsonl: captions that are not as they were")
+    assert (folder / "metadata.jsonl").read_bytes() == (whole / "metadata.jsonl").read_bytes()
+
+
+def test_shards_without_hashes_or_of_another_model_are_not_taken_up(
+    root: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As earlier versions left them, and as a folder that was renamed has them."""
+    store, wanted, said = Store(tmp_path), task(root), list[str]()
+    other = task(root, facts={"models": {"llava": "e" * 64}, "precision": "auto"})
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        Dying(patched, 5)
+        make(store, other)
+    store.partial(other).rename(store.partial(wanted))  # onto an empty folder
+    make(store, wanted, said)
+    row = {"file_name": "train/n01440764/n01440764_0.JPEG", "text": "wrong", "ended": True}
+    (store.partial(other) / "00000000.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    make(store, other, said)
+    assert len([line for line in said if "not as they were written" in line]) == 2
+    for made in (wanted, other):
+        name = "metadata.jsonl"
+        assert (store.folder(made) / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_the_batch_changes_no_caption_on_a_cpu(root: Path, whole: Path, tmp_path: Path) -> None:

@@ -1,27 +1,30 @@
 """The images of `distilled` in the making: written batch by batch, and kept when the run is interrupted.
 
-Below a folder that outlives the run lie `train/<class id>/<slot>.png` and `state.json`, which says how many
-rows of the order of synthesis are finished. Memory holds one batch.
+Below a folder that outlives the run lie `train/<class id>/<slot>.png` and for each batch
+`batches/<first row in the order of synthesis>.json`: the hashes of its images, and the state after it.
+Memory holds one batch.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
+import io
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy
 
 from uvlp.artifacts.distilled import Entry
-from uvlp.core import json_files
+from uvlp.core import json_files, sealed
 from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import file_sha256
 
-STATE = "state.json"
+BATCHES, OLD_STATE = "batches", "state.json"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,45 +49,80 @@ class State:
 
 
 class GrowingImages:
-    """A folder of images that grows by whole batches."""
+    """A folder of images that grows by whole batches.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        found = folder / STATE
+    Args:
+        folder: that outlives an interrupted run.
+        say: told what is dropped because it is not as it was written.
+
+    Attributes:
+        state: how far it is, after the last batch whose images are all as they were written.
+    """
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self._folder, self.state = folder, State()
+        while (path := self._record(self.state.done)).exists():
+            state = self._read(path)
+            if state is None:
+                say(f"images from {self.state.done + 1} on are not as they were written: making them again")
+                break
+            self.state = state
+        if (folder / OLD_STATE).exists():
+            say("images that an earlier version left without hashes: making them again")
+            (folder / OLD_STATE).unlink()
+
+    def _record(self, done: int) -> Path:
+        """The file of the batch that begins with this row."""
+        return self._folder / BATCHES / f"{done:08}.json"
+
+    def _read(self, path: Path) -> State | None:
+        """The state after a batch; None if its record or one of its images is another one."""
         try:
-            self.state = json_files.read(State, found) if found.is_file() else State()
-        except UvlpError:  # what was drawn is drawn again
-            self.state = State()
+            found = sealed.read(path, f"{self._folder.name}/{path.name}")
+            for name, sha256 in found["images"].items():
+                if file_sha256(self._folder / "train" / name) != sha256:
+                    return None
+            state = json_files.build(State, found["state"])
+            return state if state.done > self.state.done else None
+        except (OSError, UvlpError, ValueError, TypeError, KeyError):
+            return None
 
     def add(self, entries: Sequence[Entry], images: Iterable[numpy.ndarray]) -> None:
-        """Save the images of a batch, uint8 [H, W, 3]; they count once the state says so."""
+        """Save the images of a batch, uint8 [H, W, 3]; they count once the batch has its record."""
         from PIL import Image
 
+        hashes = {}
         for entry, pixels in zip(entries, images, strict=True):
             path = self._folder / "train" / entry.file_name
             path.parent.mkdir(parents=True, exist_ok=True)
-            image = Image.fromarray(pixels)
-            _replace(path, lambda file, image=image: image.save(file, "PNG"))
+            content = io.BytesIO()
+            Image.fromarray(pixels).save(content, "PNG")
+            _replace(path, content.getvalue())
+            hashes[entry.file_name] = hashlib.sha256(content.getvalue()).hexdigest()
+        path = self._record(self.state.done)
         self.state.done += len(entries)
-        text = json.dumps(asdict(self.state)).encode()
-        _replace(self._folder / STATE, lambda file: file.write(text))
+        value = {"state": asdict(self.state), "images": hashes}
+        sealed.write(path, f"{self._folder.name}/{path.name}", value)
 
-    def finish(self, folder: Path) -> None:
-        """Put the images into ``folder`` as well, without copying where the file system can."""
-        shutil.copytree(self._folder / "train", folder / "train", copy_function=_link)
+    def finish(self, folder: Path, entries: Iterable[Entry]) -> None:
+        """Put these images into ``folder`` as well, without copying where the file system can."""
+        for entry in entries:
+            target = folder / "train" / entry.file_name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _link(self._folder / "train" / entry.file_name, target)
 
 
-def _replace(path: Path, write: Any) -> None:
+def _replace(path: Path, content: bytes) -> None:
     """Write a file that is either whole or not there, even after a power cut."""
     unfinished = path.with_name(path.name + ".part")
     with open(unfinished, "wb") as file:
-        write(file)
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(unfinished, path)
 
 
-def _link(source: str, target: str) -> None:
+def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:

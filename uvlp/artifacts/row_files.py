@@ -3,21 +3,22 @@
 Every array is a `.npy` file that has its full size from the start: a disk that is too small is noticed
 before the work and not in its middle. Rows are written by position and never through a memory map, where a
 full disk would kill the process instead of raising an error. A shard counts once its rows are on the disk
-and the journal that names it was renamed into place.
+and the journal that holds their hashes was renamed into place; the next run compares them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uvlp.core import json_files
+from uvlp.core import sealed
 from uvlp.core.errors import UvlpError
 from uvlp.core.flushing import flush
 from uvlp.core.os_errors import is_full
@@ -58,15 +59,23 @@ class RowFiles:
         count: number of rows.
         shard: rows that are kept together.
         made_by: what decides about the last bits, e.g. the device; rows made by anything else are dropped.
+        say: told what is dropped because it is not as it was written.
 
     Raises:
         UvlpError: the disk is too small for the whole of it.
     """
 
     def __init__(
-        self, folder: Path, columns: Mapping[str, Column], count: int, shard: int, made_by: str
+        self,
+        folder: Path,
+        columns: Mapping[str, Column],
+        count: int,
+        shard: int,
+        made_by: str,
+        say: Callable[[str], None],
     ) -> None:
         self._folder, self._columns, self._count, self._shard = folder, dict(columns), count, shard
+        self._say = say
         self._layout = json.loads(
             json.dumps(
                 {
@@ -77,14 +86,18 @@ class RowFiles:
                 }
             )
         )
-        self._finished = self._recall()
-        if self._finished is None:
+        self._hashes: dict[str, Any] = {}
+        """Of the shard that is being written, by column."""
+        found = self._recall()
+        self._finished: dict[int, dict[str, str]] = found or {}
+        """SHA-256 of the rows of each finished shard, by column."""
+        if found is None:
             self._allocate()
 
     @property
     def finished_rows(self) -> int:
         """Rows that an earlier run has finished, or this one so far."""
-        return sum(len(self._rows_of(shard)) for shard in self._finished or ())
+        return sum(len(self._rows_of(shard)) for shard in self._finished)
 
     def missing(self, batch: int) -> list[range]:
         """Rows of the shards that are not finished, in batches with borders that never change."""
@@ -92,7 +105,7 @@ class RowFiles:
         shards = (
             self._rows_of(shard)
             for shard in range(math.ceil(self._count / self._shard))
-            if shard not in (self._finished or ())
+            if shard not in self._finished
         )
         return [rows[start : start + batch] for rows in shards for start in range(0, len(rows), batch)]
 
@@ -100,13 +113,16 @@ class RowFiles:
         """Write a batch of :meth:`missing`, in its order; the last one of a shard finishes the shard."""
         import numpy
 
+        shard = rows.start // self._shard
+        if rows.start == self._rows_of(shard).start:
+            self._hashes = {name: hashlib.sha256() for name in self._columns}
         for name, column in self._columns.items():
             array = numpy.ascontiguousarray(arrays[name])
             assert Column.of(array) == column and len(array) == len(rows), name
             with self._path(name).open("r+b") as file:
                 place = self._header_bytes(name) + rows.start * column.row_bytes
                 _write_at(file.fileno(), array.data.cast("B"), place)
-        shard = rows.start // self._shard
+            self._hashes[name].update(array.data.cast("B"))
         if rows.stop == self._rows_of(shard).stop:
             self._finish(shard)
 
@@ -144,15 +160,37 @@ class RowFiles:
     def _size(self, name: str) -> int:
         return self._header_bytes(name) + self._count * self._columns[name].row_bytes
 
-    def _recall(self) -> set[int] | None:
+    def _recall(self) -> dict[int, dict[str, str]] | None:
         """Shards that an earlier run finished; None if there are none that can be used."""
-        try:
-            journal: dict[str, Any] = json_files.parse((self._folder / JOURNAL).read_bytes())
-            whole = all(self._path(name).stat().st_size == self._size(name) for name in self._columns)
-            finished = {int(shard) for shard in journal["finished"]}
-            return finished if whole and journal["layout"] == self._layout else None
-        except (OSError, ValueError, KeyError, TypeError):
+        if not (self._folder / JOURNAL).exists():
             return None
+        try:
+            journal: dict[str, Any] = sealed.read(self._folder / JOURNAL, self._folder.name)
+            if journal["layout"] != self._layout:
+                return None
+            found = {int(shard): dict(hashes) for shard, hashes in journal["finished"].items()}
+            whole = all(self._is_as_allocated(name) for name in self._columns)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            whole = False
+        if not whole:
+            self._say("features that are not as they were written: making them again")
+            return None
+        return {shard: hashes for shard, hashes in found.items() if self._is_as_written(shard, hashes)}
+
+    def _is_as_allocated(self, name: str) -> bool:
+        header = self._header(name)
+        with self._path(name).open("rb") as file:
+            return file.read(len(header)) == header and os.stat(file.fileno()).st_size == self._size(name)
+
+    def _is_as_written(self, shard: int, hashes: Mapping[str, str]) -> bool:
+        rows = self._rows_of(shard)
+        for name, column in self._columns.items():
+            start = self._header_bytes(name) + rows.start * column.row_bytes
+            if _sha256_of(self._path(name), start, len(rows) * column.row_bytes) != hashes.get(name):
+                text = f"rows {rows.start + 1} to {rows.stop} of {name}.npy are not as they were written"
+                self._say(f"{text}: making them again")
+                return False
+        return True
 
     def _allocate(self) -> None:
         (self._folder / JOURNAL).unlink(missing_ok=True)
@@ -170,29 +208,35 @@ class RowFiles:
             if not is_full(error):
                 raise
             raise _too_small(self._folder, needed, free) from error
-        self._finished = set()
         self._save()
 
     def _finish(self, shard: int) -> None:
         for name in self._columns:
             flush(self._path(name))
-        assert self._finished is not None
-        self._finished.add(shard)
+        self._finished[shard] = {name: made.hexdigest() for name, made in self._hashes.items()}
         self._save()
 
     def _save(self) -> None:
-        content = {"layout": self._layout, "finished": sorted(self._finished or ())}
-        fresh = self._folder / f".{JOURNAL}"
-        fresh.write_text(json.dumps(content) + "\n", encoding="utf-8")
-        flush(fresh)
-        os.replace(fresh, self._folder / JOURNAL)
-        flush(self._folder)
+        finished = {str(shard): hashes for shard, hashes in sorted(self._finished.items())}
+        value = {"layout": self._layout, "finished": finished}
+        sealed.write(self._folder / JOURNAL, self._folder.name, value)
 
 
 def _write_at(descriptor: int, content: memoryview, place: int) -> None:
     while content:
         written = os.pwrite(descriptor, content, place)
         content, place = content[written:], place + written
+
+
+def _sha256_of(path: Path, start: int, count: int) -> str:
+    """Of a part of a file, read piece by piece."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        file.seek(start)
+        while count and (piece := file.read(min(count, MEGABYTE))):
+            found.update(piece)
+            count -= len(piece)
+    return found.hexdigest()
 
 
 def _too_small(folder: Path, needed: int, free: int) -> UvlpError:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.flushing import flush
 from uvlp.core.foreign_files import check_regular
 from uvlp.core.sharing import umask
 
@@ -47,8 +48,12 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a UTF-8 file that is either whole or not there, whoever else writes it."""
+def write_atomically(path: Path, text: str, *, flushed: bool = False) -> None:
+    """Write a UTF-8 file that is either whole or not there, whoever else writes it.
+
+    Args:
+        flushed: also after a power cut; not needed for what is made again in no time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -56,21 +61,26 @@ def write_atomically(path: Path, text: str) -> None:
             file.write(text)
             # mkstemp is private to its owner; a shared store is not.
             os.fchmod(file.fileno(), 0o666 & ~umask())
+            if flushed:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
+        if flushed:
+            flush(path.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
 
 
-def write_checked(path: Path, value: Any) -> None:
+def write_checked(path: Path, value: Any, *, flushed: bool = False) -> None:
     """Keep a JSON value that can be made again, with the hash of its text in front of it.
 
     Raises:
         OSError: it cannot be written.
     """
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    write_atomically(path, f"{_head(text.encode())}{text}{TAIL}")
+    write_atomically(path, f"{_head(text.encode())}{text}{TAIL}", flushed=flushed)
 
 
 def read_checked(path: Path) -> Any:

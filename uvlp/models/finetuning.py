@@ -26,6 +26,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.ranges import check_ranges
 from uvlp.models import finetuning_launch, finetuning_output, finetuning_parts, precision
+from uvlp.models.finetuning_checkpoints import PICTURES
 from uvlp.models.finetuning_data import updates_per_epoch
 from uvlp.models.finetuning_inputs import DECODERS, Pixels, stored
 from uvlp.models.finetuning_loop import Inputs, Training, too_little_memory
@@ -188,7 +189,7 @@ def _pictures(job: Job, training: Training, epoch: int) -> None:
     wanted = settings.validation_prompts and epoch % settings.validation_epochs == 0
     if not (wanted and training.accelerator.is_main_process):
         return
-    path = Path(job.partial) / "validation" / f"epoch-{epoch}.png"
+    path = Path(job.partial) / PICTURES / f"epoch-{epoch}.png"
     with training.averaged(), training.accelerator.autocast():
         finetuning_output.draw_pictures(
             training.parts,
@@ -203,7 +204,7 @@ def _pictures(job: Job, training: Training, epoch: int) -> None:
 def _write(job: Job, training: Training, files: Sequence[str]) -> None:
     """The artifact: pipeline with the averaged weights, card, log, pictures."""
     folder, settings = Path(job.folder), job.settings
-    pictures = Path(job.partial) / "validation"
+    pictures = Path(job.partial) / PICTURES
     with training.averaged():
         unet = training.unet.to(memory_format=torch.contiguous_format)
         finetuning_output.write_pipeline(Path(job.base), files, unet, folder)

@@ -1,12 +1,12 @@
 """Checkpoints of the fine-tuning: `checkpoint-<step>/` as accelerate writes it, the average, and hashes.
 
 A checkpoint is written under another name and renamed when it is whole, so what a kill leaves is never
-taken for one; `files.json` holds the hash of every file, so a damaged one is not taken either.
+taken for one; `files.json` holds the hash of every file, so a damaged one is not taken either. It also
+holds those of the pictures drawn so far, which only a training from before them draws again.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -15,8 +15,7 @@ from typing import Any
 
 import torch
 
-from uvlp.core import json_files
-from uvlp.core.errors import UvlpError
+from uvlp.core import sealed
 from uvlp.core.hashing import file_sha256
 from uvlp.core.lines import read_lines
 from uvlp.core.sharing import follow_umask
@@ -24,6 +23,7 @@ from uvlp.core.sharing import follow_umask
 PREFIX = "checkpoint-"
 HALF = "half-" + PREFIX
 FILES, LOG, AVERAGE = "files.json", "log.jsonl", "average.safetensors"
+PICTURES = "validation"
 
 
 def free_of_processes(accelerator: Any) -> None:
@@ -66,8 +66,9 @@ def save(accelerator: Any, average: Any, log: Sequence[str], step: int, folder: 
         held = {f"{index:05d}": tensor.cpu().contiguous() for index, tensor in shadows}
         save_file(held, half / AVERAGE)
     (half / LOG).write_text("".join(log), encoding="utf-8")
-    hashes = {path.name: file_sha256(path) for path in sorted(half.iterdir())}
-    (half / FILES).write_text(json.dumps(hashes, indent=1) + "\n", encoding="utf-8")
+    written = [*sorted(half.iterdir()), *sorted((folder / PICTURES).glob("*.png"))]
+    hashes = {os.path.relpath(path, half): file_sha256(path) for path in written}
+    sealed.write(half / FILES, _of(whole), hashes)
     follow_umask(half)  # whoever shares the store may go on from it
     os.rename(half, whole)
     _remove(_found(folder)[limit:])
@@ -81,6 +82,10 @@ def _found(folder: Path) -> list[Path]:
 
 def _step(checkpoint: Path) -> int:
     return int(checkpoint.name[len(PREFIX) :])
+
+
+def _of(checkpoint: Path) -> str:
+    return f"{checkpoint.parent.name}/{checkpoint.name}"
 
 
 def _remove(checkpoints: Sequence[Path]) -> None:
@@ -104,11 +109,8 @@ def latest(folder: Path, say: Callable[[str], None]) -> tuple[Path | None, int]:
 
 def _damage(checkpoint: Path) -> str | None:
     """Name of the first file that is missing or not as written."""
-    try:
-        hashes = json_files.read_texts(checkpoint / FILES)
-    except (OSError, UvlpError):
-        hashes = {}
-    if not hashes:
+    hashes = sealed.read(checkpoint / FILES, _of(checkpoint))
+    if not isinstance(hashes, dict):
         return FILES
     for name, sha256 in hashes.items():
         path = checkpoint / name

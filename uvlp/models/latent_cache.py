@@ -6,6 +6,7 @@ losses as one that encodes anew (methods.md B.2): the encoder is frozen and sees
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uvlp.blocks.prefetch import in_background
+from uvlp.core import sealed
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.wording import byte_size
@@ -30,7 +32,7 @@ Encode = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class LatentCache:
-    """float16 [images, sides, 2, 4, h, w] in one file, with a mark per finished block of images.
+    """float16 [images, sides, 2, 4, h, w] in one file, with the hash of each finished block of images.
 
     Args:
         folder: outlives an interrupted run.
@@ -41,11 +43,12 @@ class LatentCache:
 
     def __init__(self, folder: Path, images: int, latent: tuple[int, int, int], *, mirrored: bool) -> None:
         self._data, self._marks = folder / "latents.float16", folder / "latents-done"
+        self._of = f"{folder.name}, {images} images"
         self._shape = (images, 2 if mirrored else 1, MOMENTS, *latent)
         self._bytes = int(np.prod(self._shape)) * np.dtype(np.float16).itemsize
 
     def open(self, say: Callable[[str], None]) -> None:
-        """Make the file, or take up what an interrupted run left; by one process.
+        """Make the file, or take up what an interrupted run left and is as it was written; by one process.
 
         Raises:
             UvlpError: the disk is too small for it.
@@ -60,6 +63,21 @@ class LatentCache:
             with self._data.open("wb") as file:
                 file.truncate(self._bytes)
         self._marks.mkdir(exist_ok=True)
+        for start in range(0, self._shape[0], BLOCK):
+            mark = self._mark(start)
+            if mark.exists() and sealed.read(mark, self._of) != self._sha256(start):
+                stop = min(start + BLOCK, self._shape[0])
+                say(f"stored latents {start + 1} to {stop} are not as they were written: encoding them anew")
+                mark.unlink()
+
+    def _sha256(self, start: int) -> str:
+        """Of a block as it lies on the disk."""
+        found, row = hashlib.sha256(), self._bytes // self._shape[0]
+        with self._data.open("rb") as file:
+            file.seek(start * row)
+            for _ in range(start, min(start + BLOCK, self._shape[0])):
+                found.update(file.read(row))
+        return found.hexdigest()
 
     def _check_space(self) -> None:
         free = shutil.disk_usage(self._data.parent).free
@@ -94,15 +112,20 @@ class LatentCache:
         parts = [rows for rows in cut if rows]
         # The next images are decoded while the GPU encodes these.
         loaded = zip(parts, in_background(map(load, parts), AHEAD), strict=True)
+        sha256 = hashlib.sha256()
         with self._data.open("r+b") as file:
             for rows, images in progress.track(loaded, "batches of latents", total=len(parts)):
                 # Plain writes say that a disk is full; a write into a mapped file kills the process.
                 file.seek(rows[0] * self._bytes // self._shape[0])
-                file.write(self._encoded(images, encode).tobytes())
+                if rows[0] % BLOCK == 0:
+                    sha256 = hashlib.sha256()
+                content = self._encoded(images, encode).tobytes()
+                sha256.update(content)
+                file.write(content)
                 if (rows[-1] + 1) % BLOCK == 0 or rows[-1] + 1 == self._shape[0]:
                     file.flush()
                     os.fsync(file.fileno())
-                    self._mark(rows[-1] // BLOCK * BLOCK).touch()
+                    sealed.write(self._mark(rows[-1] // BLOCK * BLOCK), self._of, sha256.hexdigest())
 
     def _encoded(self, images: Tensor, encode: Encode) -> NDArray[np.float16]:
         sides = [images, images.flip(-1)][: self._shape[1]]

@@ -173,9 +173,13 @@ def _resume(state: TrainingState, saved: Path | None, what: str, steps: int, pro
         return 0
     try:
         step = state.load(saved)
-    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+    except (SafetensorError, OSError):
+        progress.say(f"{saved.name} is not as it was written: the training of the {what} begins anew")
+        saved.unlink()
+        return 0
+    except (KeyError, ValueError, RuntimeError) as error:  # whole, and of another version of the model
         raise UvlpError(
-            f"damaged checkpoint of the {what}", got=str(saved), do="delete it; its training begins anew"
+            f"a checkpoint of another {what}", got=str(saved), do="delete it; its training begins anew"
         ) from error
     progress.say(f"going on after step {step} of {steps}")
     return step

@@ -1,9 +1,14 @@
-"""Everything that a training loop needs to go on where it was interrupted, in one safetensors file."""
+"""Everything that a training loop needs to go on where it was interrupted, in one safetensors file.
+
+The file holds the hash of what it holds, so that what was damaged since is never trained on.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from uvlp.core.hashing import canonical_json
 from uvlp.core.sharing import follow_umask
 from uvlp.models.average import Average
 
@@ -38,7 +44,8 @@ class TrainingState:
         half = path.with_suffix(".half")
         facts = {"step": str(step), "scaler": json.dumps(self.scaler.state_dict())}
         # safetensors takes no tensor whose memory is laid out channels last.
-        save_file({name: held.contiguous().cpu() for name, held in self._tensors().items()}, half, facts)
+        tensors = {name: held.contiguous().cpu() for name, held in self._tensors().items()}
+        save_file(tensors, half, facts | {"sha256": _sha256(tensors, facts, path)})
         with half.open("rb") as written:
             os.fsync(written.fileno())
         follow_umask(half)  # whoever shares the store may go on from it
@@ -48,13 +55,15 @@ class TrainingState:
         """Take over the state that `save` wrote and return its step.
 
         Raises:
-            SafetensorError: the file is damaged.
+            SafetensorError: the file is damaged, belongs to another training, or has no hash; nothing was
+                taken over.
         """
         with safe_open(path, framework="pt") as file:
             facts = file.metadata() or {}
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if "step" not in facts:
-            raise SafetensorError("no step")
+        sha256 = facts.pop("sha256", "")
+        if sha256 != _sha256(found, facts, path):
+            raise SafetensorError("not as it was written")
         self._load_optimiser(found)
         for name, held in self._tensors().items():
             if name.startswith(("model.", "average.")):
@@ -84,3 +93,12 @@ class TrainingState:
             }
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _sha256(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, str], path: Path) -> str:
+    """Hash of tensors on the CPU with names, types and shapes, of facts, and of the training's own names."""
+    found = hashlib.sha256(canonical_json([path.parent.name, path.name, dict(facts)]).encode())
+    for name, held in sorted(tensors.items()):
+        found.update(f"\n{name} {held.dtype} {tuple(held.shape)}\n".encode())
+        found.update(held.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()

@@ -12,6 +12,7 @@ from typing import Any
 
 from uvlp.artifacts import caption_shards, captions, imported_captions
 from uvlp.artifacts.caption_shards import Answer
+from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.work import Work
 from uvlp.core import machine, plugins
 from uvlp.core.errors import UvlpError
@@ -74,15 +75,15 @@ def _from_model(work: Work, dataset: Any, settings: CaptionSettings, captioner: 
     """Ask the model about image after image; what was asked before a kill is not asked again."""
     files = dataset.files("train")
     size = -(-settings.shard // settings.batch) * settings.batch
-    folder = _shards(work, settings)
-    answers = caption_shards.read(folder, files, size)
+    folder, of = _shards(work, settings), _ask_key(work, settings)
+    answers = caption_shards.read(folder, of, files, size, work.progress.say)
     if answers:
         work.progress.say(f"{len(answers)} of {len(files)} captions are there, going on")
     if len(answers) < len(files):
         place = Path(work.place(captioner.MODEL))
         with captioner.opened(place, settings, work.task.facts["precision"]) as model:
             fresh = _ask(work, dataset, settings, model, range(len(answers), len(files)))
-            written = caption_shards.write(folder, files, size, len(answers), fresh)
+            written = caption_shards.write(folder, of, files, size, len(answers), fresh)
             tracked = work.progress.track(written, "captions", len(files) - len(answers))
             answers = [*answers, *tracked]
     texts = [answer.text for answer in answers]
@@ -123,10 +124,19 @@ def _shards(work: Work, settings: CaptionSettings) -> Path:
     """Where shards are kept; those made under the other rule for missing captions are taken over."""
     own = work.partial
     other = next(rule for rule in captions.MISSING if rule != settings.missing)
-    theirs = work.store.partial(replace(work.task, settings=replace(settings, missing=other)))
+    theirs = work.store.partial(_under(work, settings, other))
     # Renaming onto a folder works as long as that one is empty.
     with contextlib.suppress(OSError):
         os.rename(theirs, own)
     with contextlib.suppress(OSError):
         theirs.rmdir()
     return own
+
+
+def _ask_key(work: Work, settings: CaptionSettings) -> str:
+    """What decides about answers: all that the key holds but the rule for missing captions."""
+    return _under(work, settings, captions.MISSING[0]).key
+
+
+def _under(work: Work, settings: CaptionSettings, rule: str) -> Task:
+    return replace(work.task, settings=replace(settings, missing=rule))

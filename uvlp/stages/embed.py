@@ -123,7 +123,8 @@ def _open(work: Work, sample: dict[str, numpy.ndarray], count: int) -> RowFiles:
     settings = work.task.settings
     columns = {name: Column.of(rows) for name, rows in sample.items()}
     made_by = machine.gpu_name() or "cpu"
-    return RowFiles(work.partial, columns, count, settings.shard * settings.batch, made_by)
+    shard = settings.shard * settings.batch
+    return RowFiles(work.partial, columns, count, shard, made_by, work.progress.say)
 
 
 def _tracked(work: Work, rows: RowFiles, parts: Sequence[range]) -> Iterator[range]:

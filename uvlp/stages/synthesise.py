@@ -64,10 +64,10 @@ def _synthesise(work: Work, method: Any) -> None:
         )
         for prototype in described
     ]
-    images = GrowingImages(work.partial)
+    images = GrowingImages(work.partial, work.progress.say)
     if images.state.done < len(entries):
         _grow(work, method.LONG_PROMPTS, latents, described, entries, images)
-    images.finish(work.folder)
+    images.finish(work.folder, entries)
     shown = distilled.sheet_rows(entries)
     if len(classes) > distilled.SHEET_CLASSES:
         work.progress.say(f"{distilled.SHEET}: the first {distilled.SHEET_CLASSES} of {len(classes)} classes")
