@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -273,3 +274,24 @@ def test_what_is_no_regular_file_is_not_opened(
 ) -> None:
     make(tmp_path / "a.png")
     assert refused(tmp_path / "a.png").got == got
+
+
+def scans(count: int) -> bytes:
+    """A progressive JPEG whose last scan is there so often."""
+    content = io.BytesIO()
+    Image.fromarray(PIXELS).save(content, "JPEG", progressive=True)
+    last = content.getvalue().rindex(b"\xff\xda")
+    head, scan = content.getvalue()[:last], content.getvalue()[last:-2]
+    return head + scan * (count - head.count(b"\xff\xda")) + b"\xff\xd9"
+
+
+def test_a_jpeg_of_thousands_of_scans_is_not_decoded(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(scans(20))
+    load_rgb(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg").write_bytes(scans(5_000))
+    began = time.monotonic()
+    with pytest.raises(UvlpError) as caught:
+        load_rgb(tmp_path / "a.jpg")
+    assert caught.value.got == 5_000 and caught.value.allowed == "at most 100"
+    assert "a.jpg is coded in too many scans" in caught.value.what
+    assert time.monotonic() - began < 1

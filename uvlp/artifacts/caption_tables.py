@@ -21,7 +21,7 @@ from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.caption_match import same_image
 from uvlp.core.errors import UvlpError
 from uvlp.core.foreign_files import LONGEST_LINE_BYTES, check_text
-from uvlp.core.wording import first_few
+from uvlp.core.wording import byte_size, first_few
 
 TABLES = tuple(
     f"{name}.{ending}" for name in ("metadata", "captions") for ending in ("jsonl", "csv", "tsv", "json")
@@ -36,6 +36,8 @@ TEXT_FIELDS = (
     *("text", "caption", "captions", "prompt", "description", "title", "sentence", "sentences"),
     *("additional_feature", "comment", "caption_text", "image_caption", "alt_text", "txt"),
 )
+LONGEST_WHOLE_BYTES = 400_000_000
+"""Of a JSON list or a table: long captions of ImageNet-1K are 320 MB, and 3 GB of memory as JSON values."""
 SEPARATORS = ",\t;|"
 BINARY = {
     b"PAR1": "a Parquet file",
@@ -91,6 +93,19 @@ def _first_line(path: Path) -> str:
 
 
 def _text(path: Path) -> str:
+    """The whole file, where it is not read line by line.
+
+    Raises:
+        UvlpError: it is too large to be held in memory, or not UTF-8.
+    """
+    size = path.stat().st_size
+    if size > LONGEST_WHOLE_BYTES:
+        raise UvlpError(
+            f"the {metadata_jsonl.CAPTIONS} {path} is too large to be read as one list or table",
+            got=byte_size(size),
+            allowed=f"at most {byte_size(LONGEST_WHOLE_BYTES)}",
+            do="write one JSON object per line, or several files",
+        )
     content = path.read_bytes()
     try:
         return content.decode("utf-8-sig")
@@ -126,10 +141,15 @@ def _objects(path: Path, first: str, allowed: str) -> Iterator[tuple[str, Row]]:
     try:
         lines = metadata_jsonl.objects(path, allowed)
         found = [next(lines)]
-    except UvlpError:
+    except UvlpError as error:
         if first.endswith("}"):
             raise  # one object per line, and this one is broken
-        return _object(path, _whole(path, allowed), allowed)
+        try:
+            return _object(path, _whole(path, allowed), allowed)
+        except UvlpError:
+            if len(first) < LONGEST_LINE_BYTES // 2:
+                raise
+            raise error from None  # the first of many lines is too long
     found += [second for second in [next(lines, None)] if second]
     if len(found) == 1 and not _is_row(found[0][1]):
         return _object(path, found[0][1], allowed)

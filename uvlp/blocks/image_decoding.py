@@ -31,6 +31,9 @@ ALPHA, GREY = "alpha", "grey"
 TILE_SIDES = (322, 323)
 STDERR = 2
 LARGEST_PX = 2**30 // 4 // 3  # Pillow warns of a decompression bomb from here on: a gibibyte of pixels
+MOST_SCANS = 100
+"""Of a JPEG, each of which goes over all pixels; encoders make about 20, and libtiff has this limit."""
+SCAN = b"\xff\xda"
 LARGEST_BYTES = 8 * LARGEST_PX  # four channels of 16 bits, not compressed
 
 # Pillow warns of metadata without a file's name. What is lost is reported here instead, once per dataset;
@@ -150,12 +153,30 @@ def _decoded(file: IO[bytes], path: Path) -> Decoded:
         width_px, height_px = image.size
         if width_px * height_px > LARGEST_PX:
             raise _too_large(path, f"{width_px} x {height_px} pixels")
+        if image.format == "JPEG":
+            _check_scans(file, path)
         before = _before_loading(image, path)
         with _budget.taken(width_px * height_px):
             with _silent_tiff if image.format == "TIFF" else contextlib.nullcontext():
                 image.load()
             after = _orientation(image)
             return Decoded(_rgb(image, after or 1), _kind(image), bool(before and after))
+
+
+def _check_scans(file: IO[bytes], path: Path) -> None:
+    """A progressive JPEG of a few kilobytes can ask for thousands of passes over all its pixels."""
+    place = file.tell()
+    file.seek(0)
+    # The mark cannot stand among compressed numbers, where a zero follows every 0xff.
+    scans = file.read().count(SCAN)
+    file.seek(place)
+    if scans > MOST_SCANS:
+        raise UvlpError(
+            f"the image {path} is coded in too many scans",
+            got=scans,
+            allowed=f"at most {MOST_SCANS}",
+            do="save it anew, or remove it",
+        )
 
 
 def _before_loading(image: Image.Image, path: Path) -> int:

@@ -23,6 +23,14 @@ OURS = ".uvlp-unpacking"
 """Marks a folder in which nothing but an archive is being unpacked."""
 BLOCK_BYTES = 1 << 20
 HEADER_BYTES = 512  # what a file costs even where it is empty, as in a tar file
+LARGEST_HEADER_BYTES = 1 << 20
+"""Of what a tar file says of one member beside its first 512 bytes: a long name, times, attributes."""
+MOST_HEADERS = 100
+"""Such headers in a row; each is read while the one before waits."""
+EXTENDED = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
 NAMES_CLASH = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
@@ -67,9 +75,12 @@ def is_archive(path: Path) -> bool:
     """
     try:
         with _damage_said(path):
-            return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
-    except UvlpError:
-        return True
+            if zipfile.is_zipfile(path):
+                return True
+            with tarfile.open(path, "r:*", tarinfo=_bounded(path, _Room(path, sys.maxsize))):
+                return True
+    except UvlpError as error:
+        return not isinstance(error.__cause__, tarfile.TarError)
 
 
 def _remove_rest(temporary: Path) -> None:
@@ -142,8 +153,44 @@ def _new_file(path: Path, folder: Path, name: str) -> IO[bytes]:
         raise
 
 
+def _bounded(path: Path, room: _Room) -> type[tarfile.TarInfo]:
+    """What reads the headers of a tar file, but none that fill the memory; data sets need no sparse files.
+
+    The methods are those that `tarfile` calls by the type of a member, for subclasses to override.
+    """
+    in_a_row = 0
+
+    class Bounded(tarfile.TarInfo):
+        def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+            nonlocal in_a_row
+            in_a_row = in_a_row + 1 if self.type in EXTENDED else 0
+            if self.type in EXTENDED:
+                if self.size > LARGEST_HEADER_BYTES:
+                    raise _too_long(path, byte_size(self.size), f"at most {byte_size(LARGEST_HEADER_BYTES)}")
+                if in_a_row > MOST_HEADERS:
+                    got = f"more than {MOST_HEADERS} in a row"
+                    raise _too_long(path, got, f"at most {MOST_HEADERS} in front of a member")
+                room.take(HEADER_BYTES + self.size)
+            elif self.type == tarfile.GNUTYPE_SPARSE:
+                raise _refused(path, self.name, "a sparse file")
+            found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+            return found
+
+        def _refuse_sparse(self, *_: object) -> None:
+            raise _refused(path, self.name, "a sparse file")
+
+        _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
+
+    return Bounded
+
+
+def _too_long(path: Path, got: str, allowed: str) -> UvlpError:
+    do = "do not use it; delete the file and fetch again"
+    return UvlpError(f"{path} has headers of no dataset", got=got, allowed=allowed, do=do)
+
+
 def _of_tar(path: Path, room: _Room) -> Iterator[_Member]:
-    with tarfile.open(path, "r:*") as archive:
+    with tarfile.open(path, "r:*", tarinfo=_bounded(path, room)) as archive:
         for member in archive:
             _check_inside(path, member.name, member.name)
             if member.issym():
