@@ -43,6 +43,7 @@ from uvlp.core.errors import UvlpError, WorkerFailed
 if TYPE_CHECKING:
     from uvlp.commands import chain
 
+MOST_WORKERS = 1024
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -56,11 +57,11 @@ app.add_typer(cli_captions.app, name="captions")
 def _how(
     print_config: bool,
     dry_run: bool,
-    workers: int | None,
+    workers: str | None,
     force: bool,
     as_json: bool,
     offline: bool,
-    rerun: int | None = None,
+    rerun: str | None = None,
 ) -> chain.How:
     """The words that every command of the chain takes, in one value."""
     from uvlp.commands import chain
@@ -68,10 +69,10 @@ def _how(
     return chain.How(
         print_config=print_config,
         dry_run=dry_run,
-        workers=workers,
+        workers=None if workers is None else chain.number("--workers", workers, 1, MOST_WORKERS),
         force=force,
         as_json=as_json,
-        rerun=rerun,
+        rerun=None if rerun is None else chain.number("--rerun", rerun, 1),
         offline=offline,
     )
 

@@ -66,13 +66,11 @@ StoreOption = Annotated[
     str | None,
     typer.Option("--store", callback=path_option, help="folder of artifacts [$UVLP_STORE or ./uvlp_store]"),
 ]
-WorkersOption = Annotated[
-    int | None, typer.Option(min=1, max=1024, help="worker processes; changes no result")
-]
+WorkersOption = Annotated[str | None, typer.Option(help="worker processes, up to 1024; changes no result")]
 ForceOption = Annotated[bool, typer.Option("--force", help="rebuild damaged artifacts")]
 RerunOption = Annotated[
-    int | None,
-    typer.Option("--rerun", min=1, help="train this repeat again and compare it with the stored one"),
+    str | None,
+    typer.Option("--rerun", help="train this repeat again and compare it with the stored one"),
 ]
 PortableOption = Annotated[
     bool,

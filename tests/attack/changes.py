@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from tests.attack import ground
-from tests.attack.ground import FOLDER, Attack, Expected, Outcome, Prepare, call, done, refused, steps
+from tests.attack.ground import FOLDER, Attack, Outcome, Prepare, call, done, refused, steps
 
 DRY = (*FOLDER, "--store", "new", "--dry-run")
 RUN = (*FOLDER, "--store", "new")
@@ -46,7 +46,7 @@ def unicode_forms() -> list[Attack]:
             name="composed in train, decomposed in val",
             call=DRY,
             prepare=both("NFC", "NFD"),
-            expected=Expected(codes=(0, 2)),
+            expected=done("Unicode form"),
             needs=("images",),
         ),
         Attack(

@@ -72,11 +72,6 @@ BROKEN: Mapping[str, bytes] = {
     "a Git LFS pointer": POINTER,
     "no text": b"\xff\xfe\x00",
 }
-PLAIN = (
-    *("diffusion/scheduler/scheduler_config.json", "diffusion/tokenizer/tokenizer_config.json"),
-    *("llava/tokenizer_config.json", "clip/tokenizer.json"),
-)
-"""Files that an empty object does not spoil, or that are read by a library alone, later."""
 
 
 def _write(name: str, content: bytes) -> Prepare:
@@ -143,7 +138,7 @@ def configs() -> list[Attack]:
         _attack(
             f"{name} is {what}",
             _write(name, content),
-            Expected(codes=(0, 2)) if name in PLAIN or what == "an object of nothing" else refused(),
+            refused(),
             "D4",
         )
         for name in CONFIGS
@@ -210,7 +205,7 @@ def others() -> list[Attack]:
             name="a LoRA for a method that reads no fine-tuned model",
             call=(*OWN[:9], "--method", "d4m", *OWN[11:]),
             prepare=cases["a LoRA"][0],
-            expected=Expected(codes=(0, 2)),
+            expected=refused("--finetuned-model"),
             needs=NEEDS,
         ),
         Attack(kind="case 12", name="the models as they are", call=CALL, expected=done(), needs=NEEDS),

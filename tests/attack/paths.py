@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.attack.ground import EVALUATE, FOLDER, NANO, Attack, Expected, Outcome, call, refused, right, steps
+from tests.attack.ground import EVALUATE, FOLDER, NANO, Attack, Outcome, call, done, refused, right, steps
 
 Make = Callable[[Path], object]
 
@@ -99,12 +99,6 @@ OPTIONS: Mapping[str, Option] = {
     "models.clip": Option((*SD, "--set", None), FOLDERS, "models.clip=local-dir:"),
     "models.llava": Option((*SD, "--set", None), FOLDERS, "models.llava="),
 }
-ALLOWED = {
-    # May be the name of a repository, which only the hub could tell.
-    (model, name): Expected(codes=(0, 2))
-    for model in ("models.diffusion", "models.llava")
-    for name in ("a long name",)
-}
 
 
 def _attack(option: str, form: Option, name: str, bad: Bad) -> Attack:
@@ -120,7 +114,7 @@ def _attack(option: str, form: Option, name: str, bad: Bad) -> Attack:
         name=f"{option} is {name}",
         call=[value if word is None else word for word in form.words],
         prepare=prepare,
-        expected=ALLOWED.get((option, name), refused()),
+        expected=refused(),
         needs=("images", "out"),
     )
 
@@ -148,9 +142,7 @@ def stores() -> list[Attack]:
             name=f"the store of {command} is {name}",
             call=(*words, "--store", bad.text),
             prepare=bad.make,
-            expected=Expected(codes=(0, 2))
-            if command == "list" and name == "the system's processes"
-            else refused(),
+            expected=refused(),
             needs=(),
         )
         for command, words in commands.items()
@@ -163,7 +155,7 @@ def stores() -> list[Attack]:
             call=commands["list"],
             environment={"UVLP_STORE": bad.text},
             prepare=bad.make,
-            expected=Expected(codes=(0, 2)) if name == "the system's processes" else refused(),
+            expected=refused(),
             needs=(),
         )
         for name, bad in useless.items()
@@ -207,7 +199,7 @@ def homes() -> list[Attack]:
             call=(*short, "--store", "."),
             prepare=thesis,
             run=within,
-            expected=Expected(codes=(0, 2)),
+            expected=refused("mixed with files"),
             needs=(),
         ),
         Attack(
@@ -215,7 +207,7 @@ def homes() -> list[Attack]:
             name="the store is a folder of the user's",
             call=(*short, "--store", "mine"),
             prepare=thesis,
-            expected=Expected(codes=(0, 2)),
+            expected=refused("mixed with files"),
             needs=(),
         ),
         Attack(
@@ -225,7 +217,7 @@ def homes() -> list[Attack]:
             environment={"UVLP_STORE": ""},
             prepare=thesis,
             run=within,
-            expected=Expected(codes=(0, 2)),
+            expected=done("mine/uvlp_store"),
             needs=(),
         ),
         Attack(
@@ -247,7 +239,7 @@ def homes() -> list[Attack]:
                 thesis,
                 lambda root: (root / "store" / "uvlp_store.json").rename(root / "mine" / "uvlp_store.json"),
             ),
-            expected=Expected(codes=(0, 2)),
+            expected=done("Random"),
         ),
         Attack(
             kind="A",
@@ -255,7 +247,7 @@ def homes() -> list[Attack]:
             call=(*short, "--store", ".."),
             prepare=thesis,
             run=within,
-            expected=Expected(codes=(0, 2)),
+            expected=done("Random", "beside other things"),
             needs=(),
         ),
         Attack(
@@ -277,7 +269,7 @@ def homes() -> list[Attack]:
             kind="B6",
             name="the store is the dataset",
             call=(*FOLDER, "--store", "images"),
-            expected=Expected(codes=(0, 2)),
+            expected=done("Random"),
             needs=("images",),
         ),
         Attack(
@@ -299,7 +291,7 @@ def homes() -> list[Attack]:
             kind="B6",
             name="the store holds the folder that is scored",
             call=(*EVALUATE, "--store", ".", "--dry-run"),
-            expected=Expected(codes=(0, 2)),
+            expected=done("beside other things"),
             needs=("out",),
         ),
         Attack(
@@ -320,14 +312,14 @@ def homes() -> list[Attack]:
             kind="D2",
             name="a new store with a line break in its name",
             call=("list", "tables", "--store", "two\nlines"),
-            expected=Expected(codes=(0, 2)),
+            expected=done(),
             needs=(),
         ),
         Attack(
             kind="D2",
             name="a new store whose name is no text",
             call=("list", "tables", "--store", b"\xff\xfe"),
-            expected=Expected(codes=(0, 2)),
+            expected=refused("UTF-8"),
             needs=(),
         ),
     ]
@@ -352,18 +344,13 @@ def vanished() -> list[Attack]:
         "captions check": ("captions", "check", "--dataset", "folder:images"),
         "doctor": ("doctor",),
     }
-    free = {
-        "list methods": Expected(codes=(0, 2)),
-        "doctor": Expected(codes=(0, 1, 2)),
-        "list tables": Expected(codes=(0, 2)),
-    }
     return [
         Attack(
             kind="D2",
             name=f"{name} in a folder that is gone",
             call=words,
             run=gone,
-            expected=free.get(name, refused()),
+            expected=refused("folder is gone"),
             needs=(),
         )
         for name, words in calls.items()

@@ -22,7 +22,8 @@ from uvlp.core.os_errors import NOT_WRITABLE, is_full
 from uvlp.core.progress import Progress
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-REPOSITORY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+REPOSITORY = re.compile(r"(?=.{1,96}$)[\w-][\w.-]*(/[\w-][\w.-]*)?")
+"""Names of repositories; the hub has none of more than 96 characters."""
 RECORD = "uvlp_revisions.json"
 ATTEMPTS = 3
 MEGABYTE = 10**6

@@ -71,6 +71,8 @@ def check(part: str, folder: Path, found: Contents, mend: Callable[[Path], str])
     for name in found.read:
         kind = "model's weights" if name.endswith(".safetensors") else "model's file"
         refuse_impostor(folder / name, kind, text=name.endswith(TEXTS))
+        if name.endswith(".json"):
+            _read(folder / name)  # a library that reads it later would fail in its own words
     tensors: dict[str, Shapes] = {}
     for stem, files in found.shards.items():
         shapes = {

@@ -262,10 +262,22 @@ def visible_entries(folder: Path | str, remarks: Remarks | None = None) -> list[
             remarks.leave_out(entry)
     for entry in visible:
         if not entry.name.isprintable():
-            raise UvlpError(f"file name in {folder} is not plain UTF-8 text", got=entry.name, do="rename it")
+            raise _unreadable(folder, entry.name)
     if alike := twins(entry.name for entry in visible):
         raise UvlpError(f"{folder}: {DIFFERENT}", got=alike, do="keep one of them, or rename one")
     return visible
+
+
+def _unreadable(folder: Path | str, name: str) -> UvlpError:
+    """The error for a name that cannot be written into files; it may be the locale that cannot read it."""
+    try:
+        read = os.fsencode(name).decode("utf-8")
+    except UnicodeError:
+        read = name
+    if read.isprintable():
+        what = f"file name in {folder} beyond the locale's characters"
+        return UvlpError(what, got=read, do="set a locale of UTF-8, e.g. LC_ALL=C.UTF-8")
+    return UvlpError(f"file name in {folder} is not plain UTF-8 text", got=name, do="rename it")
 
 
 def _class_names(folder: Path, remarks: Remarks) -> dict[str, str]:

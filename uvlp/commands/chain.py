@@ -83,6 +83,9 @@ def resolve(request: Request) -> Recipe:
     Raises:
         UvlpError: an unknown name, or a number that is none or out of range.
     """
+    for option in ("profile", "protocol", "variant"):
+        if getattr(request, option) == "":  # of a variable that was not set
+            raise UvlpError(f"no --{option} given", got="", do="leave the option out, or name one")
     name = request.dataset.partition(":")[0]
     if name.replace("_", "-") not in plugins.names("datasets"):
         raise unknown_name("dataset", name, plugins.names("datasets"))
