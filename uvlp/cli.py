@@ -24,13 +24,17 @@ from uvlp.cli_options import (
     MissingOption,
     NetworkOption,
     OfflineOption,
+    OwnIpcOption,
     PortableOption,
     PrintOption,
     ProfileOption,
     ProtocolOption,
+    RandomOption,
     RepeatsOption,
     RerunOption,
+    ScoredOnOption,
     SeedOption,
+    SelectOption,
     SetOption,
     StoreOption,
     VariantOption,
@@ -152,21 +156,10 @@ def evaluate(
             help="folders PATH/<class>/<images>; NAME=FOLDER,FOLDER,... is one row with a folder per seed",
         ),
     ],
-    dataset: Annotated[
-        str,
-        typer.Option(
-            "--dataset", help="whose real test images score them: digits, imagenette, ..., or folder:PATH"
-        ),
-    ],
-    ipc: Annotated[
-        str | None, typer.Option("--ipc", help="images per class [all, where every class holds as many]")
-    ] = None,
-    select: Annotated[
-        str, typer.Option("--select", help="which, where there are more: first (in string order), or drawn")
-    ] = "first",
-    random: Annotated[
-        bool, typer.Option("--random/--no-random", help="score as many random training images beside them")
-    ] = True,
+    dataset: ScoredOnOption,
+    ipc: OwnIpcOption = None,
+    select: SelectOption = "first",
+    random: RandomOption = True,
     seed: SeedOption = None,
     network: NetworkOption = None,
     repeats: RepeatsOption = None,

@@ -80,3 +80,18 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="show what would b
 PrintOption = Annotated[bool, typer.Option("--print-config", help="print the resolved recipe and stop")]
 JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
+ScoredOnOption = Annotated[
+    str,
+    typer.Option(
+        "--dataset", help="whose real test images score them: digits, imagenette, ..., or folder:PATH"
+    ),
+]
+OwnIpcOption = Annotated[
+    str | None, typer.Option("--ipc", help="images per class [all, where every class holds as many]")
+]
+SelectOption = Annotated[
+    str, typer.Option("--select", help="which, where there are more: first (in string order), or drawn")
+]
+RandomOption = Annotated[
+    bool, typer.Option("--random/--no-random", help="score as many random training images beside them")
+]

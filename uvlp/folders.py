@@ -228,9 +228,7 @@ def _check_overlap(collect: Collect, planner: Planner, cache: Path, folder: Fold
             planner.manifest.classes,
             cache,
             Progress(tell, folder.paths[seed]),
-            ipc=collect.ipc,
-            select=collect.select,
-            seed=seed,
+            folder.facts[seed],
         )
         for seed, origin in folder.origins.items()
     }

@@ -132,13 +132,6 @@ def open_image_folder(root: Path, argument: str, cache: Path, progress: Progress
     """
     root = Path(os.path.realpath(root))
     listing = scan(root)
-    if len(listing.classes) < 2:
-        raise UvlpError(
-            f"a dataset of one class, which every network gets right: {root}",
-            got=first_few(listing.classes),
-            allowed="two classes or more",
-            do="add class folders below train/ and val/",
-        )
     names = class_names(root, listing.classes)
     classes = [ClassName(identity, name, name) for identity, name in names.items()]
     content = hash_content(root, listing, classes, cache, progress)

@@ -87,17 +87,9 @@ def import_files(
     texts, kept, replaced = _with_earlier(path, found.texts)
     imported_captions.write(path, texts)
     lacking = [name for name, text in texts.items() if not text.strip()]
-    counts = {
-        "rows": found.rows,
-        "images": len(images),
-        "captions": len(images) - len(lacking),
-        "overruled": sum(found.overruled.values()),
-        "further": sum(row.further for part in rows.values() for row in part),
-        "kept": kept,
-        "replaced": replaced,
-        "without_image": len(found.without_image),
-        "without_caption": len(lacking),
-    }
+    further = sum(row.further for part in rows.values() for row in part)
+    counts = {**_counts(found, len(images), len(lacking)), "further": further}
+    counts |= {"kept": kept, "replaced": replaced}
     if as_json:
         print(json.dumps({**counts, "file": str(path)}, indent=1))
         return
@@ -105,6 +97,18 @@ def import_files(
     _name("rows without an image of their own", found.without_image)
     _name("images without a caption (allow them with --missing-captions empty)", lacking)
     print("used by --set caption.captioner=file, and by auto")
+
+
+def _counts(found: Match, images: int, lacking: int) -> dict[str, int]:
+    """What became of the rows, and of the training images."""
+    return {
+        "rows": found.rows,
+        "images": images,
+        "captions": images - lacking,
+        "overruled": sum(found.overruled.values()),
+        "without_image": len(found.without_image),
+        "without_caption": lacking,
+    }
 
 
 def _print_counts(counts: Mapping[str, int], spec: DatasetSpec, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,23 +59,21 @@ def find(
 
 
 def hashes(
-    path: Path,
-    classes: Sequence[ClassInfo],
-    cache: Path,
-    progress: Progress,
-    *,
-    ipc: int | None = None,
-    select: str = "first",
-    seed: int = 0,
+    path: Path, classes: Sequence[ClassInfo], cache: Path, progress: Progress, facts: Mapping[str, Any]
 ) -> frozenset[tuple[int, str]]:
-    """Label and SHA-256 of every image that :func:`find` takes with the same arguments.
+    """Label and SHA-256 of every image that :func:`find` took, by the ``facts`` that it gave.
 
     Raises:
         UvlpError: the folder is wrong.
     """
-    folders = scan_classes(path, classes, ipc=ipc, select=select, seed=seed)
+    folders = _taken(path, classes, facts)
     found = hash_files(folders.root, [name for name, _ in folders.files], cache, progress)
     return frozenset((label, sha256) for (_, label), sha256 in zip(folders.files, found, strict=True))
+
+
+def _taken(path: Path, classes: Sequence[ClassInfo], facts: Mapping[str, Any]) -> ClassFolders:
+    """The images that these facts say of a folder."""
+    return scan_classes(path, classes, ipc=facts["ipc"], select=facts["select"], seed=facts.get("seed", 0))
 
 
 def run(work: Work) -> None:
@@ -87,7 +85,7 @@ def run(work: Work) -> None:
     """
     facts, path = work.task.facts, Path(work.task.origins["images"])
     classes = work.dataset().manifest.classes
-    folders = scan_classes(path, classes, ipc=facts["ipc"], select=facts["select"], seed=facts.get("seed", 0))
+    folders = _taken(path, classes, facts)
     content, hashes = content_hash(folders, work.store.cache, work.progress)
     if content != facts["content"]:
         raise changed_meanwhile(path)
