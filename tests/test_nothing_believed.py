@@ -7,6 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from safetensors.torch import save_file
 
 from tests.stored_tables import put_table, score
 from uvlp import cli
-from uvlp.artifacts import scores
+from uvlp.artifacts import scores, tables
+from uvlp.artifacts.cells import Cell, Summary
 from uvlp.artifacts.manifest import FILE, Task
 from uvlp.artifacts.store import Store
 from uvlp.commands import chain
@@ -188,6 +190,53 @@ def test_a_flipped_byte_of_what_is_remembered_changes_nothing(call: Call, tmp_pa
     flip(found[0] / scores.FILE)
     (tmp_path / ".verified.json").write_bytes(remembered)
     assert call("table", "digits-ipc10")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("best", "last", "good"),
+    [(100.0, 100.0, True), (100.0, 5.0, False), (101.0, 100.0, False), (99.99, 100.0, False)],
+)
+def test_a_top_5_that_cannot_be_is_noticed(best: float, last: float, good: bool) -> None:
+    found = replace(score(0), top5_best_pct=best, top5_last_pct=last)
+    assert (scores.contradiction(found) == "") == good
+
+
+@pytest.mark.parametrize("where", ["trainings", "mean", "scores"])
+def test_another_top_5_in_a_table_than_in_its_scores_is_noticed(where: str) -> None:
+    held = Summary(
+        mean_pct=90.0 if where == "mean" else 95.0,
+        std_pct=None,
+        ddof=0,
+        trainings=2,
+        low_pct=None,
+        high_pct=None,
+        basis="",
+        binomial_error_points=0.0,
+        wilson_low_pct=0.0,
+        wilson_high_pct=0.0,
+    )
+    cell = Cell(
+        method="random",
+        title="Random",
+        network="convnet-3",
+        seeds=(0, 0),
+        repeats=(1, 2),
+        best_pct=(95.0, 95.0),
+        last_pct=(95.0, 95.0),
+        top5_best_pct=(94.0, 96.0) if where == "scores" else (95.0, 95.0),
+        top5_last_pct=() if where == "trainings" else (95.0, 95.0),
+        best=replace(held, mean_pct=95.0),
+        last=replace(held, mean_pct=95.0),
+        top5_best=held,
+        top5_last=held,
+        validation_set="digits",
+        validation_images=20,
+        scores=("scores/one", "scores/two"),
+    )
+    of_95 = replace(
+        score(0), best_pct=95.0, last_pct=95.0, top5_best_pct=95.0, top5_last_pct=95.0, validation_images=20
+    )
+    assert "top5" in tables.contradiction(cell, lambda _: of_95)
 
 
 def damage_of(tmp_path: Path, kind: str, fill: Callable[[Path], object]) -> str | None:

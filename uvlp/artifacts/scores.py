@@ -6,6 +6,7 @@ A folder with `score.json` alone; correctness bits are hexadecimal, so no reader
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -57,18 +58,29 @@ def write(folder: Path, score: Score) -> None:
 
 
 def contradiction(score: Score) -> str:
-    """What the accuracies say against the bits that they were counted from; "" where they agree."""
+    """What the accuracies say against the bits that they were counted from; "" where they agree.
+
+    Top-5 has no bits: it must be a share of so many images, and no smaller than the same pass's accuracy.
+    """
     whole = -(-score.validation_images // 8)
-    for which, pct, bits in (
-        ("best", score.best_pct, score.correct_best),
-        ("last", score.last_pct, score.correct_last),
+    for which, pct, top5_pct, bits in (
+        ("best", score.best_pct, score.top5_best_pct, score.correct_best),
+        ("last", score.last_pct, score.top5_last_pct, score.correct_last),
     ):
         if len(bits) != 2 * whole:
             return f"{which}: {4 * len(bits)} bits for {score.validation_images} images"
         counted = 100 * int(bits, 16).bit_count() / score.validation_images
         if pct != counted:
             return f"{which} {pct:.2f} %, its bits say {counted:.2f} %"
+        if top5_pct is not None and not _can_be(top5_pct, pct, score.validation_images):
+            return f"top-5 {which} {top5_pct:.2f} % cannot be with {pct:.2f} % of {score.validation_images}"
     return ""
+
+
+def _can_be(top5_pct: float, pct: float, images: int) -> bool:
+    """Whether a top-5 accuracy counts whole images, and all that are right beside others."""
+    right = round(top5_pct * images / 100) if math.isfinite(top5_pct) else 0
+    return pct <= top5_pct <= 100 and top5_pct == 100 * right / images
 
 
 def read(folder: Path) -> Score:

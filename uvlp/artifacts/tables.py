@@ -268,10 +268,17 @@ def contradiction(cell: Cell, score: Callable[[str], Score | None]) -> str:
         cell: of a table.
         score: by name, e.g. ``scores/0123456789abcdef``; None where it is no longer there.
     """
-    for which, pcts, mean in (
-        ("best", cell.best_pct, cell.best.mean_pct),
-        ("last", cell.last_pct, cell.last.mean_pct),
+    for which, pcts, summary in (
+        ("best", cell.best_pct, cell.best),
+        ("last", cell.last_pct, cell.last),
+        ("top5_best", cell.top5_best_pct, cell.top5_best),
+        ("top5_last", cell.top5_last_pct, cell.top5_last),
     ):
+        if summary is None and not pcts:
+            continue  # below five classes
+        if summary is None or len(pcts) != len(cell.scores):
+            return f"{cell.title}, {cell.network}: {which} is not there for every training"
+        mean = summary.mean_pct
         if not math.isclose(mean, math.fsum(pcts) / len(pcts)):
             return f"{cell.title}, {cell.network}: mean {which} {mean:.2f} is not that of its trainings"
         for name, pct in zip(cell.scores, pcts, strict=True):
