@@ -26,6 +26,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "paper_tables" / "measured" / "pr
 RECORDS, REPORT = FOLDER / "digits.jsonl", FOLDER / "digits.md"
 METHODS = ("full", "random", "k-center", "herding", "d4m", "vlcp", "uvlp")
 WHICH = ("best", "last")
+WIDEST = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX"}
 HEAD = """# Digits, IPC 10, on other processors
 
 One run of `uvlp reproduce digits 10 --method {methods}`
@@ -62,9 +63,12 @@ def reproduce(setting: str) -> dict[str, Any]:
 
 
 def _processor() -> str:
+    """Its name and its widest vector instructions: processors of one name differ in them."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return found[0] if found else "unknown"
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    flags = facts.get("flags", "").split()
+    widest = next((shown for flag, shown in WIDEST.items() if flag in flags), "SSE")
+    return f"{facts.get('model name', 'unknown')} with {widest}"
 
 
 def read_records() -> dict[str, dict[str, Any]]:
