@@ -200,7 +200,7 @@ def find(models: ModelSettings, part: str, cache: Path, progress: Progress | Non
     if commit and not source.revision:
         # Where it cannot be written, the digest in every key still tells one version from another.
         with contextlib.suppress(OSError):
-            hub.remember(source.repository, commit)
+            hub.remember_found(source.repository, commit)
     return Found(place=str(place), sha256=sha256, source=source.repository or str(folder), revision=commit)
 
 

@@ -114,3 +114,42 @@ def test_a_record_or_branch_that_names_no_commit_counts_as_none(
     (snapshot.parents[1] / "refs" / "main").write_text("../..")
     (home / "uvlp_revisions.json").write_text('{"someone/sd": ["x"]}')
     assert pretrained.find(named("diffusion"), "diffusion", cache).revision == commit("5")
+
+
+def test_a_commit_that_nothing_recorded_is_said_once(
+    originals: dict[str, Path], home: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As after a copy of somebody's files without the record beside them."""
+    placed(home, originals, "diffusion", "5")
+    for part in ("diffusion", "autoencoder"):
+        assert pretrained.find(named("diffusion"), part, cache).revision == commit("5"), part
+    said = capsys.readouterr().err
+    assert said.count("note   ") == 1
+    assert "someone/sd" in said and commit("5") in said and str(home / "uvlp_revisions.json") in said
+    assert pretrained.find(named("diffusion"), "diffusion", cache)
+    assert capsys.readouterr().err == "", "it is recorded now"
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff", b'{"someone/sd": "x", "someone/sd": "x"}'])
+def test_a_record_that_cannot_be_read_is_said_once(
+    content: bytes, originals: dict[str, Path], home: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    placed(home, originals, "diffusion", "5")
+    (home / "uvlp_revisions.json").write_bytes(content)
+    for _ in range(2):
+        assert pretrained.needed(named("diffusion"), ["diffusion"]) == {}
+    said = capsys.readouterr().err
+    assert said.count("note   ") == 1 and f"{home / 'uvlp_revisions.json'} cannot be read" in said
+    assert pretrained.find(named("diffusion"), "diffusion", cache).revision == commit("5")
+    assert capsys.readouterr().err.count("note   ") == 1, "what is read in its place"
+    assert json.loads((home / "uvlp_revisions.json").read_text()) == {"someone/sd": commit("5")}
+
+
+def test_what_a_fetch_records_needs_no_line(
+    hub: Hub, originals: dict[str, Path], home: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.folders[OTHERS["llava"], commit("5")] = originals["llava"]
+    hub.newest[OTHERS["llava"]] = commit("5")
+    pretrained.fetch(named("llava"), ["llava"], Progress())
+    assert pretrained.find(named("llava"), "llava", cache).revision == commit("5")
+    assert capsys.readouterr().err == ""

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from uvlp.core import json_files
+from uvlp.core import json_files, streams
 from uvlp.core.errors import UvlpError
 from uvlp.core.foreign_files import begins, check_regular, impostor
 from uvlp.core.hashing import write_atomically
@@ -81,10 +81,22 @@ def _recorded() -> dict[str, str]:
     try:
         check_regular(_record())
         known = json_files.parse(_record().read_bytes())
-    except (OSError, ValueError):
+        if not isinstance(known, dict):
+            raise ValueError("no JSON object")
+    except FileNotFoundError:
+        return {}  # said where a repository is read that it should name
+    except (OSError, ValueError) as error:
+        _tell(
+            f"{_record()} cannot be read, so no revision of a repository counts as recorded: {_line(error)}"
+        )
         return {}
-    entries = known.items() if isinstance(known, dict) else ()
-    return {name: commit for name, commit in entries if isinstance(commit, str)}
+    return {name: commit for name, commit in known.items() if isinstance(commit, str)}
+
+
+@cache
+def _tell(text: str) -> None:
+    """Say it once, however often it is met."""
+    streams.complain(f"note   {text}")
 
 
 def recorded(repository: str) -> str:
@@ -116,6 +128,19 @@ def commit_of(repository: str, revision: str, setting: str) -> str:
             do=f"say which: --set {setting}={known} or --set {setting}={newest}",
         )
     return known or newest
+
+
+def remember_found(repository: str, commit: str) -> None:
+    """As :func:`remember`, and say it where another commit could have been meant: none was recorded.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if not recorded(repository):
+        _tell(
+            f"no revision of {repository} is recorded in {_record()}: {commit} is here, and read from now on"
+        )
+    remember(repository, commit)
 
 
 def remember(repository: str, commit: str) -> None:
