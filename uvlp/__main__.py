@@ -1,10 +1,11 @@
-"""``uvlp`` and ``python -m uvlp``: listens for Ctrl-C before the command line is imported."""
+"""``uvlp`` and ``python -m uvlp``: names are UTF-8 and Ctrl-C is heard before the rest is imported."""
 
-from uvlp.core import interrupts
+from uvlp.core import interrupts, utf8
 
 
 def main() -> None:
     """The console script."""
+    utf8.insist()
     interrupts.listen()
     from uvlp import cli
 

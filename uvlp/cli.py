@@ -315,7 +315,7 @@ def _no_unreadable_words(arguments: list[str]) -> None:
     # They end in files of UTF-8, sooner or later.
     for argument in arguments:
         if any("\ud800" <= sign <= "\udfff" for sign in argument):
-            do = "rename what it names, or set a locale of UTF-8"
+            do = "rename what it names"
             raise UvlpError("an argument is no UTF-8 text", got=argument, do=do)
 
 

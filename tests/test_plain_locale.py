@@ -1,0 +1,113 @@
+"""A locale without letters beyond ASCII: the same names, keys and bytes as in one of UTF-8."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from uvlp.core import utf8
+
+CAFE = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
+PLAIN = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+LOCALES = {"plain": PLAIN, "utf8": {"LC_ALL": "C.UTF-8"}}
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A folder beyond ASCII with a dataset and its captions, and with a store for each locale."""
+    here = tmp_path / CAFE
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    for split in ("train", "val"):
+        (here / CAFE / split / CAFE).mkdir(parents=True)
+        Image.fromarray(pixels).save(here / CAFE / split / CAFE / "1.png")
+    row = {"file_name": f"{CAFE}/1.png", "text": "ein K\N{LATIN SMALL LETTER A WITH DIAERESIS}tzchen"}
+    (here / f"{CAFE}.jsonl").write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
+    return here
+
+
+def run(here: Path, locale: dict[str, str], *words: str) -> tuple[int, str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "PYTHON"))}
+    ran = subprocess.run(
+        [sys.executable, "-m", "uvlp", *words],
+        cwd=here,
+        env=kept | {"PYTHONPATH": str(REPOSITORY)} | locale,
+        capture_output=True,
+        check=False,
+    )
+    return ran.returncode, ran.stdout.decode("utf-8"), ran.stderr.decode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "shown"),
+    [
+        (("table", CAFE), 2, f"got '{CAFE}'"),
+        (("evaluate", f"{CAFE}=nowhere", "--dataset", f"folder:{CAFE}", "--profile", "nano"), 2, "nowhere"),
+        (("reproduce", f"folder:{CAFE}", "1", "--print-config", "--set", f"note={CAFE}"), 0, CAFE),
+        (("list", "methods", "--data", CAFE), 2, "--data"),
+    ],
+)
+def test_every_word_may_be_beyond_ascii(here: Path, words: tuple[str, ...], code: int, shown: str) -> None:
+    store = ("--store", f"store {CAFE}")
+    plain, usual = (run(here, locale, *words, *store) for locale in LOCALES.values())
+    assert plain == usual
+    assert plain[0] == code and shown in "".join(plain[1:]), plain
+
+
+def test_the_same_bytes_are_stored(here: Path) -> None:
+    words = ("captions", "import", f"{CAFE}.jsonl", "--dataset", f"folder:{CAFE}", "--json")
+    found = []
+    for name, locale in LOCALES.items():
+        store = here / f"{CAFE} {name}"
+        code, out, err = run(here, locale, *words, "--store", store.name)
+        assert (code, err.count("uvlp:")) == (0, 0), err
+        files = {path.relative_to(store): path for path in (store / "imported").rglob("*")}
+        found.append({str(place): path.read_bytes() for place, path in files.items() if path.is_file()})
+    assert found[0] == found[1] != {}
+
+
+def test_an_argument_that_is_no_utf8_is_refused(here: Path) -> None:
+    for locale in LOCALES.values():
+        ran = run(here, locale, "table", "\udce9", "--store", "store")
+        assert ran[0] == 2 and ran[2].startswith("uvlp: an argument is no UTF-8 text")
+
+
+def test_an_isolated_python_is_started_again_once(here: Path) -> None:
+    """It looks at no variable of the environment: one that only set PYTHONUTF8 would start for ever."""
+    program = (
+        f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from uvlp.core import utf8; utf8.insist()"
+    )
+    program += "; print(sys.flags.isolated, sys.getfilesystemencoding(), sys.argv[1])"
+    ran = subprocess.run(
+        [sys.executable, "-I", "-X", "utf8=0", "-c", program, CAFE],
+        env=PLAIN,
+        capture_output=True,
+        timeout=60,
+    )
+    assert ran.stdout.split()[:2] == [b"1", b"ascii"], "as it was asked for, once"
+    # PYTHONUTF8=0 holds for no isolated Python, whose plain locale then means UTF-8.
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", program, CAFE], env=PLAIN, capture_output=True, timeout=60
+    )
+    assert ran.stdout == f"1 utf-8 {CAFE}\n".encode()
+
+
+def test_a_terminal_of_another_encoding_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr("sys.getfilesystemencoding", lambda: "iso8859-1")
+    monkeypatch.setattr("locale.getencoding", lambda: "ISO-8859-1")
+    monkeypatch.setattr("os.execv", lambda program, words: started.append(words))
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    utf8.insist()
+    assert os.environ["PYTHONIOENCODING"] == "ISO-8859-1" and os.environ["PYTHONUTF8"] == "1"
+    assert started == [[sys.executable, "-X", "utf8", *sys.orig_argv[1:]]]
+    monkeypatch.delenv("PYTHONIOENCODING")
+    monkeypatch.setattr("locale.getencoding", lambda: "ANSI_X3.4-1968")
+    utf8.insist()
+    assert "PYTHONIOENCODING" not in os.environ and len(started) == 2
