@@ -3,10 +3,13 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing import spawn
 from pathlib import Path
 
 import pytest
@@ -211,3 +214,33 @@ def test_a_worker_that_has_started_holds_no_signal_back(tmp_path: Path) -> None:
     run([Job("a")], partial(_says_how_it_begins, tmp_path), Recorder())
     assert (tmp_path / "a").read_text() == ""
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(workers.SIGNALS)
+
+
+@pytest.mark.parametrize("told", [b"", b"\x80\x04\x95\x00\x01"], ids=["nothing", "a part"])
+def test_a_worker_that_is_never_told_what_it_is_ends_without_a_traceback(told: bytes) -> None:
+    ours, theirs = os.pipe()
+    os.write(theirs, told)
+    os.close(theirs)
+    with workers._quiet_if_alone():
+        command = spawn.get_command_line(tracker_fd=ours, pipe_handle=ours)
+    assert spawn.get_command_line(tracker_fd=1, pipe_handle=1) != command, "as it was before"
+    ran = subprocess.run([sys.executable, *command[1:]], pass_fds=[ours], stderr=subprocess.PIPE, check=False)
+    os.close(ours)
+    assert (ran.returncode, ran.stderr) == (1, b"")
+
+
+def test_a_main_process_that_is_killed_while_a_worker_starts_leaves_no_traceback() -> None:
+    program = """
+import os, signal
+from multiprocessing import resource_tracker, util
+from uvlp.core import workers
+resource_tracker.ensure_running()
+start = util.spawnv_passfds
+def killed(*words):
+    start(*words)
+    os.kill(os.getpid(), signal.SIGKILL)
+util.spawnv_passfds = killed
+workers._start(print)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, check=False)
+    assert (ran.returncode, ran.stderr) == (-signal.SIGKILL, b"")

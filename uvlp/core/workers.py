@@ -15,7 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
+from multiprocessing import resource_tracker, spawn
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
@@ -48,6 +48,14 @@ class Job(Protocol):
 
 
 Make = Callable[[Any, Progress], None]
+QUIET = """\
+import pickle
+try:
+    {program}
+except (EOFError, pickle.UnpicklingError):
+    raise SystemExit(1) from None
+"""
+"""What a worker runs: where the main process is killed before it has told it all, nobody wants a traceback."""
 
 
 def _serve(connection: Connection, make: Make) -> None:
@@ -109,7 +117,7 @@ def _start(make: Make) -> _Worker:
     resource_tracker.ensure_running()  # it would let signals through as soon as it has started
     worker = _Worker(process, ours)
     try:
-        with _signals_held_back():
+        with _signals_held_back(), _quiet_if_alone():
             process.start()
     except BaseException:
         theirs.close()
@@ -119,6 +127,23 @@ def _start(make: Make) -> _Worker:
     # With the child's end closed here, the child alone holds it and sees when we are gone.
     theirs.close()
     return worker
+
+
+@contextlib.contextmanager
+def _quiet_if_alone() -> Iterator[None]:
+    """Processes that are started inside run `QUIET`: until they are told what they are, no code of ours runs."""
+    usual = spawn.get_command_line
+
+    def command_line(**values: Any) -> list[str]:
+        command = usual(**values)
+        at = command.index("-c") + 1
+        return [*command[:at], QUIET.format(program=command[at]), *command[at + 1 :]]
+
+    spawn.get_command_line = command_line
+    try:
+        yield
+    finally:
+        spawn.get_command_line = usual
 
 
 @contextlib.contextmanager
