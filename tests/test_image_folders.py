@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.stored_tables import put_table
 from uvlp import cli
 from uvlp.core.unicode_form import DIFFERENT
 
@@ -33,7 +34,8 @@ class Call:
         self._store, self._patch, self._capsys = tmp_path / "store", monkeypatch, capsys
 
     def __call__(self, *words: object) -> Answer:
-        arguments = ["uvlp", *map(str, words), "--store", str(self._store)]
+        own = () if "--store" in words else ("--store", str(self._store))
+        arguments = ["uvlp", *map(str, words), *own]
         self._patch.setattr(sys, "argv", arguments)
         with pytest.raises(SystemExit) as end:
             cli.main()
@@ -132,6 +134,52 @@ def test_a_path_in_the_other_form_is_offered(call: Call, tmp_path: Path) -> None
     dataset(tmp_path / DECOMPOSED, "cat", "dog")
     answer = call.reproduce(tmp_path / CAFE)
     assert answer.code == 2 and f"did you mean {tmp_path / DECOMPOSED}" in answer.error
+
+
+def test_a_table_and_its_methods_are_named_in_either_form(call: Call, tmp_path: Path) -> None:
+    """Earlier versions stored the form that a folder's name had."""
+    for form, ipc in ((CAFE, 1), (DECOMPOSED, 2)):
+        put_table(tmp_path / "store", f"{form}-ipc{ipc}", ("random", form))
+        for words in ((), ("--against", CAFE), ("--against", DECOMPOSED)):
+            both = [call("table", f"{typed}-ipc{ipc}", *words) for typed in (CAFE, DECOMPOSED)]
+            assert both[0] == both[1] and both[0].code == 0, both[0].error
+        assert f"{CAFE}-ipc{ipc}" in call("list", "tables").out
+    assert call("table", "cafe-ipc1").code == call("table", f"{CAFE}-ipc1", "--against", "cafe").code == 2
+
+
+def test_the_name_of_a_dataset_is_the_same_in_either_form(call: Call, tmp_path: Path) -> None:
+    trees = [
+        dataset(tmp_path / above / name, "cat", "dog") for above, name in (("a", CAFE), ("b", DECOMPOSED))
+    ]
+    composed, decomposed = (artifacts(call.reproduce(tree)) for tree in trees)
+    assert composed == decomposed and f"folder-{CAFE}-" in composed[-1]
+
+
+def test_a_remark_is_the_same_in_either_form(call: Call, tmp_path: Path) -> None:
+    tree = dataset(tmp_path / "set", "cat", "dog")
+    one, other = (artifacts(call.reproduce(tree, "--set", f"note={text}")) for text in (CAFE, DECOMPOSED))
+    assert one == other
+
+
+@pytest.mark.parametrize("option", ["--store", "--data"])
+def test_no_store_begins_beside_one_of_the_other_form(call: Call, tmp_path: Path, option: str) -> None:
+    (tmp_path / DECOMPOSED).mkdir()
+    words = {"--store": ("list", "tables"), "--data": ("reproduce", "imagenette", "10", "--offline")}[option]
+    answer = call(*words, option, tmp_path / CAFE)
+    assert answer.code == 2 and f"did you mean {tmp_path / DECOMPOSED}" in answer.error
+    assert DIFFERENT in answer.error and not (tmp_path / CAFE).exists()
+
+
+@pytest.mark.parametrize(("stored", "typed"), [(CAFE, DECOMPOSED), (DECOMPOSED, CAFE)])
+def test_a_field_of_captions_is_named_in_either_form(
+    call: Call, tmp_path: Path, stored: str, typed: str
+) -> None:
+    tree = dataset(tmp_path / "set", "cat")
+    rows = [json.dumps({"file_name": f"cat/{index}.png", stored: "a cat"}) + "\n" for index in range(2)]
+    (tmp_path / "rows.jsonl").write_text("".join(rows), encoding="utf-8")
+    words = ("captions", "import", tmp_path / "rows.jsonl", "--dataset", f"folder:{tree}", "--caption-field")
+    assert call(*words, typed).code == 0
+    assert call(*words, "cafe").code == 2
 
 
 def test_classes_that_differ_in_capitals_are_said(call: Call, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
 from uvlp.core import plugins
 from uvlp.core.places import expanded
+from uvlp.core.unicode_form import nfc
 from uvlp.recipes.schema import Recipe
 
 LONGEST = 40
@@ -37,7 +38,7 @@ def table_name(recipe: Recipe, manifest: DatasetManifest, spec: DatasetSpec, fol
 def dataset_name(manifest: DatasetManifest, spec: DatasetSpec) -> str:
     """The dataset with its variant; a folder of somebody by its own name and the hash of what it holds."""
     if spec.argument:
-        own = re.sub(r"[^\w.]+", "-", expanded(spec.argument).resolve().name).strip("-")[:LONGEST]
+        own = re.sub(r"[^\w.]+", "-", nfc(expanded(spec.argument).resolve().name)).strip("-")[:LONGEST]
         return "-".join(filter(None, [manifest.name, own, manifest.content_hash[:HASH_DIGITS]]))
     variants = getattr(plugins.load("datasets", spec.name), "VARIANTS", ())
     other = manifest.variant and manifest.variant not in variants[:1]

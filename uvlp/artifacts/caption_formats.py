@@ -90,6 +90,8 @@ def _number(row: Mapping[str, Any], where: str) -> str:
 
 
 def _caption(row: Mapping[str, Any], where: str, asked: Mapping[str, Question] | None, field: str) -> Caption:
+    # JSON may have the name in another form than the command line.
+    field = next((name for name in row if field and nfc(name) == nfc(field)), field)
     if field and field not in row:
         got = first_few(row) or "no field at all"
         raise UvlpError(f"{where}: no field {field!r} (--caption-field)", got=got)

@@ -57,7 +57,7 @@ class Datasets:
         same_form = former is None or all(identity == nfc(identity) for identity, *_ in former)
         recorded = stored.get("made", {}).get("dataset")
         if recorded is not None:
-            alike = recorded == self.place
+            alike = nfc(str(recorded)) == nfc(self.place)
         else:
             classes = [(nfc(identity), *counts) for identity, *counts in former or ()]
             alike = sorted(classes) == sorted((each.id, each.train, each.val) for each in self.now.classes)

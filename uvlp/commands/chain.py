@@ -19,6 +19,7 @@ from uvlp.core import machine, plugins, portable
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.places import check_folder, expanded, store_folder
 from uvlp.core.ranges import check_ranges
+from uvlp.core.unicode_form import nfc
 from uvlp.folders import check_store
 from uvlp.pipeline import Run
 from uvlp.recipe_names import check_names
@@ -190,7 +191,7 @@ def _own_note(text: str) -> str:
         raise UvlpError(
             "--set note= adds a remark, and takes none away", got=text, allowed="a line of plain text"
         )
-    return text.strip()
+    return nfc(text.strip())
 
 
 def _set_method(recipe: Recipe, method: str, path: str, value: str) -> Recipe:

@@ -12,6 +12,7 @@ from uvlp.artifacts.tables import Table
 from uvlp.core import plugins, streams
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.hashing import digest
+from uvlp.core.unicode_form import nfc
 
 KEY_DIGITS = 8
 REVISIONS = ("schema", "revision", "revisions")
@@ -65,7 +66,8 @@ def _look(store: Store, key: str) -> Stored:
     damage = store.damage_of(name)
     try:
         content = manifest.read(store.root / name)
-        return Stored(key=key, name=str(content["facts"]["name"]), content=content, damage=damage)
+        # Earlier versions took over the form in which the name of a folder was written.
+        return Stored(key=key, name=nfc(str(content["facts"]["name"])), content=content, damage=damage)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return Stored(key=key, name="", content={}, damage=damage)
 
@@ -115,6 +117,7 @@ def _print(table: Table, form: str) -> None:
 
 def _chosen(name: str, store: Store) -> Stored:
     whole, broken = measured(store)
+    name = nfc(name)
     if name in whole:
         return whole[name]
     fitting = [one for one in whole.values() if name in (one.name, one.full_name)]

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.unicode_form import DIFFERENT, other_form
 
 VARIABLES = (
     *("UVLP_STORE", "UVLP_DATA"),
@@ -88,8 +89,14 @@ def check_folder(what: str, path: Path, option: str) -> Path:
         option: that names another place.
 
     Raises:
-        UvlpError: a link to nothing, a file, or a place that keeps no files.
+        UvlpError: a link to nothing, a file, a place that keeps no files, or a folder whose name looks the
+            same and is another one.
     """
+    other = other_form(path) if not os.path.lexists(path) else None
+    if other:
+        raise UvlpError(
+            f"{what}: {DIFFERENT}", got=str(path), do=f"did you mean {other}? Say so with {option}"
+        )
     if reason := unfit(path):
         raise UvlpError(f"the {what} cannot lie at {path}", got=reason, do=f"name another place: {option}")
     return path

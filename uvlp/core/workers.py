@@ -55,7 +55,7 @@ try:
 except (EOFError, pickle.UnpicklingError):
     raise SystemExit(1) from None
 """
-"""What a worker runs: where the main process is killed before it has told it all, nobody wants a traceback."""
+"""What a worker runs: without a traceback where the main process is killed before it has told it all."""
 
 
 def _serve(connection: Connection, make: Make) -> None:
@@ -131,7 +131,7 @@ def _start(make: Make) -> _Worker:
 
 @contextlib.contextmanager
 def _quiet_if_alone() -> Iterator[None]:
-    """Processes that are started inside run `QUIET`: until they are told what they are, no code of ours runs."""
+    """Processes that are started inside run `QUIET`: no code of ours runs until they know what they are."""
     usual = spawn.get_command_line
 
     def command_line(**values: Any) -> list[str]:

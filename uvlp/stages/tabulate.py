@@ -14,6 +14,7 @@ from uvlp.artifacts.scores import Score
 from uvlp.artifacts.tables import Table
 from uvlp.artifacts.work import Work, read_notes
 from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.core.unicode_form import nfc
 
 REVISION = 1
 ACCURACIES = ("best", "last", "top5_best", "top5_last")
@@ -62,8 +63,9 @@ def against(table: Table, store: Path, method: str) -> Table:
     """
     from uvlp.blocks.method_comparisons import Scored, compare_all
 
-    methods = {cell.title: cell.method for cell in table.cells}
-    methods |= {cell.method: cell.method for cell in table.cells}
+    methods = {nfc(cell.title): cell.method for cell in table.cells}
+    methods |= {nfc(cell.method): cell.method for cell in table.cells}
+    method = nfc(method)
     if method not in methods:
         raise unknown_name("method of this table", method, methods)
     scored = []
