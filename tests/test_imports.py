@@ -33,6 +33,7 @@ TOP = {
         "folders",
         "pipeline",
         "plan",
+        "preflight",
         "pretrained",
     ),
     *("recipe_names", "table_names", "__main__"),

@@ -11,7 +11,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from uvlp import pretrained
+from uvlp import preflight, pretrained
 from uvlp.artifacts import imported_captions, made_anew, tables
 from uvlp.artifacts.dataset_manifest import Dataset, DatasetManifest, DatasetSpec, same_names
 from uvlp.artifacts.manifest import Task, chain
@@ -88,7 +88,6 @@ def prepare_teacher(recipe: Recipe, store: Store, network: str) -> Run:
     """
     planner = _open(recipe, store)
     goal = planner.teacher(network)
-    plugins.load("evaluators", recipe.protocol).check(goal.facts["network"], recipe.rded)
     return Run(recipe=planner.recipe, manifest=planner.manifest, goal=goal)
 
 
@@ -187,11 +186,15 @@ def missing(run: Run, store: Store, until: str, rebuild: Sequence[Task] = ()) ->
         want(target)
     found = [task for task in tasks if task.key in needed]
 
+    measured = [task for task in found if task.stage == "teacher" and task.settings.source != "trained"]
+    early = {each.key for task in measured for each in (task, *task.inputs.values())}
+
     # Evaluations wait for nothing but their images and nothing waits for them: the long chain
     # of models goes first, and of the evaluations the longest. Captions that are incomplete are known
-    # before hours of features.
-    def rank(task: Task) -> tuple[bool, bool, bool]:
-        return task.stage == "evaluate", "ipc" in task.facts, task.stage != "caption"
+    # before hours of features, and that a given teacher knows other classes before hours of anything.
+    def rank(task: Task) -> tuple[bool, bool, bool, bool]:
+        late = task.key not in early
+        return task.stage == "evaluate", "ipc" in task.facts, late, task.stage != "caption"
 
     return sorted(found, key=rank)
 
@@ -273,9 +276,9 @@ def make(run: Run, store: Store, until: str, count: int, rebuild: Sequence[Task]
     todo = missing(run, store, until, rebuild)
     if not todo:
         return 0
+    check(run, store, todo)
+    _check_precision(todo)
     tell_reasons(run, store, [task for task in todo if task not in rebuild])
-    _check_networks(run.recipe, todo)
-    _check_models(todo)
     store.prepare()
     _make_on_workers(todo, store, count)
     return len(todo)
@@ -289,24 +292,22 @@ def tell_reasons(run: Run, store: Store, todo: Sequence[Task]) -> None:
         streams.complain(f"note   {line}")
 
 
-def _check_networks(recipe: Recipe, todo: Sequence[Task]) -> None:
-    """Refuse a student or teacher that the images are too small for before anything is trained for it."""
-    protocol = plugins.load("evaluators", recipe.protocol)
-    made = [task.facts["network"] for task in todo if task.stage in ("teacher", "evaluate")]
-    for network in dict.fromkeys(made):
-        protocol.check(network, getattr(recipe, protocol.SETTINGS))
+def check(run: Run, store: Store, todo: Sequence[Task]) -> None:
+    """Refuse what is certain to fail before anything is made; see `preflight.check`.
+
+    Raises:
+        UvlpError: what no task of the run could work with.
+    """
+    preflight.check(run.recipe, run.manifest, todo, store.cache)
 
 
-def _check_models(todo: Sequence[Task]) -> None:
-    """Refuse what this machine lacks for captions or fine-tuning before the stages in front of them begin."""
+def _check_precision(todo: Sequence[Task]) -> None:
+    """Refuse a number type that this GPU does not compute in; only torch knows."""
     for task in todo:
-        if task.stage == "caption" and task.plugin == "llava":
-            plugins.load("models/captioners", task.plugin).check(task.settings)
-        if task.stage == "finetune" and task.plugin == "stable-diffusion":
-            plugins.load("models", "finetuning").check(task.settings)
-        if "precision" in task.facts:
+        asked = preflight.precision_of(task)
+        if asked in ("float16", "bfloat16"):
             resolve = plugins.load("models", "precision").resolve
-            resolve(task.facts["precision"], machine.device(), training=task.stage == "finetune")
+            resolve(asked, machine.device(), training=task.stage == "finetune")
 
 
 def _make_on_workers(jobs: list[Task], store: Store, count: int) -> None:

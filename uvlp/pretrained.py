@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import hub, model_checks, model_files, model_kinds, safetensors_file
+from uvlp.artifacts import clip_checks, hub, model_checks, model_files, model_kinds, safetensors_file
 from uvlp.artifacts.model_files import LAYOUTS, Contents, Layout
 from uvlp.artifacts.model_sizes import OPENAI, SIZES
 from uvlp.core import hashing
@@ -30,7 +30,7 @@ from uvlp.recipes.schema import ModelSettings
 
 PARTS = ("diffusion", "autoencoder", "clip", "llava")
 CLIP_FORMS = "hf-hub:REPOSITORY, local-dir:FOLDER, openai"
-HASHES = "models.json"
+HASHES, FINITE = "models.json", "finite_models.json"
 WEIGHTS = (".safetensors", ".safetensors.index.json")
 
 
@@ -227,7 +227,7 @@ def _checked(source: _Source) -> tuple[Path, Contents]:
         raise _missing(source, folder, found)
     model_checks.check(source.layout_name, folder, found, partial(_mend, source))
     if source.layout_name == "clip":
-        model_checks.check_quick_gelu(folder, source.repository)
+        clip_checks.check_quick_gelu(folder, source.repository)
     return folder, found
 
 
@@ -258,20 +258,26 @@ def _digest(
     folder: Path, found: Contents, cache: Path, progress: Progress, mend: Callable[[Path], str]
 ) -> str:
     """SHA-256 over the names and hashes of the files that are read."""
-    hashes = HashCache(cache / HASHES)
-    entries = []
+    hashes, looked_at = HashCache(cache / HASHES), hashing.read_checked(cache / FINITE)
+    # By content: a hash that was remembered before numbers were looked at says nothing of them.
+    finite = set(looked_at) if isinstance(looked_at, list) else set()
+    entries, known = [], len(finite)
     for name in progress.track(found.read, "hash model files"):
         # Resolved: a link's own times say nothing about the bytes behind it.
         path = Path(os.path.realpath(folder / name))
-        known, sha256 = hashes.knows(path), hashes.sha256(path)
+        sha256 = hashes.sha256(path)
         if path.parent.name == "blobs" and len(path.name) == len(sha256) and path.name != sha256:
             raise UvlpError(f"{name} has other bytes than were published", got=str(path), do=mend(path))
-        if not known and path.name.endswith(".safetensors"):
+        # Not the path's: the hub's files are named by their hashes.
+        if name.endswith(".safetensors") and sha256 not in finite:
             safetensors_file.check_finite(path, mend(path))
+            finite.add(sha256)
         entries.append([name, sha256])
     # The cache can be made again.
     with contextlib.suppress(OSError):
         hashes.save()
+        if len(finite) > known:
+            hashing.write_checked(cache / FINITE, sorted(finite))
     return digest(entries)
 
 

@@ -209,9 +209,7 @@ def test_a_teacher_for_other_images_or_classes(teacher: Path) -> None:
     ],
 )
 def test_impossible_settings(name: str, value: object) -> None:
-    with pytest.raises(
-        UvlpError, match=f"setting rded.{name} (out of range|unknown): got {value!r}; allowed: "
-    ):
+    with pytest.raises(UvlpError, match=f"setting rded.{name}( out of range)?: got {value!r}; allowed: "):
         rded.check("conv3", replace(SETTINGS, **{name: value}))  # type: ignore[arg-type]
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from tests.tolerances import depth, rounding
 from uvlp.core.errors import UvlpError
 from uvlp.core.names import split_network
-from uvlp.core.plugins import load, names
+from uvlp.core.plugins import constant, load, names
 
 
 def build(
@@ -29,7 +29,8 @@ def parameters(network: nn.Module) -> int:
 def test_the_room_holds_networks_only() -> None:
     assert names("networks") == ["convnet", "resnet", "resnet-ap"]
     for name in names("networks"):
-        assert callable(load("networks", name).build) and callable(load("networks", name).check)
+        module = load("networks", name)
+        assert callable(module.build) and constant(f"networks/{name}", "LEAST_PX") == module.LEAST_PX
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from tests import fake_hub, tiny_models
 from tests.fake_hub import commit
 from tests.pretrained.copies import HUB, REPOSITORIES, REVISIONS, fill, local, refused
 from uvlp import pretrained
+from uvlp.artifacts import clip_tensors
 from uvlp.artifacts.model_sizes import OPENAI
 from uvlp.recipes.schema import ModelSettings
 
@@ -112,7 +114,11 @@ def test_openai_is_what_open_clip_says() -> None:
     assert get_pretrained_cfg("ViT-L-14-quickgelu", "openai")["hf_hub"].strip("/") == OPENAI
 
 
-def test_openai_is_a_file_of_its_repository(originals: dict[str, Path], home: Path, cache: Path) -> None:
+def test_openai_is_a_file_of_its_repository(
+    originals: dict[str, Path], home: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads((originals["clip"] / "open_clip_config.json").read_text(encoding="utf-8"))
+    monkeypatch.setattr(clip_tensors, "OPENAI", config["model_cfg"])  # in its place a tiny one
     fake_hub.place(home / "hub", OPENAI, commit("d"), originals["clip"])
     found = pretrained.find(replace(HUB, clip="openai"), "clip", cache)
     assert Path(found.place).name == "open_clip_model.safetensors" and Path(found.place).is_file()
@@ -120,6 +126,12 @@ def test_openai_is_a_file_of_its_repository(originals: dict[str, Path], home: Pa
     assert found.sha256 != pretrained.find(replace(HUB, clip=f"hf-hub:{OPENAI}"), "clip", cache).sha256, (
         "the configuration is another file"
     )
+
+
+def test_the_sizes_of_openais_file_are_those_of_open_clip(cache: Path) -> None:
+    from open_clip import get_model_config
+
+    assert get_model_config("ViT-L-14-quickgelu") == {**clip_tensors.OPENAI, "quick_gelu": True}
 
 
 def test_the_default_settings_are_understood(home: Path, cache: Path) -> None:

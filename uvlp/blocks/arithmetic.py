@@ -13,14 +13,13 @@ from torch import nn
 
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
-
-PRECISIONS = ("tf32", "float32", "bfloat16")
+from uvlp.core.ranges import ARITHMETIC
 
 
 def check_precision(precision: str) -> None:
     """Raise UvlpError for a precision that does not exist."""
-    if precision not in PRECISIONS:
-        raise UvlpError("unknown precision", got=precision, allowed=", ".join(PRECISIONS))
+    if precision not in ARITHMETIC:
+        raise UvlpError("unknown precision", got=precision, allowed=", ".join(ARITHMETIC))
 
 
 @contextlib.contextmanager

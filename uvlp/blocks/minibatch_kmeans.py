@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy
 from numpy.typing import NDArray
 
-from uvlp.core.errors import UvlpError, too_few_images
+from uvlp.core.errors import too_few_for_a_fit, too_few_images
 
 
 def streamed_centres(
@@ -43,12 +43,7 @@ def streamed_centres(
     batch = km_expand * clusters
     sizes = fit_sizes(len(latents), batch, smallest_rest if flush else batch)
     if not sizes:
-        raise UvlpError(
-            "images in a class without its last partial batch",
-            got=len(latents),
-            allowed=f"at least {batch}",
-            do="lower km_expand or flush every class",
-        )
+        raise too_few_for_a_fit(len(latents), batch)
     model = MiniBatchKMeans(clusters, random_state=seed, batch_size=batch, n_init="auto")
     for rows in _batches(latents.reshape(len(latents), -1).astype(numpy.float64), sizes):
         model.partial_fit(rows)

@@ -13,7 +13,7 @@ from uvlp.blocks import epochs as frame
 from uvlp.blocks.image_sets import Images, Prepared
 from uvlp.blocks.optimisers import AdamW, Grouped, Sgd
 from uvlp.blocks.outcome import Record
-from uvlp.blocks.rded_settings import Rules
+from uvlp.blocks.rded_settings import Rules, check_images
 from uvlp.blocks.sized_images import SizedImages
 from uvlp.blocks.soft_labels import Distiller, parameter_groups
 from uvlp.core.errors import UvlpError
@@ -75,7 +75,8 @@ class _Trainer:
     ) -> None:
         self.rules, self.settings, self.device = rules, settings, device
         self.images = SizedImages(train.pixels, device)
-        _check_images(self.images, rules, settings)
+        smallest_px = int(min(self.images.height_px.min(), self.images.width_px.min()))
+        check_images(settings, rules.batch, len(self.images), smallest_px)
         self.optimiser = _optimiser(student, rules, settings)
         self.distiller = Distiller(
             student,
@@ -131,24 +132,6 @@ class _Trainer:
         mix = cutmix.draw(self.mixing, count, self.settings.size_px, 1.0, self.device)
         assert mix is not None, "every batch is mixed"
         return mix
-
-
-def _check_images(images: SizedImages, rules: Rules, settings: RdedSettings) -> None:
-    smallest_px = int(min(images.height_px.min(), images.width_px.min()))
-    if smallest_px < settings.factor:
-        raise UvlpError(
-            "patches per side (rded.factor)",
-            got=settings.factor,
-            allowed=f"up to {smallest_px} for these images",
-        )
-    passes = -(-len(images) // rules.batch)
-    if passes < settings.accumulation:
-        raise UvlpError(
-            "parts of a batch (rded.accumulation)",
-            got=settings.accumulation,
-            allowed=f"up to {passes}, the batches of an epoch",
-            do="the student would never learn",
-        )
 
 
 def _optimiser(student: nn.Module, rules: Rules, settings: RdedSettings) -> Grouped:

@@ -125,6 +125,29 @@ def rules(settings: RdedSettings, student: str, teacher: str, classes: int, ipc:
     return Rules(batch, lr, settings.weight_decay, temperature)
 
 
+def check_images(settings: RdedSettings, batch: int, images: int, smallest_px: int) -> None:
+    """Refuse settings that leave a training on ``images`` images of at least ``smallest_px`` nothing to do.
+
+    Args:
+        batch: images per pass, of `Rules`.
+        smallest_px: shortest side of an image; 0 where it is not known.
+
+    Raises:
+        UvlpError: more patches than pixels, or no update in an epoch.
+    """
+    if 0 < smallest_px < settings.factor:
+        allowed = f"up to {smallest_px} for these images"
+        raise UvlpError("patches per side (rded.factor)", got=settings.factor, allowed=allowed)
+    passes = -(-images // batch)
+    if passes < settings.accumulation:
+        raise UvlpError(
+            "parts of a batch (rded.accumulation)",
+            got=settings.accumulation,
+            allowed=f"up to {passes}, the batches of an epoch",
+            do="the student would never learn",
+        )
+
+
 def _parted_batch(settings: RdedSettings, special: bool, classes: int, ipc: int) -> int:
     """Images per pass; the reference's ``special`` batch is set last, so no accumulation divides it."""
     if special and not settings.batch:

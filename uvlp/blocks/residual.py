@@ -8,9 +8,6 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from uvlp.blocks.layers import convolution, initialise_by_fan_out, normalisation
-from uvlp.core.errors import UvlpError
-
-SMALLEST_PX = 8  # three halvings must leave a pixel
 
 
 class Block(Protocol):
@@ -88,16 +85,3 @@ def _stage(
     blocks = [block(inputs, width, stride, norm)]
     blocks += [block(outputs, width, 1, norm) for _ in range(count - 1)]
     return nn.Sequential(*blocks), outputs
-
-
-def check_residual(family: str, depth: int, size_px: int, depths: tuple[int, ...]) -> None:
-    """Raise UvlpError unless ``family`` exists in ``depth`` and takes images of ``size_px``."""
-    if depth not in depths:
-        raise UvlpError(f"{family} of unknown depth", got=depth, allowed=", ".join(map(str, depths)))
-    if size_px < SMALLEST_PX:
-        raise UvlpError(
-            f"image too small for {family}-{depth}",
-            got=size_px,
-            allowed=f"{SMALLEST_PX} px and more",
-            do=f"choose a small convnet, or --set evaluate.size_px={SMALLEST_PX}",
-        )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from uvlp import pipeline, pretrained
+from uvlp import pipeline, preflight, pretrained
 from uvlp.artifacts import distilled, tables, teachers
 from uvlp.artifacts.dataset_manifest import DatasetSpec
 from uvlp.artifacts.manifest import Task, plain
@@ -263,7 +263,9 @@ def carry_out(
         )
         dry_run.show(plan, how.as_json)
         return
-    check_names(recipe)
+    named = check_names(recipe)
+    if until in ("teacher", "evaluate", "tabulate"):
+        preflight.check_networks(named)
     fetch.ensure(recipe, store, how.offline)
     if how.rerun is not None:
         rerun.rerun(prepare(), store, how.rerun, how.workers or machine.default_workers(), how.as_json)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from uvlp import pipeline
+from uvlp import pipeline, preflight
 from uvlp.artifacts.dataset_manifest import DatasetManifest, DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.work import open_dataset
@@ -60,6 +60,7 @@ def show(plan: DryRun, as_json: bool) -> None:
             tell_notes(recipe.dataset, manifest)
         tasks = report.expected_tasks(recipe, manifest)
         wanted = [task for task in tasks if STAGES.index(task.stage) <= STAGES.index(plan.until)]
+        preflight.check(recipe, None, wanted, plan.store.cache)
         estimate = report.estimate(
             recipe,
             cards.this_machine(),
@@ -71,6 +72,7 @@ def show(plan: DryRun, as_json: bool) -> None:
         _print(estimate, [], absent, as_json)
         return
     run = plan.prepare()
+    pipeline.check(run, plan.store, pipeline.missing(run, plan.store, plan.until))
     estimate = report.estimate(
         run.recipe,
         cards.this_machine(),

@@ -82,3 +82,13 @@ def too_few_images(count: int, least: int) -> UvlpError:
     return UvlpError(
         "images in a class", got=count, allowed=f"at least {least}", do="lower the IPC or add images"
     )
+
+
+def too_few_for_a_fit(count: int, least: int) -> UvlpError:
+    """The error for a class whose ``count`` images fill no batch, where an unfilled one is dropped."""
+    return UvlpError(
+        "images in a class without its last partial batch",
+        got=count,
+        allowed=f"at least {least}",
+        do="lower km_expand or flush every class",
+    )

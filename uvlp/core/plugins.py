@@ -11,6 +11,7 @@ import importlib
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from uvlp.core.errors import unknown_name
 
@@ -46,12 +47,19 @@ def load(room: str, name: str) -> ModuleType:
     return importlib.import_module(f"uvlp.{room.replace('/', '.')}.{wanted.replace('-', '_')}")
 
 
-@cache
 def revision(path: str) -> int:
     """`REVISION` in ``uvlp/<path>.py``, read from the source so that no model library is imported."""
+    number = constant(path, "REVISION")
+    assert isinstance(number, int), f"REVISION of {path}"
+    return number
+
+
+@cache
+def constant(path: str, name: str) -> Any:
+    """The literal that ``uvlp/<path>.py`` assigns to ``name``, read from the source as `revision` is."""
     source = (PACKAGE / f"{path.replace('-', '_')}.py").read_text(encoding="utf-8")
     for node in ast.parse(source).body:
         match node:
-            case ast.Assign(targets=[ast.Name(id="REVISION")], value=ast.Constant(value=int(number))):
-                return number
-    raise AssertionError(f"{path} declares no REVISION")
+            case ast.Assign(targets=[ast.Name(id=found)], value=value) if found == name:
+                return ast.literal_eval(value)
+    raise AssertionError(f"{path} declares no {name}")

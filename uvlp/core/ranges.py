@@ -12,6 +12,8 @@ Range = tuple[float, float | None]
 MOST_EPOCHS, MOST_VALIDATIONS = 10**6, 10**4
 WIDEST, MOST_LAYERS = 2**14, 2**10
 Choices = tuple[str, ...]
+ARITHMETIC: Choices = ("tf32", "float32", "bfloat16")
+"""What a protocol may compute in (`blocks/arithmetic.py`)."""
 
 
 def check_ranges(settings: Any, section: str, limits: Mapping[str, Range | Choices]) -> None:

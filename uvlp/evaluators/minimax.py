@@ -10,7 +10,15 @@ from uvlp.core.errors import unknown_name
 from uvlp.core.names import split_network
 from uvlp.core.plugins import load, names
 from uvlp.core.progress import Progress
-from uvlp.core.ranges import MOST_EPOCHS, MOST_VALIDATIONS, WIDEST, Range, check_ranges
+from uvlp.core.ranges import (
+    ARITHMETIC,
+    MOST_EPOCHS,
+    MOST_VALIDATIONS,
+    WIDEST,
+    Choices,
+    Range,
+    check_ranges,
+)
 from uvlp.core.seeds import derive
 from uvlp.recipes.schema import EvaluateSettings
 from uvlp.recipes.workload import Workload
@@ -24,7 +32,9 @@ if TYPE_CHECKING:
 REVISION = 2
 SETTINGS = "evaluate"
 TEACHER = False
-RANGES: dict[str, Range] = {
+RANGES: dict[str, Range | Choices] = {
+    "norm": ("instance", "batch"),
+    "precision": ARITHMETIC,
     "epochs": (0, MOST_EPOCHS),
     "epochs_full": (1, MOST_EPOCHS),
     "validations": (1, MOST_VALIDATIONS),
@@ -67,12 +77,16 @@ def family(network: str) -> str:
 
 def check(network: str, settings: EvaluateSettings) -> None:
     """Raise UvlpError for settings that no training can use, or a network too deep for the image size."""
-    from uvlp.blocks.arithmetic import check_precision
+    from uvlp.blocks import network_sizes
 
     check_ranges(settings, "evaluate", RANGES)
-    check_precision(settings.precision)
-    family, depth = split_network(network)
-    load("networks", family).check(depth, settings.size_px)
+    network_sizes.check(*split_network(canonical(network)), settings.size_px)
+
+
+def check_images(
+    settings: EvaluateSettings, network: str, *, teacher: str, classes: int, images: int, side_px: int
+) -> None:
+    """Nothing is known against any number of images of any size, which are all resized."""
 
 
 def validation_pixels(pixels: numpy.ndarray, size_px: int) -> numpy.ndarray:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from uvlp.artifacts import teachers
 from uvlp.artifacts.scores import Score
+from uvlp.blocks.rded_schedule import SCHEDULES
+from uvlp.blocks.rded_settings import MIXES, OPTIMISERS
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.core.ranges import MOST_EPOCHS, Range, check_ranges
+from uvlp.core.ranges import ARITHMETIC, MOST_EPOCHS, Choices, Range, check_ranges
 from uvlp.core.seeds import derive
 from uvlp.recipes.schema import RdedSettings
 from uvlp.recipes.workload import Workload
@@ -26,7 +28,11 @@ if TYPE_CHECKING:
 REVISION = 2
 SETTINGS = "rded"
 TEACHER = True
-RANGES: dict[str, Range] = {
+RANGES: dict[str, Range | Choices] = {
+    "optimiser": OPTIMISERS,
+    "schedule": SCHEDULES,
+    "mix": MIXES,
+    "precision": ARITHMETIC,
     "size_px": (1, 4096),
     "epochs": (1, MOST_EPOCHS),
     "epochs_full": (1, MOST_EPOCHS),
@@ -72,16 +78,34 @@ def family(network: str) -> str | None:
 
 def check(network: str, settings: RdedSettings) -> None:
     """Raise UvlpError for settings that no training can use, or images that do not fit the network."""
-    from uvlp.blocks.arithmetic import check_precision
     from uvlp.blocks.rded_settings import adamw_lr
     from uvlp.models import rded_networks
 
     check_ranges(settings, "rded", RANGES)
-    _check_choices(settings)
-    check_precision(settings.precision)
     rded_networks.check(network, settings.size_px)
     if settings.optimiser == "adamw" and not settings.lr:
         adamw_lr(network)
+
+
+def check_images(
+    settings: RdedSettings, network: str, *, teacher: str, classes: int, images: int, side_px: int
+) -> None:
+    """Refuse a training that cannot be, as far as that is known before its images are made.
+
+    Args:
+        teacher: architecture of the teacher.
+        images: of all classes together.
+        side_px: of the images; 0 where it is not known.
+
+    Raises:
+        UvlpError: too many classes for the student, more patches than pixels, or no update in an epoch.
+    """
+    from uvlp.blocks import rded_settings
+    from uvlp.models import rded_networks
+
+    rded_networks.check_classes(network, classes)
+    rules = rded_settings.rules(settings, network, teacher, classes, max(1, images // classes))
+    rded_settings.check_images(settings, rules.batch, images, side_px)
 
 
 def validation_pixels(pixels: numpy.ndarray, size_px: int) -> numpy.ndarray:
@@ -193,20 +217,6 @@ def _pair(
         lay_out(student, device, precision, channels_last),
         lay_out(teacher_models.load(teacher), device, precision, channels_last),
     )
-
-
-def _check_choices(settings: RdedSettings) -> None:
-    from uvlp.blocks import rded_schedule, rded_settings
-
-    choices = {
-        "optimiser": rded_settings.OPTIMISERS,
-        "schedule": rded_schedule.SCHEDULES,
-        "mix": rded_settings.MIXES,
-    }
-    for name, allowed in choices.items():
-        value = getattr(settings, name)
-        if value not in allowed:
-            raise UvlpError(f"setting rded.{name} unknown", got=value, allowed=", ".join(allowed))
 
 
 def _check_teacher(facts: teachers.Teacher, classes: int, size_px: int) -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from uvlp.core.errors import too_few_for_a_fit
 from uvlp.recipes.schema import SynthesisSettings, setting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from uvlp.blocks.problem import ClassData, ClassPrototypes, Problem
     from uvlp.core.progress import Progress
 
@@ -41,6 +44,24 @@ class Settings:
     order: str = setting(
         "file", "images are visited as the `file` names are listed, or as `published`", "methods.md A.1"
     )
+
+
+def check(settings: Settings, ipc: int, counts: Sequence[int], last: int | None) -> None:
+    """Refuse classes of which the reference fits nothing: it drops rests, of all but the class visited last.
+
+    Args:
+        counts: training images per class.
+        last: index of the class whose image is visited last; None where it is not known.
+
+    Raises:
+        UvlpError: a class has fewer images than one fit takes.
+    """
+    if settings.flush == "all":
+        return
+    batch = settings.km_expand * ipc
+    short = [index for index, count in enumerate(counts) if count < batch]
+    if short and (len(short) > 1 or last not in (None, *short)):
+        raise too_few_for_a_fit(counts[short[0]], batch)
 
 
 def prototypes(problem: Problem, settings: Settings, progress: Progress) -> list[ClassPrototypes]:

@@ -54,19 +54,7 @@ def from_torchvision(architecture: str, *, classes: int, size_px: int) -> nn.Mod
     """
     from torchvision import models
 
-    if rded_networks.depth(architecture) or architecture.endswith(rded_networks.MODIFIED):
-        raise UvlpError(
-            "torchvision publishes no weights of this network",
-            got=architecture,
-            do="train the teacher here (teacher.source=trained) or name a checkpoint",
-        )
-    if classes != rded_networks.ROWS:
-        raise UvlpError(
-            "classes of a dataset for torchvision's weights",
-            got=classes,
-            allowed=f"the {rded_networks.ROWS} of ImageNet-1K",
-            do="train the teacher here (teacher.source=trained) or name a checkpoint",
-        )
+    rded_networks.check_published(architecture, classes)
     weights: Any = models.get_model_weights(architecture)
     url = weights.IMAGENET1K_V1.url
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
@@ -84,6 +72,18 @@ def from_torchvision(architecture: str, *, classes: int, size_px: int) -> nn.Mod
             do=f"download {url} again",
         )
     return from_file(path, architecture, classes=classes, size_px=size_px)
+
+
+def check(path: str, architecture: str, *, classes: int, size_px: int) -> None:
+    """Refuse a file, or torchvision's weights where ``path`` is empty, that is no such network.
+
+    Raises:
+        UvlpError: see `from_file` and `from_torchvision`.
+    """
+    if path:
+        from_file(Path(path), architecture, classes=classes, size_px=size_px)
+    else:
+        from_torchvision(architecture, classes=classes, size_px=size_px)
 
 
 def read(path: Path, sha256: str = "") -> dict[str, Tensor]:

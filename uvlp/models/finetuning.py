@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,14 @@ from uvlp.artifacts import captions
 from uvlp.artifacts.dataset_manifest import Dataset, DatasetSpec
 from uvlp.artifacts.work import open_dataset
 from uvlp.core import machine
-from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.core.ranges import check_ranges
 from uvlp.models import finetuning_launch, finetuning_output, finetuning_parts, precision
 from uvlp.models.finetuning_checkpoints import PICTURES
 from uvlp.models.finetuning_data import updates_per_epoch
 from uvlp.models.finetuning_inputs import DECODERS, Pixels, stored
 from uvlp.models.finetuning_loop import Inputs, Training, too_little_memory
 from uvlp.models.quiet import quiet
-from uvlp.recipes.limits import FINETUNE
+from uvlp.recipes.limits import check_finetuning
 from uvlp.recipes.schema import FinetuneSettings
 
 REVISION = 1
@@ -84,25 +81,6 @@ class Job:
         return cls(**values)
 
 
-def check(settings: FinetuneSettings) -> None:
-    """Refuse settings that no run could use.
-
-    Raises:
-        UvlpError: a number out of range, an unknown or missing tracker, or a cache of random crops.
-    """
-    check_ranges(settings, "finetune", FINETUNE)
-    if settings.report_to != "none" and find_spec(settings.report_to) is None:
-        raise UvlpError(
-            f"setting finetune.report_to: {settings.report_to} is not installed",
-            do=f"pip install {settings.report_to}, or --set finetune.report_to=none",
-        )
-    if settings.cache_latents and not settings.center_crop:
-        raise UvlpError(
-            "setting finetune.cache_latents with random crops, which are other pixels every time",
-            do="--set finetune.cache_latents=false or --set finetune.center_crop=true",
-        )
-
-
 def run(job: Job, progress: Progress) -> None:
     """Fill ``job.folder`` with the fine-tuned pipeline, on every GPU that is visible.
 
@@ -110,7 +88,7 @@ def run(job: Job, progress: Progress) -> None:
         UvlpError: the model, the captions or the settings are wrong, or memory or disk are too small.
         WorkerFailed: a process failed in a way that is not the user's fault.
     """
-    check(job.settings)
+    check_finetuning(job.settings)
     count = torch.cuda.device_count()
     if count > 1:
         finetuning_launch.launch(job.to_json(), Path(job.partial), count, progress)

@@ -78,6 +78,22 @@ def check(architecture: str, size_px: int) -> None:
         )
 
 
+def check_classes(architecture: str, classes: int) -> None:
+    """Raise UvlpError if the architecture is built for fewer classes."""
+    if classes > ROWS and not depth(architecture):
+        raise UvlpError(f"classes for {architecture}", got=classes, allowed=f"at most {ROWS}")
+
+
+def check_published(architecture: str, classes: int) -> None:
+    """Raise UvlpError where torchvision publishes no weights that tell ``classes`` classes apart."""
+    do = "train the teacher here (teacher.source=trained) or name a checkpoint"
+    if depth(architecture) or architecture.endswith(MODIFIED):
+        raise UvlpError("torchvision publishes no weights of this network", got=architecture, do=do)
+    if classes != ROWS:
+        what = "classes of a dataset for torchvision's weights"
+        raise UvlpError(what, got=classes, allowed=f"the {ROWS} of ImageNet-1K", do=do)
+
+
 def _least_px(architecture: str) -> int:
     return 1 << depth(architecture) if depth(architecture) else LEAST_PX.get(architecture, 1)
 
@@ -99,8 +115,7 @@ def build(architecture: str, *, classes: int, size_px: int) -> nn.Module:
         from uvlp.networks import convnet
 
         return convnet.build(depth(architecture), classes=classes, size_px=size_px, norm="batch")
-    if classes > ROWS:
-        raise UvlpError(f"classes for {architecture}", got=classes, allowed=f"at most {ROWS}")
+    check_classes(architecture, classes)
     network = _torchvision(architecture)
     for parameter in list(network.parameters())[-2:]:
         # As the reference: the classifier's `out_features` goes on to say 1000.

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from uvlp.blocks import network_sizes
 from uvlp.blocks.layers import AveragePool, normalisation
-from uvlp.core.errors import UvlpError
 
 REVISION = 1
 WIDTH = 128
-DEEPEST = 12  # above it no image is large enough, and the size would be a number of many digits
+LEAST_PX = {1: 2, 2: 4, 3: 8, 4: 16, 5: 32, 6: 64, 7: 128, 8: 256, 9: 512, 10: 1024, 11: 2048, 12: 4096}
+"""By depth: as many halvings must leave a pixel; beyond the last no image is large enough."""
 
 
 class ConvNet(nn.Module):
@@ -48,15 +49,6 @@ class ConvNet(nn.Module):
         return self.classifier(self.embed(images))
 
 
-def check(depth: int, size_px: int) -> None:
-    """Raise UvlpError if ``depth`` halvings leave nothing of an image of ``size_px``."""
-    if size_px >> depth < 1:
-        allowed = f"convnet-1 to convnet-{size_px.bit_length() - 1}"
-        if depth <= DEEPEST:
-            allowed += f", or images of at least {1 << depth} px"
-        raise UvlpError(f"convnet-{depth} is too deep for images of {size_px} px", allowed=allowed)
-
-
 def build(depth: int, *, classes: int, size_px: int, norm: str = "instance", width: int = 0) -> nn.Module:
     """A ConvNet with PyTorch's default initialisation.
 
@@ -70,5 +62,5 @@ def build(depth: int, *, classes: int, size_px: int, norm: str = "instance", wid
     Raises:
         UvlpError: the images are too small for the depth, or ``norm`` is unknown.
     """
-    check(depth, size_px)
+    network_sizes.check("convnet", depth, size_px)
     return ConvNet(depth, classes, size_px, norm, width or WIDTH)

@@ -8,13 +8,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from uvlp.blocks import network_sizes
 from uvlp.blocks.layers import convolution, normalisation
-from uvlp.blocks.residual import ResidualNetwork, Stem, check_residual
+from uvlp.blocks.residual import ResidualNetwork, Stem
 
 REVISION = 1
 WIDTH = 64
 BASIC = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 BOTTLENECK = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+LEAST_PX = {10: 8, 18: 8, 34: 8, 50: 8, 101: 8, 152: 8}
+"""By depth: three halvings must leave a pixel."""
 
 
 def _shortcut(inputs: int, outputs: int, stride: int, norm: str) -> nn.Module:
@@ -74,11 +77,6 @@ def _stem(size_px: int, width: int, norm: str) -> Stem:
     return Stem(width, 3, 1, pool, norm) if size_px <= 128 else Stem(width, 7, 2, pool, norm)
 
 
-def check(depth: int, size_px: int) -> None:
-    """Raise UvlpError for an unknown depth or images of less than 8 px."""
-    check_residual("resnet", depth, size_px, (*BASIC, *BOTTLENECK))
-
-
 def build(depth: int, *, classes: int, size_px: int, norm: str = "instance", width: int = 0) -> nn.Module:
     """A ResNet; the stem depends on the image size: up to 64 px, up to 128 px, larger.
 
@@ -92,7 +90,7 @@ def build(depth: int, *, classes: int, size_px: int, norm: str = "instance", wid
     Raises:
         UvlpError: unknown depth or ``norm``, or images of less than 8 px.
     """
-    check(depth, size_px)
+    network_sizes.check("resnet", depth, size_px)
     width = width or WIDTH
     block = BasicBlock if depth in BASIC else Bottleneck
     blocks = BASIC[depth] if depth in BASIC else BOTTLENECK[depth]

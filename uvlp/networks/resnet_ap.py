@@ -5,12 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from uvlp.blocks import network_sizes
 from uvlp.blocks.layers import convolution, normalisation
-from uvlp.blocks.residual import ResidualNetwork, Stem, check_residual
+from uvlp.blocks.residual import ResidualNetwork, Stem
 
 REVISION = 1
 WIDTH = 64
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+LEAST_PX = {10: 8, 18: 8, 34: 8}
+"""By depth: three halvings must leave a pixel."""
 
 
 def _pool(stride: int) -> nn.Module:
@@ -49,11 +52,6 @@ def _stem(size_px: int, width: int, norm: str) -> Stem:
     return Stem(width, 3, 1, _pool(2), norm) if size_px <= 128 else Stem(width, 7, 1, _pool(4), norm)
 
 
-def check(depth: int, size_px: int) -> None:
-    """Raise UvlpError for an unknown depth or images of less than 8 px."""
-    check_residual("resnet-ap", depth, size_px, tuple(BLOCKS))
-
-
 def build(depth: int, *, classes: int, size_px: int, norm: str = "instance", width: int = 0) -> nn.Module:
     """A ResNetAP; the stem depends on the image size: up to 64 px, up to 128 px, larger.
 
@@ -67,6 +65,6 @@ def build(depth: int, *, classes: int, size_px: int, norm: str = "instance", wid
     Raises:
         UvlpError: unknown depth or ``norm``, or images of less than 8 px.
     """
-    check(depth, size_px)
+    network_sizes.check("resnet_ap", depth, size_px)
     width = width or WIDTH
     return ResidualNetwork(_stem(size_px, width, norm), PooledBlock, BLOCKS[depth], width, classes, norm)

@@ -6,10 +6,11 @@ A plug-in says in its own file what its settings may be: an evaluator in ``RANGE
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.ranges import MOST_EPOCHS, MOST_LAYERS, WIDEST, Choices, Range, check_ranges
-from uvlp.recipes.schema import Recipe
+from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, Recipe
 
 Limits = Mapping[str, Range | Choices]
 
@@ -109,6 +110,8 @@ def check(recipe: Recipe) -> None:
             allowed = f"a multiple of {CELL_PX}, the pixels of a latent of Stable Diffusion"
             raise UvlpError(f"setting {name}", got=side, allowed=allowed)
     _check_widths(recipe)
+    if not recipe.pretrained:
+        _check_small_models(recipe)
 
 
 AUTOENCODER_GROUPS, DIFFUSER_GROUPS = 8, 16
@@ -133,6 +136,26 @@ def _check_widths(recipe: Recipe) -> None:
         raise UvlpError("setting diffuser.attention_levels", got=levels, allowed=allowed)
 
 
+TOWER_LEVELS, TOWER_PX = 4, 32
+"""Levels of open_clip's ModifiedResNet, and how many pixels become one of its last map."""
+
+
+def _check_small_models(recipe: Recipe) -> None:
+    """Refuse images that the small models cannot halve as often as they do."""
+    layers, side = recipe.embedder.layers, recipe.image_px
+    if len(layers) != TOWER_LEVELS:
+        shown = ",".join(map(str, layers))
+        raise UvlpError("setting embedder.layers", got=shown, allowed=f"{TOWER_LEVELS} numbers, one a level")
+    cell = 2 ** (len(recipe.autoencoder.channels) - 1)
+    if side % cell:
+        allowed = f"a multiple of {cell}, as often as autoencoder.channels halves it"
+        raise UvlpError("setting image_px", got=side, allowed=allowed)
+    # Its first convolution rounds up where its positions are counted rounding down.
+    if side < TOWER_PX or (side + 1) % TOWER_PX == 0:
+        allowed = f"{TOWER_PX} or more, and not one less than a multiple of it: the embedder's image tower"
+        raise UvlpError("setting image_px", got=side, allowed=allowed)
+
+
 def check_trainings(recipe: Recipe, methods: int) -> None:
     """Refuse a table of ``methods`` rows that nobody could train, before it is planned.
 
@@ -146,4 +169,40 @@ def check_trainings(recipe: Recipe, methods: int) -> None:
             got=count,
             allowed=f"at most {MOST_TRAININGS}",
             do="ask for fewer, in several tables; what two of them share is made once",
+        )
+
+
+def check_llava(settings: CaptionSettings, *, gpu: bool) -> None:
+    """Refuse settings of LLaVA that no run could use, or none without a GPU.
+
+    Raises:
+        UvlpError: a number out of range, an unknown name, or 4 bits without a GPU or the package for them.
+    """
+    check_ranges(settings, "caption", SECTIONS["caption"])
+    if not settings.quantise:
+        return
+    what, leave_out = "loading LLaVA in 4 bits needs", "leave --set caption.quantise=4bit out"
+    if not gpu:
+        raise UvlpError(f"{what} a GPU", got="cpu", do=leave_out)
+    if find_spec("bitsandbytes") is None:
+        do = f"install it with `pip install bitsandbytes`, or {leave_out}"
+        raise UvlpError(f"{what} the package bitsandbytes", got="missing", do=do)
+
+
+def check_finetuning(settings: FinetuneSettings) -> None:
+    """Refuse settings of the fine-tuning that no run could use.
+
+    Raises:
+        UvlpError: a number out of range, an unknown or missing tracker, or a cache of random crops.
+    """
+    check_ranges(settings, "finetune", FINETUNE)
+    if settings.report_to != "none" and find_spec(settings.report_to) is None:
+        raise UvlpError(
+            f"setting finetune.report_to: {settings.report_to} is not installed",
+            do=f"pip install {settings.report_to}, or --set finetune.report_to=none",
+        )
+    if settings.cache_latents and not settings.center_crop:
+        raise UvlpError(
+            "setting finetune.cache_latents with random crops, which are other pixels every time",
+            do="--set finetune.cache_latents=false or --set finetune.center_crop=true",
         )

@@ -37,29 +37,38 @@ def run(work: Work) -> None:
 
 
 def _from_file(work: Work, dataset: Any, settings: CaptionSettings) -> None:
-    found = _file_captions(work, dataset)
-    if found is None:
-        raise UvlpError(
-            "the dataset has no captions",
-            got=str(work.task.dataset_spec),
-            do="add a metadata.jsonl, import one with `uvlp captions import`, or choose a captioner with "
-            "--set caption.captioner=colours",
-        )
     files = dataset.files("train")
-    texts = {f"train/{name}": text for name, text in found.items()}
-    missing = captions.check_coverage(files, texts, settings.missing)
+    texts, missing = from_files(work.task, dataset)
     rows = [(name, texts.get(name, "")) for name in files]
     captions.write(work.folder, rows, captions.class_lines(dataset.manifest.classes))
     work.note({"missing captions": missing})
 
 
-def _file_captions(work: Work, dataset: Any) -> Any:
+def from_files(task: Task, dataset: Any) -> tuple[dict[str, str], int]:
+    """Imported captions, else the dataset's own, by training file, and how many files have none.
+
+    Raises:
+        UvlpError: there are no captions, they cannot be read, or some are missing that must not be.
+    """
+    found = _file_captions(task, dataset)
+    if found is None:
+        raise UvlpError(
+            "the dataset has no captions",
+            got=str(task.dataset_spec),
+            do="add a metadata.jsonl, import one with `uvlp captions import`, or choose a captioner with "
+            "--set caption.captioner=colours",
+        )
+    texts = {f"train/{name}": text for name, text in found.items()}
+    return texts, captions.check_coverage(dataset.files("train"), texts, task.settings.missing)
+
+
+def _file_captions(task: Task, dataset: Any) -> Any:
     """The imported captions, else the dataset's own, else None."""
-    imported = work.task.origins.get("file")
+    imported = task.origins.get("file")
     if imported is None:
         return dataset.captions()
     images = [name.removeprefix("train/") for name in dataset.files("train")]
-    return imported_captions.read(Path(imported), images, work.task.facts["file"])
+    return imported_captions.read(Path(imported), images, task.facts["file"])
 
 
 def _from_measurements(work: Work, dataset: Any, settings: CaptionSettings, captioner: ModuleType) -> None:

@@ -12,7 +12,6 @@ batch size chooses other kernels, whose last bits can change a word where two we
 from __future__ import annotations
 
 import gc
-import importlib.util
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,10 +27,9 @@ from uvlp.artifacts.caption_text import clean, question
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 from uvlp.core.lines import split_lines
-from uvlp.core.ranges import check_ranges
 from uvlp.models import precision
 from uvlp.models.quiet import quiet
-from uvlp.recipes.limits import SECTIONS
+from uvlp.recipes.limits import check_llava
 from uvlp.recipes.schema import CaptionSettings
 
 REVISION = 1
@@ -45,7 +43,6 @@ TEMPERATURE = 0.2
 TOP_K = 50  # what transformers 4.37, which LLaVA is pinned to, cuts to unless it is told otherwise
 KEPT = ("model.vision_tower", "lm_head")
 """What 4 bits leave as it is; transformers compares these names with the beginnings of modules' names."""
-GET_4BIT = "install it with `pip install bitsandbytes`, or leave --set caption.quantise=4bit out"
 
 
 def prompt(class_name: str) -> str:
@@ -146,8 +143,8 @@ def opened(folder: Path, settings: CaptionSettings, precision_name: str) -> Iter
     Raises:
         UvlpError: an unknown setting, no such model, a damaged file, or too little memory.
     """
-    check(settings)
     device = machine.device()
+    check_llava(settings, gpu=device == "cuda")
     if not folder.is_dir():  # the library would take it for the name of a repository
         raise _unusable(folder, "no such folder")
     model = _load(folder, precision.resolve(precision_name, device), device, settings.quantise)
@@ -159,24 +156,6 @@ def opened(folder: Path, settings: CaptionSettings, precision_name: str) -> Iter
         if device == "cuda":
             gc.collect()
             torch.cuda.empty_cache()
-
-
-def check(settings: CaptionSettings) -> None:
-    """Refuse settings that no run could use, or not on this machine.
-
-    Raises:
-        UvlpError: a number out of range, an unknown name, or 4 bits without a GPU or the package for them.
-    """
-    check_ranges(settings, "caption", SECTIONS["caption"])
-    if not settings.quantise:
-        return
-    device = machine.device()
-    if device != "cuda":
-        raise UvlpError(
-            "loading LLaVA in 4 bits needs a GPU", got=device, do="leave --set caption.quantise=4bit out"
-        )
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise UvlpError("loading LLaVA in 4 bits needs the package bitsandbytes", got="missing", do=GET_4BIT)
 
 
 def _load(folder: Path, dtype: torch.dtype, device: str, quantise: str) -> Any:

@@ -1,0 +1,357 @@
+"""What could be known first is said first, by the run and by the dry run: exit code 2, and nothing made."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from tests import tiny_models
+from uvlp import cli
+from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import HashCache
+from uvlp.models import rded_networks
+
+Call = Callable[..., UvlpError]
+NANO = ("digits", "2", "--profile", "nano", "--repeats", "1")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture(params=["run", "dry run"])
+def refused(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, store: Path
+) -> Callable[..., UvlpError]:
+    """Run `uvlp reproduce`; the error that ends it with exit code 2 before anything is made."""
+
+    def run(*words: str) -> UvlpError:
+        caught: list[UvlpError] = []
+        call = cli._call
+
+        def recorded() -> int:
+            try:
+                return call()
+            except UvlpError as error:
+                caught.append(error)
+                raise
+
+        monkeypatch.setattr(cli, "_call", recorded)
+        more = ["--dry-run"] if request.param == "dry run" else []
+        monkeypatch.setattr(sys, "argv", ["uvlp", "reproduce", *words, *more, "--store", str(store)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert end.value.code == 2
+        assert not list(store.rglob("manifest.json")), "nothing was made"
+        return caught[0]
+
+    return run
+
+
+def folder(root: Path, classes: int, train: int, val: int) -> Path:
+    """A dataset of noise, 32 px."""
+    generator = np.random.default_rng(0)
+    for split, count in (("train", train), ("val", val)):
+        for number in range(classes):
+            place = root / split / f"class{number}"
+            place.mkdir(parents=True)
+            for index in range(count):
+                pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(place / f"{index}.png")
+    return root
+
+
+SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "setting evaluate.norm": ("--set=evaluate.norm=layer",),
+    "setting evaluate.precision": ("--set=evaluate.precision=half",),
+    "convnet-5 is too deep for images of 16 px": ("--network=convnet-5",),
+    "convnet-9999 is too deep for images of 16 px": ("--network=convnet-9999",),
+    "resnet of unknown depth": ("--network=resnet-12",),
+    "image too small for resnet-18": ("--network=resnet-18", "--set=evaluate.size_px=7"),
+    "image too small for resnet-ap-10": (
+        *("--method=herding", "--set=herding.features=network"),
+        *("--set=evaluate.size_px=4", "--network=convnet-1"),
+    ),
+    "setting embedder.layers": ("--set=embedder.layers=1,1,1",),
+    "setting image_px": ("--set=image_px=33",),
+    "the dataset has no captions": ("--set=caption.captioner=file", "--method=uvlp"),
+    "images in a class without its last partial batch": (
+        *("--method=d4m:reference-flush", "--set=d4m.km_expand=1000"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SETTINGS)
+def test_a_setting_that_no_stage_could_use(what: str, refused: Call) -> None:
+    error = refused(*NANO, *SETTINGS[what])
+    assert error.what == what and (error.allowed or error.do)
+
+
+@pytest.mark.parametrize("side_px", [8, 16, 31 + 32, 34])
+def test_images_that_the_small_models_cannot_halve(side_px: int, refused: Call) -> None:
+    error = refused(*NANO, f"--set=image_px={side_px}")
+    assert (error.what, error.got) == ("setting image_px", side_px)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has what these settings need")
+@pytest.mark.parametrize("model", ["embedder", "autoencoder", "diffuser"])
+def test_half_precision_of_a_small_model_on_a_processor(model: str, refused: Call) -> None:
+    error = refused(*NANO, "--method=vlcp", f"--set={model}.precision=float16")
+    assert (error.what, error.got) == ("precision on cpu", "float16")
+
+
+RDED = (*NANO, "--protocol", "rded", "--network", "conv3", "--method", "vlcp")
+RDED_SETTINGS: Mapping[str, tuple[str, ...]] = {
+    "setting rded.optimiser": ("--set=rded.optimiser=adam",),
+    "setting rded.schedule": ("--set=rded.schedule=step",),
+    "setting rded.mix": ("--set=rded.mix=none",),
+    "setting rded.precision": ("--set=rded.precision=half",),
+    "patches per side (rded.factor)": ("--set=rded.factor=33",),
+    "parts of a batch (rded.accumulation)": ("--set=rded.batch=20", "--set=rded.accumulation=21"),
+    "images too small for conv5, px": ("--network=conv5",),
+    "images too small for conv6, px": ("--set=teacher.network=conv6",),
+    "torchvision publishes no weights of this network": ("--set=teacher.source=torchvision",),
+    "classes of a dataset for torchvision's weights": (
+        *("--set=teacher.source=torchvision", "--set=teacher.network=resnet18"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", RDED_SETTINGS)
+def test_a_setting_that_no_student_could_use(what: str, refused: Call) -> None:
+    assert refused(*RDED, *RDED_SETTINGS[what]).what == what
+
+
+@pytest.mark.parametrize("kind", ["another network", "other classes", "NaN"])
+def test_a_teacher_that_is_none_of_this_dataset(kind: str, refused: Call, tmp_path: Path) -> None:
+    classes = 7 if kind == "other classes" else 10
+    made = rded_networks.build("conv4" if kind == "another network" else "conv3", classes=classes, size_px=16)
+    state = made.state_dict()
+    if kind == "NaN":
+        state["classifier.bias"][0] = float("nan")
+    path = tmp_path / "teacher.safetensors"
+    save_file(state, path)
+    error = refused(*RDED, f"--set=teacher.source={path}")
+    assert str(path) in f"{error.what} {error.got}"
+
+
+def test_a_teacher_of_one_class(refused: Call, tmp_path: Path) -> None:
+    root = folder(tmp_path / "images", classes=1, train=4, val=4)
+    error = refused(f"folder:{root}", *RDED[1:])
+    assert (error.what, error.got) == ("classes for a teacher", 1)
+
+
+def test_one_validation_image_compares_nothing(refused: Call, tmp_path: Path) -> None:
+    root = folder(tmp_path / "images", classes=1, train=4, val=1)
+    error = refused(f"folder:{root}", *NANO[1:], "--method=random,d4m")
+    assert (error.what, error.got) == ("validation images for a comparison", 1)
+
+
+def test_captions_for_only_some_images(refused: Call, tmp_path: Path) -> None:
+    root = folder(tmp_path / "images", classes=2, train=4, val=2)
+    (root / "train" / "metadata.jsonl").write_text('{"file_name": "class0/0.png", "text": "x"}\n')
+    error = refused(f"folder:{root}", *NANO[1:], "--method=uvlp", "--missing-captions=stop")
+    assert "7 of 8" in f"{error.what} {error.got}"
+
+
+def test_a_network_is_refused_before_gigabytes_are_fetched_for_it(refused: Call, tmp_path: Path) -> None:
+    error = refused("imagenette", "10", "--data", str(tmp_path), "--offline", "--network=convnet-8")
+    assert error.what == "convnet-8 is too deep for images of 224 px"
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("published")
+    for kind in ("diffusion", "clip", "llava"):
+        getattr(tiny_models, kind)(root / kind)
+    return root
+
+
+@pytest.fixture
+def models(originals: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(originals, tmp_path / "models"))
+
+
+@pytest.fixture
+def paper(refused: Call, models: Path, tmp_path: Path) -> Call:
+    """Profile sd15 on the copies in ``models``."""
+    root = folder(tmp_path / "images", classes=2, train=4, val=2)
+    named = (f"diffusion={models / 'diffusion'}", f"clip=local-dir:{models / 'clip'}")
+    words = [f"--set=models.{each}" for each in (*named, f"llava={models / 'llava'}")]
+    sizes = ("--set=image_px=64", "--set=finetune.resolution_px=64", "--network=convnet-3")
+    return lambda *more: refused(
+        *(f"folder:{root}", "1", "--profile=sd15", "--offline", "--method=uvlp", *sizes, *words, *more)
+    )
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU may have what these settings need")
+@pytest.mark.parametrize(
+    ("setting", "what"),
+    [
+        ("caption.quantise=4bit", "loading LLaVA in 4 bits needs a GPU"),
+        ("models.precision=float16", "precision on cpu"),
+        ("finetune.center_crop=false", "setting finetune.cache_latents with random crops"),
+    ],
+)
+def test_what_this_machine_cannot_do(setting: str, what: str, paper: Call) -> None:
+    assert paper(f"--set={setting}").what.startswith(what)
+
+
+Tensors = dict[str, torch.Tensor]
+Change = Callable[[Tensors], Tensors]
+
+
+def without(end: str) -> Change:
+    return lambda state: {name: value for name, value in state.items() if not name.endswith(end)}
+
+
+def with_one_more(state: Tensors) -> Tensors:
+    return {**state, "extra.weight": torch.zeros(3)}
+
+
+def reshaped(end: str) -> Change:
+    return lambda state: {
+        name: torch.zeros(3, 5) if name.endswith(end) else value for name, value in state.items()
+    }
+
+
+UNET, CODER = "diffusion/unet/diffusion_pytorch_model", "diffusion/vae/diffusion_pytorch_model"
+TEXT, CLIP = "diffusion/text_encoder/model", "clip/open_clip_model"
+WEIGHTS: Mapping[str, tuple[str, Change, str]] = {
+    "a UNet lacks a tensor": (UNET, without("attn2.to_k.weight"), "attn2.to_k.weight"),
+    "a UNet lacks its last layer": (UNET, without("conv_out.bias"), "conv_out.bias"),
+    "a UNet has another shape": (UNET, reshaped("time_embedding.linear_1.weight"), "(3, 5)"),
+    "a UNet has one tensor too many": (UNET, with_one_more, "extra.weight"),
+    "an autoencoder lacks a tensor": (CODER, without("post_quant_conv.bias"), "post_quant_conv.bias"),
+    "an autoencoder has another shape": (CODER, reshaped("quant_conv.weight"), "(3, 5)"),
+    "an autoencoder has one tensor too many": (CODER, with_one_more, "extra.weight"),
+    "a text encoder has another shape": (TEXT, reshaped("layers.1.mlp.fc1.weight"), "(3, 5)"),
+    "a text encoder has one tensor too many": (TEXT, with_one_more, "extra.weight"),
+    "a CLIP lacks a tensor of its images": (CLIP, without("visual.ln_post.bias"), "visual.ln_post.bias"),
+    "a CLIP lacks a tensor of its texts": (CLIP, without("0.attn.in_proj_bias"), "in_proj_bias"),
+    "a CLIP has another shape": (CLIP, reshaped("visual.conv1.weight"), "(3, 5)"),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_weights_that_do_not_fit_their_configuration(name: str, paper: Call, models: Path) -> None:
+    stem, change, word = WEIGHTS[name]
+    path = models / f"{stem}.safetensors"
+    save_file(change(load_file(path)), path, metadata={"format": "pt"})
+    error = paper()
+    assert error.what.endswith("its weights)") and word in f"{error.got} {error.allowed}"
+
+
+def test_an_autoencoder_with_the_names_of_before(models: Path, tmp_path: Path) -> None:
+    """As Stable Diffusion 1.5 is published; diffusers reads them."""
+    from uvlp import pretrained
+    from uvlp.artifacts.model_tensors import OLD_ATTENTION
+    from uvlp.models.autoencoder import Autoencoder
+    from uvlp.recipes.schema import ModelSettings
+
+    path = models / f"{CODER}.safetensors"
+    state = load_file(path)
+    for old, new in OLD_ATTENTION.items():
+        state = {name.replace(f".{new}.", f".{old}."): value for name, value in state.items()}
+    assert any(".attentions.0.proj_attn." in name for name in state)
+    save_file(state, path, metadata={"format": "pt"})
+    assert pretrained.find(ModelSettings(diffusion=str(models / "diffusion")), "autoencoder", tmp_path)
+    assert Autoencoder.load(models / "diffusion", "vae")
+
+
+def test_a_llava_that_lacks_a_layer(paper: Call, models: Path) -> None:
+    path = models / "llava" / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["text_config"]["num_hidden_layers"] = 3
+    path.write_text(json.dumps(config), encoding="utf-8")
+    error = paper()
+    assert error.what.endswith("its weights)") and "language.layers.2" in str(error.got)
+
+
+FIELDS: Mapping[str, tuple[Any, str]] = {
+    "diffusion/vae/config.json scaling_factor": (0.0, "0.0"),
+    "diffusion/vae/config.json shift_factor": (0.5, "0.5"),
+    "diffusion/vae/config.json latent_channels": (8, "8"),
+    "diffusion/vae/config.json norm_num_groups": (3, ""),
+    "diffusion/unet/config.json out_channels": (8, "8"),
+    "diffusion/unet/config.json time_cond_proj_dim": (256, "256"),
+    "diffusion/unet/config.json layers_per_block": ("two", "two"),
+    "diffusion/unet/config.json attention_head_dim": (3, "3"),
+    "diffusion/text_encoder/config.json num_attention_heads": (5, "5"),
+    "diffusion/scheduler/scheduler_config.json beta_schedule": ("steep", "steep"),
+    "diffusion/scheduler/scheduler_config.json num_train_timesteps": (10, "10"),
+    "diffusion/scheduler/scheduler_config.json beta_end": (7.0, "7.0"),
+    "diffusion/model_index.json unet": (None, "None"),
+    "diffusion/model_index.json tokenizer": (["transformers", "T5Tokenizer"], "T5Tokenizer"),
+    "diffusion/tokenizer/tokenizer_config.json model_max_length": (999, "999"),
+    "diffusion/tokenizer/tokenizer.json model": ({"vocab": {"a": 10**6}}, "1000000"),
+    "clip/tokenizer_config.json": (None, ""),
+    "llava/processor_config.json patch_size": (None, "None"),
+}
+
+
+@pytest.mark.parametrize("place", FIELDS)
+def test_a_field_of_a_configuration_that_no_stage_could_use(place: str, paper: Call, models: Path) -> None:
+    name, _, field = place.partition(" ")
+    value, got = FIELDS[place]
+    path = models / name
+    if field:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(config | {field: value}), encoding="utf-8")
+    else:
+        path.write_text("[]", encoding="utf-8")
+    error = paper()
+    assert str(path) in f"{error.what} {error.got}" and got in str(error.got)
+
+
+def test_images_that_the_published_autoencoder_cannot_halve(paper: Call, models: Path) -> None:
+    """With a level more than Stable Diffusion 1.5 has, its cells have 16 px."""
+    from diffusers import AutoencoderKL
+
+    coder = AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 5,
+        up_block_types=("UpDecoderBlock2D",) * 5,
+        block_out_channels=(8,) * 5,
+        norm_num_groups=4,
+    )
+    coder.save_pretrained(models / "diffusion" / "vae")
+    error = paper("--set=image_px=72", "--set=finetune.resolution_px=64")
+    assert (error.what, error.got) == ("setting image_px", 72) and "16" in str(error.allowed)
+    error = paper("--set=finetune.resolution_px=72")
+    assert (error.what, error.got) == ("setting finetune.resolution_px", 72)
+
+
+def test_a_clip_without_its_tokenizer(paper: Call, models: Path) -> None:
+    (models / "clip" / "tokenizer.json").unlink()
+    error = paper()
+    assert "hf_tokenizer_name" in error.what and error.got == "local"
+
+
+@pytest.mark.parametrize("stem", [UNET, CLIP])
+def test_numbers_that_a_store_of_before_never_looked_at(
+    stem: str, paper: Call, models: Path, store: Path
+) -> None:
+    """Its hashes are remembered as of a version that did not look for NaN."""
+    path = models / f"{stem}.safetensors"
+    state = load_file(path)
+    next(iter(state.values())).view(-1)[0] = float("nan")
+    save_file(state, path, metadata={"format": "pt"})
+    time.sleep(0.05)  # what was written within a tick of the clock is not remembered
+    known = HashCache(store / "datasets" / "models.json")
+    known.sha256(path)
+    known.save()
+    assert HashCache(store / "datasets" / "models.json").sha256(path)
+    error = paper()
+    assert "not numbers" in error.what and error.got == str(path)
