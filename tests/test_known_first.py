@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from tests import tiny_models
+from tests import fake_hub, tiny_models
 from uvlp import cli
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import HashCache
@@ -196,17 +196,28 @@ def paper(refused: Call, models: Path, tmp_path: Path) -> Call:
     )
 
 
+MACHINE = [
+    ("caption.quantise=4bit", "loading LLaVA in 4 bits needs a GPU"),
+    ("models.precision=float16", "precision on cpu"),
+    ("finetune.center_crop=false", "setting finetune.cache_latents with random crops"),
+]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU may have what these settings need")
-@pytest.mark.parametrize(
-    ("setting", "what"),
-    [
-        ("caption.quantise=4bit", "loading LLaVA in 4 bits needs a GPU"),
-        ("models.precision=float16", "precision on cpu"),
-        ("finetune.center_crop=false", "setting finetune.cache_latents with random crops"),
-    ],
-)
+@pytest.mark.parametrize(("setting", "what"), MACHINE)
 def test_what_this_machine_cannot_do(setting: str, what: str, paper: Call) -> None:
     assert paper(f"--set={setting}").what.startswith(what)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU may have what these settings need")
+@pytest.mark.parametrize(("setting", "what"), MACHINE)
+def test_what_this_machine_cannot_do_is_said_before_models_are_fetched(
+    setting: str, what: str, refused: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_hub.live_in(tmp_path / "home", monkeypatch)
+    root = folder(tmp_path / "images", classes=2, train=4, val=2)
+    words = (f"folder:{root}", "1", "--profile=sd15", "--offline", "--method=uvlp")
+    assert refused(*words, f"--set={setting}").what.startswith(what)
 
 
 Tensors = dict[str, torch.Tensor]

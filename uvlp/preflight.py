@@ -7,7 +7,7 @@ only torch can read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from uvlp.artifacts import model_checks
 from uvlp.artifacts.dataset_manifest import DatasetManifest
 from uvlp.artifacts.manifest import Task
 from uvlp.artifacts.work import open_dataset
+from uvlp.contenders import resolve_method
 from uvlp.core import nvidia, plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
@@ -34,6 +35,26 @@ def check_networks(recipe: Recipe) -> None:
     protocol = plugins.load("evaluators", recipe.protocol)
     for network in recipe.networks:
         protocol.check(protocol.canonical(network), getattr(recipe, protocol.SETTINGS))
+
+
+def check_models(recipe: Recipe, parts: Collection[str]) -> None:
+    """Refuse what this machine lacks for the published models that are about to be fetched.
+
+    Args:
+        parts: of the models.
+
+    Raises:
+        UvlpError: a setting that no run could use here.
+    """
+    if not parts:
+        return
+    _refuse_half(recipe.models.precision)
+    if "llava" in parts:
+        limits.check_llava(recipe.caption, gpu=bool(nvidia.usable()))
+    methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]
+    trained = any(method.synthesis is not None and method.module.FINETUNED for method in methods)
+    if "diffusion" in parts and trained and not recipe.models.finetuned:
+        limits.check_finetuning(recipe.finetune)
 
 
 def check(recipe: Recipe, manifest: DatasetManifest | None, todo: Sequence[Task], cache: Path) -> None:
@@ -58,7 +79,7 @@ def check(recipe: Recipe, manifest: DatasetManifest | None, todo: Sequence[Task]
     }
     asked: set[tuple[object, ...]] = set()
     for task in todo:
-        _check_precision(task)
+        _refuse_half(precision_of(task))
         # Hundreds of trainings differ in seed and repeat alone.
         named = (task.facts.get("network"), task.facts.get("ipc"))
         same = (task.stage, task.plugin, *named, _side_px(recipe, manifest, task))
@@ -69,9 +90,8 @@ def check(recipe: Recipe, manifest: DatasetManifest | None, todo: Sequence[Task]
             _with_dataset(manifest, task, cache)
 
 
-def _check_precision(task: Task) -> None:
+def _refuse_half(precision: str) -> None:
     """A CPU computes in no half precision; whether a GPU has bfloat16 is asked of torch in `pipeline`."""
-    precision = precision_of(task)
     if precision == CPU_HAS_NOT and not nvidia.usable():
         raise UvlpError("precision on cpu", got=precision, allowed="auto, float32, bfloat16")
 

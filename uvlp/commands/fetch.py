@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from uvlp import pretrained
+from uvlp import preflight, pretrained
 from uvlp.artifacts import hub, imported_captions
 from uvlp.artifacts.dataset_manifest import Dataset, DatasetElsewhere, DatasetSpec
 from uvlp.artifacts.store import Store
@@ -98,6 +98,7 @@ def ensure(recipe: Recipe, store: Store, offline: bool) -> None:
         UvlpError: something is missing and ``offline``: one line with all of it; or see `run`.
     """
     transfers = _missing(recipe, partial(_has_captions, store=store))
+    preflight.check_models(recipe, {each.part for each in transfers} - {""})
     if transfers and offline:
         commands = "; ".join(f"`{each.command}`" for each in transfers)
         folders = {_folder_word(each) for each in transfers}
