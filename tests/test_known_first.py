@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "store"
 
 
-@pytest.fixture(params=["run", "dry run"])
+@pytest.fixture(params=["dry run", pytest.param("run", marks=pytest.mark.slow)])
 def refused(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, store: Path
 ) -> Callable[..., UvlpError]:
