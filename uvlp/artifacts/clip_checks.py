@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from uvlp.artifacts import clip_tensors
@@ -24,6 +26,8 @@ LLAVAS = {
 AUTHORS_TYPES = ("llava_llama", "llava_mistral", "llava_mpt", "llava_qwen", "llava_gemma", "llava_phi")
 AUTHORS_CLASS = re.compile(r"(Llava|LLaVA)\w*(ForCausalLM|MPT)")
 PROCESSOR = ("patch_size", "vision_feature_select_strategy")
+IMAGE_TOWERS = ("visual.", "image_encoder.")
+"""How names of CLIP's image tower begin, in open_clip's form and in that of MobileCLIP, which it reads."""
 
 Tensors = Mapping[str, Shapes]
 """Per stem of weights, the shapes of its tensors."""
@@ -39,10 +43,11 @@ def clip(folder: Path, tensors: Tensors) -> None:
     config = part_of(read_config(path), "model_cfg")
     fields = Fields(title="the CLIP of its configuration", path=path, config=config)
     wanted = clip_tensors.clip(fields)
+    shapes = _as_read(tensors["open_clip_model"])
     if wanted is None:
-        _check_sizes(path, config, tensors["open_clip_model"])
+        _check_sizes(fields, shapes)
     else:
-        compare(fields, tensors["open_clip_model"], wanted)
+        compare(fields, shapes, wanted)
     name = part_of(config, "text_cfg").get("hf_tokenizer_name")
     whole = any(
         all((folder / name).is_file() for name in names)
@@ -53,23 +58,35 @@ def clip(folder: Path, tensors: Tensors) -> None:
         raise fields.refuse("hf_tokenizer_name", name, allowed)
 
 
-def _check_sizes(path: Path, config: Config, shapes: Shapes) -> None:
-    """What is told of towers that only open_clip can build."""
-    text = part_of(config, "text_cfg")
-    width, dimensions = text.get("width", 512), config.get("embed_dim")  # open_clip's own defaults
+def _as_read(shapes: Shapes) -> Shapes:
+    """With names as open_clip reads them: a training on several GPUs saves ``module.`` in front of each."""
+    if not all(name.startswith("module.") for name in shapes):
+        return shapes
+    return {name.removeprefix("module."): shape for name, shape in shapes.items()}
+
+
+def _check_sizes(fields: Fields, shapes: Shapes) -> None:
+    """What is told of towers that only open_clip can build, by those of their tensors that have usual names.
+
+    SigLIP's projection of texts is a layer, CoCa's texts have a token more; towers differ.
+    """
+    if not any(name.startswith(IMAGE_TOWERS) for name in shapes):
+        raise fields.refuse("its weights", "no tensor visual.*", "weights in open_clip's form")
+    dimensions = fields.config.get("embed_dim")
+    text = replace(fields, config=part_of(fields.config, "text_cfg"))
+    width, classes = text.whole("width", 512), bool(text.config.get("embed_cls"))  # open_clip's own defaults
     wanted = {
         "text_projection": (width, dimensions),
-        "token_embedding.weight": (text.get("vocab_size", 49408), width),
-        "positional_embedding": (text.get("context_length", 77), width),
+        "token_embedding.weight": (text.whole("vocab_size", 49408), width),
+        "positional_embedding": (text.whole("context_length", 77) + classes, width),
     }
     for name, shape in wanted.items():
-        got = shapes.get(name, shapes.get(f"text.{name}"))
+        got = shapes.get(name, shapes.get(f"text.{name}", shape))
         if got != shape:
-            raise other("the CLIP of its configuration", path, f"model_cfg against {name}", got, shape)
+            raise fields.refuse(f"model_cfg against {name}", got, shape)
     image = shapes.get("visual.proj", (0, dimensions))
     if image[1:] != (dimensions,):
-        field = "embed_dim against visual.proj"
-        raise other("the CLIP of its configuration", path, field, dimensions, image[1])
+        raise fields.refuse("embed_dim against visual.proj", dimensions, image[1])
 
 
 def check_quick_gelu(folder: Path, repository: str) -> None:
@@ -100,11 +117,12 @@ def openai(folder: Path, tensors: Tensors) -> None:
     Raises:
         UvlpError: the first difference.
     """
-    if "text_projection" not in tensors["open_clip_model"]:
+    shapes = _as_read(tensors["open_clip_model"])
+    if "text_projection" not in shapes:
         title = LAYOUTS["openai"].title
         raise other(title, folder, "its weights", "no text_projection", "weights in open_clip's form")
     fields = Fields(title=LAYOUTS["openai"].title, path=folder, config=clip_tensors.OPENAI)
-    compare(fields, tensors["open_clip_model"], clip_tensors.clip(fields) or {})
+    compare(fields, shapes, clip_tensors.clip(fields) or {})
 
 
 def llava_config(folder: Path) -> Config:
@@ -143,8 +161,23 @@ def llava(folder: Path, tensors: Tensors) -> None:
     lacking = [name for name in clip_tensors.llava(fields) if name not in found]
     if lacking:
         raise fields.refuse("its weights", f"no {first_few(lacking)}", "every tensor of its configuration")
-    path = folder / "processor_config.json"
+    _check_processor(folder, config)
+
+
+def _check_processor(folder: Path, config: Config) -> None:
+    """How an image becomes tokens; repositories of before 2025 leave it to their model's configuration."""
+    path, vision = folder / "processor_config.json", part_of(config, "vision_config")
     processor = read_config(path) if path.is_file() else {}
-    for name in PROCESSOR:
-        if processor.get(name) is None:
-            raise other(LAYOUTS["llava"].title, path, name, None, "what LLaVA-1.5 was trained with")
+    usual = {
+        "patch_size": vision.get("patch_size", 14),
+        "vision_feature_select_strategy": config.get("vision_feature_select_strategy", "default"),
+    }
+    if vision.get("model_type") == "clip_vision_model":
+        usual["num_additional_image_tokens"] = 1  # CLIP's own for a whole image; without it counts differ
+    for name, value in usual.items():
+        got = processor.get(name)
+        if got is None or (name not in PROCESSOR and got != value):
+            error = other(LAYOUTS["llava"].title, path, name, got, "what LLaVA-1.5 was trained with")
+            entry = json.dumps({"processor_class": "LlavaProcessor", **usual})
+            do = f"take the repository's newest revision, or let {path} hold {entry}"
+            raise UvlpError(error.what, got=got, allowed=error.allowed, do=do)

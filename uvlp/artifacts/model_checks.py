@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from uvlp.artifacts import clip_checks, model_tensors, safetensors_file
-from uvlp.artifacts.model_fields import Config, Fields, compare, other, part_of, read_config
+from uvlp.artifacts.model_fields import BUFFERS, Config, Fields, compare, other, part_of, read_config
 from uvlp.artifacts.model_files import LAYOUTS, Contents
 from uvlp.artifacts.safetensors_file import Shapes
 from uvlp.core.errors import UvlpError
@@ -90,7 +90,7 @@ def _check_index(path: Path, shards: Mapping[str, set[str]], mend: Callable[[Pat
     if not places:
         raise UvlpError("an index of shards names none (weight_map)", got=str(path), do=mend(path))
     for tensor, shard in places.items():
-        if tensor not in shards.get(str(shard), set()):
+        if tensor not in shards.get(str(shard), set()) and not tensor.endswith(BUFFERS):
             file = path.parent / str(shard)
             raise UvlpError(f"a shard lacks the tensor {tensor}", got=str(file), do=mend(file))
 
@@ -233,10 +233,10 @@ def _unet(folder: Path, tensors: Tensors) -> None:
     title = LAYOUTS["diffusion"].title
     path, config = folder / "unet" / "config.json", _unet_config(folder)
     width = read_config(folder / "text_encoder" / "config.json").get("hidden_size")
-    if config.get("cross_attention_dim") != width:
-        got = config.get("cross_attention_dim")
-        raise other(title, path, "cross_attention_dim", got, f"{width}, the text encoder's hidden_size")
-    fields = Fields(title=title, path=path, config=config)
+    fields = model_tensors.levelled(Fields(title=title, path=path, config=config))
+    got = fields.config.get("cross_attention_dim")
+    if got != width:
+        raise fields.refuse("cross_attention_dim", got, f"{width}, the text encoder's hidden_size")
     compare(fields, tensors["unet/diffusion_pytorch_model"], model_tensors.unet(fields))
 
 
@@ -244,7 +244,9 @@ def _text_encoder(folder: Path, tensors: Tensors) -> None:
     path = folder / "text_encoder" / "config.json"
     fields = Fields(title="the text encoder of its configuration", path=path, config=read_config(path))
     found = {name.removeprefix("text_model."): shape for name, shape in tensors["text_encoder/model"].items()}
-    compare(fields, found, model_tensors.text_encoder(fields))
+    wanted = model_tensors.text_encoder(fields)
+    read = {name: shape for name, shape in found.items() if not model_tensors.is_beside(fields, name)}
+    compare(fields, read, wanted)
 
 
 CHECKS: Mapping[str, Callable[[Path, Tensors], None]] = {

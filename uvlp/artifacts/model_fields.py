@@ -17,6 +17,8 @@ from uvlp.core.wording import first_few
 LARGEST = 2**20
 """Of a size or a count; beyond it no model is, and a list of its tensors would fill the memory."""
 MOST_LEVELS = 32
+BUFFERS = (*COUNTERS, "inv_freq")
+"""Names of what old versions of the libraries saved beside the weights, and compute anew."""
 
 Config = Mapping[str, Any]
 Shape = tuple[int, ...]
@@ -132,7 +134,7 @@ def compare(fields: Fields, found: Mapping[str, Shape], wanted: Mapping[str, Sha
         UvlpError: the first difference.
     """
     lacking = [name for name in wanted if name not in found]
-    foreign = [name for name in found if name not in wanted and not name.endswith(COUNTERS)]
+    foreign = [name for name in found if name not in wanted and not name.endswith(BUFFERS)]
     shaped = [name for name in found if wanted.get(name, ANY) not in (found[name], ANY)]
     if lacking:
         got, allowed = f"no {first_few(lacking)}", f"{len(wanted)} tensors"

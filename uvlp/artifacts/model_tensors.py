@@ -8,7 +8,9 @@ UNet2DConditionModel and AutoencoderKL, transformers' CLIPTextModel; a test comp
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from uvlp.artifacts.model_fields import Fields, Shape
 
@@ -46,6 +48,8 @@ UNET_ONLY: Mapping[str, object] = {
     "center_input_sample": False,
 }
 """What a UNet of another architecture says in its configuration."""
+PER_LEVEL = ("only_cross_attention", "cross_attention_dim", "transformer_layers_per_block")
+"""Fields of a UNet that may be a list with an entry per level."""
 CODER_ONLY: Mapping[str, object] = {
     "in_channels": 3,
     "out_channels": 3,
@@ -55,6 +59,9 @@ CODER_ONLY: Mapping[str, object] = {
 }
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 """Names in an autoencoder that was saved by diffusers before 0.18, and what diffusers reads them as."""
+REST_OF_CLIP = ("logit_scale", "text_projection.", "visual_projection.", "vision_model.")
+"""How names in a text encoder begin that was cut out of a whole CLIP; transformers leaves them aside."""
+TEXT_LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
 
 
 def unet(fields: Fields) -> dict[str, Shape]:
@@ -63,6 +70,7 @@ def unet(fields: Fields) -> dict[str, Shape]:
     Raises:
         UvlpError: the configuration is of another architecture.
     """
+    fields = levelled(fields)
     fields.only(UNET_ONLY)
     channels = fields.several("block_out_channels", CHANNELS)
     layers = _layers(fields, len(channels))
@@ -74,6 +82,14 @@ def unet(fields: Fields) -> dict[str, Shape]:
     return dict(
         _unet(channels, layers, text, time, [n in ATTENDING for n in down], [n in ATTENDING for n in up])
     )
+
+
+def levelled(fields: Fields) -> Fields:
+    """The fields of a UNet with one value where its configuration repeats that for every level."""
+    levels = len(fields.several("block_out_channels", CHANNELS))
+    lists = {name: fields.config[name] for name in PER_LEVEL if isinstance(fields.config.get(name), list)}
+    same = {name: each[0] for name, each in lists.items() if each == each[:1] * levels}
+    return replace(fields, config={**fields.config, **same})
 
 
 def _layers(fields: Fields, levels: int) -> tuple[int, ...]:
@@ -242,6 +258,16 @@ def text_encoder(fields: Fields) -> dict[str, Shape]:
     if width % heads:
         raise fields.refuse("num_attention_heads", heads, f"a divisor of hidden_size, {width}")
     return dict(_text_encoder(fields, width, wide))
+
+
+def is_beside(fields: Fields, name: str) -> bool:
+    """Whether transformers leaves aside a tensor of a text encoder's file, named as in :func:`text_encoder`.
+
+    A configuration with fewer layers than the file has is how diffusers' authors have the last ones skipped.
+    """
+    layer = TEXT_LAYER.match(name)
+    deeper = layer is not None and int(layer[1]) >= fields.whole("num_hidden_layers", 12, 1024)
+    return deeper or name.startswith(REST_OF_CLIP)
 
 
 def _text_encoder(fields: Fields, width: int, wide: int) -> Tensors:
