@@ -255,7 +255,7 @@ def test_what_is_drawn_is_said_for_every_seed(
         (("{root}/by_id", "--network", "convnet-9999"), ("too deep for images of 32 px", "convnet-5")),
         (("{root}/by_id", "--network", "convnet-99999999999"), ("without a depth", "four digits")),
         (("{root}/by_id", "--network", "convnot-3"), ("unknown network", "convnet")),
-        (("{root}/by_id", "--set", "evaluate.precision=half"), ("unknown precision", "bfloat16")),
+        (("{root}/by_id", "--set", "evaluate.precision=half"), ("evaluate.precision", "bfloat16")),
         (("{root}/by_id", "--protocol", "rded", "--network", "conv6", "--set", "rded.size_px=32"), ("64",)),
         (("{root}/by_id", "--protocol", "rded", "--set", "teacher.network=conv6"), ("conv6", "64")),
         (("{root}/by_id", "--protocol", "rded", "--network", "resnet-19"), ("resnet18",)),

@@ -82,8 +82,7 @@ def test_a_tilde_is_the_home_in_every_path(tmp_path: Path, monkeypatch: pytest.M
     assert refused("captions", "import", "~/captions.jsonl", *words).got == "x.png"
     questions = refused("captions", "import", "~/captions.jsonl", "--questions", "~/none.jsonl", *words)
     assert str(tmp_path) in questions.what
-    cli.app(
-        ["teacher", "digits", "conv3", "--checkpoint", "~/weights.pth", "--dry-run"], standalone_mode=False
-    )
+    damaged = refused("teacher", "digits", "conv3", "--checkpoint", "~/weights.pth", "--dry-run")
+    assert damaged.got == str(tmp_path / "weights.pth")
     assert (tmp_path / "store").is_dir()
     assert not (tmp_path / "~").exists()

@@ -206,7 +206,7 @@ def execute(root: Path, task: Task, progress: Progress) -> None:
         UvlpError: the input is wrong or the store cannot be written.
     """
     if "portable" in task.facts:
-        portable.check(torch=task.stage != "tabulate")
+        portable.begin(torch=task.stage != "tabulate")
     if task.stage == "tabulate":  # needs no torch
         _write(root, task, progress)
         return

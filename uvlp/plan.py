@@ -60,7 +60,7 @@ class Planner:
     ) -> Task:
         dataset = plugins.revision(f"datasets/{self.spec.name}")
         if self.recipe.portable:
-            more["facts"] = {**more.get("facts", {}), "portable": portable.libc()}
+            more["facts"] = {**more.get("facts", {}), "portable": portable.identity()}
         return Task(
             kind=kind,
             stage=stage,

@@ -105,7 +105,7 @@ def test_it_is_said_before_it_is_made_and_by_the_dry_run(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "_check_networks", stop)
+    monkeypatch.setattr(pipeline, "_make_on_workers", stop)
     with pytest.raises(KeyboardInterrupt):
         pipeline.make(run, store, "tabulate", 1)
     assert capsys.readouterr().err == said
@@ -163,7 +163,7 @@ MODELS = {"facts": {"models": {"diffusion": "new"}}, "origins": {"diffusion": "/
         (
             {"facts": {"portable": "glibc 2.36"}},
             lambda old: old["facts"].update(portable="glibc 2.31"),
-            "this C library is glibc 2.36, that of the store glibc 2.31",
+            "--portable is glibc 2.36 here, glibc 2.31 in the store",
         ),
         (MODELS, lambda old: old["facts"].update(models={}), "the published models at /models changed"),
     ],

@@ -171,27 +171,31 @@ def texts() -> list[Attack]:
 
 
 def places() -> list[Attack]:
-    """Captions beside the images in forms and places that conventions know: read, or refused by name."""
+    """Captions beside the images in forms and places that conventions know: read, or refused by name.
+
+    Most give one caption, so that what says how many lack theirs has read it.
+    """
+    most_lack, all_lack = (refused(f"{count} of 12 training images have no caption") for count in (11, 12))
     cases = {
         "a CSV in train": (
             "images/train/metadata.csv",
             b"file_name,text\ncat/0.png,a cat\n",
-            done("caption"),
+            most_lack,
         ),
         "a CSV in the root": (
             "images/metadata.csv",
             b"file_name,text\ntrain/cat/0.png,a cat\n",
-            done("caption"),
+            most_lack,
         ),
         "lines in a class": (
             "images/train/cat/metadata.jsonl",
             b'{"file_name": "0.png", "text": "a cat"}\n',
-            done("caption"),
+            most_lack,
         ),
         "a CSV in a class": (
             "images/train/cat/metadata.csv",
             b"file_name,text\n0.png,a cat\n",
-            done("caption"),
+            most_lack,
         ),
         "a parquet file": ("images/train/metadata.parquet", b"PAR1" + bytes(20), refused("Parquet")),
         "captions.json": (
@@ -199,9 +203,9 @@ def places() -> list[Attack]:
             b'[{"image": "cat/0.png", "caption": "a cat"}]',
             refused("captions.json"),
         ),
-        "a text beside an image": ("images/train/cat/0.txt", b"a cat", done("caption")),
+        "a text beside an image": ("images/train/cat/0.txt", b"a cat", most_lack),
         "broken lines": ("images/train/metadata.jsonl", b'{"file_name": ', refused("line 1")),
-        "an empty file": ("images/train/metadata.jsonl", b"", done("caption")),
+        "an empty file": ("images/train/metadata.jsonl", b"", all_lack),
         "lines in val": (
             "images/val/metadata.jsonl",
             b'{"file_name": "cat/0.png", "text": "a cat"}\n',

@@ -26,7 +26,9 @@ HOSTILE = {
 PROBE = """
 import json, numpy, torch, sklearn.utils, scipy.linalg, threadpoolctl
 from uvlp.core import portable
-portable.check(torch=True)
+portable.begin(torch=True)
+assert not torch._C._get_mkldnn_enabled()
+assert not torch._C._get_nnpack_enabled()
 pools = threadpoolctl.threadpool_info()
 print(json.dumps([pool.get("architecture") for pool in pools if pool["user_api"] == "blas"]))
 print(json.dumps([pool["num_threads"] for pool in pools]))
@@ -76,7 +78,7 @@ def test_a_c_library_that_does_not_take_the_mask_is_refused(monkeypatch: pytest.
     number, exponential = portable.EXP
     monkeypatch.setattr(portable, "EXP", (number, exponential * (1 + 2**-52)))
     with pytest.raises(UvlpError) as error:
-        portable.check(torch=False)
+        portable.begin(torch=False)
     assert error.value.got == portable.libc() and "2.33" in (error.value.allowed or "")
 
 
@@ -86,7 +88,7 @@ def test_numpy_with_more_instructions_is_refused(monkeypatch: pytest.MonkeyPatch
     target = _multiarray_umath.__cpu_dispatch__[0]
     monkeypatch.setitem(_multiarray_umath.__cpu_features__, target, True)
     with pytest.raises(UvlpError) as error:
-        portable.check(torch=False)
+        portable.begin(torch=False)
     assert target in str(error.value.got)
 
 

@@ -133,7 +133,7 @@ def test_a_network_too_deep_for_the_images() -> None:
 
 
 def test_an_unknown_network_is_named() -> None:
-    with pytest.raises(UvlpError, match="unknown network: got 'convent'"):
+    with pytest.raises(UvlpError, match="unknown network: got 'convent-3'"):
         run("convent-3")
 
 

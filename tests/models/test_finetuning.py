@@ -283,10 +283,10 @@ def edit(path: Path, **changes: object) -> None:
         (lambda base: (base / UNET).unlink(), "unet/diffusion_pytorch_model.safetensors missing"),
         (lambda base: edit(base / "unet" / "config.json", _class_name="DiT"), "not Stable Diffusion"),
         (lambda base: edit(base / "unet" / "config.json", in_channels=9), "not Stable Diffusion"),
-        (lambda base: edit(base / "unet" / "config.json", layers_per_block=2), "another architecture"),
+        (lambda base: edit(base / "unet" / "config.json", layers_per_block=2), "not Stable Diffusion"),
         (
             lambda base: edit(base / "unet" / "config.json", block_out_channels=[16, 16]),
-            "another architecture",
+            "not Stable Diffusion",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """The operations of the chain, and a hash of what each gives on this processor.
 
-`python -m tests.processors.operations [NAME ...]` prints them as JSON, computed as the environment says;
+`python -m tests.processors.operations [NAME ...]` prints them as JSON, computed as the environment says,
+convolutions as with `--portable`;
 `run_scripts/test_processors.sh --emulated` compares them between this processor and two emulated ones.
 """
 
@@ -20,6 +21,7 @@ import torch
 
 from tests.processors import array_operations, elementwise_operations, model_operations, tensor_operations
 from tests.processors.tensor_operations import WIDE
+from uvlp.core import portable
 
 OPERATIONS: dict[str, Callable[[], object]] = {
     **dict(elementwise_operations.operations()),
@@ -76,6 +78,7 @@ def hashes(names: Iterable[str] = OPERATIONS) -> dict[str, str]:
 
 
 def main() -> None:
+    portable.plain_convolutions()
     found = {
         "libc": " ".join(platform.libc_ver()),
         "torch": torch.backends.cpu.get_cpu_capability(),

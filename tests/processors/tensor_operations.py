@@ -178,6 +178,13 @@ LAYERS: dict[str, Callable[[], object]] = {
     "conv2d 1x1": layer(nn.Conv2d(32, 48, 1), 4, 32, 9, 9),
     "conv2d 7x7": layer(nn.Conv2d(3, 16, 7, stride=2, padding=3, bias=False), 2, 3, 32, 32),
     "conv2d of one image": layer(nn.Conv2d(16, 16, 3, padding=1), 1, 16, 16, 16),
+    # oneDNN cut the sums of these by the sizes of the caches: two EPYCs differed.
+    "conv2d 3x3 to 3 channels": layer(nn.Conv2d(16, 3, 3, padding=1), 16, 16, 32, 32),
+    "conv2d 3x3 to 8 channels": layer(nn.Conv2d(32, 8, 3, padding=1), 16, 32, 8, 8),
+    "conv2d 1x1 of 4": layer(nn.Conv2d(4, 4, 1), 16, 4, 8, 8),
+    "conv2d 3x3 of 64": layer(nn.Conv2d(64, 64, 3, padding=1), 16, 64, 32, 32),
+    "conv2d 3x3 of 128": layer(nn.Conv2d(128, 128, 3, padding=1), 8, 128, 16, 16),
+    "conv2d 1x1 of 256": layer(nn.Conv2d(256, 512, 1), 4, 256, 16, 16),
     "conv2d in groups": layer(nn.Conv2d(16, 16, 3, padding=1, groups=16), 2, 16, 9, 9),
     "conv_transpose2d": layer(nn.ConvTranspose2d(16, 8, 4, stride=2, padding=1), 2, 16, 9, 9),
     "linear": layer(nn.Linear(129, 67), 33, 129),

@@ -193,7 +193,7 @@ def _facts(task: Task, stored: Content) -> Iterator[str | None]:
         elif name in READ:
             yield f"the {READ[name]} at {first_few(origins.values())} changed" if same_place else None
         elif name == "portable":
-            yield f"this C library is {_shown(now[name])}, that of the store {_shown(then[name])}"
+            yield f"--portable is {_shown(now[name])} here, {_shown(then[name])} in the store"
         elif name in TEXTS and task.kind == tables.KIND:
             named = f"its name is {_shown(now[name])}, in the store {_shown(then[name])}"
             yield named if name == "name" else f"its {name} is in other words"

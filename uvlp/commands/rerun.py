@@ -55,7 +55,7 @@ def _stored_repeats(evaluations: list[Task], store: Store) -> int:
 def _train_again(root: Path, task: Task, progress: Progress) -> None:
     machine.single_thread()
     if "portable" in task.facts:
-        portable.check(torch=True)
+        portable.begin(torch=True)
     store = Store(root)
     with tempfile.TemporaryDirectory() as folder:
         work = Work(task=task, folder=Path(folder), store=store, progress=progress)

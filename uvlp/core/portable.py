@@ -13,6 +13,8 @@ import sys
 from uvlp.core import nvidia
 from uvlp.core.errors import UvlpError
 
+REVISION = 2
+"""Raised with every change of bytes; 1 left convolutions to oneDNN, which cuts sums by the size of caches."""
 SETTINGS = {
     "ATEN_CPU_CAPABILITY": "default",
     "ONEDNN_MAX_CPU_ISA": "SSE41",
@@ -50,6 +52,11 @@ def libc() -> str:
         raise UvlpError("--portable needs glibc", got=" ".join(platform.libc_ver()).strip() or None) from None
 
 
+def identity() -> str:
+    """What decides about the bytes beside the packages, for keys: the C library and `REVISION`."""
+    return f"{libc()}, revision {REVISION}"
+
+
 def enforce() -> None:
     """Set the environment of the processes that are started from now on, and tell who expects a GPU.
 
@@ -67,8 +74,8 @@ def enforce() -> None:
     nvidia.usable.cache_clear()
 
 
-def check(*, torch: bool) -> None:
-    """See in a process that was started after `enforce` that the settings have taken effect.
+def begin(*, torch: bool) -> None:
+    """In a process that was started after `enforce`: see that the settings are in force, and do what is left.
 
     Args:
         torch: whether torch computes here; importing it takes a second.
@@ -90,6 +97,19 @@ def check(*, torch: bool) -> None:
         from torch.backends.cpu import get_cpu_capability
 
         _refuse("torch", [name for name in (get_cpu_capability(),) if name != "DEFAULT"])
+        plain_convolutions()
+
+
+def plain_convolutions() -> None:
+    """Leave convolutions to matrix products of MKL, which alone promises equal results everywhere.
+
+    oneDNN cuts long sums into parts by the sizes of a processor's caches, with any instructions, and NNPACK
+    is used only where there are AVX2 and FMA. No variable turns either off.
+    """
+    from torch.backends import mkldnn, nnpack
+
+    mkldnn.set_flags(False)
+    nnpack.set_flags(False)
 
 
 def _refuse(package: str, used: list[str]) -> None:
