@@ -10,15 +10,14 @@ from typing import Any
 import typer
 
 import uvlp
-from uvlp import cli
-from uvlp.commands import chain
+from uvlp.cli import app as cli, reproduce
 from uvlp.core import plugins
 
 OF_OTHER_PROGRAMS = {"--gpus", "--require-hashes"}
 COMMAND = re.compile(r"`uvlp ([a-z]+)\b")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+(?![\w-])")
 SETTING = re.compile(r"--set[ =]([a-z_]+(?:\.[a-z_]+)+)\b")
-NOT_ADVICE = {"finetuning_launch.py", "nvidia.py"}
+NOT_ADVICE = {"launch.py", "nvidia.py"}
 """They call other programs."""
 
 
@@ -48,7 +47,7 @@ def is_setting(path: str) -> bool:
     """Whether `--set` takes it, of the recipe or of a method."""
     method, _, rest = path.partition(".")
     if method not in plugins.names("methods"):
-        return has(chain.resolve(chain.Request(dataset="digits", ipc="1")), path)
+        return has(reproduce.resolve(reproduce.Request(dataset="digits", ipc="1")), path)
     module = plugins.load("methods", method)
     synthesis = rest.removeprefix("synthesis.")
     return has(module.SYNTHESIS, synthesis) if synthesis != rest else has(module.Settings(), rest)

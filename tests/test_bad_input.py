@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from uvlp import cli
+from uvlp.cli import app as cli
 
 Answer = tuple[int, str]
 

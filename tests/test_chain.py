@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uvlp.artifacts import distilled, manifest, prototypes
+from uvlp.artifacts import distilled, prototypes, task as manifest
 
 Finished = tuple[Path, dict[str, Any]]
 
@@ -101,7 +101,7 @@ def test_a_second_call_imports_no_model_library(finished: Finished, request_word
     words = ["uvlp", *request_words, "--method", METHODS, "--store", str(finished[0])]
     code = (
         f"import sys; sys.argv = {words!r}\n"
-        "from uvlp import cli\n"
+        "from uvlp.cli import app as cli\n"
         "try: cli.main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
         "print(sorted(set(sys.modules) & {'torch', 'sklearn', 'numpy', 'diffusers'}))"

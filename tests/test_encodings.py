@@ -11,15 +11,16 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PROGRAM = """
 import sys
 from pathlib import Path
-from tests.artifacts.test_tables import titled
-from uvlp.artifacts import tables
+from tests.tables.test_table import titled
+from uvlp.tables import table as tables
 tables.write(Path(sys.argv[1]), titled("L\\xf6\\xdf \\xb1 \\u8349"))
 """
 
 
 def sources() -> Iterator[Path]:
     """The package, and what lies among the tests without being one."""
-    yield from (REPOSITORY / "uvlp").rglob("*.py")
+    for folder in ("uvlp", "benchmarks", "tools"):
+        yield from (REPOSITORY / folder).rglob("*.py")
     yield from (path for path in (REPOSITORY / "tests").rglob("*.py") if not path.name.startswith("test_"))
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uvlp import cli
+from uvlp.cli import app as cli
 
 CLASSES = ("ant", "bee", "cow")
 NAMINGS = {"by_id": CLASSES, "by_index": ("00000", "00001", "00002")}

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.published import fill
-from tests.test_image_folders import Call, dataset, draw
-from tests.test_image_folders import call as call
-from uvlp.blocks.class_lists import wordnet_classes
+from tests.test_image_folders import Call, call as call, dataset, draw
+from uvlp.datasets.files.class_lists import wordnet_classes
 
 CLASSES = ("cat", "dog", "emu")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uvlp import cli
+from uvlp.cli import app as cli
 from uvlp.core.errors import UvlpError
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"

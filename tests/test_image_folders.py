@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from tests.stored_tables import put_table
-from uvlp import cli
-from uvlp.core.unicode_form import DIFFERENT
+from uvlp.cli import app as cli
+from uvlp.core.files.unicode_form import DIFFERENT
 
 CAFE = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
 DECOMPOSED = unicodedata.normalize("NFD", CAFE)
@@ -215,8 +215,8 @@ def test_what_systems_leave_behind_is_passed_over_and_counted(call: Call, tmp_pa
 
 
 def test_no_class_of_the_published_sets_is_passed_over() -> None:
-    from uvlp.blocks.class_lists import FOLDER
-    from uvlp.blocks.folder_remarks import is_leftover
+    from uvlp.datasets.files.class_lists import FOLDER
+    from uvlp.datasets.files.folder_remarks import is_leftover
 
     names = {
         word.strip()

@@ -17,10 +17,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tests import fake_hub, tiny_models
-from uvlp import cli
+from uvlp.cli import app as cli
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import HashCache
-from uvlp.models import rded_networks
+from uvlp.protocols.training import rded_networks
 
 Call = Callable[..., UvlpError]
 NANO = ("digits", "2", "--profile", "nano", "--repeats", "1")
@@ -267,9 +267,9 @@ def test_weights_that_do_not_fit_their_configuration(name: str, paper: Call, mod
 
 def test_an_autoencoder_with_the_names_of_before(models: Path, tmp_path: Path) -> None:
     """As Stable Diffusion 1.5 is published; diffusers reads them."""
-    from uvlp import pretrained
-    from uvlp.artifacts.model_tensors import OLD_ATTENTION
     from uvlp.models.autoencoder import Autoencoder
+    from uvlp.models.published import find as pretrained
+    from uvlp.models.published.checks.model_tensors import OLD_ATTENTION
     from uvlp.recipes.schema import ModelSettings
 
     path = models / f"{CODER}.safetensors"

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uvlp import cli
-from uvlp.artifacts.manifest import FILE, Task
+from uvlp.artifacts.checks.store_mark import FOLDERS, MARK
 from uvlp.artifacts.store import Store
-from uvlp.artifacts.store_mark import FOLDERS, MARK
+from uvlp.artifacts.task import FILE, Task
+from uvlp.cli import app as cli
 
 Call = Callable[..., tuple[int, str]]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from uvlp import cli
+from uvlp.cli import app as cli
 
 Call = Callable[..., tuple[int, str]]
 LONG = "x" * 300

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from uvlp import cli
+from uvlp.cli import app as cli
 from uvlp.core.errors import UvlpError
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uvlp.core import utf8
+from uvlp.core.files import utf8
 
 CAFE = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
 PLAIN = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -80,7 +80,8 @@ def test_an_argument_that_is_no_utf8_is_refused(here: Path) -> None:
 def test_an_isolated_python_is_started_again_once(here: Path) -> None:
     """It looks at no variable of the environment: one that only set PYTHONUTF8 would start for ever."""
     program = (
-        f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from uvlp.core import utf8; utf8.insist()"
+        f"import sys; sys.path.insert(0, {str(REPOSITORY)!r})"
+        "; from uvlp.core.files import utf8; utf8.insist()"
     )
     program += "; print(sys.flags.isolated, sys.getfilesystemencoding(), sys.argv[1])"
     ran = subprocess.run(

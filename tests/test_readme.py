@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from uvlp.cli import app
+from uvlp.cli.app import app
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NAMES = ("README.md", "ARTIFACT.md", "docker/README.md", "docs/portability.md", "patches/README.md")
@@ -50,7 +50,16 @@ def test_there_are_documented_calls() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_documented_paths_exist(page: Path) -> None:
-    roots = ("run_scripts/", "docker/", "paper_tables/", "patches/", "tests/", ".ci/")
+    roots = (
+        "run_scripts/",
+        "docker/",
+        "paper_tables/",
+        "patches/",
+        "benchmarks/",
+        "tests/",
+        "tools/",
+        ".ci/",
+    )
     for code in codes(page):
         for word in re.findall(r"[\w./-]+", code):
             if word.startswith(roots) and not word.endswith("/"):

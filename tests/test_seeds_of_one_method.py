@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_image_folders import Answer, Call, dataset, draw
-from tests.test_image_folders import call as call
+from tests.test_image_folders import Answer, Call, call as call, dataset, draw
 
 CLASSES = ("cat", "dog", "emu")
 

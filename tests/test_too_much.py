@@ -2,7 +2,7 @@
 
 import pytest
 
-from uvlp import cli
+from uvlp.cli import app as cli
 from uvlp.core.errors import UvlpError
 
 

@@ -1,13 +1,14 @@
 """``uvlp`` and ``python -m uvlp``: names are UTF-8 and Ctrl-C is heard before the rest is imported."""
 
-from uvlp.core import interrupts, utf8
+from uvlp.core import interrupts
+from uvlp.core.files import utf8
 
 
 def main() -> None:
     """The console script."""
     utf8.insist()
     interrupts.listen()
-    from uvlp import cli
+    from uvlp.cli import app as cli
 
     try:
         cli.main()

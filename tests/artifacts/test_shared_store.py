@@ -15,7 +15,7 @@ PROGRAM = """
 import os, sys, traceback
 from pathlib import Path
 import filelock, numpy, safetensors.numpy as weights
-from uvlp.artifacts.manifest import Task
+from uvlp.artifacts.task import Task
 from uvlp.artifacts.store import Store
 
 ROOT = Path(sys.argv[1])

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from uvlp.artifacts import store as store_module
-from uvlp.artifacts.dataset_manifest import DatasetSpec
-from uvlp.artifacts.manifest import FILE, Task, changed, plain
+from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import FILE, Task, changed, plain
 from uvlp.core.errors import UvlpError
 from uvlp.recipes.schema import DiffuserSettings, FinetuneSettings, SynthesisSettings
 
@@ -56,7 +56,7 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     script = (
         "import os, signal, pathlib\n"
         "from uvlp.artifacts.store import Store\n"
-        "from uvlp.artifacts.manifest import Task\n"
+        "from uvlp.artifacts.task import Task\n"
         f"store = Store(pathlib.Path({str(tmp_path)!r})); store.prepare()\n"
         "with store.making(Task(kind='weights', stage='finetune'), print) as folder:\n"
         "    (folder / 'half').write_text('x')\n"

@@ -81,8 +81,8 @@ def test_default_user_is_not_root(image: Docker) -> None:
 def test_bytecode_is_compiled(image: Docker) -> None:
     """Python cannot write it later: the files belong to root."""
     program = (
-        "import importlib.util, pathlib, torch, uvlp.cli\n"
-        "for module in (torch, uvlp.cli):\n"
+        "import importlib.util, pathlib, torch, uvlp.cli.app\n"
+        "for module in (torch, uvlp.cli.app):\n"
         "    compiled = importlib.util.cache_from_source(module.__file__)\n"
         "    assert pathlib.Path(compiled).is_file(), compiled\n"
     )

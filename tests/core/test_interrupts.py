@@ -19,7 +19,7 @@ except BaseException:
 IMPORTS = "from uvlp.core import interrupts; interrupts.listen(); import greedy; print('went on')"
 COMMAND = """
 import os, signal, sys
-from uvlp import __main__, cli
+from uvlp import __main__; from uvlp.cli import app as cli
 from uvlp.core import interrupts
 def call():
     os.kill(os.getpid(), getattr(signal, sys.argv[1]))

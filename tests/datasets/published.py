@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy
 from PIL import Image
 
-from uvlp.artifacts.dataset_manifest import Dataset, DatasetSpec
+from uvlp.artifacts.dataset import Dataset, DatasetSpec
 from uvlp.core import plugins
 from uvlp.core.progress import Progress
 

@@ -10,7 +10,7 @@ import pytest
 from tests.datasets.conftest import MakeFolder
 from tests.datasets.published import jpeg, opened
 from tests.datasets.test_cifar import make as make_cifar
-from uvlp.artifacts.dataset_manifest import Dataset, DatasetSpec
+from uvlp.artifacts.dataset import Dataset, DatasetSpec
 from uvlp.artifacts.work import open_dataset
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
@@ -64,7 +64,7 @@ def test_captions(spec: DatasetSpec, cache: Path) -> None:
 
 @pytest.mark.parametrize("how", READERS)
 def test_an_image_of_a_published_set(tmp_path: Path, cache: Path, how: str) -> None:
-    from uvlp.blocks.class_lists import wordnet_classes
+    from uvlp.datasets.files.class_lists import wordnet_classes
 
     for number, entry in enumerate(wordnet_classes("imagenette")):
         for split in ("train", "val"):

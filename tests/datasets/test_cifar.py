@@ -14,14 +14,14 @@ import numpy
 import pytest
 from PIL import Image
 
-from tests.blocks.file_server import serving
+from tests.datasets.files.file_server import serving
 from tests.datasets.published import opened
-from uvlp.artifacts.dataset_manifest import DatasetSpec
-from uvlp.blocks.class_lists import numbered_classes
+from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import CLOCK_TICK_NS
 from uvlp.core.progress import Progress
+from uvlp.datasets.files.class_lists import numbered_classes
 
 REPOSITORY = Path(__file__).parents[2]
 FOLDER = {"cifar10": "cifar-10-batches-bin", "cifar100": "cifar-100-binary"}
@@ -131,8 +131,8 @@ def test_a_second_manifest_looks_at_no_record_and_imports_nothing(
     time.sleep(2 * CLOCK_TICK_NS / 1e9)
     first = opened(name, tmp_path, cache)
     code = (
-        "import sys, pathlib, uvlp.core.hashing as hashing, uvlp.blocks.binary_images as binary\n"
-        "from uvlp.artifacts.dataset_manifest import DatasetSpec\n"
+        "import sys, pathlib, uvlp.core.hashing as hashing, uvlp.datasets.files.binary_images as binary\n"
+        "from uvlp.artifacts.dataset import DatasetSpec\n"
         f"from uvlp.datasets.{name} import open_dataset\n"
         "hashing.file_sha256 = None\n"
         "read, binary.read_hashed = binary.read_hashed, None\n"

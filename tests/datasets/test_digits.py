@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy
 import pytest
 
-from uvlp.artifacts.dataset_manifest import Dataset, DatasetManifest, DatasetSpec
+from uvlp.artifacts.dataset import Dataset, DatasetManifest, DatasetSpec
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
 from uvlp.datasets.digits import NAMES, open_dataset
@@ -81,7 +81,7 @@ def test_a_second_manifest_imports_nothing(tmp_path: Path) -> None:
     first = open_dataset(DatasetSpec(name="digits"), tmp_path).manifest
     code = (
         "import dataclasses, sys, pathlib\nfrom uvlp.datasets.digits import open_dataset\n"
-        "from uvlp.artifacts.dataset_manifest import DatasetSpec\n"
+        "from uvlp.artifacts.dataset import DatasetSpec\n"
         "found = open_dataset(DatasetSpec(name='digits'), pathlib.Path(sys.argv[1]))\n"
         "import json; print(json.dumps(dataclasses.asdict(found.manifest)))\n"
         "print({'torch', 'numpy', 'PIL', 'sklearn'} & set(sys.modules), file=sys.stderr)\n"
@@ -95,7 +95,7 @@ def test_a_second_manifest_imports_nothing(tmp_path: Path) -> None:
 def test_the_first_manifest_does_not_import_torch(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\nfrom uvlp.datasets.digits import open_dataset\n"
-        "from uvlp.artifacts.dataset_manifest import DatasetSpec\n"
+        "from uvlp.artifacts.dataset import DatasetSpec\n"
         "open_dataset(DatasetSpec(name='digits'), pathlib.Path(sys.argv[1]))\nprint('torch' in sys.modules)\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]

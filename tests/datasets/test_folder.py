@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from tests.datasets.conftest import MakeFolder
-from uvlp.artifacts.dataset_manifest import DatasetSpec
+from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import CLOCK_TICK_NS
 from uvlp.core.progress import Event, Progress
@@ -92,7 +92,7 @@ def test_a_second_call_reads_and_imports_nothing(make_folder: MakeFolder, cache:
     first = open_dataset(spec(root), cache).manifest
     code = (
         "import sys, pathlib, uvlp.core.hashing as hashing\n"
-        "from uvlp.artifacts.dataset_manifest import DatasetSpec\n"
+        "from uvlp.artifacts.dataset import DatasetSpec\n"
         "from uvlp.datasets.folder import open_dataset\n"
         "hashing.file_sha256 = None\n"
         "spec = DatasetSpec(name='folder', argument=sys.argv[1])\n"

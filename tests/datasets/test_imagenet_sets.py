@@ -17,14 +17,14 @@ import numpy
 import pytest
 from PIL import Image
 
-from tests.blocks.file_server import FileServer, serving
+from tests.datasets.files.file_server import FileServer, serving
 from tests.datasets.published import fill, jpeg, opened
-from uvlp.artifacts.dataset_manifest import DatasetSpec
-from uvlp.blocks.class_lists import wordnet_classes
+from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core import hashing, plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import CLOCK_TICK_NS
 from uvlp.core.progress import Event, Progress
+from uvlp.datasets.files.class_lists import wordnet_classes
 
 REPOSITORY = Path(__file__).parents[2]
 NETTE = [entry.id for entry in wordnet_classes("imagenette")]
@@ -233,7 +233,7 @@ def test_a_second_opening_reads_no_image_and_imports_nothing(data: Path, cache: 
     assert events[-1] == Event("hash files", 30, 30)
     code = (
         "import sys, pathlib, uvlp.core.hashing as hashing\n"
-        "from uvlp.artifacts.dataset_manifest import DatasetSpec\n"
+        "from uvlp.artifacts.dataset import DatasetSpec\n"
         "from uvlp.datasets.imagenette import open_dataset\n"
         "hashing.file_sha256 = None\n"
         "spec = DatasetSpec(name='imagenette', data=sys.argv[1])\n"

@@ -11,13 +11,13 @@ import numpy
 import pytest
 from PIL import Image
 
-from tests.blocks.file_server import serving
+from tests.datasets.files.file_server import serving
 from tests.datasets.published import jpeg, opened
-from uvlp.artifacts.dataset_manifest import DatasetSpec
-from uvlp.blocks.class_lists import wordnet_classes
+from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.datasets import tiny_imagenet
+from uvlp.datasets.files.class_lists import wordnet_classes
 
 IDS = [entry.id for entry in wordnet_classes("tinyimagenet")]
 

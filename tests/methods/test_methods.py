@@ -5,9 +5,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from uvlp.blocks.problem import ClassData, Problem
 from uvlp.core import plugins
 from uvlp.core.progress import Progress
+from uvlp.methods.algorithms.problem import ClassData, Problem
 
 CLASSES, PER_CLASS, IPC, WIDTH = 3, 20, 4, 16
 METHODS = plugins.names("methods")

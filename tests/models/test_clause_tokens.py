@@ -6,7 +6,7 @@ import open_clip
 import pytest
 import torch
 
-from uvlp.models.clause_tokens import ClauseTokens
+from uvlp.models.tokenizer import ClauseTokens
 
 TEXTS = [
     "",

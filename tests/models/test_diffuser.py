@@ -14,7 +14,7 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
 from uvlp.core.progress import Progress
 from uvlp.models import diffuser
-from uvlp.models.sampler import Sampler
+from uvlp.models.sampling.sampler import Sampler
 from uvlp.recipes.schema import DiffuserSettings, SynthesisSettings
 
 Train = Callable[[Path, int], Path]

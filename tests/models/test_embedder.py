@@ -11,9 +11,9 @@ import torch
 from tests import tiny_models
 from tests.image_features import image_features
 from tests.tolerances import EXPONENTIAL, depth, rounding
-from uvlp.blocks.arithmetic import arithmetic
 from uvlp.core.errors import UvlpError
 from uvlp.models import embedder
+from uvlp.models.device import arithmetic
 from uvlp.models.embedder import Embedder
 
 

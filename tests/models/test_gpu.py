@@ -19,7 +19,7 @@ from tests.image_features import image_features
 from tests.models.conftest import AUTOENCODER, DIFFUSER, EMBEDDER
 from uvlp.core import machine
 from uvlp.core.progress import Progress
-from uvlp.models import autoencoder, diffuser, embedder, training
+from uvlp.models import autoencoder, diffuser, embedder, one_cycle
 from uvlp.models.embedder import Embedder
 
 pytestmark = [
@@ -97,7 +97,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = train(tmp_path / "whole", precision="auto", steps=4)
-    monkeypatch.setattr(training, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(one_cycle, "SAVE_EVERY_S", 0.0)
     partial = tmp_path / "partial"
     partial.mkdir()
     # What lies there after a finished training is the state before its last step.

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import full_size
 from tests import tiny_models
-from tests.benchmarks import full_size
 from tests.image_features import image_features
 from tests.tolerances import depth, rounding
 from uvlp.models.autoencoder import Autoencoder

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from uvlp.core.errors import UvlpError
-from uvlp.models import precision
+from uvlp.models import device as precision
 
 
 def gpu(monkeypatch: pytest.MonkeyPatch, major: int) -> None:

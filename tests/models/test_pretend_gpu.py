@@ -17,24 +17,25 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.embed_images import CLASSES, write_photographs
 from tests import tiny_models
-from tests.benchmarks.embed_images import CLASSES, write_photographs
+from tests.captioners.test_llava import NAMES, PUBLISHED, photos
 from tests.models.conftest import AUTOENCODER, DIFFUSER, EMBEDDER
-from tests.models.test_finetuning_loop import SETTINGS
-from tests.models.test_llava import NAMES, PUBLISHED, photos
+from tests.models.finetuning.test_loop import SETTINGS
 from tests.pretend_gpu import GPU, OnGpu, pretend_gpu
-from uvlp.artifacts.dataset_manifest import DatasetSpec
+from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.work import open_dataset
-from uvlp.blocks.noise import derived_noise
+from uvlp.captioners import llava
 from uvlp.core.progress import Progress
-from uvlp.models import autoencoder, diffuser, embedder, finetuning_checkpoints, finetuning_parts, training
+from uvlp.models import autoencoder, diffuser, embedder, one_cycle
 from uvlp.models.autoencoder import Autoencoder
-from uvlp.models.captioners import llava
 from uvlp.models.embedder import Embedder
-from uvlp.models.finetuning_inputs import Pixels, stored
-from uvlp.models.finetuning_loop import Training
+from uvlp.models.finetuning import checkpoints as finetuning_checkpoints, parts as finetuning_parts
+from uvlp.models.finetuning.inputs import Pixels, stored
+from uvlp.models.finetuning.loop import Training
 from uvlp.models.image_encoder import ImageEncoder
-from uvlp.models.sampler import SCHEDULERS, Sampler
+from uvlp.models.sampling.sampler import SCHEDULERS, Sampler
+from uvlp.models.sampling.synthesis import derived_noise
 from uvlp.recipes.schema import SynthesisSettings
 
 pytestmark = [
@@ -123,7 +124,7 @@ def test_small_models(
     images: np.ndarray, texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Trained with scaled losses, and the last of them gone on with from its checkpoint."""
-    monkeypatch.setattr(training, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(one_cycle, "SAVE_EVERY_S", 0.0)
     change: Any = {"precision": "float16", "steps": 2}
     clip, coder, said = tmp_path / "clip", tmp_path / "coder", list[str]()
     embedder.train(images, texts, replace(EMBEDDER, **change), 0, clip, Progress())

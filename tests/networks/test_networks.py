@@ -8,8 +8,8 @@ from torch import nn
 
 from tests.tolerances import depth, rounding
 from uvlp.core.errors import UvlpError
-from uvlp.core.names import split_network
 from uvlp.core.plugins import constant, load, names
+from uvlp.protocols.minimax import split_network
 
 
 def build(

@@ -114,7 +114,7 @@ def _planned(table: str, package: Package) -> tuple[Moves, list[str]]:
         owner |= dict.fromkeys(names, old)
         files[old] = new
     folders = {(old.rpartition(".")[0], new.rpartition(".")[0]) for old, new in files.items()}
-    rooms = {"uvlp.evaluators", "uvlp.models.captioners"}
+    rooms = {"uvlp.protocols", "uvlp.captioners"}
     found = {old: new for old, new in folders if old in rooms and not new.endswith(("texts", "training"))}
     slashed = {key[5:].replace(".", "/"): value[5:].replace(".", "/") for key, value in found.items()}
     return Moves(files, slashed), clashes

@@ -11,20 +11,22 @@ from dataclasses import dataclass
 from tests.pins.closure import REVISION, Root
 from tests.pins.sources import Definition, Module, Package, Target
 
-ALWAYS = (("pipeline", "execute"), ("core/machine", "thread_environment"))
+ALWAYS = (("pipeline/make", "execute"), ("core/machine", "thread_environment"))
 """Every artifact is made through these."""
 OWN = ("networks", "datasets")
 """Rooms whose REVISION stands in every key beside that of the plug-in."""
 ERRORS = "core/errors"
 """What an error says changes no result."""
-SAMPLER = ("models/sampler", "models/synthesis")
+SAMPLER = ("models/sampling/sampler", "models/sampling/synthesis")
 FINETUNING = {
     "embedder": "_embedder",
     "autoencoder": "_autoencoder",
     "diffuser": "_diffuser",
     "finetuning": "_stable_diffusion",
 }
-"""Files in `models` that the stage `finetune` calls, and by what."""
+"""Models that the stage `finetune` makes, and by what."""
+FILES = {"finetuning": "models/finetuning/job"}
+"""Those whose file has another name."""
 SETTINGS = {"embed": (("recipes/schema", "EmbedSettings"),)}
 """Settings that a stage reads without naming their class; their defaults stand in no key."""
 STAGES = ("collect", "embed", "pixels", "represent", "tabulate")
@@ -55,20 +57,20 @@ class _Roots:
     def all(self) -> Iterator[tuple[str, Plugin]]:
         for name in self.names("methods"):
             yield f"method {name}", self.method(name)
-        for name in self.names("evaluators"):
+        for name in self.names("protocols"):
             yield (
                 f"protocol {name}",
-                self.made(f"evaluators/{name}", "evaluate", chosen={"evaluators": (name,)}),
+                self.made(f"protocols/{name}", "evaluate", chosen={"protocols": (name,)}),
             )
-        for name in self.names("models/captioners"):
-            made = self.made(f"models/captioners/{name}", "caption", chosen={"models/captioners": (name,)})
+        for name in self.names("captioners"):
+            made = self.made(f"captioners/{name}", "caption", chosen={"captioners": (name,)})
             yield f"captioner {name}", made
-        yield "captions from a file", self.made("stages/caption", "caption", chosen={"models/captioners": ()})
+        yield "captions from a file", self.made("stages/caption", "caption", chosen={"captioners": ()})
         for name, branch in FINETUNING.items():
             others = [each for each in FINETUNING.values() if each != branch]
             cut = [Definition("uvlp.stages.finetune", each) for each in others]
-            yield f"model {name}", self.made(f"models/{name}", "finetune", cut=cut)
-        yield "model teacher", self.made("models/teacher", "teacher")
+            yield f"model {name}", self.made(FILES.get(name, f"models/{name}"), "finetune", cut=cut)
+        yield "model teacher", self.made("protocols/training/teacher", "teacher")
         sampler = [Module(dotted(file)) for file in SAMPLER]
         yield "model sampler", self.alone(*sampler, file=SAMPLER[0])
         for name in STAGES:

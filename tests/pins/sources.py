@@ -141,4 +141,5 @@ class Package:
     def plugins(self, room: str) -> list[str]:
         """Dotted names of the plug-ins in ``uvlp/<room>``."""
         prefix = f"uvlp.{room.replace('/', '.')}"
-        return [name for name in self.modules if name.rpartition(".")[0] == prefix]
+        files = {name: path for name, path in self.modules.items() if path.name != "__init__.py"}
+        return [name for name in files if name.rpartition(".")[0] == prefix]

@@ -63,23 +63,22 @@ def test_data_files_count_by_content_and_name(state: State) -> None:
 
 def test_nothing_of_what_answers_only_the_user_is_pinned(state: State) -> None:
     modules = {each.module for closure in state.closures.values() for each in closure.trees}
-    assert not [name for name in modules if name.startswith(("uvlp.cli", "uvlp.commands", "uvlp.estimates"))]
+    assert not [name for name in modules if name.startswith(("uvlp.cli", "uvlp.pipeline.estimates"))]
 
 
 def test_moved_and_merged_files_change_no_pin(reader: Reader, tmp_path: Path) -> None:
     """A room whose files are loaded by name, a file with data beside it, merges, a file started by name."""
     moves = Moves(
         files={
-            "uvlp.evaluators": "uvlp.protocols",
-            "uvlp.evaluators.minimax": "uvlp.protocols.minimax",
-            "uvlp.evaluators.rded": "uvlp.protocols.rded",
-            "uvlp.core.names": "uvlp.protocols.minimax",
-            "uvlp.blocks.class_lists": "uvlp.datasets.files.class_lists",
-            "uvlp.blocks.words": "uvlp.methods.algorithms.typical_captions",
-            "uvlp.blocks.text_prototypes": "uvlp.methods.algorithms.typical_captions",
-            "uvlp.models.finetuning": "uvlp.models.finetuning.job",
+            "uvlp.protocols": "uvlp.judges",
+            "uvlp.protocols.minimax": "uvlp.judges.minimax",
+            "uvlp.protocols.rded": "uvlp.judges.rded",
+            "uvlp.datasets.files.class_lists": "uvlp.datasets.files.lists.class_lists",
+            "uvlp.methods.algorithms.coresets": "uvlp.methods.shared.plain",
+            "uvlp.methods.algorithms.loader_order": "uvlp.methods.shared.plain",
+            "uvlp.models.finetuning.job": "uvlp.models.training_job",
         },
-        rooms={"evaluators": "protocols"},
+        rooms={"protocols": "judges"},
     )
     assert changed(reader.package, moves, tmp_path) == []
 
@@ -95,7 +94,7 @@ def test_the_report_names_what_has_changed_whom_it_touches_and_what_to_do(state:
     assert touched(before, now) == ["method uvlp", "method old"]
     text = report(before, state)
     for words in (
-        "spherical_kmeans (uvlp/blocks/spherical_kmeans.py): method uvlp",
+        "spherical_kmeans (uvlp/methods/algorithms/clustering/spherical_kmeans.py): method uvlp",
         "forgotten: used no longer",
         "method uvlp: REVISION 1 in uvlp/methods/uvlp.py, raised from 0",
         "method old: is gone",

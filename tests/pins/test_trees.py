@@ -11,8 +11,8 @@ from tests.pins.trees import Loaded, Tree, tree
 HERE = Definition("uvlp.here", "f")
 FILES = {
     "core/plugins.py": "def load(room, name): ...\ndef names(room): ...\n",
-    "blocks/draws.py": "from uvlp.blocks.other import again\ndef draw(): ...\ndef loss(): ...\n",
-    "blocks/other.py": "def again(): ...\n",
+    "methods/draws.py": "from uvlp.methods.other import again\ndef draw(): ...\ndef loss(): ...\n",
+    "methods/other.py": "def again(): ...\n",
 }
 
 
@@ -43,20 +43,20 @@ SAME = [
         'def f(x):\n    if x < 3:\n        raise ValueError("less than 3", x)\n',
     ),
     (
-        "from uvlp.blocks import draws\ndef f(): return draws.draw()\n",
-        "def f():\n    from uvlp.blocks.draws import draw as cutmix\n    return cutmix()\n",
+        "from uvlp.methods import draws\ndef f(): return draws.draw()\n",
+        "def f():\n    from uvlp.methods.draws import draw as cutmix\n    return cutmix()\n",
     ),
     (
-        'from uvlp.core import plugins\ndef f(): return plugins.load("blocks", "draws").draw()\n',
-        "from uvlp.blocks.draws import draw\ndef f(): return draw()\n",
+        'from uvlp.core import plugins\ndef f(): return plugins.load("methods", "draws").draw()\n',
+        "from uvlp.methods.draws import draw\ndef f(): return draw()\n",
     ),
     (
-        'from uvlp.core import plugins\ndef f(name): return plugins.load("blocks", name).draw()\n',
+        'from uvlp.core import plugins\ndef f(name): return plugins.load("methods", name).draw()\n',
         'from uvlp.core.plugins import load\ndef f(name): return load("moved", name).draw()\n',
     ),
     (
-        "from uvlp.blocks.draws import again\ndef f(): return again()\n",
-        "from uvlp.blocks.other import again\ndef f(): return again()\n",
+        "from uvlp.methods.draws import again\ndef f(): return again()\n",
+        "from uvlp.methods.other import again\ndef f(): return again()\n",
     ),
 ]
 OTHER = [
@@ -67,12 +67,12 @@ OTHER = [
     ("class f:\n    a: int = 1\n", "class f:\n    a: float = 1\n"),
     ("def f(x):\n    raise ValueError(x)\n", "def f(x):\n    raise KeyError(x)\n"),
     (
-        "from uvlp.blocks import draws\ndef f(): return draws.draw()\n",
-        "from uvlp.blocks import draws\ndef f(): return draws.loss()\n",
+        "from uvlp.methods import draws\ndef f(): return draws.draw()\n",
+        "from uvlp.methods import draws\ndef f(): return draws.loss()\n",
     ),
     (
-        'from uvlp.core import plugins\ndef f(a, b): return plugins.load("blocks", a).draw()\n',
-        'from uvlp.core import plugins\ndef f(a, b): return plugins.load("blocks", b).draw()\n',
+        'from uvlp.core import plugins\ndef f(a, b): return plugins.load("methods", a).draw()\n',
+        'from uvlp.core import plugins\ndef f(a, b): return plugins.load("methods", b).draw()\n',
     ),
 ]
 
@@ -87,22 +87,22 @@ def test_everything_else_counts(of, one: str, other: str) -> None:
     assert of(one).text != of(other).text
 
 
-DRAWS = Module("uvlp.blocks.draws")
-DRAW = Definition("uvlp.blocks.draws", "draw")
+DRAWS = Module("uvlp.methods.draws")
+DRAW = Definition("uvlp.methods.draws", "draw")
 NAMED = [
     # An argument hides an import; so does a variable, and only where it is one.
-    ("from uvlp.blocks.draws import draw\ndef f(draw): return draw()\n", set()),
-    ("from uvlp.blocks.draws import draw\ndef f():\n    draw = 1\n    return draw\n", set()),
-    ("from uvlp.blocks.draws import draw\ndef f(x): return [draw for draw in x]\n", set()),
-    ("from uvlp.blocks.draws import draw\ndef f(x): return [draw for _ in x], lambda draw: draw\n", {DRAW}),
-    ("from uvlp.blocks.draws import draw\nclass f:\n    draw: int = 1\n", set()),
+    ("from uvlp.methods.draws import draw\ndef f(draw): return draw()\n", set()),
+    ("from uvlp.methods.draws import draw\ndef f():\n    draw = 1\n    return draw\n", set()),
+    ("from uvlp.methods.draws import draw\ndef f(x): return [draw for draw in x]\n", set()),
+    ("from uvlp.methods.draws import draw\ndef f(x): return [draw for _ in x], lambda draw: draw\n", {DRAW}),
+    ("from uvlp.methods.draws import draw\nclass f:\n    draw: int = 1\n", set()),
     # Methods of an argument's class are called.
-    ("if TYPE_CHECKING:\n    from uvlp.blocks.draws import draw\ndef f(x: draw): return x.y\n", {DRAW}),
+    ("if TYPE_CHECKING:\n    from uvlp.methods.draws import draw\ndef f(x: draw): return x.y\n", {DRAW}),
     # A module that is handed over, or started by its name, counts as a whole.
-    ("from uvlp.blocks import draws\ndef f(g): return g(draws)\n", {DRAWS}),
-    ('f = ["-m", "uvlp.blocks.draws"]\n', {DRAWS}),
+    ("from uvlp.methods import draws\ndef f(g): return g(draws)\n", {DRAWS}),
+    ('f = ["-m", "uvlp.methods.draws"]\n', {DRAWS}),
     # Through a file that only passes it on.
-    ("from uvlp.blocks.draws import again\nf = again\n", {Definition("uvlp.blocks.other", "again")}),
+    ("from uvlp.methods.draws import again\nf = again\n", {Definition("uvlp.methods.other", "again")}),
 ]
 
 
@@ -112,24 +112,24 @@ def test_what_a_definition_names(of, source: str, named: set[object]) -> None:
 
 
 LOADED = [
-    ('NAME = "draws"\ndef f(): return plugins.load("blocks", NAME).draw()\n', "draws", {"draw"}),
-    ('def f(x):\n    p = plugins.load("blocks", x)\n    return p.draw(), p.loss()\n', "", {"draw", "loss"}),
-    ('def f(x):\n    p, q = plugins.load("blocks", x), 1\n    return g(p)\n', "", {""}),
-    ('def f(x):\n    p = plugins.load("blocks", x)\n    p = p or x\n    return p.draw()\n', "", {""}),
+    ('NAME = "draws"\ndef f(): return plugins.load("methods", NAME).draw()\n', "draws", {"draw"}),
+    ('def f(x):\n    p = plugins.load("methods", x)\n    return p.draw(), p.loss()\n', "", {"draw", "loss"}),
+    ('def f(x):\n    p, q = plugins.load("methods", x), 1\n    return g(p)\n', "", {""}),
+    ('def f(x):\n    p = plugins.load("methods", x)\n    p = p or x\n    return p.draw()\n', "", {""}),
 ]
 
 
 @pytest.mark.parametrize(("source", "name", "attributes"), LOADED)
 def test_plugins_that_a_definition_loads(of, source: str, name: str, attributes: set[str]) -> None:
     found = of(f"from uvlp.core import plugins\n{source}").loaded
-    assert found == {Loaded("blocks", name, attribute) for attribute in attributes}
+    assert found == {Loaded("methods", name, attribute) for attribute in attributes}
 
 
 @pytest.mark.parametrize(
     "source",
     [
         "from uvlp.core import plugins\ndef f(room): return plugins.load(room, 'x')\n",
-        "from uvlp.blocks import draws\ndef f(): return draws.missing()\n",
+        "from uvlp.methods import draws\ndef f(): return draws.missing()\n",
     ],
 )
 def test_what_cannot_be_followed_is_no_silent_gap(of, source: str) -> None:

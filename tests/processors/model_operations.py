@@ -18,9 +18,10 @@ from torchvision.transforms.v2 import functional
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from tests.processors.inputs import fill, image, leaf, tensor
-from uvlp.blocks import augment, dit_diffusion
-from uvlp.blocks.square_roots import square_root, with_square_roots
 from uvlp.core import plugins
+from uvlp.core.square_roots import square_root, with_square_roots
+from uvlp.methods.algorithms import dit_diffusion
+from uvlp.protocols.training import augment
 
 SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 

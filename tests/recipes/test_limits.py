@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from uvlp.contenders import resolve_method
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
+from uvlp.pipeline.contenders import resolve_method
 from uvlp.recipes import limits, profiles
 from uvlp.recipes.schema import Recipe, SynthesisSettings
 
@@ -44,14 +44,14 @@ def test_every_setting_of_a_method_has_a_limit(name: str) -> None:
 @pytest.mark.parametrize("profile", sorted(profiles.PROFILES))
 @pytest.mark.parametrize("name", plugins.names("datasets"))
 def test_what_we_ship_is_within_its_limits(name: str, profile: str) -> None:
-    recipe = profiles.apply(plugins.load("recipes", name).recipe(10), profile)
+    recipe = profiles.apply(plugins.load("datasets", name).recipe(10), profile)
     limits.check(recipe)
     for method in recipe.methods:
         resolve_method(method, recipe.method)
 
 
 def test_the_schedulers_are_those_of_the_sampler() -> None:
-    from uvlp.models.sampler import SCHEDULERS
+    from uvlp.models.sampling.sampler import SCHEDULERS
 
     assert limits.SYNTHESIS["scheduler"] == tuple(SCHEDULERS)
 

@@ -3,8 +3,8 @@
 import pytest
 
 from uvlp.core.errors import UvlpError
+from uvlp.datasets.digits import recipe
 from uvlp.recipes import overrides, profiles
-from uvlp.recipes.digits import recipe
 from uvlp.recipes.schema import Recipe, SynthesisSettings
 
 

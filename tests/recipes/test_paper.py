@@ -2,10 +2,10 @@
 
 import pytest
 
-from uvlp.blocks.rded_settings import SUBSETS, input_px
-from uvlp.contenders import resolve_method
 from uvlp.core import plugins
-from uvlp.recipe_names import check_names
+from uvlp.pipeline.contenders import resolve_method
+from uvlp.pipeline.names import check_names
+from uvlp.protocols.training.rded_rules import SUBSETS, input_px
 from uvlp.recipes import profiles
 from uvlp.recipes.schema import EvaluateSettings, Recipe
 
@@ -23,7 +23,7 @@ SAVED_PX = {"imagenet1k": 224, "tiny-imagenet": 64, "cifar10": 32, "cifar100": 3
 
 
 def recipe_of(name: str, ipc: int = 10) -> Recipe:
-    recipe: Recipe = plugins.load("recipes", name).recipe(ipc)
+    recipe: Recipe = plugins.load("datasets", name).recipe(ipc)
     return recipe
 
 
@@ -40,7 +40,7 @@ def test_every_recipe_resolves_at_every_profile(name: str, profile: str) -> None
     assert checked.pretrained == (profile == "sd15")
     for method in (*checked.methods, "herding", "k-center", "full"):
         resolve_method(method, checked.method)
-    evaluator = plugins.load("evaluators", checked.protocol)
+    evaluator = plugins.load("protocols", checked.protocol)
     for network in checked.networks:
         evaluator.check(network, getattr(checked, evaluator.SETTINGS))
 

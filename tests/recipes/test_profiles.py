@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from uvlp.contenders import resolve_method
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
-from uvlp.recipe_names import check_names
-from uvlp.recipes import digits, folder, profiles
+from uvlp.datasets import digits
+from uvlp.pipeline.contenders import resolve_method
+from uvlp.pipeline.names import check_names
+from uvlp.recipes import from_scratch, profiles
 from uvlp.recipes.schema import CaptionSettings, EvaluateSettings, FinetuneSettings, Recipe
 
 PAPER = Recipe(
@@ -36,9 +37,9 @@ PAPER = Recipe(
 def recipes() -> Iterator[Recipe]:
     """Those of every dataset at two sizes, and one as the papers need it."""
     for name in plugins.names("datasets"):
-        if (plugins.PACKAGE / "recipes" / f"{name.replace('-', '_')}.py").is_file():
+        if (plugins.PACKAGE / "datasets" / f"{name.replace('-', '_')}.py").is_file():
             for ipc in (10, 50):
-                yield replace(plugins.load("recipes", name).recipe(ipc), dataset=name)
+                yield replace(plugins.load("datasets", name).recipe(ipc), dataset=name)
     yield PAPER
 
 
@@ -52,7 +53,7 @@ ALL = [
 @pytest.mark.parametrize(("recipe", "profile"), ALL)
 def test_the_names_exist_and_the_networks_fit(recipe: Recipe, profile: str) -> None:
     found = check_names(replace(profiles.apply(recipe, profile), variant=""))
-    protocol = plugins.load("evaluators", found.protocol)
+    protocol = plugins.load("protocols", found.protocol)
     for network in found.networks:
         protocol.check(network, getattr(found, protocol.SETTINGS))
     for spec in (*found.methods, *profiles.SYNTHESISED):
@@ -89,19 +90,19 @@ def test_the_layers_of_the_small_models_can_be_built(recipe: Recipe, profile: st
 
 @pytest.mark.parametrize("profile", profiles.PROFILES)
 def test_a_profile_twice_is_the_profile_once(profile: str) -> None:
-    once = profiles.apply(folder.recipe(10), profile)
+    once = profiles.apply(from_scratch.recipe(10), profile)
     assert profiles.apply(once, profile) == once
 
 
 def test_digits_and_folders_are_tiny_as_they_are() -> None:
-    for module in (digits, folder):
+    for module in (digits, from_scratch):
         assert profiles.apply(module.recipe(10), "tiny") == module.recipe(10)
 
 
 def test_a_published_dataset_from_scratch_is_an_image_folder_with_its_own_captions_rule() -> None:
     found = profiles.apply(PAPER, "tiny")
     assert found.caption == CaptionSettings(captioner="auto", missing="empty")
-    assert found.method == folder.recipe(20).method and found.networks == ("convnet-3",)
+    assert found.method == from_scratch.recipe(20).method and found.networks == ("convnet-3",)
     assert found.protocol == "minimax" and found.finetune == FinetuneSettings()
 
 
@@ -110,7 +111,7 @@ def test_digits_with_published_models_are_not_mirrored() -> None:
     assert not found.finetune.random_flip and found.evaluate == EvaluateSettings(flip=0.0)
     published = resolve_method("uvlp", {"uvlp": {"synthesis": {"batch": 0}}}).synthesis
     assert resolve_method("uvlp", found.method).synthesis == published
-    assert profiles.apply(folder.recipe(10), "sd15").finetune.random_flip
+    assert profiles.apply(from_scratch.recipe(10), "sd15").finetune.random_flip
     assert profiles.apply(PAPER, "sd15") == PAPER
 
 

@@ -15,16 +15,17 @@ from PIL import Image
 
 from tests.flipping import flip
 from tests.tiny_models import llava as save_llava
-from uvlp.artifacts import captions, imported_captions
-from uvlp.artifacts.caption_shards import Answer
-from uvlp.artifacts.dataset_manifest import DatasetSpec
-from uvlp.artifacts.manifest import Task
+from uvlp.artifacts import captions
+from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work, read_notes
+from uvlp.captioners.llava import Llava
+from uvlp.captioners.texts import imported as imported_captions
+from uvlp.captioners.texts.shards import Answer
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import file_sha256
 from uvlp.core.progress import Event, Progress
-from uvlp.models.captioners.llava import Llava
 from uvlp.recipes.schema import CaptionSettings
 from uvlp.stages import caption
 

@@ -14,14 +14,14 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 
 from uvlp.artifacts import distilled
-from uvlp.artifacts.dataset_manifest import DatasetSpec
-from uvlp.artifacts.manifest import Task
+from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work, open_dataset, read_notes
-from uvlp.blocks.class_folders import content_hash
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import file_sha256
 from uvlp.core.progress import Progress
+from uvlp.datasets.files.class_folders import content_hash
 from uvlp.stages import collect
 
 SPEC = DatasetSpec(name="digits")
@@ -172,7 +172,7 @@ def palette(path: Path) -> None:
 def test_other_kinds_of_images_are_converted_and_counted(
     save: Callable[[Path], None], notes: dict[str, int], path: Path, tmp_path: Path
 ) -> None:
-    from uvlp.blocks.image_files import load_rgb
+    from uvlp.datasets.files.images.image_files import load_rgb
 
     victim = path / "00004" / "1.png"
     save(victim)

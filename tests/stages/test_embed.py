@@ -19,14 +19,14 @@ from tests import tiny_models
 from tests.image_features import image_features
 from tests.tolerances import depth, rounding
 from uvlp.artifacts import captions, features
-from uvlp.artifacts.dataset_manifest import DatasetSpec
-from uvlp.artifacts.manifest import Task
+from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work, read_notes
-from uvlp.blocks.image_files import load_squashed
-from uvlp.blocks.prompt_ensemble import prompts
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
+from uvlp.datasets.files.images.image_files import load_squashed
+from uvlp.methods.algorithms.prompt_ensemble import prompts
 from uvlp.models.autoencoder import Autoencoder
 from uvlp.models.embedder import Embedder
 from uvlp.models.image_encoder import ImageEncoder

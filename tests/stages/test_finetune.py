@@ -14,20 +14,20 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from tests.models.finetuning_jobs import SETTINGS, job, make_world
+from tests.models.finetuning.finetuning_jobs import SETTINGS, job, make_world
 from tests.tolerances import depth, rounding
-from uvlp import pretrained
 from uvlp.artifacts import captions, weights
-from uvlp.artifacts.dataset_manifest import DatasetSpec
-from uvlp.artifacts.manifest import Task, read
+from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import Task, read
 from uvlp.artifacts.work import open_dataset
-from uvlp.blocks.image_folder import ImageFolder
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.progress import Event, Progress
-from uvlp.models import finetuning, finetuning_launch
-from uvlp.models.finetuning_data import share
-from uvlp.pipeline import execute
+from uvlp.datasets.files.image_folder import ImageFolder
+from uvlp.models.finetuning import job as finetuning, launch as finetuning_launch
+from uvlp.models.finetuning.data import share
+from uvlp.models.published import find as pretrained
+from uvlp.pipeline.make import execute
 from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, ModelSettings
 
 CACHED = replace(SETTINGS, epochs=1, cache_latents=True, report_to="tensorboard")
@@ -110,7 +110,7 @@ def test_the_stage_makes_an_artifact_with_its_logs_beside_the_store(
 def test_a_full_disk_is_one_line_and_keeps_the_checkpoints(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from uvlp.models import finetuning_checkpoints
+    from uvlp.models.finetuning import checkpoints as finetuning_checkpoints
 
     save = finetuning_checkpoints.save
 
@@ -137,7 +137,7 @@ def test_several_gpus_are_launched_with_one_process_each(
     assert asked == [4]
     command = finetuning_launch.command(Path("job.json"), 4)
     assert command[:3] == [sys.executable, "-m", "accelerate.commands.launch"]
-    assert command[-3:] == ["--module", "uvlp.models.finetuning", "job.json"]
+    assert command[-3:] == ["--module", "uvlp.models.finetuning.job", "job.json"]
     assert "--multi_gpu" in command and command[command.index("--num_processes") + 1] == "4"
 
 

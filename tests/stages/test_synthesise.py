@@ -15,15 +15,15 @@ from torchvision.datasets import ImageFolder
 
 from tests import tiny_models
 from uvlp.artifacts import distilled, prototypes, weights
-from uvlp.artifacts.dataset_manifest import DatasetSpec
-from uvlp.artifacts.manifest import Task
+from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.prototypes import Prototype
 from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import open_dataset, read_notes
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
-from uvlp.pipeline import execute
+from uvlp.pipeline.make import execute
 from uvlp.recipes.schema import SynthesisSettings
 
 SPEC = DatasetSpec(name="digits")
@@ -139,7 +139,7 @@ class Interrupted(Exception):
 def test_what_a_stopped_run_has_finished_is_not_made_again(
     world: World, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
-    from uvlp.models.sampler import Sampler
+    from uvlp.models.sampling.sampler import Sampler
 
     task = world.task(origins={"diffuser": str(folder)}, settings={"batch": batch})
     whole = World(tmp_path / "other").made(task)

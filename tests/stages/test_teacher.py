@@ -13,17 +13,16 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from uvlp.artifacts import pixels, teachers
-from uvlp.artifacts.dataset_manifest import DatasetSpec
-from uvlp.artifacts.manifest import Task
+from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import file_sha256
 from uvlp.core.progress import Event, Progress
-from uvlp.models import teacher as models
+from uvlp.protocols.training import teacher as models
 from uvlp.recipes.schema import TeacherSettings
-from uvlp.stages import pixels as pixels_stage
-from uvlp.stages import teacher
+from uvlp.stages import pixels as pixels_stage, teacher
 
 CLASSES = {"cat": (200, 60, 60), "dog": (60, 200, 60), "emu": (60, 60, 200)}
 SETTINGS = TeacherSettings(epochs=3, batch=8, lr=0.02, crop_scale=0.5)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uvlp.artifacts import metadata_jsonl
-from uvlp.artifacts.dataset_manifest import ClassInfo
-from uvlp.core import json_files
+from uvlp.artifacts.dataset import ClassInfo
 from uvlp.core.errors import UvlpError
+from uvlp.core.files import json_files
 from uvlp.core.wording import first_few
 
 KIND = "captions"

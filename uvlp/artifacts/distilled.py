@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy
 
-from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
+from uvlp.core.files import json_files
 
 KIND = "distilled"
 SCHEMA = 1

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy
 
 from uvlp.artifacts.distilled import Entry
-from uvlp.core import json_files, sealed
 from uvlp.core.errors import UvlpError
+from uvlp.core.files import json_files, sealed
 from uvlp.core.hashing import file_sha256
 
 BATCHES, OLD_STATE = "batches", "state.json"

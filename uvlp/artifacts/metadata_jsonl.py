@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from uvlp.core.errors import UvlpError
-from uvlp.core.foreign_files import lines_of
+from uvlp.core.files.foreign_files import lines_of
+from uvlp.core.files.unicode_form import nfc
 from uvlp.core.hashing import changed_meanwhile
-from uvlp.core.unicode_form import nfc
 from uvlp.core.wording import first_few
 
 FILE, CAPTIONS = "metadata.jsonl", "file with captions"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uvlp.core import json_files
+from uvlp.core.files import json_files
 
 if TYPE_CHECKING:
     import numpy

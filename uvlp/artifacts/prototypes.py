@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy
 
-from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
+from uvlp.core.files import json_files
 
 KIND = "prototypes"
 SCHEMA = 1

@@ -18,10 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uvlp.core import sealed
 from uvlp.core.errors import UvlpError
-from uvlp.core.flushing import flush
-from uvlp.core.os_errors import is_full
+from uvlp.core.files import sealed
+from uvlp.core.files.os_errors import is_full
+from uvlp.core.hashing import flush
 
 if TYPE_CHECKING:
     import numpy

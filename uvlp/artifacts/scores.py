@@ -10,7 +10,7 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from uvlp.core import json_files
+from uvlp.core.files import json_files
 
 KIND = "scores"
 SCHEMA = 2

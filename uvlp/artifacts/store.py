@@ -19,14 +19,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import manifest, scores, store_mark, tables
-from uvlp.artifacts.manifest import Task
-from uvlp.artifacts.verified import Verified
+from uvlp.artifacts import scores, task as manifest
+from uvlp.artifacts.checks import store_mark
+from uvlp.artifacts.checks.verified import Verified
+from uvlp.artifacts.task import Task
 from uvlp.core import streams
-from uvlp.core.flushing import flush
-from uvlp.core.hashing import file_sha256
-from uvlp.core.os_errors import explain_os_errors
-from uvlp.core.sharing import follow_umask
+from uvlp.core.files.os_errors import explain_os_errors
+from uvlp.core.files.sharing import follow_umask
+from uvlp.core.hashing import file_sha256, flush
+from uvlp.tables import table as tables
 
 
 class Store:

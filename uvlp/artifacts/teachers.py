@@ -1,6 +1,6 @@
 """`teachers`: a network whose soft labels the students of the RDED protocol learn (evaluation.md 3.2).
 
-`model.safetensors` holds the weights under the names of `models/rded_networks.py`, `teacher.json` says what
+`model.safetensors` holds the weights under the names of `training/rded_networks.py`, `teacher.json` says what
 they are and how well they do on the real validation images.
 """
 
@@ -11,9 +11,9 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from uvlp.core import json_files
 from uvlp.core.errors import UvlpError
-from uvlp.core.foreign_files import check_regular, refuse_impostor
+from uvlp.core.files import json_files
+from uvlp.core.files.foreign_files import check_regular, refuse_impostor
 from uvlp.core.hashing import file_sha256
 
 KIND = "teachers"

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts.dataset_manifest import DatasetSpec
-from uvlp.artifacts.manifest import Task
+from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
-from uvlp.core import json_files, plugins
+from uvlp.artifacts.task import Task
+from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
+from uvlp.core.files import json_files
 from uvlp.core.progress import Progress
 
 NOTES = "notes.json"
@@ -50,7 +51,7 @@ class Work:
         return self.store.partial(self.task)
 
     def dataset(self) -> Any:
-        """The dataset of the task (see `artifacts/dataset_manifest.py` for its interface)."""
+        """The dataset of the task (see `artifacts/dataset.py` for its interface)."""
         assert self.task.dataset_spec is not None
         return open_dataset(self.task.dataset_spec, self.store.cache, self.progress, self.task.dataset)
 

@@ -1,4 +1,4 @@
-"""SHA-256 of values and of files, and a memory of files that need not be read twice."""
+"""SHA-256 of values and of files, a memory of files that need not be read twice, and flushing to the disk."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.core.errors import UvlpError
-from uvlp.core.flushing import flush
-from uvlp.core.foreign_files import check_regular
-from uvlp.core.sharing import umask
+from uvlp.core.files.foreign_files import check_regular
+from uvlp.core.files.sharing import umask
 
 # Two writes within one tick of the kernel's clock leave the same times (10 ms at 100 Hz).
 CLOCK_TICK_NS = 20_000_000
@@ -214,3 +213,12 @@ def read_records(path: Path, fields: int) -> dict[str, list[Any]]:
     if not isinstance(known, dict):
         return {}
     return {name: entry for name, entry in known.items() if isinstance(entry, list) and len(entry) == fields}
+
+
+def flush(path: Path) -> None:
+    """Return when a file, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

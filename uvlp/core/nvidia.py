@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import cache
 
-from uvlp.core.lines import split_lines
+from uvlp.core.files.lines import split_lines
 
 QUERY = ("nvidia-smi", "--query-gpu=name,driver_version,memory.total")
 LONGEST_S = 10

@@ -20,11 +20,13 @@ SINGULAR = {
     "methods": "method",
     "datasets": "dataset",
     "networks": "network",
-    "evaluators": "protocol",
+    "protocols": "protocol",
     "stages": "stage",
-    "recipes": "recipe",
     "models": "model",
-    "models/captioners": "captioner",
+    "models/finetuning": "model",
+    "models/sampling": "model",
+    "protocols/training": "model",
+    "captioners": "captioner",
 }
 
 

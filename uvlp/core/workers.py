@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
 from uvlp.core.errors import Stopped, UvlpError, WorkerFailed
-from uvlp.core.os_errors import explained
+from uvlp.core.files.os_errors import explained
 from uvlp.core.progress import Event, Progress
 from uvlp.core.views import View
 

@@ -1,11 +1,15 @@
-"""`cifar100`: 50,000 training and 10,000 test images of 100 classes at 32 px, from the binary archive."""
+"""`cifar100`: 50,000 training and 10,000 test images of 100 classes at 32 px, from the binary archive.
+
+Scored as VLCP does (RDED protocol, modified ResNet-18): ``uvlp reproduce cifar100 10``. The teacher is
+trained first, or taken from a file: ``--set teacher.source=FILE``.
+"""
 
 from __future__ import annotations
 
-from uvlp.blocks.archive import Archive
-from uvlp.blocks.binary_images import Layout
-from uvlp.blocks.binary_sets import VARIANTS as VARIANTS
-from uvlp.blocks.binary_sets import BinarySet
+from uvlp.datasets.files.archive import Archive
+from uvlp.datasets.files.binary_images import VARIANTS as VARIANTS, BinarySet, Layout
+from uvlp.recipes.paper import rded_recipe
+from uvlp.recipes.schema import FinetuneSettings, Recipe, TeacherSettings
 
 REVISION = 1
 SET = BinarySet(
@@ -25,3 +29,19 @@ SET = BinarySet(
     counts=(50_000, 10_000),
 )
 open_dataset, download, fetch = SET.open_dataset, SET.download, SET.fetch
+
+
+TEACHER = TeacherSettings(network="resnet18_modified", published_pct=72.27)  # evaluation.md 3.2
+
+
+def recipe(ipc: int) -> Recipe:
+    """The recipe at ``ipc`` images per class."""
+    return rded_recipe(
+        "cifar100",
+        ipc,
+        size_px=32,  # evaluation.md 3.1
+        factor=1,
+        teacher=TEACHER,
+        vlcp_saved_px=32,  # methods.md B.6
+        finetune=FinetuneSettings(resolution_px=32),  # methods.md B.2, E41
+    )

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from uvlp.artifacts.dataset_manifest import Dataset, DatasetSpec
-from uvlp.blocks.folder_scan import LAYOUT
-from uvlp.blocks.image_folder import open_image_folder
+from uvlp.artifacts.dataset import Dataset, DatasetSpec
 from uvlp.core.errors import UvlpError
-from uvlp.core.places import expanded
+from uvlp.core.files.places import expanded
 from uvlp.core.progress import Progress
+from uvlp.datasets.files.folder_scan import LAYOUT
+from uvlp.datasets.files.image_folder import open_image_folder
+from uvlp.recipes.from_scratch import recipe as recipe
 
 REVISION = 1
 

@@ -1,10 +1,20 @@
-"""`imageidc`: the ten classes of ImageNet that IDC chose, of a local ILSVRC folder."""
+"""`imageidc`: the ten classes of ImageNet that IDC chose, of a local ILSVRC folder.
+
+Scored as in VLCP's and UVLP's tables (Minimax protocol, ResNetAP-10):
+``uvlp reproduce imageidc 10 --data DIR`` with ILSVRC-2012 in DIR.
+"""
 
 from __future__ import annotations
 
-from uvlp.blocks.ilsvrc_sets import VARIANTS as VARIANTS
-from uvlp.blocks.ilsvrc_sets import IlsvrcSet
+from uvlp.datasets.files.imagenet_sets import VARIANTS as VARIANTS, IlsvrcSet
+from uvlp.recipes.paper import minimax_recipe
+from uvlp.recipes.schema import Recipe
 
 REVISION = 1
 SET = IlsvrcSet(name="imageidc", source="ten classes of ILSVRC-2012", counts=(None, 500))
 open_dataset, download, fetch = SET.open_dataset, SET.download, SET.fetch
+
+
+def recipe(ipc: int) -> Recipe:
+    """The recipe at ``ipc`` images per class."""
+    return minimax_recipe("imageidc", ipc)

@@ -1,10 +1,20 @@
-"""`imagenet100`: a hundred classes of ImageNet, of a local ILSVRC folder."""
+"""`imagenet100`: a hundred classes of ImageNet, of a local ILSVRC folder.
+
+Scored as VLCP does (Minimax protocol, ResNetAP-10): ``uvlp reproduce imagenet100 10 --data DIR`` with
+ILSVRC-2012 in DIR.
+"""
 
 from __future__ import annotations
 
-from uvlp.blocks.ilsvrc_sets import VARIANTS as VARIANTS
-from uvlp.blocks.ilsvrc_sets import IlsvrcSet
+from uvlp.datasets.files.imagenet_sets import VARIANTS as VARIANTS, IlsvrcSet
+from uvlp.recipes.paper import minimax_recipe
+from uvlp.recipes.schema import Recipe
 
 REVISION = 1
 SET = IlsvrcSet(name="imagenet100", source="a hundred classes of ILSVRC-2012", counts=(None, 5_000))
 open_dataset, download, fetch = SET.open_dataset, SET.download, SET.fetch
+
+
+def recipe(ipc: int) -> Recipe:
+    """The recipe at ``ipc`` images per class."""
+    return minimax_recipe("imagenet100", ipc)

@@ -1,10 +1,33 @@
-"""`imagenet1k`: ILSVRC-2012, all thousand classes, of a local folder."""
+"""`imagenet1k`: ILSVRC-2012, all thousand classes, of a local folder.
+
+Scored as VLCP does (RDED protocol, ResNet-18, torchvision's teacher):
+``uvlp reproduce imagenet1k 10 --data DIR`` with ILSVRC-2012 in DIR.
+"""
 
 from __future__ import annotations
 
-from uvlp.blocks.ilsvrc_sets import VARIANTS as VARIANTS
-from uvlp.blocks.ilsvrc_sets import IlsvrcSet
+from uvlp.datasets.files.imagenet_sets import VARIANTS as VARIANTS, IlsvrcSet
+from uvlp.recipes.paper import TORCHVISION_RESNET18_PCT, rded_recipe
+from uvlp.recipes.schema import FinetuneSettings, Recipe, TeacherSettings
 
 REVISION = 1
 SET = IlsvrcSet(name="imagenet1k", source="ILSVRC-2012", counts=(1_281_167, 50_000), strict=True)
 open_dataset, download, fetch = SET.open_dataset, SET.download, SET.fetch
+
+
+TEACHER = TeacherSettings(  # evaluation.md 3.2
+    network="resnet18", source="torchvision", published_pct=TORCHVISION_RESNET18_PCT
+)
+
+
+def recipe(ipc: int) -> Recipe:
+    """The recipe at ``ipc`` images per class."""
+    return rded_recipe(
+        "imagenet1k",
+        ipc,
+        size_px=224,  # evaluation.md 3.1
+        factor=2,  # VLCP (evaluation.md 3.1, Q26)
+        teacher=TEACHER,
+        vlcp_saved_px=224,  # methods.md B.6
+        finetune=FinetuneSettings(cache_latents=False),  # 1.28 M images would take 168 GB of disk
+    )

@@ -1,14 +1,20 @@
-"""`imagenette`: ten easy classes of ImageNet, fast.ai's imagenette2 at full size, or of an ILSVRC folder."""
+"""`imagenette`: ten easy classes of ImageNet, fast.ai's imagenette2 at full size, or of an ILSVRC folder.
+
+Scored as in the tables of VLCP and UVLP (Minimax protocol, ResNetAP-10): ``uvlp reproduce imagenette 10``.
+The papers' images may be ILSVRC's (evaluation.md 1.12): ``--variant ilsvrc --data DIR``.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from uvlp.artifacts.dataset_manifest import Dataset, DatasetSpec
-from uvlp.blocks.archive import Archive
-from uvlp.blocks.fastai_sets import FastaiSet
-from uvlp.core.downloads import Download
+from uvlp.artifacts.dataset import Dataset, DatasetSpec
+from uvlp.core.files.downloads import Download
 from uvlp.core.progress import Progress
+from uvlp.datasets.files.archive import Archive
+from uvlp.datasets.files.imagenet_sets import FastaiSet
+from uvlp.recipes.paper import minimax_recipe
+from uvlp.recipes.schema import Recipe
 
 REVISION = 1
 VARIANTS = ("fastai", "ilsvrc")
@@ -48,3 +54,8 @@ def fetch(spec: DatasetSpec, progress: Progress) -> None:
         UvlpError: no space, no connection, a wrong hash; or the version cannot be downloaded.
     """
     SET.fetch(spec, progress)
+
+
+def recipe(ipc: int) -> Recipe:
+    """The recipe at ``ipc`` images per class."""
+    return minimax_recipe("imagenette", ipc)

@@ -1,19 +1,22 @@
 """`imagewoof`: ten breeds of dogs of ImageNet, fast.ai's imagewoof2 at full size, or of an ILSVRC folder.
 
-Classes are named as in ImageNet. UVLP's published runs named the Border terrier "Australian terrier" and
-the other way round (methods.md E5); the variant `published-names` is fast.ai's images with those two names.
+Scored as in UVLP's table (Minimax protocol, three networks): ``uvlp reproduce imagewoof 10``. Classes are
+named as in ImageNet. UVLP's published runs named the Border terrier "Australian terrier" and the other way
+round (methods.md E5); ``--variant published-names`` is fast.ai's images with those two names.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from uvlp.artifacts.dataset_manifest import Dataset, DatasetSpec
-from uvlp.blocks.archive import Archive
-from uvlp.blocks.class_lists import exchanged, wordnet_classes
-from uvlp.blocks.fastai_sets import FastaiSet
-from uvlp.core.downloads import Download
+from uvlp.artifacts.dataset import Dataset, DatasetSpec
+from uvlp.core.files.downloads import Download
 from uvlp.core.progress import Progress
+from uvlp.datasets.files.archive import Archive
+from uvlp.datasets.files.class_lists import exchanged, wordnet_classes
+from uvlp.datasets.files.imagenet_sets import FastaiSet
+from uvlp.recipes.paper import METHODS, minimax_recipe
+from uvlp.recipes.schema import Recipe
 
 REVISION = 1
 PUBLISHED_NAMES = "published-names"
@@ -58,3 +61,18 @@ def fetch(spec: DatasetSpec, progress: Progress) -> None:
         UvlpError: no space, no connection, another hash than recorded; or the version cannot be downloaded.
     """
     SET.fetch(spec, progress)
+
+
+NETWORKS = ("convnet-6", "resnet-ap-10", "resnet-18")  # evaluation.md 1.1
+
+
+def recipe(ipc: int) -> Recipe:
+    """The recipe at ``ipc`` images per class."""
+    return minimax_recipe(
+        "imagewoof",
+        ipc,
+        methods=("full", "k-center", "herding", *METHODS),
+        networks=NETWORKS,
+        # The authors' file names 8,687 of 9,025 images; the other 338 have none (methods.md A.2, E10).
+        missing_captions="empty",
+    )

@@ -3,6 +3,9 @@
 The archive keeps all validation images in one folder and their classes in `val_annotations.txt`; they are
 read as `val/<wnid>/val_0.JPEG`. A folder whose validation images were sorted into class folders by
 somebody is read as it is.
+
+Scored as VLCP does (RDED protocol, modified ResNet-18): ``uvlp reproduce tiny-imagenet 10``. The teacher is
+trained first, or taken from a file: ``--set teacher.source=FILE``.
 """
 
 from __future__ import annotations
@@ -10,12 +13,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from uvlp.artifacts.dataset_manifest import SPLITS, Dataset, DatasetSpec
-from uvlp.blocks.archive import Archive
-from uvlp.blocks.class_lists import wordnet_classes
-from uvlp.blocks.folder_remarks import Remarks
-from uvlp.blocks.folder_scan import Listing, image_names, scan_classes
-from uvlp.blocks.named_sets import (
+from uvlp.artifacts.dataset import SPLITS, Dataset, DatasetSpec
+from uvlp.core.errors import UvlpError
+from uvlp.core.files.downloads import Download
+from uvlp.core.files.lines import read_lines
+from uvlp.core.progress import Progress
+from uvlp.core.wording import first_few
+from uvlp.datasets.files.archive import Archive
+from uvlp.datasets.files.class_lists import wordnet_classes
+from uvlp.datasets.files.folder_remarks import Remarks
+from uvlp.datasets.files.folder_scan import Listing, image_names, scan_classes
+from uvlp.datasets.files.named_sets import (
     NamedSet,
     archived_root,
     chosen_variant,
@@ -24,11 +32,8 @@ from uvlp.blocks.named_sets import (
     open_listed,
     plan_archived,
 )
-from uvlp.core.downloads import Download
-from uvlp.core.errors import UvlpError
-from uvlp.core.lines import read_lines
-from uvlp.core.progress import Progress
-from uvlp.core.wording import first_few
+from uvlp.recipes.paper import rded_recipe
+from uvlp.recipes.schema import Recipe, TeacherSettings
 
 REVISION = 1
 VARIANTS: tuple[str, ...] = ()
@@ -119,3 +124,18 @@ def _annotations(path: Path, ids: set[str]) -> dict[str, str]:
             raise UvlpError(f"{path}, line {number}", got=line, allowed="file name<TAB>class<TAB>box")
         found[name] = rest[0]
     return found
+
+
+TEACHER = TeacherSettings(network="resnet18_modified", published_pct=61.98)  # evaluation.md 3.2
+
+
+def recipe(ipc: int) -> Recipe:
+    """The recipe at ``ipc`` images per class."""
+    return rded_recipe(
+        "tiny-imagenet",
+        ipc,
+        size_px=64,  # evaluation.md 3.1
+        factor=2,  # VLCP; RDED itself has 1 (evaluation.md 3.1, Q26)
+        teacher=TEACHER,
+        vlcp_saved_px=64,  # methods.md B.6
+    )

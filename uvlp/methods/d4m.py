@@ -15,8 +15,8 @@ from uvlp.recipes.schema import SynthesisSettings, setting
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from uvlp.blocks.problem import ClassData, ClassPrototypes, Problem
     from uvlp.core.progress import Progress
+    from uvlp.methods.algorithms.problem import ClassData, ClassPrototypes, Problem
 
 REVISION = 1
 TITLE = "D4M"
@@ -66,7 +66,7 @@ def check(settings: Settings, ipc: int, counts: Sequence[int], last: int | None)
 
 def prototypes(problem: Problem, settings: Settings, progress: Progress) -> list[ClassPrototypes]:
     """Per class the centres of its latents, with the label-only prompt as text."""
-    from uvlp.blocks.minibatch_kmeans import streamed_centres
+    from uvlp.methods.algorithms.clustering.minibatch_kmeans import streamed_centres
 
     results = []
     for data in progress.track(problem.classes):
@@ -87,7 +87,7 @@ def _describe(data: ClassData, centres: object) -> ClassPrototypes:
     import numpy
 
     from uvlp.artifacts.prototypes import Prototype
-    from uvlp.blocks.problem import ClassPrototypes
+    from uvlp.methods.algorithms.problem import ClassPrototypes
 
     assert isinstance(centres, numpy.ndarray)
     flat = data.latents.reshape(len(data.rows), -1).astype(numpy.float64)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from uvlp.blocks.problem import Problem
     from uvlp.core.progress import Progress
+    from uvlp.methods.algorithms.problem import Problem
 
 REVISION = 1
 TITLE = "Full"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from uvlp.recipes.schema import setting
 
 if TYPE_CHECKING:
-    from uvlp.blocks.problem import Problem
     from uvlp.core.progress import Progress
+    from uvlp.methods.algorithms.problem import Problem
 
 REVISION = 1
 TITLE = "K-Center"
@@ -36,7 +36,7 @@ class Settings:
 
 def select(problem: Problem, settings: Settings, progress: Progress) -> list[list[int]]:
     """Rows of the chosen training images, per class in index order, in the order of picking."""
-    from uvlp.blocks.coresets import k_center
+    from uvlp.methods.algorithms.coresets import k_center
 
     chosen = []
     for data in progress.track(problem.classes):

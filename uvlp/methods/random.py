@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from uvlp.recipes.schema import setting
 
 if TYPE_CHECKING:
-    from uvlp.blocks.problem import Problem
     from uvlp.core.progress import Progress
+    from uvlp.methods.algorithms.problem import Problem
 
 REVISION = 1
 TITLE = "Random"

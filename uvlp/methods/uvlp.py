@@ -13,10 +13,9 @@ from uvlp.recipes.schema import SynthesisSettings, setting
 
 if TYPE_CHECKING:
     from uvlp.artifacts.prototypes import Prototype
-    from uvlp.blocks.problem import ClassData, ClassPrototypes, Problem
-    from uvlp.blocks.prototype_derivation import Derivation
-    from uvlp.blocks.prototype_derivation import Prototype as Derived
     from uvlp.core.progress import Progress
+    from uvlp.methods.algorithms.problem import ClassData, ClassPrototypes, Problem
+    from uvlp.methods.algorithms.uvlp_prototypes import Derivation, Prototype as Derived
 
 REVISION = 1
 TITLE = "UVLP"
@@ -78,7 +77,7 @@ def _global_alpha(problem: Problem, settings: Settings) -> float:
         return settings.alpha
     import numpy
 
-    from uvlp.blocks.fisher_alpha import global_alpha
+    from uvlp.methods.algorithms.alpha.global_alpha import global_alpha
 
     images = numpy.concatenate([data.image for data in problem.classes])
     texts = numpy.concatenate([data.text for data in problem.classes])
@@ -90,10 +89,10 @@ def _global_alpha(problem: Problem, settings: Settings) -> float:
 def _one_class(problem: Problem, data: ClassData, settings: Settings, first: float) -> ClassPrototypes:
     import numpy
 
-    from uvlp.blocks.class_statistics import align_rule
-    from uvlp.blocks.fusion import Pairs
-    from uvlp.blocks.problem import ClassPrototypes
-    from uvlp.blocks.prototype_derivation import derive
+    from uvlp.methods.algorithms.alpha.global_alpha import align_rule
+    from uvlp.methods.algorithms.fusion import Pairs
+    from uvlp.methods.algorithms.problem import ClassPrototypes
+    from uvlp.methods.algorithms.uvlp_prototypes import derive
 
     assert problem.names is not None
     rule = align_rule(Pairs(data.image, data.text).mean_similarity())
@@ -127,9 +126,9 @@ def top_k(ipc: int) -> int:
 
 
 def _class_alpha(problem: Problem, data: ClassData, settings: Settings, first: float) -> float:
-    from uvlp.blocks.class_alpha import class_alpha, package_class_alpha
-    from uvlp.blocks.class_statistics import align_rule
-    from uvlp.blocks.fusion import Pairs
+    from uvlp.methods.algorithms.alpha.class_alpha import class_alpha, package_class_alpha
+    from uvlp.methods.algorithms.alpha.global_alpha import align_rule
+    from uvlp.methods.algorithms.fusion import Pairs
 
     assert problem.names is not None
     name = problem.names[data.index]

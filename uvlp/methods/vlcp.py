@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from uvlp.recipes.schema import SynthesisSettings, setting
 
 if TYPE_CHECKING:
-    from uvlp.blocks.problem import ClassData, ClassPrototypes, Problem
     from uvlp.core.progress import Progress
+    from uvlp.methods.algorithms.problem import ClassData, ClassPrototypes, Problem
 
 REVISION = 1
 TITLE = "VLCP"
@@ -57,9 +57,9 @@ def _one_class(problem: Problem, data: ClassData, settings: Settings) -> ClassPr
     import numpy
 
     from uvlp.artifacts.prototypes import Prototype
-    from uvlp.blocks.latent_kmeans import latent_clusters
-    from uvlp.blocks.problem import ClassPrototypes
-    from uvlp.blocks.text_prototypes import choose
+    from uvlp.methods.algorithms.clustering.latent_kmeans import latent_clusters
+    from uvlp.methods.algorithms.problem import ClassPrototypes
+    from uvlp.methods.algorithms.typical_captions import choose
 
     # The reference stores latents in half precision before it clusters them.
     found = latent_clusters(

@@ -16,16 +16,16 @@ from diffusers import AutoencoderKL
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from numpy.typing import NDArray
 
-from uvlp.blocks.image_io import quantise
-from uvlp.blocks.square_roots import square_root
-from uvlp.blocks.transfer import send
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive, torch_generator
+from uvlp.core.square_roots import square_root
 from uvlp.core.wording import first_few
-from uvlp.models import training
+from uvlp.models import one_cycle
+from uvlp.models.device import send
 from uvlp.models.quiet import LOADING_ERRORS, quiet
+from uvlp.models.sampling.image_io import quantise
 from uvlp.recipes.schema import AutoencoderSettings
 
 REVISION = 2
@@ -135,14 +135,14 @@ def train(
     The scaling factor is registered so that the training latents have standard deviation one.
 
     Args:
-        partial: where checkpoints are kept (see `training.one_cycle`).
+        partial: where checkpoints are kept (see `one_cycle.one_cycle`).
     """
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "autoencoder", "weights"))
         model = _build(settings, images.shape[1])
     generator = torch_generator(seed, "autoencoder", "batches")
     device = machine.device()
-    training.to_device(model, device)
+    one_cycle.to_device(model, device)
     data = send(images, device)
 
     def loss_of_step() -> torch.Tensor:
@@ -154,13 +154,13 @@ def train(
         return torch.nn.functional.mse_loss(decoded, pixels) + settings.kl_weight * posterior.kl().mean()
 
     model.train()
-    training.one_cycle(
+    one_cycle.one_cycle(
         "autoencoder", model, loss_of_step, settings, generator=generator, progress=progress, partial=partial
     )
     mean, deviation = Autoencoder(model).posterior(images)
     spread = square_root(mean.var() + (deviation**2).mean()).item()
     model.register_to_config(scaling_factor=model.config.scaling_factor / spread)
-    training.to_device(model, "cpu")
+    one_cycle.to_device(model, "cpu")
     model.save_pretrained(folder)
 
 

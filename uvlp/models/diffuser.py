@@ -12,15 +12,15 @@ from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNe
 from numpy.typing import NDArray
 from transformers import CLIPTokenizer
 
-from uvlp.blocks.square_roots import with_square_roots
-from uvlp.blocks.transfer import send
 from uvlp.core import machine
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive, torch_generator
-from uvlp.models import text_tower, training
+from uvlp.core.square_roots import with_square_roots
+from uvlp.models import one_cycle, text_tower
 from uvlp.models.autoencoder import Autoencoder
-from uvlp.models.average import Average
+from uvlp.models.device import send
 from uvlp.models.quiet import quiet
+from uvlp.models.training_state import Average
 from uvlp.recipes.schema import DiffuserSettings
 
 REVISION = 2
@@ -45,7 +45,7 @@ def train(
     Text encoder (the frozen text tower of the embedder), tokenizer and autoencoder are copied into it.
 
     Args:
-        partial: where checkpoints are kept (see `training.one_cycle`).
+        partial: where checkpoints are kept (see `one_cycle.one_cycle`).
     """
     device = machine.device()
     with quiet():
@@ -54,10 +54,10 @@ def train(
     vae.register_to_config(_name_or_path="")  # else the saved bytes depend on where the input lies
     text_encoder = text_tower.from_open_clip(embedder_folder)
     states, which = _text_states(captions, tokenizer, text_encoder.to(device))
-    latents = Autoencoder(training.to_device(vae, device)).posterior(images)
+    latents = Autoencoder(one_cycle.to_device(vae, device)).posterior(images)
     unet = _train_unet(latents, states, which, settings, seed, progress, partial)
     for model in (vae, text_encoder, unet):
-        training.to_device(model, "cpu")
+        one_cycle.to_device(model, "cpu")
     with quiet():
         pipeline: Any = StableDiffusionPipeline(
             vae=vae,
@@ -116,7 +116,7 @@ def _train_unet(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "diffuser", "weights"))
         unet = _build(settings, mean.shape[2], states.shape[2])
-    training.to_device(unet, device)
+    one_cycle.to_device(unet, device)
     noise_levels = with_square_roots(PNDMScheduler).from_config(stable_diffusion_scheduler().config)
     generator = torch_generator(seed, "diffuser", "batches")
 
@@ -131,7 +131,7 @@ def _train_unet(
         return torch.nn.functional.mse_loss(unet(noisy, times, states[texts]).sample, noise)
 
     average = Average(list(unet.parameters()), settings.ema)
-    training.one_cycle(
+    one_cycle.one_cycle(
         "diffuser",
         unet,
         loss_of_step,

@@ -122,7 +122,7 @@ class DiT(nn.Module):
         self.final_layer = FinalLayer(width, patch**2 * 2 * channels)
 
     def forward(self, noisy: Tensor, timesteps: Tensor, labels: Tensor) -> Tensor:
-        """Predicted noise and v (see `blocks.dit_diffusion`), [N,2C,side,side].
+        """Predicted noise and v (see `dit_diffusion.py`), [N,2C,side,side].
 
         Args:
             noisy: [N,C,side,side], scaled latents with noise.

@@ -3,7 +3,7 @@
 Images are uint8 [N, H, W, 3]. On disk a model is a folder in open_clip's `local-dir:` layout
 (`open_clip_config.json`, `open_clip_model.safetensors`, tokenizer), for small and published weights alike,
 or the one file of OpenAI's ViT-L/14, whose configuration open_clip brings along. That OpenAI's weights
-stand beside ``"quick_gelu": true`` is checked before anything is made, in `pretrained.py`.
+stand beside ``"quick_gelu": true`` is checked before anything is made, in `models/published/find.py`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,14 @@ from open_clip.model import CLIP
 from PIL import Image
 from safetensors.torch import save_file
 
-from uvlp.blocks.arithmetic import arithmetic, matrix_products
-from uvlp.blocks.transfer import send
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive, torch_generator
-from uvlp.models import tokenizer, training
-from uvlp.models.clause_tokens import ClauseTokens
+from uvlp.models import one_cycle, tokenizer
+from uvlp.models.device import arithmetic, matrix_products, send
 from uvlp.models.quiet import LOADING_ERRORS, quiet
+from uvlp.models.tokenizer import ClauseTokens
 from uvlp.recipes.schema import EmbedderSettings
 
 REVISION = 1
@@ -155,7 +154,7 @@ def train(
 
     Args:
         further_texts: what the tokenizer must also know, e.g. the prompt ensemble.
-        partial: where checkpoints are kept (see `training.one_cycle`).
+        partial: where checkpoints are kept (see `one_cycle.one_cycle`).
     """
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = tokenizer.train([*captions, *further_texts], settings.context_length, folder)
@@ -167,7 +166,7 @@ def train(
         tokenize = ClauseTokens(open_clip.get_tokenizer(f"local-dir:{folder}"), settings.context_length)
     generator = torch_generator(seed, "embedder", "batches")
     device = machine.device()
-    training.to_device(model, device)
+    one_cycle.to_device(model, device)
     data = send(images, device)
 
     def loss_of_step() -> torch.Tensor:
@@ -180,10 +179,10 @@ def train(
             return _contrastive_loss(scale.float() * image.float() @ text.float().T, texts)
 
     model.train()
-    training.one_cycle(
+    one_cycle.one_cycle(
         "embedder", model, loss_of_step, settings, generator=generator, progress=progress, partial=partial
     )
-    training.to_device(model, "cpu")
+    one_cycle.to_device(model, "cpu")
     save_file(model.state_dict(), folder / "open_clip_model.safetensors")
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from uvlp.blocks.arithmetic import arithmetic
 from uvlp.models.autoencoder import Autoencoder
 from uvlp.models.batches import in_batches
+from uvlp.models.device import arithmetic
 from uvlp.models.embedder import Embedder
 
 PIXELS = {"cpu": 512 * 512, "cuda": 2**23}

@@ -1,6 +1,7 @@
-"""Everything that a training loop needs to go on where it was interrupted, in one safetensors file.
+"""Everything that a training loop needs to resume where it was interrupted, in one safetensors file.
 
-The file holds the hash of what it holds, so that what was damaged since is never trained on.
+The file holds the hash of what it holds, so that what was damaged since is never trained on. Part of the
+state is the running average of a model's weights, which is saved instead of the last ones.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from uvlp.core.files.sharing import follow_umask
 from uvlp.core.hashing import canonical_json
-from uvlp.core.sharing import follow_umask
-from uvlp.models.average import Average
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,3 +102,22 @@ def _sha256(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, str], path:
         found.update(f"\n{name} {held.dtype} {tuple(held.shape)}\n".encode())
         found.update(held.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
+
+
+class Average:
+    """Exponential moving average of parameters, warmed up: step n decays by at most (1 + n) / (10 + n)."""
+
+    def __init__(self, parameters: Sequence[torch.nn.Parameter], decay: float) -> None:
+        self._parameters: list[torch.Tensor] = list(parameters)
+        self._decay = decay
+        self.weights = [parameter.detach().clone() for parameter in self._parameters]
+
+    def update(self, step: int) -> None:
+        """Take in the parameters after ``step``, counted from 1."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self.weights, [parameter.detach() for parameter in self._parameters], 1 - decay)
+
+    @torch.no_grad()
+    def use(self) -> None:
+        """Give the parameters the averaged values."""
+        torch._foreach_copy_(self._parameters, self.weights)

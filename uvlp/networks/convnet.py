@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from uvlp.blocks import network_sizes
-from uvlp.blocks.layers import AveragePool, normalisation
+from uvlp.networks.parts import network_sizes
+from uvlp.networks.parts.layers import AveragePool, normalisation
 
 REVISION = 1
 WIDTH = 128

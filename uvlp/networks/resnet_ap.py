@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from uvlp.blocks import network_sizes
-from uvlp.blocks.layers import convolution, normalisation
-from uvlp.blocks.residual import ResidualNetwork, Stem
+from uvlp.networks.parts import network_sizes
+from uvlp.networks.parts.layers import convolution, normalisation
+from uvlp.networks.parts.residual import ResidualNetwork, Stem
 
 REVISION = 1
 WIDTH = 64

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from uvlp.core.errors import unknown_name
-from uvlp.recipes import folder
+from uvlp.recipes import from_scratch
 from uvlp.recipes.schema import (
     AutoencoderSettings,
     DiffuserSettings,
@@ -37,7 +37,7 @@ def _from_scratch(recipe: Recipe, profile: str) -> Recipe:
         name: getattr(recipe, name) for name in ("dataset", "data", "variant", "methods", "seeds", "repeats")
     }
     caption = replace(recipe.caption, captioner="auto")
-    return replace(folder.recipe(recipe.ipc), profile=profile, caption=caption, **kept)
+    return replace(from_scratch.recipe(recipe.ipc), profile=profile, caption=caption, **kept)
 
 
 def _sd15(recipe: Recipe) -> Recipe:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from uvlp.artifacts.manifest import changed
+from uvlp.artifacts.task import changed
 from uvlp.core import portable
 from uvlp.recipes.schema import Recipe
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from uvlp.artifacts import caption_shards, captions, imported_captions
-from uvlp.artifacts.caption_shards import Answer
-from uvlp.artifacts.manifest import Task
+from uvlp.artifacts import captions
+from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work
+from uvlp.captioners.texts import imported as imported_captions, shards as caption_shards
+from uvlp.captioners.texts.shards import Answer
 from uvlp.core import machine, plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.seeds import derive
@@ -30,7 +31,7 @@ def run(work: Work) -> None:
     if settings.captioner == "file":
         _from_file(work, dataset, settings)
     else:
-        captioner = plugins.load("models/captioners", settings.captioner)
+        captioner = plugins.load("captioners", settings.captioner)
         by = _from_model if hasattr(captioner, "MODEL") else _from_measurements
         by(work, dataset, settings, captioner)
     captions.check(captions.read(work.folder), dataset.files("train"))

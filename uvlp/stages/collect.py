@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uvlp.artifacts import distilled
-from uvlp.artifacts.dataset_manifest import ClassInfo
+from uvlp.artifacts.dataset import ClassInfo
 from uvlp.artifacts.distilled import Entry
 from uvlp.artifacts.work import Work
-from uvlp.blocks.class_folders import ClassFolders, content_hash, scan_classes
-from uvlp.blocks.folder_hashes import hash_files
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import changed_meanwhile
 from uvlp.core.progress import Progress
+from uvlp.datasets.files.class_folders import ClassFolders, content_hash, scan_classes
+from uvlp.datasets.files.folder_hashes import hash_files
 
 if TYPE_CHECKING:
     import numpy
@@ -42,7 +42,7 @@ def find(
         classes: of the dataset that the images are scored on.
         cache: folder that remembers the hashes of files.
         progress: told about the reading.
-        ipc, select, seed: as `blocks/class_folders.scan_classes` takes them.
+        ipc, select, seed: as `class_folders.scan_classes` takes them.
 
     Raises:
         UvlpError: the folder is wrong.
@@ -122,7 +122,7 @@ def _images(
     """uint8 [H, W, 3] one after the other, counted by what they were converted from."""
     import numpy
 
-    from uvlp.blocks.image_files import load_converted
+    from uvlp.datasets.files.images.image_files import load_converted
 
     files = zip(folders.files, hashes, strict=True)
     for (name, _), sha256 in progress.track(files, "copy images", total=len(hashes)):

@@ -15,8 +15,7 @@ from uvlp.artifacts import captions, features
 from uvlp.artifacts.row_files import Column, RowFiles
 from uvlp.artifacts.work import Work
 from uvlp.core import machine
-from uvlp.core.ranges import check_ranges
-from uvlp.recipes.limits import SECTIONS
+from uvlp.recipes.limits import SECTIONS, check_ranges
 
 if TYPE_CHECKING:
     import numpy
@@ -59,7 +58,7 @@ def _images(work: Work) -> None:
 def _encoder(work: Work) -> ImageEncoder:
     import torch
 
-    from uvlp.models import precision
+    from uvlp.models import device as precision
     from uvlp.models.autoencoder import Autoencoder
     from uvlp.models.image_encoder import ImageEncoder
 
@@ -86,7 +85,7 @@ def _embedder(work: Work, device: str) -> Embedder:
 
 def _stream(encoder: ImageEncoder, load: Any, parts: Sequence[range]) -> Iterator[Prepared]:
     """The batches of ``parts``, decoded by several threads and joined by one more."""
-    from uvlp.blocks.prefetch import in_background, in_order
+    from uvlp.core.prefetch import in_background, in_order
 
     threads = min(MOST_THREADS, len(os.sched_getaffinity(0)))
     rows = itertools.chain.from_iterable(parts)
@@ -98,7 +97,7 @@ def _stream(encoder: ImageEncoder, load: Any, parts: Sequence[range]) -> Iterato
 def _texts(work: Work) -> None:
     import numpy
 
-    from uvlp.blocks.prompt_ensemble import class_prototype, prompts
+    from uvlp.methods.algorithms.prompt_ensemble import class_prototype, prompts
     from uvlp.models.batches import in_batches
 
     embedder, batch = _embedder(work, machine.device()), work.task.settings.batch

@@ -13,15 +13,15 @@ from uvlp.core.seeds import derive
 if TYPE_CHECKING:
     import numpy
 
-    from uvlp.blocks.image_sets import Images
+    from uvlp.protocols.training.images import Images
 
 
 def run(work: Work) -> None:
     """Write `scores` with the protocol named by the task."""
-    from uvlp.blocks.image_sets import stored
+    from uvlp.protocols.training.images import stored
 
     facts, dataset = work.task.facts, work.dataset()
-    evaluator = plugins.load("evaluators", work.task.plugin)
+    evaluator = plugins.load("protocols", work.task.plugin)
     score = evaluator.evaluate(
         _training_images(work, dataset),
         stored(work.input("validation")),
@@ -42,7 +42,7 @@ def _training_images(work: Work, dataset: Any) -> Images:
     """The distilled images, read when the evaluator asks for them."""
     import numpy
 
-    from uvlp.blocks.image_sets import Images, LazyPixels
+    from uvlp.protocols.training.images import Images, LazyPixels
 
     folder = work.input("distilled")
     entries = distilled.read_entries(folder)

@@ -31,7 +31,7 @@ def run(work: Work) -> None:
 
 def _stable_diffusion(work: Work) -> None:
     """Train on images that are read as they are needed, never all in memory."""
-    from uvlp.models import finetuning
+    from uvlp.models.finetuning import job as finetuning
 
     task = work.task
     assert task.dataset_spec is not None
@@ -64,7 +64,7 @@ def _source(place: Path) -> str:
 
 def _texts(work: Work) -> tuple[list[str], list[str]]:
     """The captions, and every other text that the tokenizer must know."""
-    from uvlp.blocks.prompt_ensemble import prompts
+    from uvlp.methods.algorithms.prompt_ensemble import prompts
 
     found = captions.read(work.input("captions"))
     names = [info.name for info in work.dataset().manifest.classes]

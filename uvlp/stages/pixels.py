@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from uvlp.artifacts import pixels
-from uvlp.artifacts.dataset_manifest import DatasetManifest
+from uvlp.artifacts.dataset import DatasetManifest
 from uvlp.artifacts.work import Work
 from uvlp.core import plugins
 
@@ -14,10 +14,10 @@ REVISION = 1  # raise when a protocol's rule for validation images changes
 
 def run(work: Work) -> None:
     """Write `pixels` by the rule of the protocol named by the task."""
-    from uvlp.blocks.image_sets import LazyPixels
+    from uvlp.protocols.training.images import LazyPixels
 
     dataset = work.dataset()
-    protocol = plugins.load("evaluators", work.task.plugin)
+    protocol = plugins.load("protocols", work.task.plugin)
     labels, size_px = dataset.labels("val"), work.task.facts["size_px"]
     originals = LazyPixels(partial(dataset.originals, "val"), len(labels))
     images = (protocol.validation_pixels(image, size_px) for image in work.progress.track(originals))

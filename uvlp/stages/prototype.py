@@ -11,7 +11,7 @@ def run(work: Work) -> None:
     """Write `prototypes` with the method named by the task."""
     import numpy
 
-    from uvlp.blocks.problem import build
+    from uvlp.methods.algorithms.problem import build
 
     task, dataset = work.task, work.dataset()
     method = plugins.load("methods", task.facts["method"])

@@ -22,11 +22,11 @@ def run(work: Work) -> None:
     """
     import numpy
 
-    from uvlp.blocks.image_sets import Images, LazyPixels, stored
-    from uvlp.blocks.network_features import network_features
+    from uvlp.protocols.training.images import Images, LazyPixels, stored
+    from uvlp.protocols.training.network_features import network_features
 
     dataset, settings, seed = work.dataset(), work.task.settings, work.task.facts["seed"]
-    protocol, classes = plugins.load("evaluators", PROTOCOL), len(dataset.manifest.classes)
+    protocol, classes = plugins.load("protocols", PROTOCOL), len(dataset.manifest.classes)
     protocol.check(NETWORK, settings)
     labels = numpy.asarray(dataset.labels("train"))
     found = network_features(

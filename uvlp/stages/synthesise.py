@@ -26,7 +26,7 @@ def run(work: Work) -> None:
 
 
 def _select(work: Work, method: Any) -> None:
-    from uvlp.blocks.problem import build
+    from uvlp.methods.algorithms.problem import build
 
     dataset, facts = work.dataset(), work.task.facts
     inputs = work.task.inputs
@@ -86,9 +86,9 @@ def _grow(
 ) -> None:
     """Synthesise what an interrupted run did not."""
     from uvlp.core import machine
-    from uvlp.models import precision
-    from uvlp.models.sampler import Sampler
-    from uvlp.models.synthesis import Synthesis
+    from uvlp.models import device as precision
+    from uvlp.models.sampling.sampler import Sampler
+    from uvlp.models.sampling.synthesis import Synthesis
 
     device = machine.device()
     dtype = precision.resolve(work.task.facts.get("precision", "float32"), device)

@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import scores, table_notes, tables
-from uvlp.artifacts.cells import Cell
-from uvlp.artifacts.manifest import Task
+from uvlp.artifacts import scores
 from uvlp.artifacts.scores import Score
-from uvlp.artifacts.tables import Table
+from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work, read_notes
 from uvlp.core.errors import UvlpError, unknown_name
-from uvlp.core.unicode_form import nfc
+from uvlp.core.files.unicode_form import nfc
+from uvlp.tables import notes as table_notes, table as tables
+from uvlp.tables.cells import Cell
+from uvlp.tables.table import Table
 
 REVISION = 1
 ACCURACIES = ("best", "last", "top5_best", "top5_last")
@@ -26,7 +27,7 @@ def run(work: Work) -> None:
     The task's inputs are the scores, whose facts say seed and repeat; its own facts are the table's name
     and caption, the cells with the inputs of each, and further notes.
     """
-    from uvlp.blocks.method_comparisons import Scored, compare_all
+    from uvlp.tables.comparisons import Scored, compare_all
 
     facts = work.task.facts
     found = [_scores(work, entry) for entry in facts["cells"]]
@@ -61,7 +62,7 @@ def against(table: Table, store: Path, method: str) -> Table:
     Raises:
         UvlpError: the table has no such method, or a score is no longer there.
     """
-    from uvlp.blocks.method_comparisons import Scored, compare_all
+    from uvlp.tables.comparisons import Scored, compare_all
 
     methods = {nfc(cell.title): cell.method for cell in table.cells}
     methods |= {nfc(cell.method): cell.method for cell in table.cells}
@@ -102,7 +103,7 @@ def _scores(work: Work, entry: dict[str, Any]) -> dict[tuple[int, int], Score]:
 
 
 def _cell(work: Work, entry: dict[str, Any], found: dict[tuple[int, int], Score]) -> Cell:
-    from uvlp.blocks.uncertainty import summarise
+    from uvlp.tables.uncertainty import summarise
 
     seeds = tuple(seed for seed, _ in found)
     first = next(iter(found.values()))

@@ -17,7 +17,7 @@ from uvlp.core import machine, plugins
 if TYPE_CHECKING:
     from torch import nn
 
-    from uvlp.blocks.image_sets import Prepared
+    from uvlp.protocols.training.images import Prepared
 
 PROTOCOL = "rded"
 
@@ -26,10 +26,10 @@ def run(work: Work) -> None:
     """Write `teachers`.
 
     Raises:
-        UvlpError: see `models/teacher.py` and `models/checkpoint.py`.
+        UvlpError: see `protocols/training/teacher.py` and `protocols/training/checkpoint.py`.
     """
-    from uvlp.blocks.image_sets import stored
-    from uvlp.models import teacher
+    from uvlp.protocols.training import teacher
+    from uvlp.protocols.training.images import stored
 
     facts, settings, device = work.task.facts, work.task.settings, machine.device()
     classes = work.dataset().manifest.classes
@@ -58,7 +58,7 @@ def run(work: Work) -> None:
 
 def _network(work: Work, classes: int, device: str) -> tuple[nn.Module, str]:
     """The teacher on any device, and where it comes from in words."""
-    from uvlp.models import checkpoint, teacher
+    from uvlp.protocols.training import checkpoint, teacher
 
     facts, settings = work.task.facts, work.task.settings
     network, size_px = facts["network"], facts["size_px"]
@@ -87,9 +87,9 @@ def _training_images(dataset: Any, size_px: int) -> Prepared:
     """All training images, brought to the input size as the validation images are."""
     import numpy
 
-    from uvlp.blocks.image_sets import LazyPixels, Prepared, prepare
+    from uvlp.protocols.training.images import LazyPixels, Prepared, prepare
 
     labels = numpy.asarray(dataset.labels("train"))
     originals = LazyPixels(partial(dataset.originals, "train"), len(labels))
-    rule = plugins.load("evaluators", PROTOCOL).validation_pixels
+    rule = plugins.load("protocols", PROTOCOL).validation_pixels
     return Prepared(pixels=prepare(originals, size_px, rule), labels=labels)

@@ -1,0 +1,129 @@
+"""The commands that make nothing: list, doctor, table, --print-config."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.stored_tables import put_table
+from uvlp.cli import app as cli, doctor
+from uvlp.core import portable
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Run the command line in this process: exit code, standard output, standard error."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["uvlp", *words])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(end.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("room", "name"),
+    [
+        ("methods", "uvlp"),
+        ("datasets", "folder"),
+        ("protocols", "rded"),
+        ("networks", "resnet-ap-DEPTH"),
+        ("networks", "resnet18_modified"),
+    ],
+)
+def test_list_prints_names_with_their_meaning(call: Call, room: str, name: str) -> None:
+    code, out, _ = call("list", room)
+    line = next(line for line in out.splitlines() if line.startswith(f"{name} "))
+    assert code == 0 and len(line.split(maxsplit=1)[1]) > 20
+
+
+def test_list_as_json(call: Call) -> None:
+    assert set(json.loads(call("list", "methods", "--json")[1])) >= {"d4m", "vlcp", "uvlp"}
+
+
+def test_an_unknown_list_offers_the_nearest(call: Call) -> None:
+    code, _, err = call("list", "method")
+    assert code == 2 and "did you mean 'methods'" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [(("digits-ipc9",), "no such table"), (("digits-ipc10", "--format", "latx"), "did you mean 'latex'")],
+)
+def test_a_wrong_table_is_one_line(call: Call, tmp_path: Path, words: tuple[str, ...], expected: str) -> None:
+    put_table(tmp_path, "digits-ipc10")
+    code, _, err = call("table", *words, "--store", str(tmp_path))
+    assert code == 2 and expected in err and len(err.splitlines()) == 1
+
+
+def test_print_config_says_meaning_and_source_of_every_setting(call: Call) -> None:
+    code, out, _ = call("reproduce", "digits", "10", "--print-config", "--set", "evaluate.epochs=7")
+    lines = dict(line.split(" = ", 1) for line in out.splitlines())
+    assert code == 0 and lines["evaluate.epochs"].startswith("7 ")
+    assert "recipe or command line" in lines["evaluate.epochs"]
+    assert "[evaluation.md 1.8]" in lines["evaluate.momentum"]
+    assert lines["uvlp.synthesis.strength"].startswith("0.4 ")
+    assert all("#" in value and value.endswith("]") for value in lines.values())
+
+
+def test_print_config_as_json_is_the_whole_recipe(call: Call) -> None:
+    recipe = json.loads(call("reproduce", "digits", "10", "--print-config", "--json")[1])
+    assert recipe["ipc"] == 10 and recipe["evaluate"]["size_px"] == 16
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *((stage, "digits", "2") for stage in ("reproduce", "caption", "finetune", "embed")),
+        *((stage, "digits", "2") for stage in ("prototype", "synthesise")),
+        ("reproduce", "digits", "2", "--rerun", "1"),
+        ("evaluate", ".", "--dataset", "digits"),
+        ("teacher", "digits", "conv3"),
+    ],
+)
+def test_portable_is_set_before_a_command_does_anything(
+    call: Call, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(portable, "enforce", lambda: called.append("enforced"))
+    code, printed, _ = call(*words, "--portable", "--print-config")
+    assert code == 0 and "portable = true" in printed and called == ["enforced"]
+    call(*words, "--print-config")
+    assert called == ["enforced"], "only where it is asked for"
+
+
+def test_doctor_finds_this_machine_well(call: Call, tmp_path: Path) -> None:
+    code, out, _ = call("doctor", "--store", str(tmp_path))
+    assert code == 0, out
+    assert {line.split()[1] for line in out.splitlines()} >= {"python", "torch", "gpu", "disk", "store"}
+
+
+def test_doctor_says_how_to_mend_what_is_missing(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "NEEDED_GB", 10**9)
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: ["no-such-package>=1"])
+    code, out, _ = call("doctor", "--store", str(tmp_path / "file" / "below"))
+    assert code == 2
+    assert "BAD  no-such-package  missing  -> python -m pip install" in out
+    assert "BAD  disk" in out and "--store DIR" in out
+
+
+def test_help_names_every_command(call: Call) -> None:
+    code, out, _ = call("--help")
+    assert code == 0
+    for name in ("reproduce", "caption", "finetune", "embed", "prototype", "synthesise", "table", "doctor"):
+        assert name in out
+
+
+@pytest.mark.parametrize("words", [(), ("captions",)])
+def test_no_command_prints_the_help(call: Call, words: tuple[str, ...]) -> None:
+    code, _, said = call(*words)
+    assert code == 2 and said.startswith("Usage: ") and "Commands:" in said

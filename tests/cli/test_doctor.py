@@ -1,0 +1,195 @@
+"""`uvlp doctor` about GPUs and places; what a GPU says of itself is put into torch's mouth."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from uvlp.cli import doctor_gpu, doctor_places
+from uvlp.cli.finding import INSTALL, Finding
+from uvlp.core import nvidia
+from uvlp.core.nvidia import Card
+
+CARD = Card(name="NVIDIA H200", driver="580.65.06", total_mib=143771)
+H200 = {
+    "is_available": True,
+    "device_count": 1,
+    "get_device_capability": (9, 0),
+    "mem_get_info": (138 * 2**30, 140 * 2**30),
+    "get_device_name": "NVIDIA H200",
+    "get_arch_list": ["sm_75", "sm_80", "sm_90", "compute_90"],
+}
+Gpu = Callable[..., None]
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
+    """Let the driver name cards and the CUDA that it runs, and torch what it found."""
+
+    def install(
+        cards: tuple[Card, ...], cuda: tuple[int, int] | None, built: str | None, **facts: object
+    ) -> None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        monkeypatch.setattr(nvidia, "cards", lambda: cards)
+        monkeypatch.setattr(nvidia, "driver_cuda", lambda: cuda)
+        monkeypatch.setattr(torch.version, "cuda", built)
+        for name, value in {**H200, **facts}.items():
+            monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+
+    return install
+
+
+def lines() -> dict[str, Finding]:
+    return {finding.what: finding for finding in doctor_gpu.findings()}
+
+
+def test_a_good_gpu_is_named_with_what_it_will_do(gpu: Gpu) -> None:
+    gpu((CARD,), (13, 0), "13.2")
+    found = lines()
+    assert all(finding.good for finding in found.values())
+    assert found["driver"].found == "NVIDIA 580.65.06, runs CUDA up to 13.0; torch is built for CUDA 13.2"
+    assert found["gpu"].found == "NVIDIA H200, compute capability 9.0, 140 GiB (138 free), bfloat16"
+    assert found["precision"].found == (
+        "float16 to caption, embed and synthesise, bfloat16 to train; evaluation in TF32 and float32"
+    )
+    assert found["batches"].found.startswith("caption 32, fine-tune 32 (times 4), embed 64, synthesise 25, ")
+    assert "gpus" not in found
+
+
+def test_several_gpus_are_counted(gpu: Gpu) -> None:
+    gpu((CARD, CARD), (13, 0), "13.2", device_count=2)
+    assert lines()["gpus"].found == "2: fine-tuning uses all, everything else the first"
+
+
+def test_a_small_turing_card_says_what_does_not_fit(gpu: Gpu) -> None:
+    gpu(
+        (CARD,),
+        None,
+        "13.2",
+        get_device_capability=(7, 5),
+        mem_get_info=(14 * 2**30, 15 * 2**30),
+        get_device_name="Tesla T4",
+    )
+    found = lines()
+    assert found["driver"].found == "NVIDIA 580.65.06; torch is built for CUDA 13.2"
+    assert found["gpu"].found == "Tesla T4, compute capability 7.5, 15 GiB (14 free), no bfloat16"
+    assert found["precision"].found.startswith("float16 to caption, embed and synthesise, float16 to train")
+    assert found["gpu memory"] == Finding(
+        "gpu memory",
+        False,
+        "too little in profile sd15 for captions by LLaVA (16 GiB), fine-tuning (20 GiB)",
+        "caption, fine-tune and synthesise with fewer images at once; profiles small and tiny fit",
+    )
+
+
+def test_a_card_of_24_gb_is_enough(gpu: Gpu) -> None:
+    # Torch sees 23.5 GiB of an RTX 4090; fine-tuning computes its batch in parts there.
+    gpu((CARD,), None, "13.2", mem_get_info=(23 * 2**30, int(23.5 * 2**30)))
+    assert all(finding.good for finding in doctor_gpu.findings())
+
+
+def test_a_card_that_torch_has_no_kernels_for(gpu: Gpu) -> None:
+    gpu((CARD,), (13, 0), "13.2", get_device_capability=(7, 0), get_device_name="Tesla V100")
+    found = lines()
+    assert not found["gpu"].good and "batches" not in found
+    assert found["gpu"].mend == "this torch needs 7.5 or newer; CUDA_VISIBLE_DEVICES= uses the CPU"
+
+
+def test_a_driver_that_is_too_old(gpu: Gpu) -> None:
+    gpu((CARD,), (12, 2), "13.2", is_available=False)
+    found = lines()["gpu"]
+    assert found == Finding(
+        "gpu",
+        False,
+        "NVIDIA H200, but its driver runs CUDA 12.2 and torch needs 13.2",
+        "install driver 580 or newer; on a data-centre GPU cuda-compat-13 will do",
+    )
+
+
+def test_a_torch_without_cuda(gpu: Gpu) -> None:
+    gpu((CARD,), (13, 0), None, is_available=False)
+    found = lines()
+    assert found["driver"].found.endswith("torch is built for the CPU alone")
+    assert found["gpu"] == Finding("gpu", False, "NVIDIA H200, but torch is built for the CPU alone", INSTALL)
+
+
+@pytest.mark.parametrize("value", ["", "-1"])
+def test_a_hidden_card(gpu: Gpu, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    gpu((CARD,), (13, 0), "13.2", is_available=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
+    assert lines()["gpu"] == Finding(
+        "gpu",
+        False,
+        f"NVIDIA H200, hidden by CUDA_VISIBLE_DEVICES={value}",
+        "unset CUDA_VISIBLE_DEVICES, or go on with the CPU",
+    )
+
+
+def test_a_card_that_does_not_start(gpu: Gpu) -> None:
+    gpu((CARD,), (13, 2), "13.2", is_available=False)
+    found = lines()["gpu"]
+    assert not found.good and found.found == "NVIDIA H200, but CUDA does not start"
+    assert "--gpus all" in found.mend
+
+
+def test_no_gpu_is_well_and_slow(gpu: Gpu) -> None:
+    gpu((), None, "13.2", is_available=False)
+    assert lines() == {"gpu": Finding("gpu", True, doctor_gpu.NONE)}
+    assert "everything runs on the CPU" in doctor_gpu.NONE
+
+
+@pytest.fixture
+def empty_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    import huggingface_hub.constants
+
+    monkeypatch.setenv("UVLP_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HOME", str(tmp_path))
+    yield tmp_path
+
+
+def test_empty_places_say_how_to_fill_them(empty_places: Path) -> None:
+    found = {finding.what: finding for finding in doctor_places.findings()}
+    assert all(finding.good for finding in found.values())
+    assert found["models folder"].found.startswith(f"{empty_places / 'hub'}, ")
+    assert found["models"].found == "not here: Stable Diffusion 1.5, CLIP ViT-L/14, LLaVA-1.5-7B"
+    assert found["data folder"].found.startswith(f"{empty_places / 'data'}, ")
+    assert found["data folder"].found.endswith(" free (UVLP_DATA)")
+    assert (
+        found["datasets"].found.startswith("not here: cifar10, ") and "imagenette" in found["datasets"].found
+    )
+    assert found["datasets"].mend == "`uvlp fetch DATASET`; those of an ILSVRC folder: --data"
+
+
+def test_without_torch_the_doctor_still_speaks(tmp_path: Path) -> None:
+    """As on a machine where nothing is installed yet; the packages are hidden, not mended."""
+    code = (
+        "import importlib.util, sys\n"
+        "real = importlib.util.find_spec\n"
+        "hidden = ('torch', 'huggingface_hub')\n"
+        "importlib.util.find_spec = lambda name, *a: None if name in hidden else real(name, *a)\n"
+        "sys.modules['torch'] = None\n"
+        "from pathlib import Path\n"
+        "from uvlp.cli import doctor\n"
+        f"raise SystemExit(doctor.show(Path({str(tmp_path)!r}), False))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr == ""
+    assert f"BAD  gpu              unknown without torch  -> {INSTALL}" in done.stdout
+    assert "BAD  models           unknown without huggingface_hub" in done.stdout
+
+
+def test_a_folder_that_cannot_be_read_is_one_finding_among_the_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("UVLP_DATA", str(tmp_path / ("x" * 300)))
+    found = {finding.what: finding for finding in doctor_places.findings()}
+    assert found["models folder"].good
+    assert not found["data folder"].good
+    assert found["data folder"].found.endswith("File name too long")
+    assert found["data folder"].mend == "name a shorter path"

@@ -1,0 +1,46 @@
+"""Lines end at a line feed alone, whatever else a caption, a prompt or a name holds."""
+
+import ast
+from pathlib import Path
+
+import numpy
+
+import uvlp
+from uvlp.artifacts import captions, distilled, prototypes
+from uvlp.captioners.texts import shards as caption_shards
+from uvlp.core.files.lines import read_lines, split_lines
+
+BREAKS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e"
+TEXT = "".join(f"{mark}{number}" for number, mark in enumerate(BREAKS))
+IMAGE = numpy.zeros((8, 8, 3), numpy.uint8)
+
+
+def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
+    assert split_lines(f"a{TEXT}\r\n\nb\rc\n") == [f"a{TEXT}", "", "b\rc"]
+    assert split_lines("a\nb") == ["a", "b"]
+    assert split_lines("") == []
+    path = tmp_path / "lines"
+    path.write_bytes(f"\ufeff{TEXT}\r\nb".encode())
+    assert read_lines(path, "utf-8-sig") == [TEXT, "b"]
+
+
+def test_every_file_of_rows_gives_back_such_a_text(tmp_path: Path) -> None:
+    captions.write(tmp_path, [("a.png", TEXT)], {"a": TEXT})
+    assert captions.read(tmp_path).texts == (TEXT,)
+    entry = distilled.Entry(file_name="a/0.png", label=0, class_id="a", class_name=TEXT, text=TEXT)
+    distilled.write(tmp_path, [entry], [IMAGE], [IMAGE])
+    assert distilled.read_entries(tmp_path) == [entry]
+    row = prototypes.Prototype(class_id="a", slot=0, text=TEXT, members=(0,), latent_members=(0,))
+    prototypes.write(tmp_path, numpy.zeros((1, 4, 2, 2)), [row])
+    assert prototypes.read(tmp_path)[1] == [row]
+    answers = [caption_shards.Answer(TEXT)]
+    assert list(caption_shards.write(tmp_path, "key", ["a.png"], 1, 0, answers)) == answers
+    assert caption_shards.read(tmp_path, "key", ["a.png"], 1, print) == answers
+
+
+def test_no_file_of_ours_is_split_at_other_characters() -> None:
+    for path in sorted(Path(uvlp.__file__).parent.rglob("*.py")):
+        called = {
+            node.attr for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Attribute)
+        }
+        assert "splitlines" not in called, f"{path.name}: use core/files/lines.py"

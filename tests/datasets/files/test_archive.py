@@ -1,0 +1,389 @@
+"""Archives: fetched, checked, unpacked; what is wrong with them in one line, and what is kept."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import stat
+import tarfile
+import threading
+import time
+import zipfile
+from collections import namedtuple
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy
+import pytest
+from filelock import FileLock
+
+from tests.datasets.files.file_server import FileServer, serving
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Event, Progress
+from uvlp.datasets.files import archive
+from uvlp.datasets.files.archive import Archive, planned, prepare
+from uvlp.datasets.files.unpack import OURS, unpack
+
+FILES = {"set/train/cat/1.png": b"one", "set/val/cat/2.png": b"two"}
+
+
+def tar_of(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    # Without the time, which would be another one in every worker of the tests.
+    with (
+        gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as file,
+    ):
+        for member, content in members:
+            member.size = len(content)
+            file.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def tar_of_files(files: dict[str, bytes] | None = None) -> bytes:
+    return tar_of(*((tarfile.TarInfo(name), content) for name, content in (files or FILES).items()))
+
+
+def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, target
+    return member
+
+
+def zip_of(files: dict[str, bytes], mode: int = 0) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            file.writestr(info, content)
+    return buffer.getvalue()
+
+
+def refusal(content: bytes, tmp_path: Path) -> str:
+    (tmp_path / "set.tgz").write_bytes(content)
+    with pytest.raises(UvlpError) as caught:
+        unpack(tmp_path / "set.tgz", tmp_path, "set", Progress())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["set.tgz"], "nothing half made is left"
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("content", [tar_of_files(), zip_of({"set/": b"", **FILES})])
+def test_files_come_out_as_they_went_in(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "set.tgz").write_bytes(content)
+    (tmp_path / ".set.unpacking").mkdir()
+    for name in ("rest of a killed run", OURS):
+        (tmp_path / ".set.unpacking" / name).touch()
+    unpack(tmp_path / "set.tgz", tmp_path, "set", Progress())
+    assert {str(p.relative_to(tmp_path)) for p in (tmp_path / "set").rglob("*.*")} == set(FILES)
+    assert all((tmp_path / name).read_bytes() == content for name, content in FILES.items())
+    assert not (tmp_path / ".set.unpacking").exists()
+
+
+def test_a_folder_of_somebody_else_is_never_unpacked_over(tmp_path: Path) -> None:
+    (tmp_path / "set.tgz").write_bytes(tar_of_files())
+    (tmp_path / ".set.unpacking").mkdir()
+    (tmp_path / ".set.unpacking" / "thesis.txt").touch()
+    with pytest.raises(UvlpError) as caught:
+        unpack(tmp_path / "set.tgz", tmp_path, "set", Progress())
+    assert caught.value.got == str(tmp_path / ".set.unpacking")
+    assert (tmp_path / ".set.unpacking" / "thesis.txt").exists()
+
+
+def test_links_inside_become_copies(tmp_path: Path) -> None:
+    hard = link("set/b.png", "set/a.png", tarfile.LNKTYPE)
+    content = tar_of(
+        (tarfile.TarInfo("set/a.png"), b"a"), (hard, b""), (link("set/sub/c.png", "../a.png"), b"")
+    )
+    (tmp_path / "set.tgz").write_bytes(content)
+    unpack(tmp_path / "set.tgz", tmp_path, "set", Progress())
+    assert (tmp_path / "set/b.png").read_bytes() == (tmp_path / "set/sub/c.png").read_bytes() == b"a"
+    assert not (tmp_path / "set/sub/c.png").is_symlink()
+
+
+@pytest.mark.parametrize("names", [("set/a", "set/a/b"), ("set/a/b", "set/a"), ("set/" + "x" * 300,)])
+def test_names_that_cannot_be_are_refused(names: tuple[str, ...], tmp_path: Path) -> None:
+    line = refusal(tar_of(*((tarfile.TarInfo(name), b"x") for name in names)), tmp_path)
+    assert "holds what no dataset may hold" in line
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../out.png", "set/../../out.png"])
+def test_paths_that_leave_the_archive_are_named(name: str, tmp_path: Path) -> None:
+    tar = refusal(tar_of_files(FILES | {name: b"x"}), tmp_path)
+    assert f"leads to {name}: got '{name}'" in tar
+    assert f"got '{name}'" in refusal(zip_of(FILES | {name: b"x"}), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        (link("set/passwd", "/etc/passwd"), "leads to /etc/passwd: got 'set/passwd'"),
+        (link("set/up", "../../up"), "leads to set/../../up: got 'set/up'"),
+        (link("set/hard", "../up", tarfile.LNKTYPE), "leads to ../up: got 'set/hard'"),
+        (link("set/pipe", "", tarfile.FIFOTYPE), "neither a file nor a folder: got 'set/pipe'"),
+        (link("set/disk", "", tarfile.BLKTYPE), "neither a file nor a folder: got 'set/disk'"),
+        (link("set/gone", "nothing"), "is damaged"),
+    ],
+)
+def test_links_that_leave_and_devices_are_named(member: tarfile.TarInfo, said: str, tmp_path: Path) -> None:
+    assert said in refusal(tar_of((tarfile.TarInfo("set/a.png"), b"a"), (member, b"")), tmp_path)
+
+
+def test_a_link_in_a_zip_file_is_refused(tmp_path: Path) -> None:
+    assert "a link: got 'set/a'" in refusal(zip_of({"set/a": b"/etc/passwd"}, stat.S_IFLNK | 0o777), tmp_path)
+
+
+NOISE = numpy.random.default_rng(0).bytes(100_000)
+
+
+def flipped(content: bytes, place: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
+
+
+def encrypted(content: bytes) -> bytes:
+    """The flag that a password is needed, in every entry of a zip file and of its list."""
+    for mark, flag in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        for start in [found.start() for found in re.finditer(re.escape(mark), content)]:
+            content = content[: start + flag] + b"\1" + content[start + flag + 1 :]
+    return content
+
+
+LONG_TAR, LONG_ZIP = tar_of_files({"set/1.png": NOISE}), zip_of({"set/1.png": NOISE})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"no archive", tar_of_files()[:-20], zip_of(FILES)[:-30]),
+        *(LONG_TAR[: len(LONG_TAR) // 2], flipped(LONG_TAR, len(LONG_TAR) // 2), flipped(LONG_TAR, 1)),
+        *(flipped(LONG_ZIP, len(LONG_ZIP) // 2), encrypted(zip_of(FILES))),
+        tar_of((link("set/a", "b"), b""), (link("set/b", "a"), b"")),
+        tar_of((link("set/a", "a"), b"")),
+    ],
+)
+def test_a_damaged_archive_is_said(content: bytes, tmp_path: Path) -> None:
+    assert "set.tgz is damaged" in refusal(content, tmp_path)
+
+
+@pytest.mark.parametrize("ending", [b"", bytes(10**7)])
+@pytest.mark.parametrize("form", ["tar", "zip"])
+def test_an_archive_that_unpacks_to_far_too_much_is_refused(form: str, ending: bytes, tmp_path: Path) -> None:
+    """By what it says of its files, or, where it says nothing, by what comes out."""
+    files = {"set/a.png": b"a", "set/b.png": bytes(0 if ending else 10**7)}
+    buffer = io.BytesIO()
+    if form == "zip":
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+            for name, content in files.items() if not ending else [("set/b.png", ending)]:
+                file.writestr(name, content)
+        packed = buffer.getvalue()
+    else:
+        packed = gzip.compress(gzip.decompress(tar_of_files(files)) + ending)
+    assert len(packed) < 20_000
+    (tmp_path / "set.tgz").write_bytes(packed)
+    with pytest.raises(UvlpError) as caught:
+        unpack(tmp_path / "set.tgz", tmp_path, "set", Progress(), at_most=10**6)
+    assert "unpacks to far more" in caught.value.what
+    assert "kB that hold more than 1.0 MB" in str(caught.value.got)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["set.tgz"], "nothing half made is left"
+
+
+def test_a_million_empty_files_are_too_much(tmp_path: Path) -> None:
+    (tmp_path / "set.tgz").write_bytes(tar_of_files({f"set/{number}": b"" for number in range(30)}))
+    with pytest.raises(UvlpError, match="unpacks to far more"):
+        unpack(tmp_path / "set.tgz", tmp_path, "set", Progress(), at_most=15 * 512)
+
+
+def test_a_named_pipe_in_place_of_an_archive_is_not_opened(server: FileServer, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "set.tgz")
+    with pytest.raises(UvlpError) as caught:
+        prepare(archive_at(server), tmp_path, Progress())
+    assert caught.value.got == "a named pipe"
+
+
+@pytest.mark.parametrize(
+    ("content", "got", "do"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer", "git lfs pull"),
+        (b"<!DOCTYPE html><html>log in</html>", "an HTML page", "download"),
+    ],
+)
+def test_what_stands_in_place_of_an_archive_is_named(
+    content: bytes, got: str, do: str, server: FileServer, tmp_path: Path
+) -> None:
+    (tmp_path / "set.tgz").write_bytes(content)
+    with pytest.raises(UvlpError) as caught:
+        prepare(archive_at(server), tmp_path, Progress())
+    assert caught.value.got == got
+    assert do in str(caught.value.do)
+
+
+def test_an_archive_of_something_else_is_said(tmp_path: Path) -> None:
+    line = refusal(tar_of_files({"other/a.png": b"a"}), tmp_path)
+    assert "does not hold the folder set: got 'other'" in line
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving() as state:
+        state.files["set.tgz"] = tar_of_files()
+        yield state
+
+
+def archive_at(server: FileServer, md5: str | None = None) -> Archive:
+    content = server.files["set.tgz"]
+    known = hashlib.md5(content).hexdigest() if md5 is None else md5
+    return Archive(url=f"{server.url}/set.tgz", md5=known, bytes=len(content), unpacked_bytes=6, folder="set")
+
+
+def test_it_is_announced_fetched_and_then_nothing_is_left_to_do(server: FileServer, tmp_path: Path) -> None:
+    wanted, root = archive_at(server), tmp_path / "data"
+    plan = planned(wanted, root, "dataset set")
+    assert plan is not None
+    assert (plan.bytes, plan.disk_bytes) == (wanted.bytes, wanted.bytes + 6)
+    assert plan.urls == (wanted.url,)
+    assert "published MD5" in plan.note
+    for _ in range(2):
+        prepare(wanted, root, Progress())
+    assert (root / "set/train/cat/1.png").read_bytes() == b"one"
+    assert planned(wanted, root, "dataset set") is None
+    assert len(server.requests) == 1
+    assert [entry.name for entry in root.iterdir() if not entry.name.startswith(".")] == ["set"]
+
+
+def test_what_has_arrived_is_not_announced_again(server: FileServer, tmp_path: Path) -> None:
+    wanted = archive_at(server)
+    (tmp_path / "set.tgz.uvlp-part").write_bytes(b"1234")
+    plan = planned(wanted, tmp_path, "dataset set")
+    assert plan is not None
+    assert plan.bytes == wanted.bytes - 4
+    (tmp_path / "set.tgz").write_bytes(server.files["set.tgz"])
+    plan = planned(wanted, tmp_path, "dataset set")
+    assert plan is not None
+    assert plan.bytes == 0
+
+
+def test_an_archive_that_was_put_there_needs_no_network(server: FileServer, tmp_path: Path) -> None:
+    (tmp_path / "set.tgz").write_bytes(server.files["set.tgz"])
+    prepare(archive_at(server), tmp_path, Progress())
+    assert (tmp_path / "set").is_dir()
+    assert server.requests == []
+    assert (tmp_path / "set.tgz").read_bytes() == server.files["set.tgz"], "the user's own file stays"
+
+
+def test_a_wrong_hash_names_both_and_keeps_the_file(server: FileServer, tmp_path: Path) -> None:
+    found = hashlib.md5(server.files["set.tgz"]).hexdigest()
+    with pytest.raises(UvlpError) as caught:
+        prepare(archive_at(server, md5="0" * 32), tmp_path, Progress())
+    line = str(caught.value)
+    assert f"set.tgz has another MD5 than the one published: got '{found}'; allowed: {'0' * 32}" in line
+    assert "delete the file" in line
+    assert (tmp_path / "set.tgz").exists()
+    assert not (tmp_path / "set").exists()
+
+
+def test_without_a_published_hash_the_first_download_is_recorded(server: FileServer, tmp_path: Path) -> None:
+    events: list[Event] = []
+    wanted = archive_at(server, md5="")
+    sha256 = hashlib.sha256(server.files["set.tgz"]).hexdigest()
+    prepare(wanted, tmp_path, Progress(events.append))
+    record = tmp_path / "set.tgz.json"
+    assert json.loads(record.read_text()) == {"url": wanted.url, "sha256": sha256}
+    assert [event.say for event in events if event.say] == [
+        f"set.tgz: no hash is published; its SHA-256 {sha256} is recorded in {record}"
+    ]
+    shutil.rmtree(tmp_path / "set")
+    server.files["set.tgz"] = tar_of_files({"set/other.png": b"changed"})
+    with pytest.raises(UvlpError, match=f"another SHA-256 than the one recorded in .*allowed: {sha256}"):
+        prepare(wanted, tmp_path, Progress())
+    record.write_text("{}")
+    with pytest.raises(UvlpError, match=r"set\.tgz\.json is damaged"):
+        prepare(wanted, tmp_path, Progress())
+
+
+@pytest.mark.parametrize(
+    "first", [b"<!DOCTYPE html><title>log in</title>", tar_of_files()[:40], tar_of_files()[:-20]]
+)
+def test_a_page_or_a_part_that_came_first_does_not_decide_what_is_right(
+    first: bytes, server: FileServer, tmp_path: Path
+) -> None:
+    wanted, good = archive_at(server, md5=""), server.files["set.tgz"]
+    server.files["set.tgz"] = first
+    with pytest.raises(UvlpError) as caught:
+        prepare(wanted, tmp_path, Progress())
+    assert (caught.value.do or "").startswith("delete")
+    assert not (tmp_path / "set.tgz.json").exists()
+    (tmp_path / "set.tgz").unlink()  # as it said
+    server.files["set.tgz"] = good
+    prepare(wanted, tmp_path, Progress())
+    assert (tmp_path / "set/train/cat/1.png").read_bytes() == b"one"
+
+
+def test_what_is_advised_about_another_hash_than_the_recorded_one_works(
+    server: FileServer, tmp_path: Path
+) -> None:
+    wanted, record = archive_at(server, md5=""), tmp_path / "set.tgz.json"
+    record.write_text(json.dumps({"url": wanted.url, "sha256": "0" * 64}))
+    with pytest.raises(UvlpError) as caught:
+        prepare(wanted, tmp_path, Progress())
+    assert caught.value.do == (
+        f"delete the file and fetch again; where the publisher has changed it, delete {record} as well"
+    )
+    (tmp_path / "set.tgz").unlink()
+    record.unlink()
+    prepare(wanted, tmp_path, Progress())
+    assert json.loads(record.read_text())["sha256"] == hashlib.sha256(server.files["set.tgz"]).hexdigest()
+
+
+def test_too_little_space_is_said_before_anything_is_transferred(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, 2_000_000_000))
+    wanted = replace(archive_at(server), unpacked_bytes=3_000_000_000)
+    with pytest.raises(UvlpError, match=r"not enough space .*got '2\.0 GB free'; allowed: at least 3\.0 GB"):
+        prepare(wanted, tmp_path, Progress())
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("step", ["download", "unpack"])
+def test_a_disk_that_fills_up_keeps_what_has_arrived(
+    step: str, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "somewhere")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive, step, full)
+        with pytest.raises(UvlpError, match="No space left.*what has arrived is kept"):
+            prepare(archive_at(server), tmp_path, Progress())
+    assert (tmp_path / "set.tgz").exists() == (step == "unpack")
+    prepare(archive_at(server), tmp_path, Progress())
+    assert len(server.requests) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_named(server: FileServer, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UvlpError, match="cannot write .*file/data"):
+        prepare(archive_at(server), tmp_path / "file" / "data", Progress())
+
+
+def test_a_second_process_waits_for_the_first(server: FileServer, tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / ".set.lock")
+    events: list[Event] = []
+    wanted = archive_at(server)
+    with lock:
+        second = threading.Thread(target=prepare, args=(wanted, tmp_path, Progress(events.append)))
+        second.start()
+        while not events:
+            time.sleep(0.01)
+        assert events[0].say == f"waiting: another process is fetching into {tmp_path}"
+        assert server.requests == []
+        (tmp_path / "set").mkdir()  # the first has finished
+    second.join()
+    assert server.requests == []

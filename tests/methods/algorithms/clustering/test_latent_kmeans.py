@@ -1,0 +1,85 @@
+"""The rotated k-means against scikit-learn on the latents themselves."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+import torch
+from sklearn.cluster import KMeans
+from sklearn.neighbors import LocalOutlierFactor
+
+from tests.tolerances import rounding
+from uvlp.core.errors import UvlpError
+from uvlp.methods.algorithms.clustering.latent_kmeans import latent_clusters, own_basis
+from uvlp.methods.algorithms.clustering.minibatch_kmeans import streamed_centres
+
+
+def latents(count: int, shape: tuple[int, ...], seed: int = 0) -> numpy.ndarray:
+    """float16 latents [count, *shape] in a few overlapping groups, far from the origin."""
+    draw = numpy.random.default_rng(seed)
+    groups = draw.normal(size=(5, *shape))[draw.integers(5, size=count)]
+    return (3.0 + 0.4 * groups + draw.normal(size=(count, *shape))).astype(numpy.float16)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(("count", "shape"), [(90, (4, 16, 16)), (120, (4, 5, 5)), (40, (4, 32, 32))])
+def test_equals_scikit_learn_on_the_latents(count: int, shape: tuple[int, ...], seed: int) -> None:
+    given = latents(count, shape, seed)
+    found = latent_clusters(given, 7, 0.1, seed)
+    rows = given.reshape(count, -1)
+    inliers = LocalOutlierFactor(n_neighbors=10, contamination=0.1).fit_predict(rows) == 1
+    numpy.testing.assert_array_equal(found.inliers, inliers)
+    model = KMeans(7, n_init=10, random_state=seed).fit(rows[inliers].astype(numpy.float64))
+    # The same partition: no image of these lies so near two centres that 1e-12 decides.
+    numpy.testing.assert_array_equal(found.labels, model.labels_)
+    bound = rounding(2 * count, torch.float64, largest=float(abs(rows).max()))
+    numpy.testing.assert_allclose(found.centres.reshape(7, -1), model.cluster_centers_, rtol=0, atol=bound)
+    assert found.centres.shape == (7, *shape)
+
+
+def test_own_basis_keeps_distances() -> None:
+    rows = latents(30, (200,)).astype(numpy.float64)
+    rows[7] = rows[3]
+    basis = own_basis(rows.copy())
+    assert basis.shape == (30, 30)
+
+    def distances(points: numpy.ndarray) -> numpy.ndarray:
+        return numpy.linalg.norm(points[:, None] - points, axis=2)
+
+    # Squares of distances err by rounding, their roots by its root where a distance is nought.
+    largest = distances(rows).max()
+    bound = rounding(30 * 200, torch.float64, largest=largest**2)
+    numpy.testing.assert_allclose(distances(basis) ** 2, distances(rows) ** 2, rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize("contamination", [0.0, 0.1])
+def test_every_cluster_has_a_member(contamination: float) -> None:
+    equal = numpy.ones((6, 4, 2, 2), dtype=numpy.float16)
+    for given in (equal, latents(6, (4, 2, 2))):
+        found = latent_clusters(given, 6, contamination, 0)
+        assert sorted(found.labels.tolist()) == list(range(6))
+        assert found.inliers.all()
+    (centre,) = latent_clusters(equal[:1], 1, contamination, 0).centres
+    numpy.testing.assert_array_equal(centre, equal[0])
+    with pytest.raises(UvlpError, match="images in a class: got 6; allowed: at least 7"):
+        latent_clusters(equal, 7, contamination, 0)
+
+
+def test_a_rest_changes_the_streamed_centres() -> None:
+    given = latents(47, (4, 3, 3))
+    whole = streamed_centres(given, 5, 2)
+    assert whole.shape == (5, 4, 3, 3)
+    full_batches = streamed_centres(given[:40], 5, 2)
+    numpy.testing.assert_array_equal(streamed_centres(given, 5, 2, flush=False), full_batches)
+    assert not numpy.array_equal(whole, full_batches)
+    numpy.testing.assert_array_equal(streamed_centres(given[:43], 5, 2, smallest_rest=5), full_batches)
+    assert not numpy.array_equal(streamed_centres(given[:43], 5, 2), full_batches)
+
+
+def test_a_class_that_never_fills_a_batch() -> None:
+    few = latents(7, (4, 3, 3))
+    assert numpy.isfinite(streamed_centres(few, 5, 2)).all()
+    with pytest.raises(UvlpError, match="got 7; allowed: at least 10"):
+        streamed_centres(few, 5, 2, flush=False)
+    with pytest.raises(UvlpError, match="images in a class: got 7; allowed: at least 8"):
+        streamed_centres(few, 8)

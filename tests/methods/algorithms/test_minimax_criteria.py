@@ -1,0 +1,32 @@
+"""What is remembered and where the gradient flows; the values are golden (tests/protocols)."""
+
+from __future__ import annotations
+
+import torch
+
+from uvlp.methods.algorithms.minimax_criteria import MEMORY, Memory, criteria
+
+
+def test_the_oldest_leave_first() -> None:
+    memory = Memory(3)
+    rows = torch.arange(5.0)[:, None]
+    memory.append(1, rows[:2])
+    memory.append(1, rows[2:])
+    kept = memory.of(1)
+    assert kept is not None and kept.flatten().tolist() == [2, 3, 4]
+    assert memory.of(0) is None and MEMORY == 64
+
+
+def test_both_criteria_pull_on_the_prediction_and_memories_do_not() -> None:
+    real, generated = Memory(), Memory()
+    latents = torch.eye(4)[:, :, None]
+    labels = torch.tensor([0, 1, 0, 1])
+    first = criteria(latents, latents.clone().requires_grad_(), labels, real, generated)
+    assert first.representativeness == 0 and first.diversity == 0
+    predicted = (latents + 0.5).requires_grad_()
+    found = criteria(latents, predicted, labels, real, generated)
+    for term in (found.representativeness, found.diversity):
+        (gradient,) = torch.autograd.grad(term, predicted, retain_graph=True)
+        assert gradient.abs().sum() > 0
+    kept = generated.of(0)
+    assert kept is not None and kept.shape == (4, 4) and not kept.requires_grad

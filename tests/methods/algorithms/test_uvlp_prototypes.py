@@ -1,0 +1,156 @@
+"""The edge cases of methods.md A.13b, and exactly IPC prototypes."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+
+from tests.tolerances import rounding
+from uvlp.core.errors import UvlpError
+from uvlp.methods.algorithms.clustering.cluster_fill import split_to_fill
+from uvlp.methods.algorithms.clustering.outliers import Outliers, find_outliers, readmit
+from uvlp.methods.algorithms.fusion import Pairs, fuse, unit
+from uvlp.methods.algorithms.uvlp_prototypes import (
+    Derivation,
+    best_members,
+    derive,
+    hub_scores,
+    image_prototype,
+)
+
+
+def features(count: int, seed: int = 0) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+    """Image and caption features [count, 16] and latents [count, 4, 2, 2]."""
+    draw = numpy.random.default_rng(seed)
+    rows = draw.normal(size=(2, count, 16)).astype(numpy.float32)
+    return unit(rows[0]), unit(rows[1]), draw.normal(size=(count, 4, 2, 2)).astype(numpy.float32)
+
+
+def derived(arrays: tuple[numpy.ndarray, ...], ipc: int, **options: object) -> Derivation:
+    settings: dict = {"name": None, "other_names": None, "class_alpha": 0.5, "align_weight": 0.5} | options
+    return derive(*arrays, ipc=ipc, **settings)
+
+
+def check_partition(found: Derivation, ipc: int) -> None:
+    """``ipc`` prototypes whose members are the inliers, each once, and which stem from their members."""
+    assert len(found.prototypes) == ipc
+    members = numpy.concatenate([prototype.members for prototype in found.prototypes])
+    assert sorted(members.tolist()) == numpy.flatnonzero(found.inliers).tolist()
+    for prototype in found.prototypes:
+        assert set(prototype.selected) <= set(prototype.members.tolist())
+        assert prototype.text_index == prototype.selected[0]
+        assert len(prototype.scores) == len(prototype.members) > 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 10, 11, 40])
+@pytest.mark.parametrize("ipc", [1, 2, 10])
+def test_split_gives_exactly_ipc(count: int, ipc: int) -> None:
+    if count < ipc:
+        with pytest.raises(UvlpError, match=f"images in a class: got {count}; allowed: at least {ipc}"):
+            derived(features(count), ipc)
+    else:
+        check_partition(derived(features(count), ipc), ipc)
+
+
+def test_split_readmits_the_least_remote_outliers() -> None:
+    found = derived(features(10), 10)
+    assert found.readmitted == 1
+    assert found.inliers.all()
+    few = derived(features(10), 10, fill="none")
+    assert few.readmitted == 0
+    check_partition(few, 9)
+    outliers = Outliers(numpy.array([True, False, False]), numpy.array([-1.0, -3.0, -2.0]), -1.5, 2)
+    assert readmit(outliers, 2).tolist() == [True, False, True]
+
+
+def test_equal_rows_are_split_and_left_alone_by_the_reference() -> None:
+    images, texts, latents = features(8)
+    images[:], texts[:] = images[0], texts[0]
+    assert len(derived((images, texts, latents), 4, fill="none").prototypes) == 1
+    found = derived((images, texts, latents), 4)
+    check_partition(found, 4)
+    assert found.inliers.all()
+    assert found.split == 3
+
+
+def test_a_class_of_one_image() -> None:
+    images, texts, latents = features(1)
+    for fill in ("split", "none"):
+        (only,) = derived((images, texts, latents), 1, fill=fill).prototypes
+        assert only.selected == (0,)
+        assert only.scores.tolist() == [1.0]
+        numpy.testing.assert_array_equal(only.latent, latents[0])
+    with pytest.raises(UvlpError, match="at least 1"):
+        derived(features(0), 1, fill="none")
+
+
+def test_outliers_of_small_classes() -> None:
+    assert find_outliers(features(2)[0], 0.1).inliers.all()
+    assert find_outliers(features(1)[0], 0.1).inliers.all()
+    assert find_outliers(features(7)[0], 0.1).neighbours == 6
+    assert find_outliers(features(30)[0], 0.0).inliers.all()
+    # Without ties ceil(contamination * (N - 1)) images go.
+    assert (~find_outliers(features(30)[0], 0.1).inliers).sum() == 3
+
+
+def test_two_members_are_a_tie_won_by_the_lowest_index() -> None:
+    for seed in range(20):
+        images, texts, _ = features(2, seed)
+        assert best_members(hub_scores(fuse(images, texts, 0.3)), 2) == [0, 1]
+
+
+def test_more_top_members_than_members_averages_all() -> None:
+    images, texts, latents = features(4)
+    scores = hub_scores(fuse(images, texts, 0.5))
+    chosen = best_members(scores, 6)
+    assert sorted(chosen) == [0, 1, 2, 3]
+    numpy.testing.assert_allclose(
+        image_prototype(latents, chosen),
+        latents.mean(axis=0),
+        rtol=0,
+        atol=rounding(4 + 1, largest=abs(latents).max()),
+    )
+
+
+def test_hub_scores_are_the_mean_similarity_to_the_others() -> None:
+    images, texts, _ = features(9)
+    cosines = fuse(images, texts, 0.4).astype(numpy.float64)
+    cosines = cosines @ cosines.T
+    bound = rounding(3 * images.shape[1] + 9 + 6)  # two norms and a product in float32, a mean of nine
+    wanted = (cosines.sum(axis=1) - numpy.diag(cosines)) / 8
+    numpy.testing.assert_allclose(hub_scores(fuse(images, texts, 0.4)), wanted, rtol=0, atol=bound)
+
+
+def test_without_a_search_the_class_alpha_stays() -> None:
+    arrays = features(40)
+    found = derived(arrays, 5, search=False, class_alpha=0.7)
+    assert all(prototype.alpha is None for prototype in found.prototypes)
+    first = found.prototypes[0]
+    fused = fuse(arrays[0][first.members], arrays[1][first.members], 0.7)
+    numpy.testing.assert_array_equal(first.scores, hub_scores(fused))
+
+
+def test_the_seed_decides_and_nothing_else() -> None:
+    arrays = features(60)
+    texts = [[p.text_index for p in derived(arrays, 6, seed=seed).prototypes] for seed in (0, 0, 1)]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_split_to_fill_keeps_the_other_clusters() -> None:
+    rows = unit(numpy.random.default_rng(0).normal(size=(12, 4)).astype(numpy.float32))
+    labels = numpy.array([0] * 3 + [1] * 7 + [2] * 2, dtype=numpy.int32)
+    filled = split_to_fill(rows, labels, 4)
+    assert numpy.bincount(filled, minlength=4).min() > 0
+    assert filled[labels != 1].tolist() == labels[labels != 1].tolist()
+    assert set(filled[labels == 1].tolist()) == {1, 3}
+
+
+def test_centroid_is_that_of_the_fused_rows() -> None:
+    images, texts, _ = features(20)
+    bound = rounding(4 * images.shape[1] + 20 + 8)  # norms of three rows, a product, a mean of twenty
+    for alpha in (0.0, 0.2, 0.61, 1.0):
+        rows = fuse(images, texts, alpha).astype(numpy.float64)
+        mean = rows.mean(axis=0)
+        intra, centre = Pairs(images, texts).centroid(alpha)
+        numpy.testing.assert_allclose(centre, mean / numpy.linalg.norm(mean), rtol=0, atol=bound)
+        assert intra == pytest.approx(float((1 - rows @ centre).mean()), rel=0, abs=bound)

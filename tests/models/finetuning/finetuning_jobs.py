@@ -1,0 +1,109 @@
+"""A fine-tuning that takes a second: a tiny pipeline in the published format, twelve captioned images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import tiny_models
+from uvlp.artifacts import captions
+from uvlp.artifacts.dataset import DatasetSpec
+from uvlp.core.progress import Event, Progress
+from uvlp.models.finetuning.job import Job, run
+from uvlp.recipes.schema import FinetuneSettings
+
+IMAGES, CLASSES, SIDE_PX = 10, ("bar", "circle"), 32
+TEXTS = [f"a {('red', 'green', 'blue')[index % 3]} bar on white" for index in range(IMAGES)]
+SETTINGS = FinetuneSettings(
+    resolution_px=SIDE_PX,
+    batch=4,
+    accumulation=2,
+    epochs=2,
+    lr=1e-3,
+    cache_latents=False,
+    gradient_checkpointing=False,
+    checkpointing_steps=1,
+    report_to="none",
+)
+"""Ten images: three batches of 4, 4 and 2, two updates an epoch, four in all."""
+
+PICTURES = {"validation_prompts": ("a red bar", "a circle"), "validation_epochs": 1}
+
+
+def make_images(root: Path) -> Path:
+    """A `folder:` dataset whose images have other sizes and shapes each."""
+    for index in range(IMAGES):
+        pixels = np.random.default_rng(index).integers(0, 256, (4, 3, 3), dtype=np.uint8)
+        image = Image.fromarray(pixels).resize((40 + index, 56 - 2 * index))
+        for split in ("train", "val"):
+            place = root / split / CLASSES[index * len(CLASSES) // IMAGES]
+            place.mkdir(parents=True, exist_ok=True)
+            image.save(place / f"{index}.png")
+    return root
+
+
+def make_captions(folder: Path) -> Path:
+    """The captions of these images, as stage `caption` leaves them."""
+    folder.mkdir(parents=True)
+    names = [f"train/{CLASSES[index * len(CLASSES) // IMAGES]}/{index}.png" for index in range(IMAGES)]
+    captions.write(folder, zip(names, TEXTS, strict=True), {name: name for name in CLASSES})
+    return folder
+
+
+def make_world(root: Path) -> Path:
+    """`base`, `images` and `captions` below ``root``."""
+    tiny_models.diffusion(root / "base")
+    make_images(root / "images")
+    make_captions(root / "captions")
+    return root
+
+
+def job(world: Path, place: Path, **changes: Any) -> Job:
+    """A job that reads from ``world`` and writes below ``place``; ``changes`` are settings."""
+    for name in ("folder", "partial"):
+        (place / name).mkdir(parents=True, exist_ok=True)
+    return Job(
+        base=str(world / "base"),
+        source="a test",
+        base_sha256="0" * 64,
+        captions=str(world / "captions"),
+        dataset=DatasetSpec(name="folder", argument=str(world / "images")),
+        dataset_sha256="",
+        cache=str(world / "cache"),
+        settings=replace(SETTINGS, **changes),
+        seed=0,
+        precision="auto",
+        folder=str(place / "folder"),
+        partial=str(place / "partial"),
+        logs=str(place / "logs"),
+    )
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+class Killed(Exception):
+    pass
+
+
+def killed_at(step: int, said: list[str] | None = None) -> Progress:
+    """A progress that ends the run when it hears of this update."""
+
+    def send(event: Event) -> None:
+        if event.say and said is not None:
+            said.append(event.say)
+        if event.done == step and event.label == "updates":
+            raise Killed
+
+    return Progress(send)
+
+
+def kill(made: Job, step: int) -> None:
+    with pytest.raises(Killed):
+        run(made, killed_at(step))

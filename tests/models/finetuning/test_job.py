@@ -1,0 +1,340 @@
+"""The fine-tuning on a tiny pipeline: what it trains and leaves alone, and the losses of a plain loop."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from PIL import Image
+from safetensors.torch import load_file
+from torchvision import transforms
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from tests.models.finetuning.finetuning_jobs import (
+    CLASSES,
+    IMAGES,
+    PICTURES,
+    SETTINGS,
+    SIDE_PX,
+    TEXTS,
+    bytes_of,
+    job,
+    kill,
+    killed_at,
+    make_world,
+)
+from tests.tolerances import depth, rounding
+from uvlp.artifacts import captions
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+from uvlp.core.seeds import numpy_generator, torch_generator
+from uvlp.models.finetuning import loop as finetuning_loop, output as finetuning_output
+from uvlp.models.finetuning.job import Job, run
+from uvlp.models.quiet import quiet
+from uvlp.recipes.limits import FINETUNE
+
+UNET = "unet/diffusion_pytorch_model.safetensors"
+gpu = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"),
+    pytest.mark.filterwarnings("default::UserWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_pictures() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finetuning_output, "STEPS", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run with pictures."""
+    place = tmp_path_factory.mktemp("whole")
+    run(job(world, place, **PICTURES), Progress())
+    return place / "folder"
+
+
+def losses(folder: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def refusal(made: Job) -> str:
+    with pytest.raises(UvlpError) as caught:
+        run(made, Progress())
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_only_the_unet_changes_and_the_folder_is_a_pipeline(world: Path, whole: Path) -> None:
+    base, made = bytes_of(world / "base"), bytes_of(whole)
+    kept = [name for name in base if name.split("/")[0] not in ("unet", "model_index.json")]
+    assert kept and all(made[name] == base[name] for name in kept)
+    before, after = load_file(world / "base" / UNET), load_file(whole / UNET)
+    assert before.keys() == after.keys()
+    assert all(not torch.equal(before[name], after[name]) for name in before)
+    assert {tensor.dtype for tensor in after.values()} == {torch.float32}
+    with quiet():
+        pipeline = StableDiffusionPipeline.from_pretrained(whole, local_files_only=True)
+        pipeline.set_progress_bar_config(disable=True)
+        image = pipeline("a red bar", num_inference_steps=2, height=SIDE_PX, width=SIDE_PX).images[0]
+    assert image.size == (SIDE_PX, SIDE_PX) and pipeline.safety_checker is None
+
+
+def test_the_card_says_what_it_was_made_from_and_nothing_of_the_machine(world: Path, whole: Path) -> None:
+    card = (whole / "README.md").read_text()
+    assert card.startswith("---\nlicense: creativeml-openrail-m\n")
+    for text in (
+        "a test",
+        "0" * 64,
+        "| seed | 0 |",
+        "OpenRAIL-M",
+        "| adam_beta1 | 0.9 |",
+        "4 of 4 x 2 images",
+    ):
+        assert text in card
+    texts = [
+        content for name, content in bytes_of(whole).items() if name.endswith((".json", ".md", ".jsonl"))
+    ]
+    assert not any(str(world).encode() in content for content in texts)
+
+
+def test_pictures_are_drawn_after_every_epoch_asked_for(whole: Path) -> None:
+    assert sorted(path.name for path in (whole / "validation").iterdir()) == ["epoch-1.png", "epoch-2.png"]
+    with Image.open(whole / "validation" / "epoch-2.png") as picture:
+        assert picture.size == (2 * SIDE_PX, SIDE_PX)
+
+
+@pytest.mark.slow
+def test_it_learns_what_it_is_shown(world: Path, tmp_path: Path) -> None:
+    run(job(world, tmp_path, epochs=14, lr=2e-2, checkpointing_steps=500), Progress())
+    found = losses(tmp_path / "folder")
+    assert len(found) == 28
+    assert np.mean(found[-8:]) < 0.9 * np.mean(found[:8])
+
+
+def plain_loop(world: Path, epochs: int) -> tuple[dict[str, torch.Tensor], list[float]]:
+    """The published script's steps, written down again with its own transforms and torch alone."""
+    base = world / "base"
+    with quiet():
+        unet = UNet2DConditionModel.from_pretrained(base, subfolder="unet")
+        vae = AutoencoderKL.from_pretrained(base, subfolder="vae")
+        text_encoder = CLIPTextModel.from_pretrained(base, subfolder="text_encoder", dtype=torch.float32)
+        tokenizer = CLIPTokenizer.from_pretrained(base, subfolder="tokenizer")
+    schedule = DDPMScheduler.from_pretrained(base, subfolder="scheduler")
+    crop = [
+        transforms.Resize(SIDE_PX, interpolation=transforms.InterpolationMode.BILINEAR),
+        transforms.CenterCrop(SIDE_PX),
+    ]
+    scale = [transforms.ToTensor(), transforms.Normalize([0.5], [0.5])]
+    shown = {
+        flip: transforms.Compose([*crop, transforms.RandomHorizontalFlip(p=float(flip)), *scale])
+        for flip in (False, True)
+    }
+    files = sorted((world / "images" / "train").rglob("*.png"), key=lambda p: (p.parent.name, p.name))
+    optimiser = torch.optim.AdamW(unet.parameters(), lr=SETTINGS.lr, weight_decay=1e-2)
+    average = {name: tensor.clone() for name, tensor in unet.state_dict().items()}
+    found, step = [], 0
+    for epoch in range(epochs):
+        order = numpy_generator(0, "finetune", "order", epoch).permutation(IMAGES)
+        batches = [order[0:4], order[4:8], order[8:10]]
+        for first in (0, 2):
+            total = []
+            for number in range(first, min(first + 2, 3)):
+                rows, count = batches[number], len(batches[number])
+                generator = torch_generator(0, "finetune", "draws", epoch, number)
+                flips = torch.rand(count, generator=generator) < 0.5
+                torch.rand((count, 2), generator=generator)
+                times = torch.randint(1000, (count,), generator=generator)
+                eps = torch.randn((count, 4, 4, 4), generator=generator)
+                noise = torch.randn((count, 4, 4, 4), generator=generator)
+                images = [Image.open(files[row]).convert("RGB") for row in rows]
+                pixels = torch.stack(
+                    [shown[flip](image) for image, flip in zip(images, flips.tolist(), strict=True)]
+                )
+                with torch.no_grad():
+                    posterior = vae.encode(pixels).latent_dist
+                    latents = (posterior.mean + posterior.std * eps) * 0.18215
+                    texts = [TEXTS[row] for row in rows]
+                    ids = tokenizer(
+                        texts, max_length=77, padding="max_length", truncation=True, return_tensors="pt"
+                    ).input_ids
+                    states = text_encoder(ids)[0]
+                predicted = unet(schedule.add_noise(latents, noise, times), times, states).sample
+                loss = torch.nn.functional.mse_loss(predicted, noise)
+                (loss / 2).backward()
+                total.append(loss.item())
+            torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
+            optimiser.step()
+            optimiser.zero_grad()
+            decay = (1 + step) / (10 + step) if step else 0.0
+            for name, tensor in unet.state_dict().items():
+                average[name] = decay * average[name] + (1 - decay) * tensor
+            step += 1
+            found.append(sum(total) / len(total))
+    return average, found
+
+
+def same_losses(folder: Path) -> float:
+    """Share by which rounding alone may change the losses of four updates, each through the whole network."""
+    unet = UNet2DConditionModel.from_pretrained(folder, subfolder="unet")
+    return 4 * rounding(depth(unet))
+
+
+def test_a_plain_loop_finds_the_same_losses_and_weights(world: Path, whole: Path) -> None:
+    """Batches, accumulation over an epoch's end, clipping, rate, average with its ramp."""
+    average, found = plain_loop(world, SETTINGS.epochs)
+    assert losses(whole) == pytest.approx(found, rel=same_losses(whole))
+    after, before = load_file(whole / UNET), load_file(world / "base" / UNET)
+    for name, tensor in average.items():
+        moved = (tensor - before[name]).abs().max()
+        # Adam divides a gradient by its own size: where that is rounding alone, a step has any sign.
+        assert (after[name] - tensor).abs().max() < 0.02 * moved, name
+
+
+@pytest.mark.slow
+def test_gradient_checkpointing_and_split_batches_change_the_rounding_only(
+    world: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(job(world, tmp_path / "checkpointed", gradient_checkpointing=True), Progress())
+    expected = pytest.approx(losses(whole), rel=same_losses(whole))
+    assert losses(tmp_path / "checkpointed" / "folder") == expected
+    full, asked = finetuning_loop.Training._loss, list[int]()
+
+    def loss(self: finetuning_loop.Training, part: finetuning_loop.Loaded) -> torch.Tensor:
+        asked.append(len(part.weights))
+        if len(part.weights) > 2:
+            raise torch.OutOfMemoryError("no more")
+        return full(self, part)
+
+    monkeypatch.setattr(finetuning_loop.Training, "_loss", loss)
+    said: list[str] = []
+    run(job(world, tmp_path / "split"), killed_at(0, said))
+    assert losses(tmp_path / "split" / "folder") == expected
+    assert asked[:3] == [4, 2, 2] and "in 2 parts" in said[-1]
+    monkeypatch.setattr(finetuning_loop.Training, "_loss", lambda *_: exec("raise torch.OutOfMemoryError()"))
+    text = refusal(job(world, tmp_path / "none"))
+    assert "too little GPU memory" in text and "finetune.batch=16" in text
+
+
+def test_without_average_the_last_weights_are_saved(world: Path, whole: Path, tmp_path: Path) -> None:
+    run(job(world, tmp_path, use_ema=False), Progress())
+    assert losses(tmp_path / "folder") == losses(whole)  # the average has no effect on the training
+    assert bytes_of(tmp_path / "folder")[UNET] != bytes_of(whole)[UNET]
+    assert "last weights" in (tmp_path / "folder" / "README.md").read_text()
+
+
+def test_the_tracker_writes_beside_the_artifact(world: Path, whole: Path, tmp_path: Path) -> None:
+    run(job(world, tmp_path, report_to="tensorboard", epochs=1), Progress())
+    assert list((tmp_path / "logs").rglob("events.out.tfevents.*"))
+    names = {path.name for path in (tmp_path / "folder").rglob("*") if path.is_file()}
+    assert not [name for name in names if "tfevents" in name]
+
+
+def test_warming_up_starts_at_zero(world: Path, tmp_path: Path) -> None:
+    run(job(world, tmp_path, lr_warmup_steps=2), Progress())
+    lines = (tmp_path / "folder" / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["lr"] for line in lines] == [0.0, 0.0005, 0.001, 0.001]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"batch": 0}, "finetune.batch"),
+        ({"checkpointing_steps": 0}, "finetune.checkpointing_steps"),
+        ({"report_to": "paper"}, "got 'paper'; allowed: tensorboard, wandb, none"),
+        ({"cache_latents": True, "center_crop": False}, "random crops"),
+        ({"resolution_px": 36}, "finetune.resolution_px: got 36; allowed: a multiple of 8"),
+        ({"lr": float("inf")}, "not a number: update 2 of 4; lower the learning rate"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(world: Path, tmp_path: Path, changes: dict, says: str) -> None:
+    assert says in refusal(job(world, tmp_path, **changes))
+
+
+def broken(world: Path, tmp_path: Path, change: Callable[[Path], None]) -> Job:
+    shutil.copytree(world / "base", tmp_path / "base")
+    change(tmp_path / "base")
+    made = job(world, tmp_path)
+    return Job.from_json(made.to_json().replace(str(world / "base"), str(tmp_path / "base")))
+
+
+def edit(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda base: (base / UNET).write_bytes((base / UNET).read_bytes()[:-100]), "truncated"),
+        (lambda base: (base / UNET).unlink(), "unet/diffusion_pytorch_model.safetensors missing"),
+        (lambda base: edit(base / "unet" / "config.json", _class_name="DiT"), "not Stable Diffusion"),
+        (lambda base: edit(base / "unet" / "config.json", in_channels=9), "not Stable Diffusion"),
+        (lambda base: edit(base / "unet" / "config.json", layers_per_block=2), "not Stable Diffusion"),
+        (
+            lambda base: edit(base / "unet" / "config.json", block_out_channels=[16, 16]),
+            "not Stable Diffusion",
+        ),
+    ],
+)
+def test_a_base_that_is_damaged_or_another_model_is_named(
+    world: Path, tmp_path: Path, change: Callable[[Path], None], says: str
+) -> None:
+    assert says in refusal(broken(world, tmp_path, change))
+
+
+def test_captions_of_other_images_are_refused(world: Path, tmp_path: Path) -> None:
+    (tmp_path / "captions").mkdir()
+    captions.write(tmp_path / "captions", [("train/bar/0.png", "a bar")], {name: name for name in CLASSES})
+    made = job(world, tmp_path).to_json().replace(str(world / "captions"), str(tmp_path / "captions"))
+    assert "1 rows; allowed: 10 rows" in refusal(Job.from_json(made)).replace("'", "")
+
+
+def test_a_job_goes_through_a_file_unchanged(world: Path, tmp_path: Path) -> None:
+    made = job(world, tmp_path, **PICTURES)
+    assert Job.from_json(made.to_json()) == made
+
+
+def test_random_crops_differ_from_the_centre(world: Path, whole: Path, tmp_path: Path) -> None:
+    run(job(world, tmp_path, center_crop=False, epochs=1), Progress())
+    assert losses(tmp_path / "folder")[0] != losses(whole)[0]
+
+
+def test_every_number_has_a_range() -> None:
+    numbers = {
+        name
+        for name in SETTINGS.__slots__
+        if isinstance(getattr(SETTINGS, name), int | float) and not isinstance(getattr(SETTINGS, name), bool)
+    }
+    assert numbers | {"report_to"} == set(FINETUNE)
+
+
+@pytest.mark.parametrize("precision", [pytest.param(name, marks=gpu) for name in ("float16", "bfloat16")])
+def test_half_precision_on_a_gpu_follows_float32(
+    world: Path, tmp_path: Path, precision: str, every_event: None
+) -> None:
+    """Master weights stay float32; a run that goes on after a kill learns as well as one that never was."""
+    single = Job.from_json(job(world, tmp_path / "single").to_json().replace('"auto"', '"float32"'))
+    run(single, Progress())
+    made = Job.from_json(job(world, tmp_path / "half").to_json().replace('"auto"', f'"{precision}"'))
+    kill(made, 3)
+    run(made, Progress())
+    # The scale of the loss starts too high in float16, which costs the first updates.
+    assert losses(tmp_path / "half" / "folder") == pytest.approx(
+        losses(tmp_path / "single" / "folder"), rel=0.1
+    )
+    after = load_file(tmp_path / "half" / "folder" / UNET)
+    assert {tensor.dtype for tensor in after.values()} == {torch.float32}

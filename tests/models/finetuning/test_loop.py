@@ -1,0 +1,38 @@
+"""Several trainings with one accelerator, as the speed benchmark does in mixed precision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+
+from benchmarks.embed_images import CLASSES, write_photographs
+from benchmarks.finetune_speed import take_turn
+from tests import tiny_models
+from uvlp.artifacts.dataset import DatasetSpec
+from uvlp.artifacts.work import open_dataset
+from uvlp.core.progress import Progress
+from uvlp.models.finetuning import parts as finetuning_parts
+from uvlp.models.finetuning.job import make_accelerator
+from uvlp.models.quiet import quiet
+from uvlp.recipes.schema import FinetuneSettings
+
+SETTINGS = FinetuneSettings(
+    batch=CLASSES // 2, accumulation=1, epochs=1, resolution_px=tiny_models.IMAGE_PX, report_to="none"
+)
+
+
+def test_a_second_turn_is_in_mixed_precision_too(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    spec = DatasetSpec(name="folder", argument=str(write_photographs(tmp_path / "photographs", CLASSES)))
+    dataset = open_dataset(spec, tmp_path, Progress())
+    accelerator = make_accelerator(torch.bfloat16, "cpu", SETTINGS, tmp_path)
+    request.addfinalizer(lambda: AcceleratorState._reset_state(reset_partial_state=True))
+    base = tiny_models.diffusion(tmp_path / "base")
+    parts = finetuning_parts.load(base, torch.bfloat16, accelerator.device, SETTINGS.resolution_px)
+    for stored in (True, False):
+        with quiet():
+            turn = take_turn(parts, accelerator, dataset, replace(SETTINGS, cache_latents=stored), tmp_path)
+        assert len(turn.update_s) == 1 and turn.update_s[0] > 0

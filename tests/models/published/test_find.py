@@ -1,0 +1,150 @@
+"""Published models are found without the network, by what they hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from tests import fake_hub, tiny_models
+from tests.fake_hub import commit
+from tests.models.published.copies import HUB, REPOSITORIES, REVISIONS, fill, local, refused
+from uvlp.models.published import find as pretrained
+from uvlp.models.published.checks import clip_tensors
+from uvlp.models.published.sizes import OPENAI
+from uvlp.recipes.schema import ModelSettings
+
+
+@pytest.mark.parametrize("part", pretrained.PARTS)
+def test_a_copy_and_the_repository_have_one_digest(
+    part: str, originals: dict[str, Path], copies: dict[str, Path], home: Path, cache: Path
+) -> None:
+    fill(home, originals)
+    for folder in copies.values():
+        (folder / "README.md").write_text("mine")
+        (folder / "other.bin").write_bytes(b"pickle")
+    here, there = pretrained.find(local(copies), part, cache), pretrained.find(HUB, part, cache)
+    kind = "diffusion" if part == "autoencoder" else part
+    assert here.sha256 == there.sha256
+    assert (here.revision, there.revision) == ("", REVISIONS[kind])
+    assert (here.source, there.source) == (str(copies[kind]), REPOSITORIES[kind])
+    assert Path(here.place) == copies[kind]
+    assert Path(there.place).is_relative_to(home / "hub") and Path(there.place).name == REVISIONS[kind]
+
+
+def test_what_is_found_can_be_loaded(originals: dict[str, Path], home: Path, cache: Path) -> None:
+    import open_clip
+    from diffusers import AutoencoderKL, StableDiffusionImg2ImgPipeline
+    from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+    from uvlp.models.quiet import quiet
+
+    fill(home, originals)
+    place = {part: pretrained.find(HUB, part, cache).place for part in pretrained.PARTS}
+    with quiet():
+        pipeline: Any = StableDiffusionImg2ImgPipeline.from_pretrained(
+            place["diffusion"], local_files_only=True, safety_checker=None, use_safetensors=True
+        )
+        assert pipeline.vae_scale_factor == 8
+        AutoencoderKL.from_pretrained(place["autoencoder"], subfolder="vae", local_files_only=True)
+        model, _ = open_clip.create_model_from_pretrained(f"local-dir:{place['clip']}")
+        ids = open_clip.get_tokenizer(f"local-dir:{place['clip']}")(["a red bar"])
+        assert model.encode_text(ids).shape == (1, tiny_models.WIDTH)
+        LlavaForConditionalGeneration.from_pretrained(place["llava"], local_files_only=True)
+        assert AutoProcessor.from_pretrained(place["llava"]).tokenizer.padding_side == "left"
+
+
+def test_every_file_that_is_read_counts(copies: dict[str, Path], cache: Path) -> None:
+    models = local(copies)
+    before = {part: pretrained.find(models, part, cache).sha256 for part in pretrained.PARTS}
+    weights = copies["diffusion"] / "unet" / "diffusion_pytorch_model.safetensors"
+    save_file({name: tensor + 1 for name, tensor in load_file(weights).items()}, weights)
+    for name in ("tokenizer_config.json", "chat_template.jinja"):
+        path = copies["llava"] / name
+        path.write_text(path.read_text() + "\n")
+    after = {part: pretrained.find(models, part, cache).sha256 for part in pretrained.PARTS}
+    assert {part for part in pretrained.PARTS if before[part] != after[part]} == {"diffusion", "llava"}
+
+
+def test_a_second_look_reads_no_weights(
+    copies: dict[str, Path], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = local(copies)
+    for folder in copies.values():
+        for path in folder.rglob("*"):
+            os.utime(path, (1, 1))
+    first = pretrained.find(models, "llava", cache)
+    time.sleep(0.05)  # the status change must lie a clock tick back to be believed
+    first = pretrained.find(models, "llava", cache)
+    monkeypatch.setattr("uvlp.core.hashing.file_sha256", lambda path: pytest.fail(f"{path} was read"))
+    assert pretrained.find(models, "llava", cache) == first
+
+
+def test_a_second_look_imports_nothing_heavy(copies: dict[str, Path], cache: Path, home: Path) -> None:
+    """The first one looks into the weights, with numpy."""
+    time.sleep(0.05)  # the status change must lie a clock tick back to be believed
+    pretrained.find(local(copies), "diffusion", cache)
+    code = (
+        "import sys; from pathlib import Path; from uvlp.models.published import find as pretrained\n"
+        "from uvlp.recipes.schema import ModelSettings\n"
+        f"models = ModelSettings(diffusion={str(copies['diffusion'])!r}, clip='hf-hub:no/such')\n"
+        f"pretrained.find(models, 'diffusion', Path({str(cache)!r}))\n"
+        "pretrained.needed(models, ['clip'])\n"
+        "print(sorted({'torch', 'numpy', 'diffusers', 'transformers', 'open_clip', 'httpx', 'httpx2'} "
+        "& set(sys.modules)))"
+    )
+    environment = os.environ | {"HF_HOME": str(home)}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert result.stdout.strip() == "[]"
+
+
+def test_openai_is_what_open_clip_says() -> None:
+    from open_clip import get_pretrained_cfg
+
+    assert get_pretrained_cfg("ViT-L-14-quickgelu", "openai")["hf_hub"].strip("/") == OPENAI
+
+
+def test_openai_is_a_file_of_its_repository(
+    originals: dict[str, Path], home: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads((originals["clip"] / "open_clip_config.json").read_text(encoding="utf-8"))
+    monkeypatch.setattr(clip_tensors, "OPENAI", config["model_cfg"])  # in its place a tiny one
+    fake_hub.place(home / "hub", OPENAI, commit("d"), originals["clip"])
+    found = pretrained.find(replace(HUB, clip="openai"), "clip", cache)
+    assert Path(found.place).name == "open_clip_model.safetensors" and Path(found.place).is_file()
+    assert found.revision == commit("d")
+    assert found.sha256 != pretrained.find(replace(HUB, clip=f"hf-hub:{OPENAI}"), "clip", cache).sha256, (
+        "the configuration is another file"
+    )
+
+
+def test_the_sizes_of_openais_file_are_those_of_open_clip(cache: Path) -> None:
+    from open_clip import get_model_config
+
+    assert get_model_config("ViT-L-14-quickgelu") == {**clip_tensors.OPENAI, "quick_gelu": True}
+
+
+def test_the_default_settings_are_understood(home: Path, cache: Path) -> None:
+    needed = pretrained.needed(ModelSettings(), pretrained.PARTS)
+    assert list(needed) == ["diffusion", "clip", "llava"], "the pipeline brings its autoencoder"
+    sizes_gb = {part: round(download.bytes / 1e9, 2) for part, download in needed.items()}
+    assert sizes_gb == {"diffusion": 4.27, "clip": 1.71, "llava": 14.13}
+    assert list(pretrained.needed(ModelSettings(), ["autoencoder"])) == ["autoencoder"]
+    for part in pretrained.PARTS:
+        text = refused(lambda part=part: pretrained.find(ModelSettings(), part, cache))  # type: ignore[misc]
+        assert (
+            f"`uvlp fetch {part}`" in text
+            and ("B)" in text)
+            and "--set models." in text
+            and str(home) in text
+        )

@@ -1,0 +1,99 @@
+"""What is switched for a GPU, and switched back; no GPU is needed to look at switches."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+import torch.utils.deterministic
+from torch import nn
+
+from uvlp.core import machine
+from uvlp.core.errors import UvlpError
+from uvlp.models.device import arithmetic, lay_out
+
+
+def switches() -> dict[str, object]:
+    cudnn: Any = torch.backends.cudnn
+    memory: Any = torch.utils.deterministic
+    return {
+        "convolutions": cudnn.conv.fp32_precision,
+        "matrices": torch.backends.cuda.matmul.allow_tf32,
+        "benchmark": cudnn.benchmark,
+        "cudnn": cudnn.deterministic,
+        "strict": torch.are_deterministic_algorithms_enabled(),
+        "filling": memory.fill_uninitialized_memory,
+    }
+
+
+@pytest.mark.parametrize(
+    ("precision", "convolutions"), [("tf32", "tf32"), ("float32", "none"), ("bfloat16", "tf32")]
+)
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_a_gpu_rounds_as_asked(
+    precision: str, convolutions: str, deterministic: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(machine.CUBLAS_WORKSPACE[0], raising=False)
+    before = switches()
+    with arithmetic("cuda", precision, deterministic):
+        assert switches() == {
+            "convolutions": convolutions,
+            "matrices": False,
+            "benchmark": not deterministic,
+            "cudnn": deterministic,
+            "strict": deterministic,
+            "filling": not deterministic,
+        }
+        assert os.environ[machine.CUBLAS_WORKSPACE[0]] == ":4096:8"
+    assert switches() == before
+
+
+def test_what_was_set_before_comes_back_after_an_error() -> None:
+    torch.set_float32_matmul_precision("high")
+    try:
+        with pytest.raises(ZeroDivisionError), arithmetic("cuda", "tf32", True):
+            assert not torch.backends.cuda.matmul.allow_tf32
+            raise ZeroDivisionError
+        assert torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_a_cpu_is_left_as_it_is() -> None:
+    before = switches()
+    with arithmetic("cpu", "float32", True):
+        assert switches() == before
+
+
+def test_an_unknown_precision() -> None:
+    with pytest.raises(UvlpError, match="unknown precision: got 'half'"), arithmetic("cpu", "half", False):
+        pass
+
+
+def test_lower_precision_gives_float32_and_lasts_for_a_pass() -> None:
+    layer = nn.Linear(4, 4)
+    network = lay_out(layer, "cpu", "bfloat16", channels_last=False)
+    images = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    first = network(images)
+    assert first.dtype == torch.float32 and torch.equal(first, first.bfloat16().float())
+    with torch.no_grad():
+        layer.weight.mul_(2)
+    assert not torch.equal(network(images), first)
+
+
+def test_the_matrix_products_are_exact_whatever_the_environment_says() -> None:
+    code = (
+        "import torch; from uvlp.models.device import arithmetic\n"
+        "allowed = lambda: torch.backends.cuda.matmul.allow_tf32\n"
+        "before = allowed()\n"
+        "with arithmetic('cuda', 'tf32', False): print(before, allowed())\n"
+    )
+    environment = os.environ | {"TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert result.stdout.split() == ["True", "False"]

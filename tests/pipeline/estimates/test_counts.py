@@ -1,0 +1,102 @@
+"""The counted operations: equal to the record they come from, and to the specification's arithmetic."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from uvlp.artifacts.dataset import DatasetSpec
+from uvlp.core.plugins import PACKAGE, load, names
+from uvlp.datasets import digits
+from uvlp.pipeline.estimates import assumptions, sizes as known_datasets
+from uvlp.pipeline.estimates.assumptions import PUBLISHED, network, small_models
+from uvlp.pipeline.estimates.distilling import unet_calls
+from uvlp.recipes.schema import DiffuserSettings, Recipe, SynthesisSettings
+
+RECORD = PACKAGE.parent / "paper_tables" / "measured" / "benchmarks" / "flops.json"
+
+
+def test_published_models_are_counted_as_in_the_record() -> None:
+    rows = json.loads(RECORD.read_text(encoding="utf-8"))
+    assert PUBLISHED["flops"] == {name: row["flops"] for name, row in rows.items()}, (
+        "count anew: python -m benchmarks.count_costs"
+    )
+    assert PUBLISHED["activation_bytes"] == {name: row["activation_bytes"] for name, row in rows.items()}
+    assert 2 * PUBLISHED["unet_by_side"]["64"] == PUBLISHED["flops"]["unet_pair"]
+
+
+@pytest.mark.parametrize(
+    ("name", "size_px", "giga_multiply_adds", "parameters"),
+    [
+        ("convnet-6", 224, 2.637, 754_570),
+        ("resnet-18", 224, 1.814, 11_181_642),
+        ("resnet-ap-10", 224, 1.821, 4_910_922),
+        ("resnet-ap-10", 32, 0.442, 4_903_242),
+        ("convnet-6", 64, 0.215, 744_330),
+        ("resnet18_modified", 32, 0.555, 11_173_962),
+    ],
+)
+def test_networks_agree_with_the_specification(
+    name: str, size_px: int, giga_multiply_adds: float, parameters: int
+) -> None:
+    # evaluation.md 2.3.
+    found = network(name, size_px)
+    assert found is not None
+    assert found["flops"] / 2e9 == pytest.approx(giga_multiply_adds, abs=6e-4)
+    assert found["parameters"] == parameters
+
+
+def test_a_training_of_the_specification() -> None:
+    # evaluation.md 7: ConvNet-6 at IPC 10: 3.16 PFLOP of training, 2.07 of validation.
+    found = network("convnet-6", 224)
+    assert found is not None
+    assert 200_000 * 3 * found["flops"] == pytest.approx(3.16e15, rel=5e-3)
+    assert 392_500 * found["flops"] == pytest.approx(2.07e15, rel=5e-3)
+
+
+def test_what_was_not_counted_is_none() -> None:
+    assert network("resnet-ap-10", 225) is None
+    assert small_models(Recipe(diffuser=DiffuserSettings(channels=(32, 96)))) is None
+
+
+def test_every_profile_that_trains_its_models_is_counted() -> None:
+    from uvlp.recipes import profiles
+
+    for name in profiles.PROFILES:
+        recipe = profiles.apply(digits.recipe(10), name)
+        if not recipe.pretrained:
+            assert small_models(recipe) is not None, "count anew: python -m benchmarks.count_costs"
+
+
+def test_sides_that_were_not_counted_go_by_area() -> None:
+    assert assumptions.unet_flops(16) == PUBLISHED["unet_by_side"]["64"] / 16
+    assert assumptions.encode_flops(512) == PUBLISHED["flops"]["vae_encode"]
+
+
+@pytest.mark.parametrize(
+    ("strength", "scheduler", "calls"),
+    [(0.75, "pndm", 38), (0.7, "pndm", 36), (1.0, "pndm", 51), (0.02, "pndm", 2), (0.75, "ddim", 37)],
+)
+def test_unet_calls_are_those_of_the_schedule(strength: float, scheduler: str, calls: int) -> None:
+    # methods.md D.3.
+    assert unet_calls(SynthesisSettings(strength=strength, scheduler=scheduler)) == calls
+
+
+def test_known_counts_are_those_that_the_datasets_check() -> None:
+    for name in ("imagenette", "imagewoof"):
+        known = known_datasets.KNOWN[name]
+        facts = load("datasets", name).SET
+        assert (known.train, known.val) == facts.counts
+        assert known.archive_bytes == pytest.approx(facts.archive.bytes, rel=0.01)
+        ilsvrc = known_datasets.lookup(Recipe(dataset=name, variant="ilsvrc"))
+        assert (ilsvrc.train, ilsvrc.val) == facts.ilsvrc_counts
+
+
+def test_every_named_dataset_is_known_and_stands_in_with_its_counts() -> None:
+    for name in set(names("datasets")) - {"folder"}:
+        known = known_datasets.KNOWN[name]
+        manifest = known_datasets.stand_in(DatasetSpec(name=name), known)
+        assert (manifest.count("train"), manifest.count("val")) == (known.train, known.val)
+        assert len(manifest.classes) == known.classes
+        assert known_datasets.of_manifest(manifest).train == known.train

@@ -1,0 +1,262 @@
+"""Plans: shared inputs, keys that survive new defaults, defaults that cannot change unnoticed."""
+
+import ast
+from collections import Counter
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import pytest
+
+from uvlp.artifacts.dataset import ClassInfo, DatasetManifest, DatasetSpec
+from uvlp.artifacts.task import chain, plain
+from uvlp.core import plugins, portable
+from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import digest
+from uvlp.datasets.digits import recipe
+from uvlp.models.published.find import PARTS, Found
+from uvlp.pipeline import planner as plan
+from uvlp.pipeline.contenders import Method, resolve_method
+from uvlp.pipeline.planner import Planner
+from uvlp.recipes import schema
+from uvlp.recipes.remarks import remarks
+from uvlp.recipes.schema import (
+    CaptionSettings,
+    EvaluateSettings,
+    ModelSettings,
+    RdedSettings,
+    Recipe,
+    TeacherSettings,
+)
+
+PACKAGE = plugins.PACKAGE
+MANIFEST = DatasetManifest(
+    name="digits",
+    argument="",
+    variant="",
+    classes=(ClassInfo(id="0", name="zero", index=0, train=20, val=5),),
+    content_hash="abc",
+    image_px=32,
+    source="a test",
+)
+STAGE_SETTINGS: list[Any] = [
+    value for value in vars(schema).values() if is_dataclass(value) and value is not schema.Recipe
+]
+METHODS = [plugins.load("methods", name) for name in plugins.names("methods")]
+
+
+def planner(**changes: object) -> Planner:
+    return Planner(
+        recipe=replace(recipe(10), **changes),  # type: ignore[arg-type]
+        manifest=MANIFEST,
+        spec=DatasetSpec(name="digits"),
+        find=lambda models, part: Found(place=f"/models/{part}", sha256=part, source="a test", revision=""),
+    )
+
+
+def methods(*specs: str) -> list[Method]:
+    return [resolve_method(spec, recipe(10).method) for spec in specs]
+
+
+def test_methods_share_what_they_have_in_common() -> None:
+    table = planner().table(methods("vlcp", "uvlp", "d4m"))
+    counts = Counter(task.title for task in chain(table))
+    assert counts["diffuser, seed 0"] == counts["captions"] == counts["features of images, seed 0"] == 1
+
+
+def test_a_coreset_needs_no_diffuser_and_random_needs_no_model() -> None:
+    stages = {task.plugin for task in chain(planner().table(methods("herding")))}
+    assert "diffuser" not in stages and "embedder" in stages
+    assert {task.stage for task in chain(planner().table(methods("random")))} == {
+        "synthesise",
+        "pixels",
+        "evaluate",
+        "tabulate",
+    }
+
+
+def test_published_models_are_read_where_they_lie_and_enter_the_keys_by_their_content() -> None:
+    here = planner(pretrained=True, caption=CaptionSettings(captioner="llava"))
+    d4m, uvlp = (here.distilled(method, 0) for method in methods("d4m", "uvlp"))
+    assert d4m.origins == {"diffuser": "/models/diffusion"} and "diffuser" not in d4m.inputs
+    tuned = uvlp.inputs["diffuser"]
+    assert (tuned.plugin, tuned.origins) == ("stable-diffusion", {"diffusion": "/models/diffusion"})
+    assert tuned.inputs["captions"].origins == {"llava": "/models/llava"}
+    images = uvlp.inputs["prototypes"].inputs["images"]
+    assert images.origins == {"embedder": "/models/clip", "autoencoder": "/models/autoencoder"}
+    assert images.key == here.features("images", 1).key, "no published model depends on the seed"
+    moved = replace(here, find=lambda models, part: Found(place="/x", sha256=part, source="", revision=""))
+    assert moved.distilled(methods("uvlp")[0], 0).key == uvlp.key
+    other = replace(here, find=lambda models, part: Found(place="/x", sha256="other", source="", revision=""))
+    assert other.features("images", 0).key != images.key
+
+
+def test_d4m_as_published_needs_no_captions() -> None:
+    here = planner(pretrained=True, caption=CaptionSettings(captioner="llava"))
+    d4m, vlcp = ({task.stage for task in chain(here.distilled(one, 0))} for one in methods("d4m", "vlcp"))
+    assert d4m == {"embed", "prototype", "synthesise"} and vlcp == d4m | {"caption", "finetune"}
+
+
+def test_a_finetuned_model_of_the_user_takes_the_place_of_finetuning() -> None:
+    here = planner(pretrained=True, models=ModelSettings(finetuned="/mine"))
+    d4m, uvlp = (here.distilled(method, 0) for method in methods("d4m", "uvlp"))
+    assert "diffuser" not in uvlp.inputs and set(uvlp.origins) == set(d4m.origins) == {"diffuser"}
+
+
+def test_the_features_of_a_network_take_the_place_of_clips() -> None:
+    here = planner(method={"herding": {"features": "network"}})
+    (herding,) = (resolve_method("herding", here.recipe.method),)
+    stages = {task.stage for task in chain(here.distilled(herding, 0))}
+    assert stages == {"pixels", "represent", "synthesise"}
+    with pytest.raises(UvlpError, match="setting herding.features: got 'x'; allowed: embedding, network"):
+        here.distilled(resolve_method("herding", {"herding": {"features": "x"}}), 0)
+
+
+def test_inputs_come_before_what_reads_them() -> None:
+    seen: set[str] = set()
+    for task in chain(planner().table(methods("uvlp", "full"))):
+        assert all(earlier.key in seen for earlier in task.inputs.values())
+        seen.add(task.key)
+
+
+def test_full_depends_neither_on_ipc_nor_on_the_seed_for_its_images() -> None:
+    full = methods("full")[0]
+    assert planner().distilled(full, 0).key == planner(ipc=5).distilled(full, 1).key
+    assert planner().score(full, "convnet-3", 0, 1).key != planner().score(full, "convnet-3", 1, 1).key
+
+
+def test_a_further_repeat_keeps_the_others() -> None:
+    three = {task.key for task in chain(planner(repeats=3).table(methods("random"))) if task.kind == "scores"}
+    four = {task.key for task in chain(planner(repeats=4).table(methods("random"))) if task.kind == "scores"}
+    assert three < four and len(four) == 4
+
+
+def test_a_variant_changes_what_it_names_and_nothing_before() -> None:
+    plain_uvlp, variant = methods("uvlp", "uvlp:no-outliers")
+    here = planner()
+    assert here.prototypes(plain_uvlp, 0).key != here.prototypes(variant, 0).key
+    assert here.prototypes(plain_uvlp, 0).inputs.keys() == here.prototypes(variant, 0).inputs.keys()
+    assert variant.title == "UVLP (no-outliers)"
+
+
+def test_an_unknown_variant_lists_the_known_ones() -> None:
+    with pytest.raises(UvlpError, match="unknown variant.*uvlp:alpha=fixed"):
+        methods("uvlp:alpha=free")
+
+
+def test_a_table_carries_the_remarks_that_hold_for_it() -> None:
+    notes = {"minimax": "short schedule", "rded": "small teacher"}
+    here = planner(
+        protocol_notes=notes, models_note="under-trained", note="nano", evaluate=EvaluateSettings()
+    )
+    assert here.table(methods("random")).facts["notes"] == ["short schedule", "nano"]
+    assert here.table(methods("random", "uvlp")).facts["notes"] == ["short schedule", "under-trained", "nano"]
+    soft = planner(protocol_notes=notes, protocol="rded")
+    assert soft.table(methods("random")).facts["notes"][0] == "small teacher"
+
+
+def test_a_table_names_every_evaluation_setting_that_was_changed() -> None:
+    evaluate = EvaluateSettings(epochs=7, precision="bfloat16")
+    here = planner(protocol_notes={}, evaluate=evaluate, rded=RdedSettings(factor=2))
+    (note,) = here.table(methods("random")).facts["notes"]
+    assert note == (
+        "settings that are not the minimax protocol's: evaluate.epochs=7, evaluate.precision=bfloat16"
+    )
+    teacher = TeacherSettings(source="/somewhere/conv3.pth")
+    soft = Recipe(protocol="rded", rded=RdedSettings(flip=0.0), teacher=teacher)
+    (note,) = remarks(soft, ["rded", "teacher"], False)
+    assert note == "settings that are not the rded protocol's: rded.flip=0.0, teacher.source=conv3.pth"
+
+
+def test_every_setting_has_a_meaning_and_a_source() -> None:
+    for settings in [*STAGE_SETTINGS, Recipe]:
+        for field in fields(settings):
+            if not is_dataclass(field.default_factory) and field.name not in ("method", "protocol_notes"):
+                assert field.metadata["help"] and field.metadata["source"], field.name
+
+
+def test_every_setting_is_read_somewhere() -> None:
+    # `models/published/find.py` reads these by the name of the part.
+    read = {f"{part}{suffix}" for part in PARTS for suffix in ("", "_revision")}
+    for path in PACKAGE.rglob("*.py"):
+        if path.name == "schema.py":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        read |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for settings in [*STAGE_SETTINGS, *(method.Settings for method in METHODS)]:
+        unread = [field.name for field in fields(settings) if field.name not in read]
+        assert unread == [], settings.__name__
+
+
+def test_the_defaults_are_pinned() -> None:
+    """A changed default changes results: raise the REVISION of what reads it, then pin the new hash."""
+    defaults = {settings.__name__: plain(settings()) for settings in STAGE_SETTINGS}
+    for method in METHODS:
+        own = [plain(method.Settings()), plain(getattr(method, "SYNTHESIS", None)), method.REVISION]
+        defaults[method.TITLE] = own
+    assert digest(defaults)[:16] == "071e496f1109805b"
+
+
+def test_a_key_is_pinned() -> None:
+    """Adding a setting with a default must not throw away what users have made."""
+    assert planner().captions().key == "549aa966ffb4f3d7"
+
+
+def stages_with_new_keys(monkeypatch: pytest.MonkeyPatch, raised: str) -> set[str]:
+    """Stages whose keys change when ``raised`` has another REVISION, in plans of both protocols."""
+
+    def keys() -> dict[str, str]:
+        found = {}
+        for protocol in ("minimax", "rded"):
+            here = planner(protocol=protocol, networks=("convnet-3", "resnet-18"))
+            for task in chain(here.table(methods("random", "uvlp"))):
+                found[f"{task.stage} {protocol} {task.title}"] = task.key
+        return found
+
+    before, revision = keys(), plugins.revision
+    monkeypatch.setattr(plugins, "revision", lambda path: revision(path) + (path == raised))
+    after = keys()
+    assert before.keys() == after.keys()
+    return {title.split()[0] for title in before if before[title] != after[title]}
+
+
+@pytest.mark.parametrize(
+    ("raised", "stages"),
+    [
+        ("networks/convnet", {"evaluate", "teacher", "tabulate"}),
+        ("networks/resnet", {"evaluate", "tabulate"}),
+        ("networks/resnet_ap", set()),
+        ("models/sampling/sampler", {"synthesise", "evaluate", "tabulate"}),
+        ("stages/tabulate", {"tabulate"}),
+        ("datasets/digits", {*plan.STAGES} - {"represent", "collect"}),
+        ("datasets/folder", set()),
+    ],
+)
+def test_what_makes_an_artifact_is_in_its_key(
+    monkeypatch: pytest.MonkeyPatch, raised: str, stages: set[str]
+) -> None:
+    assert stages_with_new_keys(monkeypatch, raised) == stages
+
+
+def test_features_of_a_network_follow_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, revision = planner().representation(0).key, plugins.revision
+    monkeypatch.setattr(
+        plugins, "revision", lambda path: 2 if path.endswith("/resnet_ap") else revision(path)
+    )
+    assert planner().representation(0).key != before
+
+
+def test_portable_is_another_artifact_everywhere_with_a_note_and_a_name_of_its_own() -> None:
+    plain, made = (planner(portable=on).table(methods("full", "d4m", "uvlp")) for on in (False, True))
+    keys = {task.key for task in chain(plain)}
+    assert not keys & {task.key for task in chain(made)}
+    assert all(task.facts["portable"] == portable.identity() for task in chain(made))
+    assert not any("portable" in task.facts for task in chain(plain)), "old keys stay valid"
+    note = next(note for note in made.facts["notes"] if note.startswith("made with --portable"))
+    assert portable.libc() in note and "untested" not in note
+    assert made.facts["name"] != plain.facts["name"]
+
+
+def test_portable_promises_nothing_for_what_was_not_tried() -> None:
+    for changes in ({"dataset": "imagenette"}, {"pretrained": True}):
+        notes = planner(portable=True, **changes).table(methods("random")).facts["notes"]
+        assert any(note.startswith("made with --portable") and "untested" in note for note in notes)

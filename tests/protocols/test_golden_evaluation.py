@@ -1,0 +1,294 @@
+"""Golden schedules, file selection, metrics and training steps; and that no golden family is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from tests.protocols.golden_data import (
+    GOLDEN,
+    arrays,
+    class_ids,
+    described_files,
+    hashed,
+    network_input,
+    read,
+    weight,
+)
+from tests.tolerances import EXPONENTIAL, depth, rounding
+from uvlp.core.plugins import load
+from uvlp.datasets.files.class_folders import candidates, first_files
+from uvlp.protocols.training import minimax_rules
+from uvlp.protocols.training.loop import correct_in_top, mean_and_deviation, percent, train_step
+from uvlp.protocols.training.mixing import Mix, kept_share
+from uvlp.protocols.training.optimisers import Sgd
+from uvlp.recipes.schema import EvaluateSettings
+
+TESTED = "tested"
+FAMILIES: dict[str, dict[str, str] | str] = {
+    "augment.json": {
+        "jitter": TESTED,
+        "lighting": TESTED,
+        "pipeline": TESTED,
+        "rrc_resize": TESTED,
+        "rrc_sampler": TESTED,
+        "pil": TESTED,
+        "bbox": TESTED,
+        "cutmix": TESTED,
+        "rrc_distribution_monte_carlo": TESTED,
+        "cutmix_ratio_distribution_224": TESTED,
+    },
+    "baselines.json": {
+        "coresets": TESTED,  # tests/methods/algorithms/test_coresets.py
+        # tests/protocols/test_golden_baselines.py holds the rest of this file.
+        "minimax_criteria": TESTED,
+        "dit_diffusion_tables": TESTED,
+        "dit_training_losses": TESTED,
+        "dit_p_sample_50": TESTED,
+        "dit_xl2": TESTED,
+        "fkd_schedule": TESTED,
+        "fkd_sampler_seed42_n100": TESTED,
+        "dm_loss": TESTED,
+    },
+    "metrics.json": TESTED,
+    "minimax_schedule.json": TESTED,
+    "networks.json": TESTED,
+    "selection.json": TESTED,
+    "train_steps.json": TESTED,
+    "rded_functions.json": {
+        "kl": TESTED,  # this and what follows: test_golden_rded.py
+        "shuffle_patches": TESTED,
+        "param_groups": TESTED,
+        "train_steps": TESTED,
+        "synthesis": TESTED,  # tests/protocols/test_golden_rded_synthesis.py
+    },
+    "rded_schedule.json": TESTED,
+    "rded_settings.json": TESTED,
+    "augment.npz": TESTED,
+    "networks.npz": TESTED,
+    "train_steps.npz": TESTED,
+    "rded.npz": TESTED,
+}
+
+
+def families() -> Iterator[tuple[str, str | None]]:
+    """Every family in the folder: file, and key where a file holds several."""
+    found = sorted(path.name for path in GOLDEN.iterdir() if path.suffix in (".json", ".npz"))
+    assert found, f"no golden data in {GOLDEN}"
+    for name in found:
+        if isinstance(FAMILIES.get(name), dict):
+            yield from ((name, key) for key in read(name))
+        else:
+            yield name, None
+
+
+@pytest.mark.parametrize(("name", "key"), list(families()))
+def test_every_family_is_known(name: str, key: str | None) -> None:
+    assert name in FAMILIES, f"{name}: no test reads this file"
+    known = FAMILIES[name]
+    if isinstance(known, dict):
+        assert key in known, f"{name}: no test reads the family {key}"
+        known = known[str(key)]
+    content = arrays(name) if name.endswith(".npz") else read(name)
+    assert content[key] if key else content, f"{name} holds no case of {key}"
+    assert known == TESTED
+
+
+def records(kind: str | None) -> list[Any]:
+    found = [record for record in read("minimax_schedule.json") if record.get("kind") == kind]
+    return [pytest.param(record, id=str(number)) for number, record in enumerate(found)]
+
+
+def test_every_kind_of_schedule_is_known() -> None:
+    kinds = {record.get("kind") for record in read("minimax_schedule.json")}
+    # save_dir: names of the reference's result folders; our results are found by key.
+    assert kinds <= {None, "cifar", "save_dir"}
+
+
+@pytest.mark.parametrize("record", records(None))
+def test_schedule(record: dict[str, Any]) -> None:
+    settings, ipc, classes = EvaluateSettings(), record["ipc"], record["nclass"]
+    full = ipc <= 0
+    epochs = settings.epochs_full if full else minimax_rules.epochs_by_ipc(ipc, classes)
+    assert epochs == record["epochs"]
+    assert list(minimax_rules.milestones(epochs)) == record["milestones"]
+    runs = [lr for length, lr in record["lr_runs_epochs_value"] for _ in range(length)]
+    found = [minimax_rules.learning_rate(epoch, epochs, record["lr"]) for epoch in range(1, epochs + 1)]
+    assert found == pytest.approx(runs, rel=rounding(5, torch.float64))
+    validated = minimax_rules.validated_epochs(epochs, epochs if full else settings.validations)
+    assert validated == tuple(range(record["val_every"], epochs + 1, record["val_every"]))
+    check_rules(record)
+    assert (settings.mix_probability, settings.size_px) == (record["mix_p"], record["size"])
+    assert settings.momentum == record["momentum"]
+    if not full:
+        check_counts(record, epochs, validated)
+
+
+def check_rules(record: dict[str, Any]) -> None:
+    settings = EvaluateSettings()
+    rules = minimax_rules.optimisation(record["nclass"], settings.lr, settings.weight_decay, settings.batch)
+    assert (rules.lr, rules.weight_decay, rules.batch) == (
+        record["lr"],
+        record["weight_decay"],
+        record["batch_size"],
+    )
+
+
+def check_counts(record: dict[str, Any], epochs: int, validated: tuple[int, ...]) -> None:
+    images = record["nclass"] * record["ipc"]
+    sizes = [len(part) for part in torch.empty(images).split(record["batch_size"])]
+    assert images == record["n_train"] and len(sizes) == record["steps_per_epoch"]
+    assert sizes[-1] == record["last_batch"] and epochs * len(sizes) == record["total_steps"]
+    assert images * epochs == record["images_augmented"]
+    assert (len(validated), validated[-1]) == (record["n_validations"], record["last_validated_epoch"])
+
+
+@pytest.mark.parametrize("record", records("cifar"))
+def test_schedule_of_the_cifar_branch(record: dict[str, Any]) -> None:
+    """The table's values; the branch's epochs and share of mixed steps are settings with us."""
+    check_rules(record)
+    assert minimax_rules.validated_epochs(record["epochs"], 1) == (record["val_every"],)
+
+
+@pytest.mark.parametrize("case", read("selection.json"), ids=lambda case: case["name"])
+def test_selection(case: dict[str, Any]) -> None:
+    on_disk, classes = case["files_on_disk"], class_ids(case["spec"], case["nclass"])
+    if isinstance(on_disk, str):
+        on_disk = described_files(on_disk, case["spec"], case["nclass"])
+    listed = {identity: on_disk[identity] for identity in classes}
+    found = [list(pair) for pair in first_files(listed, case["ipc"])]
+    assert len(found) == case["n_selected"]
+    assert sum(len(candidates(names)) for names in listed.values()) == case["n_full"]
+    if len(case["selected"]) == len(found):
+        assert found == case["selected"]
+    else:  # the file holds the beginning and the end of a long list
+        positions = [found.index(pair) for pair in case["selected"]]
+        assert positions == sorted(positions) and positions[0] == 0 and positions[-1] == len(found) - 1
+    if case["original_labels"] is not None:
+        assert [sorted(classes).index(identity) for identity in classes] == case["original_labels"]
+
+
+def metrics(key: str) -> list[Any]:
+    return [record for record in read("metrics.json") if key in record]
+
+
+def test_every_kind_of_metric_is_known() -> None:
+    assert all("batch_sizes" in record or set(record) == {"aggregation"} for record in read("metrics.json"))
+
+
+@pytest.mark.parametrize("record", metrics("batch_sizes"))
+def test_accuracy_over_partial_batches(record: dict[str, Any]) -> None:
+    classes, logits, labels = record["nclass"], [], []
+    for batch, count in enumerate(record["batch_sizes"]):
+        values = torch.from_numpy(3 * hashed((count, classes), 600 + 10 * record["case"] + batch)).float()
+        labels.append((7 * torch.arange(count) + batch) % classes)
+        values[torch.arange(0, count, 3), labels[-1][::3]] += 2
+        logits.append(values)
+    check_metrics(torch.cat(logits), torch.cat(labels), record)
+
+
+PERCENT = rounding(100, largest=100.0)
+"""The reference adds float32 percentages of up to 100 batches."""
+
+
+def check_metrics(logits: torch.Tensor, labels: torch.Tensor, expected: dict[str, Any]) -> None:
+    for k in (1, 5):
+        assert percent(correct_in_top(logits, labels, k)) == pytest.approx(expected[f"top{k}"], abs=PERCENT)
+    loss = torch.nn.functional.cross_entropy(logits, labels).item()
+    assert loss == pytest.approx(
+        expected["loss"], rel=rounding(logits.numel() + 2 * EXPONENTIAL, logits.dtype)
+    )
+
+
+@pytest.mark.parametrize(
+    "case", [case for record in metrics("aggregation") for case in record["aggregation"]]
+)
+def test_mean_and_deviation(case: dict[str, Any]) -> None:
+    mean, deviation = mean_and_deviation(case["best"], ddof=0)
+    assert mean == pytest.approx(case["mean"], rel=rounding(len(case["best"]) + 1, torch.float64))
+    assert deviation == pytest.approx(
+        case["std_ddof0"], rel=0, abs=rounding(2 * len(case["best"]) + 4, torch.float64, 100.0)
+    )
+    assert f"{mean:.1f} {deviation:.1f}" == case["printed"]
+
+
+def training_cases() -> list[Any]:
+    """Every case; all but the smallest network take seconds, because float64 convolutions are slow."""
+    quick = ("convnet", 32)
+    return [
+        pytest.param(
+            case, id=case["name"], marks=() if (case["net"], case["size"]) == quick else pytest.mark.slow
+        )
+        for case in read("train_steps.json")
+    ]
+
+
+@pytest.mark.parametrize("case", training_cases())
+def test_training_steps(case: dict[str, Any]) -> None:
+    side_px, classes = case["size"], case["nclass"]
+    network = load("networks", case["net"]).build(case["depth"], classes=classes, size_px=side_px).double()
+    assert case["scheme"] == "reg"
+    for position, (name, parameter) in enumerate(network.named_parameters()):
+        values = weight("reg", position, tuple(parameter.shape), name.endswith("weight"))
+        parameter.data.copy_(torch.from_numpy(values))
+    optimiser = Sgd(network.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
+    assert list(minimax_rules.milestones(case["epochs"])) == case["milestones"]
+    steps = iter(case["steps"])
+    for epoch, expected in enumerate(case["epoch_stats"], start=1):
+        assert expected["epoch"] == epoch
+        optimiser.lr = minimax_rules.learning_rate(epoch, case["epochs"], 0.01)
+        check_epoch(network, optimiser, case, steps, expected)
+    assert next(steps, None) is None
+    check_trained(network.eval(), case)
+
+
+def check_epoch(
+    network: torch.nn.Module,
+    optimiser: Sgd,
+    case: dict[str, Any],
+    steps: Iterator[dict[str, Any]],
+    expected: dict[str, Any],
+) -> None:
+    """One epoch of our training step against the recorded norms and statistics."""
+    totals = torch.zeros(3, dtype=torch.float64)
+    for count, key, labels in zip(case["batch_sizes"], case["input_k"], case["labels"], strict=True):
+        images = torch.from_numpy(network_input((count, 3, case["size"], case["size"]), key))
+        step, targets = next(steps), torch.tensor(labels)
+        mix = Mix(torch.tensor(step["perm"]), tuple(step["bbox_x1y1x2y2"]), step["ratio"])
+        assert kept_share(case["size"], case["size"], mix.box) == pytest.approx(
+            mix.ratio, abs=rounding(3, torch.float64)
+        )
+        assert optimiser.lr == pytest.approx(step["lr"], rel=rounding(5, torch.float64))
+        loss, logits = train_step(network, optimiser, images, targets, mix)
+        parameters = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+        # Every step so far went through the network and its gradient, about twice as deep, then one sum.
+        bound = rounding(3 * depth(network) * len(case["steps"]) + len(parameters), torch.float64)
+        assert parameters.norm().item() == pytest.approx(step["param_l2"], rel=bound)
+        total = parameters.abs().sum().item()
+        assert parameters.sum().item() == pytest.approx(step["param_sum"], rel=0, abs=bound * total)
+        correct = [correct_in_top(logits, targets, k).sum() for k in (1, 5)]
+        totals += torch.stack([*correct, loss * count])
+    top1, top5, loss = (totals / sum(case["batch_sizes"])).tolist()
+    assert 100 * top1 == pytest.approx(expected["train_top1"], abs=PERCENT)
+    assert 100 * top5 == pytest.approx(expected["train_top5"], abs=PERCENT)
+    assert loss == pytest.approx(expected["mean_loss"], rel=bound)
+
+
+def check_trained(network: torch.nn.Module, case: dict[str, Any]) -> None:
+    """Final parameters, logits and validation result."""
+    norms = {name: parameter.norm().item() for name, parameter in network.named_parameters()}
+    bound = rounding(3 * depth(network) * len(case["steps"]), torch.float64)
+    assert norms == pytest.approx(case["final_param_l2"], rel=bound)
+    shape, classes = (3, case["size"], case["size"]), case["nclass"]
+    batches = [torch.from_numpy(network_input((count, *shape), key)) for count, key in case["val"]["batches"]]
+    assert case["val"]["labels"] == "arange(n) mod nclass"
+    labels = torch.cat([torch.arange(len(batch)) % classes for batch in batches])
+    with torch.inference_mode():
+        logits = torch.cat([network(batch) for batch in batches])
+        final = network(torch.from_numpy(network_input((4, *shape), 3000)))
+    check_metrics(logits, labels, case["val"])
+    expected = torch.from_numpy(arrays("train_steps.npz")[f"{case['name']}/final_val_logits"])
+    torch.testing.assert_close(final, expected, rtol=0, atol=bound * expected.abs().max().item())

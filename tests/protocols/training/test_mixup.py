@@ -1,0 +1,30 @@
+"""Mixup: the formula, and the distribution of its draws."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+import torch
+
+from uvlp.protocols.training import mixup
+
+
+def test_partners_are_blended_in() -> None:
+    images = torch.arange(24.0).reshape(2, 3, 2, 2)
+    before = images.clone()
+    found = mixup.blended(images, mixup.Blend(torch.tensor([1, 0]), 0.75))
+    torch.testing.assert_close(found[0], 0.75 * before[0] + 0.25 * before[1])
+    assert torch.equal(images, before)
+
+
+def test_distribution_of_shares_and_partners() -> None:
+    generator = numpy.random.default_rng(0)
+    blends = [mixup.draw(generator, 4, 0.8) for _ in range(10_000)]
+    shares = numpy.asarray([blend.lam for blend in blends])
+    deviation = numpy.sqrt(0.25 / (2 * 0.8 + 1))  # of Beta(0.8, 0.8)
+    assert shares.mean() == pytest.approx(0.5, abs=5 * deviation / 100)
+    assert shares.std() == pytest.approx(deviation, abs=0.005)
+    partners = numpy.stack([blend.permutation.numpy() for blend in blends])
+    assert (numpy.sort(partners, axis=1) == numpy.arange(4)).all()
+    frequencies = numpy.stack([(partners == image).mean(0) for image in range(4)])
+    numpy.testing.assert_allclose(frequencies, 0.25, atol=0.022)

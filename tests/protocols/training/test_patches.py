@@ -1,0 +1,78 @@
+"""RDED's training images against torchvision's transforms with the same draws, and their distribution."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+import torch
+from torchvision.transforms.v2 import functional
+
+from tests.tolerances import rounding
+from uvlp.protocols.training import patches as rded_augment
+from uvlp.protocols.training.augment import MEAN, STD
+from uvlp.protocols.training.patches import SizedImages
+
+SHAPES = [(40, 50), (64, 64), (40, 50), (33, 31), (16, 18), (64, 64)]
+
+
+def images() -> list[numpy.ndarray]:
+    generator = numpy.random.default_rng(0)
+    return [generator.integers(0, 256, (*shape, 3), dtype=numpy.uint8) for shape in SHAPES]
+
+
+def expected(pixels: numpy.ndarray, draws: rded_augment.Draws, size_px: int, factor: int) -> torch.Tensor:
+    """The reference's transforms, one after the other, for a single row of ``draws``."""
+    image = torch.from_numpy(pixels).permute(2, 0, 1).double() / 255
+    for dimension, order in ((2, draws.columns[0]), (1, draws.rows[0])):
+        length = image.shape[dimension] // factor
+        strips = [image.narrow(dimension, number * length, length) for number in range(factor)]
+        image = torch.cat([strips[number] for number in order], dimension) if factor > 1 else image
+    image = functional.resized_crop(image, *draws.box[0].tolist(), size=[size_px] * 2, antialias=True)
+    image = functional.horizontal_flip(image) if draws.flip[0] else image
+    return functional.normalize(image, list(MEAN), list(STD))
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3])
+@pytest.mark.parametrize("size_px", [24, 48])
+def test_images_of_any_shape_as_torchvision_makes_them(size_px: int, factor: int) -> None:
+    pixels = images()
+    kept, indices = SizedImages(pixels, "cpu"), numpy.asarray([3, 5, 0, 1, 4, 2, 0])
+    draws = rded_augment.draw(
+        numpy.random.default_rng(1), kept.height_px[indices], kept.width_px[indices], factor=factor, flip=0.5
+    )
+    draws.flip[:2] = True, False
+    found = rded_augment.augment(kept, indices, draws, size_px, factor)
+    assert found.dtype == torch.float32 and found.shape == (7, 3, size_px, size_px)
+    bound = rounding(2 * 64 + 4, largest=4.4)  # 64 weights of a row and of a column, 1 / std
+    for row, index in enumerate(indices):
+        one = draws.select(slice(row, row + 1))
+        torch.testing.assert_close(
+            found[row].double(), expected(pixels[index], one, size_px, factor), rtol=0, atol=bound
+        )
+
+
+def test_factor_one_only_flips() -> None:
+    pixels = [image for image in images() if image.shape[0] == 64]
+    kept, indices = SizedImages(pixels, "cpu"), numpy.arange(2)
+    draws = rded_augment.draw(numpy.random.default_rng(0), kept.height_px, kept.width_px, factor=1, flip=0.5)
+    draws.flip[:] = False, True
+    found = rded_augment.augment(kept, indices, draws, 64, 1)
+    plain = torch.from_numpy(numpy.stack(pixels)).permute(0, 3, 1, 2) / 255
+    plain[1] = plain[1].flip(2)
+    bound = rounding(3 + 3, largest=4.4)
+    torch.testing.assert_close(found, functional.normalize(plain, list(MEAN), list(STD)), rtol=0, atol=bound)
+
+
+def test_distribution_of_orders_flips_and_crops() -> None:
+    sides = numpy.full(30_000, 64)
+    draws = rded_augment.draw(numpy.random.default_rng(0), sides, sides, factor=3, flip=0.3)
+    for order in (draws.columns, draws.rows):
+        permutations, counts = numpy.unique(order, axis=0, return_counts=True)
+        assert len(permutations) == 6
+        numpy.testing.assert_allclose(counts / 30_000, 1 / 6, atol=0.011)
+    assert numpy.corrcoef(draws.columns[:, 0], draws.rows[:, 0])[0, 1] == pytest.approx(0, abs=0.03)
+    assert draws.flip.mean() == pytest.approx(0.3, abs=0.015)
+    side = 3 * (64 // 3)
+    area = draws.box[:, 2] * draws.box[:, 3] / side**2
+    assert (draws.box[:, :2] + draws.box[:, 2:]).max() == side
+    assert 0.32 < area.min() < 0.35 and area.max() == 1

@@ -1,0 +1,283 @@
+"""Tables: rounding, intervals, comparisons, formats, sources."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from uvlp.tables import table as tables
+from uvlp.tables.cells import Cell, Comparison, Summary
+from uvlp.tables.table import Table
+
+
+def summary(mean: float, std: float | None = None, half: float = 5.0) -> Summary:
+    several = std is not None
+    return Summary(
+        mean_pct=mean,
+        std_pct=std,
+        ddof=1,
+        trainings=3 if several else 1,
+        low_pct=mean - half if several else None,
+        high_pct=mean + half if several else None,
+        basis="repeats" if several else "",
+        binomial_error_points=1.2,
+        wilson_low_pct=mean - 2.4,
+        wilson_high_pct=mean + 2.4,
+    )
+
+
+RANDOM = Cell(
+    method="random",
+    title="Random",
+    network="convnet-3",
+    seeds=(0, 0, 0),
+    repeats=(1, 2, 3),
+    best_pct=(90.0, 92.0, 94.0),
+    last_pct=(89.0, 91.0, 93.0),
+    top5_best_pct=(99.0, 99.1, 99.2),
+    top5_last_pct=(98.0, 98.1, 98.2),
+    best=summary(92.0, 2.0),
+    last=summary(91.0, 2.0),
+    top5_best=summary(99.1, 0.1),
+    top5_last=summary(98.1, 0.1),
+    validation_set="digits, test split",
+    validation_images=490,
+    scores=("scores/a", "scores/b", "scores/c"),
+)
+UVLP = Cell(
+    method="uvlp:no-outliers",
+    title="UVLP (no-outliers)",
+    network="convnet-3",
+    seeds=(0,),
+    repeats=(1,),
+    best_pct=(95.04,),
+    last_pct=(94.96,),
+    top5_best_pct=(),
+    top5_last_pct=(),
+    best=summary(95.04),
+    last=summary(94.96),
+    top5_best=None,
+    top5_last=None,
+    validation_set="digits, test split",
+    validation_images=490,
+    scores=("scores/d",),
+)
+
+
+def comparison(which: str, points: float, p_holm: float, verdict: str) -> Comparison:
+    return Comparison(
+        method="uvlp:no-outliers",
+        reference="random",
+        network="convnet-3",
+        which=which,
+        pairs=1,
+        basis="images",
+        difference_points=points,
+        low_points=points - 2,
+        high_points=points + 2,
+        p_value=p_holm / 2,
+        p_holm=p_holm,
+        verdict=verdict,
+    )
+
+
+COMPARISONS = (comparison("best", 3.04, 0.0004, "better"), comparison("last", -0.26, 0.8, "cannot tell"))
+TABLE = Table(
+    name="digits-ipc10",
+    caption="digits & more",
+    cells=(RANDOM, UVLP),
+    comparisons=COMPARISONS,
+    notes=("50 % ± 1",),
+)
+
+
+def titled(title: str) -> Table:
+    """A table of one cell."""
+    return Table(name="t", caption="c", cells=(replace(RANDOM, title=title),), comparisons=(), notes=())
+
+
+def grids(text: str) -> list[list[list[str]]]:
+    """The tables of a Markdown text, as rows of cells."""
+    found: list[list[list[str]]] = [[]]
+    for line in text.splitlines():
+        if line.startswith("|"):
+            found[-1].append([cell.strip() for cell in line.strip("|").split("|")])
+        elif found[-1]:
+            found.append([])
+    return [grid for grid in found if grid]
+
+
+def test_a_mean_has_its_deviation_and_its_interval() -> None:
+    assert (RANDOM.best.show(), RANDOM.best.show_interval()) == ("92.0 ± 2.0", "87.0 to 97.0")
+
+
+def test_one_training_has_no_deviation_and_no_interval() -> None:
+    assert (UVLP.best.show(), UVLP.last.show(), UVLP.best.show_interval()) == ("95.0", "95.0", "")
+
+
+def test_markdown_shows_means_then_intervals_then_comparisons() -> None:
+    means, intervals, differences = grids(tables.markdown(TABLE))
+    assert means[0] == ["method", "convnet-3 best", "convnet-3 last"]
+    assert means[2:] == [["Random", "92.0 ± 2.0", "91.0 ± 2.0"], ["UVLP (no-outliers)", "95.0", "95.0"]]
+    top5 = ["99.1 ± 0.1", "98.1 ± 0.1"]
+    assert intervals[2] == ["Random", "convnet-3", "3", "87.0 to 97.0", "86.0 to 96.0", *top5]
+    assert intervals[3] == ["UVLP (no-outliers)", "convnet-3", "1", "-", "-", "-", "-"]
+    best, last = ["+3.0 (+1.0 to +5.0)", "< 0.001", "better"], ["-0.3 (-2.3 to +1.7)", "0.80", "cannot tell"]
+    assert differences[2:] == [["UVLP (no-outliers)", "convnet-3", "1", *best, *last]]
+
+
+def test_every_row_of_a_markdown_grid_has_the_same_width() -> None:
+    for grid in grids(tables.markdown(TABLE)):
+        assert len({len(row) for row in grid}) == 1
+    lines = [line for line in tables.markdown(TABLE).splitlines() if line.startswith("| Random  ")]
+    assert len({line.count("|") for line in lines}) == len(lines) == 2
+
+
+def test_markdown_names_the_reference_and_the_notes() -> None:
+    text = tables.markdown(TABLE)
+    assert "Difference from Random in points (95 % interval), paired image by image:" in text
+    assert "- 50 % ± 1" in text
+
+
+@pytest.mark.parametrize(
+    ("p_holm", "shown"),
+    [
+        (0.0, "< 0.001"),
+        (0.00099, "< 0.001"),
+        (0.001, "0.001"),
+        (0.0421, "0.042"),
+        (0.234, "0.23"),
+        (1.0, "1.00"),
+    ],
+)
+def test_p_values_are_rounded_to_what_they_say(p_holm: float, shown: str) -> None:
+    assert comparison("best", 1.0, p_holm, "better").show_p() == shown
+
+
+def test_what_there_is_not_is_not_shown() -> None:
+    alone = Table(name="t", caption="c", cells=(UVLP,), comparisons=(), notes=())
+    assert len(grids(tables.markdown(alone))) == tables.latex(alone).count(r"\begin{tabular}") == 1
+
+
+def test_a_bar_in_a_title_stays_in_its_column() -> None:
+    assert "a\\|b" in tables.markdown(titled("a|b"))
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("**bold** _it_ my_set", r"\*\*bold\*\* \_it\_ my_set"),
+        ("<script>x</script>", r"\<script>x\</script>"),
+        ("`code` ~~gone~~ &amp;", r"\`code\` \~\~gone\~\~ \&amp;"),
+        ("[a](b)", r"\[a\](b)"),
+        ("two\nlines", "two lines"),
+        (r"a\|b", r"a\\\|b"),
+    ],
+)
+def test_names_are_shown_as_they_are_in_markdown(title: str, shown: str) -> None:
+    assert f"| {shown} " in tables.markdown(titled(title))
+    caption = Table(name="t", caption=title, cells=(UVLP,), comparisons=(), notes=(title,))
+    assert tables.markdown(caption).startswith(f"{shown}\n")
+    assert f"\n- {shown}\n" in tables.markdown(caption)
+
+
+@pytest.mark.parametrize("sign", ["#", "-", "+", "1.", "1)"])
+def test_a_line_that_begins_with_a_name_stays_a_line(sign: str) -> None:
+    table = Table(name="t", caption=f"{sign} x", cells=(UVLP,), comparisons=(), notes=(f"{sign} x",))
+    escaped = f"{sign[:-1]}\\{sign[-1]} x"
+    assert tables.markdown(table).startswith(f"{escaped}\n")
+    assert f"\n- {escaped}\n" in tables.markdown(table)
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("[b]", "{[}b{]}"),
+        ("*x", "{*}x"),
+        ("a--b---c", "a-{}-b-{}-{}-c"),
+        ("a|b`", r"a\textbar{}b\textasciigrave{}"),
+        ("a\nb", "a b"),
+    ],
+)
+def test_a_row_of_latex_may_begin_with_anything(title: str, shown: str) -> None:
+    text = tables.latex(titled(title))
+    assert f"\n{shown} & 92.0" in text
+    noted = tables.latex(Table(name="t", caption="c", cells=(UVLP,), comparisons=(), notes=(title,)))
+    assert noted.startswith(f"% {shown}\n%")
+
+
+def test_every_cell_names_its_scores() -> None:
+    text = tables.sources(TABLE)
+    assert "random, convnet-3: scores/a, scores/b, scores/c" in text
+    assert all(name in tables.latex(TABLE) for cell in TABLE.cells for name in cell.scores)
+
+
+def test_latex_escapes_and_balances() -> None:
+    text = tables.latex(TABLE)
+    assert r"50 \% $\pm$ 1" in text
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 3
+    for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
+        assert text.count(rule) == 3
+    row = next(line for line in text.splitlines() if line.startswith("Random"))
+    assert row == r"Random & 92.0 $\pm$ 2.0 & 91.0 $\pm$ 2.0 \\"
+    assert r"$+3.0$ ($+1.0$ to $+5.0$) & $<$ 0.001 & better & $-0.3$ ($-2.3$ to $+1.7$) & 0.80 &" in text
+
+
+def test_latex_rows_have_as_many_cells_as_columns() -> None:
+    columns = 0
+    for line in tables.latex(TABLE).splitlines():
+        if line.startswith(r"\begin{tabular}"):
+            columns = len(line.split("{")[-1].strip("}"))
+        elif line.endswith(r"\\"):
+            spanned = line.count(r"\multicolumn{2}")
+            assert line.count(" & ") + 1 + spanned == columns
+
+
+def test_latex_titles_cannot_break_the_table() -> None:
+    expected = r"my\_set \textbackslash{} 50\% \{x\}\textasciicircum{}\textasciitilde{} \& $<$y$>$ & 92.0"
+    assert expected in tables.latex(titled(r"my_set \ 50% {x}^~ & <y>"))
+
+
+def test_names_with_hyphens_are_no_negative_numbers() -> None:
+    assert "convnet-3" in tables.latex(TABLE) and "$-3$" not in tables.latex(TABLE)
+
+
+def test_csv_keeps_unrounded_values_and_who_was_trained_how() -> None:
+    rows = list(csv.DictReader(io.StringIO(tables.comma_separated(TABLE))))
+    assert [row["best_pct"] for row in rows] == ["90.0", "92.0", "94.0", "95.04"]
+    assert [row["repeat"] for row in rows] == ["1", "2", "3", "1"]
+    assert [row["top5_last_pct"] for row in rows] == ["98.0", "98.1", "98.2", ""]
+    assert {(row["validation_set"], row["validation_images"]) for row in rows} == {
+        ("digits, test split", "490")
+    }
+
+
+def test_json_states_number_deviation_and_interval(tmp_path: Path) -> None:
+    tables.write(tmp_path, TABLE)
+    best = json.loads((tmp_path / "table.json").read_text())["cells"][0]["best"]
+    stated = ("trainings", "mean_pct", "std_pct", "ddof", "low_pct", "high_pct")
+    assert {name: best[name] for name in stated} == {
+        "trainings": 3,
+        "mean_pct": 92.0,
+        "std_pct": 2.0,
+        "ddof": 1,
+        "low_pct": 87.0,
+        "high_pct": 97.0,
+    }
+
+
+def test_written_tables_read_back_equal(tmp_path: Path) -> None:
+    tables.write(tmp_path, TABLE)
+    assert tables.read(tmp_path) == TABLE
+    assert {path.name for path in tmp_path.iterdir()} == {"table.json", *tables.FORMATS.values()}
+
+
+def test_a_table_of_an_earlier_schema_can_still_be_listed(tmp_path: Path) -> None:
+    old = {"method": "random", "best_pct": [1.0], "last_pct": [1.0], "scores": ["scores/a"]}
+    content = {"name": "digits-ipc10", "caption": "digits", "cells": [old], "notes": ["n"]}
+    (tmp_path / "table.json").write_text(json.dumps(content))
+    found = tables.read(tmp_path)
+    assert (found.name, found.caption, found.cells, found.notes) == ("digits-ipc10", "digits", (), ("n",))

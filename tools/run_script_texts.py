@@ -1,0 +1,215 @@
+"""The run scripts of the papers' datasets and tables, written from recipes, estimates and published numbers.
+
+    python -m tools.run_script_texts
+
+writes every `run_scripts/DATASET_ipcIPC.sh` and `run_scripts/table_NAME.sh`; a test compares them with what
+would be written, so that no header can go stale.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from uvlp.artifacts.task import Task
+from uvlp.core import plugins
+from uvlp.core.wording import byte_size
+from uvlp.pipeline.estimates import cards, report
+from uvlp.pipeline.estimates.report import Estimate
+from uvlp.recipes.schema import Recipe
+from uvlp.tables import published
+
+FOLDER = Path(__file__).resolve().parents[1] / "run_scripts"
+CARD = "h200"
+WIDTH = 105
+PROCESSES = 2
+RUNS = {
+    **dict.fromkeys(("imagenette", "imagewoof", "imageidc"), (10, 20, 50)),
+    **dict.fromkeys(("imagenet100", "imagenet1k", "cifar10", "cifar100", "tiny_imagenet"), (10, 50)),
+}
+"""Datasets of the papers and their images per class."""
+OF_A_FOLDER = {"imageidc", "imagenet100", "imagenet1k"}
+"""Read from an ILSVRC folder that the user has."""
+SEEDS = "0,1,2"
+PREAMBLE = 'set -euo pipefail\nsource "$(dirname "${BASH_SOURCE[0]}")/setup.sh"\n'
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One `uvlp reproduce` of a script: a dataset, its IPC, and what is asked for beside its recipe."""
+
+    dataset: str
+    ipc: int
+    methods: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """As on the command line, without the seeds."""
+        methods = f" --method {','.join(self.methods)}" if self.methods else ""
+        networks = f" --network {','.join(self.networks)}" if self.networks else ""
+        return f"reproduce {self.dataset.replace('_', '-')} {self.ipc}{methods}{networks}"
+
+    def recipe(self) -> Recipe:
+        """The recipe that it runs."""
+        recipe: Recipe = plugins.load("datasets", self.dataset).recipe(self.ipc)
+        return replace(
+            recipe,
+            seeds=tuple(int(seed) for seed in SEEDS.split(",")),
+            methods=self.methods or recipe.methods,
+            networks=self.networks or recipe.networks,
+        )
+
+
+def commands_of_table(name: str) -> list[Command]:
+    """What a published table needs of the methods that are here, IPC by IPC.
+
+    Datasets of a folder that the user has come first: one that is not named is missed at once, not after
+    hours.
+    """
+    cells = published.table(name)
+    here = set(plugins.names("methods"))
+    methods = tuple(dict.fromkeys(cell.method for cell in cells if cell.method in here))
+    networks = tuple(dict.fromkeys(cell.network for cell in cells))
+    places = sorted(
+        dict.fromkeys((cell.dataset, cell.ipc) for cell in cells),
+        key=lambda place: place[0] not in OF_A_FOLDER,
+    )
+    return [Command(dataset, ipc, methods, networks) for dataset, ipc in places]
+
+
+def wrapped(text: str) -> list[str]:
+    """A comment of as many lines as it takes."""
+    return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="#   ", break_on_hyphens=False)
+
+
+def resources(estimates: list[Estimate]) -> str:
+    """What the runs take together; artifacts that two share are in the first alone."""
+    times = [estimate.seconds for estimate in estimates]
+    known = [time for time in times if time is not None]
+    hours = f"{sum(known) / 3600:.1f} GPU-hours" if len(known) == len(times) else "GPU-hours not known"
+    gpu, host = (max(getattr(one, f"{name}_bytes") for one in estimates) for name in ("gpu", "host"))
+    disk = sum(one.disk_bytes - one.scratch_bytes for one in estimates)
+    disk += max(one.scratch_bytes for one in estimates)
+    sizes = [byte_size(round(size)) for size in (gpu, host, disk)]
+    basis = dict.fromkeys(estimate.basis for estimate in estimates)
+    return (
+        f"One {estimates[0].machine.name}: {hours}, {sizes[0]} of GPU memory, {sizes[1]} of memory, "
+        f"{sizes[2]} of disk; {', '.join(basis)}."
+    )
+
+
+def estimates(commands: list[Command]) -> list[Estimate]:
+    """One per command, on a machine that starts with nothing; what an earlier one makes is there."""
+    made: set[str] = set()
+    transfers: set[str] = set()
+    found = []
+    for command in commands:
+        recipe = command.recipe()
+        tasks = report.expected_tasks(recipe)
+        one = report.estimate(
+            recipe, cards.named(CARD), tasks=tasks, made=partial(_is_in, made), workers=PROCESSES
+        )
+        fetched = tuple(item for item in one.fetched if item.what not in transfers)
+        found.append(replace(one, fetched=fetched))
+        transfers |= {item.what for item in fetched}
+        made |= {task.key for task in tasks}
+    return found
+
+
+def _is_in(keys: set[str], task: Task) -> bool:
+    return task.key in keys
+
+
+def accuracies(recipe: Recipe) -> Iterator[str]:
+    """The published number of every method of the recipe with every of its networks."""
+    for network in recipe.networks:
+        for spec in recipe.methods:
+            name = spec.partition(":")[0]
+            number = published.show(recipe.dataset, recipe.ipc, name, network, recipe.protocol)
+            yield f"{spec}, {network}: {number}"
+
+
+def run_script(dataset: str, ipc: int) -> str:
+    """The script of one dataset at one IPC."""
+    command = Command(dataset, ipc)
+    recipe = command.recipe()
+    head = [
+        *wrapped(
+            f"{dataset} at {ipc} images per class with {', '.join(recipe.methods)}: distil, train "
+            f"{', '.join(recipe.networks)} on the images ({recipe.protocol} protocol), score, print the "
+            "table. Three seeds."
+        ),
+        "# Published top-1 accuracy, percent:",
+        *(line for text in accuracies(recipe) for line in wrapped(text)),
+        *wrapped(resources(estimates([command]))),
+        *wrapped(_needs([dataset]) + "Any option of `uvlp reproduce` may follow."),
+    ]
+    body = f'exec "$environment/bin/uvlp" {command.words}{seeds(command)} "$@"'
+    return "\n".join(["#!/usr/bin/env bash", *head, PREAMBLE + body]) + "\n"
+
+
+def seeds(command: Command) -> str:
+    """`--seed` where the recipe has not three seeds of its own."""
+    own = plugins.load("datasets", command.dataset).recipe(command.ipc).seeds
+    return "" if ",".join(map(str, own)) == SEEDS else f" --seed {SEEDS}"
+
+
+def _needs(datasets: list[str]) -> str:
+    local = [dataset for dataset in datasets if dataset in OF_A_FOLDER]
+    if not local:
+        return "`--dry-run` prints the estimate for this machine. "
+    return (
+        f"Needs `--data FOLDER` with ILSVRC-2012 for {', '.join(local)} (train/ and val/ with one folder per "
+        "WNID). `--dry-run` prints the estimate for this machine. "
+    )
+
+
+def table_script(name: str) -> str:
+    """The script of one published table."""
+    commands = commands_of_table(name)
+    source = published.TABLES[name][0]
+    here = commands[0].methods
+    other = dict.fromkeys(cell.method for cell in published.table(name) if cell.method not in here)
+    sets = list(dict.fromkeys(command.dataset for command in commands))
+    ipcs = ", ".join(str(ipc) for ipc in dict.fromkeys(command.ipc for command in commands))
+    head = [
+        *wrapped(
+            f"Published table {name} ({source}): {', '.join(sets)} at {ipcs} images per class with "
+            f"{', '.join(here)}; {', '.join(commands[0].networks)}. Three seeds."
+        ),
+        *wrapped(f"Published there too, but no method here: {', '.join(other) or 'none'}."),
+        *wrapped(resources(estimates(commands))),
+        *wrapped(_needs(sets) + "Any option of `uvlp reproduce` may follow; it goes to every run."),
+    ]
+    body = [f'"$environment/bin/uvlp" {command.words}{seeds(command)} "$@"' for command in commands]
+    return "\n".join(["#!/usr/bin/env bash", *head, PREAMBLE + "\n".join(body)]) + "\n"
+
+
+def script_names() -> list[str]:
+    """File names of every script."""
+    runs = [f"{dataset}_ipc{ipc}.sh" for dataset, ipcs in RUNS.items() for ipc in ipcs]
+    return [*runs, *(f"table_{name}.sh" for name in published.TABLES)]
+
+
+def scripts() -> dict[str, str]:
+    """Every script by its file name."""
+    runs = {
+        f"{dataset}_ipc{ipc}.sh": run_script(dataset, ipc) for dataset, ipcs in RUNS.items() for ipc in ipcs
+    }
+    return runs | {f"table_{name}.sh": table_script(name) for name in published.TABLES}
+
+
+def main() -> None:
+    """Write them all."""
+    for name, text in scripts().items():
+        path = FOLDER / name
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o755)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Is an artifact what its name says, and is it complete?"""

@@ -1,0 +1,88 @@
+"""What an artifact says against itself although every file of it has the hash that its manifest lists."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from uvlp.artifacts import features, pixels, prototypes, scores, teachers, weights
+from uvlp.core.errors import UvlpError
+from uvlp.core.files import safetensors_file
+from uvlp.tables import table as tables
+
+FLOATS = ("<f4", "<f2")
+ARRAYS = {pixels.PIXELS: ("|u1",), pixels.LABELS: ("<i8",)}
+"""Types of numbers by file, where they are no floats."""
+
+
+def contradiction(folder: Path, content: Mapping[str, Any]) -> str | None:
+    """The file that is wrong and in what; None where nothing is."""
+    check = CHECKS.get(content["kind"])
+    if check is None:
+        return None
+    try:
+        return check(folder, content)
+    except UvlpError as error:
+        return error.what
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, SyntaxError):
+        return "a file of another form than this kind's"
+
+
+def _of_score(folder: Path, _: Mapping[str, Any]) -> str | None:
+    wrong = scores.contradiction(scores.read(folder))
+    return f"{scores.FILE} ({wrong})" if wrong else None
+
+
+def _of_table(folder: Path, content: Mapping[str, Any]) -> str | None:
+    table = tables.read(folder)
+    if (table.name, table.caption) != (content["facts"]["name"], content["facts"]["caption"]):
+        return "table.json (it is the one of another table)"
+    for cell in table.cells:
+        wrong = tables.contradiction(cell, lambda name: _score(folder.parent.parent / name))
+        if wrong:
+            return f"table.json ({wrong})"
+    return None
+
+
+def _score(folder: Path) -> scores.Score | None:
+    """A score; None where it is no longer there."""
+    with contextlib.suppress(FileNotFoundError):
+        return scores.read(folder)
+    return None
+
+
+def _of_weights(folder: Path, content: Mapping[str, Any]) -> str | None:
+    for name in content["files"]:
+        if name.endswith(".safetensors"):
+            safetensors_file.check(folder / name, "make it again", floats=True)
+    return None
+
+
+def _of_arrays(folder: Path, content: Mapping[str, Any]) -> str | None:
+    for name in content["files"]:
+        wanted = ARRAYS.get(name, FLOATS)
+        if name.endswith(".npy") and (found := _dtype(folder / name)) not in wanted:
+            return f"{name} (numbers of type {found} where {' or '.join(wanted)} belong)"
+    return None
+
+
+def _dtype(path: Path) -> str:
+    """The type that the header of a `.npy` file names; numpy is not needed."""
+    with path.open("rb") as file:
+        version = file.read(8)[6]
+        length = int.from_bytes(file.read(2 if version == 1 else 4), "little")
+        return str(ast.literal_eval(file.read(length).decode("latin1"))["descr"])
+
+
+CHECKS: Mapping[str, Callable[[Path, Mapping[str, Any]], str | None]] = {
+    scores.KIND: _of_score,
+    tables.KIND: _of_table,
+    weights.KIND: _of_weights,
+    teachers.KIND: _of_weights,
+    features.KIND: _of_arrays,
+    prototypes.KIND: _of_arrays,
+    pixels.KIND: _of_arrays,
+}

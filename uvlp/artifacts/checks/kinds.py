@@ -1,0 +1,29 @@
+"""Every kind of artifact, and the files without which one of it is none."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+
+from uvlp.artifacts import captions, distilled, features, pixels, prototypes, scores, teachers, weights
+from uvlp.tables import table as tables
+
+REQUIRED: Mapping[str, tuple[str, ...]] = {
+    captions.KIND: ("metadata.jsonl", captions.PROMPTS),
+    weights.KIND: ("*.safetensors",),
+    features.KIND: ("*.npy",),
+    prototypes.KIND: ("prototypes.jsonl", "latents.npy"),
+    distilled.KIND: ("train/metadata.jsonl", distilled.SHEET),
+    pixels.KIND: ("validation.npy", "labels.npy", "set.json"),
+    scores.KIND: (scores.FILE,),
+    teachers.KIND: (teachers.WEIGHTS, teachers.FACTS),
+    tables.KIND: ("table.json", *tables.FORMATS.values()),
+}
+"""Patterns of file names by kind, the folder below the store's root."""
+
+
+def lacking(kind: str, files: Iterable[str]) -> str:
+    """The first pattern of a kind that none of ``files`` has; "" if all are there."""
+    names = list(files)
+    wanted = REQUIRED.get(kind, ())
+    return next((pattern for pattern in wanted if not fnmatch.filter(names, pattern)), "")

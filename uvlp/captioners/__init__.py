@@ -1,0 +1,1 @@
+"""What describes images in words: one file per captioner."""

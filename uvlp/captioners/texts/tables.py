@@ -1,0 +1,274 @@
+"""Files with rows about images, in any of the forms in which they are published, as rows of named fields.
+
+* JSON lines, one object each; a JSON list of objects; an object with such a list in it;
+* COCO's captions: an object with `images` and `annotations`;
+* one object with an entry per image: ``{"class/image.png": "a caption"}``, or with fields in the entry;
+* a table with a line of column names: CSV (RFC 4180), or separated by tabs, semicolons or ``|``.
+
+Whatever else it is, is refused by name in a line of bounded length.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from uvlp.artifacts import metadata_jsonl
+from uvlp.captioners.texts.match import same_image
+from uvlp.core.errors import UvlpError
+from uvlp.core.files.foreign_files import LONGEST_LINE_BYTES, check_text
+from uvlp.core.wording import byte_size, first_few
+
+TABLES = tuple(
+    f"{name}.{ending}" for name in ("metadata", "captions") for ending in ("jsonl", "csv", "tsv", "json")
+)
+UNREAD = ("metadata.parquet", "captions.parquet")
+"""What such files are called where they lie among images, and those that are refused there."""
+IMAGE_FIELDS = (
+    *("file_name", "image", "filename", "file", "path", "img", "image_path", "file_path", "filepath"),
+    *("image_file", "image_file_name", "image_name", "img_path", "img_name"),
+)
+TEXT_FIELDS = (
+    *("text", "caption", "captions", "prompt", "description", "title", "sentence", "sentences"),
+    *("additional_feature", "comment", "caption_text", "image_caption", "alt_text", "txt"),
+)
+LONGEST_WHOLE_BYTES = 400_000_000
+"""Of a JSON list or a table: long captions of ImageNet-1K are 320 MB, and 3 GB of memory as JSON values."""
+SEPARATORS = ",\t;|"
+BINARY = {
+    b"PAR1": "a Parquet file",
+    b"ARROW1": "an Arrow file",
+    b"PK": "a zip archive or spreadsheet",
+    b"\x1f\x8b": "a gzip archive",
+    b"SQLite": "a database",
+    b"\x80": "a pickle, which can run any program",
+    b"\xff\xfe": "a text in UTF-16",
+    b"\xfe\xff": "a text in UTF-16",
+}
+TO_CSV = "save it as CSV in UTF-8 with the columns file_name and text"
+Row = Mapping[str, Any]
+
+
+def read(path: Path, allowed: str) -> Iterator[tuple[str, Row]]:
+    """Every row of a file with where it stands, for messages; blank lines are skipped.
+
+    Args:
+        path: UTF-8, with or without a byte order mark.
+        allowed: what a row may look like, for messages.
+
+    Raises:
+        UvlpError: the file cannot be read, is of no known form, or a row is broken (its place is named).
+    """
+    first = _first_line(path)
+    if first.startswith("["):
+        return _entries(path, "", _whole(path, allowed), allowed)
+    if first.startswith("{"):
+        return _objects(path, first, allowed)
+    if _separator(first) or path.suffix.lower() in (".csv", ".tsv"):
+        return _table(path, allowed)
+    return metadata_jsonl.objects(path, allowed)
+
+
+def _first_line(path: Path) -> str:
+    """The first line that is not blank.
+
+    Raises:
+        UvlpError: it cannot be read, or is of a kind that is no text.
+    """
+    try:
+        check_text(path, metadata_jsonl.CAPTIONS)
+        with path.open("rb") as file:
+            heads = iter(lambda: file.readline(LONGEST_LINE_BYTES), b"")
+            begin = next((line for line in heads if line.removeprefix(b"\xef\xbb\xbf").strip()), b"")
+    except OSError as error:
+        raise UvlpError(f"cannot read {path}", got=error.strerror) from error
+    for mark, kind in BINARY.items():
+        if begin.startswith(mark):
+            raise UvlpError("captions are not read from this kind of file", got=f"{path}: {kind}", do=TO_CSV)
+    return begin.decode("utf-8-sig", errors="replace").strip()
+
+
+def _text(path: Path) -> str:
+    """The whole file, where it is not read line by line.
+
+    Raises:
+        UvlpError: it is too large to be held in memory, or not UTF-8.
+    """
+    size = path.stat().st_size
+    if size > LONGEST_WHOLE_BYTES:
+        raise UvlpError(
+            f"the {metadata_jsonl.CAPTIONS} {path} is too large to be read as one list or table",
+            got=byte_size(size),
+            allowed=f"at most {byte_size(LONGEST_WHOLE_BYTES)}",
+            do="write one JSON object per line, or several files",
+        )
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        got = content[max(0, error.start - 20) : error.start + 20]
+        raise UvlpError(f"{path}, line {line}: not UTF-8", got=got, do="save the file as UTF-8") from error
+
+
+def _whole(path: Path, allowed: str) -> Any:
+    """The one JSON value that the file is."""
+    text = _text(path)
+    try:
+        return metadata_jsonl.parse_json(text)
+    except metadata_jsonl.RepeatedName as error:
+        raise UvlpError(f"{path}: a name stands twice", got=str(error), do="keep one of them") from error
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        got = (text.split("\n")[line - 1 : line] or [""])[0].strip()[:60]
+        raise UvlpError(f"{path}, line {line}: not JSON", got=got, allowed=allowed) from error
+
+
+def _entries(path: Path, what: str, entries: Sequence[Any], allowed: str) -> Iterator[tuple[str, Row]]:
+    for number, entry in enumerate(entries, 1):
+        where = f"{path}, {what}entry {number}"
+        if not isinstance(entry, dict):
+            raise UvlpError(f"{where}: not a JSON object", got=str(entry)[:60], allowed=allowed)
+        yield where, entry
+
+
+def _objects(path: Path, first: str, allowed: str) -> Iterator[tuple[str, Row]]:
+    """JSON lines; or one object, on one line or on many."""
+    try:
+        lines = metadata_jsonl.objects(path, allowed)
+        found = [next(lines)]
+    except UvlpError as error:
+        if first.endswith("}"):
+            raise  # one object per line, and this one is broken
+        try:
+            return _object(path, _whole(path, allowed), allowed)
+        except UvlpError:
+            if len(first) < LONGEST_LINE_BYTES // 2:
+                raise
+            raise error from None  # the first of many lines is too long
+    found += [second for second in [next(lines, None)] if second]
+    if len(found) == 1 and not _is_row(found[0][1]):
+        return _object(path, found[0][1], allowed)
+    return itertools.chain(found, lines)
+
+
+def _is_row(value: Row) -> bool:
+    """Whether an object is a row about one image, not a collection of them."""
+    said = () if _lists(value) else TEXT_FIELDS
+    named = (value[name] for name in (*IMAGE_FIELDS, *said) if name in value)
+    return bool({"conversations", "question_id"} & value.keys()) or any(isinstance(x, str) for x in named)
+
+
+def _object(path: Path, value: Any, allowed: str) -> Iterator[tuple[str, Row]]:
+    """The rows in one object that is the whole file."""
+    if not isinstance(value, dict):
+        return _entries(path, "", [value], allowed)
+    if _is_row(value):
+        return _entries(path, "", [value], allowed)
+    lists = _lists(value)
+    if {"images", "annotations"} <= lists.keys():
+        return _coco(path, lists["images"], lists["annotations"], allowed)
+    if len(lists) == 1:
+        ((name, entries),) = lists.items()
+        return _entries(path, f"{name}, ", entries, allowed)
+    inner = next(iter(value.values())) if len(value) == 1 else None
+    if isinstance(inner, dict) and not {*IMAGE_FIELDS, *TEXT_FIELDS} & inner.keys():
+        return _object(path, inner, allowed)
+    if not lists and value and all(isinstance(part, str | list | dict) for part in value.values()):
+        return _mapping(path, value)
+    got = first_few(value) or "an empty object"
+    raise UvlpError(f"{path}: not a known kind of caption file", got=got, allowed=allowed)
+
+
+def _lists(value: Row) -> dict[str, list[Row]]:
+    """The fields that hold a list of objects."""
+    return {
+        name: part
+        for name, part in value.items()
+        if isinstance(part, list) and part and all(isinstance(entry, dict) for entry in part)
+    }
+
+
+def _mapping(path: Path, value: Row) -> Iterator[tuple[str, Row]]:
+    for name, entry in value.items():
+        fields = entry if isinstance(entry, dict) else {"text": entry}
+        yield f"{path}, entry {name[:200]!r}", {**fields, "file_name": name}
+
+
+def _coco(path: Path, images: list[Row], annotations: list[Row], allowed: str) -> Iterator[tuple[str, Row]]:
+    """The annotations, each with the file name of its image."""
+    names: dict[str, str] = {}
+    for where, image in _entries(path, "images, ", images, allowed):
+        if not isinstance(image.get("file_name"), str) or "id" not in image:
+            raise UvlpError(f"{where}: no id and file_name", got=first_few(image), allowed=allowed)
+        known = names.setdefault(str(image["id"]), image["file_name"])
+        if not same_image(known, image["file_name"]):
+            raise two_images("image id", image["id"], names[str(image["id"])], image["file_name"], where)
+    for where, annotation in _entries(path, "annotations, ", annotations, allowed):
+        if "image_id" not in annotation:
+            raise UvlpError(f"{where}: no image_id", got=first_few(annotation), allowed=allowed)
+        number = str(annotation["image_id"])
+        yield where, {**annotation, "file_name": names.get(number, f"image {number}")}
+
+
+def two_images(kind: str, number: object, one: str, other: str, where: str) -> UvlpError:
+    """The error for a number that two images have: whatever is said of it may be of either."""
+    return UvlpError(
+        f"the {kind} {number} stands for two images ({one}, {other})",
+        got=where,
+        do="number them anew, or import each file of answers with its own question file",
+    )
+
+
+def _separator(line: str, usual: str = SEPARATORS) -> str:
+    """What separates the columns of a line with names, one of which names the image; empty: none does."""
+    for separator in usual:
+        names = {cell.strip().strip('"').lower() for cell in line.split(separator)}
+        if len(names) > 1 and names & set(IMAGE_FIELDS):
+            return separator
+    return ""
+
+
+def _table(path: Path, allowed: str) -> Iterator[tuple[str, Row]]:
+    first = _first_line(path)
+    usual = "\t,;|" if path.suffix.lower() == ".tsv" else SEPARATORS
+    separator = _separator(first, usual)
+    if first and not separator:
+        do = "write the names of the columns into the first line: file_name,text"
+        raise UvlpError(f"{path}: no column names an image", got=first[:200], do=do)
+    lines = csv.reader(
+        io.StringIO(_text(path), newline=""),
+        delimiter=separator or ",",
+        strict=True,
+        skipinitialspace=separator == "|",
+    )
+    head: list[str] = []
+    try:
+        for cells in lines:
+            where = f"{path}, line {lines.line_num}"
+            if not head:
+                head = _head(cells, where)
+            elif any(cell.strip() for cell in cells):
+                yield where, dict(zip(head, _fitting(cells, head, where), strict=True))
+    except csv.Error as error:
+        raise UvlpError(f"{path}, line {lines.line_num}: not CSV", got=str(error)) from error
+
+
+def _head(cells: list[str], where: str) -> list[str]:
+    names = [cell.strip() for cell in cells]
+    twice = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
+    if twice:
+        raise UvlpError(f"{where}: a column is named twice", got=first_few(twice), do="rename one of them")
+    return names
+
+
+def _fitting(cells: list[str], head: list[str], where: str) -> list[str]:
+    if len(cells) != len(head):
+        do = "put texts with a separator or a quote in them into double quotes"
+        got, allowed = f"{len(cells)} cells", f"{len(head)}: {first_few(head)}"
+        raise UvlpError(f"{where}: another number of cells than columns", got=got, allowed=allowed, do=do)
+    return cells

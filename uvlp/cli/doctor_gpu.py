@@ -1,0 +1,122 @@
+"""What `uvlp doctor` says about the GPU: driver, memory, number types, batches, and what is wrong."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from uvlp.cli.finding import INSTALL, Finding
+from uvlp.core import nvidia, plugins
+from uvlp.recipes.schema import CaptionSettings, EmbedSettings, EvaluateSettings, FinetuneSettings
+
+NEEDS_GIB = {"captions by LLaVA": 16, "fine-tuning": 20, "synthesis": 6}
+"""Of profile sd15, by arithmetic: weights in half precision (14 GB of LLaVA, 2 GB of Stable Diffusion), for
+fine-tuning weights, gradients, two moments and their average in float32 (17 GB), half-precision weights
+beside them (2 GB), and room for an image: it computes its batch in as many parts as it takes."""
+OLDEST_DRIVER = {12: 525, 13: 580}
+"""First driver of each CUDA; a driver of the same major version runs every minor one."""
+NONE = "none: everything runs on the CPU (digits and folder need no GPU; the papers' sizes would take days)"
+SIZES = "caption, fine-tune and synthesise with fewer images at once; profiles small and tiny fit"
+IPC = 50
+SD15_CHANNELS, SD15_CELLS, SD15_WEIGHTS = 320, 64 * 64, 2_200_000_000
+"""First channels of the UNet, cells of a latent at 512 px, and bytes of the pipeline in float16."""
+
+
+def findings() -> Iterator[Finding]:
+    """One or more lines; torch is there."""
+    import torch
+
+    cards, cuda = nvidia.cards(), nvidia.driver_cuda()
+    if cards:
+        runs = f", runs CUDA up to {cuda[0]}.{cuda[1]}" if cuda else ""
+        yield Finding(
+            "driver", True, f"NVIDIA {cards[0].driver}{runs}; torch is built for {_built_for(torch)}"
+        )
+    with warnings.catch_warnings(action="ignore"):  # an old driver is said here, in other words
+        found = torch.cuda.is_available()
+    if found:
+        yield from _cards(torch)
+    elif cards:
+        yield _unused(torch, cards, cuda)
+    else:
+        yield Finding("gpu", True, NONE)
+
+
+def _built_for(torch: Any) -> str:
+    return f"CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU alone"
+
+
+def _unused(torch: Any, cards: tuple[nvidia.Card, ...], cuda: tuple[int, int] | None) -> Finding:
+    """Why torch does not use the GPU that the driver sees."""
+    name = cards[0].name
+    if nvidia.hidden():
+        said = os.environ["CUDA_VISIBLE_DEVICES"]
+        mend = "unset CUDA_VISIBLE_DEVICES, or go on with the CPU"
+        return Finding("gpu", False, f"{name}, hidden by CUDA_VISIBLE_DEVICES={said}", mend)
+    if not torch.version.cuda:
+        return Finding("gpu", False, f"{name}, but torch is built for the CPU alone", INSTALL)
+    wanted = int(torch.version.cuda.partition(".")[0])
+    if cuda is not None and cuda[0] < wanted:
+        oldest = OLDEST_DRIVER.get(wanted)
+        newer = f"driver {oldest} or newer" if oldest else "a newer driver"
+        problem = f"{name}, but its driver runs CUDA {cuda[0]}.{cuda[1]} and torch needs {torch.version.cuda}"
+        return Finding(
+            "gpu", False, problem, f"install {newer}; on a data-centre GPU cuda-compat-{wanted} will do"
+        )
+    mend = "run nvidia-smi; in a container start it with --gpus all; then restart the machine"
+    return Finding("gpu", False, f"{name}, but CUDA does not start", mend)
+
+
+def _cards(torch: Any) -> Iterator[Finding]:
+    """The GPU that is used, how it computes, and how much at once."""
+    count = torch.cuda.device_count()
+    major, minor = torch.cuda.get_device_capability(0)
+    free, total = (size / 2**30 for size in torch.cuda.mem_get_info(0))
+    name = torch.cuda.get_device_name(0)
+    bfloat16 = "bfloat16" if major >= 8 else "no bfloat16"
+    found = f"{name}, compute capability {major}.{minor}, {total:.0f} GiB ({free:.0f} free), {bfloat16}"
+    oldest = min((int(arch.removeprefix("sm_")) for arch in _architectures(torch)), default=0)
+    if 10 * major + minor < oldest:
+        mend = f"this torch needs {oldest // 10}.{oldest % 10} or newer; CUDA_VISIBLE_DEVICES= uses the CPU"
+        yield Finding("gpu", False, found, mend)
+        return
+    yield Finding("gpu", True, found)
+    if count > 1:
+        yield Finding("gpus", True, f"{count}: fine-tuning uses all, everything else the first")
+    lacking = [f"{what} ({need} GiB)" for what, need in NEEDS_GIB.items() if total < need]
+    if lacking:
+        yield Finding("gpu memory", False, f"too little in profile sd15 for {', '.join(lacking)}", SIZES)
+    yield Finding("precision", True, _precision(torch))
+    yield Finding("batches", True, _batches(torch, int(free * 2**30)))
+
+
+def _architectures(torch: Any) -> list[str]:
+    return [arch for arch in torch.cuda.get_arch_list() if arch.removeprefix("sm_").isdigit()]
+
+
+def _precision(torch: Any) -> str:
+    precision = plugins.load("models", "device")
+    computing = precision.name(precision.resolve("auto", "cuda"))
+    training = precision.name(precision.resolve("auto", "cuda", training=True))
+    return (
+        f"{computing} to caption, embed and synthesise, {training} to train; evaluation in TF32 and float32"
+    )
+
+
+def _batches(torch: Any, free: int) -> str:
+    """Images at once in profile sd15; what does not fit is halved while it runs, training in parts."""
+    sampling_memory = plugins.load("models/sampling", "memory")
+    unet = SimpleNamespace(config=SimpleNamespace(block_out_channels=(SD15_CHANNELS,)))
+    each = sampling_memory.prototype_bytes(unet, SD15_CELLS, torch.float16)
+    finetune = FinetuneSettings()
+    parts = {
+        "caption": CaptionSettings().batch,
+        "fine-tune": f"{finetune.batch} (times {finetune.accumulation})",
+        "embed": EmbedSettings().batch,
+        "synthesise": sampling_memory.choose(IPC, each, max(0, free - SD15_WEIGHTS)),
+        "evaluate": EvaluateSettings().batch,
+    }
+    return ", ".join(f"{name} {size}" for name, size in parts.items())

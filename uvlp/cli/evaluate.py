@@ -1,0 +1,38 @@
+"""`uvlp evaluate`: score image folders of any origin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from uvlp.artifacts.store import Store
+from uvlp.cli import reproduce
+from uvlp.pipeline import make as pipeline
+from uvlp.pipeline.folder_rows import parse_rows
+from uvlp.pipeline.folders import Collect, seeds_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The words of the command line; ``ipc`` is None where the folders decide."""
+
+    paths: list[str]
+    ipc: str | None
+    select: str
+    random: bool
+
+
+def score(request: Request, words: reproduce.Request, store: Store, how: reproduce.How) -> None:
+    """Score the folders, with random images of the same size beside them unless that is switched off.
+
+    Raises:
+        UvlpError: an unknown name, a wrong number, or a folder whose files are wrong.
+    """
+    ipc = None if request.ipc is None else reproduce.number("IPC", request.ipc, 1)
+    rows = tuple(parse_rows(request.paths))
+    recipe = reproduce.resolve(replace(words, ipc=str(ipc or 1)))
+    seeds = seeds_of(rows, recipe.seeds if words.seeds else None)
+    recipe = replace(recipe, seeds=seeds or recipe.seeds)
+    if not request.random:
+        recipe = replace(recipe, methods=())
+    collect = Collect(rows=rows, ipc=ipc, select=request.select)
+    reproduce.carry_out(recipe, lambda: pipeline.prepare(recipe, store, collect), store, "tabulate", how)

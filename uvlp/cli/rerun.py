@@ -1,0 +1,71 @@
+"""`--rerun N`: train repeat N again, alone, and compare its scores with the stored ones bit for bit."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from uvlp.artifacts import scores
+from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import Task
+from uvlp.artifacts.work import Work
+from uvlp.core import machine, plugins, portable, views, workers
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+from uvlp.pipeline.make import Run
+
+
+def rerun(run: Run, store: Store, repeat: int, count: int, as_json: bool) -> None:
+    """Train every network of one repeat again on ``count`` workers; nothing in the store changes.
+
+    Raises:
+        UvlpError: that repeat is not stored, or a score is not the same.
+    """
+    evaluations = [task for task in run.tasks("evaluate") if task.stage == "evaluate"]
+    stored = _stored_repeats(evaluations, store)
+    if repeat > stored:
+        raise UvlpError(
+            "--rerun: that repeat is not stored for every method, network and seed",
+            got=repeat,
+            allowed=f"1 to {stored}" if stored else "none is stored yet",
+            do="run the same command without --rerun first, with --repeats if there are to be more",
+        )
+    again = [task for task in evaluations if task.facts["repeat"] == repeat]
+    workers.run(
+        again,
+        partial(_train_again, store.root),
+        workers=count,
+        environment=machine.thread_environment(),
+        view=views.view(len(again)),
+    )
+    if as_json:
+        print(json.dumps({"repeat": repeat, "same": [task.name for task in again]}, indent=1))
+    else:
+        print(f"repeat {repeat}: {len(again)} trainings gave the stored scores, bit for bit")
+
+
+def _stored_repeats(evaluations: list[Task], store: Store) -> int:
+    """The highest N such that the repeats 1 to N are all stored."""
+    missing = [task.facts["repeat"] for task in evaluations if not store.has(task)]
+    return min(missing) - 1 if missing else max(task.facts["repeat"] for task in evaluations)
+
+
+def _train_again(root: Path, task: Task, progress: Progress) -> None:
+    machine.single_thread()
+    if "portable" in task.facts:
+        portable.begin(torch=True)
+    store = Store(root)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Work(task=task, folder=Path(folder), store=store, progress=progress)
+        plugins.load("stages", task.stage).run(work)
+        found, kept = scores.read(Path(folder)), scores.read(store.folder(task))
+    if found != kept:
+        raise UvlpError(
+            f"not the same score: {task.title} ({task.name})",
+            got=f"best {found.best_pct:.2f}, last {found.last_pct:.2f}",
+            allowed=f"best {kept.best_pct:.2f}, last {kept.last_pct:.2f} and the same bit for every image",
+            do="another processor, GPU or package version rounds differently, see both in its manifest.json; "
+            "on a GPU only --set evaluate.deterministic=true gives the same bits",
+        )

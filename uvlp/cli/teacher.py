@@ -1,0 +1,27 @@
+"""`uvlp teacher`: the network whose soft labels the RDED protocol learns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from uvlp.artifacts.store import Store
+from uvlp.cli import reproduce
+from uvlp.pipeline import make as pipeline
+
+
+def provide(
+    request: reproduce.Request, network: str, checkpoint: str | None, store: Store, how: reproduce.How
+) -> None:
+    """Train or import a teacher, the same that `uvlp reproduce --protocol rded` would make.
+
+    Raises:
+        UvlpError: an unknown name, a wrong number, a wrong dataset or checkpoint.
+    """
+    recipe = reproduce.resolve(request)
+    source = recipe.teacher.source if checkpoint is None else checkpoint
+    # The recipe's own networks may be those of another protocol.
+    teacher = replace(recipe.teacher, network=network, source=source)
+    recipe = replace(recipe, networks=(network,), teacher=teacher)
+    reproduce.carry_out(
+        recipe, lambda: pipeline.prepare_teacher(recipe, store, network), store, "teacher", how
+    )

@@ -1,0 +1,159 @@
+"""JSON files read into dataclasses, field by field by type: another shape is damage, never a crash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from uvlp.core.errors import UvlpError
+from uvlp.core.files.foreign_files import check_regular
+from uvlp.core.files.lines import read_lines
+
+T = TypeVar("T")
+
+
+def parse(text: str | bytes) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: it is none, not UTF-8, nested too deeply, or has a key twice in one object.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in an object")
+    return found
+
+
+def build(kind: type[T], value: Any) -> T:
+    """A dataclass from a JSON object whose fields have its names and types; lists become tuples.
+
+    Raises:
+        ValueError: a field is missing, unknown or of another type.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("no JSON object")
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    unknown = [name for name in value if name not in known]
+    lacking = [
+        name
+        for name, field in known.items()
+        if name not in value and field.default is MISSING and field.default_factory is MISSING
+    ]
+    if unknown or lacking:
+        raise ValueError(f"no field {lacking[0]}" if lacking else f"an unknown field {unknown[0]!r}"[:80])
+    hints = _hints(kind)  # type: ignore[arg-type]
+    return kind(**{name: _typed(hints[name], each, name) for name, each in value.items()})
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _typed(hint: Any, value: Any, name: str) -> Any:
+    origin, parts = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (Union, UnionType):
+        if value is None and NoneType in parts:
+            return None
+        return _typed(next(part for part in parts if part is not NoneType), value, name)
+    if origin is tuple and isinstance(value, list):
+        of_each = parts[:1] * len(value) if parts[1:] == (...,) else parts
+        if len(of_each) == len(value):
+            return tuple(_typed(part, each, name) for part, each in zip(of_each, value, strict=True))
+    if origin in (dict, Mapping) and isinstance(value, dict):
+        return {key: _typed(parts[1], each, f"{name}.{key}"[:80]) for key, each in value.items()}
+    if is_dataclass(hint) and isinstance(value, dict):
+        return build(hint, value)  # type: ignore[arg-type]
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError(f"field {name} is too large") from None
+    if hint in (bool, int, str) and type(value) is hint:
+        return value
+    raise ValueError(f"field {name} is of another type")
+
+
+def read(kind: type[T], path: Path) -> T:
+    """The dataclass that a file of an artifact holds as JSON.
+
+    Raises:
+        UvlpError: the file is damaged; the field is named.
+        OSError: it cannot be read.
+    """
+    try:
+        return build(kind, parse(_content(path)))
+    except ValueError as error:
+        raise damaged(path, error) from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object that a file of an artifact holds.
+
+    Raises:
+        UvlpError: the file is damaged.
+        OSError: it cannot be read.
+    """
+    try:
+        found = parse(_content(path))
+        if not isinstance(found, dict):
+            raise ValueError("no JSON object")
+    except ValueError as error:
+        raise damaged(path, error) from error
+    return found
+
+
+def read_texts(path: Path) -> dict[str, str]:
+    """The JSON object of texts that a file of an artifact holds.
+
+    Raises:
+        UvlpError: the file is damaged.
+        OSError: it cannot be read.
+    """
+    found = read_object(path)
+    if not all(isinstance(value, str) for value in found.values()):
+        raise damaged(path, ValueError("not an object of texts"))
+    return found
+
+
+def _content(path: Path) -> bytes:
+    check_regular(path)
+    return path.read_bytes()
+
+
+def read_rows(kind: type[T], path: Path) -> list[T]:
+    """The dataclasses that a file of an artifact holds, one JSON object per line.
+
+    Raises:
+        UvlpError: the file is damaged; the line is named.
+        OSError: it cannot be read.
+    """
+    check_regular(path)
+    number, rows = 0, []
+    try:
+        for number, line in enumerate(read_lines(path), 1):  # noqa: B007 - it stands in the message
+            rows.append(build(kind, parse(line)))
+    except ValueError as error:
+        raise damaged(path, error, f", line {number}") from error
+    return rows
+
+
+def damaged(path: Path, error: Exception, where: str = "") -> UvlpError:
+    """The error for a file of an artifact that has another shape than it was written in."""
+    reason = str(error)[:120]
+    what = f"a file of an artifact is damaged{where}: {reason}"
+    return UvlpError(what, got=str(path), do="run the command that made it with --force, to make it again")

@@ -1,0 +1,310 @@
+"""CIFAR's binary archives, and datasets that are one of them: fixed-length records, no pickle is opened.
+
+A record is one label byte (CIFAR-100: coarse, then fine), then 1,024 red, green and blue values of 32 x 32
+pixels, row by row.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uvlp.artifacts.dataset import (
+    SPLITS,
+    ClassInfo,
+    Dataset,
+    DatasetElsewhere,
+    DatasetManifest,
+    DatasetSpec,
+    recall,
+    remember,
+)
+from uvlp.core.errors import UvlpError
+from uvlp.core.files.downloads import Download
+from uvlp.core.files.lines import split_lines
+from uvlp.core.hashing import digest, held_still, read_hashed
+from uvlp.core.progress import Progress
+from uvlp.core.wording import first_few
+from uvlp.datasets.files.archive import Archive
+from uvlp.datasets.files.class_lists import numbered_classes
+from uvlp.datasets.files.folder_captions import caption_hashes, find_captions, look_up_captions
+from uvlp.datasets.files.folder_hashes import Hashed, hash_groups
+from uvlp.datasets.files.named_sets import (
+    NamedSet,
+    chosen_variant,
+    fetch_archived,
+    missing_archive,
+    plan_archived,
+)
+
+if TYPE_CHECKING:
+    import numpy
+
+
+IMAGE_PX = 32
+PIXEL_BYTES = 3 * IMAGE_PX * IMAGE_PX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The files of one archive.
+
+    Attributes:
+        archive: what holds them.
+        files: per split, in the order of the record numbers.
+        label_bytes: labels before the pixels; the last one counts.
+        names_file: text file with the class names, in the order of the labels.
+    """
+
+    archive: Archive
+    files: Mapping[str, tuple[str, ...]]
+    label_bytes: int
+    names_file: str
+
+    @property
+    def record_bytes(self) -> int:
+        """Length of one record."""
+        return self.label_bytes + PIXEL_BYTES
+
+    @property
+    def every_file(self) -> tuple[str, ...]:
+        """All files that are read."""
+        return (*(name for split in SPLITS for name in self.files[split]), self.names_file)
+
+
+class BinaryImages:
+    """The dataset in ``root`` (see `artifacts/dataset.py` for its interface)."""
+
+    def __init__(self, root: Path, layout: Layout, facts: NamedSet, cache: Path, progress: Progress) -> None:
+        self._root, self._layout, self._facts = root, layout, facts
+        self._known = self._hash(cache, progress)
+        self._read: dict[str, bytes] = {}
+        self._listed: dict[str, list[tuple[int, int]]] = {}
+        self.manifest = self._manifest(cache)
+
+    def files(self, split: str) -> tuple[str, ...]:
+        """Names such as ``train/airplane/00029.png``; the number is the record's."""
+        ids = self._facts.ids
+        return tuple(f"{split}/{ids[label]}/{record:05d}.png" for label, record in self._records(split))
+
+    def labels(self, split: str) -> tuple[int, ...]:
+        """Class index of every file."""
+        return tuple(label for label, _ in self._records(split))
+
+    def images(self, split: str, indices: Sequence[int], size_px: int) -> numpy.ndarray:
+        """uint8 [N, size_px, size_px, 3], squashed to a square."""
+        import numpy
+        from PIL import Image
+
+        from uvlp.datasets.files.images.image_files import squash
+
+        pixels = numpy.empty((len(indices), size_px, size_px, 3), dtype=numpy.uint8)
+        for row, image in enumerate(self.originals(split, indices)):
+            pixels[row] = image if size_px == IMAGE_PX else squash(Image.fromarray(image), size_px)
+        return pixels
+
+    def originals(self, split: str, indices: Sequence[int]) -> list[numpy.ndarray]:
+        """uint8 [32, 32, 3] each."""
+        import numpy
+
+        records = self._records(split)
+        found = (self._pixels(split, records[index][1]) for index in indices)
+        return [numpy.ascontiguousarray(planes.transpose(1, 2, 0)) for planes in found]
+
+    def captions(self) -> Mapping[str, str] | None:
+        """Caption by name below `train/`, or None without a file of captions."""
+        found = find_captions(self._root)
+        if not found:
+            return None
+        with held_still(self._root, caption_hashes(self._root, found, self._known)):
+            return look_up_captions(self._root, found, self.files("train")).texts
+
+    def _pixels(self, split: str, record: int) -> numpy.ndarray:
+        """uint8 [3, 32, 32] of one record."""
+        import numpy
+
+        for name in self._layout.files[split]:
+            content = self._content(name)
+            records = len(content) // self._layout.record_bytes
+            if record < records:
+                start = record * self._layout.record_bytes + self._layout.label_bytes
+                return numpy.frombuffer(content, numpy.uint8, PIXEL_BYTES, start).reshape(
+                    3, IMAGE_PX, IMAGE_PX
+                )
+            record -= records
+        raise AssertionError("no such record")
+
+    def _records(self, split: str) -> list[tuple[int, int]]:
+        """Label and record number of every image of a split, by label, then by number."""
+        if split not in self._listed:
+            labels = (label for name in self._layout.files[split] for label in self._labels(name))
+            self._listed[split] = sorted((label, record) for record, label in enumerate(labels))
+        return self._listed[split]
+
+    def _labels(self, name: str) -> bytes:
+        """The label of every record; numpy is not needed."""
+        content, path = self._content(name), self._root / name
+        if content and len(content) % self._layout.record_bytes == 0:
+            return content[self._layout.label_bytes - 1 :: self._layout.record_bytes]
+        raise UvlpError(
+            f"{path} is cut off",
+            got=f"{len(content):,} bytes" if content else "an empty file",
+            allowed=f"a multiple of {self._layout.record_bytes:,} bytes",
+            do=f"delete {path.parent} and fetch the dataset again",
+        )
+
+    def _content(self, name: str) -> bytes:
+        """The bytes of a file, read once and compared with the hash that the key was made from."""
+        if name not in self._read:
+            path = self._root / name
+            try:
+                self._read[name] = read_hashed(path, self._known[name].files.hex())
+            except OSError as error:
+                do = f"allow reading, or delete {path.parent} and fetch the dataset again"
+                raise UvlpError(f"cannot read {path}", got=error.strerror, do=do) from error
+        return self._read[name]
+
+    def _hash(self, cache: Path, progress: Progress) -> dict[str, Hashed]:
+        """The hashes of every file that is read, by its name."""
+        groups = {name: {name: name} for name in self._layout.every_file}
+        groups |= find_captions(self._root).groups()
+        return hash_groups(self._root, groups, cache, progress)
+
+    def _manifest(self, cache: Path) -> DatasetManifest:
+        """The manifest, which after the first call needs no look into the records."""
+        files = [[name, hashed.content] for name, hashed in self._known.items()]
+        names = [[entry.id, entry.name] for entry in self._facts.classes]
+        content_hash = digest({"files": files, "classes": names, "reader": "binary"})
+        remembered = cache / f"{self._facts.name}-{content_hash[:16]}.json"
+        manifest = recall(remembered, content_hash)
+        if manifest is None:
+            manifest = self._count(content_hash)
+            remember(remembered, manifest)
+        return manifest
+
+    def _check_names(self) -> None:
+        """The archive's own class names, in the order of its labels, are those of the list."""
+        name, facts = self._layout.names_file, self._facts
+        lines = split_lines(self._content(name).decode("utf-8", "replace"))
+        found = tuple(line.strip() for line in lines if line.strip())
+        if found != facts.ids:
+            other = [word for word in found if word not in facts.ids] or list(found)
+            what = f"{self._root / name}: other classes than those of {facts.name}"
+            raise UvlpError(what, got=first_few(other))
+
+    def _count(self, content_hash: str) -> DatasetManifest:
+        facts = self._facts
+        self._check_names()
+        labels = {split: [label for label, _ in self._records(split)] for split in SPLITS}
+        for split, found in labels.items():
+            if found and found[-1] >= len(facts.ids):
+                raise UvlpError(f"{self._root}: a label of {split} is out of range", got=found[-1])
+            lacking = [name for index, name in enumerate(facts.ids) if index not in set(found)]
+            if lacking:
+                raise UvlpError(f"{self._root}: no images in {split} of some classes", got=first_few(lacking))
+        return DatasetManifest(
+            name=facts.name,
+            argument="",
+            variant="",
+            classes=tuple(
+                ClassInfo(
+                    id=entry.id,
+                    name=entry.name,
+                    index=index,
+                    train=labels["train"].count(index),
+                    val=labels["val"].count(index),
+                    synonyms=entry.synonyms,
+                )
+                for index, entry in enumerate(facts.classes)
+            ),
+            content_hash=content_hash,
+            image_px=IMAGE_PX,
+            source=facts.source,
+            notes=facts.remarks(len(labels["train"]), len(labels["val"])),
+        )
+
+
+def open_binary(
+    layout: Layout, facts: NamedSet, spec: DatasetSpec, cache: Path, progress: Progress | None
+) -> Dataset:
+    """Open the unpacked archive, below the data folder or the data folder itself.
+
+    Raises:
+        UvlpError: it is not there, or not what it should be.
+    """
+    root = binary_root(layout, spec)
+    if root is None:
+        raise _missing(layout, facts, spec)
+    return BinaryImages(root, layout, facts, cache, progress or Progress())
+
+
+def _missing(layout: Layout, facts: NamedSet, spec: DatasetSpec) -> UvlpError:
+    """The error for an archive that is not there, or that somebody turned into image files."""
+    if any(facts.classes_in(spec.root / place) for place in ("", "train")):
+        return DatasetElsewhere(
+            f"the dataset {facts.name} is read from its binary archive",
+            got=f"image files in {spec.root}",
+            allowed=f"{layout.archive.folder}/ with {layout.files['train'][0]}",
+            do=f"use them as folder:PATH (train/ and val/), or fetch the archive: `uvlp fetch {facts.name}`",
+        )
+    first = layout.files["train"][0]
+    return missing_archive(facts, layout.archive, spec, lambda folder: (folder / first).is_file())
+
+
+def binary_root(layout: Layout, spec: DatasetSpec) -> Path | None:
+    """The folder with the first file of records."""
+    places = (spec.root / layout.archive.folder, spec.root)
+    first = layout.files["train"][0]
+    return next((Path(os.path.realpath(place)) for place in places if (place / first).is_file()), None)
+
+
+VARIANTS: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinarySet:
+    """What a plug-in of such a dataset does.
+
+    Attributes:
+        name: plug-in, and the list of its classes.
+        layout: the archive and the files in it.
+        counts: known numbers of training and test images.
+    """
+
+    name: str
+    layout: Layout
+    counts: tuple[int, int]
+
+    def open_dataset(self, spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:
+        """Open the unpacked archive.
+
+        Raises:
+            UvlpError: it is not there, or not what it should be.
+        """
+        chosen_variant(spec, VARIANTS)
+        facts = NamedSet(
+            name=self.name,
+            source=f"University of Toronto, {self.layout.archive.name}",
+            classes=numbered_classes(self.name),
+            counts=self.counts,
+        )
+        return open_binary(self.layout, facts, spec, cache, progress)
+
+    def download(self, spec: DatasetSpec) -> Download | None:
+        """What :meth:`fetch` would still transfer, None if nothing."""
+        chosen_variant(spec, VARIANTS)
+        there = binary_root(self.layout, spec)
+        return None if there else plan_archived(self.name, self.layout.archive, spec)
+
+    def fetch(self, spec: DatasetSpec, progress: Progress) -> None:
+        """Put the archive's folder into the data folder.
+
+        Raises:
+            UvlpError: no space, no connection, a wrong hash.
+        """
+        chosen_variant(spec, VARIANTS)
+        if binary_root(self.layout, spec) is None:
+            fetch_archived(self.layout.archive, spec, progress)

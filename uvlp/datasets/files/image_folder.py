@@ -1,0 +1,273 @@
+"""A dataset made of image files: `train/<class>/` and `val/<class>/`, with captions if it has any."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uvlp.artifacts.dataset import SPLITS, ClassInfo, DatasetManifest, recall, remember
+from uvlp.core.errors import UvlpError
+from uvlp.core.files.lines import read_lines
+from uvlp.core.files.unicode_form import nfc
+from uvlp.core.hashing import digest, held_still
+from uvlp.core.progress import Progress
+from uvlp.core.wording import first_few
+from uvlp.datasets.files.class_lists import ClassName
+from uvlp.datasets.files.folder_captions import (
+    caption_hashes,
+    find_captions,
+    look_up_captions,
+    read_captions,
+    unread_captions,
+)
+from uvlp.datasets.files.folder_hashes import Hashed, hash_groups, sha256_of
+from uvlp.datasets.files.folder_remarks import others_note
+from uvlp.datasets.files.folder_scan import Listing, scan
+from uvlp.datasets.files.images import image_files
+from uvlp.datasets.files.images.sizes import published_list, size_notes
+
+if TYPE_CHECKING:
+    import numpy
+
+NAMES = "classes.tsv"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a dataset holds, as its key says it.
+
+    Attributes:
+        sha256: hexadecimal, over images, their names, classes, class names, captions and how they are read.
+        images: per split the hashes of the files, in the order of the listing (`folder_hashes.Hashed`).
+        captions: the same of the files of captions, by the groups of `CaptionFiles`.
+    """
+
+    sha256: str
+    images: Mapping[str, bytes]
+    captions: Mapping[str, Hashed]
+
+    def of(self, split: str, indices: Iterable[int]) -> list[str]:
+        """The hashes of some images."""
+        return [sha256_of(self.images[split], index) for index in indices]
+
+
+class ImageFolder:
+    """The dataset below ``root`` (see `artifacts/dataset.py` for its interface).
+
+    Args:
+        root: the folder.
+        listing: its classes and images.
+        manifest: what is known of them.
+        content: the hashes of its files, with which every byte that is read is compared.
+        published: a published set, whose file of captions may be for other images too.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        listing: Listing,
+        manifest: DatasetManifest,
+        content: Content,
+        *,
+        published: bool = False,
+    ) -> None:
+        self._root, self._listing, self.manifest = root, listing, manifest
+        self._content, self._published = content, published
+
+    @cached_property
+    def _files(self) -> dict[str, tuple[str, ...]]:
+        return {split: tuple(itertools.chain.from_iterable(self._listing.files[split])) for split in SPLITS}
+
+    def files(self, split: str) -> tuple[str, ...]:
+        """Names below the root, e.g. ``train/cat/1.png``."""
+        return self._files[split]
+
+    def labels(self, split: str) -> tuple[int, ...]:
+        """Class index of every file."""
+        return tuple(label for label, names in enumerate(self._listing.files[split]) for _ in names)
+
+    def images(self, split: str, indices: Sequence[int], size_px: int) -> numpy.ndarray:
+        """uint8 [N, size_px, size_px, 3], squashed to a square."""
+        return image_files.load_squashed(
+            self._paths(split, indices), size_px, self._content.of(split, indices)
+        )
+
+    def originals(self, split: str, indices: Sequence[int]) -> list[numpy.ndarray]:
+        """uint8 [H, W, 3] each, at the size they are stored in."""
+        return image_files.load_originals(self._paths(split, indices), self._content.of(split, indices))
+
+    def captions(self) -> Mapping[str, str] | None:
+        """Caption by name below `train/`, or None without captions in files or beside the images."""
+        files = find_captions(self._root, self._listing)
+        if not files:
+            return None
+        with held_still(self._root, caption_hashes(self._root, files, self._content.captions)):
+            if self._published:
+                found = look_up_captions(self._root, files, self.files("train"))
+            else:
+                found = read_captions(self._root, files, self._listing)
+        # Files of another program beside the images are no captions.
+        return found.texts if found.texts or files.tables else None
+
+    def _paths(self, split: str, indices: Sequence[int]) -> list[Path]:
+        names = self.files(split)
+        return [self._root / self._listing.source(names[index]) for index in indices]
+
+
+def open_image_folder(root: Path, argument: str, cache: Path, progress: Progress) -> ImageFolder:
+    """Open ``root``; every file is hashed and decoded once, after that only its size and times are read.
+
+    Args:
+        argument: what the user called it, for the manifest.
+        cache: folder for what was learnt.
+
+    Raises:
+        UvlpError: layout, an image, the class names or the captions are wrong.
+    """
+    root = Path(os.path.realpath(root))
+    listing = scan(root)
+    names = class_names(root, listing.classes)
+    classes = [ClassName(identity, name, name) for identity, name in names.items()]
+    content = hash_content(root, listing, classes, cache, progress)
+    remembered = cache / f"folder-{content.sha256[:16]}.json"
+    manifest = recall(remembered, content.sha256)
+    if manifest is None:
+        manifest = _make_manifest(root, listing, classes, content, progress)
+        remember(remembered, manifest)
+    captions = find_captions(root, listing)
+    unused = others_note(len(listing.others) - captions.beside_images())
+    notes = (*manifest.notes, *listing.notes, *unused, *unread_captions(root, captions))
+    stem = published_list(listing.classes)
+    caveats = size_notes(root, listing, stem, cache, content.sha256) if stem else ()
+    manifest = replace(manifest, argument=argument, notes=notes, caveats=caveats)
+    return ImageFolder(root, listing, manifest, content)
+
+
+def class_names(root: Path, ids: Sequence[str]) -> dict[str, str]:
+    """Readable name by class id: of `classes.tsv` if there is one, else the id with blanks for ``_``.
+
+    Raises:
+        UvlpError: a line is broken, names no class folder or one twice, or a class is not named.
+    """
+    path = root / NAMES
+    if not os.path.lexists(path):
+        return {name: name.replace("_", " ") for name in ids}
+    named: dict[str, str] = {}
+    for number, line in enumerate(_lines(path), 1):
+        identity, _, name = nfc(line).partition("\t")
+        if not identity or not name.strip():
+            raise UvlpError(f"{path}, line {number}", got=line, allowed="id<TAB>name")
+        if identity in named or identity not in ids:
+            problem = "class named twice" if identity in named else "no such class folder"
+            raise UvlpError(f"{path}, line {number}: {problem}", got=identity, allowed=first_few(ids))
+        named[identity] = name.strip()
+    lacking = [name for name in ids if name not in named]
+    if lacking:
+        raise UvlpError(f"{path} does not name every class", got=f"no line for {first_few(lacking)}")
+    return {name: named[name] for name in ids}
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return read_lines(path, "utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UvlpError(f"cannot read {path}", got=str(error), allowed="UTF-8 lines id<TAB>name") from error
+
+
+def hash_content(
+    root: Path, listing: Listing, classes: Sequence[ClassName], cache: Path, progress: Progress
+) -> Content:
+    """The hashes of all that decides about the dataset.
+
+    Raises:
+        UvlpError: a file cannot be read.
+    """
+    groups = {
+        f"{split}/{identity}": {name: listing.source(name) for name in names}
+        for split in SPLITS
+        for identity, names in zip(listing.classes, listing.files[split], strict=True)
+    }
+    captions = find_captions(root, listing)
+    groups |= captions.groups()
+    hashes = hash_groups(root, groups, cache, progress)
+    sha256 = digest(
+        {
+            "groups": [[group, hashed.content] for group, hashed in hashes.items()],
+            "classes": [[entry.id, entry.name, entry.synonyms] for entry in classes],
+            "reader": image_files.REVISION,
+        }
+    )
+    images = {
+        split: b"".join(hashes[f"{split}/{identity}"].files for identity in listing.classes)
+        for split in SPLITS
+    }
+    return Content(sha256, images, {group: hashes[group] for group in captions.groups()})
+
+
+def class_infos(listing: Listing, classes: Sequence[ClassName]) -> tuple[ClassInfo, ...]:
+    """The classes with their numbers of images, in the order of the labels."""
+    groups = zip(classes, listing.files["train"], listing.files["val"], strict=True)
+    return tuple(
+        ClassInfo(
+            id=entry.id,
+            name=entry.name,
+            index=index,
+            train=len(train),
+            val=len(val),
+            synonyms=entry.synonyms,
+        )
+        for index, (entry, train, val) in enumerate(groups)
+    )
+
+
+def _make_manifest(
+    root: Path, listing: Listing, classes: Sequence[ClassName], content: Content, progress: Progress
+) -> DatasetManifest:
+    """Read captions and decode every image once; what is found holds as long as the hash does."""
+    notes: tuple[str, ...] = ()
+    # What is wrong with captions is told where they are asked for; an import stands in for them.
+    captions = find_captions(root, listing)
+    hashes = caption_hashes(root, captions, content.captions)
+    with held_still(root, hashes), contextlib.suppress(UvlpError):
+        notes = read_captions(root, captions, listing).notes
+    image_px, not_turned = _look_at_images(root, listing, content, progress)
+    return DatasetManifest(
+        name="folder",
+        argument="",
+        variant="",
+        classes=class_infos(listing, classes),
+        content_hash=content.sha256,
+        image_px=image_px,
+        source="a folder of image files",
+        notes=notes + not_turned,
+    )
+
+
+def _look_at_images(
+    root: Path, listing: Listing, content: Content, progress: Progress
+) -> tuple[int, tuple[str, ...]]:
+    """Decode every image; the side of all if they are squares of one size, else 0, and what must be noted."""
+    names = {split: [name for group in listing.files[split] for name in group] for split in SPLITS}
+    paths = [root / listing.source(name) for split in SPLITS for name in names[split]]
+    hashes = [sha256 for split in SPLITS for sha256 in content.of(split, range(len(names[split])))]
+    seen: set[tuple[int, int]] = set()
+    not_turned = []
+    looks = image_files.in_threads(_look, image_files.with_hashes(paths, hashes))
+    for path, (size, turned) in zip(paths, progress.track(looks, "check images", len(paths)), strict=True):
+        seen.add(size)
+        if not turned:
+            not_turned.append(path.relative_to(root).as_posix())
+    width_px, height_px = next(iter(seen))
+    note = f"images whose orientation cannot be read, used as they are stored: {first_few(not_turned)}"
+    return width_px if len(seen) == 1 and width_px == height_px else 0, (note,) * bool(not_turned)
+
+
+def _look(file: tuple[Path, str]) -> tuple[tuple[int, int], bool]:
+    decoded = image_files.load_converted(*file)
+    return decoded.image.size, decoded.turned

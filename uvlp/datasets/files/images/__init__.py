@@ -1,0 +1,1 @@
+"""One image file: its format, size, metadata and pixels."""

@@ -1,0 +1,1 @@
+"""The mathematics of the methods, as pure functions compared with golden data."""

@@ -1,0 +1,1 @@
+"""k-means in its published forms, outliers, empty clusters."""

@@ -1,0 +1,205 @@
+"""What a method is given: the training images of every class as features, captions and latents.
+
+Nothing is read before a method looks at it, and a class is forgotten when the method goes on to the next:
+all latents of ImageNet-1K would be 84 GB.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+from uvlp.artifacts.features import Latents, posterior_noise
+from uvlp.core.errors import UvlpError
+
+if TYPE_CHECKING:
+    import numpy
+
+    from uvlp.artifacts.dataset import ClassInfo
+    from uvlp.artifacts.prototypes import Prototype
+
+ORDERS = ("file", "published")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassData:
+    """One class, its rows in visiting order.
+
+    Attributes:
+        id: class folder name.
+        name: readable name.
+        synonyms: all names of the class in one string (methods.md B.5).
+        index: class index.
+        prompt: label-only prompt.
+        rows: rows of the dataset's training files.
+        captions: one text per row; empty strings where missing captions are allowed.
+        arrays: of the whole set, by name, each indexed by rows.
+    """
+
+    id: str
+    name: str
+    synonyms: str
+    index: int
+    prompt: str
+    rows: tuple[int, ...]
+    captions: tuple[str, ...] = ()
+    arrays: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def image(self) -> numpy.ndarray:
+        """CLIP image features float32 [n, D], unit rows."""
+        return self._of("image")
+
+    @cached_property
+    def text(self) -> numpy.ndarray:
+        """CLIP caption features float32 [n, D], unit rows."""
+        return self._of("text")
+
+    @cached_property
+    def latents(self) -> numpy.ndarray:
+        """VAE latents float32 [n, 4, h, w], scaled."""
+        return self._of("latents")
+
+    @cached_property
+    def network(self) -> numpy.ndarray:
+        """Features float32 [n, D] in a network that was trained on the whole set."""
+        return self._of("network")
+
+    def _of(self, name: str) -> numpy.ndarray:
+        assert name in self.arrays, f"the method does not name the part of the features that holds {name}"
+        rows: numpy.ndarray = self.arrays[name][list(self.rows)]
+        return rows
+
+
+class Classes(Sequence[ClassData]):
+    """Classes that are made anew each time they are asked for, so that none stays in memory."""
+
+    def __init__(
+        self,
+        infos: Sequence[ClassInfo],
+        rows: Sequence[Sequence[int]],
+        arrays: Mapping[str, Any],
+        texts: Sequence[str],
+        prompts: Mapping[str, str],
+    ) -> None:
+        self._infos, self._rows, self._arrays = infos, rows, arrays
+        self._texts, self._prompts = texts, prompts
+
+    def __len__(self) -> int:
+        return len(self._infos)
+
+    @overload
+    def __getitem__(self, index: int) -> ClassData: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[ClassData]: ...
+
+    def __getitem__(self, index: int | slice) -> ClassData | Sequence[ClassData]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        info, rows = self._infos[index], self._rows[index]
+        return ClassData(
+            id=info.id,
+            name=info.name,
+            synonyms=info.synonyms,
+            index=info.index,
+            prompt=self._prompts.get(info.id, info.name),
+            rows=tuple(rows),
+            captions=tuple(self._texts[row] for row in rows) if self._texts else (),
+            arrays=self._arrays,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """All classes in index order.
+
+    Attributes:
+        classes: the classes; each may be made anew when it is asked for.
+        last_visited: index of the class of the image that is visited last.
+        names: class-name prototypes float32 [C, D], unit rows; None where the method needs none.
+        ipc: images per class.
+        seed: distillation seed.
+    """
+
+    classes: Sequence[ClassData]
+    last_visited: int
+    names: numpy.ndarray | None
+    ipc: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassPrototypes:
+    """What a prototype method returns for one class.
+
+    Attributes:
+        latents: float32 [ipc, 4, h, w].
+        prototypes: one description per latent.
+        notes: counts for the result, e.g. clusters that had to be split.
+    """
+
+    latents: numpy.ndarray
+    prototypes: list[Prototype]
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def build(
+    dataset: Any,
+    ipc: int,
+    seed: int,
+    arrays: Mapping[str, numpy.ndarray],
+    texts: Sequence[str] = (),
+    prompts: Mapping[str, str] | None = None,
+    order: str = "file",
+) -> Problem:
+    """Cut the features of the training set (rows in file order) into classes.
+
+    Args:
+        dataset: gives `manifest`, `files("train")` and `labels("train")`.
+        ipc: images per class.
+        seed: distillation seed.
+        arrays: any of `image`, `text`, `mean` and `deviation` (then classes have latents), `network`
+            [N, ...] and `names` [C, D].
+        texts: caption of every row, or nothing.
+        prompts: label-only prompt per class id, or nothing.
+        order: how the rows are visited: as the `file` names are listed, or as `published`.
+
+    Raises:
+        UvlpError: unknown order.
+    """
+    labels, files = dataset.labels("train"), dataset.files("train")
+    visited = _visited(dataset, order, seed)
+    rows: list[list[int]] = [[] for _ in dataset.manifest.classes]
+    for row in visited:
+        rows[labels[row]].append(row)
+    given: dict[str, Any] = dict(arrays)
+    if "mean" in given:
+        mean, deviation = given.pop("mean"), given.pop("deviation")
+        given["latents"] = Latents(mean, deviation, posterior_noise(files, seed, mean.shape[1:]))
+    return Problem(
+        classes=Classes(dataset.manifest.classes, rows, given, texts, prompts or {}),
+        last_visited=labels[visited[-1]],
+        names=given.get("names"),
+        ipc=ipc,
+        seed=seed,
+    )
+
+
+def _visited(dataset: Any, order: str, seed: int) -> Sequence[int]:
+    """All rows in visiting order."""
+    if order not in ORDERS:
+        raise UvlpError("order in which the images are visited", got=order, allowed=", ".join(ORDERS))
+    files = dataset.files("train")
+    if order == "file":
+        return range(len(files))
+    from uvlp.methods.algorithms.loader_order import visiting_order
+
+    ids = [info.id for info in dataset.manifest.classes]
+    labels = dataset.labels("train")
+    # torchvision's ImageFolder: classes sorted by id, in each the folders, then the files as strings.
+    listed = sorted(range(len(files)), key=lambda row: (ids[labels[row]], *os.path.split(files[row])))
+    return [listed[place] for place in visiting_order(len(files), seed).tolist()]

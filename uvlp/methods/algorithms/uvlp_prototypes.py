@@ -1,0 +1,216 @@
+"""UVLP's prototypes of one class: outliers, clusters, cluster α, hubness (methods.md A.8 to A.11).
+
+Symbols: N images of the class, D embedding width, K = images per class; α_c class α, α_k cluster α; hubness
+h_i = (Σ_j f_i·f_j − 1) / (n − 1) of member i among the n unit rows f of its cluster.
+Arrays are numpy; features float32 [N, D] as the embedder made them, latents [N, 4, h, w].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy
+from numpy.typing import ArrayLike, NDArray
+
+from uvlp.core.errors import too_few_images
+from uvlp.methods.algorithms.alpha.cluster_alpha import ClusterAlpha, Surroundings, cluster_alpha
+from uvlp.methods.algorithms.clustering.cluster_fill import split_to_fill
+from uvlp.methods.algorithms.clustering.outliers import find_outliers, readmit
+from uvlp.methods.algorithms.clustering.spherical_kmeans import spherical_kmeans
+from uvlp.methods.algorithms.fusion import Features, Pairs, fuse, unit
+
+Fill = Literal["split", "none"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prototype:
+    """One prototype and where it comes from. All indices count the class's N images.
+
+    Attributes:
+        cluster: label of its cluster.
+        members: indices of the cluster's images, ascending.
+        scores: hubness of each member, float32.
+        selected: indices of the members whose latents were averaged, best first.
+        latent: image prototype, float32 [4, h, w].
+        alpha: α_k with its terms and weights; None when the class α was used as it is.
+        centre: centre of the cluster as k-means left it, float32 [D].
+        mean_similarity: mean image-caption cosine of the members.
+    """
+
+    cluster: int
+    members: NDArray[numpy.intp]
+    scores: Features
+    selected: tuple[int, ...]
+    latent: NDArray[numpy.float32]
+    alpha: ClusterAlpha | None
+    centre: Features
+    mean_similarity: float
+
+    @property
+    def text_index(self) -> int:
+        """Index of the image whose caption is the text prototype: the strongest hub."""
+        return self.selected[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Derivation:
+    """The prototypes of a class in cluster order, and what was found on the way.
+
+    Attributes:
+        prototypes: one per non-empty cluster.
+        inliers: bool [N], the images that were clustered.
+        readmitted: outliers clustered all the same, because fewer than K images were left.
+        split: clusters that were made by splitting others.
+    """
+
+    prototypes: tuple[Prototype, ...]
+    inliers: NDArray[numpy.bool_]
+    readmitted: int
+    split: int
+
+
+def derive(
+    images: ArrayLike,
+    texts: ArrayLike,
+    latents: NDArray[numpy.floating],
+    *,
+    name: ArrayLike | None,
+    other_names: ArrayLike | None,
+    ipc: int,
+    class_alpha: float,
+    align_weight: float,
+    contamination: float = 0.1,
+    top_k: int = 6,
+    seed: int = 0,
+    prior_weight: float = 0.6,
+    fill: Fill = "split",
+    search: bool = True,
+) -> Derivation:
+    """Derive the prototypes of one class.
+
+    Args:
+        images, texts: CLIP features [N, D] in visiting order (it decides the initial draws of k-means).
+        latents: VAE latents [N, 4, h, w].
+        name: class-name prototype τ_c [D].
+        other_names: prototypes of the other classes [C − 1, D]; None for a single class.
+        ipc: K.
+        class_alpha: α_c.
+        align_weight: align_scale of the class (A.6).
+        contamination: share of outliers removed, 0 for none.
+        top_k: members averaged into the image prototype.
+        seed: seed of k-means, the same for every class in the reference.
+        prior_weight: λ, pull of α_k towards α_c.
+        fill: `split` makes exactly K prototypes; `none` is the reference: fewer clusters when images are
+            short, empty clusters left out.
+        search: False keeps α_k = α_c.
+
+    Raises:
+        UvlpError: the class has no images, or fewer than ``ipc`` with ``fill="split"``.
+    """
+    pairs = Pairs(images, texts)
+    fewest = ipc if fill == "split" else 1
+    if len(pairs) < fewest:
+        raise too_few_images(len(pairs), fewest)
+    fused = fuse(pairs.images, pairs.texts, class_alpha)
+    outliers = find_outliers(fused, contamination)
+    inliers = readmit(outliers, fewest)
+    kept = numpy.flatnonzero(inliers)
+    labels, centres, split = _cluster(fused[kept], min(ipc, len(kept)), seed, fill)
+    searched = partial(cluster_alpha, prior=class_alpha, align_weight=align_weight, prior_weight=prior_weight)
+    prototypes = []
+    for cluster, around in _surroundings(fused[kept], labels, name, other_names).items():
+        members = kept[labels == cluster]
+        chosen = pairs.subset(members)
+        alpha = searched(chosen, around) if search else None
+        scores = hub_scores(fuse(chosen.images, chosen.texts, alpha.alpha if alpha else class_alpha))
+        prototypes.append(
+            _prototype(cluster, members, scores, latents, top_k, chosen, alpha, centres[cluster])
+        )
+    readmitted = int((inliers & ~outliers.inliers).sum())
+    return Derivation(tuple(prototypes), inliers, readmitted, split)
+
+
+def _prototype(
+    cluster: int,
+    members: NDArray[numpy.intp],
+    scores: Features,
+    latents: NDArray[numpy.floating],
+    top_k: int,
+    chosen: Pairs,
+    alpha: ClusterAlpha | None,
+    centre: Features,
+) -> Prototype:
+    """The cluster's strongest hubs and the mean of their latents (methods.md A.11)."""
+    best = best_members(scores, top_k)
+    return Prototype(
+        cluster=cluster,
+        members=members,
+        scores=scores,
+        selected=tuple(members[best].tolist()),
+        latent=image_prototype(latents[members], best),
+        alpha=alpha,
+        centre=centre,
+        mean_similarity=chosen.mean_similarity(),
+    )
+
+
+def _cluster(
+    fused: Features, clusters: int, seed: int, fill: Fill
+) -> tuple[NDArray[numpy.int32], Features, int]:
+    """Labels, centres and the number of clusters made by splitting."""
+    found = spherical_kmeans(fused, clusters, numpy.random.RandomState(seed))
+    if fill == "none":
+        return found.labels, found.centres, 0
+    labels = split_to_fill(fused, found.labels, clusters)
+    empty = numpy.setdiff1d(labels, found.labels)
+    centres = found.centres.copy()
+    for cluster in numpy.unique(found.labels[labels != found.labels]).tolist() + empty.tolist():
+        centres[cluster] = unit(fused[labels == cluster].mean(axis=0))
+    return labels, centres, len(empty)
+
+
+def _surroundings(
+    fused: Features, labels: NDArray[numpy.int32], name: ArrayLike | None, other_names: ArrayLike | None
+) -> dict[int, Surroundings]:
+    """Per non-empty cluster, in order, what it is compared with: names and the other clusters' centres."""
+    present: Sequence[int] = numpy.unique(labels).tolist()
+    means = [fused[labels == cluster].mean(axis=0, dtype=numpy.float64) for cluster in present]
+    centres = unit(numpy.stack(means))
+    own = None if name is None else numpy.asarray(name, dtype=numpy.float32)
+    others = None if other_names is None else numpy.asarray(other_names, dtype=numpy.float32)
+    return {
+        cluster: Surroundings(own, others, numpy.delete(centres, position, axis=0))
+        for position, cluster in enumerate(present)
+    }
+
+
+TIE = 1e-6
+"""Scores this close are a tie, won by the lowest index; rounding decides in the reference (E17)."""
+
+
+def hub_scores(fused: Features) -> Features:
+    """h of each unit row, float32 [n]; a single member scores 1."""
+    count = len(fused)
+    if count == 1:
+        return numpy.ones(1, dtype=numpy.float32)
+    return (fused @ fused.sum(axis=0) - numpy.float32(1.0)) / numpy.float32(count - 1)
+
+
+def best_members(scores: Features, count: int) -> list[int]:
+    """Positions of the ``count`` highest scores (all if there are fewer), best first, ties by position."""
+    remaining = list(range(len(scores)))
+    chosen: list[int] = []
+    while remaining and len(chosen) < max(1, count):
+        best = max(scores[position] for position in remaining)
+        pick = next(position for position in remaining if scores[position] >= best - TIE)
+        remaining.remove(pick)
+        chosen.append(pick)
+    return chosen
+
+
+def image_prototype(latents: NDArray[numpy.floating], chosen: list[int]) -> NDArray[numpy.float32]:
+    """Mean in float32 of the chosen latents [n, 4, h, w]; its variance is not restored (E52)."""
+    return numpy.asarray(latents)[chosen].mean(axis=0, dtype=numpy.float32)

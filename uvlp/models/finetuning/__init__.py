@@ -1,0 +1,1 @@
+"""Fine-tuning of Stable Diffusion: a job, its processes and checkpoints."""

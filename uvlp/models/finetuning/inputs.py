@@ -1,0 +1,70 @@
+"""Where the training loop gets its images from: the dataset's files, or latents that were stored before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from uvlp.artifacts.dataset import Dataset
+from uvlp.core.progress import Progress
+from uvlp.models.device import send
+from uvlp.models.finetuning.data import Draws, pixels, to_unit
+from uvlp.models.finetuning.latent_cache import LatentCache
+from uvlp.models.finetuning.loop import Inputs
+from uvlp.models.finetuning.parts import Parts
+from uvlp.recipes.schema import FinetuneSettings
+
+DECODERS = 16
+"""Threads that resize and crop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """`Inputs` from the dataset's files: decoded for every batch, never all in memory."""
+
+    dataset: Dataset
+    settings: FinetuneSettings
+    pool: ThreadPoolExecutor
+
+    def __call__(self, rows: NDArray[np.int64], draws: Draws | None) -> torch.Tensor:
+        """uint8 [n, 3, S, S]; without draws the centre, not mirrored."""
+        side_px = self.settings.resolution_px
+        places: Sequence[Any] = [None] * len(rows)
+        if draws is not None and not self.settings.center_crop:
+            places = draws.place.tolist()
+        flips = [False] * len(rows) if draws is None else draws.flip.tolist()
+        originals = self.dataset.originals("train", [int(row) for row in rows])
+        made = self.pool.map(pixels, originals, [side_px] * len(rows), places, flips)
+        return torch.from_numpy(np.stack(list(made)))
+
+
+def stored(
+    partial: Path,
+    source: Pixels,
+    parts: Parts,
+    accelerator: Any,
+    settings: FinetuneSettings,
+    images: int,
+    progress: Progress,
+) -> Inputs:
+    """Encode every image that is not yet encoded, each process its share; then read from the file."""
+    cache = LatentCache(partial, images, parts.latent, mirrored=settings.random_flip)
+    if accelerator.is_main_process:
+        cache.open(progress.say)
+    accelerator.wait_for_everyone()
+
+    def encode(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return parts.moments(to_unit(send(images, accelerator.device), parts.dtype))
+
+    mine = cache.missing(accelerator.process_index, accelerator.num_processes)
+    accelerator.wait_for_everyone()  # nobody marks a block before all have looked
+    cache.fill(mine, lambda rows: source(np.asarray(rows), None), encode, settings.batch, progress)
+    accelerator.wait_for_everyone()
+    return lambda rows, draws: cache.read(rows, draws.flip.numpy())

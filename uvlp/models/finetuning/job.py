@@ -1,0 +1,219 @@
+"""Fine-tune the UNet of Stable Diffusion on captioned images, on one GPU, several or a CPU (methods.md B.2).
+
+More than one visible GPU: `accelerate launch` runs this file as a module in one process for each.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from uvlp.artifacts import captions
+from uvlp.artifacts.dataset import Dataset, DatasetSpec
+from uvlp.artifacts.work import open_dataset
+from uvlp.core import machine
+from uvlp.core.progress import Progress
+from uvlp.models import device as precision
+from uvlp.models.finetuning import (
+    launch as finetuning_launch,
+    output as finetuning_output,
+    parts as finetuning_parts,
+)
+from uvlp.models.finetuning.checkpoints import PICTURES
+from uvlp.models.finetuning.data import updates_per_epoch
+from uvlp.models.finetuning.inputs import DECODERS, Pixels, stored
+from uvlp.models.finetuning.loop import Inputs, Training, too_little_memory
+from uvlp.models.quiet import quiet
+from uvlp.recipes.limits import check_finetuning
+from uvlp.recipes.schema import FinetuneSettings
+
+REVISION = 1
+PATIENCE = timedelta(hours=2)
+"""How long a process waits for the main one to write a checkpoint or to draw pictures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One fine-tuning, in values that go through a file.
+
+    Attributes:
+        base: folder of the pipeline; `source` names it for readers, `base_sha256` is its digest.
+        captions: folder of the captions.
+        dataset: how to open it; its manifests are cached in ``cache``.
+        dataset_sha256: its content hash; empty: whatever it holds.
+        seed: all randomness follows from it.
+        precision: name for `device.resolve`.
+        folder: to fill.
+        partial: for checkpoints and latents; outlives a kill.
+        logs: for the tracker, whose files hold times.
+    """
+
+    base: str
+    source: str
+    base_sha256: str
+    captions: str
+    dataset: DatasetSpec
+    dataset_sha256: str
+    cache: str
+    settings: FinetuneSettings
+    seed: int
+    precision: str
+    folder: str
+    partial: str
+    logs: str
+
+    def to_json(self) -> str:
+        """The job as one JSON text."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Job:
+        """The job that :meth:`to_json` wrote."""
+        values = json.loads(text)
+        settings = values["settings"]
+        settings["validation_prompts"] = tuple(settings["validation_prompts"])
+        values["settings"] = FinetuneSettings(**settings)
+        values["dataset"] = DatasetSpec(**values["dataset"])
+        return cls(**values)
+
+
+def run(job: Job, progress: Progress) -> None:
+    """Fill ``job.folder`` with the fine-tuned pipeline, on every GPU that is visible.
+
+    Raises:
+        UvlpError: the model, the captions or the settings are wrong, or memory or disk are too small.
+        WorkerFailed: a process failed in a way that is not the user's fault.
+    """
+    check_finetuning(job.settings)
+    count = torch.cuda.device_count()
+    if count > 1:
+        finetuning_launch.launch(job.to_json(), Path(job.partial), count, progress)
+    else:
+        train(job, progress)
+
+
+def train(job: Job, progress: Progress) -> None:
+    """The work of one process."""
+    from accelerate.state import AcceleratorState, GradientState
+
+    settings, partial = job.settings, Path(job.partial)
+    device = machine.device()
+    dtype = precision.resolve(job.precision, device, training=True)
+    files = finetuning_parts.check(Path(job.base))
+    accelerator = make_accelerator(dtype, device, settings, Path(job.logs))
+    progress = progress if accelerator.is_main_process else Progress()
+    if device == "cpu":
+        progress.say("no GPU: fine-tuning on the CPU, which takes weeks at full size")
+    try:
+        with ThreadPoolExecutor(DECODERS) as pool:
+            training = _prepare(job, dtype, accelerator, pool, progress)
+            training.run(partial, lambda epoch: _pictures(job, training, epoch))
+        if accelerator.is_main_process:
+            _write(job, training, files)
+        accelerator.wait_for_everyone()
+        accelerator.end_training()
+    except torch.OutOfMemoryError as error:
+        raise too_little_memory() from error
+    finally:
+        # accelerate's state is the process's; the next task may compute in another precision.
+        AcceleratorState._reset_state(reset_partial_state=True)
+        GradientState._reset_state()
+
+
+def make_accelerator(dtype: torch.dtype, device: str, settings: FinetuneSettings, logs: Path) -> Any:
+    """accelerate's Accelerator for these processes, with its tracker writing below ``logs``."""
+    from accelerate import Accelerator, InitProcessGroupKwargs
+
+    names = {torch.float32: "no", torch.float16: "fp16", torch.bfloat16: "bf16"}
+    tracked = settings.report_to != "none"
+    accelerator = Accelerator(
+        mixed_precision=names[dtype],
+        cpu=device == "cpu",
+        log_with=settings.report_to if tracked else None,
+        project_dir=str(logs),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+    )
+    if tracked:
+        if accelerator.is_main_process:
+            logs.mkdir(parents=True, exist_ok=True)
+        with quiet():
+            accelerator.init_trackers("finetune")
+    return accelerator
+
+
+def _prepare(
+    job: Job, dtype: torch.dtype, accelerator: Any, pool: ThreadPoolExecutor, progress: Progress
+) -> Training:
+    settings = job.settings
+    dataset: Dataset = open_dataset(job.dataset, Path(job.cache), progress, job.dataset_sha256)
+    found = captions.read(Path(job.captions))
+    captions.check(found, dataset.files("train"))
+    parts = finetuning_parts.load(Path(job.base), dtype, accelerator.device, settings.resolution_px)
+    fresh = Pixels(dataset, settings, pool)
+    inputs: Inputs = fresh
+    if settings.cache_latents:
+        inputs = stored(Path(job.partial), fresh, parts, accelerator, settings, len(found.texts), progress)
+    ids = parts.tokens(list(found.texts))
+    return Training(parts, accelerator, settings, job.seed, inputs, ids, progress)
+
+
+def _pictures(job: Job, training: Training, epoch: int) -> None:
+    """Draw the validation prompts with the averaged weights, in the epochs that are asked for."""
+    settings = job.settings
+    wanted = settings.validation_prompts and epoch % settings.validation_epochs == 0
+    if not (wanted and training.accelerator.is_main_process):
+        return
+    path = Path(job.partial) / PICTURES / f"epoch-{epoch}.png"
+    with training.averaged(), training.accelerator.autocast():
+        finetuning_output.draw_pictures(
+            training.parts,
+            Path(job.base),
+            settings.validation_prompts,
+            job.seed,
+            settings.resolution_px,
+            path,
+        )
+
+
+def _write(job: Job, training: Training, files: Sequence[str]) -> None:
+    """The artifact: pipeline with the averaged weights, card, log, pictures."""
+    folder, settings = Path(job.folder), job.settings
+    pictures = Path(job.partial) / PICTURES
+    with training.averaged():
+        unet = training.unet.to(memory_format=torch.contiguous_format)
+        finetuning_output.write_pipeline(Path(job.base), files, unet, folder)
+    (folder / "log.jsonl").write_text("".join(training.log), encoding="utf-8")
+    if pictures.is_dir():
+        shutil.copytree(pictures, folder / "validation", ignore=shutil.ignore_patterns("*.half"))
+    finetuning_output.write_card(folder, _facts(job, training), settings)
+
+
+def _facts(job: Job, training: Training) -> dict[str, Any]:
+    """What the model card says beside the settings."""
+    dataset: Dataset = open_dataset(job.dataset, Path(job.cache), Progress(), job.dataset_sha256)
+    manifest = dataset.manifest
+    images = manifest.count("train")
+    return {
+        "dataset": manifest.name,
+        "variant": f" ({manifest.variant})" if manifest.variant else "",
+        "dataset_sha256": manifest.content_hash,
+        "images": images,
+        "base": job.source,
+        "base_sha256": job.base_sha256,
+        "updates": job.settings.epochs * updates_per_epoch(images, job.settings),
+        "precision": precision.name(training.parts.dtype),
+        "seed": job.seed,
+    }
+
+
+if __name__ == "__main__":
+    finetuning_launch.serve(Path(sys.argv[1]), lambda text, progress: train(Job.from_json(text), progress))

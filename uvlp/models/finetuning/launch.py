@@ -1,0 +1,137 @@
+"""One process per GPU through `accelerate launch`, and what passes between them and the stage.
+
+The main process writes its progress to standard output, one JSON line per event; a process that fails
+leaves `error-<rank>.json` beside the job.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from uvlp.artifacts.store import said
+from uvlp.core import workers
+from uvlp.core.errors import UvlpError, WorkerFailed
+from uvlp.core.plugins import PACKAGE
+from uvlp.core.progress import Event, Progress
+
+MODULE = "uvlp.models.finetuning.job"
+JOB, OUTPUT = "job.json", "processes.log"
+PATIENCE_S = 10.0
+
+
+def command(job: Path, processes: int, cpu: bool = False) -> list[str]:
+    """The command that runs a job in ``processes`` processes on this machine."""
+    return [
+        *(sys.executable, "-m", "accelerate.commands.launch"),
+        *(["--cpu"] if cpu else ["--multi_gpu"]),
+        *("--num_processes", str(processes), "--num_machines", "1", "--main_process_port", "0"),
+        *("--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1"),
+        *("--module", MODULE, str(job)),
+    ]
+
+
+def launch(job: str, folder: Path, processes: int, progress: Progress, cpu: bool = False) -> None:
+    """Run the job (JSON text) in several processes, which are ended with this one.
+
+    Args:
+        folder: for the job and for what the processes say.
+
+    Raises:
+        UvlpError: as raised in a process.
+        WorkerFailed: a process failed otherwise, or was killed.
+    """
+    for left in folder.glob("error-*.json"):
+        left.unlink()
+    (folder / JOB).write_text(job, encoding="utf-8")
+    path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
+    with (folder / OUTPUT).open("w", encoding="utf-8") as output:
+        running = subprocess.Popen(
+            command(folder / JOB, processes, cpu),
+            env=os.environ | {"PYTHONPATH": path},
+            stdout=subprocess.PIPE,
+            stderr=output,
+            encoding="utf-8",
+            errors="replace",
+        )
+        try:
+            assert running.stdout is not None
+            for line in running.stdout:
+                _relay(line, progress)
+            code = running.wait()
+        finally:
+            _end(running)
+    if code:
+        raise _failure(folder, code)
+
+
+def _relay(line: str, progress: Progress) -> None:
+    """Pass on one event; what libraries print is no event."""
+    try:
+        event = Event(**json.loads(line))
+    except (ValueError, TypeError):
+        return
+    if event.say:
+        progress.say(event.say)
+    else:
+        progress.at(event.done, event.total, event.label)
+
+
+def _end(running: subprocess.Popen[str]) -> None:
+    if running.poll() is None:
+        running.terminate()
+        try:
+            running.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+    if running.stdout is not None:
+        running.stdout.close()
+
+
+def _failure(folder: Path, code: int) -> Exception:
+    """What the first process that failed said, or the last line that any of them wrote."""
+    said_errors = sorted(folder.glob("error-*.json"), key=lambda path: path.stat().st_mtime_ns)
+    if said_errors:
+        found = json.loads(said_errors[0].read_text(encoding="utf-8"))
+        if "what" in found:
+            return UvlpError(found["what"], got=found["got"], allowed=found["allowed"], do=found["do"])
+        return WorkerFailed(found["text"], found["details"])
+    details = (folder / OUTPUT).read_text(encoding="utf-8", errors="replace")
+    return workers.death("a process of the fine-tuning", code, details)
+
+
+def serve(job: Path, train: Callable[[str, Progress], None]) -> None:
+    """What one of the processes does with its job; ends with exit code 1 when it fails."""
+    folder = job.parent
+    try:
+        with said(folder):
+            train(job.read_text(encoding="utf-8"), Progress(_tell))
+    except Exception as error:
+        _leave(folder, error)
+        sys.exit(1)
+
+
+def _tell(event: Event) -> None:
+    print(json.dumps(asdict(event)), flush=True)
+
+
+def _leave(folder: Path, error: Exception) -> None:
+    if isinstance(error, UvlpError):
+        got = None if error.got is None else str(error.got)
+        content: dict[str, object] = {
+            "what": error.what,
+            "got": got,
+            "allowed": error.allowed,
+            "do": error.do,
+        }
+    else:
+        text = f"{type(error).__name__}: {error}".replace("\n", " ")
+        content = {"text": text, "details": "".join(traceback.format_exception(error))}
+    (folder / f"error-{os.environ.get('RANK', '0')}.json").write_text(json.dumps(content), encoding="utf-8")

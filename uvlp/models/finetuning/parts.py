@@ -1,0 +1,141 @@
+"""The parts of a Stable Diffusion folder that the fine-tuning needs, each checked while it is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from uvlp.core.errors import UvlpError
+from uvlp.core.files.lines import split_lines
+from uvlp.core.square_roots import with_square_roots
+from uvlp.models.published import layout as model_files
+from uvlp.models.published.checks import model_checks
+from uvlp.models.quiet import quiet
+
+LAYOUT = model_files.LAYOUTS["diffusion"]
+MEND = "fetch the model again (uvlp fetch models), or name another folder: --set models.diffusion=FOLDER"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Models on their device; all but ``unet`` (float32) are frozen and in ``dtype``.
+
+    Attributes:
+        noise_levels: DDPM with the folder's noise schedule.
+        latent: shape of a latent.
+    """
+
+    unet: Any
+    vae: Any
+    text_encoder: Any
+    tokenizer: Any
+    noise_levels: Any
+    dtype: torch.dtype
+    latent: tuple[int, int, int]
+
+    @torch.no_grad()
+    def moments(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and deviation [n, 4, h, w] of the posterior of images in [-1, 1], not scaled."""
+        found = self.vae.encode(pixels).latent_dist
+        return found.mean, found.std
+
+    @torch.no_grad()
+    def text_states(self, ids: torch.Tensor) -> torch.Tensor:
+        """[n, L, D] of token ids [n, L]."""
+        return self.text_encoder(ids).last_hidden_state
+
+    def tokens(self, texts: list[str]) -> NDArray[np.int32]:
+        """Token ids [N, L] of captions, cut or padded to the tokenizer's length L (77 published)."""
+        found = self.tokenizer(
+            texts,
+            max_length=self.tokenizer.model_max_length,
+            padding="max_length",
+            truncation=True,
+            return_tensors="np",
+        )
+        return found.input_ids.astype(np.int32)
+
+
+def check(base: Path) -> tuple[str, ...]:
+    """The files of the pipeline in ``base`` that are read, each whole and of the right architecture.
+
+    Raises:
+        UvlpError: a file is missing, damaged, or another model's.
+    """
+    found = model_files.contents(LAYOUT, base)
+    if found.missing:
+        raise model_files.missing(LAYOUT, base, found.missing, MEND)
+    model_checks.check("diffusion", base, found, lambda _: MEND)
+    return found.read
+
+
+def load(base: Path, dtype: torch.dtype, device: torch.device, resolution_px: int) -> Parts:
+    """Load the checked folder ``base``; the frozen parts in ``dtype``, the UNet in float32.
+
+    Raises:
+        UvlpError: weights do not fit their configuration, or images of this resolution do not fit the UNet.
+    """
+    from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    with quiet():
+        tokenizer = CLIPTokenizer.from_pretrained(base, subfolder="tokenizer", local_files_only=True)
+        scheduler = with_square_roots(DDPMScheduler)
+        noise_levels = scheduler.from_pretrained(base, subfolder="scheduler", local_files_only=True)
+    frozen = [
+        _weights(model, base, part, dtype).to(device).eval().requires_grad_(False)
+        for model, part in ((AutoencoderKL, "vae"), (CLIPTextModel, "text_encoder"))
+    ]
+    unet = _weights(UNet2DConditionModel, base, "unet", torch.float32)
+    vae = frozen[0]
+    shrink = 2 ** (len(vae.config.block_out_channels) - 1)
+    if resolution_px % shrink:
+        raise UvlpError(
+            "setting finetune.resolution_px", got=resolution_px, allowed=f"a multiple of {shrink}"
+        )
+    side = resolution_px // shrink
+    return Parts(
+        unet=unet.to(device),
+        vae=vae,
+        text_encoder=frozen[1],
+        tokenizer=tokenizer,
+        noise_levels=noise_levels,
+        dtype=dtype,
+        latent=(vae.config.latent_channels, side, side),
+    )
+
+
+def _weights(model: Any, base: Path, part: str, dtype: torch.dtype) -> Any:
+    """Load one model; weights that are missing, left over or of another shape are refused."""
+    try:
+        with quiet():
+            found, info = model.from_pretrained(
+                base,
+                subfolder=part,
+                local_files_only=True,
+                use_safetensors=True,
+                dtype=dtype,
+                output_loading_info=True,
+            )
+    except (RuntimeError, ValueError) as error:
+        raise _unfit(base, part, split_lines(str(error) or type(error).__name__)[0][:200]) from error
+    # What may lie beside a text encoder was looked at by `check`.
+    beside = [] if part == "text_encoder" else info["unexpected_keys"]
+    wrong = [*info["missing_keys"], *beside, *info["mismatched_keys"]]
+    wrong = [str(key) for key in wrong if "position_ids" not in str(key)]
+    if wrong:
+        raise _unfit(base, part, f"{wrong[0]} and {len(wrong) - 1} more")
+    return found
+
+
+def _unfit(base: Path, part: str, got: str) -> UvlpError:
+    return UvlpError(
+        f"the weights of {base / part} are a checkpoint of another architecture than its config.json says",
+        got=got,
+        do=MEND,
+    )

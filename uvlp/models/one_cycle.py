@@ -1,0 +1,211 @@
+"""The training loop that the three small models share: AdamW under a one-cycle learning rate.
+
+On a CPU it computes in float32, the same bits every time. On a GPU the settings may ask for mixed
+precision; the order of random draws is the CPU's, nothing waits for the GPU between two checks of the
+loss, and only kernels that repeat their bits are used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import SafetensorError
+
+from uvlp.core import machine
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+from uvlp.models import device as precision
+from uvlp.models.device import arithmetic
+from uvlp.models.quiet import quiet
+from uvlp.models.training_state import Average, TrainingState
+
+WARM_UP = 0.25
+START = 0.04
+LARGEST_GRADIENT = 1.0
+CHECK_EVERY = {"cpu": 1, "cuda": 50}
+"""Steps between two looks at the loss: each look waits for the GPU."""
+SAVE_EVERY_S = 60.0
+TELL_FROM_S = 10.0
+
+
+class Schedule(Protocol):
+    """The settings that the loop reads."""
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+
+    @property
+    def batch(self) -> int:
+        """Images per step."""
+
+    @property
+    def lr(self) -> float:
+        """Peak learning rate."""
+
+    @property
+    def precision(self) -> str:
+        """See `models/device.py`."""
+
+
+def one_cycle(
+    what: str,
+    model: torch.nn.Module,
+    loss_of_step: Callable[[], torch.Tensor],
+    settings: Schedule,
+    *,
+    generator: torch.Generator,
+    progress: Progress,
+    average: Average | None = None,
+    partial: Path | None = None,
+) -> None:
+    """Minimise ``loss_of_step()``, which draws its own batch, where the model lies.
+
+    Args:
+        what: the settings group of the model, e.g. ``"diffuser"``; it stands in progress and errors.
+        generator: the one source of what ``loss_of_step`` draws; on the CPU.
+        average: updated after every step.
+        partial: a folder for checkpoints, one a minute; what lies there from an interrupted run is gone
+            on with, on a CPU to the same bits.
+
+    Raises:
+        UvlpError: the loss is not a finite number (model and step are named), a precision that the
+            device has not, or too little GPU memory.
+    """
+    parameters = list(model.parameters())
+    device = parameters[0].device.type
+    dtype = precision.resolve(settings.precision, device, training=True)
+    if settings.precision == "auto" and device == "cpu":
+        size = f"{settings.steps} steps of {settings.batch} images"
+        progress.say(f"no GPU, for which its {size} were chosen; a CPU takes hours or days")
+    state = TrainingState(
+        model=model,
+        optimiser=torch.optim.AdamW(parameters, lr=settings.lr, fused=True),
+        scaler=torch.amp.GradScaler(device, enabled=dtype == torch.float16),
+        generator=generator,
+        average=average,
+    )
+    saved = partial / f"{what}.safetensors" if partial is not None else None
+    first = _resume(state, saved, what, settings.steps, progress) + 1
+    watch = _Watch(what, settings, first, device)
+    began = kept = time.monotonic()
+    with arithmetic(device, "tf32", deterministic=True), _enough_memory(what, settings.batch):
+        for step in progress.track(range(first, settings.steps + 1), f"{what} steps"):
+            with _mixed(device, dtype):
+                loss = loss_of_step()
+            watch.look(loss, step)
+            _descend(state, loss, settings.lr * one_cycle_share(step, settings.steps))
+            if average is not None:
+                average.update(step)
+            if saved is not None and step < settings.steps and time.monotonic() - kept >= SAVE_EVERY_S:
+                watch.settle(step)
+                state.save(saved, step)
+                kept = time.monotonic()
+    _tell(progress, settings, settings.steps + 1 - first, time.monotonic() - began, dtype, device)
+
+
+def _descend(state: TrainingState, loss: torch.Tensor, lr: float) -> None:
+    """One step of the optimiser."""
+    for group in state.optimiser.param_groups:
+        group["lr"] = lr
+    state.optimiser.zero_grad()
+    state.scaler.scale(loss).backward()
+    state.scaler.unscale_(state.optimiser)
+    torch.nn.utils.clip_grad_norm_(state.model.parameters(), LARGEST_GRADIENT)
+    state.scaler.step(state.optimiser)
+    state.scaler.update()
+
+
+def to_device(model: torch.nn.Module, device: str) -> torch.nn.Module:
+    """The model on ``device``; on a GPU its images lie channels last, as the tensor cores read them."""
+    layout = torch.contiguous_format if device == "cpu" else torch.channels_last
+    with quiet():
+        return model.to(device).to(memory_format=layout)
+
+
+def one_cycle_share(step: int, steps: int) -> float:
+    """Share of the peak rate at ``step`` of 1..``steps``: cosine up for a quarter, cosine down to zero."""
+    position = (step - 0.5) / steps
+    if position < WARM_UP:
+        return START + (1 - START) * (1 - math.cos(math.pi * position / WARM_UP)) / 2
+    return (1 + math.cos(math.pi * (position - WARM_UP) / (1 - WARM_UP))) / 2
+
+
+class _Watch:
+    """Looks whether every loss was a finite number, without waiting for a GPU at every step."""
+
+    def __init__(self, what: str, settings: Schedule, first: int, device: str) -> None:
+        self._what, self._settings, self._seen = what, settings, first - 1
+        self._every = CHECK_EVERY[device]
+        self._finite = torch.ones((), dtype=torch.bool, device=device)
+
+    def look(self, loss: torch.Tensor, step: int) -> None:
+        """Note the loss of ``step``; raise UvlpError where one since the last look was no number."""
+        self._finite = self._finite & loss.detach().isfinite()
+        if step - self._seen >= self._every or step == self._settings.steps:
+            self.settle(step)
+
+    def settle(self, step: int) -> None:
+        """Look at the losses up to ``step``.
+
+        Raises:
+            UvlpError: one was no number.
+        """
+        where = f"step {step}" if step == self._seen + 1 else f"one of the steps {self._seen + 1} to {step}"
+        self._seen = step
+        if not self._finite.item():
+            raise UvlpError(
+                f"the loss of the {self._what} is not a number: {where} of {self._settings.steps}",
+                do=f"lower its learning rate: --set {self._what}.lr={self._settings.lr / 4:g}",
+            )
+
+
+def _resume(state: TrainingState, saved: Path | None, what: str, steps: int, progress: Progress) -> int:
+    """The step of the checkpoint that was found and taken over; 0 without one."""
+    if saved is None or not saved.is_file():
+        return 0
+    try:
+        step = state.load(saved)
+    except (SafetensorError, OSError):
+        progress.say(f"{saved.name} is not as it was written: the training of the {what} begins anew")
+        saved.unlink()
+        return 0
+    except (KeyError, ValueError, RuntimeError) as error:  # whole, and of another version of the model
+        raise UvlpError(
+            f"a checkpoint of another {what}", got=str(saved), do="delete it; its training begins anew"
+        ) from error
+    progress.say(f"going on after step {step} of {steps}")
+    return step
+
+
+def _mixed(device: str, dtype: torch.dtype) -> contextlib.AbstractContextManager[object]:
+    return contextlib.nullcontext() if dtype == torch.float32 else torch.autocast(device, dtype)
+
+
+@contextlib.contextmanager
+def _enough_memory(what: str, batch: int) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise UvlpError(
+            f"too little GPU memory to train the {what} on batches of {batch}",
+            got=machine.gpu_memory(),
+            do=f"stop other programs on the GPU, or --set {what}.batch={max(1, batch // 2)}",
+        ) from error
+
+
+def _tell(
+    progress: Progress, settings: Schedule, steps: int, seconds: float, dtype: torch.dtype, device: str
+) -> None:
+    """How fast it was, where it took long enough to say."""
+    if seconds >= TELL_FROM_S:
+        speed = steps * settings.batch / seconds
+        progress.say(
+            f"{speed:.3g} images/s, {seconds / steps:.3f} s/step in {precision.name(dtype)} on {device}"
+        )

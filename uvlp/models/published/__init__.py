@@ -1,0 +1,1 @@
+"""Published models: where they lie, what they are, how they are fetched."""

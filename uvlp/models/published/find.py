@@ -1,0 +1,400 @@
+"""Where the published models lie on this machine, what they are, and how they get here.
+
+A model is named by a hub repository with a pinned commit, or by a folder in the same layout. `find` needs no
+network and opens no weight that it has hashed before; a copy and the repository with the same bytes have the
+same hash, which is a model's share of every artifact key.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from uvlp.core import hashing
+from uvlp.core.errors import UvlpError
+from uvlp.core.files import safetensors_file
+from uvlp.core.files.downloads import Download
+from uvlp.core.files.places import expanded
+from uvlp.core.hashing import HashCache, digest
+from uvlp.core.progress import Progress
+from uvlp.core.wording import byte_size, first_few
+from uvlp.models.published import hub, kinds as model_kinds, layout as model_files
+from uvlp.models.published.checks import clip_checks, model_checks
+from uvlp.models.published.layout import LAYOUTS, Contents, Layout
+from uvlp.models.published.sizes import OPENAI, SIZES
+from uvlp.recipes.schema import ModelSettings
+
+PARTS = ("diffusion", "autoencoder", "clip", "llava")
+CLIP_FORMS = "hf-hub:REPOSITORY, local-dir:FOLDER, openai"
+HASHES, FINITE = "models.json", "finite_models.json"
+WEIGHTS = (".safetensors", ".safetensors.index.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A model on this machine.
+
+    Attributes:
+        place: its folder; for ``models.clip=openai`` the file with the weights.
+        sha256: digest of the names and bytes that the part reads.
+        source: hub repository, or the folder that was named.
+        revision: the repository's commit; empty for a folder.
+    """
+
+    place: str
+    sha256: str
+    source: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """What the settings say about one part.
+
+    Attributes:
+        part: as asked for.
+        layout: its files.
+        setting: name of the setting, e.g. ``models.clip``.
+        repository: on the hub; empty for a folder.
+        revision: as set; may be empty.
+        folder: the folder that was named; None for a repository.
+        command: the command that fetches it.
+    """
+
+    part: str
+    layout: Layout
+    setting: str
+    repository: str = ""
+    revision: str = ""
+    folder: Path | None = None
+    command: str
+
+    @property
+    def layout_name(self) -> str:
+        """Key of its layout."""
+        return "openai" if self.layout is LAYOUTS["openai"] else self.part
+
+    @property
+    def copy(self) -> str:
+        """How to read a folder instead."""
+        form = "local-dir:FOLDER" if self.part == "clip" else "FOLDER"
+        return f"put a copy into a folder: --set {self.setting}={form}"
+
+    def commit(self) -> str:
+        """The commit to read, as far as it is known here.
+
+        Where none is asked for: the one of which all files are here, else the recorded or the branch's.
+
+        Raises:
+            UvlpError: all files of several commits are here, and nothing says which is meant.
+        """
+        setting = f"{self.setting}_revision"
+        if self.revision:
+            return hub.commit_of(self.repository, self.revision, setting)
+        whole, recorded = self._whole(), hub.recorded(self.repository)
+        if len(whole) == 1 and recorded in ("", whole[0]):
+            return whole[0]
+        known = hub.commit_of(self.repository, "", setting)
+        if len(whole) > 1 and not recorded and known not in whole:
+            do = f"say which: --set {setting}={whole[0]}"
+            raise UvlpError(f"{self.repository} is here in several revisions", got=first_few(whole), do=do)
+        return known
+
+    def _whole(self) -> list[str]:
+        """The commits of which all files are here."""
+        places = {commit: hub.snapshot(self.repository, commit) for commit in hub.commits(self.repository)}
+        return [
+            commit for commit, place in places.items() if not model_files.contents(self.layout, place).missing
+        ]
+
+    def contents(self) -> tuple[Path, Contents]:
+        """Its folder, which may not exist, and what of it is there."""
+        folder = self.folder or hub.snapshot(self.repository, self.commit() or "none")
+        return folder, model_files.contents(self.layout, folder)
+
+
+def _source(models: ModelSettings, part: str) -> _Source:
+    assert part in PARTS, part
+    name = "diffusion" if part == "autoencoder" else part
+    setting, value = f"models.{name}", getattr(models, name)
+    layout, repository, folder = LAYOUTS[part], "", ""
+    if part == "clip":
+        layout, repository, folder = _clip(value)
+    elif os.path.lexists(os.path.expanduser(value)) or value.startswith((".", "/", "~")):
+        folder = value
+    else:
+        repository = value
+    if folder and getattr(models, f"{name}_revision"):
+        got = f"{value} at {getattr(models, f'{name}_revision')}"
+        raise UvlpError(f"{setting}_revision says nothing of a folder", got=got, do="leave it out")
+    if not folder and not hub.REPOSITORY.fullmatch(repository):
+        allowed = "OWNER/NAME of a repository, or a folder on this machine"
+        raise UvlpError(f"{setting} is neither repository nor folder", got=repository, allowed=allowed)
+    return _Source(
+        part=part,
+        layout=layout,
+        setting=setting,
+        repository=repository,
+        revision=getattr(models, f"{name}_revision") if repository else "",
+        folder=_folder(setting, folder) if folder else None,
+        command=command(models, part),
+    )
+
+
+def command(models: ModelSettings, part: str) -> str:
+    """The command that fetches ``part`` as the settings name it."""
+    name = "diffusion" if part == "autoencoder" else part
+    revision, repository = f"{name}_revision", getattr(models, name)
+    usual: Any = ModelSettings(**{name: repository})
+    changed = [name] * (repository != getattr(ModelSettings(), name))
+    changed += [revision] * (getattr(models, revision) != getattr(usual, revision))
+    return f"uvlp fetch {part}" + "".join(f" --set models.{f}={getattr(models, f)}" for f in changed)
+
+
+def _clip(value: str) -> tuple[Layout, str, str]:
+    """Layout, repository or folder of a CLIP in one of open_clip's forms."""
+    form, _, rest = value.partition(":")
+    if value == "openai":
+        return LAYOUTS["openai"], OPENAI, ""
+    if form == "hf-hub" and rest:
+        return LAYOUTS["clip"], rest, ""
+    if form == "local-dir" and rest:
+        return LAYOUTS["clip"], "", rest
+    raise UvlpError("unknown form of models.clip", got=value, allowed=CLIP_FORMS)
+
+
+def _folder(setting: str, value: str) -> Path:
+    folder = expanded(value)
+    if folder.is_file():
+        kind = setting.partition(".")[2]
+        error = model_kinds.recognise(kind, Path(os.path.realpath(folder)), ())
+        assert error is not None, "a file is never a folder"
+        raise error
+    if not folder.is_dir():
+        do = "name the folder that holds the model's files"
+        raise UvlpError(f"{setting}: no such folder", got=value, do=do)
+    return Path(os.path.realpath(folder))
+
+
+def find(models: ModelSettings, part: str, cache: Path, progress: Progress | None = None) -> Found:
+    """The files of one part, whole and of the right architecture, without the network.
+
+    Args:
+        part: one of `PARTS`; the autoencoder is that of the diffusion model.
+        cache: folder in which hashes of files are remembered.
+        progress: told while weights are hashed for the first time.
+
+    Raises:
+        UvlpError: they are not here, not whole, damaged, another model's, or at another revision.
+    """
+    source = _source(models, part)
+    with _reading(source):
+        folder, found = _checked(source)
+        sha256 = _digest(folder, found, cache, progress or Progress(), partial(_mend, source))
+    place = folder / found.read[0] if source.layout is LAYOUTS["openai"] else folder
+    commit = "" if source.folder else source.commit()
+    if commit and not source.revision:
+        # Where it cannot be written, the digest in every key still tells one version from another.
+        with contextlib.suppress(OSError):
+            hub.remember_found(source.repository, commit)
+    return Found(place=str(place), sha256=sha256, source=source.repository or str(folder), revision=commit)
+
+
+@contextlib.contextmanager
+def _reading(source: _Source) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        what = f"a file of {source.layout.title} cannot be read: {error.strerror}"
+        raise UvlpError(what, got=error.filename or source.setting) from error
+
+
+def _checked(source: _Source) -> tuple[Path, Contents]:
+    """The folder of a part that is whole and of the right architecture; no weight is read.
+
+    Raises:
+        UvlpError: it is not.
+        OSError: a file cannot be read.
+    """
+    folder, found = source.contents()
+    if source.folder is not None:
+        _recognise(source, folder, found.missing)
+    if found.missing:
+        raise _missing(source, folder, found)
+    model_checks.check(source.layout_name, folder, found, partial(_mend, source))
+    if source.layout_name == "clip":
+        clip_checks.check_quick_gelu(folder, source.repository)
+    return folder, found
+
+
+def _recognise(source: _Source, folder: Path, missing: tuple[str, ...]) -> None:
+    # A repository of which no file is wanted leaves no folder.
+    error = model_kinds.recognise(source.layout_name, folder, missing) if folder.is_dir() else None
+    if error is not None:
+        raise error
+
+
+def check_finetuned(folder: Path) -> None:
+    """Refuse a fine-tuned model that is none, before anything is fetched for it.
+
+    Raises:
+        UvlpError: what it is.
+    """
+    source = _source(finetuned(ModelSettings(finetuned=str(folder))), "diffusion")
+    with _reading(source):
+        _checked(source)
+
+
+def finetuned(models: ModelSettings) -> ModelSettings:
+    """The settings under which the fine-tuned pipeline is the diffusion model."""
+    return replace(models, diffusion=models.finetuned, diffusion_revision="")
+
+
+def _digest(
+    folder: Path, found: Contents, cache: Path, progress: Progress, mend: Callable[[Path], str]
+) -> str:
+    """SHA-256 over the names and hashes of the files that are read."""
+    hashes, looked_at = HashCache(cache / HASHES), hashing.read_checked(cache / FINITE)
+    # By content: a hash that was remembered before numbers were looked at says nothing of them.
+    finite = set(looked_at) if isinstance(looked_at, list) else set()
+    entries, known = [], len(finite)
+    for name in progress.track(found.read, "hash model files"):
+        # Resolved: a link's own times say nothing about the bytes behind it.
+        path = Path(os.path.realpath(folder / name))
+        sha256 = hashes.sha256(path)
+        if path.parent.name == "blobs" and len(path.name) == len(sha256) and path.name != sha256:
+            raise UvlpError(f"{name} has other bytes than were published", got=str(path), do=mend(path))
+        # Not the path's: the hub's files are named by their hashes.
+        if name.endswith(".safetensors") and sha256 not in finite:
+            safetensors_file.check_finite(path, mend(path))
+            finite.add(sha256)
+        entries.append([name, sha256])
+    # The cache can be made again.
+    with contextlib.suppress(OSError):
+        hashes.save()
+        if len(finite) > known:
+            hashing.write_checked(cache / FINITE, sorted(finite))
+    return digest(entries)
+
+
+def marks(place: str, sha256: str, cache: Path) -> list[tuple[int, int, int, int]]:
+    """What changes when a file of a model is touched; equal before and after, it was read as it was hashed.
+
+    Args:
+        place: of `Found`.
+        sha256: of `Found`, as it is part of a key.
+        cache: folder in which hashes of files are remembered.
+
+    Raises:
+        UvlpError: the model there is another one.
+    """
+    path = Path(place)
+    folder = path if path.is_dir() else path.parent
+    for layout in LAYOUTS.values():
+        found = model_files.contents(layout, folder)
+        if not found.missing and _digest(folder, found, cache, Progress(), lambda _: "") == sha256:
+            return [hashing.mark(os.stat(folder / name)) for name in found.read]
+    raise hashing.changed_meanwhile(path)
+
+
+def _mend(source: _Source, path: Path) -> str:
+    """What to do about a damaged file: where nothing lies behind its link, the library fetches it again."""
+    if source.folder:
+        return "copy this file again"
+    return f"delete {os.path.realpath(path)} and run `{source.command}`"
+
+
+def _missing(source: _Source, folder: Path, found: Contents) -> UvlpError:
+    if source.folder:
+        return model_files.missing(source.layout, folder, found.missing, f"put them into {folder}")
+    size = byte_size(_left(source, folder))
+    if folder.is_dir():
+        do = f"`{source.command}` fetches the rest ({size}), or {source.copy}"
+        return model_files.missing(source.layout, folder, found.missing, do)
+    others = hub.commits(source.repository)
+    there = f"; what is here is revision {others[0]}" if others else ""
+    log_in = "" if source.repository in SIZES else f"; if it is private or gated, {hub.LOG_IN}"
+    return UvlpError(
+        f"{source.layout.title} is not on this machine{there}",
+        got=f"{source.repository} at {source.revision or 'its newest revision'}",
+        do=f"`{source.command}` fetches it ({size}) into {hub.cache_folder()}, or {source.copy}{log_in}",
+    )
+
+
+def _left(source: _Source, folder: Path) -> int:
+    """Bytes that are still to be transferred; 0 where the repository's sizes are not known."""
+    patterns = source.layout.patterns()
+    left = sum(
+        size
+        for name, size in SIZES.get(source.repository, {}).items()
+        if any(fnmatchcase(name, pattern) for pattern in patterns) and not (folder / name).is_file()
+    )
+    begun = (hub.folder_of(source.repository) / "blobs").glob(f"*{hub.UNFINISHED}")
+    return max(left - sum(path.stat().st_size for path in begun), min(left, 1))
+
+
+def _wanted(models: ModelSettings, parts: Iterable[str]) -> list[_Source]:
+    """The repositories of ``parts`` of which something is missing; the pipeline holds its autoencoder.
+
+    Raises:
+        UvlpError: a setting names no repository and no folder, or a folder with something else.
+    """
+    asked = set(parts)
+    asked -= {"autoencoder"} if "diffusion" in asked else set()
+    sources = [_source(models, part) for part in PARTS if part in asked]
+    for source in sources:
+        if source.folder is not None:
+            with _reading(source):
+                _checked(source)
+    return [source for source in sources if source.folder is None and source.contents()[1].missing]
+
+
+def needed(models: ModelSettings, parts: Iterable[str]) -> dict[str, Download]:
+    """What has to be transferred before ``parts`` can be read, by part, found without the network.
+
+    Raises:
+        UvlpError: a setting names no repository and no folder, or a folder that is not whole.
+    """
+    return {source.part: _download(source) for source in _wanted(models, parts)}
+
+
+def _download(source: _Source) -> Download:
+    left = _left(source, source.contents()[0])
+    revision = source.commit() or source.revision
+    return Download(
+        what=source.layout.title,
+        urls=(f"{hub.page(source.repository)}/tree/{revision or 'main'}",),
+        bytes=left,
+        disk_bytes=left,
+        note="" if revision else "the newest revision, recorded from then on",
+    )
+
+
+def fetch(models: ModelSettings, parts: Iterable[str], progress: Progress) -> None:
+    """Transfer what is missing of ``parts`` into the hub library's folder; see `hub.transfer`.
+
+    Raises:
+        UvlpError: see `needed` and `hub.transfer`; or the repository lacks a file.
+    """
+    for source in _wanted(models, parts):
+        revision = source.commit() or source.revision
+        patterns = source.layout.patterns()
+        # What it is, is known before gigabytes of another model are here.
+        small = [pattern for pattern in patterns if not pattern.endswith(WEIGHTS)]
+        commit = hub.transfer(source.repository, revision, small or patterns, progress)
+        folder = hub.snapshot(source.repository, commit)
+        model_checks.check_class(source.layout_name, folder)
+        hub.transfer(source.repository, commit, patterns, progress)
+        lacking = model_files.contents(source.layout, folder).missing
+        if lacking:
+            _recognise(source, folder, lacking)
+            do = f"name another repository with safetensors: --set {source.setting}=..., or {source.copy}"
+            raise model_files.missing(source.layout, folder, lacking, do)
+        if not source.revision:
+            hub.remember(source.repository, commit)

@@ -1,0 +1,1 @@
+"""From latents and prompts to images."""

@@ -1,0 +1,99 @@
+"""Prompts to the text states that the UNet sees, many at once (methods.md A.12, B.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from uvlp.models.quiet import quiet
+from uvlp.models.sampling import long_prompt
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """Text states of a batch.
+
+    Attributes:
+        positive, negative: [B, L, d].
+        mask: [B, L], 1 where a state belongs to the prompt and 0 where it only fills up to L; None where
+            all prompts have the same length, as one prototype at a time always has.
+    """
+
+    positive: torch.Tensor
+    negative: torch.Tensor
+    mask: torch.Tensor | None
+
+
+class PromptEncoder:
+    """Tokenizer and text encoder of a Stable Diffusion pipeline, for one negative prompt.
+
+    Args:
+        pipeline: any that has both.
+        negative: the negative prompt; embedded once for each length.
+        whole: embed without padding and cutting, as VLCP does; else as usual, cut and padded to the
+            encoder's length.
+    """
+
+    def __init__(self, pipeline: Any, negative: str, whole: bool) -> None:
+        self._pipeline, self._negative, self._whole = pipeline, negative, whole
+        self._tokenizer, self._encoder = pipeline.tokenizer, pipeline.text_encoder
+        self._negatives: dict[int, torch.Tensor] = {}
+
+    def length(self, prompt: str) -> int:
+        """Number of text states of a prompt."""
+        return len(self._ids(prompt)) if self._whole else self._tokenizer.model_max_length
+
+    @torch.inference_mode()
+    def embed(self, prompts: Sequence[str]) -> Embedded:
+        """States of prompts that may differ in length; the shorter ones are filled up and masked."""
+        with quiet():
+            if not self._whole:
+                positive = self._usual(list(prompts))
+                return Embedded(positive, self._negative_of(positive.shape[1]).expand_as(positive), None)
+            rows = [self._ids(prompt) for prompt in prompts]
+            lengths = [len(ids) for ids in rows]
+            shape = len(rows), max(lengths), self._encoder.config.hidden_size
+            positive = torch.zeros(shape, device=self._encoder.device, dtype=self._encoder.dtype)
+            negative = positive.clone()
+            for length in sorted(set(lengths)):
+                same = [row for row, found in enumerate(lengths) if found == length]
+                positive[same, :length] = self._states([rows[row] for row in same])
+                negative[same, :length] = self._negative_of(length)
+        return Embedded(positive, negative, self._mask(lengths))
+
+    def _mask(self, lengths: list[int]) -> torch.Tensor | None:
+        if len(set(lengths)) == 1:
+            return None
+        places = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+        return places.to(self._encoder.device, self._encoder.dtype)
+
+    def _ids(self, prompt: str) -> list[int]:
+        def tokenize(text: str) -> list[int]:
+            ids: list[int] = self._tokenizer(text, truncation=False, verbose=False).input_ids
+            return ids
+
+        pad = self._tokenizer.pad_token_id
+        return long_prompt.pair_ids(prompt, self._negative, tokenize, pad)[0]
+
+    def _states(self, rows: Sequence[list[int]]) -> torch.Tensor:
+        def encode(ids: torch.Tensor) -> torch.Tensor:
+            return self._encoder(ids.to(self._encoder.device)).last_hidden_state
+
+        return long_prompt.states(rows, encode, self._tokenizer.model_max_length)
+
+    def _usual(self, prompts: list[str]) -> torch.Tensor:
+        return self._pipeline.encode_prompt(prompts, self._encoder.device, 1, False)[0]
+
+    def _negative_of(self, length: int) -> torch.Tensor:
+        """States [1, L, d] of the negative prompt at the length of a prompt."""
+        if length not in self._negatives:
+            if self._whole:
+                ids = self._tokenizer(self._negative, truncation=False).input_ids
+                padded = long_prompt.padded(ids, length, self._tokenizer.pad_token_id)
+                self._negatives[length] = self._states([padded])
+            else:
+                self._negatives[length] = self._usual([self._negative])
+        return self._negatives[length]

@@ -1,0 +1,1 @@
+"""Layers and blocks that the test networks share."""

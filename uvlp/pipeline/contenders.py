@@ -1,0 +1,94 @@
+"""What gets a row in a table: a method with its settings, or somebody's image folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, ClassVar
+
+from uvlp.core import plugins
+from uvlp.core.errors import UvlpError
+from uvlp.recipes import limits, overrides
+from uvlp.recipes.limits import check_ranges
+from uvlp.recipes.schema import SynthesisSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """A method as asked for: `uvlp:no-outliers` with its resolved settings."""
+
+    spec: str
+    name: str
+    module: ModuleType
+    settings: Any
+    synthesis: SynthesisSettings | None
+
+    @property
+    def title(self) -> str:
+        """Name for readers, with the variant."""
+        _, _, variant = self.spec.partition(":")
+        return f"{self.module.TITLE} ({variant})" if variant else str(self.module.TITLE)
+
+    @property
+    def whole_set(self) -> bool:
+        """Whether the method's result is the training set itself."""
+        return bool(getattr(self.module, "WHOLE_SET", False))
+
+    def has(self, seed: int) -> bool:
+        """Whether there are images of that seed: of every one."""
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """Image folders that anyone made, in the place of a method: one for all seeds, or one per seed.
+
+    Attributes:
+        spec: as they were given.
+        title: name for readers.
+        paths: by distillation seed the folder as it was given.
+        origins: by seed where it lies.
+        facts: by seed what decides about the images taken from it (`stages/collect.find`).
+    """
+
+    spec: str
+    title: str
+    paths: Mapping[int, str]
+    origins: Mapping[int, str]
+    facts: Mapping[int, Mapping[str, Any]]
+    whole_set: ClassVar[bool] = False
+
+    def has(self, seed: int) -> bool:
+        """Whether there are images of that seed."""
+        return seed in self.facts
+
+    @property
+    def several(self) -> bool:
+        """Whether the seeds have folders of their own."""
+        return len(set(self.origins.values())) > 1
+
+
+def resolve_method(spec: str, changes: Mapping[str, Mapping[str, Any]]) -> Method:
+    """Load the plug-in, apply the variant and the recipe's changes to its settings.
+
+    Raises:
+        UvlpError: unknown method, variant or setting, or a setting that no run could use.
+    """
+    name, _, variant = spec.partition(":")
+    module = plugins.load("methods", name)
+    name = name.replace("_", "-")
+    chosen: dict[str, Any] = dict(changes.get(name, {}))
+    if variant:
+        if variant not in module.VARIANTS:
+            known = ", ".join(f"{name}:{known}" for known in module.VARIANTS) or f"{name} has no variants"
+            raise UvlpError("unknown variant of a method", got=spec, allowed=known)
+        chosen.update(module.VARIANTS[variant])
+    synthesis = getattr(module, "SYNTHESIS", None)
+    own = chosen.pop("synthesis", {})
+    if synthesis is not None:
+        synthesis = overrides.merge(synthesis, own)
+        check_ranges(synthesis, f"{name}.synthesis", limits.SYNTHESIS)
+    settings = overrides.merge(module.Settings(), chosen)
+    check_ranges(settings, name, getattr(module, "LIMITS", {}))
+    return Method(spec=spec, name=name, module=module, settings=settings, synthesis=synthesis)

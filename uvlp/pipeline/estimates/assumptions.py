@@ -1,0 +1,133 @@
+"""What estimates assume: counts of operations and bytes, and rates that nobody measured on the card.
+
+Operations and bytes of models and networks are counted (`costs.json`, by `benchmarks/count_costs.py`). A rate
+is a share of the card's dense peak. Two are computed from rates that others measured on an A100 (diffusers'
+documentation, img2img uncompiled in float16; mosaicml/diffusion's README, a UNet of about this size), by our
+own count of operations; for every other card, and for every other kind of work, they are assumed. FFCV trains
+a ResNet-18 on an A100 at 9,800 images/s of 160 to 192 px, 21 % of its half-precision peak. On the processor
+whose digits `measured/benchmarks/evaluation_speed_cpu.md` tells of, one thread multiplies matrices at
+55 GFLOP/s; the networks reached 38 % of it at 16 px and 58 % at 32 px. One image took 9 ms at 256 px
+(evaluation.md 7); 500 x 375 px to 512 is more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uvlp.artifacts.task import plain
+from uvlp.pipeline.estimates.cards import CARDS
+from uvlp.recipes.schema import Recipe
+
+COSTS: Mapping[str, Any] = json.loads((Path(__file__).parent / "costs.json").read_text(encoding="utf-8"))
+PUBLISHED: Mapping[str, Any] = COSTS["published"]
+
+
+TRAINING = {"steps", "batch", "lr", "kl_weight", "ema", "caption_drop", "precision"}
+"""Settings of the small models that decide about no shape."""
+
+
+def shapes(recipe: Recipe) -> dict[str, Any]:
+    """What decides about the shapes of the models that a recipe trains from scratch."""
+    parts = {part: plain(getattr(recipe, part)) for part in ("embedder", "autoencoder", "diffuser")}
+    own = {
+        part: {name: value for name, value in settings.items() if name not in TRAINING}
+        for part, settings in parts.items()
+    }
+    return {"image_px": recipe.image_px, **own}
+
+
+def small_models(recipe: Recipe) -> Mapping[str, Any] | None:
+    """The counts of the models that the recipe trains from scratch; None for shapes that were not counted."""
+    wanted = shapes(recipe)
+    return next((found for found in COSTS["small"] if found["shapes"] == wanted), None)
+
+
+def network(name: str, size_px: int, width: int = 0) -> Mapping[str, int] | None:
+    """The counts of a test network; None for one that was not counted at this size."""
+    key = f"{name} {size_px}" + (f" w{width}" if width else "")
+    found: Mapping[str, int] | None = COSTS["networks"].get(key)
+    return found
+
+
+def unet_flops(latent_px: int) -> float:
+    """One sample through the published UNet; sides that were not counted by their area."""
+    return _by_side(PUBLISHED["unet_by_side"], latent_px)
+
+
+def encode_flops(image_px: int) -> float:
+    """One image through the published VAE encoder."""
+    return _by_side(PUBLISHED["encode_by_side"], image_px // 8)
+
+
+def _by_side(counted: Mapping[str, int], side: int) -> float:
+    if str(side) in counted:
+        return counted[str(side)]
+    return counted["64"] * (side / 64) ** 2
+
+
+A100 = CARDS["a100-80gb"].half
+CALLS = 38
+"""UNet calls per image at strength 0.75 of 50 PNDM steps (methods.md D.3)."""
+PAIR, STEP = PUBLISHED["flops"]["unet_pair"], PUBLISHED["flops"]["finetune"]
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """A number and what it rests on, in one line."""
+
+    value: float
+    because: str
+
+
+SYNTHESIS_SHARE = Assumed(
+    1.51 * CALLS * PAIR / A100,
+    "synthesis at the share that diffusers' documentation reached on an A100, 16 at once: 1.51 images/s",
+)
+SYNTHESIS_BATCH = 32
+"""Prototypes at once where the recipe leaves it to the memory, and that is large enough."""
+FINETUNE_SHARE = Assumed(
+    36 * STEP / A100,
+    "fine-tuning at the share that MosaicML reached on an A100 with stored latents of 512 px: 36 images/s",
+)
+ENCODE_SHARE = Assumed(
+    SYNTHESIS_SHARE.value, "the VAE's encoder at the share of the synthesis; no rate was published"
+)
+SINGLE_SHARE = Assumed(0.5, "CLIP at half of the peak in its precision; no rate was published")
+CAPTION_SHARE = Assumed(0.3, "LLaVA reads image and question at 30 % of the peak; no rate was published")
+CAPTION_TOKENS = Assumed(
+    160, "the longest answer of a batch of captions has 160 tokens; no lengths were published"
+)
+TOKEN_S = Assumed(0.03, "a token takes 30 ms to start the kernels, or longer to read the weights")
+NETWORK_SHARE = Assumed(
+    0.1,
+    "networks train at 10 % of the TF32 peak, half of FFCV's share on an A100, or 15 ms a step",
+)
+STEP_S = 0.015
+SMALL_SHARE = Assumed(
+    0.1, "small models train at 10 % of the peak in their number type (feasibility.md 3), or 15 ms a step"
+)
+PROCESSOR_SHARE = Assumed(
+    0.4,
+    "40 % of one thread's matrix rate, as the digits' networks reach (evaluation_speed_cpu.md)",
+)
+LARGE_PROCESSOR_SHARE = Assumed(
+    0.9,
+    "90 % of one thread's matrix rate for published models, as they reached with random weights "
+    "(full_chain_cpu.md)",
+)
+HOST_RATE = Assumed(25e9, "prototypes at 25 GFLOP/s on one thread of the host")
+DECODE_S = Assumed(0.02, "20 ms of one core to read and resize an image of 500 x 375 px")
+START_S = 10.0
+"""To load the libraries, once per worker process (feasibility.md 5)."""
+CONTEXT_BYTES = 10**9
+"""What CUDA and its libraries take of a card."""
+PROCESS_BYTES = 3 * 10**9
+"""Host memory of a process with the model libraries loaded and its batches in flight."""
+RECOMPUTED = 0.1
+"""Share of a training step's maps that one checkpointed block holds while it is computed again."""
+PNG_BYTES_PER_PIXEL = 1.7
+CAPTION_BYTES = 600

@@ -1,0 +1,223 @@
+"""What making images costs, stage by stage: captions, models, features, prototypes, synthesis.
+
+Memory is that of the weights, of what the optimiser keeps of them, and of the counted maps of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from uvlp.artifacts.task import Task
+from uvlp.pipeline.estimates import assumptions as assumed
+from uvlp.pipeline.estimates.assumptions import PUBLISHED
+from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, Place
+from uvlp.recipes.schema import Recipe
+
+CLIP_WIDTH, LATENT_CHANNELS = 768, 4
+FLOPS, LIVE, WEIGHTS = (PUBLISHED[name] for name in ("flops", "activation_bytes", "parameters"))
+PUBLISHED_PX = 512
+
+
+def caption(task: Task, place: Place) -> Cost:
+    """LLaVA in batches; a file or an attribute captioner takes no time worth counting."""
+    images, disk = place.known.train, place.known.train * assumed.CAPTION_BYTES
+    if task.plugin != "llava":
+        seconds = 0.0 if task.plugin == "file" else images * place.decode_s
+        return Cost(items=images, unit="images", seconds=seconds, disk_bytes=disk)
+    batch, steps = task.settings.batch, assumed.CAPTION_TOKENS.value
+    weights = place.half * WEIGHTS["llava"] / (4 if task.settings.quantise else 1)
+    cache = max(LIVE["llava_token"], LIVE["llava_prefill"]) * place.half / HALF
+    look = place.seconds(
+        FLOPS["llava_image"] + FLOPS["llava_prefill"], place.machine.half, assumed.CAPTION_SHARE
+    )
+    speak = place.seconds(FLOPS["llava_token"], place.machine.half, assumed.CAPTION_SHARE)
+    if place.machine.gpu:
+        read = (weights + batch * LIVE["llava_token"]) / place.machine.bandwidth
+        speak = max(assumed.TOKEN_S.value, read) / batch
+    return Cost(
+        items=images,
+        unit="images",
+        seconds=images * (look + steps * speak),
+        gpu_bytes=place.on_card(weights, batch * cache),
+        host_bytes=place.on_host(weights, batch * cache),
+        disk_bytes=disk,
+        rests_on=place.rests_on(assumed.CAPTION_SHARE, assumed.CAPTION_TOKENS, assumed.TOKEN_S),
+    )
+
+
+def finetune(task: Task, place: Place) -> Cost:
+    """Stable Diffusion, or one of the small models."""
+    return _stable_diffusion(task, place) if task.plugin == "stable-diffusion" else _small(task, place)
+
+
+def _stable_diffusion(task: Task, place: Place) -> Cost:
+    own, images = task.settings, place.known.train
+    seen, side = own.epochs * images, own.resolution_px
+    kind = "finetune_checkpointed" if own.gradient_checkpointing else "finetune"
+    area = (side / PUBLISHED_PX) ** 2
+    # The counted step at 512 px, as much dearer than a call as it is there.
+    step = assumed.unet_flops(side // 8) * FLOPS[kind] / PUBLISHED["unet_by_side"]["64"]
+    encodings = images * (2 if own.random_flip else 1) if own.cache_latents else seen
+    train = place.seconds(seen * (step + FLOPS["diffusion_text"]), place.machine.half, assumed.FINETUNE_SHARE)
+    encode = place.seconds(encodings * assumed.encode_flops(side), place.machine.half, assumed.ENCODE_SHARE)
+    kept = PUBLISHED["kept_bytes"][kind] + (
+        assumed.RECOMPUTED * PUBLISHED["kept_bytes"]["finetune"] if own.gradient_checkpointing else 0.0
+    )
+    # Weights, gradients, two moments and the average in float32; on a card half-precision weights too.
+    copies = 5 if own.use_ema else 4
+    weights = (SINGLE * copies + (HALF if place.machine.gpu else 0)) * WEIGHTS["unet"]
+    weights += place.half * (WEIGHTS["vae"] + WEIGHTS["text"])
+    maps = min(own.batch, images) * kept * area * place.half / HALF
+    latents = 2 * 2 * HALF * LATENT_CHANNELS * (side // 8) ** 2 * images if own.cache_latents else 0
+    checkpoints = own.checkpoints_total_limit * SINGLE * (copies - 1) * WEIGHTS["unet"]
+    return Cost(
+        items=seen,
+        unit="images in all epochs",
+        seconds=train + max(encode, encodings * place.decode_s),
+        gpu_bytes=place.on_card(weights, maps),
+        host_bytes=place.on_host(weights, maps),
+        disk_bytes=SINGLE * (WEIGHTS["unet"] + WEIGHTS["vae"] + WEIGHTS["text"]),
+        scratch_bytes=latents + checkpoints,
+        rests_on=place.rests_on(assumed.FINETUNE_SHARE, assumed.ENCODE_SHARE),
+    )
+
+
+def _small(task: Task, place: Place) -> Cost:
+    own, found = task.settings, assumed.small_models(place.recipe)
+    seen = own.steps * own.batch
+    if found is None:
+        return Cost(items=seen, unit="images in all steps", seconds=None)
+    flops = {
+        "embedder": found["flops"]["clip_image"] + found["flops"]["clip_text"],
+        "autoencoder": found["flops"]["vae_encode"] + found["flops"]["vae_decode"],
+        "diffuser": found["flops"]["unet"],
+    }[task.plugin]
+    weights = SINGLE * 5 * sum(found["parameters"].values())
+    rate = place.machine.tf32 if own.precision == "float32" else place.machine.half
+    computing = place.seconds(3 * seen * flops, rate, assumed.SMALL_SHARE)
+    starting = own.steps * assumed.STEP_S if place.machine.gpu else 0.0
+    return Cost(
+        items=seen,
+        unit="images in all steps",
+        seconds=max(computing, starting),
+        gpu_bytes=place.on_card(weights, 0.0),
+        disk_bytes=SINGLE * sum(found["parameters"].values()),
+        rests_on=place.rests_on(assumed.SMALL_SHARE),
+    )
+
+
+def embed(task: Task, place: Place) -> Cost:
+    """CLIP features and VAE moments of the images in one pass, or CLIP features of the texts."""
+    images, batch = place.known.train, task.settings.batch
+    models = _encoders(place.recipe)
+    if models is None:
+        return Cost(items=images, unit="images", seconds=None)
+    flops, width, latents, item_bytes, live = models
+    single = place.machine.tf32 if task.settings.clip_precision == "tf32" else place.machine.single
+    if task.plugin == "texts":
+        return Cost(
+            items=images,
+            unit="captions",
+            seconds=place.seconds(images * flops["clip_text"], single, assumed.SINGLE_SHARE),
+            gpu_bytes=place.on_card(SINGLE * WEIGHTS["clip"], min(batch, images) * 2 * LIVE["clip_text"]),
+            disk_bytes=images * width * SINGLE,
+            rests_on=place.rests_on(assumed.SINGLE_SHARE),
+        )
+    seen = place.seconds(images * flops["clip_image"], single, assumed.SINGLE_SHARE)
+    encoded = place.seconds(images * flops["vae_encode"], place.machine.half, assumed.ENCODE_SHARE)
+    weights = SINGLE * WEIGHTS["clip"] + place.half * WEIGHTS["vae"] if place.recipe.pretrained else 0
+    maps = min(batch, images) * live * place.half / HALF
+    return Cost(
+        items=images,
+        unit="images",
+        seconds=max(seen + encoded, images * place.decode_s),
+        gpu_bytes=place.on_card(weights, maps),
+        host_bytes=place.on_host(weights, maps),
+        disk_bytes=images * (width * SINGLE + 2 * latents * item_bytes),
+        rests_on=place.rests_on(assumed.ENCODE_SHARE, assumed.SINGLE_SHARE, assumed.DECODE_S),
+    )
+
+
+def _encoders(recipe: Recipe) -> tuple[Mapping[str, int], int, int, int, int] | None:
+    """Operations, width of a feature, values of a latent, bytes of each, and live bytes per image."""
+    side = recipe.image_px // 8
+    if recipe.pretrained:
+        area = (recipe.image_px / PUBLISHED_PX) ** 2
+        flops = {**FLOPS, "vae_encode": assumed.encode_flops(recipe.image_px)}
+        return flops, CLIP_WIDTH, LATENT_CHANNELS * side**2, HALF, int(area * LIVE["vae_encode"])
+    found = assumed.small_models(recipe)
+    if found is None:
+        return None
+    return found["flops"], found["width"], LATENT_CHANNELS * found["latent_px"] ** 2, SINGLE, 0
+
+
+def prototype(task: Task, place: Place) -> Cost:
+    """Outliers and k-means of every class on one thread of the host (methods.md A.8, A.9, B.4, C)."""
+    known, ipc = place.known, place.recipe.ipc
+    per_class = known.train / known.classes
+    models = _encoders(place.recipe)
+    if models is None:
+        return Cost(items=known.classes, unit="classes", seconds=None)
+    _, width, latents, _, _ = models
+    values = width if task.plugin == "uvlp" else latents
+    lof = 0.0 if task.plugin == "d4m" else 2 * per_class**2 * values
+    passes = 3 if task.plugin == "d4m" else 10 * 30
+    flops = known.classes * (lof + passes * 2 * per_class * ipc * values)
+    rate = place.machine.single * assumed.PROCESSOR_SHARE.value
+    host = assumed.HOST_RATE.value if place.machine.gpu else rate
+    return Cost(
+        items=known.classes,
+        unit="classes",
+        seconds=flops / host,
+        host_bytes=assumed.PROCESS_BYTES + per_class * (latents * 8 * 2),
+        disk_bytes=known.classes * ipc * latents * SINGLE,
+        rests_on=(assumed.HOST_RATE,) if place.machine.gpu else (assumed.PROCESSOR_SHARE,),
+    )
+
+
+def unet_calls(settings: Any) -> int:
+    """UNet calls of a synthesis; PNDM takes one more than its steps (methods.md D.3)."""
+    return min(int(settings.steps * settings.strength), settings.steps) + (settings.scheduler == "pndm")
+
+
+def synthesise(task: Task, place: Place) -> Cost:
+    """Images of prototypes, or real images that are copied; the whole set stays where it is."""
+    images, own = place.known.classes * place.recipe.ipc, task.settings
+    if "ipc" not in task.facts:
+        return Cost(items=place.known.train, unit="images", seconds=0.0)
+    if "prototypes" not in task.inputs:
+        disk = images * place.known.image_pixels * assumed.PNG_BYTES_PER_PIXEL
+        return Cost(items=images, unit="images", seconds=images * place.decode_s, disk_bytes=disk)
+    samples = unet_calls(own) * (2 if own.guidance > 1 else 1)
+    disk = images * (own.size_px or place.recipe.image_px) ** 2 * assumed.PNG_BYTES_PER_PIXEL
+    if not place.recipe.pretrained:
+        return _small_synthesis(place, images, samples, disk)
+    flops = samples * assumed.unet_flops(place.recipe.image_px // 8) + FLOPS["vae_decode"]
+    weights = place.half * (WEIGHTS["unet"] + WEIGHTS["vae"] + WEIGHTS["text"])
+    batch = min(own.batch or assumed.SYNTHESIS_BATCH, images)
+    maps = batch * max(LIVE["unet_pair"], LIVE["vae_decode"]) * place.half / HALF
+    return Cost(
+        items=images,
+        unit="images",
+        seconds=place.seconds(images * flops, place.machine.half, assumed.SYNTHESIS_SHARE),
+        gpu_bytes=place.on_card(weights, maps),
+        host_bytes=place.on_host(weights, maps),
+        disk_bytes=disk,
+        rests_on=place.rests_on(assumed.SYNTHESIS_SHARE),
+    )
+
+
+def _small_synthesis(place: Place, images: int, samples: int, disk: float) -> Cost:
+    found = assumed.small_models(place.recipe)
+    if found is None:
+        return Cost(items=images, unit="images", seconds=None, disk_bytes=disk)
+    flops = samples * found["flops"]["unet"] + found["flops"]["vae_decode"]
+    return Cost(
+        items=images,
+        unit="images",
+        seconds=place.seconds(images * flops, place.machine.tf32, assumed.SMALL_SHARE),
+        gpu_bytes=place.on_card(0.0, 0.0),
+        disk_bytes=disk,
+        rests_on=place.rests_on(assumed.SMALL_SHARE),
+    )

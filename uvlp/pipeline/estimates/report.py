@@ -1,0 +1,347 @@
+"""The estimate of a whole run: a row per stage and a total, as lines for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
+from uvlp.artifacts.task import Task, chain
+from uvlp.core import machine as this
+from uvlp.core.files.downloads import Download
+from uvlp.core.wording import byte_size
+from uvlp.models.published.find import Found
+from uvlp.pipeline.contenders import resolve_method
+from uvlp.pipeline.estimates import (
+    assumptions as assumed,
+    cost as measured,
+    distilling,
+    evaluating,
+    sizes as known_datasets,
+)
+from uvlp.pipeline.estimates.assumptions import PUBLISHED
+from uvlp.pipeline.estimates.cards import Machine
+from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, Place
+from uvlp.pipeline.names import check_names
+from uvlp.pipeline.planner import STAGES as ORDER, Planner
+from uvlp.recipes.schema import Recipe
+
+STAGES: Mapping[str, Callable[[Task, Place], Cost]] = {
+    "caption": distilling.caption,
+    "finetune": distilling.finetune,
+    "embed": distilling.embed,
+    "prototype": distilling.prototype,
+    "synthesise": distilling.synthesise,
+    "pixels": evaluating.pixels,
+    "represent": evaluating.represent,
+    "teacher": evaluating.teacher,
+    "evaluate": evaluating.evaluate,
+}
+"""Stages that cost something: collecting images and printing a table do not."""
+WEIGHTS = PUBLISHED["parameters"]
+MODELS = {
+    "diffusion": ("Stable Diffusion 1.5", SINGLE * sum(WEIGHTS[part] for part in ("unet", "vae", "text"))),
+    "clip": ("CLIP ViT-L/14", SINGLE * WEIGHTS["clip"]),
+    "llava": ("LLaVA-1.5-7B", HALF * WEIGHTS["llava"]),
+}
+"""Titles and bytes of the published models by part; the first two are published in float32."""
+PROJECTED = "projected, not measured"
+GB = 10**9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One stage of a run, all its artifacts together.
+
+    Attributes:
+        stage: its name.
+        artifacts: how many there are.
+        done: how many of them are there already and cost nothing more.
+        work: what is to be done, e.g. ``"3 x 75,752 images in all epochs"``.
+        seconds: of the artifacts that are still to be made; None where one of them was not counted.
+        gpu_bytes, host_bytes: most that one artifact needs.
+        disk_bytes: that stay of those still to be made.
+        scratch_bytes: more of the disk while the largest is made.
+        basis: "measured" on this card, or "projected".
+    """
+
+    stage: str
+    artifacts: int
+    done: int
+    work: str
+    seconds: float | None
+    gpu_bytes: float
+    host_bytes: float
+    disk_bytes: float
+    scratch_bytes: float
+    basis: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a run will take on a machine.
+
+    Attributes:
+        title: of which recipe.
+        machine: on what.
+        rows: stage by stage.
+        longest_s: time of the longest chain of artifacts that wait for one another.
+        workers: processes that share the work; on a card they share the card as well.
+        fetched: what is to be transferred first.
+        rests_on: everything that was assumed.
+        notes: what else a reader must know.
+    """
+
+    title: str
+    machine: Machine
+    rows: tuple[Row, ...]
+    longest_s: float
+    workers: int
+    fetched: tuple[Download, ...]
+    rests_on: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall-clock time without transfers; None where a part of it is not known."""
+        known = [row.seconds for row in self.rows if row.seconds is not None]
+        if len(known) < len(self.rows) or not self.machine.known:
+            return None
+        together = 1 if self.machine.gpu else self.workers
+        return max(sum(known) / together, self.longest_s) + (assumed.START_S if any(known) else 0.0)
+
+    @property
+    def gpu_bytes(self) -> float:
+        """Most of the card's memory that a stage needs."""
+        return max((row.gpu_bytes for row in self.rows), default=0.0)
+
+    @property
+    def host_bytes(self) -> float:
+        """Most host memory: of the largest artifact in every worker."""
+        return self.workers * max((row.host_bytes for row in self.rows), default=0.0)
+
+    @property
+    def scratch_bytes(self) -> float:
+        """Most of the disk that is free again once an artifact is complete."""
+        return max((row.scratch_bytes for row in self.rows), default=0.0)
+
+    @property
+    def disk_bytes(self) -> float:
+        """What is transferred, what stays of every stage, and the largest that passes."""
+        kept = sum(row.disk_bytes for row in self.rows)
+        fetched = sum(download.disk_bytes for download in self.fetched)
+        return fetched + kept + self.scratch_bytes
+
+    def json(self) -> dict[str, Any]:
+        """Everything, with the total, as JSON values."""
+        total = {
+            "seconds": self.seconds,
+            "gpu_bytes": self.gpu_bytes,
+            "host_bytes": self.host_bytes,
+            "disk_bytes": self.disk_bytes,
+        }
+        return {**asdict(self), "total": total}
+
+    def lines(self) -> list[str]:
+        """A table for people, then what is fetched, and what the figures rest on."""
+        head = ("stage", "work", "time", "GPU memory", "host memory", "disk")
+        body = [head, *(self._cells(row) for row in self.rows), self._total()]
+        widths = [max(len(cells[column]) for cells in body) for column in range(len(head))]
+        table = [
+            "  ".join(text.ljust(width) for text, width in zip(cells, widths, strict=True)).rstrip()
+            for cells in body
+        ]
+        first = f"Estimate for {self.title} on {self.machine.name} ({self.machine.source}); {self.basis}"
+        return [first, *table, *self._fetches(), *self.notes, *(f"assumed: {text}" for text in self.rests_on)]
+
+    @property
+    def basis(self) -> str:
+        """Whether anything in it was measured on this card."""
+        found = [row.stage for row in self.rows if row.basis == "measured"]
+        return f"measured: {', '.join(found)}; the rest projected" if found else PROJECTED
+
+    def _cells(self, row: Row) -> tuple[str, ...]:
+        made = f", {row.done} of {row.artifacts} done" if row.done else ""
+        return (
+            row.stage,
+            row.work + made,
+            duration(row.seconds if self.machine.known else None),
+            *(_bytes(size) for size in (row.gpu_bytes, row.host_bytes, row.disk_bytes + row.scratch_bytes)),
+        )
+
+    def _total(self) -> tuple[str, ...]:
+        sizes = (self.gpu_bytes, self.host_bytes, self.disk_bytes)
+        workers = f"{self.workers} processes" if self.workers > 1 else "one process"
+        return ("total", workers, duration(self.seconds), *(_bytes(size) for size in sizes))
+
+    def _fetches(self) -> list[str]:
+        return [
+            f"fetched first: {download.what}, {byte_size(download.bytes)}"
+            + (f" ({download.note})" if download.note else "")
+            for download in self.fetched
+        ]
+
+
+def _bytes(size: float) -> str:
+    return byte_size(round(size)) if size > 0 else "-"
+
+
+def duration(seconds: float | None) -> str:
+    """A time in two figures: ``45 s``, ``31 min``, ``7.3 h``, ``12 days``."""
+    if seconds is None:
+        return "not known"
+    for unit, length in (("days", 86_400 * 2), ("h", 3600 * 2), ("min", 120)):
+        if seconds >= length:
+            amount = seconds / {"days": 86_400, "h": 3600, "min": 60}[unit]
+            return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
+    return f"{max(1, round(seconds))} s"
+
+
+def expected_tasks(recipe: Recipe, manifest: DatasetManifest | None = None) -> list[Task]:
+    """The tasks of a recipe, planned without models and, on a named dataset, without the dataset.
+
+    Args:
+        manifest: the dataset's, where it is here.
+
+    Raises:
+        UvlpError: an unknown name; or the dataset is a folder, whose size is only known when it is opened.
+    """
+    recipe = check_names(recipe)
+    spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
+    if recipe.caption.captioner == "auto":
+        # Only an opened dataset can tell; one that brings captions saves the time.
+        captioner = "llava" if recipe.pretrained else "colours"
+        recipe = replace(recipe, caption=replace(recipe.caption, captioner=captioner))
+    planner = Planner(
+        recipe=recipe,
+        manifest=manifest or known_datasets.stand_in(spec, known_datasets.lookup(recipe)),
+        spec=spec,
+        find=lambda models, part: Found(place=part, sha256=part, source=part, revision=""),
+    )
+    methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]
+    return list(chain(planner.table(methods)))
+
+
+def everything(recipe: Recipe, known: known_datasets.Known, tasks: Iterable[Task]) -> list[Download]:
+    """What a machine that has nothing must get: the dataset, and the published models of the recipe."""
+    found = []
+    if known.disk_bytes:
+        note = "" if known.archive_bytes else "read from the ILSVRC folder that --data names"
+        size = known.archive_bytes
+        found.append(
+            Download(what=recipe.dataset, urls=(), bytes=size, disk_bytes=size + known.disk_bytes, note=note)
+        )
+    used = {part for task in tasks for part in task.origins.values()}
+    for part, (title, size) in MODELS.items():
+        if part in used:
+            found.append(Download(what=title, urls=(), bytes=size, disk_bytes=size))
+    return found
+
+
+def estimate(
+    recipe: Recipe,
+    machine: Machine,
+    *,
+    tasks: Iterable[Task] | None = None,
+    manifest: DatasetManifest | None = None,
+    made: Callable[[Task], bool] = lambda task: False,
+    fetched: Sequence[Download] | None = None,
+    workers: int | None = None,
+) -> Estimate:
+    """What a run of the recipe will take.
+
+    Args:
+        recipe: fully resolved.
+        machine: a card by name or this machine (`cards`).
+        tasks: what the run would make; by default what the recipe makes on the named dataset.
+        manifest: of the dataset, where it is here; else it is known by its name.
+        made: whether an artifact is there already.
+        fetched: what is to be transferred first; by default the dataset and the models.
+        workers: processes; by default as many as a run starts.
+
+    Raises:
+        UvlpError: an unknown name, or a folder without its manifest.
+    """
+    recipe = check_names(recipe)
+    known = known_datasets.of_manifest(manifest) if manifest else known_datasets.lookup(recipe)
+    place = Place(recipe, known, machine)
+    tasks = expected_tasks(recipe) if tasks is None else list(tasks)
+    found: dict[str, list[tuple[Task, Cost]]] = {}
+    for task in tasks:
+        if task.stage in STAGES:
+            found.setdefault(task.stage, []).append((task, STAGES[task.stage](task, place)))
+    rows = [_row(stage, found[stage], made, machine) for stage in ORDER if stage in found]
+    times = {
+        task.key: measured.seconds(task, cost, machine).seconds or 0.0
+        for entries in found.values()
+        for task, cost in entries
+        if not made(task)
+    }
+    costs = [cost for entries in found.values() for _, cost in entries]
+    seeds = f"{len(recipe.seeds)} seed" + ("s" if len(recipe.seeds) > 1 else "")
+    return Estimate(
+        title=f"{recipe.dataset} at {recipe.ipc} images per class, {seeds}, profile {recipe.profile}",
+        machine=machine,
+        rows=tuple(rows),
+        longest_s=_longest(tasks, times),
+        workers=workers or this.default_workers(),
+        fetched=tuple(everything(recipe, known, tasks) if fetched is None else fetched),
+        rests_on=tuple(dict.fromkeys(rest.because for cost in costs for rest in cost.rests_on)),
+        notes=tuple(_notes(known, rows, machine)),
+    )
+
+
+def _longest(tasks: Sequence[Task], times: Mapping[str, float]) -> float:
+    """Time of the longest chain of tasks, given inputs first, that wait for one another."""
+    ends: dict[str, float] = {}
+    for task in tasks:
+        before = [ends.get(earlier.key, 0.0) for earlier in task.inputs.values()]
+        ends[task.key] = max(before, default=0.0) + times.get(task.key, 0.0)
+    return max(ends.values(), default=0.0)
+
+
+def _row(stage: str, entries: list[tuple[Task, Cost]], made: Callable[[Task], bool], machine: Machine) -> Row:
+    left = [(task, cost) for task, cost in entries if not made(task)]
+    times = [measured.seconds(task, cost, machine) for task, cost in left]
+    seconds = [time.seconds for time in times]
+    return Row(
+        stage=stage,
+        artifacts=len(entries),
+        done=len(entries) - len(left),
+        work=_work([cost for _, cost in entries]),
+        seconds=None if None in seconds else sum(time for time in seconds if time is not None),
+        gpu_bytes=max((cost.gpu_bytes for _, cost in left), default=0.0),
+        host_bytes=max((cost.host_bytes for _, cost in left), default=0.0),
+        disk_bytes=sum(cost.disk_bytes for _, cost in left),
+        scratch_bytes=max((cost.scratch_bytes for _, cost in left), default=0.0),
+        basis="measured" if any(time.measured for time in times) else "projected",
+    )
+
+
+def _work(costs: list[Cost]) -> str:
+    """Amounts of equal work together: ``3 x 75,752 images in all epochs``."""
+    amounts: dict[tuple[int, str], int] = {}
+    for cost in costs:
+        amounts[cost.items, cost.unit] = amounts.get((cost.items, cost.unit), 0) + 1
+    return ", ".join(
+        (f"{count} x " if count > 1 else "") + f"{items:,} {unit}" for (items, unit), count in amounts.items()
+    )
+
+
+def _notes(known: known_datasets.Known, rows: Sequence[Row], machine: Machine) -> list[str]:
+    notes = []
+    if not known.exact:
+        notes.append(f"note: {known.train:,} training images are {known.source}")
+    for row in rows:
+        if row.gpu_bytes > machine.memory_bytes > 0:
+            has = byte_size(round(machine.memory_bytes))
+            do = (
+                "its batch will be computed in parts"
+                if row.stage == "finetune"
+                else "its batch will be halved"
+            )
+            notes.append(f"note: {row.stage} asks for more memory than this card has ({has}): {do}")
+    if any(row.seconds is None for row in rows):
+        notes.append("note: models or networks of these sizes were not counted, so their time is not known")
+    return notes

@@ -1,0 +1,98 @@
+"""`PATH` and `NAME=FOLDER,FOLDER` of `uvlp evaluate`: the folders of one row of a table.
+
+A folder that is there as it is written always wins. A backslash before ``=`` or ``,`` takes the meaning
+from it. Several arguments with one name are one row, in the order in which they are given.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from uvlp.core.errors import UvlpError
+from uvlp.core.files.places import expanded
+from uvlp.core.files.unicode_form import nfc
+
+FORM = "NAME=FOLDER,FOLDER,..., one folder per seed"
+LONGEST = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Folders that are one row: its name, empty for a plain path, and a folder per seed, as given."""
+
+    name: str
+    paths: tuple[str, ...]
+
+
+def parse_rows(texts: Iterable[str]) -> list[Row]:
+    """The rows that the arguments name, in order.
+
+    Raises:
+        UvlpError: a name or a folder is empty, or a name cannot stand in a table.
+    """
+    rows: dict[tuple[str, str], Row] = {}
+    for text in texts:
+        row = _parse(text)
+        key = row.name, "" if row.name else row.paths[0]
+        if row.name and key in rows:
+            row = Row(row.name, rows[key].paths + row.paths)
+        rows[key] = row
+    return list(rows.values())
+
+
+def _parse(text: str) -> Row:
+    parts = re.match(r"(.*?)(?<!\\)=(.*)", text, re.DOTALL)
+    # A name holds no slash: out/lr=0.1 is a path, whether it is there or not.
+    if _is_folder(text) or parts is None or "/" in parts[1]:
+        return Row("", (_plain_path(text),))
+    name = nfc(_plain(parts[1]).strip())
+    if not name or not name.isprintable() or len(name) > LONGEST:
+        allowed = f"1 to {LONGEST} characters that can be printed"
+        raise UvlpError("name of a row", got=name, allowed=f"{FORM}; a name of {allowed}")
+    return Row(name, tuple(_folders(parts[2], text)))
+
+
+def _folders(text: str, argument: str) -> Iterator[str]:
+    """The folders between commas; commas of a folder that is there belong to its name."""
+    pieces = re.split(r"(?<!\\),", text)
+    while pieces:
+        ends = range(len(pieces), 0, -1)
+        end = next((end for end in ends if _is_folder(",".join(pieces[:end]))), 1)
+        path = _written(",".join(pieces[:end]))
+        if not path:
+            raise UvlpError("a row without a folder", got=argument, allowed=FORM)
+        if not _is_folder(path) and set(path) & set("*?["):
+            do = "name every folder; most shells expand NAME=out/seed{0,1,2}, but no * behind an ="
+            raise UvlpError("a pattern of folders in a row", got=path, allowed=FORM, do=do)
+        yield path
+        pieces = pieces[end:]
+
+
+def _plain_path(text: str) -> str:
+    """A path of its own; folders between commas want a name."""
+    name, _, folders = text.partition("=")
+    if "/" in name and not _is_folder(text) and all(map(_is_folder, folders.split(","))):
+        raise UvlpError("name of a row", got=name, allowed=f"{FORM}; a name without a slash")
+    pieces = text.split(",")
+    if not _is_folder(text) and len(pieces) > 1 and all(map(_is_folder, pieces)):
+        raise UvlpError("several folders without a name", got=text, allowed=FORM, do=f"write NAME={text}")
+    return _written(text)
+
+
+def _written(text: str) -> str:
+    """The folder as it is written if it is there so, else without backslashes."""
+    return text if _is_folder(text) else _plain(text)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\\([=,])", r"\1", text)
+
+
+def _is_folder(text: str) -> bool:
+    try:
+        return bool(text) and "\0" not in text and os.path.isdir(expanded(text))
+    except UvlpError:
+        return False

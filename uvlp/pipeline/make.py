@@ -1,0 +1,332 @@
+"""recipe -> artifacts: make what the store does not hold, in order, on the workers."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from uvlp.artifacts.checks import made_anew
+from uvlp.artifacts.dataset import Dataset, DatasetManifest, DatasetSpec, same_names
+from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import Task, chain
+from uvlp.artifacts.work import Work, open_dataset
+from uvlp.captioners.texts import imported as imported_captions
+from uvlp.core import machine, plugins, portable, streams, views, workers
+from uvlp.core.errors import UvlpError
+from uvlp.core.hashing import changed_meanwhile
+from uvlp.core.progress import Progress
+from uvlp.models.published import find as pretrained
+from uvlp.pipeline import preflight
+from uvlp.pipeline.contenders import Folder, resolve_method
+from uvlp.pipeline.folders import Collect, check_places, find_folders, joined_titles, tell, tell_notes
+from uvlp.pipeline.names import check_names
+from uvlp.pipeline.planner import STAGES, Planner
+from uvlp.recipes import limits
+from uvlp.recipes.schema import Recipe
+from uvlp.tables import table as tables
+from uvlp.tables.table import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A recipe that was checked against its dataset.
+
+    Attributes:
+        recipe: fully resolved.
+        manifest: the dataset's classes, counts and hash.
+        goal: the task at the end of the chain.
+    """
+
+    recipe: Recipe
+    manifest: DatasetManifest
+    goal: Task
+
+    def tasks(self, until: str) -> list[Task]:
+        """The tasks of the stages up to ``until``, in an order in which they could be made."""
+        wanted = STAGES[: STAGES.index(until) + 1]
+        return [task for task in chain(self.goal) if task.stage in wanted]
+
+
+def prepare(recipe: Recipe, store: Store, collect: Collect | None = None) -> Run:
+    """Check every name and number of the recipe before anything is made.
+
+    Args:
+        recipe: what to run.
+        store: whose cache knows the dataset.
+        collect: image folders to score beside the recipe's methods; they decide on the IPC.
+
+    Raises:
+        UvlpError: an unknown name, a wrong number, or a dataset or folder whose files are wrong.
+    """
+    if collect is not None:
+        spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
+        check_places(collect, store.root, spec)
+    planner = _open(recipe, store)
+    recipe = planner.recipe
+    methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]
+    titles = ""
+    folders: list[Folder] = []
+    if collect is not None:
+        ipc, folders = find_folders(collect, planner, store.cache, [method.title for method in methods])
+        planner = replace(planner, recipe=replace(recipe, ipc=ipc))
+        titles = joined_titles(folders)
+    limits.check_trainings(planner.recipe, len(folders) + len(methods))
+    if methods:
+        _check_ipc(planner.recipe, planner.manifest, "" if collect is None else "leave them out: --no-random")
+    goal = planner.table([*folders, *methods], titles)
+    return Run(recipe=planner.recipe, manifest=planner.manifest, goal=goal)
+
+
+def prepare_teacher(recipe: Recipe, store: Store, network: str) -> Run:
+    """The run that ends with the teacher ``network`` on the recipe's dataset.
+
+    Raises:
+        UvlpError: an unknown name, a wrong number, or a dataset whose files are wrong.
+    """
+    planner = _open(recipe, store)
+    goal = planner.teacher(network)
+    return Run(recipe=planner.recipe, manifest=planner.manifest, goal=goal)
+
+
+def _open(recipe: Recipe, store: Store) -> Planner:
+    """The planner for a recipe whose names exist and whose dataset could be opened."""
+    recipe = check_names(recipe)
+    spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
+    dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
+    known = dataset.manifest
+    manifest = replace(known, caveats=(*known.caveats, *same_names(known.classes)))
+    tell_notes(recipe.dataset, manifest)
+    imported = imported_captions.find(store.root, spec, dataset.manifest)
+    if recipe.caption.captioner == "auto":
+        own = "llava" if recipe.pretrained else "colours"
+        captioner = own if imported is None and dataset.captions() is None else "file"
+        recipe = replace(recipe, caption=replace(recipe.caption, captioner=captioner))
+        unused = imported is not None and _has_own(dataset)
+    else:
+        unused = recipe.caption.captioner != "file" and (imported is not None or _has_own(dataset))
+    if unused:
+        used = "imported ones" if recipe.caption.captioner == "file" else recipe.caption.captioner
+        print(f"note   {recipe.dataset}: its captions in files are not used, but {used}", file=sys.stderr)
+    # Asked for by every task that reads a model.
+    find = cache(partial(pretrained.find, cache=store.cache))
+    return Planner(recipe=recipe, manifest=manifest, spec=spec, find=find, imported=imported)
+
+
+def _has_own(dataset: Dataset) -> bool:
+    """Whether the dataset brings captions, be they wrong."""
+    try:
+        return dataset.captions() is not None
+    except UvlpError:
+        return True
+
+
+def _check_ipc(recipe: Recipe, manifest: DatasetManifest, do: str) -> None:
+    """Refuse more images per class than every class has; ``do`` is what else can be done about it."""
+    name, count = manifest.smallest_class()
+    if recipe.ipc > count:
+        raise UvlpError(
+            f"IPC is above the smallest class of {recipe.dataset} ({name}, {count} training images)",
+            got=recipe.ipc,
+            allowed=f"1 to {count}" + (" where random images stand beside it" if do else ""),
+            do=do or None,
+        )
+
+
+def find_damage(run: Run, store: Store, force: bool) -> list[Task]:
+    """Compare every finished artifact of the run with its manifest; the tasks of those that were deleted.
+
+    Raises:
+        UvlpError: an artifact is damaged and ``force`` is off; with ``force`` it is deleted instead.
+    """
+    deleted = []
+    for task in filter(store.has, run.tasks("tabulate")):
+        name = store.damage(task)
+        if name is None:
+            continue
+        if not force:
+            raise UvlpError(
+                f"damaged artifact {task.name} ({task.title}): {name} is missing or not as made",
+                do="run again with --force to rebuild it",
+            )
+        print(f"note   {task.name}: {name} is damaged, rebuilding", file=sys.stderr)
+        aside = store.remove(task)
+        if aside:
+            print(
+                f"note   {task.name}: files that its manifest does not list are in {aside}", file=sys.stderr
+            )
+        deleted.append(task)
+    if deleted and run.goal not in deleted and run.goal.stage == "tabulate" and store.has(run.goal):
+        print(f"note   {run.goal.name}: made again from what is rebuilt", file=sys.stderr)
+        store.remove(run.goal)
+        deleted.append(run.goal)
+    store.save_verified()
+    return deleted
+
+
+def missing(run: Run, store: Store, until: str, rebuild: Sequence[Task] = ()) -> list[Task]:
+    """What has to be made: the targets that are not there, and what they need that is not there.
+
+    The targets are the artifacts of the stage ``until``, and ``rebuild``.
+    """
+    tasks = run.tasks(until)
+    targets = [task for task in tasks if task.stage == until or task in rebuild] or tasks
+    needed: set[str] = set()
+
+    def want(task: Task) -> None:
+        if task.key in needed or store.has(task):
+            return
+        needed.add(task.key)
+        for earlier in task.inputs.values():
+            want(earlier)
+
+    for target in targets:
+        want(target)
+    found = [task for task in tasks if task.key in needed]
+
+    measured = [task for task in found if task.stage == "teacher" and task.settings.source != "trained"]
+    early = {each.key for task in measured for each in (task, *task.inputs.values())}
+
+    # Evaluations wait for nothing but their images and nothing waits for them: the long chain
+    # of models goes first, and of the evaluations the longest. Captions that are incomplete are known
+    # before hours of features, and that a given teacher knows other classes before hours of anything.
+    def rank(task: Task) -> tuple[bool, bool, bool, bool]:
+        late = task.key not in early
+        return task.stage == "evaluate", "ipc" in task.facts, late, task.stage != "caption"
+
+    return sorted(found, key=rank)
+
+
+def execute(root: Path, task: Task, progress: Progress) -> None:
+    """Make one artifact; called in a worker.
+
+    Raises:
+        UvlpError: the input is wrong or the store cannot be written.
+    """
+    if "portable" in task.facts:
+        portable.begin(torch=task.stage != "tabulate")
+    if task.stage == "tabulate":  # needs no torch
+        _write(root, task, progress)
+        return
+    machine.single_thread()
+    machine.release_gpu()
+    try:
+        _write(root, task, progress)
+    finally:
+        # What an idle worker still held, the stage of another one could not have.
+        machine.release_gpu()
+
+
+def _write(root: Path, task: Task, progress: Progress) -> None:
+    """Let the task's stage fill a folder, and keep it with the facts of this machine."""
+    store = Store(root)
+    began = time.monotonic()
+    with store.making(task, progress.say) as folder:
+        if folder is None:
+            return
+        work = Work(task=task, folder=folder, store=store, progress=progress)
+        models = _model_marks(task, store)
+        plugins.load("stages", task.stage).run(work)
+        if _model_marks(task, store) != models:
+            raise changed_meanwhile(Path(", ".join(task.origins.values())))
+        store.commit(task, folder, _made(time.monotonic() - began, task))
+
+
+def _model_marks(task: Task, store: Store) -> list[Any]:
+    """Of the published models that a task reads: too large to be held in memory and compared there."""
+    hashes = task.facts.get("models", {})
+    return [pretrained.marks(task.origins[name], sha256, store.cache) for name, sha256 in hashes.items()]
+
+
+def _made(seconds: float, task: Task) -> dict[str, Any]:
+    """Machine facts for the manifest."""
+    computed = task.stage != "tabulate"
+    return {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(seconds, 2),
+        "peak_memory_mb": machine.peak_memory_mb(),
+        "host": platform.node(),
+        "gpu": machine.gpu_name() if computed else None,
+        "gpu_peak_memory_mb": machine.gpu_peak_memory_mb() if computed else None,
+        "driver": machine.driver_version(),
+        # The snapshot of a hub repository is named by its commit.
+        "origins": dict(task.origins),
+        "dataset": task.dataset_spec.place if task.dataset_spec else "",
+        "threads": 1,
+        "versions": machine.versions(),
+    }
+
+
+def make(run: Run, store: Store, until: str, count: int, rebuild: Sequence[Task] = ()) -> int:
+    """Make what is missing on ``count`` worker processes; the number of artifacts made.
+
+    Args:
+        run: the checked recipe.
+        store: where to make it.
+        until: the last stage.
+        count: worker processes.
+        rebuild: artifacts to make even where nothing that is missing needs them.
+
+    Raises:
+        UvlpError: bad input, found by a stage.
+        WorkerFailed: a stage failed in a way that is not the user's fault.
+    """
+    todo = missing(run, store, until, rebuild)
+    if not todo:
+        return 0
+    check(run, store, todo)
+    _check_precision(todo)
+    tell_reasons(run, store, [task for task in todo if task not in rebuild])
+    store.prepare()
+    _make_on_workers(todo, store, count)
+    return len(todo)
+
+
+def tell_reasons(run: Run, store: Store, todo: Sequence[Task]) -> None:
+    """Say why what an earlier version made is made anew."""
+    spec = run.goal.dataset_spec
+    datasets = made_anew.Datasets(run.manifest, spec.place if spec else "", store.cache)
+    for line in made_anew.reasons(todo, store.root, datasets):
+        streams.complain(f"note   {line}")
+
+
+def check(run: Run, store: Store, todo: Sequence[Task]) -> None:
+    """Refuse what is certain to fail before anything is made; see `preflight.check`.
+
+    Raises:
+        UvlpError: what no task of the run could work with.
+    """
+    preflight.check(run.recipe, run.manifest, todo, store.cache)
+
+
+def _check_precision(todo: Sequence[Task]) -> None:
+    """Refuse a number type that this GPU does not compute in; only torch knows."""
+    for task in todo:
+        asked = preflight.precision_of(task)
+        if asked in ("float16", "bfloat16"):
+            resolve = plugins.load("models", "device").resolve
+            resolve(asked, machine.device(), training=task.stage == "finetune")
+
+
+def _make_on_workers(jobs: list[Task], store: Store, count: int) -> None:
+    try:
+        workers.run(
+            jobs,
+            partial(execute, store.root),
+            workers=count,
+            environment=machine.thread_environment(),
+            view=views.view(len(jobs)),
+            alone=lambda task: machine.takes_the_gpu(task.stage),
+        )
+    finally:
+        store.sweep()
+
+
+def read_table(run: Run, store: Store) -> Table:
+    """The finished table."""
+    return tables.read(store.folder(run.goal))

@@ -1,0 +1,375 @@
+"""recipe -> the tasks that make its table. Nothing is read or made here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from uvlp.artifacts import captions, distilled, features, pixels, prototypes, scores, teachers, weights
+from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
+from uvlp.artifacts.task import Task
+from uvlp.core import plugins, portable
+from uvlp.core.files.places import expanded
+from uvlp.core.hashing import file_sha256
+from uvlp.models.published import find as pretrained
+from uvlp.models.published.find import Found
+from uvlp.pipeline.contenders import Folder, Method
+from uvlp.pipeline.table_names import dataset_name, table_name
+from uvlp.recipes.remarks import remarks
+from uvlp.recipes.schema import ModelSettings, Recipe, SynthesisSettings
+from uvlp.tables import table as tables
+
+STAGES = (
+    *("caption", "finetune", "pixels", "represent", "embed", "prototype", "synthesise", "collect"),
+    *("teacher", "evaluate", "tabulate"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planner:
+    """Builds tasks for one recipe on one dataset; equal tasks have equal keys, so sharing is free.
+
+    Attributes:
+        recipe: fully resolved.
+        manifest: the dataset's.
+        spec: how to open the dataset.
+        find: where a published model lies and what it holds (`models/published/find.py`).
+        imported: file of captions that `uvlp captions import` took over; None where there is none.
+    """
+
+    recipe: Recipe
+    manifest: DatasetManifest
+    spec: DatasetSpec
+    find: Callable[[ModelSettings, str], Found]
+    imported: Path | None = None
+
+    def _task(
+        self, kind: str, stage: str, title: str, revisions: Mapping[str, int] | None = None, **more: Any
+    ) -> Task:
+        dataset = plugins.revision(f"datasets/{self.spec.name}")
+        if self.recipe.portable:
+            more["facts"] = {**more.get("facts", {}), "portable": portable.identity()}
+        return Task(
+            kind=kind,
+            stage=stage,
+            title=title,
+            dataset=self.manifest.content_hash,
+            dataset_spec=self.spec,
+            revisions={"dataset": dataset, **(revisions or {})},
+            **more,
+        )
+
+    def captions(self) -> Task:
+        """Captions of the training images; independent of the seed."""
+        settings = self.recipe.caption
+        file = settings.captioner == "file"
+        model: dict[str, Any] = {"facts": {"image_px": self.recipe.image_px}}
+        if settings.captioner == "llava":
+            model = self._published(llava="llava")
+        elif file and self.imported is not None:
+            # The key holds what was imported, not where it lies.
+            model = {"facts": {"file": file_sha256(self.imported)}, "origins": {"file": str(self.imported)}}
+        return self._task(
+            captions.KIND,
+            "caption",
+            "captions",
+            plugin=settings.captioner,
+            revision=plugins.revision("stages/caption" if file else f"captioners/{settings.captioner}"),
+            schema=captions.SCHEMA,
+            settings=settings,
+            **model,
+        )
+
+    def _published(self, facts: Mapping[str, Any] | None = None, **parts: str) -> dict[str, Any]:
+        """Facts and origins of a task that reads published models: the name it calls each by = its part."""
+        found = {name: self._find(part) for name, part in parts.items()}
+        hashes = {name: model.sha256 for name, model in found.items()}
+        return {
+            "facts": {**(facts or {}), "models": hashes, "precision": self.recipe.models.precision},
+            "origins": {name: model.place for name, model in found.items()},
+        }
+
+    def _find(self, part: str) -> Found:
+        models = self.recipe.models
+        if part == "finetuned":
+            part, models = "diffusion", pretrained.finetuned(models)
+        return self.find(models, part)
+
+    def finetuned(self, seed: int) -> Task:
+        """Stable Diffusion, fine-tuned on the images and their captions."""
+        return self._task(
+            weights.KIND,
+            "finetune",
+            f"fine-tuned Stable Diffusion, seed {seed}",
+            plugin="stable-diffusion",
+            revision=plugins.revision("models/finetuning/job"),
+            schema=weights.SCHEMA,
+            settings=self.recipe.finetune,
+            inputs={"captions": self.captions()},
+            **self._published({"seed": seed}, diffusion="diffusion"),
+        )
+
+    def weights(self, part: str, seed: int) -> Task:
+        """One of the small models, trained on the dataset alone."""
+        inputs = {}
+        facts: dict[str, Any] = {"seed": seed, "image_px": self.recipe.image_px}
+        if part == "embedder":
+            inputs["captions"] = self.captions()
+            facts["further_texts"] = [SynthesisSettings().negative_prompt]
+        if part == "diffuser":
+            inputs["captions"] = self.captions()
+            inputs |= {name: self.weights(name, seed) for name in ("embedder", "autoencoder")}
+        return self._task(
+            weights.KIND,
+            "finetune",
+            f"{part}, seed {seed}",
+            plugin=part,
+            revision=plugins.revision(f"models/{part}"),
+            schema=weights.SCHEMA,
+            settings=getattr(self.recipe, part),
+            facts=facts,
+            inputs=inputs,
+        )
+
+    def features(self, part: str, seed: int) -> Task:
+        """CLIP features and VAE latents of the training images, or CLIP features of their texts."""
+        inputs = {"captions": self.captions()} if part == "texts" else {}
+        facts = {"image_px": self.recipe.image_px} if part == "images" else {}
+        names = {"images": ("embedder", "autoencoder"), "texts": ("embedder",)}[part]
+        if self.recipe.pretrained:
+            published = {"embedder": "clip", "autoencoder": "autoencoder"}
+            more = self._published(facts, **{name: published[name] for name in names})
+        else:
+            more = {"facts": facts}
+            inputs |= {name: self.weights(name, seed) for name in names}
+        return self._task(
+            features.KIND,
+            "embed",
+            f"features of {part}" + ("" if self.recipe.pretrained else f", seed {seed}"),
+            plugin=part,
+            revision=plugins.revision("stages/embed"),
+            schema=features.SCHEMA,
+            settings=self.recipe.embed,
+            inputs=inputs,
+            **more,
+        )
+
+    def representation(self, seed: int) -> Task:
+        """Features of the training images in a network that was trained on all of them."""
+        return self._task(
+            features.KIND,
+            "represent",
+            f"features of a network trained on the whole set, seed {seed}",
+            plugin="network",
+            revision=plugins.revision("stages/represent"),
+            revisions=_network_revision("minimax", plugins.load("stages", "represent").NETWORK),
+            schema=features.SCHEMA,
+            settings=self.recipe.evaluate,
+            facts={"seed": seed},
+            inputs={"validation": self.pixels("minimax")},
+        )
+
+    def _features_of(self, method: Method, seed: int) -> dict[str, Task]:
+        """The features that a method reads."""
+        if getattr(method.settings, "features", "embedding") == "network":
+            return {"network": self.representation(seed)}
+        return {part: self.features(part, seed) for part in method.module.FEATURES}
+
+    def prototypes(self, method: Method, seed: int) -> Task:
+        """Prototypes of a method that makes them."""
+        inputs = self._features_of(method, seed)
+        # The words that small models know for a class are the captioner's own.
+        if method.module.CAPTIONS or not self.recipe.pretrained:
+            inputs |= {"captions": self.captions()}
+        return self._task(
+            prototypes.KIND,
+            "prototype",
+            f"{method.spec} prototypes, seed {seed}",
+            plugin=method.name,
+            revision=method.module.REVISION,
+            schema=prototypes.SCHEMA,
+            settings=method.settings,
+            facts={"method": method.name, "ipc": self.recipe.ipc, "seed": seed},
+            inputs=inputs,
+        )
+
+    def collected(self, folder: Folder, seed: int) -> Task:
+        """The images that are taken from somebody's folder."""
+        return self._task(
+            distilled.KIND,
+            "collect",
+            f"images of {folder.title}"
+            + (f", seed {seed}" if folder.several or "seed" in folder.facts[seed] else ""),
+            revision=plugins.revision("stages/collect"),
+            schema=distilled.SCHEMA,
+            facts=folder.facts[seed],
+            origins={"images": folder.origins[seed]},
+        )
+
+    def distilled(self, method: Method | Folder, seed: int) -> Task:
+        """The image folder of any method."""
+        if isinstance(method, Folder):
+            return self.collected(method, seed)
+        facts: dict[str, Any] = {"method": method.name}
+        if not method.whole_set:
+            facts |= {"ipc": self.recipe.ipc, "seed": seed}
+        more: dict[str, Any] = {"facts": facts}
+        revisions = {}
+        if method.synthesis is not None:
+            revisions["sampler"] = plugins.revision("models/sampling/sampler")
+            settings: Any = method.synthesis
+            inputs = {"prototypes": self.prototypes(method, seed)}
+            if not self.recipe.pretrained:
+                inputs["diffuser"] = self.weights("diffuser", seed)
+            elif not method.module.FINETUNED or self.recipe.models.finetuned:
+                part = "finetuned" if method.module.FINETUNED else "diffusion"
+                more = self._published(facts, diffuser=part)
+            else:
+                inputs["diffuser"] = self.finetuned(seed)
+                facts["precision"] = self.recipe.models.precision
+        else:
+            settings = method.settings
+            inputs = self._features_of(method, seed)
+        return self._task(
+            distilled.KIND,
+            "synthesise",
+            f"{method.spec} images" + ("" if method.whole_set else f", seed {seed}"),
+            plugin=method.name,
+            revision=method.module.REVISION,
+            revisions=revisions,
+            schema=distilled.SCHEMA,
+            settings=settings,
+            inputs=inputs,
+            **more,
+        )
+
+    @property
+    def _protocol(self) -> ModuleType:
+        return plugins.load("protocols", self.recipe.protocol)
+
+    @property
+    def _evaluation(self) -> Any:
+        """The settings of the recipe's protocol."""
+        return getattr(self.recipe, self._protocol.SETTINGS)
+
+    def pixels(self, protocol: str = "") -> Task:
+        """The validation images at the networks' input size, by the rule of a protocol."""
+        protocol = protocol or self.recipe.protocol
+        size_px = getattr(self.recipe, plugins.load("protocols", protocol).SETTINGS).size_px
+        return self._task(
+            pixels.KIND,
+            "pixels",
+            f"test images at {size_px} px",
+            plugin=protocol,
+            revision=plugins.revision("stages/pixels"),
+            schema=pixels.SCHEMA,
+            facts={"size_px": size_px},
+        )
+
+    def teacher(self, student: str) -> Task:
+        """The network whose soft labels ``student`` learns; its seed is that of no distillation."""
+        settings = self.recipe.teacher
+        facts = {
+            "network": self._protocol.canonical(settings.network or student),
+            "size_px": self._evaluation.size_px,
+            "flip": self._evaluation.flip,
+            "seed": 0,
+        }
+        origins = {}
+        if settings.source not in ("trained", "torchvision"):
+            # The key holds what the file contains, not where it lies.
+            checkpoint = str(expanded(settings.source))
+            origins["checkpoint"], facts["file"] = checkpoint, teachers.checkpoint_hash(checkpoint)
+            settings = replace(settings, source="file")
+        # The facts name the network, whether it was asked for or is the student's own.
+        settings = replace(settings, network="")
+        return self._task(
+            teachers.KIND,
+            "teacher",
+            f"teacher {facts['network']}",
+            plugin=facts["network"],
+            revision=plugins.revision("protocols/training/teacher"),
+            revisions=_network_revision(self.recipe.protocol, facts["network"]),
+            schema=teachers.SCHEMA,
+            settings=settings,
+            facts=facts,
+            inputs={"validation": self.pixels()},
+            origins=origins,
+        )
+
+    def score(self, method: Method | Folder, network: str, seed: int, repeat: int) -> Task:
+        """One training of one network."""
+        shown = method.title if isinstance(method, Folder) and method.several else method.spec
+        facts: dict[str, Any] = {"network": network, "seed": seed, "repeat": repeat}
+        if not method.whole_set:
+            facts["ipc"] = self.recipe.ipc
+        inputs = {"distilled": self.distilled(method, seed), "validation": self.pixels()}
+        if self._protocol.TEACHER:
+            inputs["teacher"] = self.teacher(network)
+        return self._task(
+            scores.KIND,
+            "evaluate",
+            f"{shown} scored by {network}, seed {seed}, repeat {repeat}",
+            plugin=self.recipe.protocol,
+            revision=plugins.revision(f"protocols/{self.recipe.protocol}"),
+            revisions=_network_revision(self.recipe.protocol, network),
+            schema=scores.SCHEMA,
+            settings=self._evaluation,
+            facts=facts,
+            inputs=inputs,
+        )
+
+    def table(self, methods: Sequence[Method | Folder], folders: str = "") -> Task:
+        """The table of the whole recipe; ``folders``: titles of the folders that are scored, for its name."""
+        recipe = self.recipe
+        inputs: dict[str, Task] = {}
+        cells = []
+        for method in methods:
+            for network in recipe.networks:
+                made = {
+                    f"{method.spec} {network} seed {seed} repeat {repeat}": self.score(
+                        method, network, seed, repeat
+                    )
+                    for seed in filter(method.has, recipe.seeds)
+                    for repeat in range(1, recipe.repeats + 1)
+                }
+                inputs |= made
+                cells.append(
+                    {"method": method.spec, "title": method.title, "network": network, "scores": list(made)}
+                )
+        name = table_name(recipe, self.manifest, self.spec, folders)
+        return self._task(
+            tables.KIND,
+            "tabulate",
+            f"table {name}",
+            revision=plugins.revision("stages/tabulate"),
+            schema=tables.SCHEMA,
+            facts={
+                "name": name,
+                "caption": f"{dataset_name(self.manifest, self.spec)}, {recipe.ipc} images per class, "
+                f"{recipe.protocol} protocol, profile {recipe.profile}",
+                "cells": cells,
+                "notes": self._notes(methods),
+            },
+            inputs=inputs,
+        )
+
+    def _notes(self, methods: Sequence[Method | Folder]) -> list[str]:
+        """The recipe's remarks that hold for a table of these methods."""
+        synthesised = any(isinstance(method, Method) and method.synthesis for method in methods)
+        sections = [self._protocol.SETTINGS, *["teacher"] * self._protocol.TEACHER]
+        seeds = [
+            f"{method.title}: " + ", ".join(f"seed {seed} is {path}" for seed, path in method.paths.items())
+            for method in methods
+            if isinstance(method, Folder) and method.several
+        ]
+        return [*remarks(self.recipe, sections, synthesised), *seeds, *self.manifest.caveats]
+
+
+def _network_revision(protocol: str, network: str) -> dict[str, int]:
+    """`REVISION` of the file in `uvlp/networks` that builds a network; none for one of torchvision's."""
+    family = plugins.load("protocols", protocol).family(network)
+    return {"network": plugins.revision(f"networks/{family}")} if family else {}

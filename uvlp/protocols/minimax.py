@@ -1,0 +1,212 @@
+"""The Minimax protocol: hard labels, small networks with instance normalisation (evaluation.md 1).
+
+Also the names of its networks, as they stand in recipes, tables and on the command line.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uvlp.artifacts.scores import Score
+from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.core.plugins import load, names
+from uvlp.core.progress import Progress
+from uvlp.core.seeds import derive
+from uvlp.recipes.limits import (
+    ARITHMETIC,
+    MOST_EPOCHS,
+    MOST_VALIDATIONS,
+    WIDEST,
+    Choices,
+    Range,
+    check_ranges,
+)
+from uvlp.recipes.schema import EvaluateSettings
+from uvlp.recipes.workload import Workload
+
+if TYPE_CHECKING:
+    import numpy
+    from torch import nn
+
+    from uvlp.protocols.training.images import Images, Prepared
+
+
+REVISION = 2
+SETTINGS = "evaluate"
+TEACHER = False
+RANGES: dict[str, Range | Choices] = {
+    "norm": ("instance", "batch"),
+    "precision": ARITHMETIC,
+    "epochs": (0, MOST_EPOCHS),
+    "epochs_full": (1, MOST_EPOCHS),
+    "validations": (1, MOST_VALIDATIONS),
+    "batch": (1, None),
+    "size_px": (1, 4096),
+    "width": (0, WIDEST),
+    "lr": (0, None),
+    "momentum": (0, 1),
+    "weight_decay": (0, None),
+    "crop_scale": (0.01, 1),
+    "flip": (0, 1),
+    "jitter": (0, None),
+    "lighting": (0, None),
+    "mix_probability": (0, 1),
+}
+
+
+def networks() -> tuple[str, ...]:
+    """What `--network` may say, a number in the place of DEPTH."""
+    return tuple(f"{family}-DEPTH" for family in names("networks"))
+
+
+def canonical(network: str) -> str:
+    """The network's name as it stands in tables, e.g. ``resnet-ap-10``.
+
+    Raises:
+        UvlpError: no depth, or an unknown family.
+    """
+    family, depth = split_network(network.lower())
+    family = family.replace("_", "-")
+    if family not in names("networks"):
+        raise unknown_name("network", network, networks())
+    return f"{family}-{depth}"
+
+
+def family(network: str) -> str:
+    """The file in `uvlp/networks` that builds a network."""
+    return split_network(network)[0]
+
+
+def check(network: str, settings: EvaluateSettings) -> None:
+    """Raise UvlpError for settings that no training can use, or a network too deep for the image size."""
+    from uvlp.networks.parts import network_sizes
+
+    check_ranges(settings, "evaluate", RANGES)
+    network_sizes.check(*split_network(canonical(network)), settings.size_px)
+
+
+def check_images(
+    settings: EvaluateSettings, network: str, *, teacher: str, classes: int, images: int, side_px: int
+) -> None:
+    """Nothing is known against any number of images of any size, which are all resized."""
+
+
+def validation_pixels(pixels: numpy.ndarray, size_px: int) -> numpy.ndarray:
+    """uint8 [H,W,3] to uint8 [size_px,size_px,3]: shorter side resized, centre crop (evaluation.md 1.4)."""
+    from uvlp.protocols.training.images import resize_and_crop
+
+    return resize_and_crop(pixels, size_px)
+
+
+def evaluate(
+    train: Images,
+    validation: Prepared,
+    *,
+    network: str,
+    classes: int,
+    ipc: int,
+    settings: EvaluateSettings,
+    seed: int,
+    progress: Progress,
+    full: bool = False,
+    device: str = "cpu",
+    teacher: Path | None = None,
+) -> Score:
+    """Train one network once and score it on every validation image.
+
+    Args:
+        train: the images to train on, with labels below ``classes``.
+        validation: the images to score on, of ``settings.size_px``.
+        network: family and depth, e.g. "convnet-3".
+        classes: number of classes.
+        ipc: images per class, which decide on the epochs if the settings do not.
+        settings: sizes, schedule and augmentation.
+        seed: of this repeat; initialisation, order, augmentation and CutMix derive from it.
+        progress: told of every epoch.
+        full: ``train`` is the whole training set.
+        device: "cpu" or "cuda".
+        teacher: this protocol has none.
+
+    Raises:
+        UvlpError: unknown network, image too small for it, impossible settings, or a loss that is not
+            a number.
+    """
+    from uvlp.models.device import arithmetic, lay_out
+    from uvlp.protocols.training.minimax_training import train_and_validate
+
+    assert teacher is None, "hard labels need no teacher"
+    check(network, settings)
+    model = build(network, classes, settings, seed)
+    model = lay_out(model, device, settings.precision, settings.channels_last)
+    with arithmetic(device, settings.precision, settings.deterministic):
+        record = train_and_validate(
+            model,
+            network,
+            train,
+            validation,
+            classes=classes,
+            epochs=_epochs(settings, ipc, classes, full),
+            settings=settings,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return record.score(validation, train_images=len(train.labels), parameters=parameters)
+
+
+def workload(
+    settings: EvaluateSettings, network: str, *, ipc: int, classes: int, images: int, full: bool
+) -> Workload:
+    """How much one training on ``images`` images is (evaluation.md 1.8); see `evaluate` for the rest."""
+    from uvlp.protocols.training.minimax_rules import optimisation, validated_epochs
+
+    epochs = _epochs(settings, ipc, classes, full)
+    return Workload(
+        epochs=epochs,
+        images=images,
+        batch=optimisation(classes, settings.lr, settings.weight_decay, settings.batch).batch,
+        validations=len(validated_epochs(epochs, settings.validations)),
+    )
+
+
+def _epochs(settings: EvaluateSettings, ipc: int, classes: int, full: bool) -> int:
+    from uvlp.protocols.training.minimax_rules import epochs_by_ipc
+
+    if full:
+        return settings.epochs_full
+    return settings.epochs or epochs_by_ipc(ipc, classes)
+
+
+def build(network: str, classes: int, settings: EvaluateSettings, seed: int) -> nn.Module:
+    """The network with weights drawn from ``seed``; the global stream is left as it was."""
+    import torch
+
+    family, depth = split_network(network)
+    module = load("networks", family)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive(seed, "init"))
+        return module.build(
+            depth, classes=classes, size_px=settings.size_px, norm=settings.norm, width=settings.width
+        )
+
+
+def split_network(name: str) -> tuple[str, int]:
+    """Family (a file of ``uvlp/networks``) and depth of a network's name.
+
+    ``"resnet-ap-10"`` gives ``("resnet_ap", 10)``; underscores are accepted for hyphens.
+
+    Raises:
+        UvlpError: the name does not end in a depth, or in one of more than four digits.
+    """
+    match = re.fullmatch(r"([a-z][a-z0-9]*(?:[-_][a-z][a-z0-9]*)*)[-_]([1-9][0-9]{0,3})", name)
+    if match is None:
+        raise UvlpError(
+            "network without a depth",
+            got=name,
+            allowed="FAMILY-DEPTH, a depth of at most four digits",
+            do="write e.g. convnet-3 or resnet-ap-10",
+        )
+    return match.group(1).replace("-", "_"), int(match.group(2))

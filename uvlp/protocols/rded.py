@@ -1,0 +1,240 @@
+"""The RDED protocol: soft labels of a teacher, networks with batch normalisation (evaluation.md 3)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uvlp.artifacts import teachers
+from uvlp.artifacts.scores import Score
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+from uvlp.core.seeds import derive
+from uvlp.protocols.training.rded_rules import MIXES, OPTIMISERS, SCHEDULES
+from uvlp.recipes.limits import ARITHMETIC, MOST_EPOCHS, Choices, Range, check_ranges
+from uvlp.recipes.schema import RdedSettings
+from uvlp.recipes.workload import Workload
+
+if TYPE_CHECKING:
+    import numpy
+    from torch import nn
+
+    from uvlp.protocols.training.images import Images, Prepared
+
+REVISION = 2
+SETTINGS = "rded"
+TEACHER = True
+RANGES: dict[str, Range | Choices] = {
+    "optimiser": OPTIMISERS,
+    "schedule": SCHEDULES,
+    "mix": MIXES,
+    "precision": ARITHMETIC,
+    "size_px": (1, 4096),
+    "epochs": (1, MOST_EPOCHS),
+    "epochs_full": (1, MOST_EPOCHS),
+    "validation_period": (1, None),
+    "validation_start": (0, 1),
+    "batch": (0, None),
+    "accumulation": (1, None),
+    "lr": (0, None),
+    "weight_decay": (0, None),
+    "sgd_weight_decay": (0, None),
+    "momentum": (0, 1),
+    "mixup_beta": (0.01, None),
+    "temperature": (0, None),
+    "factor": (1, None),
+    "flip": (0, 1),
+}
+
+
+def networks() -> tuple[str, ...]:
+    """What `--network` may say."""
+    from uvlp.protocols.training.rded_networks import ARCHITECTURES
+
+    return ARCHITECTURES
+
+
+def canonical(network: str) -> str:
+    """The published name of a network, e.g. ``conv3`` for "convnet-3".
+
+    Raises:
+        UvlpError: the protocol has no such network.
+    """
+    from uvlp.protocols.training import rded_networks
+
+    return rded_networks.canonical(network)
+
+
+def family(network: str) -> str | None:
+    """The file in `uvlp/networks` that builds a network, None for torchvision's."""
+    from uvlp.protocols.training import rded_networks
+
+    return "convnet" if rded_networks.depth(rded_networks.canonical(network)) else None
+
+
+def check(network: str, settings: RdedSettings) -> None:
+    """Raise UvlpError for settings that no training can use, or images that do not fit the network."""
+    from uvlp.protocols.training import rded_networks
+    from uvlp.protocols.training.rded_rules import adamw_lr
+
+    check_ranges(settings, "rded", RANGES)
+    rded_networks.check(network, settings.size_px)
+    if settings.optimiser == "adamw" and not settings.lr:
+        adamw_lr(network)
+
+
+def check_images(
+    settings: RdedSettings, network: str, *, teacher: str, classes: int, images: int, side_px: int
+) -> None:
+    """Refuse a training that cannot be, as far as that is known before its images are made.
+
+    Args:
+        teacher: architecture of the teacher.
+        images: of all classes together.
+        side_px: of the images; 0 where it is not known.
+
+    Raises:
+        UvlpError: too many classes for the student, more patches than pixels, or no update in an epoch.
+    """
+    from uvlp.protocols.training import rded_networks, rded_rules
+
+    rded_networks.check_classes(network, classes)
+    rules = rded_rules.rules(settings, network, teacher, classes, max(1, images // classes))
+    rded_rules.check_images(settings, rules.batch, images, side_px)
+
+
+def validation_pixels(pixels: numpy.ndarray, size_px: int) -> numpy.ndarray:
+    """uint8 [H,W,3] to uint8 [size_px,size_px,3]: resized with a border, centre cropped.
+
+    Source: evaluation.md 3.3.
+    """
+    from uvlp.protocols.training.images import resize_and_crop
+    from uvlp.protocols.training.rded_rules import resized_px
+
+    return resize_and_crop(pixels, size_px, resized_px(size_px))
+
+
+def evaluate(
+    train: Images,
+    validation: Prepared,
+    *,
+    network: str,
+    classes: int,
+    ipc: int,
+    settings: RdedSettings,
+    seed: int,
+    progress: Progress,
+    full: bool = False,
+    device: str = "cpu",
+    teacher: Path | None = None,
+) -> Score:
+    """Train one student once on the teacher's labels and score it on every validation image.
+
+    Args:
+        train: the images to train on, at their own size; their labels are not looked at.
+        validation: the images to score on, of ``settings.size_px``.
+        network: the student, e.g. "conv3".
+        classes: number of classes.
+        ipc: images per class, which decide on the batch if the settings do not.
+        settings: sizes, schedule and optimiser.
+        seed: of this repeat; initialisation, order, augmentation and mixing derive from it.
+        progress: told of every epoch.
+        full: ``train`` is the whole training set.
+        device: "cpu" or "cuda".
+        teacher: folder of a `teachers` artifact.
+
+    Raises:
+        UvlpError: unknown network, image too small for it, impossible settings, a teacher for other
+            images or classes, or a loss that is not a number.
+    """
+    from uvlp.models.device import arithmetic
+    from uvlp.protocols.training import rded_rules
+    from uvlp.protocols.training.rded_training import train_and_validate
+
+    assert teacher is not None, "soft labels need a teacher"
+    check(network, settings)
+    if full:
+        settings = replace(settings, epochs=settings.epochs_full)
+    facts = teachers.read(teacher)
+    _check_teacher(facts, classes, settings.size_px)
+    per_class = max(1, len(train.labels) // classes) if full else ipc
+    student, teaching = _pair(network, teacher, classes, settings, seed, device)
+    with _seeded_dropout(seed, device), arithmetic(device, settings.precision, settings.deterministic):
+        record = train_and_validate(
+            student,
+            teaching,
+            network,
+            train,
+            validation,
+            rules=rded_rules.rules(settings, network, facts.architecture, classes, per_class),
+            settings=settings,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+    parameters = sum(parameter.numel() for parameter in student.parameters())
+    return record.score(validation, train_images=len(train.labels), parameters=parameters)
+
+
+def workload(
+    settings: RdedSettings, network: str, *, ipc: int, classes: int, images: int, full: bool
+) -> Workload:
+    """How much one training on ``images`` images is (evaluation.md 3.1, 3.5); see `evaluate` for the rest.
+
+    The student counts as its own teacher.
+    """
+    from uvlp.protocols.training import rded_rules
+
+    per_class = max(1, images // classes) if full else ipc
+    epochs = settings.epochs_full if full else settings.epochs
+    period, start = settings.validation_period, settings.validation_start
+    return Workload(
+        epochs=epochs,
+        images=images,
+        batch=rded_rules.rules(settings, network, network, classes, per_class).batch,
+        validations=len(rded_rules.validated_epochs(epochs, period, start)),
+    )
+
+
+def _pair(
+    network: str, teacher: Path, classes: int, settings: RdedSettings, seed: int, device: str
+) -> tuple[nn.Module, nn.Module]:
+    """The student with weights drawn from ``seed``, and the teacher, both on ``device``."""
+    from uvlp.models.device import lay_out
+    from uvlp.protocols.training import rded_networks, teacher as teacher_models
+
+    student = rded_networks.seeded(
+        network, classes=classes, size_px=settings.size_px, seed=derive(seed, "init")
+    )
+    precision, channels_last = settings.precision, settings.channels_last
+    return (
+        lay_out(student, device, precision, channels_last),
+        lay_out(teacher_models.load(teacher), device, precision, channels_last),
+    )
+
+
+def _check_teacher(facts: teachers.Teacher, classes: int, size_px: int) -> None:
+    for what, has, needed in (("classes", facts.classes, classes), ("size_px", facts.size_px, size_px)):
+        if has != needed:
+            raise UvlpError(
+                f"the teacher's {what}",
+                got=has,
+                allowed=f"{needed}, as the student",
+                do="train or import another teacher",
+            )
+
+
+@contextlib.contextmanager
+def _seeded_dropout(seed: int, device: str) -> Iterator[None]:
+    """Within it, dropout layers draw from ``seed``; torch's global streams are left as they were."""
+    import torch
+
+    gpus = [] if device == "cpu" else [torch.cuda.current_device()]
+    with torch.random.fork_rng(devices=gpus):
+        torch.default_generator.manual_seed(derive(seed, "dropout"))
+        if gpus:
+            torch.cuda.manual_seed(derive(seed, "dropout"))
+        yield

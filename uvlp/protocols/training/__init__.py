@@ -1,0 +1,1 @@
+"""Training and validation of test networks, shared by the protocols."""

@@ -1,0 +1,202 @@
+"""Training loop shared by the protocols: steps, epochs, periodic validation, and the score of one run.
+
+Steps and losses are those of evaluation.md 1.7 and 1.8, accuracies and the summary of the validation passes
+those of 1.9 and 3.5; the protocols differ in when they validate, not in what they report.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+from uvlp.artifacts.scores import Score
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+from uvlp.protocols.training import augment, mixing as cutmix
+from uvlp.protocols.training.images import Prepared
+from uvlp.protocols.training.optimisers import Optimiser
+
+
+def train_and_validate(
+    train: Callable[[int], Tensor],
+    epochs: int,
+    validated: Collection[int],
+    network: nn.Module,
+    validation: Prepared,
+    *,
+    name: str,
+    section: str,
+    device: str,
+    progress: Progress,
+    at_best: Callable[[], None] | None = None,
+) -> Record:
+    """Call ``train`` with every 1-based epoch, and validate ``network`` after those in ``validated``.
+
+    Args:
+        train: trains for one epoch; the loss of every step, [steps], on the device.
+        epochs: how many.
+        validated: 1-based epochs, the last one among them.
+        network: what is trained, on ``device``.
+        validation: what it is validated on.
+        name: of the network, for errors.
+        section: of the settings that hold the learning rate, for errors.
+        device: "cpu" or "cuda".
+        progress: told of every epoch.
+        at_best: called after each validation pass that is better than all before.
+
+    Raises:
+        UvlpError: the loss is no longer a number, noticed at the next validation pass.
+    """
+    pixels = validation.pixels.to(device)
+    labels = torch.from_numpy(validation.labels).to(device)
+    record, losses = Record(), []
+    for epoch in progress.track(range(1, epochs + 1)):
+        losses.append(train(epoch))
+        if epoch in validated:
+            # Looked at here and not in every epoch: reading a number back makes a GPU wait.
+            check_finite(losses, name, epoch, f"lower the learning rate ({section}.lr)")
+            losses.clear()
+            if record.add(epoch, predict(network, pixels), labels) and at_best is not None:
+                at_best()
+    return record
+
+
+def correct_in_top(logits: Tensor, labels: Tensor, k: int = 1) -> Tensor:
+    """bool [N]: whether the label is among the ``k`` largest of [N,C] logits."""
+    if k == 1:
+        return logits.argmax(1) == labels
+    largest = logits.topk(min(k, logits.shape[1]), dim=1).indices
+    return (largest == labels[:, None]).any(1)
+
+
+def percent(correct: Tensor) -> float:
+    """Share of true values, 0 to 100."""
+    return 100 * int(correct.sum()) / len(correct)
+
+
+def mean_and_deviation(values: Sequence[float], ddof: int = 0) -> tuple[float, float]:
+    """Mean and standard deviation; ``ddof`` 0 as the reference prints, 1 for a sample."""
+    assert len(values) > ddof, "too few values for a deviation"
+    mean = math.fsum(values) / len(values)
+    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - ddof))
+
+
+def train_step(
+    network: nn.Module,
+    optimiser: Optimiser,
+    images: Tensor,
+    labels: Tensor,
+    mix: cutmix.Mix | None,
+) -> tuple[Tensor, Tensor]:
+    """One step on a batch; ``images`` [n,3,S,S] are mixed in place.
+
+    Returns:
+        Loss (scalar) and logits [n,C], both detached and still on the device.
+    """
+    if mix is not None:
+        cutmix.mix_(images, mix)
+    logits = network(images)
+    loss = cutmix.loss(logits, labels, mix)
+    optimiser.clear()
+    loss.backward()
+    optimiser.step()
+    return loss.detach(), logits.detach()
+
+
+def check_finite(losses: Sequence[Tensor], name: str, last_epoch: int, do: str) -> None:
+    """Read the losses of the epochs up to ``last_epoch``, one tensor [steps] each.
+
+    Raises:
+        UvlpError: one of them is not a number; network ``name``, epoch and step are named.
+    """
+    finite = torch.stack(list(losses)).isfinite()
+    if bool(finite.all()):
+        return
+    row, step = torch.nonzero(~finite)[0].tolist()
+    epoch = last_epoch - len(losses) + row + 1
+    raise UvlpError(f"loss is not a number: network {name}, epoch {epoch}, step {step + 1}", do=do)
+
+
+TOP = 5
+PART_PIXELS = {"cpu": 1 << 15, "cuda": 1 << 22}
+"""Per part of a validation pass. On a CPU parts whose maps stay in the cache take half the time: 32 images of
+32 px, one of 224; on a GPU 83 of 224 px."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """One validation pass: accuracy in percent, bool [N] of right predictions; top 5 from five classes."""
+
+    epoch: int
+    pct: float
+    correct: Tensor
+    top5_pct: float | None
+
+
+class Record:
+    """Collects the validation passes of one training; only the best and the last keep their bits."""
+
+    def __init__(self) -> None:
+        self._curve: list[tuple[int, float]] = []
+        self._best: _Pass | None = None
+        self._last: _Pass | None = None
+
+    def add(self, epoch: int, logits: Tensor, labels: Tensor) -> bool:
+        """Note the pass after the 1-based ``epoch``; whether it is the best so far.
+
+        Args:
+            epoch: after which it was.
+            logits: [N,C].
+            labels: int64 [N] on the same device.
+        """
+        correct = correct_in_top(logits, labels)
+        top5_pct = percent(correct_in_top(logits, labels, TOP)) if logits.shape[1] >= TOP else None
+        self._last = _Pass(epoch, percent(correct), correct, top5_pct)
+        self._curve.append((epoch, self._last.pct))
+        better = self._best is None or self._last.pct > self._best.pct
+        if better:
+            self._best = self._last
+        return better
+
+    def score(self, validation: Prepared, *, train_images: int, parameters: int) -> Score:
+        """The record as a `Score`; of equally good passes the first is the best."""
+        best, last = self._best, self._last
+        assert best is not None and last is not None, "at least one validation pass"
+        assert len(last.correct) == len(validation.labels), "every validation image was predicted"
+        return Score(
+            best_pct=best.pct,
+            best_epoch=best.epoch,
+            last_pct=last.pct,
+            top5_best_pct=best.top5_pct,
+            top5_last_pct=last.top5_pct,
+            curve=tuple(self._curve),
+            correct_best=_bits(best.correct),
+            correct_last=_bits(last.correct),
+            validation_set=validation.name,
+            validation_images=len(validation.labels),
+            train_images=train_images,
+            parameters=parameters,
+        )
+
+
+@torch.inference_mode()
+def predict(network: nn.Module, images: Tensor) -> Tensor:
+    """Logits [N,C] of uint8 ``images`` [N,3,S,S], normalised, on their device.
+
+    ``network`` is put into evaluation mode, and back into training mode.
+    """
+    together = PART_PIXELS[images.device.type] // (images.shape[2] * images.shape[3])
+    parts = images.split(max(1, together))
+    network.eval()
+    logits = torch.cat([network(augment.normalise(part)) for part in parts])
+    network.train()
+    return logits
+
+
+def _bits(correct: Tensor) -> str:
+    return numpy.packbits(correct.cpu().numpy()).tobytes().hex()

@@ -1,0 +1,115 @@
+"""One repeat of the Minimax protocol: train a network, validate it on the way (evaluation.md 1.5 to 1.9).
+
+The images stay on the device as 8-bit tensors; nothing is read back within an epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from uvlp.core.progress import Progress
+from uvlp.core.seeds import numpy_generator
+from uvlp.models.device import send
+from uvlp.protocols.training import augment, loop as frame, minimax_rules, mixing as cutmix
+from uvlp.protocols.training.images import Images, Prepared, prepare, resize_and_crop
+from uvlp.protocols.training.loop import Record, train_step
+from uvlp.protocols.training.optimisers import Sgd
+from uvlp.recipes.schema import EvaluateSettings
+
+
+def train_and_validate(
+    network: nn.Module,
+    name: str,
+    train: Images,
+    validation: Prepared,
+    *,
+    classes: int,
+    epochs: int,
+    settings: EvaluateSettings,
+    seed: int,
+    device: str,
+    progress: Progress,
+    at_best: Callable[[], None] | None = None,
+) -> Record:
+    """Train ``network`` (on ``device``) for ``epochs``; `EvaluateSettings` gives the rest.
+
+    ``name`` of the network stands in errors; ``at_best`` is called after each best validation pass so far.
+
+    Raises:
+        UvlpError: the loss is no longer a number, noticed at the next validation pass.
+    """
+    trainer = _Trainer(network, train, classes, settings, seed, device)
+    return frame.train_and_validate(
+        lambda epoch: trainer.epoch(epoch, epochs),
+        epochs,
+        minimax_rules.validated_epochs(epochs, settings.validations),
+        network,
+        validation,
+        name=name,
+        section="evaluate",
+        device=device,
+        progress=progress,
+        at_best=at_best,
+    )
+
+
+class _Trainer:
+    """A network with its optimiser, its images and the streams that order, augment and mix them."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        train: Images,
+        classes: int,
+        settings: EvaluateSettings,
+        seed: int,
+        device: str,
+    ) -> None:
+        self.network, self.settings, self.device = network, settings, device
+        self.rules = minimax_rules.optimisation(classes, settings.lr, settings.weight_decay, settings.batch)
+        self.optimiser = Sgd(network.parameters(), self.rules.lr, settings.momentum, self.rules.weight_decay)
+        self.images = prepare(train.pixels, settings.size_px, resize_and_crop).to(device)
+        self.labels = torch.from_numpy(train.labels).to(device)
+        self.order, self.augmentation, self.mixing = (
+            numpy_generator(seed, stream) for stream in ("order", "augment", "cutmix")
+        )
+        network.train()
+
+    def epoch(self, epoch: int, epochs: int) -> Tensor:
+        """Every image once, in a new order, the last batch may be smaller; the loss of every step."""
+        self.optimiser.lr = minimax_rules.learning_rate(epoch, epochs, self.rules.lr)
+        count, batch = len(self.images), self.rules.batch
+        order = send(self.order.permutation(count), self.device)
+        augmentation = self._draw(count)
+        together = augment.together(batch, self.settings.size_px, self.device)
+        losses = []
+        for start in range(0, count, together):
+            part = slice(start, start + together)
+            images = augment.augment(self.images[order[part]] / 255, augmentation.select(part))
+            labels = self.labels[order[part]]
+            losses += [
+                self._step(*pair) for pair in zip(images.split(batch), labels.split(batch), strict=True)
+            ]
+        return torch.stack(losses)
+
+    def _step(self, images: Tensor, labels: Tensor) -> Tensor:
+        size_px, probability = self.settings.size_px, self.settings.mix_probability
+        mix = cutmix.draw(self.mixing, len(images), size_px, probability, self.device)
+        loss, _ = train_step(self.network, self.optimiser, images, labels, mix)
+        return loss
+
+    def _draw(self, count: int) -> augment.Augmentation:
+        settings = self.settings
+        draws = augment.draw(
+            self.augmentation,
+            count,
+            settings.size_px,
+            crop_scale=settings.crop_scale,
+            flip=settings.flip,
+            jitter=settings.jitter,
+            lighting=settings.lighting,
+        )
+        return augment.prepare(draws, settings.size_px, self.device)

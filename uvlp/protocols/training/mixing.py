@@ -1,0 +1,78 @@
+"""CutMix with one box per batch (evaluation.md 1.7; Yun et al. 2019).
+
+Legend: lam of Beta(1,1), share that would stay if the box were not clipped; ratio: share that stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy
+import torch
+from torch import Tensor
+
+from uvlp.models.device import send
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """One batch's mix.
+
+    Attributes:
+        permutation: int64 [n], image whose box image k receives.
+        box: x1, y1, x2, y2: rows x1 to x2 and columns y1 to y2 are replaced, ends excluded.
+        ratio: share of the image's own pixels and label.
+    """
+
+    permutation: Tensor
+    box: tuple[int, int, int, int]
+    ratio: float
+
+
+def box(height_px: int, width_px: int, lam: float, centre: tuple[int, int]) -> tuple[int, int, int, int]:
+    """x1, y1, x2, y2 around ``centre`` (row, column), clipped to the image."""
+    side = float(numpy.sqrt(1.0 - lam))
+    half_rows, half_columns = int(height_px * side) // 2, int(width_px * side) // 2
+    x, y = centre
+    return (
+        max(x - half_rows, 0),
+        max(y - half_columns, 0),
+        min(x + half_rows, height_px),
+        min(y + half_columns, width_px),
+    )
+
+
+def kept_share(height_px: int, width_px: int, corners: tuple[int, int, int, int]) -> float:
+    """Share of the pixels outside of the box."""
+    x1, y1, x2, y2 = corners
+    return 1 - (x2 - x1) * (y2 - y1) / (height_px * width_px)
+
+
+def draw(
+    generator: numpy.random.Generator, count: int, size_px: int, probability: float, device: str = "cpu"
+) -> Mix | None:
+    """The mix of a batch of ``count`` images, None with probability 1 - ``probability``."""
+    if generator.random() >= probability:
+        return None
+    lam = generator.random()
+    row, column = generator.integers(0, size_px, 2).tolist()
+    corners = box(size_px, size_px, lam, (row, column))
+    return Mix(send(generator.permutation(count), device), corners, kept_share(size_px, size_px, corners))
+
+
+def mix_(images: Tensor, mix: Mix) -> Tensor:
+    """Paste every image's partner into the box, in place; ``images`` [n,C,H,W] is returned."""
+    x1, y1, x2, y2 = mix.box
+    # Indexing with a tensor copies, so the pasted pixels are those before the mix.
+    images[:, :, x1:x2, y1:y2] = images[:, :, x1:x2, y1:y2][mix.permutation]
+    return images
+
+
+def loss(logits: Tensor, labels: Tensor, mix: Mix | None) -> Tensor:
+    """ratio CE(labels) + (1 - ratio) CE(labels of the partners), batch mean; plain CE without a mix."""
+    log_p = torch.log_softmax(logits, 1)
+    own = log_p.gather(1, labels[:, None]).mean()
+    if mix is None:
+        return -own
+    partner = log_p.gather(1, labels[mix.permutation][:, None]).mean()
+    return -(mix.ratio * own + (1 - mix.ratio) * partner)

@@ -1,0 +1,91 @@
+"""Random resized crop for whole batches: where to cut, and the matrices that cut and resize.
+
+Cropping and resizing is linear and separable: two small matrices per image, one for rows and one for
+columns. Random numbers are drawn apart from that, one row per image (evaluation.md 1.5 step 4, 3.3).
+
+Legend: u of U(0,1).
+"""
+
+from __future__ import annotations
+
+import numpy
+import torch
+from torch import Tensor
+
+from uvlp.models.device import send
+
+RATIO = (3 / 4, 4 / 3)
+LOG_RATIO = (float(numpy.log(RATIO[0])), float(numpy.log(RATIO[1])))
+CROP_ATTEMPTS = 10
+
+Sides = int | numpy.ndarray
+"""One side for all images, or int64 [N]."""
+
+
+def crop_size(
+    height_px: Sides, width_px: Sides, crop_scale: float, u_area: numpy.ndarray, u_ratio: numpy.ndarray
+) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+    """Height, width (int64, px) of candidate crops, and whether they fit into the image.
+
+    Area uniform in ``crop_scale`` to 1, logarithm of the aspect ratio uniform in log 3/4 to log 4/3.
+    """
+    area = height_px * width_px * (crop_scale + (1 - crop_scale) * u_area)
+    ratio = numpy.exp(LOG_RATIO[0] + (LOG_RATIO[1] - LOG_RATIO[0]) * u_ratio)
+    height = numpy.rint(numpy.sqrt(area / ratio)).astype(numpy.int64)
+    width = numpy.rint(numpy.sqrt(area * ratio)).astype(numpy.int64)
+    valid = (height > 0) & (height <= height_px) & (width > 0) & (width <= width_px)
+    return height, width, valid
+
+
+def draw_boxes(
+    generator: numpy.random.Generator, height_px: numpy.ndarray, width_px: numpy.ndarray, crop_scale: float
+) -> numpy.ndarray:
+    """int64 [N,4], top, left, height, width: the first of ten candidates that fits, else `widest_crop`.
+
+    ``height_px`` and ``width_px``, int64 [N], are the sides of the images.
+    """
+    count = len(height_px)
+    uniforms = generator.random((2, count, CROP_ATTEMPTS))
+    height, width, valid = crop_size(height_px[:, None], width_px[:, None], crop_scale, *uniforms)
+    chosen = numpy.arange(count), valid.argmax(1)
+    height, width = height[chosen], width[chosen]
+    fits = valid.any(1)
+    top = generator.integers(0, numpy.where(fits, height_px - height, 0), endpoint=True)
+    left = generator.integers(0, numpy.where(fits, width_px - width, 0), endpoint=True)
+    drawn = numpy.stack((top, left, height, width))
+    return numpy.where(fits, drawn, widest_crop(height_px, width_px).T).T
+
+
+def widest_crop(height_px: numpy.ndarray, width_px: numpy.ndarray) -> numpy.ndarray:
+    """int64 [N,4]: the largest centred box with a ratio of 3/4 to 4/3; a square image as a whole."""
+    least, most = RATIO
+    height = numpy.where(width_px < least * height_px, numpy.rint(width_px / least), height_px)
+    width = numpy.where(width_px > most * height_px, numpy.rint(height_px * most), width_px)
+    box = ((height_px - height) // 2, (width_px - width) // 2, height, width)
+    return numpy.stack(box, axis=1).astype(numpy.int64)
+
+
+def antialiased(
+    start: numpy.ndarray, length: numpy.ndarray, size_px: int, source_px: int, device: str = "cpu"
+) -> Tensor:
+    """Matrices float64 [N,size_px,source_px] that resize ``length`` pixels from ``start`` on.
+
+    A triangle around every output pixel's centre, as wide as the shrinking asks for (at least one
+    pixel), cut off at the crop's ends: what torchvision's antialiased bilinear resize does on tensors.
+    """
+    first, extent = (send(array, device, torch.float64)[:, None, None] for array in (start, length))
+    scale = extent / size_px
+    steps, pixels = (
+        torch.arange(count, dtype=torch.float64, device=device) + 0.5 for count in (size_px, source_px)
+    )
+    distance = (pixels - first - steps[:, None] * scale).abs()
+    weights = (1 - distance / scale.clamp(min=1)).clamp_(min=0)
+    weights *= (pixels > first) & (pixels < first + extent)
+    return weights / weights.sum(2, keepdim=True)
+
+
+def separable(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Matrices [N,S,H] on the rows and [N,T,W] on the columns of images [N,C,H,W]: [N,C,S,T]."""
+    count, channels, height_px, width_px = images.shape
+    by_columns = images.reshape(count, -1, width_px) @ columns.transpose(1, 2)
+    return rows[:, None] @ by_columns.reshape(count, channels, height_px, -1)

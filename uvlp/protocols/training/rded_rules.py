@@ -1,0 +1,183 @@
+"""What the RDED protocol derives from dataset, networks and IPC: settings, learning rates, validation epochs.
+
+Rules of evaluation.md 3.1, 3.4 and 3.5.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from uvlp.core.errors import UvlpError
+from uvlp.recipes.schema import RdedSettings
+
+MIXES = ("cutmix", "mixup")
+OPTIMISERS = ("adamw", "sgd")
+TEMPERATURE = {"cutmix": 20.0, "mixup": 4.0}
+SGD_LR = 0.1
+ADAMW_LR = {
+    **dict.fromkeys(("conv3", "conv4", "conv5", "conv6"), 0.001),
+    **dict.fromkeys(("resnet18", "resnet18_modified", "resnet50", "resnet101", "resnet101_modified"), 0.001),
+    "vgg11": 0.0005,
+    "efficientnet_b0": 0.002,
+    "mobilenet_v2": 0.0025,
+    **dict.fromkeys(("alexnet", "vit_b_16", "swin_v2_t"), 0.0001),
+}
+BATCH = ((1, 10), (10, 50), (50, 100))
+"""Images per class and images per step."""
+DOUBLED = (100, 1000)
+"""Numbers of classes whose batch is twice as large."""
+TINY_CLASSES, TINY_BATCH = 200, 100
+CIFAR100_CONV3_BATCH, CIFAR100_CONV3_LR = 25, 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """A data set of the protocol: classes, validation images per class, input side; ``conv_px``: for deep
+    ConvNets (conv5, conv6) as student or teacher."""
+
+    classes: int
+    validation_images: int
+    size_px: int
+    conv_px: int
+
+
+SUBSETS = {
+    "cifar10": Subset(10, 1000, 32, 32),
+    "cifar100": Subset(100, 100, 32, 32),
+    "tinyimagenet": Subset(200, 50, 64, 64),
+    "imagenet-1k": Subset(1000, 50, 224, 224),
+    "imagenet-nette": Subset(10, 50, 224, 128),
+    "imagenet-woof": Subset(10, 50, 224, 128),
+    "imagenet-100": Subset(100, 50, 224, 128),
+    **{
+        f"imagenet-{name}": Subset(10, 50, 224, 224)
+        for name in ("10", "a", "b", "c", "d", "e", "birds", "fruits", "cats")
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a training starts from: images per pass, learning rate, weight decay and temperature."""
+
+    batch: int
+    lr: float
+    weight_decay: float
+    temperature: float
+
+
+def input_px(subset: str, student: str, teacher: str) -> int:
+    """Side of the networks' input for a data set of `SUBSETS`."""
+    facts = SUBSETS[subset]
+    return facts.conv_px if {"conv5", "conv6"} & {student, teacher} else facts.size_px
+
+
+def resized_px(size_px: int) -> int:
+    """Shorter side of a validation image before its centre crop of ``size_px``: 32, 64, 224 give 32, 72, 256.
+
+    Never less than the crop, where the reference would add a black border (sides below 42 only).
+    """
+    return max(size_px // 7 * 8, size_px)
+
+
+def batch_size(ipc: int, classes: int) -> int:
+    """Images per step; an IPC between the published 1, 10 and 50 takes the batch of the next lower one.
+
+    The reference stops at any other IPC (quirk Q30).
+    """
+    assert ipc > 0, "at least one image per class"
+    batch = max(size for least, size in BATCH if least <= ipc)
+    batch *= 2 if classes in DOUBLED else 1
+    return min(TINY_BATCH if classes == TINY_CLASSES else batch, ipc * classes)
+
+
+def adamw_lr(student: str) -> float:
+    """The published learning rate of a student.
+
+    Raises:
+        UvlpError: none was published.
+    """
+    if student not in ADAMW_LR:
+        raise UvlpError(
+            "no published learning rate for the student",
+            got=student,
+            allowed=", ".join(ADAMW_LR),
+            do="give one (rded.lr)",
+        )
+    return ADAMW_LR[student]
+
+
+def rules(settings: RdedSettings, student: str, teacher: str, classes: int, ipc: int) -> Rules:
+    """The settings, with the published value where they say 0.
+
+    Args:
+        settings: what was asked for.
+        student, teacher: architectures; CIFAR-100 from conv3 to conv3 has values of its own.
+        classes: number of classes.
+        ipc: training images per class.
+
+    Raises:
+        UvlpError: nothing was published for the student.
+    """
+    special = (classes, settings.size_px, student, teacher) == (100, 32, "conv3", "conv3")
+    temperature = settings.temperature or TEMPERATURE[settings.mix]
+    batch = _parted_batch(settings, special, classes, ipc)
+    if settings.optimiser == "sgd":
+        return Rules(batch, settings.lr or SGD_LR, settings.sgd_weight_decay, temperature)
+    lr = settings.lr or (CIFAR100_CONV3_LR if special else adamw_lr(student))
+    return Rules(batch, lr, settings.weight_decay, temperature)
+
+
+def check_images(settings: RdedSettings, batch: int, images: int, smallest_px: int) -> None:
+    """Refuse settings that leave a training on ``images`` images of at least ``smallest_px`` nothing to do.
+
+    Args:
+        batch: images per pass, of `Rules`.
+        smallest_px: shortest side of an image; 0 where it is not known.
+
+    Raises:
+        UvlpError: more patches than pixels, or no update in an epoch.
+    """
+    if 0 < smallest_px < settings.factor:
+        allowed = f"up to {smallest_px} for these images"
+        raise UvlpError("patches per side (rded.factor)", got=settings.factor, allowed=allowed)
+    passes = -(-images // batch)
+    if passes < settings.accumulation:
+        raise UvlpError(
+            "parts of a batch (rded.accumulation)",
+            got=settings.accumulation,
+            allowed=f"up to {passes}, the batches of an epoch",
+            do="the student would never learn",
+        )
+
+
+def _parted_batch(settings: RdedSettings, special: bool, classes: int, ipc: int) -> int:
+    """Images per pass; the reference's ``special`` batch is set last, so no accumulation divides it."""
+    if special and not settings.batch:
+        return CIFAR100_CONV3_BATCH
+    whole = min(settings.batch or batch_size(ipc, classes), ipc * classes)
+    return max(1, whole // settings.accumulation)
+
+
+SCHEDULES = ("half-cosine", "linear")
+
+
+def learning_rate(epoch: int, epochs: int, lr: float, schedule: str) -> float:
+    """Learning rate of the 1-based ``epoch`` of ``epochs``.
+
+    "half-cosine" is the first half of a cosine arch, so it ends near ``lr`` / 2 (quirk Q24); "linear"
+    ends near 0.
+    """
+    assert schedule in SCHEDULES, schedule
+    done = (epoch - 1) / epochs
+    return lr * (1 - done) if schedule == "linear" else lr * 0.5 * (1 + math.cos(math.pi * done / 2))
+
+
+def validated_epochs(epochs: int, period: int, start: float) -> tuple[int, ...]:
+    """1-based epochs after which to validate: every ``period``-th after the share ``start``, and the last.
+
+    The reference validates never if there are fewer than six epochs; here the last one always counts.
+    """
+    late = (epoch for epoch in range(period, epochs, period) if epoch - 1 > start * epochs)
+    return (*late, epochs)

@@ -1,0 +1,232 @@
+"""One run of the RDED protocol: a student learns a teacher's soft labels (evaluation.md 3.3 to 3.5).
+
+The images stay on the device as 8-bit tensors at their own size; nothing is read back within an epoch.
+
+The reference runs the student twice per step in training mode, once for its progress log alone, so
+that batch statistics move twice (quirk Q23). After CutMix, which mixes in place, both passes see the
+same images; one pass with momentum 1 - (1 - m)^2 moves them as far. After mixup the first pass sees
+the images before the mix, so it is done.
+
+Legend: T temperature; q, p softened predictions of teacher and student; m batch-norm momentum.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import kl_div
+
+from uvlp.core.errors import UvlpError
+from uvlp.core.progress import Progress
+from uvlp.core.seeds import numpy_generator
+from uvlp.protocols.training import (
+    augment,
+    loop as frame,
+    mixing as cutmix,
+    mixup,
+    patches as rded_augment,
+    rded_rules,
+)
+from uvlp.protocols.training.images import Images, Prepared
+from uvlp.protocols.training.loop import Record
+from uvlp.protocols.training.optimisers import AdamW, Grouped, Optimiser, Sgd
+from uvlp.protocols.training.patches import SizedImages
+from uvlp.protocols.training.rded_rules import Rules, check_images
+from uvlp.recipes.schema import RdedSettings
+
+
+def train_and_validate(
+    student: nn.Module,
+    teacher: nn.Module,
+    name: str,
+    train: Images,
+    validation: Prepared,
+    *,
+    rules: Rules,
+    settings: RdedSettings,
+    seed: int,
+    device: str,
+    progress: Progress,
+) -> Record:
+    """Train ``student`` with ``teacher`` in evaluation mode, both on ``device``.
+
+    ``name`` of the student stands in errors.
+
+    Raises:
+        UvlpError: images smaller than the patches, fewer batches than a step takes, or a loss that is
+            no longer a number, noticed at the next validation pass.
+    """
+    trainer = _Trainer(student, teacher, train, rules, settings, seed, device)
+    validated = rded_rules.validated_epochs(
+        settings.epochs, settings.validation_period, settings.validation_start
+    )
+    return frame.train_and_validate(
+        trainer.epoch,
+        settings.epochs,
+        validated,
+        student,
+        validation,
+        name=name,
+        section="rded",
+        device=device,
+        progress=progress,
+    )
+
+
+class _Trainer:
+    """A student with its teacher, its images and the streams that order, augment and mix them."""
+
+    def __init__(
+        self,
+        student: nn.Module,
+        teacher: nn.Module,
+        train: Images,
+        rules: Rules,
+        settings: RdedSettings,
+        seed: int,
+        device: str,
+    ) -> None:
+        self.rules, self.settings, self.device = rules, settings, device
+        self.images = SizedImages(train.pixels, device)
+        smallest_px = int(min(self.images.height_px.min(), self.images.width_px.min()))
+        check_images(settings, rules.batch, len(self.images), smallest_px)
+        self.optimiser = _optimiser(student, rules, settings)
+        self.distiller = Distiller(
+            student,
+            teacher,
+            self.optimiser,
+            temperature=rules.temperature,
+            accumulation=settings.accumulation,
+            twice=settings.mix == "cutmix",
+        )
+        self.order, self.augmentation, self.mixing = (
+            numpy_generator(seed, stream) for stream in ("order", "augment", settings.mix)
+        )
+
+    def epoch(self, epoch: int) -> Tensor:
+        """Every image once, in a new order, the last batch may be smaller; the loss of every pass."""
+        settings, batch = self.settings, self.rules.batch
+        self.optimiser.lr = rded_rules.learning_rate(epoch, settings.epochs, self.rules.lr, settings.schedule)
+        order = self.order.permutation(len(self.images))
+        draws = rded_augment.draw(
+            self.augmentation,
+            self.images.height_px[order],
+            self.images.width_px[order],
+            factor=settings.factor,
+            flip=settings.flip,
+        )
+        together = augment.together(batch, settings.size_px, self.device)
+        losses: list[Tensor] = []
+        for start in range(0, len(order), together):
+            part = slice(start, start + together)
+            images = rded_augment.augment(
+                self.images, order[part], draws.select(part), settings.size_px, settings.factor
+            )
+            for mini in images.split(batch):
+                losses.append(self._step(len(losses), mini))
+        return torch.stack(losses)
+
+    def _step(self, number: int, images: Tensor) -> Tensor:
+        try:
+            return self.distiller.step(number, images, self._mix(len(images)))
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise UvlpError(
+                "a batch of one image is too small for the student's last maps",
+                do="choose another batch (rded.batch) or larger images (rded.size_px)",
+            ) from error
+
+    def _mix(self, count: int) -> cutmix.Mix | mixup.Blend:
+        if self.settings.mix == "mixup":
+            return mixup.draw(self.mixing, count, self.settings.mixup_beta, self.device)
+        mix = cutmix.draw(self.mixing, count, self.settings.size_px, 1.0, self.device)
+        assert mix is not None, "every batch is mixed"
+        return mix
+
+
+def _optimiser(student: nn.Module, rules: Rules, settings: RdedSettings) -> Grouped:
+    decayed, others = parameter_groups(student)
+    groups = ((decayed, rules.weight_decay), (others, 0.0))
+    if settings.optimiser == "sgd":
+        return Grouped(*(Sgd(part, rules.lr, settings.momentum, decay) for part, decay in groups))
+    return Grouped(*(AdamW(part, rules.lr, decay) for part, decay in groups))
+
+
+def loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Batch mean of sum q (ln q - ln p) for logits [n,C]; no factor T^2 (quirk Q24)."""
+    log_p, log_q = (torch.log_softmax(logits / temperature, 1) for logits in (student, teacher))
+    return kl_div(log_p, log_q, reduction="batchmean", log_target=True)
+
+
+def parameter_groups(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Parameters with weight decay (weights with more than one dimension) and those without."""
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        (decayed if parameter.ndim > 1 and "weight" in name else others).append(parameter)
+    return decayed, others
+
+
+class Distiller:
+    """A student in training, its teacher and its optimiser.
+
+    Args:
+        student: is put into training mode; with ``twice`` its batch-norm momentum changes.
+        teacher: in evaluation mode.
+        optimiser: holds the student's parameters.
+        temperature: T of the loss.
+        accumulation: passes per step of the optimiser.
+        twice: let every pass count twice for batch statistics: for CutMix.
+    """
+
+    def __init__(
+        self,
+        student: nn.Module,
+        teacher: nn.Module,
+        optimiser: Optimiser,
+        *,
+        temperature: float,
+        accumulation: int,
+        twice: bool,
+    ) -> None:
+        assert not teacher.training, "a teacher does not learn"
+        self.student, self.teacher, self.optimiser = student.train(), teacher, optimiser
+        self._temperature, self._accumulation = temperature, accumulation
+        self._counters = _move_twice(student) if twice else []
+
+    def step(self, number: int, images: Tensor, mix: cutmix.Mix | mixup.Blend) -> Tensor:
+        """The ``number``-th pass of an epoch, from 0; gradients left over from an epoch are dropped.
+
+        ``images`` [n,3,S,S] may be changed in place. Returns the loss, detached, on the device.
+        """
+        if number % self._accumulation == 0:
+            self.optimiser.clear()
+        mixed = self._mixed(images, mix)
+        with torch.no_grad():
+            target = self.teacher(mixed)
+        value = loss(self.student(mixed), target, self._temperature)
+        (value / self._accumulation).backward()
+        if number % self._accumulation == self._accumulation - 1:
+            self.optimiser.step()
+        if self._counters:
+            torch._foreach_add_(self._counters, 1)
+        return value.detach()
+
+    def _mixed(self, images: Tensor, mix: cutmix.Mix | mixup.Blend) -> Tensor:
+        if isinstance(mix, cutmix.Mix):
+            return cutmix.mix_(images, mix)
+        with torch.no_grad():
+            self.student(images)
+        return mixup.blended(images, mix)
+
+
+def _move_twice(network: nn.Module) -> list[Tensor]:
+    """Let batch-norm layers move as two passes would; their counters, to be raised once more per pass."""
+    counters = []
+    for layer in network.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            assert layer.momentum is not None and layer.num_batches_tracked is not None
+            layer.momentum = 1 - (1 - layer.momentum) ** 2
+            counters.append(layer.num_batches_tracked)
+    return counters

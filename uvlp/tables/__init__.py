@@ -1,0 +1,1 @@
+"""Tables of results: cells, notes, uncertainty, comparisons."""

@@ -1,0 +1,114 @@
+"""Every method of a table against one reference, network by network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from uvlp.artifacts.scores import Score
+from uvlp.tables.cells import Cell, Comparison
+from uvlp.tables.uncertainty import Difference, compare, differences, holm, validation, verdict
+
+PASSES = ("best", "last")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A cell with its scores by (seed, repeat)."""
+
+    cell: Cell
+    scores: Mapping[tuple[int, int], Score]
+
+
+def compare_all(scored: Sequence[Scored], reference: str = "") -> tuple[list[Comparison], list[str]]:
+    """Every other method against one, paired by seed, repeat and network.
+
+    Args:
+        scored: every cell of a table.
+        reference: the one method; "" for `random`, or without it the first.
+
+    Returns:
+        Network by network and method by method the comparison of the best, then of the last pass; and a
+        sentence for every method that could not, or only in part, be compared.
+    """
+    reference = reference or _reference([each.cell.method for each in scored])
+    comparisons, remarks = [], []
+    for network in dict.fromkeys(each.cell.network for each in scored):
+        column = {each.cell.method: each for each in scored if each.cell.network == network}
+        standard = column.pop(reference)
+        partners = {method: _partners(each, standard) for method, each in column.items()}
+        remarks += [line for method, each in column.items() for line in _remarks(each, standard)]
+        comparisons += _compare_column(standard, column, {m: keys for m, keys in partners.items() if keys})
+    return comparisons, remarks
+
+
+def _reference(methods: Sequence[str]) -> str:
+    return next((name for name in methods if name.partition(":")[0] == "random"), methods[0])
+
+
+def _common(one: Scored, standard: Scored) -> list[tuple[int, int]]:
+    return sorted(one.scores.keys() & standard.scores.keys())
+
+
+def _validation_sets(one: Scored, standard: Scored) -> list[str]:
+    every = [*one.scores.values(), *standard.scores.values()]
+    return list(dict.fromkeys(validation(score) for score in every))
+
+
+def _partners(one: Scored, standard: Scored) -> list[tuple[int, int]]:
+    """Seeds and repeats to be compared; none where the validation images differ."""
+    return _common(one, standard) if len(_validation_sets(one, standard)) == 1 else []
+
+
+def _remarks(one: Scored, standard: Scored) -> Iterator[str]:
+    """What keeps the trainings of a method from being compared."""
+    names = f"{one.cell.title} with {one.cell.network}"
+    reference, common = standard.cell.title, len(_common(one, standard))
+    sets = _validation_sets(one, standard)
+    if len(sets) > 1:
+        yield f"{names}: not comparable with {reference}, scored on {' and '.join(sets)}"
+    elif not common:
+        yield f"{names}: not compared with {reference}, no training has the same seed and repeat"
+    else:
+        for each in (one, standard):
+            if len(each.scores) > common:
+                yield (
+                    f"{names} against {reference}: {common} of {len(each.scores)} trainings of "
+                    f"{each.cell.title} have a partner of the same seed and repeat, only these are compared"
+                )
+
+
+def _compare_column(
+    standard: Scored, column: Mapping[str, Scored], partners: Mapping[str, Sequence[tuple[int, int]]]
+) -> list[Comparison]:
+    """The comparisons with one network; the p-values of one pass are corrected together."""
+    found: dict[tuple[str, str], Comparison] = {}
+    for which in PASSES:
+        results = {
+            method: compare(
+                differences([(column[method].scores[key], standard.scores[key]) for key in keys], which),
+                [seed for seed, _ in keys],
+            )
+            for method, keys in partners.items()
+        }
+        corrected = holm([result.p_value for result in results.values()])
+        for (method, result), p_holm in zip(results.items(), corrected, strict=True):
+            found[method, which] = _comparison(column[method].cell, standard.cell, which, result, p_holm)
+    return [found[method, which] for method in partners for which in PASSES]
+
+
+def _comparison(cell: Cell, standard: Cell, which: str, result: Difference, p_holm: float) -> Comparison:
+    return Comparison(
+        method=cell.method,
+        reference=standard.method,
+        network=cell.network,
+        which=which,
+        pairs=result.pairs,
+        basis=result.basis,
+        difference_points=result.points,
+        low_points=result.low_points,
+        high_points=result.high_points,
+        p_value=result.p_value,
+        p_holm=p_holm,
+        verdict=verdict(result.points, p_holm),
+    )

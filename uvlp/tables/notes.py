@@ -1,0 +1,94 @@
+"""The sentences below a table that say what its numbers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from uvlp.tables.cells import Cell, Comparison, Summary
+
+
+def on_means(cells: Sequence[Cell], passes: int) -> Iterator[str]:
+    """What a mean, its interval and best and last are, and what the test images are."""
+    yield f"mean ± sample standard deviation (ddof {cells[0].best.ddof}) of {_trainings(cells)}, percent"
+    bases = {cell.best.basis for cell in cells}
+    if "seeds" in bases:
+        yield (
+            "95 % interval: Student's t over the means of the seeds, because trainings of one seed share "
+            "their distilled images; for these test images"
+        )
+    if "repeats" in bases:
+        yield (
+            "95 % interval: Student's t over the repeats of one seed, so the noise of training alone, not "
+            "of distilling again; for these test images"
+        )
+    yield (
+        f"best: highest of {passes} validation passes, so selected on the test images, as published; "
+        "last: after the last epoch"
+    )
+    yield from _on_test_images(cells)
+
+
+def _trainings(cells: Sequence[Cell]) -> str:
+    shapes = {(len(set(cell.seeds)), len(cell.seeds)) for cell in cells}
+    seeds, trainings = next(iter(shapes))
+    if len(shapes) > 1:
+        counts = sorted(count for _, count in shapes)
+        return f"{counts[0]} to {counts[-1]} trainings"
+    if trainings == 1:
+        return "one training, which has no deviation and no interval"
+    if trainings % seeds:
+        return f"{trainings} trainings ({_count(seeds, 'seed')})"
+    return f"{trainings} trainings ({_count(seeds, 'seed')} × {_count(trainings // seeds, 'repeat')})"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _on_test_images(cells: Sequence[Cell]) -> Iterator[str]:
+    """Per validation set the error of the mean that is nearest to 50 %, where it is largest."""
+    sets: dict[tuple[str, int], list[Summary]] = {}
+    for cell in cells:
+        sets.setdefault((cell.validation_set, cell.validation_images), []).append(cell.best)
+    for (name, images), means in sets.items():
+        worst = max(means, key=lambda mean: mean.binomial_error_points)
+        yield (
+            f"scored on {images} validation images of {name}: binomial standard error "
+            f"{worst.binomial_error_points:.1f} points at {worst.mean_pct:.1f} % "
+            f"(95 % Wilson interval {worst.wilson_low_pct:.1f} to {worst.wilson_high_pct:.1f})"
+        )
+
+
+def on_same_images(titles: Sequence[str]) -> Iterator[str]:
+    """Whose seeds are seeds of training alone: folders made elsewhere, the full set."""
+    if titles:
+        yield (
+            f"{', '.join(titles)}: the same images in every seed, so the interval and the deviation hold the "
+            "noise of training alone"
+        )
+
+
+def on_comparisons(comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """How the differences were judged."""
+    if not comparisons:
+        return
+    covered = "" if all(one.basis == "images" for one in comparisons) else "other trainings and "
+    yield (
+        "difference: trainings of equal seed, repeat and network, image by image; its interval covers "
+        f"{covered}other test images (analysis of variance of Dorfman, Berbaum and Metz 1992)"
+    )
+    if any(one.basis == "seeds" for one in comparisons):
+        yield "one difference per seed enters, the mean of its repeats"
+    if any(one.basis == "images" for one in comparisons):
+        yield (
+            "one pair of trainings: interval, p and verdict are about these two trained networks alone, "
+            "the noise of training is unknown"
+        )
+    methods = len({one.method for one in comparisons})
+    correction = (
+        f"p is corrected for the {methods} methods of a column (Holm 1979), each interval is that of its "
+        "difference alone; "
+        if methods > 1
+        else ""
+    )
+    yield f"{correction}better or worse where p is below 0.05, else cannot tell"
