@@ -4,7 +4,7 @@
 #   bash run_scripts/test_processors.sh                              every setting
 #   bash run_scripts/test_processors.sh portable glibc               these alone
 #   bash run_scripts/test_processors.sh aten-plain -- tests/models   words after -- go to pytest
-#   bash run_scripts/test_processors.sh --emulated                   some 340 operations of the libraries here
+#   bash run_scripts/test_processors.sh --emulated                   some 350 operations of the libraries here
 #       and under qemu as Nehalem and as Haswell, with the settings of --portable: the same bits
 #       (Debian: apt-get install qemu-user; some minutes)
 set -euo pipefail
