@@ -1,4 +1,4 @@
-"""All attacks, the half that takes ten minutes, and the sample that continuous integration makes."""
+"""All attacks, the half that is marked long, and the sample that continuous integration makes."""
 
 from __future__ import annotations
 
