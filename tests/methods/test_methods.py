@@ -1,4 +1,4 @@
-"""Every method on a small problem: exactly IPC per class, rows of the right class, seeds that count."""
+"""Every method on a small set: exactly IPC per class, rows of the right class, seeds that count."""
 
 from types import ModuleType
 
@@ -7,7 +7,7 @@ import pytest
 
 from uvlp.core import plugins
 from uvlp.core.progress import Progress
-from uvlp.methods.algorithms.problem import ClassData, Problem
+from uvlp.methods.algorithms.method_input import ClassData, MethodInput
 
 CLASSES, PER_CLASS, IPC, WIDTH = 3, 20, 4, 16
 METHODS = plugins.names("methods")
@@ -19,7 +19,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
 
 
-def problem(seed: int = 0, per_class: int = PER_CLASS) -> Problem:
+def method_input(seed: int = 0, per_class: int = PER_CLASS) -> MethodInput:
     generator = np.random.default_rng(7)
     names = unit(generator.normal(size=(CLASSES, WIDTH)))
     parts: dict[str, list[np.ndarray]] = {"image": [], "text": [], "latents": []}
@@ -43,10 +43,10 @@ def problem(seed: int = 0, per_class: int = PER_CLASS) -> Problem:
         for index in range(CLASSES)
         if (rows := range(index * per_class, (index + 1) * per_class))
     ]
-    return Problem(classes=classes, last_visited=CLASSES - 1, names=names, ipc=IPC, seed=seed)
+    return MethodInput(classes=classes, last_visited=CLASSES - 1, names=names, ipc=IPC, seed=seed)
 
 
-def run(name: str, given: Problem, **changes: object) -> list:
+def run(name: str, given: MethodInput, **changes: object) -> list:
     method: ModuleType = plugins.load("methods", name)
     hook = method.select if name in SELECTING else method.prototypes
     found: list = hook(given, method.Settings(**changes), Progress())
@@ -67,7 +67,7 @@ def test_a_method_declares_what_the_planner_reads(name: str) -> None:
 
 @pytest.mark.parametrize("name", SELECTING)
 def test_selected_rows_belong_to_the_class_and_differ(name: str) -> None:
-    given = problem()
+    given = method_input()
     for data, rows in zip(given.classes, run(name, given), strict=True):
         assert len(rows) == len(set(rows)) == (PER_CLASS if name == "full" else IPC)
         assert set(rows) <= set(data.rows)
@@ -75,7 +75,7 @@ def test_selected_rows_belong_to_the_class_and_differ(name: str) -> None:
 
 @pytest.mark.parametrize("name", MAKING)
 def test_prototypes_are_ipc_per_class_with_members_of_the_class(name: str) -> None:
-    given = problem()
+    given = method_input()
     for data, found in zip(given.classes, run(name, given), strict=True):
         assert found.latents.shape == (IPC, 4, 2, 2) and found.latents.dtype == np.float32
         assert [prototype.slot for prototype in found.prototypes] == list(range(IPC))
@@ -85,39 +85,39 @@ def test_prototypes_are_ipc_per_class_with_members_of_the_class(name: str) -> No
 
 @pytest.mark.parametrize("name", MAKING)
 def test_a_class_of_exactly_ipc_images_still_gets_ipc_prototypes(name: str) -> None:
-    given = problem(per_class=IPC)
+    given = method_input(per_class=IPC)
     assert all(len(found.prototypes) == IPC for found in run(name, given))
 
 
 @pytest.mark.parametrize("name", ["uvlp", "vlcp"])
 def test_the_text_prototype_is_a_caption_of_the_class(name: str) -> None:
-    given = problem()
+    given = method_input()
     for data, found in zip(given.classes, run(name, given), strict=True):
         assert all(prototype.text in {*data.captions, ""} for prototype in found.prototypes)
 
 
 def test_random_follows_the_seed_or_takes_the_first_files() -> None:
-    assert run("random", problem(seed=0)) != run("random", problem(seed=1))
-    first = run("random", problem(seed=0), select="first")
-    assert first == run("random", problem(seed=1), select="first")
+    assert run("random", method_input(seed=0)) != run("random", method_input(seed=1))
+    first = run("random", method_input(seed=0), select="first")
+    assert first == run("random", method_input(seed=1), select="first")
     assert first[1] == [PER_CLASS + slot for slot in range(IPC)]
 
 
 def test_d4m_uses_the_label_prompt() -> None:
-    found = run("d4m", problem())
+    found = run("d4m", method_input())
     assert {prototype.text for prototype in found[2].prototypes} == {"a photo of class 2"}
 
 
 def test_uvlp_without_outlier_removal_keeps_every_image() -> None:
     kept = sum(
-        len(prototype.members) for prototype in run("uvlp", problem(), contamination=0.0)[0].prototypes
+        len(prototype.members) for prototype in run("uvlp", method_input(), contamination=0.0)[0].prototypes
     )
-    removed = sum(len(prototype.members) for prototype in run("uvlp", problem())[0].prototypes)
+    removed = sum(len(prototype.members) for prototype in run("uvlp", method_input())[0].prototypes)
     assert kept == PER_CLASS and removed == PER_CLASS - 2
 
 
 def test_uvlp_with_fixed_alpha_does_not_search() -> None:
-    for found in run("uvlp", problem(), search="none", alpha=0.3):
+    for found in run("uvlp", method_input(), search="none", alpha=0.3):
         assert {prototype.details["cluster_alpha"] for prototype in found.prototypes} == {0.3}
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from uvlp.core.progress import Progress
-    from uvlp.methods.algorithms.problem import ClassData, ClassPrototypes, Problem
+    from uvlp.methods.algorithms.method_input import ClassData, ClassResult, MethodInput
 
 REVISION = 1
 TITLE = "D4M"
@@ -64,30 +64,30 @@ def check(settings: Settings, ipc: int, counts: Sequence[int], last: int | None)
         raise too_few_for_a_fit(counts[short[0]], batch)
 
 
-def prototypes(problem: Problem, settings: Settings, progress: Progress) -> list[ClassPrototypes]:
+def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> list[ClassResult]:
     """Per class the centres of its latents, with the label-only prompt as text."""
     from uvlp.methods.algorithms.clustering.minibatch_kmeans import streamed_centres
 
     results = []
-    for data in progress.track(problem.classes):
+    for data in progress.track(inputs.classes):
         centres = streamed_centres(
             data.latents,
-            clusters=problem.ipc,
+            clusters=inputs.ipc,
             km_expand=settings.km_expand,
             seed=settings.clusterer_seed,
-            flush=settings.flush == "all" or data.index == problem.last_visited,
-            smallest_rest=1 if settings.flush == "all" else problem.ipc,
+            flush=settings.flush == "all" or data.index == inputs.last_visited,
+            smallest_rest=1 if settings.flush == "all" else inputs.ipc,
         )
         results.append(_describe(data, centres))
     return results
 
 
-def _describe(data: ClassData, centres: object) -> ClassPrototypes:
+def _describe(data: ClassData, centres: object) -> ClassResult:
     """The class's prototypes; the members of a centre are the latents nearest to it."""
     import numpy
 
     from uvlp.artifacts.prototypes import Prototype
-    from uvlp.methods.algorithms.problem import ClassPrototypes
+    from uvlp.methods.algorithms.method_input import ClassResult
 
     assert isinstance(centres, numpy.ndarray)
     flat = data.latents.reshape(len(data.rows), -1).astype(numpy.float64)
@@ -105,4 +105,4 @@ def _describe(data: ClassData, centres: object) -> ClassPrototypes:
         )
         for slot in range(len(centres))
     ]
-    return ClassPrototypes(latents=centres.astype(numpy.float32), prototypes=described)
+    return ClassResult(latents=centres.astype(numpy.float32), prototypes=described)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from uvlp.core.progress import Progress
-    from uvlp.methods.algorithms.problem import Problem
+    from uvlp.methods.algorithms.method_input import MethodInput
 
 REVISION = 1
 TITLE = "Full"
@@ -22,6 +22,6 @@ class Settings:
     """`full` has no settings."""
 
 
-def select(problem: Problem, settings: Settings, progress: Progress) -> list[list[int]]:
+def select(inputs: MethodInput, settings: Settings, progress: Progress) -> list[list[int]]:
     """All training rows, per class in index order."""
-    return [list(data.rows) for data in progress.track(problem.classes)]
+    return [list(data.rows) for data in progress.track(inputs.classes)]

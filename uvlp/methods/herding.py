@@ -12,7 +12,7 @@ from uvlp.recipes.schema import setting
 
 if TYPE_CHECKING:
     from uvlp.core.progress import Progress
-    from uvlp.methods.algorithms.problem import Problem
+    from uvlp.methods.algorithms.method_input import MethodInput
 
 REVISION = 1
 TITLE = "Herding"
@@ -32,12 +32,12 @@ class Settings:
     )
 
 
-def select(problem: Problem, settings: Settings, progress: Progress) -> list[list[int]]:
+def select(inputs: MethodInput, settings: Settings, progress: Progress) -> list[list[int]]:
     """Rows of the chosen training images, per class in index order, in the order of picking."""
     from uvlp.methods.algorithms.coresets import herding
 
     chosen = []
-    for data in progress.track(problem.classes):
+    for data in progress.track(inputs.classes):
         vectors = data.network if settings.features == "network" else data.image
-        chosen.append([data.rows[index] for index in herding(vectors, problem.ipc)])
+        chosen.append([data.rows[index] for index in herding(vectors, inputs.ipc)])
     return chosen

@@ -13,7 +13,7 @@ from uvlp.recipes.schema import setting
 
 if TYPE_CHECKING:
     from uvlp.core.progress import Progress
-    from uvlp.methods.algorithms.problem import Problem
+    from uvlp.methods.algorithms.method_input import MethodInput
 
 REVISION = 1
 TITLE = "K-Center"
@@ -34,13 +34,13 @@ class Settings:
     first: str = setting("mean", "first pick: nearest to the class `mean`, or `index0`", "evaluation.md 5")
 
 
-def select(problem: Problem, settings: Settings, progress: Progress) -> list[list[int]]:
+def select(inputs: MethodInput, settings: Settings, progress: Progress) -> list[list[int]]:
     """Rows of the chosen training images, per class in index order, in the order of picking."""
     from uvlp.methods.algorithms.coresets import k_center
 
     chosen = []
-    for data in progress.track(problem.classes):
+    for data in progress.track(inputs.classes):
         vectors = data.network if settings.features == "network" else data.image
-        picked = k_center(vectors, problem.ipc, first="index0" if settings.first == "index0" else "mean")
+        picked = k_center(vectors, inputs.ipc, first="index0" if settings.first == "index0" else "mean")
         chosen.append([data.rows[index] for index in picked])
     return chosen

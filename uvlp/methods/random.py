@@ -13,7 +13,7 @@ from uvlp.recipes.schema import setting
 
 if TYPE_CHECKING:
     from uvlp.core.progress import Progress
-    from uvlp.methods.algorithms.problem import Problem
+    from uvlp.methods.algorithms.method_input import MethodInput
 
 REVISION = 1
 TITLE = "Random"
@@ -31,14 +31,14 @@ class Settings:
     )
 
 
-def select(problem: Problem, settings: Settings, progress: Progress) -> list[list[int]]:
+def select(inputs: MethodInput, settings: Settings, progress: Progress) -> list[list[int]]:
     """Rows of the chosen training images, per class in index order."""
     from uvlp.core.seeds import numpy_generator
 
     chosen = []
-    for data in progress.track(problem.classes):
+    for data in progress.track(inputs.classes):
         rows = list(data.rows)
         if settings.select == "seeded":
-            rows = numpy_generator(problem.seed, "random", data.id).permutation(rows).tolist()
-        chosen.append(sorted(rows[: problem.ipc]))
+            rows = numpy_generator(inputs.seed, "random", data.id).permutation(rows).tolist()
+        chosen.append(sorted(rows[: inputs.ipc]))
     return chosen

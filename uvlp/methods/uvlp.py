@@ -14,7 +14,7 @@ from uvlp.recipes.schema import SynthesisSettings, setting
 if TYPE_CHECKING:
     from uvlp.artifacts.prototypes import Prototype
     from uvlp.core.progress import Progress
-    from uvlp.methods.algorithms.problem import ClassData, ClassPrototypes, Problem
+    from uvlp.methods.algorithms.method_input import ClassData, ClassResult, MethodInput
     from uvlp.methods.algorithms.uvlp_prototypes import Derivation, Prototype as Derived
 
 REVISION = 1
@@ -62,54 +62,54 @@ class Settings:
     )
 
 
-def prototypes(problem: Problem, settings: Settings, progress: Progress) -> list[ClassPrototypes]:
+def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> list[ClassResult]:
     """Per class the prototypes of its clusters, in cluster order.
 
     Raises:
         UvlpError: a class has fewer images than IPC.
     """
-    first = _global_alpha(problem, settings)
-    return [_one_class(problem, data, settings, first) for data in progress.track(problem.classes)]
+    first = _global_alpha(inputs, settings)
+    return [_one_class(inputs, data, settings, first) for data in progress.track(inputs.classes)]
 
 
-def _global_alpha(problem: Problem, settings: Settings) -> float:
+def _global_alpha(inputs: MethodInput, settings: Settings) -> float:
     if settings.search != "notebook":
         return settings.alpha
     import numpy
 
     from uvlp.methods.algorithms.alpha.global_alpha import global_alpha
 
-    images = numpy.concatenate([data.image for data in problem.classes])
-    texts = numpy.concatenate([data.text for data in problem.classes])
-    sizes = [len(data.rows) for data in problem.classes]
-    assert problem.names is not None
-    return global_alpha(images, texts, sizes, problem.names).alpha
+    images = numpy.concatenate([data.image for data in inputs.classes])
+    texts = numpy.concatenate([data.text for data in inputs.classes])
+    sizes = [len(data.rows) for data in inputs.classes]
+    assert inputs.names is not None
+    return global_alpha(images, texts, sizes, inputs.names).alpha
 
 
-def _one_class(problem: Problem, data: ClassData, settings: Settings, first: float) -> ClassPrototypes:
+def _one_class(inputs: MethodInput, data: ClassData, settings: Settings, first: float) -> ClassResult:
     import numpy
 
     from uvlp.methods.algorithms.alpha.global_alpha import align_rule
     from uvlp.methods.algorithms.fusion import Pairs
-    from uvlp.methods.algorithms.problem import ClassPrototypes
+    from uvlp.methods.algorithms.method_input import ClassResult
     from uvlp.methods.algorithms.uvlp_prototypes import derive
 
-    assert problem.names is not None
+    assert inputs.names is not None
     rule = align_rule(Pairs(data.image, data.text).mean_similarity())
-    alpha = _class_alpha(problem, data, settings, first)
-    others = numpy.delete(problem.names, data.index, axis=0)
+    alpha = _class_alpha(inputs, data, settings, first)
+    others = numpy.delete(inputs.names, data.index, axis=0)
     found = derive(
         data.image,
         data.text,
         data.latents,
-        name=problem.names[data.index],
+        name=inputs.names[data.index],
         other_names=others if len(others) else None,
-        ipc=problem.ipc,
+        ipc=inputs.ipc,
         class_alpha=alpha,
         align_weight=rule.align_scale,
         contamination=settings.contamination,
-        top_k=settings.top_k or top_k(problem.ipc),
-        seed=problem.seed,
+        top_k=settings.top_k or top_k(inputs.ipc),
+        seed=inputs.seed,
         prior_weight=settings.prior_weight,
         search=settings.search != "none",
     )
@@ -117,7 +117,7 @@ def _one_class(problem: Problem, data: ClassData, settings: Settings, first: flo
         _describe(data, slot, prototype, first, alpha) for slot, prototype in enumerate(found.prototypes)
     ]
     latents = numpy.stack([prototype.latent for prototype in found.prototypes])
-    return ClassPrototypes(latents=latents, prototypes=described, notes=_notes(data, found))
+    return ClassResult(latents=latents, prototypes=described, notes=_notes(data, found))
 
 
 def top_k(ipc: int) -> int:
@@ -125,13 +125,13 @@ def top_k(ipc: int) -> int:
     return next((value for limit, value in TOP_K_BY_IPC if ipc <= limit), 1)
 
 
-def _class_alpha(problem: Problem, data: ClassData, settings: Settings, first: float) -> float:
+def _class_alpha(inputs: MethodInput, data: ClassData, settings: Settings, first: float) -> float:
     from uvlp.methods.algorithms.alpha.class_alpha import class_alpha, package_class_alpha
     from uvlp.methods.algorithms.alpha.global_alpha import align_rule
     from uvlp.methods.algorithms.fusion import Pairs
 
-    assert problem.names is not None
-    name = problem.names[data.index]
+    assert inputs.names is not None
+    name = inputs.names[data.index]
     if settings.search == "none":
         return first
     if settings.search == "package":

@@ -12,7 +12,7 @@ from uvlp.recipes.schema import SynthesisSettings, setting
 
 if TYPE_CHECKING:
     from uvlp.core.progress import Progress
-    from uvlp.methods.algorithms.problem import ClassData, ClassPrototypes, Problem
+    from uvlp.methods.algorithms.method_input import ClassData, ClassResult, MethodInput
 
 REVISION = 1
 TITLE = "VLCP"
@@ -44,26 +44,26 @@ class Settings:
     )
 
 
-def prototypes(problem: Problem, settings: Settings, progress: Progress) -> list[ClassPrototypes]:
+def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> list[ClassResult]:
     """Per class the centres of its latents with one caption each, in cluster order.
 
     Raises:
         UvlpError: a class has fewer images than IPC.
     """
-    return [_one_class(problem, data, settings) for data in progress.track(problem.classes)]
+    return [_one_class(inputs, data, settings) for data in progress.track(inputs.classes)]
 
 
-def _one_class(problem: Problem, data: ClassData, settings: Settings) -> ClassPrototypes:
+def _one_class(inputs: MethodInput, data: ClassData, settings: Settings) -> ClassResult:
     import numpy
 
     from uvlp.artifacts.prototypes import Prototype
     from uvlp.methods.algorithms.clustering.latent_kmeans import latent_clusters
-    from uvlp.methods.algorithms.problem import ClassPrototypes
+    from uvlp.methods.algorithms.method_input import ClassResult
     from uvlp.methods.algorithms.typical_captions import choose
 
     # The reference stores latents in half precision before it clusters them.
     found = latent_clusters(
-        data.latents.astype(numpy.float16), problem.ipc, settings.contamination, problem.seed
+        data.latents.astype(numpy.float16), inputs.ipc, settings.contamination, inputs.seed
     )
     kept = numpy.flatnonzero(found.inliers)
     texts = choose(
@@ -72,7 +72,7 @@ def _one_class(problem: Problem, data: ClassData, settings: Settings) -> ClassPr
         data.synonyms,
         settings.threshold,
         settings.top_words,
-        problem.ipc,
+        inputs.ipc,
     )
     described = []
     for slot, text in enumerate(texts):
@@ -92,4 +92,4 @@ def _one_class(problem: Problem, data: ClassData, settings: Settings) -> ClassPr
         "outliers left out": int((~found.inliers).sum()),
         "empty texts, because no caption scored": sum(not text.text for text in texts),
     }
-    return ClassPrototypes(latents=found.centres.astype(numpy.float32), prototypes=described, notes=notes)
+    return ClassResult(latents=found.centres.astype(numpy.float32), prototypes=described, notes=notes)

@@ -11,7 +11,7 @@ def run(work: Work) -> None:
     """Write `prototypes` with the method named by the task."""
     import numpy
 
-    from uvlp.methods.algorithms.problem import build
+    from uvlp.methods.algorithms.method_input import build
 
     task, dataset = work.task, work.dataset()
     method = plugins.load("methods", task.facts["method"])
@@ -21,7 +21,7 @@ def run(work: Work) -> None:
         texts, prompts = found.texts, found.prompts
     else:
         texts, prompts = (), captions.class_lines(dataset.manifest.classes)
-    problem = build(
+    given = build(
         dataset,
         task.facts["ipc"],
         task.facts["seed"],
@@ -30,10 +30,10 @@ def run(work: Work) -> None:
         prompts,
         order=task.settings.order,
     )
-    results = method.prototypes(problem, task.settings, work.progress)
+    results = method.prototypes(given, task.settings, work.progress)
     latents = numpy.concatenate([result.latents for result in results])
     described = [prototype for result in results for prototype in result.prototypes]
-    prototypes.check(latents, described, problem.ipc, len(problem.classes))
+    prototypes.check(latents, described, given.ipc, len(given.classes))
     prototypes.write(work.folder, latents, described)
     totals: dict[str, int] = {}
     for result in results:

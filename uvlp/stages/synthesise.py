@@ -26,13 +26,13 @@ def run(work: Work) -> None:
 
 
 def _select(work: Work, method: Any) -> None:
-    from uvlp.methods.algorithms.problem import build
+    from uvlp.methods.algorithms.method_input import build
 
     dataset, facts = work.dataset(), work.task.facts
     inputs = work.task.inputs
     arrays = features.read({part: work.input(part) for part in features.PARTS if part in inputs})
-    problem = build(dataset, facts.get("ipc", 0), facts.get("seed", 0), arrays)
-    chosen = method.select(problem, work.task.settings, work.progress)
+    given = build(dataset, facts.get("ipc", 0), facts.get("seed", 0), arrays)
+    chosen = method.select(given, work.task.settings, work.progress)
     whole = getattr(method, "WHOLE_SET", False)
     entries, rows = [], []
     for info, picked in zip(dataset.manifest.classes, chosen, strict=True):

@@ -11,7 +11,7 @@ import pytest
 from tests.methods.algorithms.golden_cases import Case, cases
 from uvlp.artifacts.dataset import ClassInfo
 from uvlp.core.errors import UvlpError
-from uvlp.methods.algorithms.problem import build
+from uvlp.methods.algorithms.method_input import build
 
 
 class Recording:
@@ -39,21 +39,21 @@ def dataset(labels: list[int], ids: list[str], names: list[str] | None = None) -
 
 
 def test_rows_are_in_file_order() -> None:
-    problem = build(dataset([0, 0, 0, 1, 1], ["a", "b"]), 2, 0, {}, texts=list("vwxyz"), prompts={"b": "B!"})
-    first, second = problem.classes
+    given = build(dataset([0, 0, 0, 1, 1], ["a", "b"]), 2, 0, {}, texts=list("vwxyz"), prompts={"b": "B!"})
+    first, second = given.classes
     assert first.rows == (0, 1, 2) and second.rows == (3, 4)
     assert second.captions == ("y", "z") and (first.prompt, second.prompt) == ("the a", "B!")
-    assert second.synonyms == "the b" and problem.last_visited == 1
+    assert second.synonyms == "the b" and given.last_visited == 1
 
 
 @pytest.mark.parametrize("case", cases("loader_order"), ids=lambda case: case.name)
 def test_the_published_order_is_that_of_the_loader(case: Case) -> None:
     order = case["out.order"].tolist()
     labels = sorted(row % 3 for row in range(len(order)))
-    problem = build(dataset(labels, ["a", "b", "c"]), 1, case["in.seed"], {}, order="published")
-    for data in problem.classes:
+    given = build(dataset(labels, ["a", "b", "c"]), 1, case["in.seed"], {}, order="published")
+    for data in given.classes:
         assert list(data.rows) == [row for row in order if labels[row] == data.index]
-    assert problem.last_visited == labels[order[-1]]
+    assert given.last_visited == labels[order[-1]]
 
 
 def test_the_published_order_counts_as_image_folder_lists() -> None:
@@ -79,30 +79,30 @@ def test_only_what_a_method_looks_at_is_read() -> None:
     mean = Recording(np.zeros((5, 4, 1, 1), np.float32))
     deviation = Recording(np.ones((5, 4, 1, 1), np.float32))
     arrays: Any = {"image": image, "mean": mean, "deviation": deviation, "names": np.eye(2)}
-    problem = build(dataset([0, 0, 0, 1, 1], ["a", "b"]), 1, 0, arrays)
-    assert problem.names is arrays["names"] and not image.read
-    data = problem.classes[1]
+    given = build(dataset([0, 0, 0, 1, 1], ["a", "b"]), 1, 0, arrays)
+    assert given.names is arrays["names"] and not image.read
+    data = given.classes[1]
     np.testing.assert_array_equal(data.image, [[6, 7], [8, 9]])
     assert data.image is data.image and image.read == [3, 4]
 
 
 def test_classes_are_forgotten() -> None:
     arrays = {"image": np.zeros((2, 1), np.float32)}
-    problem = build(dataset([0, 1], ["a", "b"]), 1, 0, arrays)
-    assert problem.classes[0] is not problem.classes[0]
-    assert [data.id for data in problem.classes] == [data.id for data in problem.classes[:]] == ["a", "b"]
+    given = build(dataset([0, 1], ["a", "b"]), 1, 0, arrays)
+    assert given.classes[0] is not given.classes[0]
+    assert [data.id for data in given.classes] == [data.id for data in given.classes[:]] == ["a", "b"]
 
 
 def test_latents_are_drawn_in_visiting_order() -> None:
     mean = np.arange(6, dtype=np.float32).reshape(6, 1, 1, 1) * np.ones((6, 4, 2, 2), np.float32)
     arrays = {"mean": mean, "deviation": np.zeros_like(mean)}
-    problem = build(dataset([0] * 6, ["a"]), 1, 5, arrays, order="published")
-    data = problem.classes[0]
+    given = build(dataset([0] * 6, ["a"]), 1, 5, arrays, order="published")
+    data = given.classes[0]
     np.testing.assert_array_equal(data.latents[:, 0, 0, 0], data.rows)
     assert sorted(data.rows) == list(range(6)) and data.latents.dtype == np.float32
 
 
 def test_a_feature_that_the_method_does_not_name_is_a_defect() -> None:
-    problem = build(dataset([0], ["a"]), 1, 0, {})
+    given = build(dataset([0], ["a"]), 1, 0, {})
     with pytest.raises(AssertionError, match="holds text"):
-        assert problem.classes[0].text is None
+        assert given.classes[0].text is None

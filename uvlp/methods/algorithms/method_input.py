@@ -114,7 +114,7 @@ class Classes(Sequence[ClassData]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class MethodInput:
     """All classes in index order.
 
     Attributes:
@@ -133,7 +133,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassPrototypes:
+class ClassResult:
     """What a prototype method returns for one class.
 
     Attributes:
@@ -155,7 +155,7 @@ def build(
     texts: Sequence[str] = (),
     prompts: Mapping[str, str] | None = None,
     order: str = "file",
-) -> Problem:
+) -> MethodInput:
     """Cut the features of the training set (rows in file order) into classes.
 
     Args:
@@ -180,7 +180,7 @@ def build(
     if "mean" in given:
         mean, deviation = given.pop("mean"), given.pop("deviation")
         given["latents"] = Latents(mean, deviation, posterior_noise(files, seed, mean.shape[1:]))
-    return Problem(
+    return MethodInput(
         classes=Classes(dataset.manifest.classes, rows, given, texts, prompts or {}),
         last_visited=labels[visited[-1]],
         names=given.get("names"),
