@@ -68,16 +68,17 @@ def _how(
     offline: bool,
     rerun: str | None = None,
 ) -> reproduce.How:
-    """The words that every command of the chain takes, in one value."""
+    """The options that every command of the chain takes, in one value."""
     from uvlp.cli import reproduce
+    from uvlp.cli.request import number
 
     return reproduce.How(
         print_config=print_config,
         dry_run=dry_run,
-        workers=None if workers is None else reproduce.number("--workers", workers, 1, MOST_WORKERS),
+        workers=None if workers is None else number("--workers", workers, 1, MOST_WORKERS),
         force=force,
         as_json=as_json,
-        rerun=None if rerun is None else reproduce.number("--rerun", rerun, 1),
+        rerun=None if rerun is None else number("--rerun", rerun, 1),
         offline=offline,
     )
 
@@ -112,10 +113,11 @@ def _command(until: str, name: str, text: str) -> None:
         debug: DebugOption = False,
     ) -> None:
         from uvlp.cli import reproduce
+        from uvlp.cli.request import Request, resolve, store_at
         from uvlp.pipeline import make as pipeline
 
-        recipe = reproduce.resolve(
-            reproduce.Request(
+        recipe = resolve(
+            Request(
                 dataset=dataset,
                 ipc=ipc,
                 methods=method,
@@ -133,7 +135,7 @@ def _command(until: str, name: str, text: str) -> None:
                 portable=portable,
             )
         )
-        place = reproduce.store_at(store)
+        place = store_at(store)
         how = _how(print_config, dry_run, workers, force, as_json, offline, rerun)
         reproduce.carry_out(recipe, lambda: pipeline.prepare(recipe, place), place, until, how, alone=True)
 
@@ -181,10 +183,11 @@ def evaluate(
     debug: DebugOption = False,
 ) -> None:
     """Score image folders that any method made on the real test images of a dataset."""
-    from uvlp.cli import evaluate, reproduce
+    from uvlp.cli import evaluate
+    from uvlp.cli.request import Request, store_at
 
-    request = evaluate.Request(paths=paths, ipc=ipc, select=select, random=random)
-    words = reproduce.Request(
+    folders = evaluate.Folders(paths=paths, ipc=ipc, select=select, random=random)
+    request = Request(
         dataset=dataset,
         ipc="",  # the folders may decide on it
         methods=["random"],
@@ -199,7 +202,7 @@ def evaluate(
         portable=portable,
     )
     how = _how(print_config, dry_run, workers, force, as_json, offline, rerun)
-    evaluate.score(request, words, reproduce.store_at(store), how)
+    evaluate.score(folders, request, store_at(store), how)
 
 
 @app.command()
@@ -228,9 +231,10 @@ def teacher(
     debug: DebugOption = False,
 ) -> None:
     """Train or import the teacher of the RDED protocol, and measure it on the real test images."""
-    from uvlp.cli import reproduce, teacher
+    from uvlp.cli import teacher
+    from uvlp.cli.request import Request, store_at
 
-    request = reproduce.Request(
+    request = Request(
         dataset=dataset,
         ipc="1",  # a teacher knows nothing of it
         profile=profile,
@@ -241,7 +245,7 @@ def teacher(
         portable=portable,
     )
     how = _how(print_config, dry_run, workers, force, as_json, offline)
-    teacher.provide(request, network, checkpoint, reproduce.store_at(store), how)
+    teacher.provide(request, network, checkpoint, store_at(store), how)
 
 
 @app.command()
@@ -258,9 +262,10 @@ def fetch(
     debug: DebugOption = False,
 ) -> None:
     """Fetch a dataset or the published models; sizes first, and afterwards nothing needs the network."""
-    from uvlp.cli import fetch, reproduce
+    from uvlp.cli import fetch
+    from uvlp.cli.request import store_at
 
-    place = reproduce.store_at(store)
+    place = store_at(store)
     place.begin()
     fetch.run(target, data or "", variant or "", settings or [], place.cache, as_json)
 
@@ -273,9 +278,10 @@ def list_names(
     debug: DebugOption = False,
 ) -> None:
     """List what there is, by the names that the other commands take."""
-    from uvlp.cli import listing, reproduce
+    from uvlp.cli import listing
+    from uvlp.cli.request import store_at
 
-    listing.show(what, reproduce.store_at(store), as_json)
+    listing.show(what, store_at(store), as_json)
 
 
 @app.command()
@@ -291,9 +297,10 @@ def table(
     debug: DebugOption = False,
 ) -> None:
     """Print a table from the store."""
-    from uvlp.cli import reproduce, table
+    from uvlp.cli import table
+    from uvlp.cli.request import store_at
 
-    table.show(name, form, against, reproduce.store_at(store))
+    table.show(name, form, against, store_at(store))
 
 
 @app.command()

@@ -317,13 +317,13 @@ def import_captions(
 ) -> None:
     """Take over captions that others made; the next run of the dataset uses them."""
     from uvlp.artifacts.dataset import DatasetSpec
-    from uvlp.cli import reproduce
+    from uvlp.cli.request import store_at
 
     spec = DatasetSpec.parse(dataset, data or "", variant or "")
     import_files(
         [expanded(str(file)) for file in files],
         spec,
-        reproduce.store_at(store),
+        store_at(store),
         questions=expanded(questions) if questions else None,
         field=caption_field,
         published=published_names,
@@ -347,10 +347,10 @@ def check_captions(
 ) -> None:
     """Count images without captions, overruled rows, empty and long captions; exit 2 if any is missing."""
     from uvlp.artifacts.dataset import DatasetSpec
-    from uvlp.cli import reproduce
+    from uvlp.cli.request import store_at
 
     spec = DatasetSpec.parse(dataset, data or "", variant or "")
-    place = reproduce.store_at(store)
+    place = store_at(store)
     asked = expanded(questions) if questions else None
     code = check(
         expanded(str(file)) if file else None, spec, place, as_json, questions=asked, field=caption_field

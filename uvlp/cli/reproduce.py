@@ -1,11 +1,10 @@
-"""What `uvlp reproduce` and its like share: parse, plan, make, print."""
+"""What `uvlp reproduce` and its like share: plan, make, print."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from uvlp.artifacts import distilled, teachers
@@ -13,223 +12,14 @@ from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, plain
 from uvlp.cli import dry_run, fetch, rerun
-from uvlp.core import machine, plugins, portable
-from uvlp.core.errors import UvlpError, unknown_name
-from uvlp.core.files.places import check_folder, expanded, store_folder
-from uvlp.core.files.unicode_form import nfc
-from uvlp.models.published import find as pretrained
+from uvlp.core import machine, portable
 from uvlp.pipeline import make as pipeline, preflight
-from uvlp.pipeline.contenders import Method, resolve_method
+from uvlp.pipeline.contenders import resolve_method
 from uvlp.pipeline.folders import check_store
 from uvlp.pipeline.make import Run
 from uvlp.pipeline.names import check_names
-from uvlp.recipes import limits, overrides, profiles
-from uvlp.recipes.limits import check_ranges
 from uvlp.recipes.schema import Recipe
 from uvlp.tables import table as tables
-
-LARGEST_SEED = 2**32 - 1
-"""Of scikit-learn's and numpy's older generators."""
-WORDS = {
-    "dataset": "DATASET or --dataset",
-    "ipc": "IPC or --ipc",
-    "profile": "--profile",
-    "methods": "--method",
-    "networks": "--network",
-    "seeds": "--seed",
-    "repeats": "--repeats",
-    "protocol": "--protocol",
-    "data": "--data",
-    "variant": "--variant",
-    "pretrained": "--profile",
-    "models.finetuned": "--finetuned-model",
-    "portable": "--portable",
-}
-"""Fields of a recipe that the command line has its own words for."""
-REMARKS = ("models_note", "protocol_notes")
-"""Fields that say what the numbers of a recipe mean; nobody sets them away."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """The words of the command line."""
-
-    dataset: str
-    ipc: str
-    methods: list[str] | None = None
-    seeds: list[str] | None = None
-    networks: list[str] | None = None
-    repeats: str | None = None
-    profile: str | None = None
-    protocol: str | None = None
-    data: str | None = None
-    variant: str | None = None
-    finetuned_model: str | None = None
-    alpha: float | None = None
-    missing_captions: str | None = None
-    settings: list[str] | None = None
-    portable: bool = False
-
-
-def store_at(folder: str | None) -> Store:
-    """The store: the option, else ``$UVLP_STORE``, else ``./uvlp_store``.
-
-    Raises:
-        UvlpError: the option is empty, names the home of nobody, or a place where no folder can be.
-    """
-    return Store(check_folder("store", store_folder(folder), "--store DIR"))
-
-
-def resolve(request: Request) -> Recipe:
-    """The recipe of the dataset with everything that the request changes.
-
-    Raises:
-        UvlpError: an unknown name, or a number that is none or out of range.
-    """
-    for option in ("profile", "protocol", "variant"):
-        if getattr(request, option) == "":  # of a variable that was not set
-            raise UvlpError(f"no --{option} given", got="", do="leave the option out, or name one")
-    name = request.dataset.partition(":")[0]
-    if name.replace("_", "-") not in plugins.names("datasets"):
-        raise unknown_name("dataset", name, plugins.names("datasets"))
-    ipc = number("IPC", request.ipc, 1)
-    recipe = plugins.load("datasets", name).recipe(ipc)
-    recipe = profiles.apply(recipe, request.profile or recipe.profile)
-    recipe = replace(recipe, dataset=request.dataset, **_replacements(request))
-    if request.missing_captions is not None:
-        recipe = replace(recipe, caption=replace(recipe.caption, missing=request.missing_captions))
-    if request.finetuned_model is not None:
-        folder = _finetuned(request.finetuned_model)
-        recipe = replace(recipe, models=replace(recipe.models, finetuned=folder))
-    if request.alpha is not None:
-        recipe = _set_alpha(recipe, request.alpha)
-    for text in request.settings or []:
-        recipe = _set(recipe, text)
-    _check(recipe)
-    return recipe
-
-
-def _finetuned(folder: str) -> str:
-    """The whole path of a folder: a relative one would look like the name of a hub repository."""
-    place = expanded(folder).absolute()
-    if folder and place.is_file():
-        pretrained.check_finetuned(place)
-    if not folder or not place.is_dir():
-        do = "name the folder of a fine-tuned pipeline, as save_pretrained writes it"
-        raise UvlpError("--finetuned-model: no such folder", got=folder, do=do)
-    return str(place)
-
-
-def _replacements(request: Request) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if request.methods:
-        found["methods"] = tuple(words(request.methods))
-    if request.networks:
-        found["networks"] = tuple(words(request.networks))
-    if request.seeds:
-        found["seeds"] = tuple(number("seed", text, 0, LARGEST_SEED) for text in words(request.seeds))
-    if request.repeats is not None:
-        found["repeats"] = number("repeats", request.repeats, 1)
-    if request.portable:
-        found["portable"] = True
-    for name in ("protocol", "data", "variant"):
-        if getattr(request, name) is not None:
-            found[name] = getattr(request, name)
-    return found
-
-
-def _set_alpha(recipe: Recipe, alpha: float) -> Recipe:
-    """What `--alpha` means to the published package: no global search, class and cluster α start from it."""
-    if not 0 <= alpha <= 1:
-        raise UvlpError("--alpha", got=alpha, allowed="0 (text alone) to 1 (image alone)")
-    own = {**recipe.method.get("uvlp", {}), "search": "package", "alpha": alpha}
-    return replace(recipe, method={**recipe.method, "uvlp": own})
-
-
-def words(values: Sequence[str]) -> list[str]:
-    """Options that may be repeated and may hold commas, each value once."""
-    return list(dict.fromkeys(word.strip() for value in values for word in value.split(",") if word.strip()))
-
-
-def number(what: str, text: str, least: int, most: int = overrides.LARGEST_WHOLE) -> int:
-    """A whole number of at least ``least`` and at most ``most``.
-
-    Raises:
-        UvlpError: it is none, too small or too large.
-    """
-    # `int` reads 1_0 as ten, and digits of any script.
-    digits = re.fullmatch(r"\s*\+?0*([0-9]{1,20})\s*", text)
-    value = int(digits[1]) if digits else least - 1
-    if not least <= value <= most:
-        raise UvlpError(f"{what} must be a whole number", got=text, allowed=f"{least} or more, up to {most}")
-    return value
-
-
-def _set(recipe: Recipe, text: str) -> Recipe:
-    path, equals, value = text.partition("=")
-    if not equals:
-        raise UvlpError("--set needs key=value", got=text, do="for example --set evaluate.epochs=100")
-    if path.partition(".")[0] in REMARKS:
-        raise UvlpError(
-            f"--set {path}: a recipe's own remark stays",
-            got=text,
-            do="add one of yours with --set note=TEXT",
-        )
-    if path == "note":
-        return replace(recipe, note="; ".join(filter(None, [recipe.note, _own_note(value)])))
-    if path in WORDS:
-        # Checked, and joined with what else the command says, where it is read; not here.
-        raise UvlpError(f"--set {path}: it has a word of its own", got=text, do=f"say it with {WORDS[path]}")
-    method, _, rest = path.partition(".")
-    if rest and method.replace("_", "-") in plugins.names("methods"):
-        return _set_method(recipe, method.replace("_", "-"), rest, value)
-    changed: Recipe = overrides.apply(recipe, path, value)
-    return changed
-
-
-def _own_note(text: str) -> str:
-    """A remark of the user's, which stands beside those of the recipe."""
-    if not text.strip() or not text.isprintable():
-        raise UvlpError(
-            "--set note= adds a remark, and takes none away", got=text, allowed="a line of plain text"
-        )
-    return nfc(text.strip())
-
-
-def _set_method(recipe: Recipe, method: str, path: str, value: str) -> Recipe:
-    module = plugins.load("methods", method)
-    own = dict(recipe.method.get(method, {}))
-    first, _, rest = path.partition(".")
-    if first == "synthesis" and hasattr(module, "SYNTHESIS"):
-        new = overrides.apply(module.SYNTHESIS, rest, value)
-        own["synthesis"] = {**own.get("synthesis", {}), rest: getattr(new, rest)}
-    else:
-        new = overrides.apply(module.Settings(), path, value)
-        own[first] = getattr(new, first)
-    return replace(recipe, method={**recipe.method, method: own})
-
-
-def _check(recipe: Recipe) -> None:
-    for name in ("methods", "networks", "seeds"):
-        if not getattr(recipe, name):
-            raise UvlpError(f"no {name} given", do="leave the option out, or name at least one")
-    limits.check(recipe)
-    protocol = plugins.load("protocols", recipe.protocol)
-    check_ranges(getattr(recipe, protocol.SETTINGS), protocol.SETTINGS, protocol.RANGES)
-    methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]
-    if recipe.models.finetuned:
-        _check_finetuned(recipe, methods)
-
-
-def _check_finetuned(recipe: Recipe, methods: Sequence[Method]) -> None:
-    """Refuse a fine-tuned model that nothing of the recipe reads."""
-    if not recipe.pretrained:
-        what = f"--finetuned-model: profile {recipe.profile} trains its own models and reads none"
-        raise UvlpError(what, got=recipe.models.finetuned, do="leave it out, or say --profile sd15")
-    if not any(method.synthesis is not None and method.module.FINETUNED for method in methods):
-        names = ", ".join(method.spec for method in methods)
-        do = "leave it out, or add uvlp or vlcp"
-        raise UvlpError("--finetuned-model: no method of this run reads it", got=names, do=do)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,18 +6,17 @@ from dataclasses import replace
 
 from uvlp.artifacts.store import Store
 from uvlp.cli import reproduce
+from uvlp.cli.request import Request, resolve
 from uvlp.pipeline import make as pipeline
 
 
-def provide(
-    request: reproduce.Request, network: str, checkpoint: str | None, store: Store, how: reproduce.How
-) -> None:
+def provide(request: Request, network: str, checkpoint: str | None, store: Store, how: reproduce.How) -> None:
     """Train or import a teacher, the same that `uvlp reproduce --protocol rded` would make.
 
     Raises:
         UvlpError: an unknown name, a wrong number, a wrong dataset or checkpoint.
     """
-    recipe = reproduce.resolve(request)
+    recipe = resolve(request)
     source = recipe.teacher.source if checkpoint is None else checkpoint
     # The recipe's own networks may be those of another protocol.
     teacher = replace(recipe.teacher, network=network, source=source)

@@ -15,7 +15,7 @@ from uvlp.artifacts.checks.made_anew import NFC, OTHER_FILES, Datasets
 from uvlp.artifacts.dataset import ClassInfo, DatasetManifest
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import FILE, Task, record
-from uvlp.cli import dry_run, reproduce
+from uvlp.cli import dry_run, request
 from uvlp.pipeline import make as pipeline
 from uvlp.recipes.schema import DiffuserSettings
 
@@ -45,7 +45,7 @@ def store(tmp_path: Path) -> Store:
 
 def told(store: Store, **words: Any) -> list[str]:
     """What is said of a run on the digits."""
-    recipe = reproduce.resolve(reproduce.Request(dataset="digits", **{"ipc": "2", "profile": "nano"} | words))
+    recipe = request.resolve(request.Request(dataset="digits", **{"ipc": "2", "profile": "nano"} | words))
     run = pipeline.prepare(recipe, store)
     todo = pipeline.missing(run, store, "tabulate")
     return list(made_anew.reasons(todo, store.root, Datasets(run.manifest, "digits", store.cache)))
@@ -58,7 +58,7 @@ def test_a_store_of_an_earlier_version_is_read_and_the_rest_has_reasons(store: S
         "features, tables, prototypes, scores: 8 made anew from these",
     ]
     # What needs none of them is there.
-    recipe = reproduce.resolve(reproduce.Request(dataset="digits", ipc="2", profile="nano"))
+    recipe = request.resolve(request.Request(dataset="digits", ipc="2", profile="nano"))
     run = pipeline.prepare(recipe, store)
     todo = {task.title for task in pipeline.missing(run, store, "tabulate")}
     assert len(todo) == 12 and not {"captions", "full images", "embedder, seed 0"} & todo
@@ -79,7 +79,7 @@ def test_what_is_asked_for_otherwise_is_not_made_anew(store: Store, words: dict[
 def test_only_the_name_of_a_table_is_another_one(store: Store) -> None:
     found = told(store, methods=["random,full"])
     assert found == [], "a table of other methods is no earlier one of these"
-    recipe = reproduce.resolve(reproduce.Request(dataset="digits", ipc="2", profile="nano"))
+    recipe = request.resolve(request.Request(dataset="digits", ipc="2", profile="nano"))
     run = pipeline.prepare(recipe, store)
     (folder,) = (store.root / "tables").iterdir()
     content = json.loads((folder / FILE).read_text(encoding="utf-8"))
@@ -94,7 +94,7 @@ def test_only_the_name_of_a_table_is_another_one(store: Store) -> None:
 def test_it_is_said_before_it_is_made_and_by_the_dry_run(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = reproduce.resolve(reproduce.Request(dataset="digits", ipc="2", profile="nano"))
+    recipe = request.resolve(request.Request(dataset="digits", ipc="2", profile="nano"))
     run = pipeline.prepare(recipe, store)
     plan = dry_run.DryRun(
         recipe=recipe, prepare=lambda: run, store=store, until="tabulate", alone=True, workers=1
