@@ -79,8 +79,9 @@ def test_the_other_protocol_makes_the_committed_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_the_digits_make_the_committed_bytes(tmp_path: Path) -> None:
-    run("digits", tmp_path)
+@pytest.mark.parametrize("environment", [{}, HOSTILE], ids=["as-it-is", "hostile"])
+def test_the_digits_make_the_committed_bytes(tmp_path: Path, environment: dict[str, str]) -> None:
+    run("digits", tmp_path, **environment)
     compare("digits", tmp_path)
 
 
