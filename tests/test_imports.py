@@ -1,4 +1,4 @@
-"""Who may import whom (README, "How it is built"), and what starting up may cost."""
+"""Who may import whom (docs/architecture.md), and what starting up may cost."""
 
 import ast
 import subprocess

@@ -10,8 +10,8 @@ import typer
 from uvlp.cli.app import app
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-NAMES = ("README.md", "ARTIFACT.md", "docker/README.md", "docs/portability.md", "patches/README.md")
-PAGES = [REPOSITORY / name for name in NAMES]
+NAMES = ("README.md", "ARTIFACT.md", "docker/README.md", "patches/README.md")
+PAGES = [*(REPOSITORY / name for name in NAMES), *sorted((REPOSITORY / "docs").glob("*.md"))]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
@@ -48,7 +48,14 @@ def test_there_are_documented_calls() -> None:
     assert len(CALLS) >= 10
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_documented_paths_exist(page: Path) -> None:
     roots = (
         "run_scripts/",
