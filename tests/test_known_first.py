@@ -99,6 +99,30 @@ def test_a_setting_that_no_stage_could_use(what: str, refused: Call) -> None:
     assert error.what == what and (error.allowed or error.do)
 
 
+ONE = "a batch of one image is too small for the network's last maps"
+SMALL = ("--set=evaluate.norm=batch", "--set=evaluate.size_px=8")
+BY_NETWORK = ("--set=herding.features=network", "--network=convnet-1")
+SINGLE: Mapping[str, tuple[str, ...]] = {
+    "20 images in batches of 19": ("--method=random", "--network=resnet-10", "--set=evaluate.batch=19"),
+    "20 images in batches of 1": ("--method=random", "--network=resnet-ap-10", "--set=evaluate.batch=1"),
+    "1307 images in batches of 653": (
+        *("--method=full", "--network=resnet-ap-10", "--set=evaluate.batch=653"),
+        "--set=evaluate.norm=instance",
+    ),
+    "1307 images in batches of 1306": ("--method=herding", *BY_NETWORK, "--set=evaluate.batch=1306"),
+    "20 images in batches of 19, soft labels": (
+        *("--protocol=rded", "--method=random", "--network=resnet18", "--set=rded.size_px=32"),
+        "--set=rded.batch=19",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SINGLE)
+def test_a_batch_of_one_image_without_variance(case: str, refused: Call) -> None:
+    error = refused(*NANO, *SMALL, *SINGLE[case])
+    assert (error.what, error.got) == (ONE, case.partition(", soft")[0]) and error.do
+
+
 @pytest.mark.parametrize("side_px", [8, 16, 31 + 32, 34])
 def test_images_that_the_small_models_cannot_halve(side_px: int, refused: Call) -> None:
     error = refused(*NANO, f"--set=image_px={side_px}")

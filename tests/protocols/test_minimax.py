@@ -150,3 +150,19 @@ def test_an_unknown_network_is_named() -> None:
 def test_settings_out_of_range(name: str, value: float) -> None:
     with pytest.raises(UvlpError, match=f"setting evaluate.{name} out of range: got {value}; allowed: "):
         run(**{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+@pytest.mark.parametrize("network", ["resnet-10", "resnet-ap-10"])
+def test_a_last_batch_of_one_image_may_be_too_small(network: str, norm: str) -> None:
+    """Its last maps of images of 8 px have one pixel."""
+    with pytest.raises(UvlpError) as caught:
+        run(network, norm=norm, batch=23, epochs=1)
+    assert caught.value.what == "a batch of one image is too small for the network's last maps"
+    assert run(network, norm=norm, batch=24, epochs=1).train_images == 70
+
+
+@pytest.mark.parametrize(("network", "size_px"), [("convnet-3", 8), ("resnet-10", 9), ("resnet-ap-10", 16)])
+def test_a_last_batch_of_one_image_with_several_pixels_trains(network: str, size_px: int) -> None:
+    score = run(network, norm="batch", size_px=size_px, batch=23, epochs=1)
+    assert score.train_images == 70

@@ -115,7 +115,13 @@ def _finetune(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> N
 
 def _represent(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> None:
     stage = plugins.load("stages", "represent")
-    plugins.load("protocols", stage.PROTOCOL).check(stage.NETWORK, task.settings)
+    protocol = plugins.load("protocols", stage.PROTOCOL)
+    protocol.check(stage.NETWORK, task.settings)
+    if manifest is not None:
+        classes, images = len(manifest.classes), manifest.count("train")
+        protocol.check_images(
+            task.settings, stage.NETWORK, teacher="", classes=classes, images=images, side_px=0
+        )
 
 
 def _teacher(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> None:

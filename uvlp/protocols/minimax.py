@@ -90,7 +90,28 @@ def check(network: str, settings: EvaluateSettings) -> None:
 def check_images(
     settings: EvaluateSettings, network: str, *, teacher: str, classes: int, images: int, side_px: int
 ) -> None:
-    """Nothing is known against any number of images of any size, which are all resized."""
+    """Refuse a training that cannot be, as far as that is known before its images are made.
+
+    Args:
+        teacher: none.
+        images: of all classes together.
+        side_px: says nothing, for every image is resized.
+
+    Raises:
+        UvlpError: a batch of one image, of whose last maps a normalisation has one pixel.
+    """
+    from uvlp.protocols.training.minimax_rules import last_batch, optimisation
+
+    rules = optimisation(classes, settings.lr, settings.weight_decay, settings.batch)
+    if last_batch(images, rules.batch) == 1:
+        from uvlp.protocols.training.loop import check_single_image
+
+        check_single_image(
+            lambda: build(network, classes, settings, seed=0),
+            settings.size_px,
+            got=f"{images} images in batches of {rules.batch}",
+            do="set another evaluate.batch, or a larger evaluate.size_px",
+        )
 
 
 def validation_pixels(pixels: numpy.ndarray, size_px: int) -> numpy.ndarray:
@@ -130,14 +151,15 @@ def evaluate(
         teacher: this protocol has none.
 
     Raises:
-        UvlpError: unknown network, image too small for it, impossible settings, or a loss that is not
-            a number.
+        UvlpError: unknown network, image too small for it, impossible settings, a batch of one image that
+            is too few, or a loss that is not a number.
     """
     from uvlp.models.device import arithmetic, lay_out
     from uvlp.protocols.training.minimax_training import train_and_validate
 
     assert teacher is None, "hard labels need no teacher"
     check(network, settings)
+    check_images(settings, network, teacher="", classes=classes, images=len(train.labels), side_px=0)
     model = build(network, classes, settings, seed)
     model = lay_out(model, device, settings.precision, settings.channels_last)
     with arithmetic(device, settings.precision, settings.deterministic):

@@ -97,13 +97,24 @@ def check_images(
         side_px: of the images; 0 where it is not known.
 
     Raises:
-        UvlpError: too many classes for the student, more patches than pixels, or no update in an epoch.
+        UvlpError: too many classes for the student, more patches than pixels, no update in an epoch, or a
+            batch of one image, of whose last maps a normalisation has one pixel.
     """
     from uvlp.protocols.training import rded_networks, rded_rules
+    from uvlp.protocols.training.minimax_rules import last_batch
 
     rded_networks.check_classes(network, classes)
     rules = rded_rules.rules(settings, network, teacher, classes, max(1, images // classes))
     rded_rules.check_images(settings, rules.batch, images, side_px)
+    if last_batch(images, rules.batch) == 1:
+        from uvlp.protocols.training.loop import check_single_image
+
+        check_single_image(
+            lambda: rded_networks.build(network, classes=classes, size_px=settings.size_px),
+            settings.size_px,
+            got=f"{images} images in batches of {rules.batch}",
+            do="set another rded.batch, or a larger rded.size_px",
+        )
 
 
 def validation_pixels(pixels: numpy.ndarray, size_px: int) -> numpy.ndarray:
@@ -147,8 +158,8 @@ def evaluate(
         teacher: folder of a `teachers` artifact.
 
     Raises:
-        UvlpError: unknown network, image too small for it, impossible settings, a teacher for other
-            images or classes, or a loss that is not a number.
+        UvlpError: unknown network, image too small for it, impossible settings, a batch of one image that
+            is too few, a teacher for other images or classes, or a loss that is not a number.
     """
     from uvlp.models.device import arithmetic
     from uvlp.protocols.training import rded_rules
@@ -161,6 +172,8 @@ def evaluate(
     facts = teachers.read(teacher)
     _check_teacher(facts, classes, settings.size_px)
     per_class = max(1, len(train.labels) // classes) if full else ipc
+    architecture, images = facts.architecture, len(train.labels)
+    check_images(settings, network, teacher=architecture, classes=classes, images=images, side_px=0)
     student, teaching = _pair(network, teacher, classes, settings, seed, device)
     with _seeded_dropout(seed, device), arithmetic(device, settings.precision, settings.deterministic):
         record = train_and_validate(
@@ -169,7 +182,7 @@ def evaluate(
             network,
             train,
             validation,
-            rules=rded_rules.rules(settings, network, facts.architecture, classes, per_class),
+            rules=rded_rules.rules(settings, network, architecture, classes, per_class),
             settings=settings,
             seed=seed,
             device=device,

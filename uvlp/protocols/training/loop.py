@@ -66,6 +66,28 @@ def train_and_validate(
     return record
 
 
+def check_single_image(build: Callable[[], nn.Module], size_px: int, *, got: str, do: str) -> None:
+    """Refuse a network that normalises maps of one pixel, which torch does for no batch of one image.
+
+    Args:
+        build: makes the network; here without any number in it.
+        size_px: side of its images.
+        got, do: for the error.
+
+    Raises:
+        UvlpError: it does.
+    """
+    with torch.device("meta"):
+        network = build().train()
+        try:
+            network(torch.empty(1, 3, size_px, size_px))
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            what = "a batch of one image is too small for the network's last maps"
+            raise UvlpError(what, got=got, do=do) from error
+
+
 def correct_in_top(logits: Tensor, labels: Tensor, k: int = 1) -> Tensor:
     """bool [N]: whether the label is among the ``k`` largest of [N,C] logits."""
     if k == 1:

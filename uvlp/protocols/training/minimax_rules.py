@@ -34,6 +34,11 @@ def optimisation(classes: int, lr: float, weight_decay: float, batch: int) -> Op
     return Optimisation(MANY_LR, MANY_WEIGHT_DECAY, max(MANY_BATCH, batch))
 
 
+def last_batch(images: int, batch: int) -> int:
+    """Images of an epoch's last batch, which is the smallest; under any protocol."""
+    return (images - 1) % batch + 1
+
+
 def milestones(epochs: int) -> tuple[int, int]:
     """Last 1-based epochs before the learning rate falls: two thirds and five sixths."""
     return 2 * epochs // 3, 5 * epochs // 6

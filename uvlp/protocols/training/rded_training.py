@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import kl_div
 
-from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import numpy_generator
 from uvlp.protocols.training import (
@@ -123,19 +122,8 @@ class _Trainer:
                 self.images, order[part], draws.select(part), settings.size_px, settings.factor
             )
             for mini in images.split(batch):
-                losses.append(self._step(len(losses), mini))
+                losses.append(self.distiller.step(len(losses), mini, self._mix(len(mini))))
         return torch.stack(losses)
-
-    def _step(self, number: int, images: Tensor) -> Tensor:
-        try:
-            return self.distiller.step(number, images, self._mix(len(images)))
-        except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
-                raise
-            raise UvlpError(
-                "a batch of one image is too small for the student's last maps",
-                do="choose another batch (rded.batch) or larger images (rded.size_px)",
-            ) from error
 
     def _mix(self, count: int) -> cutmix.Mix | mixup.Blend:
         if self.settings.mix == "mixup":
