@@ -43,7 +43,6 @@ LEFT: set[tuple[str, str]] = {
     ("cli/doctor_gpu", "models/sampling/memory"),
     ("cli/doctor_places", "datasets/*"),
     ("cli/dry_run", "datasets/*"),
-    ("cli/fetch", "datasets/*"),
     ("cli/listing", "protocols/*"),
     ("cli/request", "datasets/*"),
     ("cli/request", "methods/*"),

@@ -20,6 +20,7 @@ from uvlp.cli import fetch
 from uvlp.core.errors import UvlpError
 from uvlp.models.published import find as pretrained, hub as hub_folders
 from uvlp.models.published.sizes import OPENAI
+from uvlp.pipeline import transfers
 from uvlp.recipes.schema import CaptionSettings, ModelSettings, Recipe
 
 MODELS = ModelSettings(
@@ -156,7 +157,7 @@ def test_offline_names_everything_at_once(tmp_path: Path, hub: Hub) -> None:
     asked = recipe(
         dataset="imagenette", data=str(tmp_path / "data"), caption=CaptionSettings(captioner="auto")
     )
-    text = refused(fetch.ensure, asked, tmp_path, True)
+    text = refused(transfers.ensure, asked, tmp_path, True)
     commands = [
         f"`uvlp fetch imagenette --data {tmp_path / 'data'}`",
         "`uvlp fetch diffusion --set models.diffusion=some/sd",
@@ -185,23 +186,23 @@ def test_a_recipe_fetches_what_it_reads(
     changes: dict[str, Any], parts: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = recipe(**changes)
-    fetch.ensure(asked, Store(tmp_path), offline=False)
+    transfers.ensure(asked, Store(tmp_path), offline=False)
     here = set(pretrained.PARTS) - set(pretrained.needed(MODELS, ["clip", "llava", "diffusion"]))
     pipeline = {"autoencoder"} if "diffusion" in parts else set()
     whole = here - {"autoencoder"} | (parts & {"autoencoder"})
     assert whole == parts
     assert not pretrained.needed(MODELS, parts | pipeline)
-    fetch.ensure(asked, Store(tmp_path), offline=True)
+    transfers.ensure(asked, Store(tmp_path), offline=True)
 
 
 def test_a_finetuned_folder_stands_in_for_the_pipeline(originals: dict[str, Path], tmp_path: Path) -> None:
     from dataclasses import replace
 
     own = recipe(models=replace(MODELS, finetuned=str(originals["diffusion"])))
-    text = refused(fetch.ensure, own, tmp_path, True)
+    text = refused(transfers.ensure, own, tmp_path, True)
     assert "the autoencoder" in text and "uvlp fetch diffusion" not in text
     base = recipe(models=own.models, methods=("d4m",))
-    assert "uvlp fetch diffusion" in refused(fetch.ensure, base, tmp_path, True)
+    assert "uvlp fetch diffusion" in refused(transfers.ensure, base, tmp_path, True)
 
 
 def test_what_is_finished_is_kept(hub: Hub, tmp_path: Path) -> None:

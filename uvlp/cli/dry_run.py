@@ -10,11 +10,10 @@ from typing import Any
 from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.work import open_dataset
-from uvlp.cli import fetch
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.pipeline import make as pipeline, preflight
+from uvlp.pipeline import make as pipeline, preflight, transfers
 from uvlp.pipeline.estimates import cards, report
 from uvlp.pipeline.estimates.report import Estimate
 from uvlp.pipeline.folders import tell, tell_notes
@@ -54,7 +53,7 @@ def show(plan: DryRun, as_json: bool) -> None:
     """
     recipe = check_names(plan.recipe)
     manifest, absent = _opened(recipe, plan.store) if plan.alone else (None, "")
-    missing = fetch.missing(recipe, plan.store)
+    missing = transfers.missing(recipe, plan.store)
     if plan.alone and (absent or missing):
         if manifest is not None:  # else told where the run is prepared
             tell_notes(recipe.dataset, manifest)

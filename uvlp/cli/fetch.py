@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from uvlp.artifacts.dataset import Dataset, DatasetElsewhere, DatasetSpec
-from uvlp.artifacts.store import Store
+from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.work import open_dataset
-from uvlp.captioners.texts import imported as imported_captions
-from uvlp.core import plugins, views
+from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
-from uvlp.core.files.downloads import Download
 from uvlp.core.progress import Progress
-from uvlp.core.wording import byte_size
-from uvlp.models.published import find as pretrained, hub
-from uvlp.pipeline import preflight
-from uvlp.pipeline.contenders import resolve_method
+from uvlp.models.published import find as pretrained
 from uvlp.pipeline.folders import tell
 from uvlp.pipeline.names import check_place
+from uvlp.pipeline.transfers import carry_out, dataset_missing, models_missing
 from uvlp.recipes import overrides
-from uvlp.recipes.schema import ModelSettings, Recipe
+from uvlp.recipes.schema import ModelSettings
 
 MODELS = {"models": ("diffusion", "clip", "llava")} | {part: (part,) for part in pretrained.PARTS}
 """Targets of the command that are no dataset, with their parts."""
-SPEED_BYTES_PER_S = 100e6 / 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Transfer:
-    """What is announced, the folder that it fills, the command that gets it alone, and the call.
-
-    ``part``: the setting of `models` that names it; empty for a dataset.
-    """
-
-    part: str = ""
-    download: Download
-    place: Path
-    command: str
-    run: Callable[[Progress], None]
 
 
 def run(target: str, data: str, variant: str, settings: Sequence[str], cache: Path, as_json: bool) -> None:
@@ -69,15 +44,15 @@ def run(target: str, data: str, variant: str, settings: Sequence[str], cache: Pa
                 "--data and --variant say nothing of models", got=target, do="set HF_HOME instead"
             )
         models = _models(settings)
-        transfers = _models_missing(models, MODELS[target])
-        _carry_out(transfers)
+        transfers = models_missing(models, MODELS[target])
+        carry_out(transfers)
         rows = [_model_row(models, part, cache) for part in MODELS[target]]
     else:
         spec = _spec(target, data, variant)
         if settings:
             raise UvlpError("--set says nothing of a dataset to fetch", got=settings[0])
-        transfers = _dataset_missing(spec)
-        _carry_out(transfers)
+        transfers = dataset_missing(spec)
+        carry_out(transfers)
         rows = [_dataset_row(spec, cache)]
     if as_json:
         fetched = [transfer.download.what for transfer in transfers]
@@ -86,119 +61,6 @@ def run(target: str, data: str, variant: str, settings: Sequence[str], cache: Pa
     for row in rows:
         revision = f" at {row['revision']}" if row.get("revision") else ""
         print(f"{row['what']}: {row['place']}{revision}  sha256 {row['sha256']}")
-
-
-def ensure(recipe: Recipe, store: Store, offline: bool) -> None:
-    """Fetch what ``recipe`` needs and this machine lacks: its dataset, its models.
-
-    Args:
-        store: where manifests are remembered and imported captions lie.
-        offline: fetch nothing.
-
-    Raises:
-        UvlpError: something is missing and ``offline``: one line with all of it; or see `run`.
-    """
-    transfers = _missing(recipe, partial(_has_captions, store=store))
-    preflight.check_models(recipe, {each.part for each in transfers} - {""})
-    if transfers and offline:
-        commands = "; ".join(f"`{each.command}`" for each in transfers)
-        folders = {_folder_word(each) for each in transfers}
-        raise UvlpError(
-            "this needs files that are not here, and --offline fetches none",
-            got="; ".join(map(_told, transfers)),
-            do=f"with a network: {commands}; or name a folder that holds them: {', '.join(sorted(folders))}",
-        )
-    if not all(each.part for each in transfers):
-        _check_elsewhere(DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant), store)
-    _carry_out(transfers)
-
-
-def _check_elsewhere(spec: DatasetSpec, store: Store) -> None:
-    """Fetch nothing for a dataset that lies one folder further up or down than it was looked for.
-
-    Raises:
-        DatasetElsewhere: it does.
-    """
-    try:
-        open_dataset(spec, store.cache, Progress(tell, "dataset"))
-    except DatasetElsewhere:
-        raise
-    except UvlpError:
-        return
-
-
-def _told(transfer: _Transfer) -> str:
-    """What it is, where from, and the folder that it goes into."""
-    download = transfer.download
-    way = f"from {' and '.join(download.urls)} into {transfer.place}"
-    return f"{download.what} ({byte_size(download.bytes)} {way})"
-
-
-def _folder_word(transfer: _Transfer) -> str:
-    """The option that names a folder with a copy."""
-    if not transfer.part:
-        return "--data FOLDER"
-    return f"--set models.{transfer.part}={'local-dir:' * (transfer.part == 'clip')}FOLDER"
-
-
-def missing(recipe: Recipe, store: Store) -> list[Download]:
-    """What `ensure` would fetch; a dataset that nobody can fetch is not among it, whoever opens it says so.
-
-    Raises:
-        UvlpError: a model is there and is not what it should be.
-    """
-
-    def has_captions(spec: DatasetSpec) -> bool:
-        try:
-            dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
-        except UvlpError:
-            return False
-        return _captioned(spec, dataset, store)
-
-    return [transfer.download for transfer in _missing(recipe, has_captions)]
-
-
-def _missing(recipe: Recipe, has_captions: Callable[[DatasetSpec], bool]) -> list[_Transfer]:
-    if recipe.pretrained and recipe.models.finetuned:
-        pretrained.check_finetuned(Path(recipe.models.finetuned))
-    spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
-    transfers = _dataset_missing(spec)
-    here = not transfers
-    if recipe.pretrained:
-        # A dataset that has to be fetched brings no captions.
-        transfers += _models_missing(recipe.models, _parts(recipe, lambda: here and has_captions(spec)))
-    return transfers
-
-
-def _parts(recipe: Recipe, has_captions: Callable[[], bool]) -> list[str]:
-    """The parts of the published models that the recipe's methods and captioner read (see `planner.py`)."""
-    parts: set[str] = set()
-    captions = False
-    for spec in recipe.methods:
-        method = resolve_method(spec, recipe.method)
-        features = method.module.FEATURES
-        if getattr(method.settings, "features", "embedding") == "network":
-            features = ()
-        if features:
-            parts |= {"clip", "autoencoder"}
-        if method.synthesis is not None and not (method.module.FINETUNED and recipe.models.finetuned):
-            parts.add("diffusion")
-        captions = captions or getattr(method.module, "CAPTIONS", False)
-    captioner = recipe.caption.captioner
-    if captions and (captioner == "llava" or (captioner == "auto" and not has_captions())):
-        parts.add("llava")
-    return [part for part in pretrained.PARTS if part in parts]
-
-
-def _has_captions(spec: DatasetSpec, store: Store) -> bool:
-    """Whether captions were imported or the dataset brings some."""
-    dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
-    return _captioned(spec, dataset, store)
-
-
-def _captioned(spec: DatasetSpec, dataset: Dataset, store: Store) -> bool:
-    imported = imported_captions.find(store.root, spec, dataset.manifest)
-    return imported is not None or dataset.captions() is not None
 
 
 def _models(settings: Sequence[str]) -> ModelSettings:
@@ -218,89 +80,6 @@ def _spec(target: str, data: str, variant: str) -> DatasetSpec:
         raise unknown_name("thing to fetch", target, [*plugins.names("datasets"), *MODELS])
     check_place(spec.name, data, variant)
     return spec
-
-
-def _models_missing(models: ModelSettings, parts: Iterable[str]) -> list[_Transfer]:
-    return [
-        _Transfer(
-            part="diffusion" if part == "autoencoder" else part,
-            download=download,
-            place=hub.cache_folder(),
-            command=pretrained.command(models, part),
-            run=partial(pretrained.fetch, models, [part]),
-        )
-        for part, download in pretrained.needed(models, parts).items()
-    ]
-
-
-def _dataset_missing(spec: DatasetSpec) -> list[_Transfer]:
-    """The transfer of a dataset that is not here; nothing for one that is never fetched."""
-    module: ModuleType = plugins.load("datasets", spec.name)
-    if not hasattr(module, "download"):
-        return []
-    download = module.download(spec)
-    if download is None:
-        return []
-    options = {"data": spec.data, "variant": spec.variant}
-    command = f"uvlp fetch {spec}" + "".join(f" --{name} {value}" for name, value in options.items() if value)
-    return [_Transfer(download=download, place=spec.root, command=command, run=partial(module.fetch, spec))]
-
-
-def _carry_out(transfers: Sequence[_Transfer]) -> None:
-    """Announce, look at the disk, then fetch one after the other; what is finished is kept."""
-    if not transfers:
-        return
-    _announce(transfers)
-    _check_disk(transfers)
-    view = views.view(len(transfers))
-    try:
-        for transfer in transfers:
-            _fetch(transfer, view)
-    finally:
-        view.close()
-
-
-def _fetch(transfer: _Transfer, view: views.View) -> None:
-    title = transfer.download.what
-    began = time.monotonic()
-    view.begin(title)
-    transfer.run(Progress(partial(view.event, title), title))
-    view.end(title, time.monotonic() - began)
-
-
-def _announce(transfers: Sequence[_Transfer]) -> None:
-    """What will be transferred, on standard error: the result alone goes to standard output."""
-    for transfer in transfers:
-        download = transfer.download
-        note = f"  [{download.note}]" if download.note else ""
-        way = f"from {', '.join(download.urls)} into {transfer.place}"
-        print(f"fetch  {download.what}: {byte_size(download.bytes)} {way}{note}", file=sys.stderr)
-    total = sum(transfer.download.bytes for transfer in transfers)
-    unknown = sum(not transfer.download.bytes for transfer in transfers)
-    more = f", and {unknown} of unknown size" if unknown and total else ""
-    minutes = max(1, round(total / SPEED_BYTES_PER_S / 60))
-    time_left = f"; about {minutes} min at 100 Mbit/s" if total else ""
-    print(f"       together {byte_size(total)}{more}{time_left}", file=sys.stderr)
-
-
-def _check_disk(transfers: Sequence[_Transfer]) -> None:
-    """Refuse to begin what cannot end: folders on one disk share its room."""
-    wanted: dict[int, tuple[Path, list[Download]]] = {}
-    for transfer in transfers:
-        place = transfer.place.absolute()
-        while not place.exists():
-            place = place.parent
-        wanted.setdefault(place.stat().st_dev, (place, []))[1].append(transfer.download)
-    for place, downloads in wanted.values():
-        free, disk = shutil.disk_usage(place).free, sum(download.disk_bytes for download in downloads)
-        if free < disk:
-            names = ", ".join(download.what for download in downloads)
-            raise UvlpError(
-                f"too little free disk at {place} for {names}",
-                got=byte_size(free) if free else "nothing",
-                allowed=f"{byte_size(disk)} or more",
-                do="make room, or use a larger disk: --data for datasets, HF_HOME for models",
-            )
 
 
 def _model_row(models: ModelSettings, part: str, cache: Path) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from uvlp.artifacts import distilled, teachers
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, plain
-from uvlp.cli import dry_run, fetch, rerun
+from uvlp.cli import dry_run, rerun
 from uvlp.core import machine, portable
-from uvlp.pipeline import make as pipeline, preflight
+from uvlp.pipeline import make as pipeline, preflight, transfers
 from uvlp.pipeline.contenders import resolve_method
 from uvlp.pipeline.folders import check_store
 from uvlp.pipeline.make import Run
@@ -58,7 +58,7 @@ def carry_out(
     named = check_names(recipe)
     if until in ("teacher", "evaluate", "tabulate"):
         preflight.check_networks(named)
-    fetch.ensure(recipe, store, how.offline)
+    transfers.ensure(recipe, store, how.offline)
     if how.rerun is not None:
         rerun.rerun(prepare(), store, how.rerun, how.workers or machine.default_workers(), how.as_json)
     else:
