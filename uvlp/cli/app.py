@@ -114,7 +114,7 @@ def _command(until: str, name: str, text: str) -> None:
     ) -> None:
         from uvlp.cli import reproduce
         from uvlp.cli.request import Request, resolve, store_at
-        from uvlp.pipeline import make as pipeline
+        from uvlp.pipeline.prepare import prepare
 
         recipe = resolve(
             Request(
@@ -137,7 +137,7 @@ def _command(until: str, name: str, text: str) -> None:
         )
         place = store_at(store)
         how = _how(print_config, dry_run, workers, force, as_json, offline, rerun)
-        reproduce.carry_out(recipe, lambda: pipeline.prepare(recipe, place), place, until, how, alone=True)
+        reproduce.carry_out(recipe, lambda: prepare(recipe, place), place, until, how, alone=True)
 
     app.command(name, help=text)(run)
 

@@ -20,9 +20,10 @@ from uvlp.captioners.texts.match import Match, match
 from uvlp.cli.options import DataOption, DebugOption, JsonOption, StoreOption, VariantOption, path_option
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.places import expanded
-from uvlp.core.progress import Progress
+from uvlp.core.progress import Progress, print_remark
 from uvlp.core.wording import first_few
-from uvlp.pipeline.folders import check_store, tell, tell_notes
+from uvlp.pipeline.folders import check_store
+from uvlp.pipeline.prepare import print_notes
 
 CLIP_TOKENS = 77
 
@@ -129,8 +130,8 @@ def _print_counts(counts: Mapping[str, int], spec: DatasetSpec, path: Path) -> N
 
 
 def _opened(spec: DatasetSpec, store: Store) -> Any:
-    dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
-    tell_notes(str(spec), dataset.manifest)
+    dataset = open_dataset(spec, store.cache, Progress(print_remark, "dataset"))
+    print_notes(str(spec), dataset.manifest)
     return dataset
 
 

@@ -12,14 +12,13 @@ from uvlp.artifacts.store import Store
 from uvlp.artifacts.work import open_dataset
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
-from uvlp.core.progress import Progress
+from uvlp.core.progress import Progress, print_remark
 from uvlp.pipeline import make as pipeline, preflight, transfers
 from uvlp.pipeline.estimates import cards, report
 from uvlp.pipeline.estimates.report import Estimate
-from uvlp.pipeline.folders import tell, tell_notes
-from uvlp.pipeline.make import Run
 from uvlp.pipeline.names import check_names
 from uvlp.pipeline.planner import STAGES
+from uvlp.pipeline.prepare import Run, print_notes
 from uvlp.recipes.schema import Recipe
 
 
@@ -56,7 +55,7 @@ def show(plan: DryRun, as_json: bool) -> None:
     missing = transfers.missing(recipe, plan.store)
     if plan.alone and (absent or missing):
         if manifest is not None:  # else told where the run is prepared
-            tell_notes(recipe.dataset, manifest)
+            print_notes(recipe.dataset, manifest)
         tasks = report.expected_tasks(recipe, manifest)
         wanted = [task for task in tasks if STAGES.index(task.stage) <= STAGES.index(plan.until)]
         preflight.check(recipe, None, wanted, plan.store.cache)
@@ -92,7 +91,7 @@ def _opened(recipe: Recipe, store: Store) -> tuple[DatasetManifest | None, str]:
     """
     spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
     try:
-        manifest = open_dataset(spec, store.cache, Progress(tell, "dataset")).manifest
+        manifest = open_dataset(spec, store.cache, Progress(print_remark, "dataset")).manifest
     except UvlpError as error:
         if not hasattr(plugins.load("datasets", spec.name), "VARIANTS"):
             raise

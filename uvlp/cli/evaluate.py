@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from uvlp.artifacts.store import Store
 from uvlp.cli import reproduce
 from uvlp.cli.request import Request, number, resolve
-from uvlp.pipeline import make as pipeline
 from uvlp.pipeline.folder_rows import parse_rows
 from uvlp.pipeline.folders import Collect, seeds_of
+from uvlp.pipeline.prepare import prepare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,4 +36,4 @@ def score(folders: Folders, request: Request, store: Store, how: reproduce.How) 
     if not folders.random:
         recipe = replace(recipe, methods=())
     collect = Collect(rows=rows, ipc=ipc, select=folders.select)
-    reproduce.carry_out(recipe, lambda: pipeline.prepare(recipe, store, collect), store, "tabulate", how)
+    reproduce.carry_out(recipe, lambda: prepare(recipe, store, collect), store, "tabulate", how)

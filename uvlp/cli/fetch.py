@@ -12,9 +12,8 @@ from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.work import open_dataset
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
-from uvlp.core.progress import Progress
+from uvlp.core.progress import Progress, print_remark
 from uvlp.models.published import find as pretrained
-from uvlp.pipeline.folders import tell
 from uvlp.pipeline.names import check_place
 from uvlp.pipeline.transfers import carry_out, dataset_missing, models_missing
 from uvlp.recipes import overrides
@@ -95,7 +94,7 @@ def _model_row(models: ModelSettings, part: str, cache: Path) -> dict[str, Any]:
 
 
 def _dataset_row(spec: DatasetSpec, cache: Path) -> dict[str, Any]:
-    manifest = open_dataset(spec, cache, Progress(tell, "dataset")).manifest
+    manifest = open_dataset(spec, cache, Progress(print_remark, "dataset")).manifest
     place = spec.argument or str(spec.root)
     return {
         "what": str(spec),

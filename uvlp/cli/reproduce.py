@@ -16,8 +16,8 @@ from uvlp.core import machine, portable
 from uvlp.pipeline import make as pipeline, preflight, transfers
 from uvlp.pipeline.contenders import resolve_method
 from uvlp.pipeline.folders import check_store
-from uvlp.pipeline.make import Run
 from uvlp.pipeline.names import check_names
+from uvlp.pipeline.prepare import Run
 from uvlp.recipes.schema import Recipe
 from uvlp.tables import table as tables
 

@@ -14,7 +14,7 @@ from uvlp.artifacts.work import Work
 from uvlp.core import machine, plugins, portable, views, workers
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.pipeline.make import Run
+from uvlp.pipeline.prepare import Run
 
 
 def rerun(run: Run, store: Store, repeat: int, count: int, as_json: bool) -> None:

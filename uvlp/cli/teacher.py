@@ -7,7 +7,7 @@ from dataclasses import replace
 from uvlp.artifacts.store import Store
 from uvlp.cli import reproduce
 from uvlp.cli.request import Request, resolve
-from uvlp.pipeline import make as pipeline
+from uvlp.pipeline.prepare import prepare_teacher
 
 
 def provide(request: Request, network: str, checkpoint: str | None, store: Store, how: reproduce.How) -> None:
@@ -21,6 +21,4 @@ def provide(request: Request, network: str, checkpoint: str | None, store: Store
     # The recipe's own networks may be those of another protocol.
     teacher = replace(recipe.teacher, network=network, source=source)
     recipe = replace(recipe, networks=(network,), teacher=teacher)
-    reproduce.carry_out(
-        recipe, lambda: pipeline.prepare_teacher(recipe, store, network), store, "teacher", how
-    )
+    reproduce.carry_out(recipe, lambda: prepare_teacher(recipe, store, network), store, "teacher", how)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
@@ -59,3 +60,9 @@ class Progress:
     def say(self, text: str) -> None:
         """Pass on one line that the user should read whatever the view, e.g. a counted warning."""
         self._send(Event(self.label, say=text))
+
+
+def print_remark(event: Event) -> None:
+    """Print an event's remark on standard error, for reading that no view shows; counts are dropped."""
+    if event.say:
+        print(f"note   {event.label}: {event.say}", file=sys.stderr)

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.artifacts.checks.store_mark import FOLDERS
-from uvlp.artifacts.dataset import SPLITS, DatasetManifest, DatasetSpec
+from uvlp.artifacts.dataset import SPLITS, DatasetSpec
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.places import expanded
 from uvlp.core.files.unicode_form import nfc
-from uvlp.core.progress import Event, Progress
+from uvlp.core.progress import Progress, print_remark
 from uvlp.core.wording import first_few
 from uvlp.pipeline.contenders import Folder
 from uvlp.pipeline.folder_rows import FORM, Row
@@ -231,7 +231,7 @@ def _check_overlap(collect: Collect, planner: Planner, cache: Path, folder: Fold
             Path(origin),
             planner.manifest.classes,
             cache,
-            Progress(tell, folder.paths[seed]),
+            Progress(print_remark, folder.paths[seed]),
             folder.facts[seed],
         )
         for seed, origin in folder.origins.items()
@@ -264,7 +264,7 @@ def _find_images(
             folder,
             planner.manifest.classes,
             cache,
-            Progress(tell, path),
+            Progress(print_remark, path),
             ipc=collect.ipc,
             select=collect.select,
             seed=seed,
@@ -302,18 +302,6 @@ def _common_ipc(folders: Sequence[Folder]) -> int:
             do=f"give --ipc, at most {min(by_ipc)}, to use that many of each",
         )
     return next(iter(by_ipc))
-
-
-def tell(event: Event) -> None:
-    """Print what reading a dataset or a folder says."""
-    if event.say:
-        print(f"note   {event.label}: {event.say}", file=sys.stderr)
-
-
-def tell_notes(dataset: str, manifest: DatasetManifest) -> None:
-    """Print what the user should know about a dataset that was opened."""
-    for line in (*manifest.notes, *manifest.caveats):
-        print(f"note   {dataset}: {line}", file=sys.stderr)
 
 
 LONGEST = 40

@@ -18,12 +18,11 @@ from uvlp.captioners.texts import imported as imported_captions
 from uvlp.core import plugins, views
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.downloads import Download
-from uvlp.core.progress import Progress
+from uvlp.core.progress import Progress, print_remark
 from uvlp.core.wording import byte_size
 from uvlp.models.published import find as pretrained, hub
 from uvlp.pipeline import preflight
 from uvlp.pipeline.contenders import resolve_method
-from uvlp.pipeline.folders import tell
 from uvlp.recipes.schema import ModelSettings, Recipe
 
 SPEED_BYTES_PER_S = 100e6 / 8
@@ -75,7 +74,7 @@ def _check_elsewhere(spec: DatasetSpec, store: Store) -> None:
         DatasetElsewhere: it does.
     """
     try:
-        open_dataset(spec, store.cache, Progress(tell, "dataset"))
+        open_dataset(spec, store.cache, Progress(print_remark, "dataset"))
     except DatasetElsewhere:
         raise
     except UvlpError:
@@ -105,7 +104,7 @@ def missing(recipe: Recipe, store: Store) -> list[Download]:
 
     def has_captions(spec: DatasetSpec) -> bool:
         try:
-            dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
+            dataset = open_dataset(spec, store.cache, Progress(print_remark, "dataset"))
         except UvlpError:
             return False
         return _captioned(spec, dataset, store)
@@ -147,7 +146,7 @@ def _parts(recipe: Recipe, has_captions: Callable[[], bool]) -> list[str]:
 
 def _has_captions(spec: DatasetSpec, store: Store) -> bool:
     """Whether captions were imported or the dataset brings some."""
-    dataset = open_dataset(spec, store.cache, Progress(tell, "dataset"))
+    dataset = open_dataset(spec, store.cache, Progress(print_remark, "dataset"))
     return _captioned(spec, dataset, store)
 
 

@@ -17,6 +17,7 @@ from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import FILE, Task, record
 from uvlp.cli import dry_run, request
 from uvlp.pipeline import make as pipeline
+from uvlp.pipeline.prepare import prepare
 from uvlp.recipes.schema import DiffuserSettings
 
 EARLIER = Path(__file__).parent / "earlier_manifests.jsonl"
@@ -46,7 +47,7 @@ def store(tmp_path: Path) -> Store:
 def told(store: Store, **words: Any) -> list[str]:
     """What is said of a run on the digits."""
     recipe = request.resolve(request.Request(dataset="digits", **{"ipc": "2", "profile": "nano"} | words))
-    run = pipeline.prepare(recipe, store)
+    run = prepare(recipe, store)
     todo = pipeline.missing(run, store, "tabulate")
     return list(made_anew.reasons(todo, store.root, Datasets(run.manifest, "digits", store.cache)))
 
@@ -59,7 +60,7 @@ def test_a_store_of_an_earlier_version_is_read_and_the_rest_has_reasons(store: S
     ]
     # What needs none of them is there.
     recipe = request.resolve(request.Request(dataset="digits", ipc="2", profile="nano"))
-    run = pipeline.prepare(recipe, store)
+    run = prepare(recipe, store)
     todo = {task.title for task in pipeline.missing(run, store, "tabulate")}
     assert len(todo) == 12 and not {"captions", "full images", "embedder, seed 0"} & todo
 
@@ -80,7 +81,7 @@ def test_only_the_name_of_a_table_is_another_one(store: Store) -> None:
     found = told(store, methods=["random,full"])
     assert found == [], "a table of other methods is no earlier one of these"
     recipe = request.resolve(request.Request(dataset="digits", ipc="2", profile="nano"))
-    run = pipeline.prepare(recipe, store)
+    run = prepare(recipe, store)
     (folder,) = (store.root / "tables").iterdir()
     content = json.loads((folder / FILE).read_text(encoding="utf-8"))
     content["inputs"] = run.goal.identity()["inputs"]
@@ -95,7 +96,7 @@ def test_it_is_said_before_it_is_made_and_by_the_dry_run(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = request.resolve(request.Request(dataset="digits", ipc="2", profile="nano"))
-    run = pipeline.prepare(recipe, store)
+    run = prepare(recipe, store)
     plan = dry_run.DryRun(
         recipe=recipe, prepare=lambda: run, store=store, until="tabulate", alone=True, workers=1
     )
