@@ -29,7 +29,7 @@ from uvlp.core.progress import Progress
 from uvlp.protocols.minimax import evaluate, split_network
 from uvlp.protocols.training.images import Images, Prepared
 from uvlp.protocols.training.loop import PART_PIXELS
-from uvlp.recipes.schema import EvaluateSettings
+from uvlp.recipes.evaluation import EvaluateSettings
 
 CLASSES, BATCH = 10, 64
 LIMIT = 1.3

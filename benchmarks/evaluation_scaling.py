@@ -28,7 +28,7 @@ from uvlp.core.progress import Progress
 from uvlp.protocols.minimax import evaluate
 from uvlp.protocols.training import minimax_rules
 from uvlp.protocols.training.images import Images, Prepared
-from uvlp.recipes.schema import EvaluateSettings
+from uvlp.recipes.evaluation import EvaluateSettings
 
 SIZE_PX, WIDTH, VALIDATION, EPOCHS = 16, 32, 490, (2, 6)
 CELLS = ((1, 10), (10, 10), (50, 10), (100, 10), (1, 100), (10, 100), (50, 100), (100, 100))

@@ -35,7 +35,7 @@ from uvlp.core.progress import Progress
 from uvlp.datasets import digits
 from uvlp.protocols.minimax import evaluate, split_network
 from uvlp.protocols.training.images import Images, Prepared
-from uvlp.recipes.schema import EvaluateSettings
+from uvlp.recipes.evaluation import EvaluateSettings
 
 T = TypeVar("T")
 

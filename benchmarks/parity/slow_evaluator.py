@@ -27,7 +27,7 @@ from uvlp.core.plugins import load
 from uvlp.core.progress import Progress
 from uvlp.protocols.minimax import split_network
 from uvlp.protocols.training.images import Images
-from uvlp.recipes.schema import EvaluateSettings
+from uvlp.recipes.evaluation import EvaluateSettings
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LARGEST_CROP, ASPECTS = 1.0, (3 / 4, 4 / 3)

@@ -27,7 +27,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive
 from uvlp.recipes import overrides
-from uvlp.recipes.schema import EvaluateSettings
+from uvlp.recipes.evaluation import EvaluateSettings
 
 SIDES = ("slow", "ours")
 

@@ -18,15 +18,9 @@ from uvlp.pipeline import planner as plan
 from uvlp.pipeline.contenders import Method, resolve_method
 from uvlp.pipeline.planner import Planner
 from uvlp.recipes import schema
+from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
 from uvlp.recipes.remarks import remarks
-from uvlp.recipes.schema import (
-    CaptionSettings,
-    EvaluateSettings,
-    ModelSettings,
-    RdedSettings,
-    Recipe,
-    TeacherSettings,
-)
+from uvlp.recipes.schema import CaptionSettings, ModelSettings, Recipe
 
 PACKAGE = plugins.PACKAGE
 MANIFEST = DatasetManifest(

@@ -20,7 +20,7 @@ from tests.protocols.stripes import CLASSES, stripes
 from uvlp.core.plugins import load
 from uvlp.protocols.training import minimax_training, rded_networks, rded_rules, rded_training
 from uvlp.protocols.training.images import Images
-from uvlp.recipes.schema import EvaluateSettings, RdedSettings
+from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings
 
 COPIES = ("aten::_to_copy", "aten::copy_")
 WITHOUT_META = ("aten::_fused_sgd_",)  # torch has no kernel for this device

@@ -25,7 +25,7 @@ from uvlp.protocols.training import minimax_rules
 from uvlp.protocols.training.loop import correct_in_top, mean_and_deviation, percent, train_step
 from uvlp.protocols.training.mixing import Mix, kept_share
 from uvlp.protocols.training.optimisers import Sgd
-from uvlp.recipes.schema import EvaluateSettings
+from uvlp.recipes.evaluation import EvaluateSettings
 
 TESTED = "tested"
 FAMILIES: dict[str, dict[str, str] | str] = {

@@ -19,7 +19,7 @@ from uvlp.protocols.training.mixup import Blend
 from uvlp.protocols.training.optimisers import AdamW, Grouped
 from uvlp.protocols.training.patches import shuffle
 from uvlp.protocols.training.rded_rules import SUBSETS, input_px, resized_px, rules
-from uvlp.recipes.schema import RdedSettings
+from uvlp.recipes.evaluation import RdedSettings
 
 FUNCTIONS = "rded_functions.json"
 ARRAYS = arrays("rded.npz")

@@ -43,7 +43,7 @@ from uvlp.protocols.training.images import Images
 from uvlp.protocols.training.loop import predict, train_step
 from uvlp.protocols.training.optimisers import Sgd
 from uvlp.protocols.training.patches import SizedImages
-from uvlp.recipes.schema import EvaluateSettings, RdedSettings, TeacherSettings
+from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
 
 pytestmark = [
     pytest.mark.gpu,

@@ -15,7 +15,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
 from uvlp.protocols.minimax import evaluate
 from uvlp.protocols.training.images import Images, Prepared, prepare, resize_and_crop
-from uvlp.recipes.schema import EvaluateSettings
+from uvlp.recipes.evaluation import EvaluateSettings
 
 SETTINGS = EvaluateSettings(size_px=8, width=8, epochs=12, epochs_full=2, validations=4)
 

@@ -24,7 +24,7 @@ from uvlp.protocols.training import augment, rded_networks
 from uvlp.protocols.training.images import Images, Prepared
 from uvlp.protocols.training.loop import train_step
 from uvlp.protocols.training.optimisers import Sgd
-from uvlp.recipes.schema import RdedSettings
+from uvlp.recipes.evaluation import RdedSettings
 
 SETTINGS = RdedSettings(size_px=8, epochs=12, validation_period=1, batch=16, lr=0.002)
 

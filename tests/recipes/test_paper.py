@@ -7,7 +7,8 @@ from uvlp.pipeline.contenders import resolve_method
 from uvlp.pipeline.names import check_names
 from uvlp.protocols.training.rded_rules import SUBSETS, input_px
 from uvlp.recipes import profiles
-from uvlp.recipes.schema import EvaluateSettings, Recipe
+from uvlp.recipes.evaluation import EvaluateSettings
+from uvlp.recipes.schema import Recipe
 
 NAMES = (
     *("imagenette", "imagewoof", "imageidc", "imagenet100"),

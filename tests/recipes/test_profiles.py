@@ -13,7 +13,8 @@ from uvlp.datasets import digits
 from uvlp.pipeline.contenders import resolve_method
 from uvlp.pipeline.names import check_names
 from uvlp.recipes import from_scratch, profiles
-from uvlp.recipes.schema import CaptionSettings, EvaluateSettings, FinetuneSettings, Recipe
+from uvlp.recipes.evaluation import EvaluateSettings
+from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, Recipe
 
 PAPER = Recipe(
     dataset="imagewoof",

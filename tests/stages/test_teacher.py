@@ -21,7 +21,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import file_sha256
 from uvlp.core.progress import Event, Progress
 from uvlp.protocols.training import teacher as models
-from uvlp.recipes.schema import TeacherSettings
+from uvlp.recipes.evaluation import TeacherSettings
 from uvlp.stages import pixels as pixels_stage, teacher
 
 CLASSES = {"cat": (200, 60, 60), "dog": (60, 200, 60), "emu": (60, 60, 200)}

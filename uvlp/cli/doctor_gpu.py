@@ -10,7 +10,8 @@ from typing import Any
 
 from uvlp.cli.finding import INSTALL, Finding
 from uvlp.core import nvidia, plugins
-from uvlp.recipes.schema import CaptionSettings, EmbedSettings, EvaluateSettings, FinetuneSettings
+from uvlp.recipes.evaluation import EvaluateSettings
+from uvlp.recipes.schema import CaptionSettings, EmbedSettings, FinetuneSettings
 
 NEEDS_GIB = {"captions by LLaVA": 16, "fine-tuning": 20, "synthesis": 6}
 """Of profile sd15, by arithmetic: weights in half precision (14 GB of LLaVA, 2 GB of Stable Diffusion), for

@@ -15,7 +15,6 @@ from uvlp.core.files.unicode_form import nfc
 from uvlp.models.published import find as pretrained
 from uvlp.pipeline.contenders import Method, resolve_method
 from uvlp.recipes import limits, overrides, profiles
-from uvlp.recipes.limits import check_ranges
 from uvlp.recipes.schema import Recipe
 
 LARGEST_SEED = 2**32 - 1
@@ -204,8 +203,7 @@ def _check(recipe: Recipe) -> None:
         if not getattr(recipe, name):
             raise UvlpError(f"no {name} given", do="leave the option out, or name at least one")
     limits.check(recipe)
-    protocol = plugins.load("protocols", recipe.protocol)
-    check_ranges(getattr(recipe, protocol.SETTINGS), protocol.SETTINGS, protocol.RANGES)
+    plugins.load("protocols", recipe.protocol)
     methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]
     if recipe.models.finetuned:
         _check_finetuned(recipe, methods)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from uvlp.datasets.files.archive import Archive
 from uvlp.datasets.files.binary_images import VARIANTS as VARIANTS, BinarySet, Layout
+from uvlp.recipes.evaluation import TeacherSettings
 from uvlp.recipes.paper import rded_recipe
-from uvlp.recipes.schema import FinetuneSettings, Recipe, TeacherSettings
+from uvlp.recipes.schema import FinetuneSettings, Recipe
 
 REVISION = 1
 SET = BinarySet(

@@ -17,7 +17,8 @@ from uvlp.artifacts.dataset import ClassInfo, Dataset, DatasetManifest, DatasetS
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest, file_sha256, read_hashed
 from uvlp.core.progress import Progress
-from uvlp.recipes.schema import CaptionSettings, EvaluateSettings, RdedSettings, Recipe, TeacherSettings
+from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
+from uvlp.recipes.schema import CaptionSettings, Recipe
 
 if TYPE_CHECKING:
     import numpy

@@ -32,8 +32,9 @@ from uvlp.datasets.files.named_sets import (
     open_listed,
     plan_archived,
 )
+from uvlp.recipes.evaluation import TeacherSettings
 from uvlp.recipes.paper import rded_recipe
-from uvlp.recipes.schema import Recipe, TeacherSettings
+from uvlp.recipes.schema import Recipe
 
 REVISION = 1
 VARIANTS: tuple[str, ...] = ()

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uvlp.core.errors import too_few_for_a_fit
-from uvlp.recipes.schema import SynthesisSettings, setting
+from uvlp.recipes.schema import SynthesisSettings
+from uvlp.recipes.setting import setting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,23 +27,25 @@ SYNTHESIS = SynthesisSettings(strength=0.7, guidance=8.0)
 CAPTIONS = False
 FINETUNED = False
 LONG_PROMPTS = False
-LIMITS = {
-    "km_expand": (1, None),
-    "flush": ("all", "reference"),
-    "clusterer_seed": (0, None),
-    "order": ("file", "published"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Settings of `d4m`."""
 
-    km_expand: int = setting(1, "latents per fit, as a multiple of IPC", "D4M ImageNet script")
-    flush: str = setting("all", "last partial batches: of `all` classes, or as in the `reference`", "D-05")
-    clusterer_seed: int = setting(0, "random_state of MiniBatchKMeans", "methods.md C")
+    km_expand: int = setting(1, "latents per fit, as a multiple of IPC", "D4M ImageNet script", least=1)
+    flush: str = setting(
+        "all",
+        "last partial batches: of `all` classes, or as in the `reference`",
+        "D-05",
+        choices=("all", "reference"),
+    )
+    clusterer_seed: int = setting(0, "random_state of MiniBatchKMeans", "methods.md C", least=0)
     order: str = setting(
-        "file", "images are visited as the `file` names are listed, or as `published`", "methods.md A.1"
+        "file",
+        "images are visited as the `file` names are listed, or as `published`",
+        "methods.md A.1",
+        choices=("file", "published"),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from uvlp.recipes.schema import setting
+from uvlp.recipes.setting import setting
 
 if TYPE_CHECKING:
     from uvlp.core.progress import Progress
@@ -18,7 +18,6 @@ REVISION = 1
 TITLE = "Herding"
 FEATURES = ("images",)
 VARIANTS: dict[str, dict[str, object]] = {}
-LIMITS = {"features": ("embedding", "network")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +28,7 @@ class Settings:
         "embedding",
         "`embedding`: CLIP image features; `network`: of a ResNetAP-10 trained on the whole set",
         "evaluation.md 5, D-10",
+        choices=("embedding", "network"),
     )
 
 

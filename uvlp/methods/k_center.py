@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from uvlp.recipes.schema import setting
+from uvlp.recipes.setting import setting
 
 if TYPE_CHECKING:
     from uvlp.core.progress import Progress
@@ -19,7 +19,6 @@ REVISION = 1
 TITLE = "K-Center"
 FEATURES = ("images",)
 VARIANTS: dict[str, dict[str, object]] = {}
-LIMITS = {"features": ("embedding", "network"), "first": ("mean", "index0")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +29,14 @@ class Settings:
         "embedding",
         "`embedding`: CLIP image features; `network`: of a ResNetAP-10 trained on the whole set",
         "evaluation.md 5, D-10",
+        choices=("embedding", "network"),
     )
-    first: str = setting("mean", "first pick: nearest to the class `mean`, or `index0`", "evaluation.md 5")
+    first: str = setting(
+        "mean",
+        "first pick: nearest to the class `mean`, or `index0`",
+        "evaluation.md 5",
+        choices=("mean", "index0"),
+    )
 
 
 def select(inputs: MethodInput, settings: Settings, progress: Progress) -> list[list[int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from uvlp.recipes.schema import setting
+from uvlp.recipes.setting import setting
 
 if TYPE_CHECKING:
     from uvlp.core.progress import Progress
@@ -19,7 +19,6 @@ REVISION = 1
 TITLE = "Random"
 FEATURES: tuple[str, ...] = ()
 VARIANTS = {"first": {"select": "first"}}
-LIMITS = {"select": ("seeded", "first")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +26,10 @@ class Settings:
     """Settings of `random`."""
 
     select: str = setting(
-        "seeded", "`seeded`: drawn from the seed; `first`: first files in string order", "D-09"
+        "seeded",
+        "`seeded`: drawn from the seed; `first`: first files in string order",
+        "D-09",
+        choices=("seeded", "first"),
     )
 
 

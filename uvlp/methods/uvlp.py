@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from uvlp.recipes.schema import SynthesisSettings, setting
+from uvlp.recipes.schema import SynthesisSettings
+from uvlp.recipes.setting import setting
 
 if TYPE_CHECKING:
     from uvlp.artifacts.prototypes import Prototype
@@ -29,14 +30,6 @@ SYNTHESIS = SynthesisSettings(strength=0.75, guidance=10.5)
 CAPTIONS = True
 FINETUNED = True
 LONG_PROMPTS = False
-LIMITS = {
-    "search": ("notebook", "package", "none"),
-    "alpha": (0, 1),
-    "prior_weight": (0, None),
-    "contamination": (0, 0.5),
-    "top_k": (0, None),
-    "order": ("file", "published"),
-}
 TOP_K_BY_IPC = ((10, 6), (20, 3))
 
 
@@ -48,17 +41,29 @@ class Settings:
         "notebook",
         "α: `notebook` (all three searches), `package` (class and cluster), `none`",
         "methods.md E1, E2",
+        choices=("notebook", "package", "none"),
     )
-    alpha: float = setting(0.5, "α where no search decides it", "upstream configuration")
+    alpha: float = setting(0.5, "α where no search decides it", "upstream configuration", least=0, most=1)
     prior_weight: float = setting(
-        0.6, "λ, pull of the class and cluster α to their priors", "methods.md A.15"
+        0.6,
+        "λ, pull of the class and cluster α to their priors",
+        "methods.md A.15",
+        least=0,
     )
-    contamination: float = setting(0.1, "share of outliers removed; 0: none", "methods.md A.15")
+    contamination: float = setting(
+        0.1, "share of outliers removed; 0: none", "methods.md A.15", least=0, most=0.5
+    )
     top_k: int = setting(
-        0, "latents averaged per prototype; 0: 6 up to IPC 10, 3 up to 20, else 1", "UVLP README"
+        0,
+        "latents averaged per prototype; 0: 6 up to IPC 10, 3 up to 20, else 1",
+        "UVLP README",
+        least=0,
     )
     order: str = setting(
-        "file", "images are visited as the `file` names are listed, or as `published`", "methods.md A.1"
+        "file",
+        "images are visited as the `file` names are listed, or as `published`",
+        "methods.md A.1",
+        choices=("file", "published"),
     )
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from uvlp.recipes.schema import SynthesisSettings, setting
+from uvlp.recipes.schema import SynthesisSettings
+from uvlp.recipes.setting import setting
 
 if TYPE_CHECKING:
     from uvlp.core.progress import Progress
@@ -22,25 +23,27 @@ SYNTHESIS = SynthesisSettings(strength=0.7, guidance=10.0)
 CAPTIONS = True
 FINETUNED = True
 LONG_PROMPTS = True
-LIMITS = {
-    "contamination": (0, 0.5),
-    "threshold": (0, None),
-    "top_words": (1, None),
-    "order": ("file", "published"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Settings of `vlcp`."""
 
-    contamination: float = setting(0.1, "share of outliers removed; 0: none", "VLCP README")
-    threshold: float = setting(
-        0.7, "words in this share of a class's captions are dropped", "VLCP run_nette.sh"
+    contamination: float = setting(
+        0.1, "share of outliers removed; 0: none", "VLCP README", least=0, most=0.5
     )
-    top_words: int = setting(30, "typical words per cluster", "VLCP run_nette.sh")
+    threshold: float = setting(
+        0.7,
+        "words in this share of a class's captions are dropped",
+        "VLCP run_nette.sh",
+        least=0,
+    )
+    top_words: int = setting(30, "typical words per cluster", "VLCP run_nette.sh", least=1)
     order: str = setting(
-        "file", "images are visited as the `file` names are listed, or as `published`", "methods.md A.1"
+        "file",
+        "images are visited as the `file` names are listed, or as `published`",
+        "methods.md A.1",
+        choices=("file", "published"),
     )
 
 

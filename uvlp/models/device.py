@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
-from uvlp.recipes.limits import ARITHMETIC
+from uvlp.recipes.setting import ARITHMETIC
 
 
 def check_precision(precision: str) -> None:

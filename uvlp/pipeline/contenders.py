@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
-from uvlp.recipes import limits, overrides
-from uvlp.recipes.limits import check_ranges
+from uvlp.recipes import overrides
 from uvlp.recipes.schema import SynthesisSettings
+from uvlp.recipes.setting import check_limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ def resolve_method(spec: str, changes: Mapping[str, Mapping[str, Any]]) -> Metho
     own = chosen.pop("synthesis", {})
     if synthesis is not None:
         synthesis = overrides.merge(synthesis, own)
-        check_ranges(synthesis, f"{name}.synthesis", limits.SYNTHESIS)
+        check_limits(synthesis, f"{name}.synthesis")
     settings = overrides.merge(module.Settings(), chosen)
-    check_ranges(settings, name, getattr(module, "LIMITS", {}))
+    check_limits(settings, name)
     return Method(spec=spec, name=name, module=module, settings=settings, synthesis=synthesis)

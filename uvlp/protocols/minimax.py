@@ -14,16 +14,8 @@ from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.plugins import load, names
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive
-from uvlp.recipes.limits import (
-    ARITHMETIC,
-    MOST_EPOCHS,
-    MOST_VALIDATIONS,
-    WIDEST,
-    Choices,
-    Range,
-    check_ranges,
-)
-from uvlp.recipes.schema import EvaluateSettings
+from uvlp.recipes.evaluation import EvaluateSettings
+from uvlp.recipes.setting import check_limits
 from uvlp.recipes.workload import Workload
 
 if TYPE_CHECKING:
@@ -36,24 +28,6 @@ if TYPE_CHECKING:
 REVISION = 2
 SETTINGS = "evaluate"
 TEACHER = False
-RANGES: dict[str, Range | Choices] = {
-    "norm": ("instance", "batch"),
-    "precision": ARITHMETIC,
-    "epochs": (0, MOST_EPOCHS),
-    "epochs_full": (1, MOST_EPOCHS),
-    "validations": (1, MOST_VALIDATIONS),
-    "batch": (1, None),
-    "size_px": (1, 4096),
-    "width": (0, WIDEST),
-    "lr": (0, None),
-    "momentum": (0, 1),
-    "weight_decay": (0, None),
-    "crop_scale": (0.01, 1),
-    "flip": (0, 1),
-    "jitter": (0, None),
-    "lighting": (0, None),
-    "mix_probability": (0, 1),
-}
 
 
 def networks() -> tuple[str, ...]:
@@ -83,7 +57,7 @@ def check(network: str, settings: EvaluateSettings) -> None:
     """Raise UvlpError for settings that no training can use, or a network too deep for the image size."""
     from uvlp.networks.parts import network_sizes
 
-    check_ranges(settings, "evaluate", RANGES)
+    check_limits(settings, "evaluate")
     network_sizes.check(*split_network(canonical(network)), settings.size_px)
 
 

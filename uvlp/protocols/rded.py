@@ -13,9 +13,8 @@ from uvlp.artifacts.scores import Score
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive
-from uvlp.protocols.training.rded_rules import MIXES, OPTIMISERS, SCHEDULES
-from uvlp.recipes.limits import ARITHMETIC, MOST_EPOCHS, Choices, Range, check_ranges
-from uvlp.recipes.schema import RdedSettings
+from uvlp.recipes.evaluation import RdedSettings
+from uvlp.recipes.setting import check_limits
 from uvlp.recipes.workload import Workload
 
 if TYPE_CHECKING:
@@ -27,27 +26,6 @@ if TYPE_CHECKING:
 REVISION = 2
 SETTINGS = "rded"
 TEACHER = True
-RANGES: dict[str, Range | Choices] = {
-    "optimiser": OPTIMISERS,
-    "schedule": SCHEDULES,
-    "mix": MIXES,
-    "precision": ARITHMETIC,
-    "size_px": (1, 4096),
-    "epochs": (1, MOST_EPOCHS),
-    "epochs_full": (1, MOST_EPOCHS),
-    "validation_period": (1, None),
-    "validation_start": (0, 1),
-    "batch": (0, None),
-    "accumulation": (1, None),
-    "lr": (0, None),
-    "weight_decay": (0, None),
-    "sgd_weight_decay": (0, None),
-    "momentum": (0, 1),
-    "mixup_beta": (0.01, None),
-    "temperature": (0, None),
-    "factor": (1, None),
-    "flip": (0, 1),
-}
 
 
 def networks() -> tuple[str, ...]:
@@ -80,7 +58,7 @@ def check(network: str, settings: RdedSettings) -> None:
     from uvlp.protocols.training import rded_networks
     from uvlp.protocols.training.rded_rules import adamw_lr
 
-    check_ranges(settings, "rded", RANGES)
+    check_limits(settings, "rded")
     rded_networks.check(network, settings.size_px)
     if settings.optimiser == "adamw" and not settings.lr:
         adamw_lr(network)

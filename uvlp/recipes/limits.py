@@ -1,138 +1,21 @@
-"""What the settings of the stages may be, so that a wrong one stops a run before it begins.
+"""What settings may be together, so that a wrong one stops a run before it begins.
 
-A plug-in says in its own file what its settings may be: a protocol in ``RANGES``, a method in ``LIMITS``.
+What one may be alone stands beside it (`recipes/setting.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from importlib.util import find_spec
-from typing import Any
 
 from uvlp.core.errors import UvlpError
 from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, Recipe
+from uvlp.recipes.setting import check_limits
 
-Range = tuple[float, float | None]
-# A run of more would take years, and a plan of it all memory.
-MOST_EPOCHS, MOST_VALIDATIONS = 10**6, 10**4
-WIDEST, MOST_LAYERS = 2**14, 2**10
-Choices = tuple[str, ...]
-ARITHMETIC: Choices = ("tf32", "float32", "bfloat16")
-"""What a protocol may compute in (`models/device.py`)."""
-
-
-def check_ranges(settings: Any, section: str, limits: Mapping[str, Range | Choices]) -> None:
-    """Compare numbers with (least, most), most None where there is no upper end, and names with those known.
-
-    Args:
-        settings: a dataclass.
-        section: what its fields stand under for the user, e.g. ``"evaluate"``; empty: under nothing.
-        limits: by field; of a field with several values each is compared, and there must be one.
-
-    Raises:
-        UvlpError: a field is out of its range, is not a number (NaN), or is no known name.
-    """
-    for name, limit in limits.items():
-        value = getattr(settings, name)
-        values = value if isinstance(value, tuple) else (value,)
-        if values and all(_fits(each, limit) for each in values):
-            continue
-        setting = f"setting {section}.{name}".replace(" .", " ")
-        shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-        if isinstance(limit[0], str):
-            allowed = ", ".join(repr(each) if not each else str(each) for each in limit)
-            raise UvlpError(setting, got=shown, allowed=allowed)
-        allowed = f"{limit[0]} or more" if limit[1] is None else f"{limit[0]} to {limit[1]}"
-        raise UvlpError(f"{setting} out of range", got=shown, allowed=allowed)
-
-
-def _fits(value: Any, limit: Range | Choices) -> bool:
-    if isinstance(limit[0], str):
-        return value in limit
-    least, most = limit
-    return bool(least <= value and (most is None or value <= most))
-
-
-Limits = Mapping[str, Range | Choices]
-
-PRECISIONS = ("auto", "float32", "float16", "bfloat16")
-SIDE: Range = (8, 4096)
 CELL_PX = 8  # pixels along a side of a latent of Stable Diffusion
 
-RECIPE: Limits = {"image_px": SIDE}
-SYNTHESIS: Limits = {
-    "strength": (0, 1),
-    "guidance": (0, 1000),
-    "steps": (1, 1000),
-    "scheduler": ("pndm", "ddim", "dpm++", "euler"),
-    "noise": ("derived", "published"),
-    "batch": (0, None),
-    "size_px": (0, 4096),
-}
-FINETUNE: Limits = {
-    "resolution_px": SIDE,
-    "batch": (1, None),
-    "accumulation": (1, None),
-    "epochs": (1, MOST_EPOCHS),
-    "lr": (0, None),
-    "lr_warmup_steps": (0, None),
-    "adam_beta1": (0, 0.999999),
-    "adam_beta2": (0, 0.999999),
-    "adam_epsilon": (0, None),
-    "adam_weight_decay": (0, None),
-    "max_grad_norm": (0, None),
-    "ema_decay": (0, 1),
-    "checkpointing_steps": (1, None),
-    "checkpoints_total_limit": (1, None),
-    "validation_epochs": (1, None),
-    "report_to": ("tensorboard", "wandb", "none"),
-}
-_TRAINING: Limits = {"steps": (1, None), "batch": (1, None), "lr": (0, None), "precision": PRECISIONS}
-_WIDTH: Range = (1, WIDEST)
-_LAYERS: Range = (1, MOST_LAYERS)
 MOST_TRAININGS = 10**4
 """Of one table: each is planned, verified and named in it."""
-SECTIONS: Mapping[str, Limits] = {
-    "caption": {
-        "missing": ("stop", "empty"),
-        "batch": (1, None),
-        "max_new_tokens": (1, 4096),
-        "sampling": ("greedy", "published"),
-        "quantise": ("", "4bit"),
-        "shard": (1, None),
-    },
-    "models": {"precision": PRECISIONS},
-    "finetune": FINETUNE,
-    "embedder": {
-        **_TRAINING,
-        "width": _WIDTH,
-        "layers": _LAYERS,
-        "text_width": _WIDTH,
-        "text_layers": _LAYERS,
-        "text_heads": _LAYERS,
-        "context_length": (3, 65536),
-    },
-    "autoencoder": {**_TRAINING, "channels": _WIDTH, "layers": _LAYERS, "kl_weight": (0, None)},
-    "diffuser": {
-        **_TRAINING,
-        "channels": _WIDTH,
-        "layers": _LAYERS,
-        "attention_levels": (0, 64),
-        "ema": (0, 1),
-        "caption_drop": (0, 1),
-    },
-    "teacher": {
-        "epochs": (1, MOST_EPOCHS),
-        "batch": (2, None),
-        "lr": (0, None),
-        "momentum": (0, 1),
-        "weight_decay": (0, None),
-        "crop_scale": (0.01, 1),
-        "published_pct": (0, 100),
-        "tolerance_pct": (0, 100),
-    },
-    "embed": {"batch": (1, 65536), "shard": (1, 65536), "clip_precision": ("float32", "tf32")},
-}
 
 
 def check(recipe: Recipe) -> None:
@@ -142,9 +25,10 @@ def check(recipe: Recipe) -> None:
         UvlpError: a number out of range or an unknown name, with the setting's name.
     """
     check_trainings(recipe, len(recipe.methods))
-    check_ranges(recipe, "", RECIPE)
-    for section, limits in SECTIONS.items():
-        check_ranges(getattr(recipe, section), section, limits)
+    check_limits(recipe, "")
+    for section in fields(recipe):
+        if is_dataclass(value := getattr(recipe, section.name)):
+            check_limits(value, section.name)
     sides = {"image_px": recipe.image_px, "finetune.resolution_px": recipe.finetune.resolution_px}
     for name, side in sides.items():
         if recipe.pretrained and side % CELL_PX:
@@ -219,7 +103,7 @@ def check_llava(settings: CaptionSettings, *, gpu: bool) -> None:
     Raises:
         UvlpError: a number out of range, an unknown name, or 4 bits without a GPU or the package for them.
     """
-    check_ranges(settings, "caption", SECTIONS["caption"])
+    check_limits(settings, "caption")
     if not settings.quantise:
         return
     what, leave_out = "loading LLaVA in 4 bits needs", "leave --set caption.quantise=4bit out"
@@ -236,7 +120,7 @@ def check_finetuning(settings: FinetuneSettings) -> None:
     Raises:
         UvlpError: a number out of range, an unknown or missing tracker, or a cache of random crops.
     """
-    check_ranges(settings, "finetune", FINETUNE)
+    check_limits(settings, "finetune")
     if settings.report_to != "none" and find_spec(settings.report_to) is None:
         raise UvlpError(
             f"setting finetune.report_to: {settings.report_to} is not installed",

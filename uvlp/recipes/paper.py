@@ -8,13 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from uvlp.recipes.schema import (
-    CaptionSettings,
-    FinetuneSettings,
-    RdedSettings,
-    Recipe,
-    TeacherSettings,
-)
+from uvlp.recipes.evaluation import RdedSettings, TeacherSettings
+from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, Recipe
 
 IMAGE_PX = 512  # what Stable Diffusion 1.5 and the methods work at (A.1, B.3)
 SEEDS = (0,)  # UVLP's notebook (A.15); VLCP runs 0, 1 and 2 (B.2): --seed 0,1,2

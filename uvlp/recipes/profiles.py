@@ -8,15 +8,8 @@ from typing import Any
 
 from uvlp.core.errors import unknown_name
 from uvlp.recipes import from_scratch
-from uvlp.recipes.schema import (
-    AutoencoderSettings,
-    DiffuserSettings,
-    EmbedderSettings,
-    EvaluateSettings,
-    RdedSettings,
-    Recipe,
-    TeacherSettings,
-)
+from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
+from uvlp.recipes.schema import AutoencoderSettings, DiffuserSettings, EmbedderSettings, Recipe
 
 SYNTHESISED = ("d4m", "vlcp", "uvlp")
 SMALL_MODELS = (

@@ -1,7 +1,6 @@
 """The settings of every stage as frozen, keyword-only dataclasses.
 
-Each field carries a sentence (``help``) and says where its default comes from (``source``):
-a paper, an upstream file, a measurement, or ``D-nn`` in ``paper_tables/deviations.md``.
+Each field is a `setting` (`recipes/setting.py`) with a sentence, the source of its default and its limits.
 Only fields whose value differs from the default enter an artifact's key, so adding a field
 with a default keeps old artifacts valid.
 """
@@ -11,15 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-
-def setting(default: Any, text: str, source: str = "ours", *, decides: bool = True) -> Any:
-    """A dataclass field with its explanation and the source of its default value.
-
-    Args:
-        decides: whether the result depends on it; else it is not part of any key, and a run that was
-            stopped goes on with another value.
-    """
-    return field(default=default, metadata={"help": text, "source": source, "decides": decides})
+from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
+from uvlp.recipes.setting import MOST_EPOCHS, MOST_LAYERS, PRECISIONS, WIDEST, setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +23,28 @@ class CaptionSettings:
         "captioner plug-in, or `file`: imported captions or the dataset's metadata.jsonl; `auto`: these where"
         " there are any, else `llava` with published models and `colours` without",
     )
-    missing: str = setting("stop", "a missing caption: `stop`, or `empty` (counted)", "methods.md E10")
-    batch: int = setting(32, "images per batch of llava; halved where the GPU's memory is too small")
-    max_new_tokens: int = setting(1024, "longest answer of llava, in tokens", "methods.md B.1")
+    missing: str = setting(
+        "stop", "a missing caption: `stop`, or `empty` (counted)", "methods.md E10", choices=("stop", "empty")
+    )
+    batch: int = setting(32, "images per batch of llava; halved where the GPU's memory is too small", least=1)
+    max_new_tokens: int = setting(
+        1024, "longest answer of llava, in tokens", "methods.md B.1", least=1, most=4096
+    )
     sampling: str = setting(
         "greedy",
         "llava's choice of words: greedy, or published (temperature 0.2)",
         "decisions.md; methods.md B.1",
+        choices=("greedy", "published"),
     )
-    quantise: str = setting("", "load llava in `4bit` (needs bitsandbytes and a GPU); empty: as it is stored")
+    quantise: str = setting(
+        "",
+        "load llava in `4bit` (needs bitsandbytes and a GPU); empty: as it is stored",
+        choices=("", "4bit"),
+    )
     shard: int = setting(
-        256, "images between two files of llava's that outlive a kill, rounded up to whole batches"
+        256,
+        "images between two files of llava's that outlive a kill, rounded up to whole batches",
+        least=1,
     )
 
 
@@ -79,6 +82,7 @@ class ModelSettings:
         "float32, float16, bfloat16, or auto: float32 on a CPU, float16 on a GPU to compute with published "
         "weights, bfloat16 to train where the GPU has it",
         "methods.md A.4, B.2; decisions.md",
+        choices=PRECISIONS,
     )
 
     def __post_init__(self) -> None:
@@ -98,25 +102,31 @@ class FinetuneSettings:
     `train_text_to_image.py`.
     """
 
-    resolution_px: int = setting(512, "shorter side after resizing, then the crop", "methods.md B.2")
+    resolution_px: int = setting(
+        512, "shorter side after resizing, then the crop", "methods.md B.2", least=8, most=4096
+    )
     center_crop: bool = setting(True, "crop the centre; else a place drawn for each image", "methods.md B.2")
     random_flip: bool = setting(True, "mirror every image with probability one half", "methods.md B.2")
-    batch: int = setting(32, "images per batch, over all GPUs together", "methods.md B.2")
-    accumulation: int = setting(4, "batches per update", "methods.md B.2")
-    epochs: int = setting(8, "passes over the training images", "methods.md B.2")
-    lr: float = setting(1e-5, "learning rate of AdamW, constant", "methods.md B.2")
-    lr_warmup_steps: int = setting(0, "updates in which the rate rises to `lr`", "methods.md B.2")
-    adam_beta1: float = setting(0.9, "AdamW: decay of the mean gradient", "methods.md B.2")
-    adam_beta2: float = setting(0.999, "AdamW: decay of the mean square gradient", "methods.md B.2")
-    adam_epsilon: float = setting(1e-8, "AdamW: epsilon", "methods.md B.2")
-    adam_weight_decay: float = setting(1e-2, "AdamW: weight decay", "methods.md B.2")
-    max_grad_norm: float = setting(1.0, "gradients are scaled down to this norm", "methods.md B.2")
+    batch: int = setting(32, "images per batch, over all GPUs together", "methods.md B.2", least=1)
+    accumulation: int = setting(4, "batches per update", "methods.md B.2", least=1)
+    epochs: int = setting(8, "passes over the training images", "methods.md B.2", least=1, most=MOST_EPOCHS)
+    lr: float = setting(1e-5, "learning rate of AdamW, constant", "methods.md B.2", least=0)
+    lr_warmup_steps: int = setting(0, "updates in which the rate rises to `lr`", "methods.md B.2", least=0)
+    adam_beta1: float = setting(
+        0.9, "AdamW: decay of the mean gradient", "methods.md B.2", least=0, most=0.999999
+    )
+    adam_beta2: float = setting(
+        0.999, "AdamW: decay of the mean square gradient", "methods.md B.2", least=0, most=0.999999
+    )
+    adam_epsilon: float = setting(1e-8, "AdamW: epsilon", "methods.md B.2", least=0)
+    adam_weight_decay: float = setting(1e-2, "AdamW: weight decay", "methods.md B.2", least=0)
+    max_grad_norm: float = setting(1.0, "gradients are scaled down to this norm", "methods.md B.2", least=0)
     use_ema: bool = setting(
         True,
         "save averaged weights; decay (1+s)/(10+s) before update s, at most `ema_decay`",
         "methods.md B.2",
     )
-    ema_decay: float = setting(0.9999, "largest decay of the average", "methods.md B.2")
+    ema_decay: float = setting(0.9999, "largest decay of the average", "methods.md B.2", least=0, most=1)
     gradient_checkpointing: bool = setting(
         True, "compute activations twice instead of keeping them: less memory, slower", "methods.md B.2"
     )
@@ -126,12 +136,20 @@ class FinetuneSettings:
         "128 KiB per image on disk while training): faster, the same statistics",
         "ours: the published script encodes in every epoch",
     )
-    checkpointing_steps: int = setting(500, "updates between checkpoints", "methods.md B.2", decides=False)
-    checkpoints_total_limit: int = setting(2, "checkpoints that are kept", "methods.md B.2", decides=False)
+    checkpointing_steps: int = setting(
+        500, "updates between checkpoints", "methods.md B.2", decides=False, least=1
+    )
+    checkpoints_total_limit: int = setting(
+        2, "checkpoints that are kept", "methods.md B.2", decides=False, least=1
+    )
     validation_prompts: tuple[str, ...] = setting((), "texts to draw pictures of while training", "diffusers")
-    validation_epochs: int = setting(2, "epochs between these pictures", "methods.md B.2")
+    validation_epochs: int = setting(2, "epochs between these pictures", "methods.md B.2", least=1)
     report_to: str = setting(
-        "tensorboard", "tracker: tensorboard, wandb, or none", "diffusers", decides=False
+        "tensorboard",
+        "tracker: tensorboard, wandb, or none",
+        "diffusers",
+        decides=False,
+        choices=("tensorboard", "wandb", "none"),
     )
 
 
@@ -139,21 +157,37 @@ class FinetuneSettings:
 class EmbedderSettings:
     """Training of the small open_clip model (every profile but sd15)."""
 
-    width: int = setting(16, "width of the ModifiedResNet image tower", "measured on digits")
+    width: int = setting(
+        16, "width of the ModifiedResNet image tower", "measured on digits", least=1, most=WIDEST
+    )
     layers: tuple[int, ...] = setting(
-        (1, 1, 1, 1), "blocks per level of the image tower", "measured on digits"
+        (1, 1, 1, 1),
+        "blocks per level of the image tower",
+        "measured on digits",
+        least=1,
+        most=MOST_LAYERS,
     )
-    text_width: int = setting(64, "width of the text tower and of the joint space", "measured on digits")
-    text_layers: int = setting(2, "layers of the text tower", "measured on digits")
-    text_heads: int = setting(4, "attention heads of the text tower", "measured on digits")
+    text_width: int = setting(
+        64, "width of the text tower and of the joint space", "measured on digits", least=1, most=WIDEST
+    )
+    text_layers: int = setting(2, "layers of the text tower", "measured on digits", least=1, most=MOST_LAYERS)
+    text_heads: int = setting(
+        4, "attention heads of the text tower", "measured on digits", least=1, most=MOST_LAYERS
+    )
     context_length: int = setting(
-        40, "longest caption in tokens, start and end included", "measured on digits"
+        40,
+        "longest caption in tokens, start and end included",
+        "measured on digits",
+        least=3,
+        most=65536,
     )
-    steps: int = setting(120, "training steps", "measured on digits")
-    batch: int = setting(64, "images per step", "measured on digits")
-    lr: float = setting(3e-3, "peak learning rate (one cycle)", "measured on digits")
+    steps: int = setting(120, "training steps", "measured on digits", least=1)
+    batch: int = setting(64, "images per step", "measured on digits", least=1)
+    lr: float = setting(3e-3, "peak learning rate (one cycle)", "measured on digits", least=0)
     precision: str = setting(
-        "float32", "number type of the training, as models.precision; the weights stay float32"
+        "float32",
+        "number type of the training, as models.precision; the weights stay float32",
+        choices=PRECISIONS,
     )
 
 
@@ -162,15 +196,21 @@ class AutoencoderSettings:
     """Training of the small AutoencoderKL (every profile but sd15)."""
 
     channels: tuple[int, ...] = setting(
-        (16, 32, 32), "channels per level; each further level halves", "measured on digits"
+        (16, 32, 32),
+        "channels per level; each further level halves",
+        "measured on digits",
+        least=1,
+        most=WIDEST,
     )
-    layers: int = setting(1, "residual blocks per level", "measured on digits")
-    steps: int = setting(120, "training steps", "measured on digits")
-    batch: int = setting(16, "images per step", "measured on digits")
-    lr: float = setting(4e-3, "peak learning rate (one cycle)", "measured on digits")
-    kl_weight: float = setting(1e-4 / 256, "weight of the KL term", "measured on digits")
+    layers: int = setting(1, "residual blocks per level", "measured on digits", least=1, most=MOST_LAYERS)
+    steps: int = setting(120, "training steps", "measured on digits", least=1)
+    batch: int = setting(16, "images per step", "measured on digits", least=1)
+    lr: float = setting(4e-3, "peak learning rate (one cycle)", "measured on digits", least=0)
+    kl_weight: float = setting(1e-4 / 256, "weight of the KL term", "measured on digits", least=0)
     precision: str = setting(
-        "float32", "number type of the training, as models.precision; the weights stay float32"
+        "float32",
+        "number type of the training, as models.precision; the weights stay float32",
+        choices=PRECISIONS,
     )
 
 
@@ -179,17 +219,29 @@ class DiffuserSettings:
     """Training of the small UNet2DConditionModel (every profile but sd15)."""
 
     channels: tuple[int, ...] = setting(
-        (32, 64), "channels per level, from the highest resolution", "measured on digits"
+        (32, 64),
+        "channels per level, from the highest resolution",
+        "measured on digits",
+        least=1,
+        most=WIDEST,
     )
-    layers: int = setting(1, "residual blocks per level", "measured on digits")
-    attention_levels: int = setting(1, "lowest levels with attention to the text", "measured on digits")
-    steps: int = setting(400, "training steps", "measured on digits")
-    batch: int = setting(32, "latents per step", "measured on digits")
-    lr: float = setting(4e-3, "peak learning rate (one cycle)", "measured on digits")
-    ema: float = setting(0.99, "decay of the weight average that is saved", "measured on digits")
-    caption_drop: float = setting(0.1, "share of captions replaced by the empty text", "measured on digits")
+    layers: int = setting(1, "residual blocks per level", "measured on digits", least=1, most=MOST_LAYERS)
+    attention_levels: int = setting(
+        1, "lowest levels with attention to the text", "measured on digits", least=0, most=64
+    )
+    steps: int = setting(400, "training steps", "measured on digits", least=1)
+    batch: int = setting(32, "latents per step", "measured on digits", least=1)
+    lr: float = setting(4e-3, "peak learning rate (one cycle)", "measured on digits", least=0)
+    ema: float = setting(
+        0.99, "decay of the weight average that is saved", "measured on digits", least=0, most=1
+    )
+    caption_drop: float = setting(
+        0.1, "share of captions replaced by the empty text", "measured on digits", least=0, most=1
+    )
     precision: str = setting(
-        "float32", "number type of the training, as models.precision; the weights stay float32"
+        "float32",
+        "number type of the training, as models.precision; the weights stay float32",
+        choices=PRECISIONS,
     )
 
 
@@ -197,10 +249,15 @@ class DiffuserSettings:
 class EmbedSettings:
     """Stage `embed`: CLIP features and VAE latents, one row per training image."""
 
-    batch: int = setting(64, "images per batch; fixed, because it changes the last bits")
-    shard: int = setting(16, "batches that are kept together; what an interruption costs at most")
+    batch: int = setting(64, "images per batch; fixed, because it changes the last bits", least=1, most=65536)
+    shard: int = setting(
+        16, "batches that are kept together; what an interruption costs at most", least=1, most=65536
+    )
     clip_precision: str = setting(
-        "float32", "float32 as published, or tf32: CLIP's matrix products on a GPU in it", "methods.md A.3"
+        "float32",
+        "float32 as published, or tf32: CLIP's matrix products on a GPU in it",
+        "methods.md A.3",
+        choices=("float32", "tf32"),
     )
 
 
@@ -208,132 +265,30 @@ class EmbedSettings:
 class SynthesisSettings:
     """Stage `synthesise`: latents2img on the stock img2img pipeline (methods.md D)."""
 
-    strength: float = setting(0.75, "share of the noise schedule that is run", "UVLP README")
-    guidance: float = setting(10.5, "classifier-free guidance scale", "UVLP README")
-    steps: int = setting(50, "length of the noise schedule", "UVLP README")
-    scheduler: str = setting("pndm", "pndm, ddim, dpm++ or euler", "methods.md D.3")
+    strength: float = setting(0.75, "share of the noise schedule that is run", "UVLP README", least=0, most=1)
+    guidance: float = setting(10.5, "classifier-free guidance scale", "UVLP README", least=0, most=1000)
+    steps: int = setting(50, "length of the noise schedule", "UVLP README", least=1, most=1000)
+    scheduler: str = setting(
+        "pndm", "pndm, ddim, dpm++ or euler", "methods.md D.3", choices=("pndm", "ddim", "dpm++", "euler")
+    )
     negative_prompt: str = setting("cartoon, anime, painting", "negative prompt", "methods.md A.12")
-    noise: str = setting("derived", "`derived` from seed, class and slot, or the `published` stream", "D-02")
+    noise: str = setting(
+        "derived",
+        "`derived` from seed, class and slot, or the `published` stream",
+        "D-02",
+        choices=("derived", "published"),
+    )
     batch: int = setting(
-        10, "prototypes at once; 0: 4 on a CPU, on a GPU as many as half of its free memory holds, up to 32"
+        10,
+        "prototypes at once; 0: 4 on a CPU, on a GPU as many as half of its free memory holds, up to 32",
+        least=0,
     )
     size_px: int = setting(
         0,
         "side that the images are resized to with PIL's default; 0: as they are decoded",
         "methods.md A.13, B.6",
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluateSettings:
-    """Stage `evaluate`, Minimax protocol (evaluation.md 1). Zero epochs: the rule by IPC."""
-
-    size_px: int = setting(224, "side of the network's input", "evaluation.md 1.1")
-    norm: str = setting("instance", "normalisation layers: instance or batch", "evaluation.md 2")
-    width: int = setting(
-        0,
-        "channels of ConvNet, or of the first stage of a ResNet; 0: 128 or 64 as published",
-        "evaluation.md 2.1",
-    )
-    epochs: int = setting(0, "epochs on a distilled set; 0: by IPC", "evaluation.md 1.8")
-    epochs_full: int = setting(
-        300, "epochs on the full training set, validated as often as a distilled one", "evaluation.md 1.8"
-    )
-    validations: int = setting(100, "validation passes, the last at the last epoch", "evaluation.md 1.8")
-    batch: int = setting(
-        64,
-        "images per step, partial batch kept; at least 128 with more than 100 classes",
-        "evaluation.md 1.6",
-    )
-    lr: float = setting(0.01, "learning rate of SGD; 0.1 with more than 100 classes", "evaluation.md 1.8")
-    momentum: float = setting(0.9, "momentum of SGD", "evaluation.md 1.8")
-    weight_decay: float = setting(
-        5e-4, "weight decay on every parameter; 1e-4 with more than 100 classes", "evaluation.md 1.8"
-    )
-    crop_scale: float = setting(0.5, "smallest area of the random resized crop", "evaluation.md 1.5")
-    flip: float = setting(0.5, "probability of the horizontal flip", "evaluation.md 1.5")
-    jitter: float = setting(0.4, "range of brightness, contrast and saturation", "evaluation.md 1.5")
-    lighting: float = setting(0.1, "standard deviation of the PCA lighting", "evaluation.md 1.5")
-    mix_probability: float = setting(1.0, "share of steps with CutMix", "evaluation.md 1.7")
-    precision: str = setting(
-        "tf32", "tf32 (GPU convolutions only), float32, or bfloat16 (another protocol)", "evaluation.md 1.8"
-    )
-    channels_last: bool = setting(False, "store feature maps channels last", "evaluation.md 1.8")
-    deterministic: bool = setting(
-        False, "the same bits every time on a GPU too; a CPU gives them anyway", "evaluation.md 1.10"
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RdedSettings:
-    """Stage `evaluate`, RDED protocol: soft labels from a teacher (evaluation.md 3)."""
-
-    size_px: int = setting(224, "side of the input of student and teacher", "evaluation.md 3.1")
-    epochs: int = setting(300, "epochs on a distilled set; VLCP has 500", "evaluation.md 3.1")
-    epochs_full: int = setting(300, "epochs on the full training set", "ours: none is published")
-    validation_period: int = setting(10, "epochs between validation passes", "evaluation.md 3.5")
-    validation_start: float = setting(
-        0.8,
-        "share of the epochs before the first validation pass; the last epoch counts",
-        "evaluation.md 3.5",
-    )
-    batch: int = setting(0, "images per step; 0: by IPC and classes", "evaluation.md 3.1")
-    accumulation: int = setting(
-        1, "parts that a batch is computed in; a rest at an epoch's end is dropped", "evaluation.md 3.4"
-    )
-    optimiser: str = setting("adamw", "adamw or sgd", "evaluation.md 3.4")
-    lr: float = setting(
-        0.0, "learning rate; 0: by the student's architecture, 0.1 for sgd", "evaluation.md 3.1, 3.4"
-    )
-    weight_decay: float = setting(0.01, "weight decay of adamw, on layers' weights only", "evaluation.md 3.4")
-    sgd_weight_decay: float = setting(1e-4, "weight decay of sgd, on the same", "evaluation.md 3.4")
-    momentum: float = setting(0.9, "momentum of sgd", "evaluation.md 3.4")
-    schedule: str = setting(
-        "half-cosine", "half-cosine, down to half the rate, or linear", "evaluation.md 3.4"
-    )
-    mix: str = setting("cutmix", "cutmix or mixup, in every step", "evaluation.md 3.4")
-    mixup_beta: float = setting(0.8, "both parameters of mixup's Beta distribution", "evaluation.md 3.4")
-    temperature: float = setting(
-        0.0, "softens the predictions; 0: 20 with cutmix, 4 with mixup", "evaluation.md 3.4"
-    )
-    factor: int = setting(
-        1, "patches per side that change places; crops keep 1/factor of the area", "evaluation.md 3.1, Q26"
-    )
-    flip: float = setting(0.5, "probability of the horizontal flip", "evaluation.md 3.3")
-    precision: str = setting(
-        "tf32", "tf32 (GPU convolutions only), float32, or bfloat16 (another protocol)", "evaluation.md 3.4"
-    )
-    channels_last: bool = setting(False, "store feature maps channels last", "evaluation.md 1.8")
-    deterministic: bool = setting(
-        False, "the same bits every time on a GPU too; a CPU gives them anyway", "evaluation.md 1.10"
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TeacherSettings:
-    """Stage `teacher`: the network whose soft labels RDED's students learn (evaluation.md 3.2)."""
-
-    network: str = setting("", "architecture; empty: the student's own", "evaluation.md 3.2")
-    source: str = setting(
-        "trained", "`trained` here, `torchvision` (ImageNet-1K), or a .safetensors or .pth file", "ours"
-    )
-    epochs: int = setting(90, "epochs of training", "torchvision's reference recipe for classification")
-    batch: int = setting(
-        256, "images per step, partial batch kept", "torchvision's reference recipe: 8 times 32"
-    )
-    lr: float = setting(
-        0.1, "learning rate of SGD, a tenth after each third of the epochs", "torchvision's reference recipe"
-    )
-    momentum: float = setting(0.9, "momentum of SGD", "torchvision's reference recipe")
-    weight_decay: float = setting(1e-4, "weight decay on every parameter", "torchvision's reference recipe")
-    crop_scale: float = setting(
-        0.08, "smallest area of the random resized crop", "torchvision's reference recipe"
-    )
-    published_pct: float = setting(
-        0.0, "accuracy that the teacher must have on the test images; 0: none is known", "evaluation.md 3.2"
-    )
-    tolerance_pct: float = setting(
-        3.0, "points that it may differ from the published accuracy", "evaluation.md Q32"
+        least=0,
+        most=4096,
     )
 
 
@@ -359,7 +314,7 @@ class Recipe:
         "compute on the CPU with the instructions that every x86-64-v2 processor has",
         "docs/portability.md",
     )
-    image_px: int = setting(32, "side of the images that are learnt from and synthesised")
+    image_px: int = setting(32, "side of the images that are learnt from and synthesised", least=8, most=4096)
     note: str = setting("", "a remark that stands under every table of this recipe")
     models_note: str = setting("", "a remark that stands under tables with synthesised images")
     protocol_notes: dict[str, str] = field(default_factory=dict)

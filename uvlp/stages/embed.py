@@ -15,7 +15,7 @@ from uvlp.artifacts import captions, features
 from uvlp.artifacts.row_files import Column, RowFiles
 from uvlp.artifacts.work import Work
 from uvlp.core import machine
-from uvlp.recipes.limits import SECTIONS, check_ranges
+from uvlp.recipes.setting import check_limits
 
 if TYPE_CHECKING:
     import numpy
@@ -37,7 +37,7 @@ def run(work: Work) -> None:
         UvlpError: a setting out of range, a model or an image that cannot be read, a value that is not a
             finite number, or a disk that is too small.
     """
-    check_ranges(work.task.settings, "embed", SECTIONS["embed"])
+    check_limits(work.task.settings, "embed")
     {"images": _images, "texts": _texts}[work.task.plugin](work)
 
 

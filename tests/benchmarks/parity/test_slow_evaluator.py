@@ -17,7 +17,7 @@ from tests.protocols.golden_data import family, picture_pixels, read
 from tests.tolerances import rounding
 from uvlp.protocols.training import augment, mixing as cutmix
 from uvlp.protocols.training.images import Images, resize_and_crop
-from uvlp.recipes.schema import EvaluateSettings
+from uvlp.recipes.evaluation import EvaluateSettings
 
 SETTINGS = EvaluateSettings(size_px=16, width=8, epochs=12, validations=4, flip=0.0)
 SIZES = ((16, 16), (24, 33), (40, 17), (12, 9))

@@ -14,7 +14,7 @@ from scipy import stats
 from benchmarks.parity.report import report
 from benchmarks.parity.study import Setup, finished, run_missing
 from uvlp.core.errors import UvlpError
-from uvlp.recipes.schema import EvaluateSettings
+from uvlp.recipes.evaluation import EvaluateSettings
 
 SETUP = Setup(
     dataset="digits",

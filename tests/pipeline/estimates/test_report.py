@@ -16,7 +16,8 @@ from uvlp.core.files.downloads import Download
 from uvlp.datasets import digits
 from uvlp.pipeline.estimates import assumptions, cards, cost, report
 from uvlp.pipeline.estimates.report import Estimate, Row
-from uvlp.recipes.schema import EvaluateSettings, FinetuneSettings, Recipe
+from uvlp.recipes.evaluation import EvaluateSettings
+from uvlp.recipes.schema import FinetuneSettings, Recipe
 
 H200 = cards.named("h200")
 

@@ -12,7 +12,7 @@ from uvlp.protocols import minimax
 from uvlp.protocols.training import augment
 from uvlp.protocols.training.images import Images, Prepared, prepare, resize_and_crop
 from uvlp.protocols.training.network_features import network_features
-from uvlp.recipes.schema import EvaluateSettings
+from uvlp.recipes.evaluation import EvaluateSettings
 
 SETTINGS = EvaluateSettings(size_px=16, width=8, epochs_full=3, validations=3, flip=0.0)
 

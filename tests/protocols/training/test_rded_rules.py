@@ -17,7 +17,7 @@ from uvlp.protocols.training.rded_rules import (
     resized_px,
     rules,
 )
-from uvlp.recipes.schema import RdedSettings
+from uvlp.recipes.evaluation import RdedSettings
 
 
 def test_every_network_has_a_learning_rate() -> None:

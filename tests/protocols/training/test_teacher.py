@@ -19,7 +19,7 @@ from uvlp.core.progress import Event, Progress
 from uvlp.protocols.training import checkpoint, rded_networks, teacher
 from uvlp.protocols.training.augment import normalise
 from uvlp.protocols.training.images import Prepared
-from uvlp.recipes.schema import TeacherSettings
+from uvlp.recipes.evaluation import TeacherSettings
 
 NAMES = ("red", "green", "blue", "grey")
 COLOURS = numpy.array([[200, 60, 60], [60, 200, 60], [60, 60, 200], [130, 130, 130]])

@@ -34,7 +34,7 @@ def test_an_evaluation_does_not_import_the_compiler() -> None:
         "from uvlp.protocols.training.images import Images, Prepared\n"
         "from uvlp.core.progress import Progress\n"
         "from uvlp.protocols.minimax import evaluate\n"
-        "from uvlp.recipes.schema import EvaluateSettings\n"
+        "from uvlp.recipes.evaluation import EvaluateSettings\n"
         "images = Images(pixels=numpy.zeros((2, 8, 8, 3), numpy.uint8), labels=numpy.arange(2))\n"
         "scored = Prepared(pixels=torch.zeros((2, 3, 8, 8), dtype=torch.uint8), labels=numpy.arange(2))\n"
         "settings = EvaluateSettings(size_px=8, width=4, epochs=1)\n"

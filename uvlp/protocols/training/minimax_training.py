@@ -17,7 +17,7 @@ from uvlp.protocols.training import augment, loop as frame, minimax_rules, mixin
 from uvlp.protocols.training.images import Images, Prepared, prepare, resize_and_crop
 from uvlp.protocols.training.loop import Record, train_step
 from uvlp.protocols.training.optimisers import Sgd
-from uvlp.recipes.schema import EvaluateSettings
+from uvlp.recipes.evaluation import EvaluateSettings
 
 
 def train_and_validate(

@@ -15,7 +15,7 @@ from uvlp.protocols.training import augment
 from uvlp.protocols.training.images import Images, Prepared, prepare, resize_and_crop
 from uvlp.protocols.training.loop import PART_PIXELS
 from uvlp.protocols.training.minimax_training import train_and_validate
-from uvlp.recipes.schema import EvaluateSettings
+from uvlp.recipes.evaluation import EvaluateSettings
 
 
 def network_features(

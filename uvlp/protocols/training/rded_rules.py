@@ -9,10 +9,8 @@ import math
 from dataclasses import dataclass
 
 from uvlp.core.errors import UvlpError
-from uvlp.recipes.schema import RdedSettings
+from uvlp.recipes.evaluation import RdedSettings
 
-MIXES = ("cutmix", "mixup")
-OPTIMISERS = ("adamw", "sgd")
 TEMPERATURE = {"cutmix": 20.0, "mixup": 4.0}
 SGD_LR = 0.1
 ADAMW_LR = {

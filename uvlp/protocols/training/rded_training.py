@@ -31,7 +31,7 @@ from uvlp.protocols.training.loop import Record
 from uvlp.protocols.training.optimisers import AdamW, Grouped, Optimiser, Sgd
 from uvlp.protocols.training.patches import SizedImages
 from uvlp.protocols.training.rded_rules import Rules, check_images
-from uvlp.recipes.schema import RdedSettings
+from uvlp.recipes.evaluation import RdedSettings
 
 
 def train_and_validate(

@@ -32,8 +32,8 @@ from uvlp.protocols.training import augment, rded_networks
 from uvlp.protocols.training.images import Prepared
 from uvlp.protocols.training.loop import check_finite, predict, train_step
 from uvlp.protocols.training.optimisers import Sgd
-from uvlp.recipes.limits import SECTIONS, check_ranges
-from uvlp.recipes.schema import TeacherSettings
+from uvlp.recipes.evaluation import TeacherSettings
+from uvlp.recipes.setting import check_limits
 
 REVISION = 1
 DECAY = 0.1
@@ -42,7 +42,7 @@ LISTED_CLASSES = 100  # up to so many, an error lists the whole order of the out
 
 def check_settings(settings: TeacherSettings) -> None:
     """Raise UvlpError for the first setting that no training can use."""
-    check_ranges(settings, "teacher", SECTIONS["teacher"])
+    check_limits(settings, "teacher")
 
 
 def train(
