@@ -35,9 +35,9 @@ def store(tmp_path: Path) -> Path:
 def refused(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, store: Path
 ) -> Callable[..., UvlpError]:
-    """Run `uvlp reproduce`; the error that ends it with exit code 2 before anything is made."""
+    """Run a command; the error that ends it with exit code 2 before anything is made."""
 
-    def run(*words: str) -> UvlpError:
+    def run(*words: str, command: str = "reproduce") -> UvlpError:
         caught: list[UvlpError] = []
         call = cli._call
 
@@ -50,7 +50,7 @@ def refused(
 
         monkeypatch.setattr(cli, "_call", recorded)
         more = ["--dry-run"] if request.param == "dry run" else []
-        monkeypatch.setattr(sys, "argv", ["uvlp", "reproduce", *words, *more, "--store", str(store)])
+        monkeypatch.setattr(sys, "argv", ["uvlp", command, *words, *more, "--store", str(store)])
         with pytest.raises(SystemExit) as end:
             cli.main()
         assert end.value.code == 2
@@ -171,16 +171,38 @@ def test_a_teacher_that_is_none_of_this_dataset(kind: str, refused: Call, tmp_pa
     assert str(path) in f"{error.what} {error.got}"
 
 
-def test_a_teacher_of_one_class(refused: Call, tmp_path: Path) -> None:
+NETWORK_FEATURES = (*NANO[1:], "--method=herding", "--set=herding.features=network")
+ONE_CLASS: Mapping[str, tuple[str, ...]] = {
+    "classes to tell apart": (*NANO[1:], "--method=full"),
+    "classes to train a teacher on": RDED[1:],
+    "classes to train the network that gives features on": NETWORK_FEATURES,
+}
+
+
+@pytest.mark.parametrize("what", ONE_CLASS)
+def test_accuracy_says_nothing_of_one_class(what: str, refused: Call, tmp_path: Path) -> None:
     root = folder(tmp_path / "images", classes=1, train=4, val=4)
-    error = refused(f"folder:{root}", *RDED[1:])
-    assert (error.what, error.got) == ("classes for a teacher", 1)
+    error = refused(f"folder:{root}", *ONE_CLASS[what])
+    assert (error.what, error.got, error.allowed) == (what, 1, "2 or more") and error.do
 
 
-def test_one_validation_image_compares_nothing(refused: Call, tmp_path: Path) -> None:
-    root = folder(tmp_path / "images", classes=1, train=4, val=1)
-    error = refused(f"folder:{root}", *NANO[1:], "--method=random,d4m")
-    assert (error.what, error.got) == ("validation images for a comparison", 1)
+def test_a_folder_of_images_of_one_class(refused: Call, tmp_path: Path) -> None:
+    root = folder(tmp_path / "images", classes=1, train=4, val=4)
+    made = folder(tmp_path / "made", classes=1, train=4, val=4) / "train"
+    error = refused(str(made), f"--dataset=folder:{root}", "--profile=nano", command="evaluate")
+    assert (error.what, error.got) == ("classes to tell apart", 1)
+
+
+@pytest.mark.parametrize("more", [["--dry-run"], pytest.param([], marks=pytest.mark.slow)])
+def test_images_of_one_class_can_be_made(
+    more: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = folder(tmp_path / "images", classes=1, train=4, val=4)
+    words = ["synthesise", f"folder:{root}", *NANO[1:], "--method=random", f"--store={tmp_path / 'store'}"]
+    monkeypatch.setattr(sys, "argv", ["uvlp", *words, *more])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert not end.value.code
 
 
 def test_captions_for_only_some_images(refused: Call, tmp_path: Path) -> None:

@@ -213,7 +213,7 @@ def kinds() -> list[Attack]:
             refused("train"),
         ),
         "no validation images": (lambda root: shutil.rmtree(root / "images/val"), refused("val")),
-        "one class alone": (_alone, done()),
+        "one class alone": (_alone, refused("classes")),
         "class names are no text": (
             _in("classes.tsv", lambda path: path.write_bytes(b"cat\t\xff\xfe\n")),
             refused("classes.tsv"),

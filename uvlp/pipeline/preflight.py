@@ -75,7 +75,6 @@ def check(recipe: Recipe, manifest: DatasetManifest | None, todo: Sequence[Task]
         "represent": _represent,
         "teacher": _teacher,
         "evaluate": _evaluate,
-        "tabulate": _tabulate,
     }
     asked: set[tuple[object, ...]] = set()
     for task in todo:
@@ -113,11 +112,19 @@ def _finetune(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> N
         limits.check_finetuning(task.settings)
 
 
+def _check_classes(manifest: DatasetManifest, use: str) -> None:
+    """Whatever answers one class alone is always right: its accuracy is 100 % and says nothing."""
+    if len(manifest.classes) < 2:
+        do = "give train/ and val/ a folder for each class; `uvlp synthesise` makes images of one class, too"
+        raise UvlpError(f"classes to {use}", got=len(manifest.classes), allowed="2 or more", do=do)
+
+
 def _represent(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> None:
     stage = plugins.load("stages", "represent")
     protocol = plugins.load("protocols", stage.PROTOCOL)
     protocol.check(stage.NETWORK, task.settings)
     if manifest is not None:
+        _check_classes(manifest, "train the network that gives features on")
         classes, images = len(manifest.classes), manifest.count("train")
         protocol.check_images(
             task.settings, stage.NETWORK, teacher="", classes=classes, images=images, side_px=0
@@ -130,9 +137,8 @@ def _teacher(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> No
     networks.check(network, task.facts["size_px"])
     if manifest is None:
         return
+    _check_classes(manifest, "train a teacher on")
     classes = len(manifest.classes)
-    if classes < 2:
-        raise UvlpError("classes for a teacher", got=classes, allowed="2 or more")
     networks.check_classes(network, classes)
     if source == "trained":
         return
@@ -147,6 +153,7 @@ def _evaluate(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> N
     protocol.check(network, task.settings)
     if manifest is None:
         return
+    _check_classes(manifest, "tell apart")
     classes, ipc = len(manifest.classes), task.facts.get("ipc")
     images = manifest.count("train") if ipc is None else classes * ipc
     teacher = task.inputs["teacher"].facts["network"] if protocol.TEACHER else ""
@@ -167,14 +174,6 @@ def _side_px(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> in
         return made.settings.size_px or recipe.image_px
     own = made is not None and made.stage == "synthesise"
     return manifest.image_px if own and manifest is not None else 0
-
-
-def _tabulate(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> None:
-    """Methods are compared image by image, which says nothing of a single one."""
-    methods = {cell["method"] for cell in task.facts["cells"]}
-    if manifest is not None and len(methods) > 1 and manifest.count("val") < 2:
-        got = manifest.count("val")
-        raise UvlpError("validation images for a comparison", got=got, allowed="2 or more")
 
 
 def _with_dataset(manifest: DatasetManifest, task: Task, cache: Path) -> None:
