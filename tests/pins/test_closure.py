@@ -75,7 +75,7 @@ def test_moved_and_merged_files_change_no_pin(reader: Reader, tmp_path: Path) ->
             "uvlp.protocols.rded": "uvlp.judges.rded",
             "uvlp.datasets.files.class_lists": "uvlp.datasets.files.lists.class_lists",
             "uvlp.methods.algorithms.coresets": "uvlp.methods.shared.plain",
-            "uvlp.methods.algorithms.loader_order": "uvlp.methods.shared.plain",
+            "uvlp.methods.algorithms.prompt_ensemble": "uvlp.methods.shared.plain",
             "uvlp.models.finetuning.job": "uvlp.models.training_job",
         },
         rooms={"protocols": "judges"},

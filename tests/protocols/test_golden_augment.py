@@ -10,7 +10,7 @@ import torch
 
 from tests.protocols.golden_data import arrays, family, hashed, network_input, picture, picture_pixels, read
 from tests.tolerances import EXPONENTIAL, rounding
-from uvlp.protocols.training import augment, mixing as cutmix, random_crop
+from uvlp.protocols.training import augment, mixing, random_crop
 from uvlp.protocols.training.images import crop_origin, prepare, resize_and_crop, resized_size
 
 AUGMENT = "augment.json"
@@ -135,20 +135,20 @@ def test_pipeline(case: dict[str, Any]) -> None:
 @pytest.mark.parametrize("case", cases("bbox"))
 def test_box(case: dict[str, Any]) -> None:
     sides = case["size_dim2"], case["size_dim3"]
-    found = cutmix.box(*sides, case["lam"], (case["cx"], case["cy"]))
+    found = mixing.box(*sides, case["lam"], (case["cx"], case["cy"]))
     assert found == (case["bbx1"], case["bby1"], case["bbx2"], case["bby2"])
-    assert cutmix.kept_share(*sides, found) == pytest.approx(case["ratio"], abs=rounding(3, torch.float64))
+    assert mixing.kept_share(*sides, found) == pytest.approx(case["ratio"], abs=rounding(3, torch.float64))
 
 
 @pytest.mark.parametrize("case", cases("cutmix"))
 def test_mixed_batch_and_loss(case: dict[str, Any]) -> None:
     images = torch.from_numpy(network_input(tuple(case["input"]["shape"]), case["input"]["k"]))
     corners = case["bbx1"], case["bby1"], case["bbx2"], case["bby2"]
-    mix = cutmix.Mix(torch.tensor(case["perm"]), corners, case["ratio"])
-    numpy.testing.assert_array_equal(cutmix.mix_(images, mix), ARRAYS[case["key"]])
+    mix = mixing.Mix(torch.tensor(case["perm"]), corners, case["ratio"])
+    numpy.testing.assert_array_equal(mixing.mix_(images, mix), ARRAYS[case["key"]])
     logits = case["logits"]
     values = torch.from_numpy(logits["scale"] * hashed(tuple(logits["shape"]), logits["k"]))
-    assert cutmix.loss(values, torch.tensor(case["labels"]), mix).item() == pytest.approx(
+    assert mixing.cutmix_loss(values, torch.tensor(case["labels"]), mix).item() == pytest.approx(
         case["loss"], abs=rounding(logits["shape"][1] + 3 * EXPONENTIAL + 9, torch.float64, logits["scale"])
     )
 
@@ -193,7 +193,7 @@ def test_distribution_of_the_cutmix_ratio() -> None:
         "cutmix_ratio_distribution_224", {"mean": 0.681, "std": 0.188, "quantiles": {}}
     )
     generator = numpy.random.default_rng(0)
-    mixes = [cutmix.draw(generator, 1, 224, 1.0) for _ in range(10_000)]
+    mixes = [mixing.draw_cutmix(generator, 1, 224, 1.0) for _ in range(10_000)]
     ratios = numpy.asarray([mix.ratio for mix in mixes if mix is not None])
     assert len(ratios) == 10_000
     assert ratios.mean() == pytest.approx(expected["mean"], abs=5 * 0.19 / 100)

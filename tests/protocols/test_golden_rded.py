@@ -14,8 +14,7 @@ from tests.protocols.golden_data import arrays, family, hashed, network_input, p
 from tests.tolerances import EXPONENTIAL, depth, rounding
 from uvlp.core.errors import UvlpError
 from uvlp.protocols.training import rded_networks, rded_rules, rded_training
-from uvlp.protocols.training.mixing import Mix
-from uvlp.protocols.training.mixup import Blend
+from uvlp.protocols.training.mixing import Blend, Mix
 from uvlp.protocols.training.optimisers import AdamW, Grouped
 from uvlp.protocols.training.patches import shuffle
 from uvlp.protocols.training.rded_rules import SUBSETS, input_px, resized_px, rules
@@ -50,7 +49,7 @@ def test_settings(record: dict[str, Any]) -> None:
     assert found.weight_decay == record["adamw_weight_decay"]
     assert found.temperature == record["temperature"]
     assert (settings.mix, settings.mixup_beta) == (record["mix_type"], record["mixup"])
-    assert record["cutmix"] == 1.0  # Beta(1,1), the uniform distribution that `mixing.draw` draws from
+    assert record["cutmix"] == 1.0  # Beta(1,1), the uniform distribution that `mixing.draw_cutmix` draws from
     assert settings.schedule == ("half-cosine" if record["cos"] else "linear")
     assert found.lr == (record["adamw_lr"] or settings.lr)
     batch = record["re_batch_size"]

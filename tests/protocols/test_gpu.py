@@ -32,7 +32,7 @@ from uvlp.protocols.minimax import split_network
 from uvlp.protocols.training import (
     augment,
     minimax_training,
-    mixing as cutmix,
+    mixing,
     patches as rded_augment,
     rded_networks,
     rded_rules,
@@ -261,7 +261,7 @@ def test_a_step_agrees_with_a_cpu(network: str) -> None:
     for device in ("cpu", "cuda"):
         model = copy.deepcopy(seeded(network, 32)).to(device).train()
         optimiser = Sgd(model.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
-        mix = cutmix.draw(numpy.random.default_rng(0), 16, 32, 1.0, device)
+        mix = mixing.draw_cutmix(numpy.random.default_rng(0), 16, 32, 1.0, device)
         with arithmetic(device, **ROUNDING):
             loss, _ = train_step(model, optimiser, images.clone().to(device), labels.to(device), mix)
         found.append((loss.cpu(), [parameter.detach().cpu() for parameter in model.parameters()]))

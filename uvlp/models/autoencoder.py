@@ -25,7 +25,6 @@ from uvlp.core.wording import first_few
 from uvlp.models import one_cycle
 from uvlp.models.device import send
 from uvlp.models.quiet import LOADING_ERRORS, quiet
-from uvlp.models.sampling.image_io import quantise
 from uvlp.recipes.schema import AutoencoderSettings
 
 REVISION = 2
@@ -120,6 +119,15 @@ def to_bytes(pixels: torch.Tensor) -> NDArray[np.uint8]:
     if pixels.dtype == torch.bfloat16:
         pixels = pixels.float()
     return quantise((pixels / 2 + 0.5).clamp(0, 1))
+
+
+def quantise(images: torch.Tensor) -> NDArray[np.uint8]:
+    """Bytes of a PNG, uint8 [N, H, W, 3], from [N, 3, H, W] in [0, 1]: clamp(255x + 0.5) cut off.
+
+    Computed in the type of the input, as the reference does (float16 on a GPU).
+    """
+    levels = (255 * images + 0.5).clamp(0, 255).to(torch.uint8)
+    return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def train(

@@ -15,7 +15,7 @@ from torch import nn
 from benchmarks.parity import intervals, slow_evaluator
 from tests.protocols.golden_data import family, picture_pixels, read
 from tests.tolerances import rounding
-from uvlp.protocols.training import augment, mixing as cutmix
+from uvlp.protocols.training import augment, mixing
 from uvlp.protocols.training.images import Images, resize_and_crop
 from uvlp.recipes.evaluation import EvaluateSettings
 
@@ -115,7 +115,7 @@ def test_boxes_agree_with_the_golden_data_and_with_ours() -> None:
         size_px, centre = case["size_dim2"], (case["cx"], case["cy"])
         x1, x2, y1, y2 = slow_evaluator.box(size_px, case["lam"], *centre)
         assert (x1, y1, x2, y2) == (case["bbx1"], case["bby1"], case["bbx2"], case["bby2"])
-        assert (x1, y1, x2, y2) == cutmix.box(size_px, size_px, case["lam"], centre)
+        assert (x1, y1, x2, y2) == mixing.box(size_px, size_px, case["lam"], centre)
 
 
 def test_a_mixed_step_has_the_loss_of_ours() -> None:
@@ -128,11 +128,11 @@ def test_a_mixed_step_has_the_loss_of_ours() -> None:
     numpy.random.seed(5)
     numpy.random.rand()
     lam, centre = numpy.random.beta(1.0, 1.0), (numpy.random.randint(16), numpy.random.randint(16))
-    corners = cutmix.box(16, 16, lam, centre)
-    mix = cutmix.Mix(torch.randperm(6), corners, cutmix.kept_share(16, 16, corners))
-    expected = network(cutmix.mix_(images.clone(), mix))
+    corners = mixing.box(16, 16, lam, centre)
+    mix = mixing.Mix(torch.randperm(6), corners, mixing.kept_share(16, 16, corners))
+    expected = network(mixing.mix_(images.clone(), mix))
     torch.testing.assert_close(logits, expected)
-    torch.testing.assert_close(loss, cutmix.loss(expected, labels, mix))
+    torch.testing.assert_close(loss, mixing.cutmix_loss(expected, labels, mix))
 
 
 def test_learning_rates_agree_with_the_golden_schedule() -> None:

@@ -21,8 +21,7 @@ from uvlp.methods.algorithms.typical_captions import (
     tokens,
     words,
 )
-from uvlp.models.sampling.long_prompt import pair_ids, states
-from uvlp.models.sampling.prompts import PromptEncoder
+from uvlp.models.sampling.prompts import PromptEncoder, pair_ids, states
 
 
 @pytest.mark.parametrize("case", cases("vlcp_tokenizer"), ids=lambda case: case.name)

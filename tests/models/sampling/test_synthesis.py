@@ -23,9 +23,8 @@ from uvlp.artifacts.growing_images import GrowingImages
 from uvlp.artifacts.prototypes import Prototype
 from uvlp.core.errors import UvlpError
 from uvlp.models.sampling import memory as sampling_memory
-from uvlp.models.sampling.image_io import resize
 from uvlp.models.sampling.sampler import Sampler
-from uvlp.models.sampling.synthesis import Synthesis, derived_noise, published_noise
+from uvlp.models.sampling.synthesis import Synthesis, derived_noise, published_noise, resize
 from uvlp.recipes.schema import SynthesisSettings
 
 SETTINGS = SynthesisSettings(strength=0.7, guidance=3.0, steps=3, batch=100)

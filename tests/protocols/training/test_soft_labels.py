@@ -11,7 +11,7 @@ from torch import nn
 
 from tests.tolerances import EXPONENTIAL, depth, rounding
 from uvlp.networks import convnet
-from uvlp.protocols.training import mixing as cutmix, mixup, rded_training
+from uvlp.protocols.training import mixing, rded_training
 from uvlp.protocols.training.optimisers import AdamW, Grouped, Sgd
 
 
@@ -26,11 +26,11 @@ def batches() -> list[torch.Tensor]:
     return [torch.from_numpy(generator.normal(size=(count, 3, 8, 8))) for count in (5, 5, 3, 5, 5)]
 
 
-def mixes(kind: str) -> list[cutmix.Mix | mixup.Blend]:
+def mixes(kind: str) -> list[mixing.Mix | mixing.Blend]:
     generator = numpy.random.default_rng(1)
     if kind == "mixup":
-        return [mixup.draw(generator, len(images), 0.8) for images in batches()]
-    drawn = [cutmix.draw(generator, len(images), 8, 1.0) for images in batches()]
+        return [mixing.draw_mixup(generator, len(images), 0.8) for images in batches()]
+    drawn = [mixing.draw_cutmix(generator, len(images), 8, 1.0) for images in batches()]
     return [mix for mix in drawn if mix is not None]
 
 
@@ -48,8 +48,8 @@ def reference(student: nn.Module, teacher: nn.Module, kind: str, optimiser: str,
     for number, (images, mix) in enumerate(zip(batches(), mixes(kind), strict=True)):
         if number % parts == 0:
             steps.zero_grad()
-        if isinstance(mix, cutmix.Mix):
-            images = mixed = cutmix.mix_(images, mix)
+        if isinstance(mix, mixing.Mix):
+            images = mixed = mixing.mix_(images, mix)
         else:
             mixed = mix.lam * images + (1 - mix.lam) * images[mix.permutation]
         with torch.no_grad():

@@ -196,10 +196,22 @@ def _visited(dataset: Any, order: str, seed: int) -> Sequence[int]:
     files = dataset.files("train")
     if order == "file":
         return range(len(files))
-    from uvlp.methods.algorithms.loader_order import visiting_order
-
     ids = [info.id for info in dataset.manifest.classes]
     labels = dataset.labels("train")
     # torchvision's ImageFolder: classes sorted by id, in each the folders, then the files as strings.
     listed = sorted(range(len(files)), key=lambda row: (ids[labels[row]], *os.path.split(files[row])))
-    return [listed[place] for place in visiting_order(len(files), seed).tolist()]
+    return [listed[place] for place in visiting_order(len(files), seed)]
+
+
+def visiting_order(count: int, seed: int) -> list[int]:
+    """0..count−1 as a shuffled `DataLoader` visits them after ``torch.manual_seed(seed)`` (methods.md A.1).
+
+    Batch size and workers do not matter. The loader takes a seed for its workers from the generator
+    first, then one for the permutation.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    draws = [int(torch.empty((), dtype=torch.int64).random_(generator=generator)) for _ in range(2)]
+    order: list[int] = torch.randperm(count, generator=torch.Generator().manual_seed(draws[1])).tolist()
+    return order

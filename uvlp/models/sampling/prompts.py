@@ -1,15 +1,25 @@
-"""Prompts to the text states that the UNet sees, many at once (methods.md A.12, B.6)."""
+"""Prompts to the text states that the UNet sees, many at once (methods.md A.12, B.6).
+
+VLCP embeds without the limit of 77 tokens (B.6), neither padded nor cut: a prompt has as many tokens as its
+caption needs, in blocks that the text encoder sees separately. Positions start again in each block, and later
+blocks have no start token.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from uvlp.models.quiet import quiet
-from uvlp.models.sampling import long_prompt
+
+Tokenize = Callable[[str], list[int]]
+"""Text to ids with start and end token, neither padded nor cut."""
+
+Encode = Callable[[torch.Tensor], torch.Tensor]
+"""Ids int64 [B, n], n at most one block, to the last hidden states [B, n, d], on any device."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,13 +86,13 @@ class PromptEncoder:
             return ids
 
         pad = self._tokenizer.pad_token_id
-        return long_prompt.pair_ids(prompt, self._negative, tokenize, pad)[0]
+        return pair_ids(prompt, self._negative, tokenize, pad)[0]
 
     def _states(self, rows: Sequence[list[int]]) -> torch.Tensor:
         def encode(ids: torch.Tensor) -> torch.Tensor:
             return self._encoder(ids.to(self._encoder.device)).last_hidden_state
 
-        return long_prompt.states(rows, encode, self._tokenizer.model_max_length)
+        return states(rows, encode, self._tokenizer.model_max_length)
 
     def _usual(self, prompts: list[str]) -> torch.Tensor:
         return self._pipeline.encode_prompt(prompts, self._encoder.device, 1, False)[0]
@@ -92,8 +102,46 @@ class PromptEncoder:
         if length not in self._negatives:
             if self._whole:
                 ids = self._tokenizer(self._negative, truncation=False).input_ids
-                padded = long_prompt.padded(ids, length, self._tokenizer.pad_token_id)
-                self._negatives[length] = self._states([padded])
+                ids = padded(ids, length, self._tokenizer.pad_token_id)
+                self._negatives[length] = self._states([ids])
             else:
                 self._negatives[length] = self._usual([self._negative])
         return self._negatives[length]
+
+
+def pair_ids(
+    prompt: str, negative: str, tokenize: Tokenize, pad: int, *, equalise: bool = True
+) -> tuple[list[int], list[int]]:
+    """Ids of a prompt and of its negative prompt.
+
+    The one with more blank-separated pieces keeps its length and the other is padded to it. A prompt of
+    three or four short words has more pieces and fewer tokens than the negative, so that lengths differ
+    and the pipeline refuses the pair.
+
+    Args:
+        prompt, negative: texts.
+        tokenize: the pipeline's tokenizer.
+        pad: id of the pad token.
+        equalise: pad the shorter one also in that case (E37), so that the negative's ids depend on nothing
+            but the length; False is the reference.
+    """
+    ids, negative_ids = tokenize(prompt), tokenize(negative)
+    if len(prompt.split(" ")) >= len(negative.split(" ")):
+        negative_ids = padded(negative_ids, len(ids), pad)
+    else:
+        ids = padded(ids, len(negative_ids), pad)
+    if equalise:
+        longest = max(len(ids), len(negative_ids))
+        ids, negative_ids = padded(ids, longest, pad), padded(negative_ids, longest, pad)
+    return ids, negative_ids
+
+
+def states(rows: Sequence[list[int]], encode: Encode, block: int = 77) -> torch.Tensor:
+    """Embeddings [B, L, d] of B texts of L ids each; the encoder sees one block of ids at a time."""
+    ids = torch.tensor(rows)
+    return torch.cat([encode(part) for part in ids.split(block, dim=1)], dim=1)
+
+
+def padded(ids: list[int], length: int, pad: int) -> list[int]:
+    """The ids with ``pad`` behind them, up to ``length``."""
+    return ids + [pad] * (length - len(ids))

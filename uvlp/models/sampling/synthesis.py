@@ -18,7 +18,6 @@ from uvlp.artifacts.growing_images import GrowingImages
 from uvlp.artifacts.prototypes import Prototype
 from uvlp.core.seeds import torch_generator
 from uvlp.models.batches import in_batches
-from uvlp.models.sampling.image_io import resize
 from uvlp.models.sampling.sampler import Sampler
 from uvlp.recipes.schema import SynthesisSettings
 
@@ -104,6 +103,13 @@ class Synthesis:
         )
         size_px = self.settings.size_px
         return [resize(image, size_px) if size_px else image for image in made]
+
+
+def resize(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3] resized to a square with PIL's default: bicubic, antialiased (methods.md B.6)."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(image).resize((size_px, size_px)))
 
 
 PUBLISHED_SEED = 67280421310721

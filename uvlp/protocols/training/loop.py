@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from uvlp.artifacts.scores import Score
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.protocols.training import augment, mixing as cutmix
+from uvlp.protocols.training import augment, mixing
 from uvlp.protocols.training.images import Prepared
 from uvlp.protocols.training.optimisers import Optimiser
 
@@ -113,7 +113,7 @@ def train_step(
     optimiser: Optimiser,
     images: Tensor,
     labels: Tensor,
-    mix: cutmix.Mix | None,
+    mix: mixing.Mix | None,
 ) -> tuple[Tensor, Tensor]:
     """One step on a batch; ``images`` [n,3,S,S] are mixed in place.
 
@@ -121,9 +121,9 @@ def train_step(
         Loss (scalar) and logits [n,C], both detached and still on the device.
     """
     if mix is not None:
-        cutmix.mix_(images, mix)
+        mixing.mix_(images, mix)
     logits = network(images)
-    loss = cutmix.loss(logits, labels, mix)
+    loss = mixing.cutmix_loss(logits, labels, mix)
     optimiser.clear()
     loss.backward()
     optimiser.step()

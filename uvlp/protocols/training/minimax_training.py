@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import numpy_generator
 from uvlp.models.device import send
-from uvlp.protocols.training import augment, loop as frame, minimax_rules, mixing as cutmix
+from uvlp.protocols.training import augment, loop as frame, minimax_rules, mixing
 from uvlp.protocols.training.images import Images, Prepared, prepare, resize_and_crop
 from uvlp.protocols.training.loop import Record, train_step
 from uvlp.protocols.training.optimisers import Sgd
@@ -97,7 +97,7 @@ class _Trainer:
 
     def _step(self, images: Tensor, labels: Tensor) -> Tensor:
         size_px, probability = self.settings.size_px, self.settings.mix_probability
-        mix = cutmix.draw(self.mixing, len(images), size_px, probability, self.device)
+        mix = mixing.draw_cutmix(self.mixing, len(images), size_px, probability, self.device)
         loss, _ = train_step(self.network, self.optimiser, images, labels, mix)
         return loss
 

@@ -1,6 +1,8 @@
-"""CutMix with one box per batch (evaluation.md 1.7; Yun et al. 2019).
+"""Mixing the images of a batch: CutMix with one box (evaluation.md 1.7; Yun et al. 2019), and Mixup without
+labels (evaluation.md 3.4; Zhang et al. 2018).
 
-Legend: lam of Beta(1,1), share that would stay if the box were not clipped; ratio: share that stays.
+Legend: lam, share of the image itself; of Beta(1,1) for CutMix, before its box is clipped, and of
+Beta(beta, beta) for Mixup; ratio: share that stays after clipping.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from uvlp.models.device import send
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """One batch's mix.
+    """CutMix of one batch.
 
     Attributes:
         permutation: int64 [n], image whose box image k receives.
@@ -48,7 +50,7 @@ def kept_share(height_px: int, width_px: int, corners: tuple[int, int, int, int]
     return 1 - (x2 - x1) * (y2 - y1) / (height_px * width_px)
 
 
-def draw(
+def draw_cutmix(
     generator: numpy.random.Generator, count: int, size_px: int, probability: float, device: str = "cpu"
 ) -> Mix | None:
     """The mix of a batch of ``count`` images, None with probability 1 - ``probability``."""
@@ -68,7 +70,7 @@ def mix_(images: Tensor, mix: Mix) -> Tensor:
     return images
 
 
-def loss(logits: Tensor, labels: Tensor, mix: Mix | None) -> Tensor:
+def cutmix_loss(logits: Tensor, labels: Tensor, mix: Mix | None) -> Tensor:
     """ratio CE(labels) + (1 - ratio) CE(labels of the partners), batch mean; plain CE without a mix."""
     log_p = torch.log_softmax(logits, 1)
     own = log_p.gather(1, labels[:, None]).mean()
@@ -76,3 +78,22 @@ def loss(logits: Tensor, labels: Tensor, mix: Mix | None) -> Tensor:
         return -own
     partner = log_p.gather(1, labels[mix.permutation][:, None]).mean()
     return -(mix.ratio * own + (1 - mix.ratio) * partner)
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """Mixup of one batch: int64 [n] partners, and the share of the image itself."""
+
+    permutation: Tensor
+    lam: float
+
+
+def draw_mixup(generator: numpy.random.Generator, count: int, beta: float, device: str = "cpu") -> Blend:
+    """The mix of a batch of ``count`` images."""
+    lam = float(generator.beta(beta, beta))
+    return Blend(send(generator.permutation(count), device), lam)
+
+
+def blended(images: Tensor, blend: Blend) -> Tensor:
+    """New tensor [n,C,H,W]: lam x + (1 - lam) partner."""
+    return blend.lam * images + (1 - blend.lam) * images[blend.permutation]

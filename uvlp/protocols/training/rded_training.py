@@ -21,8 +21,7 @@ from uvlp.core.seeds import numpy_generator
 from uvlp.protocols.training import (
     augment,
     loop as frame,
-    mixing as cutmix,
-    mixup,
+    mixing,
     patches as rded_augment,
     rded_rules,
 )
@@ -125,10 +124,10 @@ class _Trainer:
                 losses.append(self.distiller.step(len(losses), mini, self._mix(len(mini))))
         return torch.stack(losses)
 
-    def _mix(self, count: int) -> cutmix.Mix | mixup.Blend:
+    def _mix(self, count: int) -> mixing.Mix | mixing.Blend:
         if self.settings.mix == "mixup":
-            return mixup.draw(self.mixing, count, self.settings.mixup_beta, self.device)
-        mix = cutmix.draw(self.mixing, count, self.settings.size_px, 1.0, self.device)
+            return mixing.draw_mixup(self.mixing, count, self.settings.mixup_beta, self.device)
+        mix = mixing.draw_cutmix(self.mixing, count, self.settings.size_px, 1.0, self.device)
         assert mix is not None, "every batch is mixed"
         return mix
 
@@ -183,7 +182,7 @@ class Distiller:
         self._temperature, self._accumulation = temperature, accumulation
         self._counters = _move_twice(student) if twice else []
 
-    def step(self, number: int, images: Tensor, mix: cutmix.Mix | mixup.Blend) -> Tensor:
+    def step(self, number: int, images: Tensor, mix: mixing.Mix | mixing.Blend) -> Tensor:
         """The ``number``-th pass of an epoch, from 0; gradients left over from an epoch are dropped.
 
         ``images`` [n,3,S,S] may be changed in place. Returns the loss, detached, on the device.
@@ -201,12 +200,12 @@ class Distiller:
             torch._foreach_add_(self._counters, 1)
         return value.detach()
 
-    def _mixed(self, images: Tensor, mix: cutmix.Mix | mixup.Blend) -> Tensor:
-        if isinstance(mix, cutmix.Mix):
-            return cutmix.mix_(images, mix)
+    def _mixed(self, images: Tensor, mix: mixing.Mix | mixing.Blend) -> Tensor:
+        if isinstance(mix, mixing.Mix):
+            return mixing.mix_(images, mix)
         with torch.no_grad():
             self.student(images)
-        return mixup.blended(images, mix)
+        return mixing.blended(images, mix)
 
 
 def _move_twice(network: nn.Module) -> list[Tensor]:

@@ -6,20 +6,20 @@ import numpy
 import pytest
 import torch
 
-from uvlp.protocols.training import mixup
+from uvlp.protocols.training import mixing
 
 
 def test_partners_are_blended_in() -> None:
     images = torch.arange(24.0).reshape(2, 3, 2, 2)
     before = images.clone()
-    found = mixup.blended(images, mixup.Blend(torch.tensor([1, 0]), 0.75))
+    found = mixing.blended(images, mixing.Blend(torch.tensor([1, 0]), 0.75))
     torch.testing.assert_close(found[0], 0.75 * before[0] + 0.25 * before[1])
     assert torch.equal(images, before)
 
 
 def test_distribution_of_shares_and_partners() -> None:
     generator = numpy.random.default_rng(0)
-    blends = [mixup.draw(generator, 4, 0.8) for _ in range(10_000)]
+    blends = [mixing.draw_mixup(generator, 4, 0.8) for _ in range(10_000)]
     shares = numpy.asarray([blend.lam for blend in blends])
     deviation = numpy.sqrt(0.25 / (2 * 0.8 + 1))  # of Beta(0.8, 0.8)
     assert shares.mean() == pytest.approx(0.5, abs=5 * deviation / 100)
