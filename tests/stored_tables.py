@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy
 
-from uvlp.artifacts import scores
+from uvlp.artifacts import scores, tables
 from uvlp.artifacts.scores import Score
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work
 from uvlp.core.progress import Progress
 from uvlp.stages import tabulate
-from uvlp.tables import table as tables
 
 IMAGES = 50
 

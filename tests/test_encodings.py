@@ -12,8 +12,10 @@ PROGRAM = """
 import sys
 from pathlib import Path
 from tests.tables.test_table import titled
-from uvlp.tables import table as tables
-tables.write(Path(sys.argv[1]), titled("L\\xf6\\xdf \\xb1 \\u8349"))
+from uvlp.artifacts import tables
+from uvlp.tables.table import texts
+table = titled("L\\xf6\\xdf \\xb1 \\u8349")
+tables.write(Path(sys.argv[1]), table, texts(table))
 """
 
 

@@ -34,10 +34,6 @@ BY_NAME = {"stages": CHOSEN, "protocols": ("networks",), "pipeline": CHOSEN}
 """What a room may load with `plugins.load`."""
 PLUGINS = {"captioners", "datasets", "methods", "networks", "protocols", "stages"}
 LEFT: set[tuple[str, str]] = {
-    ("artifacts/checks/contradictions", "tables/table"),
-    ("artifacts/checks/kinds", "tables/table"),
-    ("artifacts/checks/made_anew", "tables/table"),
-    ("artifacts/store", "tables/table"),
     ("artifacts/work", "datasets/*"),
     ("cli/doctor_gpu", "models/device"),
     ("cli/doctor_gpu", "models/sampling/memory"),
@@ -48,7 +44,6 @@ LEFT: set[tuple[str, str]] = {
     ("cli/request", "methods/*"),
     ("cli/request", "protocols/*"),
     ("cli/rerun", "stages/*"),
-    ("cli/table", "stages/tabulate"),
     ("datasets/files/folder_captions", "captioners/texts/formats"),
     ("datasets/files/folder_captions", "captioners/texts/sidecars"),
     ("datasets/files/folder_captions", "captioners/texts/tables"),
@@ -64,7 +59,7 @@ LEFT: set[tuple[str, str]] = {
 """File and module of arrows that are still to go: the list may only become shorter."""
 LIGHT = (
     *("cli/*", "pipeline/**/*", "recipes/*", "artifacts/**/*", "core/**/*", "models/published/*"),
-    *("tables/table", "tables/cells", "tables/notes", "tables/published"),
+    *("tables/table", "tables/notes", "tables/published"),
     *("captioners/texts/formats", "captioners/texts/match", "captioners/texts/imported"),
     *("methods/*", "protocols/*", "datasets/*", "stages/*"),
     *(f"protocols/training/{name}" for name in ("minimax_rules", "rded_rules", "rded_networks")),

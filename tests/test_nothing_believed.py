@@ -18,13 +18,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from tests.stored_tables import put_table, score
-from uvlp.artifacts import scores
+from uvlp.artifacts import scores, tables
 from uvlp.artifacts.store import Store
+from uvlp.artifacts.tables import Cell, Summary
 from uvlp.artifacts.task import FILE, Task
 from uvlp.cli import app as cli, reproduce
 from uvlp.core.hashing import CLOCK_TICK_NS
-from uvlp.tables import table as tables
-from uvlp.tables.cells import Cell, Summary
 
 Call = Callable[..., tuple[int, str, str]]
 

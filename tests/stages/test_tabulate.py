@@ -12,15 +12,14 @@ from typing import Any
 import numpy
 import pytest
 
-from uvlp.artifacts import distilled, scores
+from uvlp.artifacts import distilled, scores, tables
 from uvlp.artifacts.scores import Score
 from uvlp.artifacts.store import Store
+from uvlp.artifacts.tables import Table
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work
 from uvlp.core.progress import Progress
 from uvlp.stages import tabulate
-from uvlp.tables import table as tables
-from uvlp.tables.table import Table
 
 IMAGES = 490
 ABILITY = {"full": 2.0, "random": 1.0, "uvlp": 1.6, "vlcp": 1.0}
@@ -244,7 +243,7 @@ def test_below_five_classes_there_is_no_top5(tmp_path: Path) -> None:
 def test_a_finished_table_is_read_without_numpy(made: tuple[Table, Path]) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from uvlp.tables import table as tables; import uvlp.stages.tabulate\n"
+        "from uvlp.artifacts import tables; import uvlp.stages.tabulate\n"
         f"assert tables.read(Path({str(made[1])!r})).comparisons\n"
         "print(sorted(set(sys.modules) & {'numpy', 'scipy', 'torch'}))"
     )

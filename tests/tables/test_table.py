@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from uvlp.tables import table as tables
-from uvlp.tables.cells import Cell, Comparison, Summary
-from uvlp.tables.table import Table
+from uvlp.artifacts import tables
+from uvlp.artifacts.tables import Cell, Comparison, Summary, Table
+from uvlp.tables.table import comma_separated, latex, markdown, sources, texts
 
 
 def summary(mean: float, std: float | None = None, half: float = 5.0) -> Summary:
@@ -119,7 +119,7 @@ def test_one_training_has_no_deviation_and_no_interval() -> None:
 
 
 def test_markdown_shows_means_then_intervals_then_comparisons() -> None:
-    means, intervals, differences = grids(tables.markdown(TABLE))
+    means, intervals, differences = grids(markdown(TABLE))
     assert means[0] == ["method", "convnet-3 best", "convnet-3 last"]
     assert means[2:] == [["Random", "92.0 ± 2.0", "91.0 ± 2.0"], ["UVLP (no-outliers)", "95.0", "95.0"]]
     top5 = ["99.1 ± 0.1", "98.1 ± 0.1"]
@@ -130,14 +130,14 @@ def test_markdown_shows_means_then_intervals_then_comparisons() -> None:
 
 
 def test_every_row_of_a_markdown_grid_has_the_same_width() -> None:
-    for grid in grids(tables.markdown(TABLE)):
+    for grid in grids(markdown(TABLE)):
         assert len({len(row) for row in grid}) == 1
-    lines = [line for line in tables.markdown(TABLE).splitlines() if line.startswith("| Random  ")]
+    lines = [line for line in markdown(TABLE).splitlines() if line.startswith("| Random  ")]
     assert len({line.count("|") for line in lines}) == len(lines) == 2
 
 
 def test_markdown_names_the_reference_and_the_notes() -> None:
-    text = tables.markdown(TABLE)
+    text = markdown(TABLE)
     assert "Difference from Random in points (95 % interval), paired image by image:" in text
     assert "- 50 % ± 1" in text
 
@@ -159,11 +159,11 @@ def test_p_values_are_rounded_to_what_they_say(p_holm: float, shown: str) -> Non
 
 def test_what_there_is_not_is_not_shown() -> None:
     alone = Table(name="t", caption="c", cells=(UVLP,), comparisons=(), notes=())
-    assert len(grids(tables.markdown(alone))) == tables.latex(alone).count(r"\begin{tabular}") == 1
+    assert len(grids(markdown(alone))) == latex(alone).count(r"\begin{tabular}") == 1
 
 
 def test_a_bar_in_a_title_stays_in_its_column() -> None:
-    assert "a\\|b" in tables.markdown(titled("a|b"))
+    assert "a\\|b" in markdown(titled("a|b"))
 
 
 @pytest.mark.parametrize(
@@ -178,18 +178,18 @@ def test_a_bar_in_a_title_stays_in_its_column() -> None:
     ],
 )
 def test_names_are_shown_as_they_are_in_markdown(title: str, shown: str) -> None:
-    assert f"| {shown} " in tables.markdown(titled(title))
+    assert f"| {shown} " in markdown(titled(title))
     caption = Table(name="t", caption=title, cells=(UVLP,), comparisons=(), notes=(title,))
-    assert tables.markdown(caption).startswith(f"{shown}\n")
-    assert f"\n- {shown}\n" in tables.markdown(caption)
+    assert markdown(caption).startswith(f"{shown}\n")
+    assert f"\n- {shown}\n" in markdown(caption)
 
 
 @pytest.mark.parametrize("sign", ["#", "-", "+", "1.", "1)"])
 def test_a_line_that_begins_with_a_name_stays_a_line(sign: str) -> None:
     table = Table(name="t", caption=f"{sign} x", cells=(UVLP,), comparisons=(), notes=(f"{sign} x",))
     escaped = f"{sign[:-1]}\\{sign[-1]} x"
-    assert tables.markdown(table).startswith(f"{escaped}\n")
-    assert f"\n- {escaped}\n" in tables.markdown(table)
+    assert markdown(table).startswith(f"{escaped}\n")
+    assert f"\n- {escaped}\n" in markdown(table)
 
 
 @pytest.mark.parametrize(
@@ -203,20 +203,20 @@ def test_a_line_that_begins_with_a_name_stays_a_line(sign: str) -> None:
     ],
 )
 def test_a_row_of_latex_may_begin_with_anything(title: str, shown: str) -> None:
-    text = tables.latex(titled(title))
+    text = latex(titled(title))
     assert f"\n{shown} & 92.0" in text
-    noted = tables.latex(Table(name="t", caption="c", cells=(UVLP,), comparisons=(), notes=(title,)))
+    noted = latex(Table(name="t", caption="c", cells=(UVLP,), comparisons=(), notes=(title,)))
     assert noted.startswith(f"% {shown}\n%")
 
 
 def test_every_cell_names_its_scores() -> None:
-    text = tables.sources(TABLE)
+    text = sources(TABLE)
     assert "random, convnet-3: scores/a, scores/b, scores/c" in text
-    assert all(name in tables.latex(TABLE) for cell in TABLE.cells for name in cell.scores)
+    assert all(name in latex(TABLE) for cell in TABLE.cells for name in cell.scores)
 
 
 def test_latex_escapes_and_balances() -> None:
-    text = tables.latex(TABLE)
+    text = latex(TABLE)
     assert r"50 \% $\pm$ 1" in text
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 3
     for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
@@ -228,7 +228,7 @@ def test_latex_escapes_and_balances() -> None:
 
 def test_latex_rows_have_as_many_cells_as_columns() -> None:
     columns = 0
-    for line in tables.latex(TABLE).splitlines():
+    for line in latex(TABLE).splitlines():
         if line.startswith(r"\begin{tabular}"):
             columns = len(line.split("{")[-1].strip("}"))
         elif line.endswith(r"\\"):
@@ -238,15 +238,15 @@ def test_latex_rows_have_as_many_cells_as_columns() -> None:
 
 def test_latex_titles_cannot_break_the_table() -> None:
     expected = r"my\_set \textbackslash{} 50\% \{x\}\textasciicircum{}\textasciitilde{} \& $<$y$>$ & 92.0"
-    assert expected in tables.latex(titled(r"my_set \ 50% {x}^~ & <y>"))
+    assert expected in latex(titled(r"my_set \ 50% {x}^~ & <y>"))
 
 
 def test_names_with_hyphens_are_no_negative_numbers() -> None:
-    assert "convnet-3" in tables.latex(TABLE) and "$-3$" not in tables.latex(TABLE)
+    assert "convnet-3" in latex(TABLE) and "$-3$" not in latex(TABLE)
 
 
 def test_csv_keeps_unrounded_values_and_who_was_trained_how() -> None:
-    rows = list(csv.DictReader(io.StringIO(tables.comma_separated(TABLE))))
+    rows = list(csv.DictReader(io.StringIO(comma_separated(TABLE))))
     assert [row["best_pct"] for row in rows] == ["90.0", "92.0", "94.0", "95.04"]
     assert [row["repeat"] for row in rows] == ["1", "2", "3", "1"]
     assert [row["top5_last_pct"] for row in rows] == ["98.0", "98.1", "98.2", ""]
@@ -256,7 +256,7 @@ def test_csv_keeps_unrounded_values_and_who_was_trained_how() -> None:
 
 
 def test_json_states_number_deviation_and_interval(tmp_path: Path) -> None:
-    tables.write(tmp_path, TABLE)
+    tables.write(tmp_path, TABLE, texts(TABLE))
     best = json.loads((tmp_path / "table.json").read_text())["cells"][0]["best"]
     stated = ("trainings", "mean_pct", "std_pct", "ddof", "low_pct", "high_pct")
     assert {name: best[name] for name in stated} == {
@@ -270,7 +270,7 @@ def test_json_states_number_deviation_and_interval(tmp_path: Path) -> None:
 
 
 def test_written_tables_read_back_equal(tmp_path: Path) -> None:
-    tables.write(tmp_path, TABLE)
+    tables.write(tmp_path, TABLE, texts(TABLE))
     assert tables.read(tmp_path) == TABLE
     assert {path.name for path in tmp_path.iterdir()} == {"table.json", *tables.FORMATS.values()}
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import scores, task as manifest
+from uvlp.artifacts import scores, tables, task as manifest
 from uvlp.artifacts.checks import store_mark
 from uvlp.artifacts.checks.verified import Verified
 from uvlp.artifacts.task import Task
@@ -27,7 +27,6 @@ from uvlp.core import streams
 from uvlp.core.files.os_errors import explain_os_errors
 from uvlp.core.files.sharing import follow_umask
 from uvlp.core.hashing import file_sha256, flush
-from uvlp.tables import table as tables
 
 
 class Store:

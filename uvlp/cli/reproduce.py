@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from uvlp.artifacts import distilled, teachers
+from uvlp.artifacts import distilled, tables, teachers
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, plain
@@ -19,7 +19,7 @@ from uvlp.pipeline.folders import check_store
 from uvlp.pipeline.names import check_names
 from uvlp.pipeline.prepare import Run
 from uvlp.recipes.schema import Recipe
-from uvlp.tables import table as tables
+from uvlp.tables.table import markdown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def make(run: Run, store: Store, until: str, *, workers: int | None, force: bool
         print(json.dumps(_result(run, store, until, made), indent=1, ensure_ascii=False))
         return
     if until == "tabulate":
-        print(tables.markdown(pipeline.read_table(run, store)))
+        print(markdown(pipeline.read_table(run, store)))
     if until == "teacher":
         found = teachers.read(store.folder(run.goal))
         images = f"{found.validation_images} test images of {found.validation_set}"

@@ -6,20 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from uvlp.artifacts import task as manifest
+from uvlp.artifacts import tables, task as manifest
 from uvlp.artifacts.checks import store_mark
 from uvlp.artifacts.store import Store
-from uvlp.core import plugins, streams
+from uvlp.artifacts.tables import Table
+from uvlp.core import streams
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.files.unicode_form import nfc
 from uvlp.core.hashing import digest
-from uvlp.tables import table as tables
-from uvlp.tables.table import Table
+from uvlp.tables.table import comma_separated, latex, markdown, sources
 
 KEY_DIGITS = 8
 REVISIONS = ("schema", "revision", "revisions")
 """Parts of an identity that say with which code it was made, not what."""
-RENDER = {"markdown": tables.markdown, "latex": tables.latex, "csv": tables.comma_separated}
+RENDER = {"markdown": markdown, "latex": latex, "csv": comma_separated}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,9 @@ def show(name: str, form: str, against: str | None, store: Store) -> None:
     folder = store.root / tables.KIND / found.key
     table = tables.read(folder)
     if against is not None:
-        table = plugins.load("stages", "tabulate").against(table, store.root, against)
+        from uvlp.tables import comparisons
+
+        table = comparisons.against(table, store.root, against)
         print(RENDER[form](table), end="")
     elif not table.cells:  # of an earlier schema
         print((folder / tables.FORMATS[form]).read_text(encoding="utf-8"), end="")
@@ -114,7 +116,7 @@ def show(name: str, form: str, against: str | None, store: Store) -> None:
 
 def _print(table: Table, form: str) -> None:
     """As its file has it, from the numbers that were compared with the scores."""
-    print(RENDER[form](table) + (tables.sources(table) if form == "markdown" else ""), end="")
+    print(RENDER[form](table) + (sources(table) if form == "markdown" else ""), end="")
 
 
 def _chosen(name: str, store: Store) -> Stored:

@@ -10,8 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from uvlp.artifacts import tables
 from uvlp.artifacts.checks import made_anew
 from uvlp.artifacts.store import Store
+from uvlp.artifacts.tables import Table
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work
 from uvlp.core import machine, plugins, portable, streams, views, workers
@@ -21,8 +23,6 @@ from uvlp.core.progress import Progress
 from uvlp.models.published import find as pretrained
 from uvlp.pipeline import preflight
 from uvlp.pipeline.prepare import Run
-from uvlp.tables import table as tables
-from uvlp.tables.table import Table
 
 
 def find_damage(run: Run, store: Store, force: bool) -> list[Task]:

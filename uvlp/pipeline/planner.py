@@ -8,7 +8,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from uvlp.artifacts import captions, distilled, features, pixels, prototypes, scores, teachers, weights
+from uvlp.artifacts import (
+    captions,
+    distilled,
+    features,
+    pixels,
+    prototypes,
+    scores,
+    tables,
+    teachers,
+    weights,
+)
 from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
 from uvlp.artifacts.task import Task
 from uvlp.core import plugins, portable
@@ -20,7 +30,6 @@ from uvlp.pipeline.contenders import Folder, Method
 from uvlp.pipeline.table_names import dataset_name, table_name
 from uvlp.recipes.remarks import remarks
 from uvlp.recipes.schema import ModelSettings, Recipe, SynthesisSettings
-from uvlp.tables import table as tables
 
 STAGES = (
     *("caption", "finetune", "pixels", "represent", "embed", "prototype", "synthesise", "collect"),

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from uvlp.artifacts import captions, features
-from uvlp.artifacts.row_files import Column, RowFiles
 from uvlp.artifacts.work import Work
 from uvlp.core import machine
+from uvlp.core.files.row_files import Column, RowFiles
 from uvlp.recipes.setting import check_limits
 
 if TYPE_CHECKING:

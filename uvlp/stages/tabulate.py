@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import scores
+from uvlp.artifacts import scores, tables
 from uvlp.artifacts.scores import Score
+from uvlp.artifacts.tables import Cell, Table
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work, read_notes
-from uvlp.core.errors import UvlpError, unknown_name
-from uvlp.core.files.unicode_form import nfc
-from uvlp.tables import notes as table_notes, table as tables
-from uvlp.tables.cells import Cell
-from uvlp.tables.table import Table
+from uvlp.tables.notes import on_comparisons, on_means, on_same_images
+from uvlp.tables.table import texts
 
 REVISION = 1
 ACCURACIES = ("best", "last", "top5_best", "top5_last")
@@ -37,9 +34,9 @@ def run(work: Work) -> None:
     )
     passes = max(len(score.curve) for of_cell in found for score in of_cell.values())
     notes = [
-        *table_notes.on_means(cells, passes),
-        *table_notes.on_same_images(_with_same_images(work)),
-        *table_notes.on_comparisons(comparisons),
+        *on_means(cells, passes),
+        *on_same_images(_with_same_images(work)),
+        *on_comparisons(comparisons),
         *remarks,
         *facts["notes"],
         *(f"{title}: {count} {what}" for title, what, count in _counted(work)),
@@ -51,45 +48,7 @@ def run(work: Work) -> None:
         comparisons=tuple(comparisons),
         notes=tuple(notes),
     )
-    tables.write(work.folder, table)
-
-
-def against(table: Table, store: Path, method: str) -> Table:
-    """The table with every other method compared with ``method``, from the scores in the store at ``store``.
-
-    ``method`` is named as on the command line or as in the table.
-
-    Raises:
-        UvlpError: the table has no such method, or a score is no longer there.
-    """
-    from uvlp.tables.comparisons import Scored, compare_all
-
-    methods = {nfc(cell.title): cell.method for cell in table.cells}
-    methods |= {nfc(cell.method): cell.method for cell in table.cells}
-    method = nfc(method)
-    if method not in methods:
-        raise unknown_name("method of this table", method, methods)
-    scored = []
-    for cell in table.cells:
-        keys = zip(cell.seeds, cell.repeats, strict=True)
-        found = {key: _stored_score(store, name) for key, name in zip(keys, cell.scores, strict=True)}
-        scored.append(Scored(cell=cell, scores=found))
-    comparisons, remarks = compare_all(scored, methods[method])
-    old = list(table_notes.on_comparisons(table.comparisons))
-    kept = [note for note in table.notes if note not in old]
-    notes = dict.fromkeys([*kept, *table_notes.on_comparisons(comparisons), *remarks])
-    return replace(table, comparisons=tuple(comparisons), notes=tuple(notes))
-
-
-def _stored_score(store: Path, name: str) -> Score:
-    try:
-        return scores.read(store / name)
-    except (OSError, UvlpError) as error:
-        raise UvlpError(
-            "a score of this table is missing or damaged",
-            got=name,
-            do="run the table's own command again, with --force if it asks for it",
-        ) from error
+    tables.write(work.folder, table, texts(table))
 
 
 def _scores(work: Work, entry: dict[str, Any]) -> dict[tuple[int, int], Score]:

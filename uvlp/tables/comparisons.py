@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from uvlp.artifacts import scores
 from uvlp.artifacts.scores import Score
-from uvlp.tables.cells import Cell, Comparison
+from uvlp.artifacts.tables import Cell, Comparison, Table
+from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.core.files.unicode_form import nfc
+from uvlp.tables.notes import on_comparisons
 from uvlp.tables.uncertainty import Difference, compare, differences, holm, validation, verdict
 
 PASSES = ("best", "last")
@@ -40,6 +45,42 @@ def compare_all(scored: Sequence[Scored], reference: str = "") -> tuple[list[Com
         remarks += [line for method, each in column.items() for line in _remarks(each, standard)]
         comparisons += _compare_column(standard, column, {m: keys for m, keys in partners.items() if keys})
     return comparisons, remarks
+
+
+def against(table: Table, store: Path, method: str) -> Table:
+    """The table with every other method compared with ``method``, from the scores in the store at ``store``.
+
+    ``method`` is named as on the command line or as in the table.
+
+    Raises:
+        UvlpError: the table has no such method, or a score is no longer there.
+    """
+    methods = {nfc(cell.title): cell.method for cell in table.cells}
+    methods |= {nfc(cell.method): cell.method for cell in table.cells}
+    method = nfc(method)
+    if method not in methods:
+        raise unknown_name("method of this table", method, methods)
+    scored = []
+    for cell in table.cells:
+        keys = zip(cell.seeds, cell.repeats, strict=True)
+        found = {key: _stored_score(store, name) for key, name in zip(keys, cell.scores, strict=True)}
+        scored.append(Scored(cell=cell, scores=found))
+    comparisons, remarks = compare_all(scored, methods[method])
+    old = list(on_comparisons(table.comparisons))
+    kept = [note for note in table.notes if note not in old]
+    notes = dict.fromkeys([*kept, *on_comparisons(comparisons), *remarks])
+    return replace(table, comparisons=tuple(comparisons), notes=tuple(notes))
+
+
+def _stored_score(store: Path, name: str) -> Score:
+    try:
+        return scores.read(store / name)
+    except (OSError, UvlpError) as error:
+        raise UvlpError(
+            "a score of this table is missing or damaged",
+            got=name,
+            do="run the table's own command again, with --force if it asks for it",
+        ) from error
 
 
 def _reference(methods: Sequence[str]) -> str:

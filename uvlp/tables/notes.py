@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from uvlp.tables.cells import Cell, Comparison, Summary
+from uvlp.artifacts.tables import Cell, Comparison, Summary
 
 
 def on_means(cells: Sequence[Cell], passes: int) -> Iterator[str]:

@@ -1,63 +1,14 @@
-"""`tables`: measured cells with the scores they come from, as JSON, Markdown, LaTeX and CSV.
-
-Files: `table.json` (everything), `table.md`, `table.tex`, `table.csv` (one row per training).
-"""
+"""A table in Markdown, LaTeX and CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 import re
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
-from uvlp.artifacts.scores import Score
-from uvlp.core.files import json_files
+from uvlp.artifacts.tables import Cell, Comparison, Table
 from uvlp.core.wording import in_markdown, markdown_line
-from uvlp.tables.cells import Cell, Comparison
-
-KIND = "tables"
-SCHEMA = 2
-FORMATS = {"markdown": "table.md", "latex": "table.tex", "csv": "table.csv"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """All cells of one run.
-
-    Attributes:
-        name: e.g. ``digits-ipc10``.
-        caption: one sentence: dataset, IPC, protocol, profile.
-        cells: method by method.
-        comparisons: every other method against one reference; per method and network best, then last.
-        notes: what a reader must know, one sentence each.
-    """
-
-    name: str
-    caption: str
-    cells: tuple[Cell, ...]
-    comparisons: tuple[Comparison, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def networks(self) -> list[str]:
-        """Network names in order."""
-        return list(dict.fromkeys(cell.network for cell in self.cells))
-
-    @property
-    def rows(self) -> dict[str, list[Cell]]:
-        """Cells by method, in order."""
-        rows: dict[str, list[Cell]] = {}
-        for cell in self.cells:
-            rows.setdefault(cell.method, []).append(cell)
-        return rows
-
-    def title(self, method: str) -> str:
-        """A method's name for readers."""
-        return next(cell.title for cell in self.cells if cell.method == method)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,62 +178,10 @@ def comma_separated(table: Table) -> str:
     return out.getvalue()
 
 
-def write(folder: Path, table: Table) -> None:
-    """Write all four files, in UTF-8 whatever the locale."""
-    everything = {"schema": SCHEMA, **asdict(table)}
-    texts = {
-        "table.json": json.dumps(everything, indent=1, ensure_ascii=False) + "\n",
-        FORMATS["markdown"]: markdown(table) + sources(table),
-        FORMATS["latex"]: latex(table),
-        FORMATS["csv"]: comma_separated(table),
+def texts(table: Table) -> dict[str, str]:
+    """The table in every one of `artifacts.tables.FORMATS`."""
+    return {
+        "markdown": markdown(table) + sources(table),
+        "latex": latex(table),
+        "csv": comma_separated(table),
     }
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-
-
-def read(folder: Path) -> Table:
-    """The table of a finished artifact.
-
-    One of an earlier schema comes without cells and comparisons, so that it can still be listed;
-    its other files are printed as they were written.
-
-    Raises:
-        UvlpError: it is damaged.
-        OSError: it cannot be read.
-    """
-    path = folder / "table.json"
-    values = json_files.read_object(path)
-    if values.pop("schema", None) != SCHEMA:
-        kept = {name: value for name, value in values.items() if name in ("name", "caption", "notes")}
-        values = {**kept, "cells": [], "comparisons": []}
-    try:
-        return json_files.build(Table, values)
-    except ValueError as error:
-        raise json_files.damaged(path, error) from error
-
-
-def contradiction(cell: Cell, score: Callable[[str], Score | None]) -> str:
-    """What a cell says against its scores, or its mean against its accuracies; "" where they agree.
-
-    Args:
-        cell: of a table.
-        score: by name, e.g. ``scores/0123456789abcdef``; None where it is no longer there.
-    """
-    for which, pcts, summary in (
-        ("best", cell.best_pct, cell.best),
-        ("last", cell.last_pct, cell.last),
-        ("top5_best", cell.top5_best_pct, cell.top5_best),
-        ("top5_last", cell.top5_last_pct, cell.top5_last),
-    ):
-        if summary is None and not pcts:
-            continue  # below five classes
-        if summary is None or len(pcts) != len(cell.scores):
-            return f"{cell.title}, {cell.network}: {which} is not there for every training"
-        mean = summary.mean_pct
-        if not math.isclose(mean, math.fsum(pcts) / len(pcts)):
-            return f"{cell.title}, {cell.network}: mean {which} {mean:.2f} is not that of its trainings"
-        for name, pct in zip(cell.scores, pcts, strict=True):
-            found = score(name)
-            if found is not None and getattr(found, f"{which}_pct") != pct:
-                return f"{cell.title}, {cell.network}: {which} {pct:.2f} is not what {name} says"
-    return ""

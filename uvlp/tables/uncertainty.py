@@ -24,8 +24,8 @@ import numpy
 from numpy.typing import NDArray
 
 from uvlp.artifacts.scores import Score
+from uvlp.artifacts.tables import Summary
 from uvlp.core.errors import UvlpError
-from uvlp.tables.cells import Summary
 
 LEVEL = 0.05
 DDOF = 1

@@ -10,13 +10,13 @@ import pytest
 
 from tests.stored_tables import put_table
 from tests.tables.test_table import TABLE
-from uvlp.artifacts import task as manifest
+from uvlp.artifacts import tables, task as manifest
 from uvlp.artifacts.growing_images import BATCHES, OLD_STATE, GrowingImages, State
 from uvlp.captioners.texts import shards as caption_shards
 from uvlp.cli import app as cli
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
-from uvlp.tables import table as tables
+from uvlp.tables.table import texts
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def test_a_damaged_line_is_numbered(tmp_path: Path) -> None:
 
 
 def test_every_file_of_a_table_may_be_anything(tmp_path: Path) -> None:
-    tables.write(tmp_path, TABLE)
+    tables.write(tmp_path, TABLE, texts(TABLE))
     assert tables.read(tmp_path) == TABLE
     whole = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
     shapes = [*BAD.values(), *(json.dumps({**whole, name: 7}) for name in whole if name != "schema")]

@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import features, pixels, prototypes, scores, teachers, weights
+from uvlp.artifacts import features, pixels, prototypes, scores, tables, teachers, weights
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import safetensors_file
-from uvlp.tables import table as tables
 
 FLOATS = ("<f4", "<f2")
 ARRAYS = {pixels.PIXELS: ("|u1",), pixels.LABELS: ("<i8",)}

@@ -5,8 +5,17 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Mapping
 
-from uvlp.artifacts import captions, distilled, features, pixels, prototypes, scores, teachers, weights
-from uvlp.tables import table as tables
+from uvlp.artifacts import (
+    captions,
+    distilled,
+    features,
+    pixels,
+    prototypes,
+    scores,
+    tables,
+    teachers,
+    weights,
+)
 
 REQUIRED: Mapping[str, tuple[str, ...]] = {
     captions.KIND: ("metadata.jsonl", captions.PROMPTS),
@@ -17,7 +26,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     pixels.KIND: ("validation.npy", "labels.npy", "set.json"),
     scores.KIND: (scores.FILE,),
     teachers.KIND: (teachers.WEIGHTS, teachers.FACTS),
-    tables.KIND: ("table.json", *tables.FORMATS.values()),
+    tables.KIND: (tables.FILE, *tables.FORMATS.values()),
 }
 """Patterns of file names by kind, the folder below the store's root."""
 

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import task as manifest
+from uvlp.artifacts import tables, task as manifest
 from uvlp.artifacts.checks import store_mark
 from uvlp.artifacts.dataset import DatasetManifest
 from uvlp.artifacts.task import Task, chain, changed, deciding, plain
 from uvlp.core.files import json_files
 from uvlp.core.files.unicode_form import nfc
 from uvlp.core.wording import cut, first_few
-from uvlp.tables import table as tables
 
 Content = Mapping[str, Any]
 TITLE = re.compile(rb'^ "title": (".*"),?$', re.MULTILINE)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from tests.flipping import flip
-from uvlp.artifacts.row_files import JOURNAL, Column, RowFiles
 from uvlp.core.errors import UvlpError
+from uvlp.core.files.row_files import JOURNAL, Column, RowFiles
 
 COUNT, SHARD, BATCH = 11, 4, 2
 SAID: list[str] = []
