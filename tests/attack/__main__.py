@@ -1,8 +1,12 @@
-"""`python -m tests.attack [PATTERN]`: make the attacks whose kind or name matches, count verdicts."""
+"""`python -m tests.attack [PATTERN]`: make the attacks whose kind or name matches, count verdicts.
+
+The last line gives the time by the clock and of the processors, children included, the ground apart.
+"""
 
 from __future__ import annotations
 
 import re
+import resource
 import shutil
 import sys
 import tempfile
@@ -21,9 +25,9 @@ def main() -> None:
     """Make them, two at a time."""
     pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
     chosen = [attack for attack in ATTACKS if pattern.search(f"{attack.kind} {attack.name}")]
-    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="uvlp-attack-") as folder, ThreadPoolExecutor(2) as pool:
         place = prepare(Path(folder))
+        began, spent_s = time.monotonic(), _processor_s()
 
         def make(numbered: tuple[int, Attack]) -> str:
             number, attack = numbered
@@ -39,7 +43,14 @@ def main() -> None:
             return verdict.partition(":")[0]
 
         verdicts = Counter(pool.map(make, enumerate(chosen)))
-    print(f"{len(chosen)} attacks in {time.monotonic() - began:.0f} s: {dict(verdicts)}")
+    times = f"{time.monotonic() - began:.0f} s, {_processor_s() - spent_s:.0f} s of the processors"
+    print(f"{len(chosen)} attacks in {times}: {dict(verdicts)}")
+
+
+def _processor_s() -> float:
+    """Processor time of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 if __name__ == "__main__":

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from tests.attack import (
+from tests.attack.ground import Attack
+from tests.attack.kinds import (
     archives,
     captions,
     changes,
+    forgeries,
+    homes,
     images,
+    limits,
+    memories,
     mixtures,
     models,
     paths,
     stores,
     surroundings,
+    tables,
     texts,
 )
-from tests.attack.ground import Attack
 
 ATTACKS: list[Attack] = [
-    *(*stores.ATTACKS, *mixtures.ATTACKS, *paths.ATTACKS, *texts.ATTACKS),
+    *(*stores.ATTACKS, *forgeries.ATTACKS, *tables.ATTACKS, *memories.ATTACKS, *mixtures.ATTACKS),
+    *(*paths.ATTACKS, *homes.ATTACKS, *texts.ATTACKS, *limits.ATTACKS),
     *(*surroundings.ATTACKS, *images.ATTACKS, *changes.ATTACKS, *captions.ATTACKS),
     *(*models.ATTACKS, *archives.ATTACKS),
 ]

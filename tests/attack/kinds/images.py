@@ -174,72 +174,67 @@ def _alone(root: Path) -> None:
             shutil.rmtree(root / "images" / split / name)
 
 
-def kinds() -> list[Attack]:
-    """Things that are no files and no folders where those are expected, and folders that are not classes."""
-    images = "train/cat/x.png"
-    loop = lambda path: path.symlink_to(path.name)  # noqa: E731
-    cases: dict[str, tuple[Prepare, Expected]] = {
-        "an image is a pipe": (_in(images, os.mkfifo), refused("x.png")),
-        "an image is a folder": (_in(images, Path.mkdir), done()),
-        "an image is a link to itself": (_in(images, loop), refused("x.png")),
-        "an image is a dangling link": (
-            _in(images, lambda path: path.symlink_to("nowhere.png")),
-            refused("x.png"),
-        ),
-        "an image is a link to a device": (
-            _in(images, lambda path: path.symlink_to("/dev/zero")),
-            refused("x.png"),
-        ),
-        "an image is a link to another image": (_in(images, lambda path: path.symlink_to("0.png")), done()),
-        "a class is a file": (
-            _in("train/fox", lambda path: path.write_text("x", encoding="utf-8")),
-            refused("fox"),
-        ),
+def _link_to_itself(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def things() -> dict[str, tuple[Prepare, Expected]]:
+    """What is no file where one is expected, or more than one."""
+    image = "train/cat/x.png"
+
+    def links(target: str) -> Prepare:
+        return _in(image, lambda path: path.symlink_to(target))
+
+    return {
+        "an image is a pipe": (_in(image, os.mkfifo), refused("x.png")),
+        "an image is a folder": (_in(image, Path.mkdir), done()),
+        "an image is a link to itself": (_in(image, _link_to_itself), refused("x.png")),
+        "an image is a dangling link": (links("nowhere.png"), refused("x.png")),
+        "an image is a link to a device": (links("/dev/zero"), refused("x.png")),
+        "an image is a link to another image": (links("0.png"), done()),
+    }
+
+
+def classes() -> dict[str, tuple[Prepare, Expected]]:
+    """Folders that are no classes."""
+
+    def one_image(path: Path) -> None:
+        path.write_bytes(WHOLE)
+
+    return {
+        "a class is a file": (_in("train/fox", Path.touch), refused("fox")),
         "a class is a pipe": (_in("train/fox", os.mkfifo), refused("fox")),
-        "a class is a link to itself": (_in("train/fox", loop), refused("fox")),
+        "a class is a link to itself": (_in("train/fox", _link_to_itself), refused("fox")),
         "a class holds itself": (_in("train/cat/again", lambda path: path.symlink_to("..")), refused("link")),
         "a class is empty": (_in("train/fox", Path.mkdir), refused("fox")),
-        "a class is only in val": (
-            _in("val/fox/0.png", lambda path: path.write_bytes(WHOLE)),
-            refused("fox"),
-        ),
-        "a class of one file": (_in("train/fox/0.png", lambda path: path.write_bytes(WHOLE)), refused("fox")),
-        "the folder train is a file": (
-            _in("train", steps(shutil.rmtree, Path.touch)),
-            refused("train"),
-        ),
-        "the folder train is a pipe": (
-            _in("train", steps(shutil.rmtree, os.mkfifo)),
-            refused("train"),
-        ),
+        "a class is only in val": (_in("val/fox/0.png", one_image), refused("fox")),
+        "a class of one file": (_in("train/fox/0.png", one_image), refused("fox")),
+        "the folder train is a file": (_in("train", steps(shutil.rmtree, Path.touch)), refused("train")),
+        "the folder train is a pipe": (_in("train", steps(shutil.rmtree, os.mkfifo)), refused("train")),
         "no validation images": (lambda root: shutil.rmtree(root / "images/val"), refused("val")),
         "one class alone": (_alone, refused("classes")),
-        "class names are no text": (
-            _in("classes.tsv", lambda path: path.write_bytes(b"cat\t\xff\xfe\n")),
-            refused("classes.tsv"),
-        ),
-        "class names of two columns too few": (
-            _in("classes.tsv", lambda path: path.write_bytes(b"cat\n")),
-            refused("classes.tsv"),
-        ),
-        "class names twice": (
-            _in("classes.tsv", lambda path: path.write_bytes(b"cat\ta\ncat\tb\ndog\tc\nemu\td\n")),
-            refused("cat"),
-        ),
-        "two classes of one name": (
-            _in("classes.tsv", lambda path: path.write_bytes(b"cat\tpet\ndog\tpet\nemu\tbird\n")),
-            done("pet"),
-        ),
-        "class names with another line separator": (
-            _in(
-                "classes.tsv",
-                lambda path: path.write_text("cat\ta\u2028b\ndog\tc\nemu\td\n", encoding="utf-8"),
-            ),
-            done(),
-        ),
+    }
+
+
+def class_names() -> dict[str, tuple[Prepare, Expected]]:
+    """Lists of class names."""
+
+    def listed(text: str) -> Prepare:
+        return _in("classes.tsv", lambda path: path.write_bytes(text.encode("utf-8", "surrogateescape")))
+
+    return {
+        "class names are no text": (listed("cat\t\udcff\udcfe\n"), refused("classes.tsv")),
+        "class names of two columns too few": (listed("cat\n"), refused("classes.tsv")),
+        "class names twice": (listed("cat\ta\ncat\tb\ndog\tc\nemu\td\n"), refused("cat")),
+        "two classes of one name": (listed("cat\tpet\ndog\tpet\nemu\tbird\n"), done("pet")),
+        "class names with another line separator": (listed("cat\ta\u2028b\ndog\tc\nemu\td\n"), done()),
         "class names in a pipe": (_in("classes.tsv", os.mkfifo), refused("classes.tsv")),
         "class names in a folder": (_in("classes.tsv", Path.mkdir), refused("classes.tsv")),
     }
+
+
+def kinds() -> list[Attack]:
+    """Things of another kind in a dataset."""
     return [
         Attack(
             kind="E1" if "pipe" in name or "device" in name else "D2",
@@ -249,7 +244,7 @@ def kinds() -> list[Attack]:
             expected=expected,
             needs=("images",),
         )
-        for name, (prepare, expected) in cases.items()
+        for name, (prepare, expected) in {**things(), **classes(), **class_names()}.items()
     ]
 
 

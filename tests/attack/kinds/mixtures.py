@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.attack.ground import NANO, Attack, Prepare, done, refused, right
-from tests.attack.stores import AGAIN, FILES, artifact, overwrite
+from tests.attack.kinds.stores import AGAIN, FILES, artifact, overwrite
 
 
 def force() -> list[Attack]:

@@ -148,63 +148,84 @@ def configs() -> list[Attack]:
     ]
 
 
+def _folder(*files: tuple[str, bytes]) -> Prepare:
+    """A folder of these files in the place of the user's model."""
+
+    def prepare(root: Path) -> None:
+        for name, content in files:
+            path = root / "other" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    return prepare
+
+
+def _copy(part: str) -> Prepare:
+    return lambda root: shutil.copytree(root / "models" / part, root / "other")
+
+
+def _as_pickles(root: Path) -> None:
+    unet = root / "other" / "unet"
+    (unet / "diffusion_pytorch_model.safetensors").rename(unet / "diffusion_pytorch_model.bin")
+
+
+ONE = header(json.dumps({"x": TENSOR}).encode()) + bytes(8)
+LORA = _folder(("pytorch_lora_weights.safetensors", ONE))
+OTHERS: Mapping[str, tuple[Prepare, Expected]] = {
+    "a LoRA": (LORA, refused("LoRA")),
+    "a LoRA in a pickle": (_folder(("pytorch_lora_weights.bin", b"\x80\x02")), refused("LoRA")),
+    "a checkpoint of accelerate": (
+        _folder(("optimizer.bin", b"x"), ("random_states_0.pkl", b"x"), ("unet/config.json", b"{}")),
+        refused(),
+    ),
+    "one file": (_folder(("v1-5-pruned.safetensors", ONE)), refused()),
+    "one pickled file": (_folder(("model.ckpt", b"\x80\x02")), refused()),
+    "nothing": (_folder(("README.md", b"words")), refused()),
+    "a folder of images": (_folder(("train/cat/0.png", b"x")), refused()),
+    "the UNet alone": (_copy("diffusion/unet"), refused()),
+    "CLIP": (_copy("clip"), refused()),
+    "LLaVA": (_copy("llava"), refused()),
+    "a pipeline of another kind": (
+        _folder(("model_index.json", b'{"_class_name": "FluxPipeline"}')),
+        refused(),
+    ),
+    "a pipeline of no kind": (_folder(("model_index.json", b'{"_class_name": null}')), refused()),
+    "a pipeline of pickles": (steps(_copy("diffusion"), _as_pickles), refused()),
+}
+
+
 def others() -> list[Attack]:
     """Folders of other kinds in the place of a model of the user's."""
-
-    def folder(*files: tuple[str, bytes]) -> Prepare:
-        def prepare(root: Path) -> None:
-            for name, content in files:
-                path = root / "other" / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-
-        return prepare
-
-    one = header(json.dumps({"x": TENSOR}).encode()) + bytes(8)
-    cases: Mapping[str, tuple[Prepare, tuple[str, ...]]] = {
-        "a LoRA": (folder(("pytorch_lora_weights.safetensors", one)), ("LoRA",)),
-        "a LoRA in a pickle": (folder(("pytorch_lora_weights.bin", b"\x80\x02")), ("LoRA",)),
-        "a checkpoint of accelerate": (
-            folder(("optimizer.bin", b"x"), ("random_states_0.pkl", b"x"), ("unet/config.json", b"{}")),
-            (),
-        ),
-        "one file": (folder(("v1-5-pruned.safetensors", one)), ()),
-        "one pickled file": (folder(("model.ckpt", b"\x80\x02")), ()),
-        "nothing": (folder(("README.md", b"words")), ()),
-        "a folder of images": (folder(("train/cat/0.png", b"x")), ()),
-        "the UNet alone": (lambda root: shutil.copytree(root / "models/diffusion/unet", root / "other"), ()),
-        "CLIP": (lambda root: shutil.copytree(root / "models/clip", root / "other"), ()),
-        "LLaVA": (lambda root: shutil.copytree(root / "models/llava", root / "other"), ()),
-        "a pipeline of another kind": (folder(("model_index.json", b'{"_class_name": "FluxPipeline"}')), ()),
-        "a pipeline of no kind": (folder(("model_index.json", b'{"_class_name": null}')), ()),
-        "a pipeline of pickles": (
-            steps(
-                lambda root: shutil.copytree(root / "models/diffusion", root / "other"),
-                lambda root: (root / "other/unet/diffusion_pytorch_model.safetensors").rename(
-                    root / "other/unet/diffusion_pytorch_model.bin"
-                ),
-            ),
-            (),
-        ),
-    }
-    found = [
+    return [
         Attack(
             kind="case 03",
             name=f"the fine-tuned model is {what}",
             call=OWN,
             prepare=prepare,
-            expected=refused(*words),
+            expected=expected,
             needs=NEEDS,
         )
-        for what, (prepare, words) in cases.items()
+        for what, (prepare, expected) in OTHERS.items()
     ]
+
+
+def _authors_own(root: Path) -> None:
+    """LLaVA as its authors publish it, which transformers does not read."""
+    llava = root / "models" / "llava"
+    shutil.rmtree(llava)
+    llava.mkdir()
+    (llava / "config.json").write_text('{"model_type": "llava_llama"}', encoding="utf-8")
+    (llava / "pytorch_model-00001-of-00002.bin").write_bytes(b"\x80\x02")
+
+
+def readers() -> list[Attack]:
+    """Models that nothing of the run reads, all as they are, and one in a form of its own."""
     return [
-        *found,
         Attack(
             kind="case 12",
             name="a LoRA for a method that reads no fine-tuned model",
             call=(*OWN[:9], "--method", "d4m", *OWN[11:]),
-            prepare=cases["a LoRA"][0],
+            prepare=LORA,
             expected=refused("--finetuned-model"),
             needs=NEEDS,
         ),
@@ -213,16 +234,7 @@ def others() -> list[Attack]:
             kind="case 05",
             name="LLaVA in its authors' own format",
             call=CALL,
-            prepare=steps(
-                lambda root: shutil.rmtree(root / "models/llava"),
-                lambda root: (root / "models/llava").mkdir(),
-                lambda root: (root / "models/llava/config.json").write_text(
-                    '{"model_type": "llava_llama"}', encoding="utf-8"
-                ),
-                lambda root: (root / "models/llava/pytorch_model-00001-of-00002.bin").write_bytes(
-                    b"\x80\x02"
-                ),
-            ),
+            prepare=_authors_own,
             expected=refused("llava-hf"),
             needs=NEEDS,
         ),
@@ -265,4 +277,4 @@ def checkpoints() -> list[Attack]:
     ]
 
 
-ATTACKS = [*weights(), *configs(), *others(), *checkpoints()]
+ATTACKS = [*weights(), *configs(), *others(), *readers(), *checkpoints()]
