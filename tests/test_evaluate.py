@@ -1,8 +1,10 @@
 """`uvlp evaluate`: folders of any origin are scored, compared, kept and trained again."""
 
+import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.flipping import flip
 from uvlp.cli import app as cli
 
 CLASSES = ("ant", "bee", "cow")
@@ -155,7 +158,44 @@ def test_a_repeat_can_be_trained_again_alone(result: dict[str, Any], root: Path)
         other = run(root, *folders(root), "--rerun", str(cell["repeats"][1]))
     finally:
         changed.write_text(text)
-    assert other.returncode == 2 and "not the same score" in other.stderr
+    assert other.returncode == 2, other.stdout
+    assert f"damaged artifact {cell['scores'][1]}" in other.stderr and "score.json" in other.stderr
+
+
+def swapped(bits: str) -> str:
+    """Hexadecimal digits with another right image instead of the first: the accuracy stays."""
+    text = f"{int(bits, 16):0{4 * len(bits)}b}"
+    right, wrong = text.index("1"), text.index("0")
+    digits = [{right: "0", wrong: "1"}.get(place, digit) for place, digit in enumerate(text)]
+    return f"{int(''.join(digits), 2):0{len(bits)}x}"
+
+
+def test_a_score_that_was_forged_with_its_hash_is_not_that_of_a_training(
+    result: dict[str, Any], root: Path
+) -> None:
+    shutil.copytree(root / "store", root / "forged")
+    shutil.rmtree(root / "forged" / "tables")  # they hold the hash of the score that it was
+    folder = root / "forged" / result["table"]["cells"][0]["scores"][0]
+    score = json.loads((folder / "score.json").read_bytes())
+    score |= {name: swapped(score[name]) for name in ("correct_best", "correct_last")}
+    (folder / "score.json").write_text(json.dumps(score))
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    manifest["files"]["score.json"] = hashlib.sha256((folder / "score.json").read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    other = run(root, *folders(root), "--rerun", "1", store="forged")
+    assert other.returncode == 2 and "not the same score" in other.stderr, other.stderr
+
+
+def test_nothing_damaged_is_trained_on_again(result: dict[str, Any], root: Path) -> None:
+    image = min((root / "store" / result["artifacts"]["images of by_id"] / "train").rglob("*.png"))
+    content = image.read_bytes()
+    try:
+        flip(image)
+        other = run(root, *folders(root), "--rerun", "1")
+    finally:
+        image.write_bytes(content)
+    assert other.returncode == 2 and not other.stdout
+    assert "damaged artifact" in other.stderr and image.name in other.stderr, other.stderr
 
 
 def test_more_repeats_than_stored_cannot_be_trained_again(result: dict[str, Any], root: Path) -> None:

@@ -200,6 +200,56 @@ def test_a_top_5_that_cannot_be_is_noticed(best: float, last: float, good: bool)
     assert (scores.contradiction(found) == "") == good
 
 
+OF_THE_CURVE: dict[str, dict[str, Any]] = {
+    "another epoch": {"best_epoch": 2},
+    "no curve": {"curve": ()},
+    "a higher pass": {"curve": ((1, 90.0), (2, 100.0), (3, 80.0))},
+    "another last pass": {"curve": ((1, 90.0), (2, 70.0))},
+    "a best pass that is none": {"curve": ((1, float("nan")), (2, 80.0))},
+    "an earlier pass as good": {"curve": ((1, 90.0), (2, 90.0), (3, 80.0)), "best_epoch": 2},
+    "top-5 of one pass": {"top5_last_pct": None},
+}
+ONE_PASS: dict[str, dict[str, Any]] = {
+    "top-5 best": {"top5_best_pct": 100.0},
+    "top-5 last": {"top5_last_pct": 100.0},
+    "bits": {"correct_best": "7fc0"},
+}
+
+
+def of_ten_images() -> scores.Score:
+    """9 of 10 at the first pass, 8 at the last, by top-5 one more."""
+    return replace(
+        score(0),
+        best_pct=90.0,
+        last_pct=80.0,
+        top5_best_pct=100.0,
+        top5_last_pct=90.0,
+        curve=((1, 90.0), (2, 80.0)),
+        correct_best="ff80",
+        correct_last="ff00",
+        validation_images=10,
+    )
+
+
+@pytest.mark.parametrize("forged", OF_THE_CURVE.values(), ids=OF_THE_CURVE)
+def test_a_score_that_is_not_that_of_its_curve_is_noticed(forged: dict[str, Any]) -> None:
+    assert scores.contradiction(of_ten_images()) == ""
+    assert scores.contradiction(replace(of_ten_images(), **forged))
+
+
+@pytest.mark.parametrize("forged", ONE_PASS.values(), ids=ONE_PASS)
+def test_a_best_pass_that_is_the_last_has_one_result(forged: dict[str, Any]) -> None:
+    last: dict[str, Any] = {
+        "last_pct": 90.0,
+        "correct_last": "ff80",
+        "curve": ((1, 80.0), (2, 90.0)),
+        "best_epoch": 2,
+    }
+    made = replace(of_ten_images(), **last, top5_best_pct=90.0)
+    assert scores.contradiction(made) == ""
+    assert scores.contradiction(replace(made, **forged)) == "best and last are one pass and differ"
+
+
 @pytest.mark.parametrize("where", ["trainings", "mean", "scores"])
 def test_another_top_5_in_a_table_than_in_its_scores_is_noticed(where: str) -> None:
     held = Summary(

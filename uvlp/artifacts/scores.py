@@ -58,10 +58,15 @@ def write(folder: Path, score: Score) -> None:
 
 
 def contradiction(score: Score) -> str:
-    """What the accuracies say against the bits that they were counted from; "" where they agree.
+    """What a score says against itself; "" where its bits, its accuracies and its curve agree.
 
-    Top-5 has no bits: it must be a share of so many images, and no smaller than the same pass's accuracy.
+    Top-5 has no bits: it must be a share of so many images, no smaller than the same pass's accuracy, there
+    for both passes or for none, and one number where the best pass is the last.
     """
+    return _against_bits(score) or _against_curve(score)
+
+
+def _against_bits(score: Score) -> str:
     whole = -(-score.validation_images // 8)
     for which, pct, top5_pct, bits in (
         ("best", score.best_pct, score.top5_best_pct, score.correct_best),
@@ -75,6 +80,21 @@ def contradiction(score: Score) -> str:
         if top5_pct is not None and not _can_be(top5_pct, pct, score.validation_images):
             return f"top-5 {which} {top5_pct:.2f} % cannot be with {pct:.2f} % of {score.validation_images}"
     return ""
+
+
+def _against_curve(score: Score) -> str:
+    """The best pass is the first of the highest, the last is the last; a pass that is both has one result."""
+    highest = max((pct for _, pct in score.curve), default=None)
+    first = next((epoch for epoch, pct in score.curve if pct == highest), None)
+    if (first, highest) != (score.best_epoch, score.best_pct):
+        return f"best {score.best_pct:.2f} % at epoch {score.best_epoch} is not that of its curve"
+    last_epoch, last_pct = score.curve[-1]
+    if last_pct != score.last_pct:
+        return f"last {score.last_pct:.2f} % is not that of its curve"
+    if (score.top5_best_pct is None) != (score.top5_last_pct is None):
+        return "top-5 is there for one pass alone"
+    best, last = (score.correct_best, score.top5_best_pct), (score.correct_last, score.top5_last_pct)
+    return "best and last are one pass and differ" if first == last_epoch and best != last else ""
 
 
 def _can_be(top5_pct: float, pct: float, images: int) -> bool:

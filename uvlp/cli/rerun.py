@@ -14,6 +14,7 @@ from uvlp.artifacts.work import Work
 from uvlp.core import machine, plugins, portable, views, workers
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
+from uvlp.pipeline import make as pipeline
 from uvlp.pipeline.prepare import Run
 
 
@@ -21,8 +22,11 @@ def rerun(run: Run, store: Store, repeat: int, count: int, as_json: bool) -> Non
     """Train every network of one repeat again on ``count`` workers; nothing in the store changes.
 
     Raises:
-        UvlpError: that repeat is not stored, or a score is not the same.
+        UvlpError: that repeat is not stored, an artifact of the run is damaged, or a score is not the same.
     """
+    for task, name in pipeline.damage(run, store):
+        raise pipeline.damaged(task, name, "run again with --force and without --rerun to rebuild it")
+    store.save_verified()
     evaluations = [task for task in run.tasks("evaluate") if task.stage == "evaluate"]
     stored = _stored_repeats(evaluations, store)
     if repeat > stored:
@@ -64,8 +68,16 @@ def _train_again(root: Path, task: Task, progress: Progress) -> None:
     if found != kept:
         raise UvlpError(
             f"not the same score: {task.title} ({task.name})",
-            got=f"best {found.best_pct:.2f}, last {found.last_pct:.2f}",
-            allowed=f"best {kept.best_pct:.2f}, last {kept.last_pct:.2f} and the same bit for every image",
+            got=_numbers(found),
+            allowed=f"{_numbers(kept)} and the same bit for every image",
             do="another processor, GPU or package version rounds differently, see both in its manifest.json; "
             "on a GPU only --set evaluate.deterministic=true gives the same bits",
         )
+
+
+def _numbers(score: scores.Score) -> str:
+    """The accuracies of a score, in percent."""
+    text = f"best {score.best_pct:.2f}, last {score.last_pct:.2f}"
+    if score.top5_best_pct is None:
+        return text
+    return f"{text}, top-5 best {score.top5_best_pct:.2f}, top-5 last {score.top5_last_pct:.2f}"

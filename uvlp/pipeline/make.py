@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,19 @@ from uvlp.pipeline import preflight
 from uvlp.pipeline.prepare import Run
 
 
+def damage(run: Run, store: Store) -> Iterator[tuple[Task, str]]:
+    """The finished artifacts of the run that are not as made, each with the file that is not and why."""
+    for task in filter(store.has, run.tasks("tabulate")):
+        name = store.damage(task)
+        if name is not None:
+            yield task, name
+
+
+def damaged(task: Task, name: str, do: str) -> UvlpError:
+    """The error for a file of an artifact that is not as made, and for what to do about it."""
+    return UvlpError(f"damaged artifact {task.name} ({task.title}): {name} is missing or not as made", do=do)
+
+
 def find_damage(run: Run, store: Store, force: bool) -> list[Task]:
     """Compare every finished artifact of the run with its manifest; the tasks of those that were deleted.
 
@@ -32,15 +45,9 @@ def find_damage(run: Run, store: Store, force: bool) -> list[Task]:
         UvlpError: an artifact is damaged and ``force`` is off; with ``force`` it is deleted instead.
     """
     deleted = []
-    for task in filter(store.has, run.tasks("tabulate")):
-        name = store.damage(task)
-        if name is None:
-            continue
+    for task, name in damage(run, store):
         if not force:
-            raise UvlpError(
-                f"damaged artifact {task.name} ({task.title}): {name} is missing or not as made",
-                do="run again with --force to rebuild it",
-            )
+            raise damaged(task, name, "run again with --force to rebuild it")
         print(f"note   {task.name}: {name} is damaged, rebuilding", file=sys.stderr)
         aside = store.remove(task)
         if aside:
