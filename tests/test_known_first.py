@@ -266,6 +266,57 @@ def test_what_this_machine_cannot_do_is_said_before_models_are_fetched(
     assert refused(*words, f"--set={setting}").what.startswith(what)
 
 
+ALL_BUT_ONE = '{"file_name": "class0/0.png", "text": "x"}\n'
+UNFETCHED: Mapping[str, tuple[str, ...]] = {
+    "classes to tell apart": ("--method=uvlp",),
+    "IPC is above the smallest class": ("--method=vlcp", "9"),
+    "missing captions": ("--method=vlcp", "--missing-captions=stop"),
+    "images in a class without its last partial batch": (
+        *("--method=d4m:reference-flush", "--set=d4m.km_expand=1000"),
+    ),
+    "image too small for resnet-ap-10": (
+        *("--method=uvlp,herding", "--set=herding.features=network"),
+        *("--set=evaluate.size_px=4", "--network=convnet-1"),
+    ),
+    "torchvision publishes no weights of this network": (
+        *("--method=uvlp", "--protocol=rded", "--network=conv3", "--set=teacher.source=torchvision"),
+    ),
+    "a batch of one image is too small": (
+        *("--method=uvlp", "--network=resnet-10", "--set=evaluate.size_px=8", "--set=evaluate.batch=1"),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNFETCHED)
+def test_what_the_dataset_tells_is_said_before_models_are_fetched(
+    what: str, refused: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_hub.live_in(tmp_path / "home", monkeypatch)
+    classes = 1 if what == "classes to tell apart" else 2
+    root = folder(tmp_path / "images", classes=classes, train=4, val=2)
+    if what == "missing captions":
+        (root / "train" / "metadata.jsonl").write_text(ALL_BUT_ONE, encoding="utf-8")
+    more = [word for word in UNFETCHED[what] if word.startswith("-")]
+    ipc = next((word for word in UNFETCHED[what] if word not in more), "1")
+    error = refused(f"folder:{root}", ipc, "--profile=sd15", "--offline", *more)
+    assert what in error.what if what != "missing captions" else "7 of 8" in f"{error.what} {error.got}"
+
+
+TORCHVISION = ("--protocol=rded", "--network=resnet18", "--set=teacher.source=torchvision")
+UNOPENED: Mapping[str, tuple[str, ...]] = {
+    "reproduce": ("imagenette", "10", "--method=random", *TORCHVISION),
+    "teacher": ("imagenette", "resnet18", "--checkpoint=torchvision"),
+}
+
+
+@pytest.mark.parametrize("command", UNOPENED)
+def test_what_a_named_dataset_tells_is_said_before_it_is_fetched(
+    command: str, refused: Call, tmp_path: Path
+) -> None:
+    error = refused(*UNOPENED[command], "--data", str(tmp_path), "--offline", command=command)
+    assert (error.what, error.got) == ("classes of a dataset for torchvision's weights", 10)
+
+
 Tensors = dict[str, torch.Tensor]
 Change = Callable[[Tensors], Tensors]
 

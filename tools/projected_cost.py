@@ -17,7 +17,8 @@ from uvlp.core.wording import byte_size
 from uvlp.pipeline.estimates import assumptions as assumed, cards, distilling, report, sizes as known_datasets
 from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, Place
 from uvlp.pipeline.estimates.distilling import FLOPS, LIVE, WEIGHTS, unet_calls
-from uvlp.pipeline.estimates.report import STAGES, duration, expected_tasks
+from uvlp.pipeline.estimates.report import STAGES, duration
+from uvlp.pipeline.expected import named_tasks
 from uvlp.pipeline.planner import STAGES as ORDER
 
 FILE = Path(__file__).resolve().parents[1] / "paper_tables" / "projected_cost.md"
@@ -116,7 +117,7 @@ def costs(dataset: str, ipc: int) -> dict[str, tuple[list[Cost], list[Cost]]]:
     place = Place(recipe, known_datasets.lookup(recipe), cards.named(CARD))
     reference = Reference(place)
     found: dict[str, tuple[list[Cost], list[Cost]]] = {}
-    for task in expected_tasks(recipe):
+    for task in named_tasks(recipe):
         if task.stage in STAGES:
             ours, theirs = found.setdefault(task.stage, ([], []))
             ours.append(STAGES[task.stage](task, place))

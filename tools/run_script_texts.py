@@ -19,6 +19,7 @@ from uvlp.core import plugins
 from uvlp.core.wording import byte_size
 from uvlp.pipeline.estimates import cards, report
 from uvlp.pipeline.estimates.report import Estimate
+from uvlp.pipeline.expected import named_tasks
 from uvlp.recipes.schema import Recipe
 from uvlp.tables import published
 
@@ -109,7 +110,7 @@ def estimates(commands: list[Command]) -> list[Estimate]:
     found = []
     for command in commands:
         recipe = command.recipe()
-        tasks = report.expected_tasks(recipe)
+        tasks = named_tasks(recipe)
         one = report.estimate(
             recipe, cards.named(CARD), tasks=tasks, made=partial(_is_in, made), workers=PROCESSES
         )

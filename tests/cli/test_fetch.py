@@ -21,7 +21,8 @@ from uvlp.core.errors import UvlpError
 from uvlp.models.published import find as pretrained, hub as hub_folders
 from uvlp.models.published.sizes import OPENAI
 from uvlp.pipeline import transfers
-from uvlp.recipes.schema import CaptionSettings, ModelSettings, Recipe
+from uvlp.pipeline.expected import table
+from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, ModelSettings, Recipe
 
 MODELS = ModelSettings(
     diffusion="some/sd",
@@ -140,10 +141,44 @@ def test_known_sizes_are_summed_with_the_time(
         ("models", ["evaluate.epochs=3"], "evaluate.epochs=3"),
         ("models", ["models.clip"], "models.FIELD=VALUE"),
         ("models", ["models.klip=x"], "did you mean 'clip'"),
+        ("models", ["models.precision=half"], "setting models.precision"),
     ],
 )
 def test_what_cannot_be_meant(target: str, settings: list[str], words: str, tmp_path: Path) -> None:
     assert words in refused(fetch.run, target, "", "", settings, tmp_path, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting"),
+    [
+        ({"methods": ("herding",), "image_px": 40}, "setting image_px"),
+        (
+            {"methods": ("uvlp",), "finetune": FinetuneSettings(resolution_px=40)},
+            "setting finetune.resolution_px",
+        ),
+    ],
+)
+def test_sides_are_compared_before_the_weights_of_an_autoencoder_come(
+    changes: dict[str, Any],
+    setting: str,
+    originals: dict[str, Path],
+    hub: Hub,
+    tmp_path: Path,
+) -> None:
+    """With a level more than Stable Diffusion 1.5 has, its cells have 16 px."""
+    own = Path(shutil.copytree(originals["diffusion"], tmp_path / "own"))
+    path = own / "vae" / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    levels = {"down_block_types": "DownEncoderBlock2D", "up_block_types": "UpDecoderBlock2D"}
+    deeper = {name: [block] * 5 for name, block in levels.items()} | {"block_out_channels": [8] * 5}
+    path.write_text(json.dumps(config | deeper), encoding="utf-8")
+    hub.folders["some/sd", commit("a")] = own
+    usual = {"image_px": 64, "finetune": FinetuneSettings(resolution_px=64), "dataset": "digits", "ipc": 1}
+    asked = recipe(**{**usual, "caption": CaptionSettings(captioner="colours"), **changes})
+    with pytest.raises(UvlpError) as caught:
+        transfers.ensure(asked, Store(tmp_path / "store"), offline=False, goal=table)
+    assert (caught.value.what, caught.value.got) == (setting, 40)
+    assert not [name for name, _ in hub.asked if name.endswith(".safetensors")]
 
 
 def test_options_of_the_other_kind_are_refused(tmp_path: Path) -> None:

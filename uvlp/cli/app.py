@@ -114,6 +114,7 @@ def _command(until: str, name: str, text: str) -> None:
     ) -> None:
         from uvlp.cli import reproduce
         from uvlp.cli.request import Request, resolve, store_at
+        from uvlp.pipeline.expected import table
         from uvlp.pipeline.prepare import prepare
 
         recipe = resolve(
@@ -137,7 +138,7 @@ def _command(until: str, name: str, text: str) -> None:
         )
         place = store_at(store)
         how = _how(print_config, dry_run, workers, force, as_json, offline, rerun)
-        reproduce.carry_out(recipe, lambda: prepare(recipe, place), place, until, how, alone=True)
+        reproduce.carry_out(recipe, lambda: prepare(recipe, place), place, until, how, table)
 
     app.command(name, help=text)(run)
 

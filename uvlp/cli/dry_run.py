@@ -7,17 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
 from uvlp.artifacts.store import Store
-from uvlp.artifacts.work import open_dataset
-from uvlp.core import plugins
-from uvlp.core.errors import UvlpError
-from uvlp.core.progress import Progress, print_remark
-from uvlp.pipeline import make as pipeline, preflight, transfers
+from uvlp.core.files.downloads import Download
+from uvlp.pipeline import make as pipeline, transfers
 from uvlp.pipeline.estimates import cards, report
 from uvlp.pipeline.estimates.report import Estimate
+from uvlp.pipeline.expected import Expected, Goal, expect
 from uvlp.pipeline.names import check_names
-from uvlp.pipeline.planner import STAGES
 from uvlp.pipeline.prepare import Run, print_notes
 from uvlp.recipes.schema import Recipe
 
@@ -31,8 +27,7 @@ class DryRun:
         prepare: checks the recipe against its dataset and plans it.
         store: what is already made.
         until: the last stage.
-        alone: whether the recipe says by itself what is made, so that it can be planned before its dataset
-            is here.
+        goal: what is made last, planned before its dataset is here; None where only somebody's folders tell.
         workers: processes; None: as many as the run would start.
     """
 
@@ -40,7 +35,7 @@ class DryRun:
     prepare: Callable[[], Run]
     store: Store
     until: str
-    alone: bool
+    goal: Goal | None
     workers: int | None
 
 
@@ -51,23 +46,10 @@ def show(plan: DryRun, as_json: bool) -> None:
         UvlpError: an unknown name, a wrong number, or files that are wrong.
     """
     recipe = check_names(plan.recipe)
-    manifest, absent = _opened(recipe, plan.store) if plan.alone else (None, "")
     missing = transfers.missing(recipe, plan.store)
-    if plan.alone and (absent or missing):
-        if manifest is not None:  # else told where the run is prepared
-            print_notes(recipe.dataset, manifest)
-        tasks = report.expected_tasks(recipe, manifest)
-        wanted = [task for task in tasks if STAGES.index(task.stage) <= STAGES.index(plan.until)]
-        preflight.check(recipe, None, wanted, plan.store.cache)
-        estimate = report.estimate(
-            recipe,
-            cards.this_machine(),
-            tasks=wanted,
-            manifest=manifest,
-            fetched=missing,
-            workers=plan.workers,
-        )
-        _print(estimate, [], absent, as_json)
+    expected = expect(recipe, plan.store) if plan.goal else None
+    if plan.goal and expected and (expected.absent or missing):
+        _show_expected(plan, plan.goal, expected, missing, as_json)
         return
     run = plan.prepare()
     pipeline.check(run, plan.store, pipeline.missing(run, plan.store, plan.until))
@@ -83,20 +65,24 @@ def show(plan: DryRun, as_json: bool) -> None:
     _print(estimate, _artifacts(run, plan), "", as_json)
 
 
-def _opened(recipe: Recipe, store: Store) -> tuple[DatasetManifest | None, str]:
-    """The dataset's manifest, or why a named dataset cannot be opened.
-
-    Raises:
-        UvlpError: a dataset that has no name but a path cannot be opened.
-    """
-    spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
-    try:
-        manifest = open_dataset(spec, store.cache, Progress(print_remark, "dataset")).manifest
-    except UvlpError as error:
-        if not hasattr(plugins.load("datasets", spec.name), "VARIANTS"):
-            raise
-        return None, str(error)
-    return manifest, ""
+def _show_expected(
+    plan: DryRun, goal: Goal, expected: Expected, missing: list[Download], as_json: bool
+) -> None:
+    """While something is missing, no artifact has its name yet."""
+    recipe, manifest = expected.planner.recipe, expected.manifest
+    if manifest is not None:  # else told where the run is prepared
+        print_notes(recipe.dataset, manifest)
+    tasks = expected.tasks(goal, plan.until)
+    expected.check(tasks, plan.store.cache)
+    estimate = report.estimate(
+        recipe,
+        cards.this_machine(),
+        tasks=tasks,
+        manifest=manifest,
+        fetched=missing,
+        workers=plan.workers,
+    )
+    _print(estimate, [], expected.absent, as_json)
 
 
 def _artifacts(run: Run, plan: DryRun) -> list[dict[str, Any]]:

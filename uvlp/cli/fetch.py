@@ -18,6 +18,7 @@ from uvlp.pipeline.names import check_place
 from uvlp.pipeline.transfers import carry_out, dataset_missing, models_missing
 from uvlp.recipes import overrides
 from uvlp.recipes.schema import ModelSettings
+from uvlp.recipes.setting import check_limits
 
 MODELS = {"models": ("diffusion", "clip", "llava")} | {part: (part,) for part in pretrained.PARTS}
 """Targets of the command that are no dataset, with their parts."""
@@ -70,6 +71,7 @@ def _models(settings: Sequence[str]) -> ModelSettings:
         if room != "models" or not name or not equals:
             raise UvlpError("this setting says nothing of models", got=text, allowed="models.FIELD=VALUE")
         models = overrides.apply(models, name, value)
+    check_limits(models, "models")
     return models
 
 

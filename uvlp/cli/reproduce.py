@@ -15,6 +15,7 @@ from uvlp.cli import dry_run, rerun
 from uvlp.core import machine, portable
 from uvlp.pipeline import make as pipeline, preflight, transfers
 from uvlp.pipeline.contenders import resolve_method
+from uvlp.pipeline.expected import Goal
 from uvlp.pipeline.folders import check_store
 from uvlp.pipeline.names import check_names
 from uvlp.pipeline.prepare import Run
@@ -36,11 +37,11 @@ class How:
 
 
 def carry_out(
-    recipe: Recipe, prepare: Callable[[], Run], store: Store, until: str, how: How, *, alone: bool = False
+    recipe: Recipe, prepare: Callable[[], Run], store: Store, until: str, how: How, goal: Goal | None = None
 ) -> None:
     """Print the recipe, or prepare the run and print what it would make, or make it and print the result.
 
-    ``alone``: the recipe says by itself what is made, without a teacher's name or somebody's folders.
+    ``goal``: what is made last, as far as the recipe tells; None where only somebody's folders do.
     """
     if recipe.portable:
         portable.enforce()
@@ -51,14 +52,14 @@ def carry_out(
     store.begin()
     if how.dry_run:
         plan = dry_run.DryRun(
-            recipe=recipe, prepare=prepare, store=store, until=until, alone=alone, workers=how.workers
+            recipe=recipe, prepare=prepare, store=store, until=until, goal=goal, workers=how.workers
         )
         dry_run.show(plan, how.as_json)
         return
     named = check_names(recipe)
     if until in ("teacher", "evaluate", "tabulate"):
         preflight.check_networks(named)
-    transfers.ensure(recipe, store, how.offline)
+    transfers.ensure(recipe, store, how.offline, goal, until)
     if how.rerun is not None:
         rerun.rerun(prepare(), store, how.rerun, how.workers or machine.default_workers(), how.as_json)
     else:

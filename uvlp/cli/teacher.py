@@ -21,4 +21,11 @@ def provide(request: Request, network: str, checkpoint: str | None, store: Store
     # The recipe's own networks may be those of another protocol.
     teacher = replace(recipe.teacher, network=network, source=source)
     recipe = replace(recipe, networks=(network,), teacher=teacher)
-    reproduce.carry_out(recipe, lambda: prepare_teacher(recipe, store, network), store, "teacher", how)
+    reproduce.carry_out(
+        recipe,
+        lambda: prepare_teacher(recipe, store, network),
+        store,
+        "teacher",
+        how,
+        lambda planner: planner.teacher(network),
+    )

@@ -174,7 +174,7 @@ def make(run: Run, store: Store, until: str, count: int, rebuild: Sequence[Task]
     if not todo:
         return 0
     check(run, store, todo)
-    _check_precision(todo)
+    preflight.check_precision(todo)
     tell_reasons(run, store, [task for task in todo if task not in rebuild])
     store.prepare()
     _make_on_workers(todo, store, count)
@@ -195,16 +195,8 @@ def check(run: Run, store: Store, todo: Sequence[Task]) -> None:
     Raises:
         UvlpError: what no task of the run could work with.
     """
-    preflight.check(run.recipe, run.manifest, todo, store.cache)
-
-
-def _check_precision(todo: Sequence[Task]) -> None:
-    """Refuse a number type that this GPU does not compute in; only torch knows."""
-    for task in todo:
-        asked = preflight.precision_of(task)
-        if asked in ("float16", "bfloat16"):
-            resolve = plugins.load("models", "device").resolve
-            resolve(asked, machine.device(), training=task.stage == "finetune")
+    ground = preflight.Ground(recipe=run.recipe, manifest=run.manifest, cache=store.cache)
+    preflight.check(ground, todo)
 
 
 def _make_on_workers(jobs: list[Task], store: Store, count: int) -> None:

@@ -7,18 +7,18 @@ only torch can read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from uvlp.artifacts.dataset import DatasetManifest
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import open_dataset
-from uvlp.core import nvidia, plugins
+from uvlp.core import machine, nvidia, plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.models.published.checks import model_checks
-from uvlp.pipeline.contenders import resolve_method
 from uvlp.recipes import limits
 from uvlp.recipes.schema import Recipe, SynthesisSettings
 
@@ -37,34 +37,31 @@ def check_networks(recipe: Recipe) -> None:
         protocol.check(protocol.canonical(network), getattr(recipe, protocol.SETTINGS))
 
 
-def check_models(recipe: Recipe, parts: Collection[str]) -> None:
-    """Refuse what this machine lacks for the published models that are about to be fetched.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What tasks are judged by.
 
-    Args:
-        parts: of the models.
-
-    Raises:
-        UvlpError: a setting that no run could use here.
+    Attributes:
+        recipe: fully resolved.
+        manifest: of the dataset, or a stand-in with as many classes.
+        cache: of the store, where the dataset's manifest is remembered.
+        dataset_here: whether the dataset can be opened; else how many images it has is not certain.
+        models_here: whether the published models can be looked at where the tasks say they are.
     """
-    if not parts:
-        return
-    _refuse_half(recipe.models.precision)
-    if "llava" in parts:
-        limits.check_llava(recipe.caption, gpu=bool(nvidia.usable()))
-    methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]
-    trained = any(method.synthesis is not None and method.module.FINETUNED for method in methods)
-    if "diffusion" in parts and trained and not recipe.models.finetuned:
-        limits.check_finetuning(recipe.finetune)
+
+    recipe: Recipe
+    manifest: DatasetManifest
+    cache: Path
+    dataset_here: bool = True
+    models_here: bool = True
 
 
-def check(recipe: Recipe, manifest: DatasetManifest | None, todo: Sequence[Task], cache: Path) -> None:
+def check(ground: Ground, todo: Sequence[Task]) -> None:
     """Refuse tasks of which it is certain that they fail.
 
     Args:
-        recipe: fully resolved.
-        manifest: the dataset's; None where the dataset is not here, nor the published models.
+        ground: what is known.
         todo: the tasks that are to be made.
-        cache: of the store, where the dataset's manifest is remembered.
 
     Raises:
         UvlpError: what no task of the run could work with.
@@ -81,16 +78,19 @@ def check(recipe: Recipe, manifest: DatasetManifest | None, todo: Sequence[Task]
         _refuse_half(precision_of(task))
         # Hundreds of trainings differ in seed and repeat alone.
         named = (task.facts.get("network"), task.facts.get("ipc"))
-        same = (task.stage, task.plugin, *named, _side_px(recipe, manifest, task))
+        same = (task.stage, task.plugin, *named, _side_px(ground, task))
         if task.stage in checks and (task.stage != "evaluate" or same not in asked):
-            checks[task.stage](recipe, manifest, task)
+            checks[task.stage](ground, task)
         asked.add(same)
-        if manifest is not None:
-            _with_dataset(manifest, task, cache)
+        if ground.dataset_here:
+            _with_dataset(ground, task)
+        if ground.models_here:
+            for name, setting, side_px in latent_sides(task):
+                model_checks.check_side(Path(task.origins[name]), setting, side_px)
 
 
 def _refuse_half(precision: str) -> None:
-    """A CPU computes in no half precision; whether a GPU has bfloat16 is asked of torch in `make.py`."""
+    """A CPU computes in no half precision; whether a GPU has bfloat16 is asked of torch."""
     if precision == CPU_HAS_NOT and not nvidia.usable():
         raise UvlpError("precision on cpu", got=precision, allowed="auto, float32, bfloat16")
 
@@ -102,12 +102,12 @@ def precision_of(task: Task) -> str:
     return str(task.facts.get("precision", ""))
 
 
-def _caption(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> None:
+def _caption(ground: Ground, task: Task) -> None:
     if task.plugin == "llava":
         limits.check_llava(task.settings, gpu=bool(nvidia.usable()))
 
 
-def _finetune(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> None:
+def _finetune(ground: Ground, task: Task) -> None:
     if task.plugin == "stable-diffusion":
         limits.check_finetuning(task.settings)
 
@@ -119,26 +119,24 @@ def _check_classes(manifest: DatasetManifest, use: str) -> None:
         raise UvlpError(f"classes to {use}", got=len(manifest.classes), allowed="2 or more", do=do)
 
 
-def _represent(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> None:
+def _represent(ground: Ground, task: Task) -> None:
     stage = plugins.load("stages", "represent")
     protocol = plugins.load("protocols", stage.PROTOCOL)
     protocol.check(stage.NETWORK, task.settings)
-    if manifest is not None:
-        _check_classes(manifest, "train the network that gives features on")
-        classes, images = len(manifest.classes), manifest.count("train")
+    _check_classes(ground.manifest, "train the network that gives features on")
+    if ground.dataset_here:
+        classes, images = len(ground.manifest.classes), ground.manifest.count("train")
         protocol.check_images(
             task.settings, stage.NETWORK, teacher="", classes=classes, images=images, side_px=0
         )
 
 
-def _teacher(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> None:
+def _teacher(ground: Ground, task: Task) -> None:
     networks = plugins.load("protocols/training", "rded_networks")
     network, source = task.facts["network"], task.settings.source
     networks.check(network, task.facts["size_px"])
-    if manifest is None:
-        return
-    _check_classes(manifest, "train a teacher on")
-    classes = len(manifest.classes)
+    _check_classes(ground.manifest, "train a teacher on")
+    classes = len(ground.manifest.classes)
     networks.check_classes(network, classes)
     if source == "trained":
         return
@@ -148,14 +146,14 @@ def _teacher(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> No
     plugins.load("protocols/training", "checkpoint").check(place, network, classes=classes, size_px=size_px)
 
 
-def _evaluate(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> None:
+def _evaluate(ground: Ground, task: Task) -> None:
     protocol, network = plugins.load("protocols", str(task.plugin)), task.facts["network"]
     protocol.check(network, task.settings)
-    if manifest is None:
+    _check_classes(ground.manifest, "tell apart")
+    classes, ipc = len(ground.manifest.classes), task.facts.get("ipc")
+    if ipc is None and not ground.dataset_here:
         return
-    _check_classes(manifest, "tell apart")
-    classes, ipc = len(manifest.classes), task.facts.get("ipc")
-    images = manifest.count("train") if ipc is None else classes * ipc
+    images = ground.manifest.count("train") if ipc is None else classes * ipc
     teacher = task.inputs["teacher"].facts["network"] if protocol.TEACHER else ""
     protocol.check_images(
         task.settings,
@@ -163,25 +161,25 @@ def _evaluate(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> N
         teacher=teacher,
         classes=classes,
         images=images,
-        side_px=_side_px(recipe, manifest, task),
+        side_px=_side_px(ground, task),
     )
 
 
-def _side_px(recipe: Recipe, manifest: DatasetManifest | None, task: Task) -> int:
+def _side_px(ground: Ground, task: Task) -> int:
     """Side of the images that a training reads, 0 where only the images tell."""
     made = task.inputs.get("distilled")
     if made is not None and isinstance(made.settings, SynthesisSettings):
-        return made.settings.size_px or recipe.image_px
+        return made.settings.size_px or ground.recipe.image_px
     own = made is not None and made.stage == "synthesise"
-    return manifest.image_px if own and manifest is not None else 0
+    return ground.manifest.image_px if own else 0
 
 
-def _with_dataset(manifest: DatasetManifest, task: Task, cache: Path) -> None:
-    """What is told by the files of the dataset and of the published models, which are here."""
+def _with_dataset(ground: Ground, task: Task) -> None:
+    """What is told by the files of the dataset, which are here."""
 
     def dataset() -> Any:
         assert task.dataset_spec is not None
-        return open_dataset(task.dataset_spec, cache, Progress(), task.dataset)
+        return open_dataset(task.dataset_spec, ground.cache, Progress(), task.dataset)
 
     if task.stage == "caption" and task.plugin == "file":
         plugins.load("stages", "caption").from_files(task, dataset())
@@ -189,12 +187,26 @@ def _with_dataset(manifest: DatasetManifest, task: Task, cache: Path) -> None:
         method = plugins.load("methods", str(task.plugin))
         if hasattr(method, "check"):
             last = dataset().labels("train")[-1] if task.settings.order == "file" else None
-            counts = [info.train for info in manifest.classes]
+            counts = [info.train for info in ground.manifest.classes]
             method.check(task.settings, task.facts["ipc"], counts, last)
-    if "models" not in task.facts:
-        return
+
+
+def latent_sides(task: Task) -> Iterator[tuple[str, str, int]]:
+    """Of a task that encodes images by a published autoencoder: its name there, a setting, and their side."""
     if task.stage == "embed" and "autoencoder" in task.origins:
-        model_checks.check_side(Path(task.origins["autoencoder"]), "image_px", task.facts["image_px"])
-    if task.stage == "finetune":
-        side = task.settings.resolution_px
-        model_checks.check_side(Path(task.origins["diffusion"]), "finetune.resolution_px", side)
+        yield "autoencoder", "image_px", task.facts["image_px"]
+    if task.stage == "finetune" and "diffusion" in task.origins:
+        yield "diffusion", "finetune.resolution_px", task.settings.resolution_px
+
+
+def check_precision(todo: Sequence[Task]) -> None:
+    """Refuse a number type that this GPU does not compute in; only torch knows.
+
+    Raises:
+        UvlpError: it is named, with those that it has.
+    """
+    for task in todo:
+        asked = precision_of(task)
+        if asked in ("float16", "bfloat16"):
+            resolve = plugins.load("models", "device").resolve
+            resolve(asked, machine.device(), training=task.stage == "finetune")

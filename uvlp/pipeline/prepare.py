@@ -67,7 +67,7 @@ def prepare(recipe: Recipe, store: Store, collect: Collect | None = None) -> Run
         titles = joined_titles(folders)
     limits.check_trainings(planner.recipe, len(folders) + len(methods))
     if methods:
-        _check_ipc(planner.recipe, planner.manifest, "" if collect is None else "leave them out: --no-random")
+        check_ipc(planner.recipe, planner.manifest, "" if collect is None else "leave them out: --no-random")
     goal = planner.table([*folders, *methods], titles)
     return Run(recipe=planner.recipe, manifest=planner.manifest, goal=goal)
 
@@ -115,8 +115,15 @@ def _has_own(dataset: Dataset) -> bool:
         return True
 
 
-def _check_ipc(recipe: Recipe, manifest: DatasetManifest, do: str) -> None:
-    """Refuse more images per class than every class has; ``do`` is what else can be done about it."""
+def check_ipc(recipe: Recipe, manifest: DatasetManifest, do: str) -> None:
+    """Refuse more images per class than every class has.
+
+    Args:
+        do: what else can be done about it; empty: nothing.
+
+    Raises:
+        UvlpError: the smallest class is named.
+    """
     name, count = manifest.smallest_class()
     if recipe.ipc > count:
         raise UvlpError(

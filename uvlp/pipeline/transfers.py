@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 from uvlp.artifacts.dataset import Dataset, DatasetElsewhere, DatasetSpec
 from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import open_dataset
 from uvlp.captioners.texts import imported as imported_captions
 from uvlp.core import plugins, views
@@ -23,6 +24,7 @@ from uvlp.core.wording import byte_size
 from uvlp.models.published import find as pretrained, hub
 from uvlp.pipeline import preflight
 from uvlp.pipeline.contenders import resolve_method
+from uvlp.pipeline.expected import Goal, expect
 from uvlp.recipes.schema import ModelSettings, Recipe
 
 SPEED_BYTES_PER_S = 100e6 / 8
@@ -39,21 +41,28 @@ class Transfer:
     download: Download
     place: Path
     command: str
-    run: Callable[[Progress], None]
+    run: Callable[..., None]
 
 
-def ensure(recipe: Recipe, store: Store, offline: bool) -> None:
+def ensure(
+    recipe: Recipe, store: Store, offline: bool, goal: Goal | None = None, until: str = "tabulate"
+) -> None:
     """Fetch what ``recipe`` needs and this machine lacks: its dataset, its models.
 
     Args:
         store: where manifests are remembered and imported captions lie.
         offline: fetch nothing.
+        goal: what is made last; what is certain to fail is refused before anything is fetched for it.
+        until: the last stage.
 
     Raises:
         UvlpError: something is missing and ``offline``: one line with all of it; or see `run`.
     """
     transfers = _missing(recipe, partial(_has_captions, store=store))
-    preflight.check_models(recipe, {each.part for each in transfers} - {""})
+    if transfers and goal is not None:
+        tasks = _check_expected(recipe, store, goal, until)
+        sides = {setting: side_px for task in tasks for _, setting, side_px in preflight.latent_sides(task)}
+        transfers = [_with_sides(each, sides) for each in transfers]
     if transfers and offline:
         commands = "; ".join(f"`{each.command}`" for each in transfers)
         folders = {_folder_word(each) for each in transfers}
@@ -65,6 +74,22 @@ def ensure(recipe: Recipe, store: Store, offline: bool) -> None:
     if not all(each.part for each in transfers):
         _check_elsewhere(DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant), store)
     carry_out(transfers)
+
+
+def _check_expected(recipe: Recipe, store: Store, goal: Goal, until: str) -> list[Task]:
+    """The tasks that are still to be made, of which none is certain to fail."""
+    expected = expect(recipe, store)
+    tasks = [task for task in expected.tasks(goal, until) if not store.has(task)]
+    expected.check(tasks, store.cache)
+    preflight.check_precision(tasks)
+    return tasks
+
+
+def _with_sides(transfer: Transfer, sides: Mapping[str, int]) -> Transfer:
+    """Whether images of these sides fit the autoencoder is known by its configuration, which comes first."""
+    if transfer.part != "diffusion":
+        return transfer
+    return replace(transfer, run=partial(transfer.run, sides=sides))
 
 
 def _check_elsewhere(spec: DatasetSpec, store: Store) -> None:

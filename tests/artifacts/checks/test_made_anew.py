@@ -17,6 +17,7 @@ from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import FILE, Task, record
 from uvlp.cli import dry_run, request
 from uvlp.pipeline import make as pipeline
+from uvlp.pipeline.expected import table
 from uvlp.pipeline.prepare import prepare
 from uvlp.recipes.schema import DiffuserSettings
 
@@ -98,7 +99,7 @@ def test_it_is_said_before_it_is_made_and_by_the_dry_run(
     recipe = request.resolve(request.Request(dataset="digits", ipc="2", profile="nano"))
     run = prepare(recipe, store)
     plan = dry_run.DryRun(
-        recipe=recipe, prepare=lambda: run, store=store, until="tabulate", alone=True, workers=1
+        recipe=recipe, prepare=lambda: run, store=store, until="tabulate", goal=table, workers=1
     )
     dry_run._artifacts(run, plan)
     said = capsys.readouterr().err

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
@@ -376,11 +376,17 @@ def _download(source: _Source) -> Download:
     )
 
 
-def fetch(models: ModelSettings, parts: Iterable[str], progress: Progress) -> None:
+def fetch(
+    models: ModelSettings, parts: Iterable[str], progress: Progress, sides: Mapping[str, int] | None = None
+) -> None:
     """Transfer what is missing of ``parts`` into the hub library's folder; see `hub.transfer`.
 
+    Args:
+        sides: of the images that the autoencoder is to take, by the setting, in pixels.
+
     Raises:
-        UvlpError: see `needed` and `hub.transfer`; or the repository lacks a file.
+        UvlpError: see `needed` and `hub.transfer`; or the repository lacks a file, or its autoencoder takes
+            no images of these sides.
     """
     for source in _wanted(models, parts):
         revision = source.commit() or source.revision
@@ -390,6 +396,8 @@ def fetch(models: ModelSettings, parts: Iterable[str], progress: Progress) -> No
         commit = hub.transfer(source.repository, revision, small or patterns, progress)
         folder = hub.snapshot(source.repository, commit)
         model_checks.check_class(source.layout_name, folder)
+        for setting, side_px in (sides or {}).items():
+            model_checks.check_side(folder, setting, side_px)
         hub.transfer(source.repository, commit, patterns, progress)
         lacking = model_files.contents(source.layout, folder).missing
         if lacking:

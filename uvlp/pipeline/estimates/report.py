@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
-from uvlp.artifacts.task import Task, chain
+from uvlp.artifacts.dataset import DatasetManifest
+from uvlp.artifacts.task import Task
 from uvlp.core import machine as this
 from uvlp.core.files.downloads import Download
 from uvlp.core.wording import byte_size
-from uvlp.models.published.find import Found
-from uvlp.pipeline.contenders import resolve_method
 from uvlp.pipeline.estimates import (
     assumptions as assumed,
     cost as measured,
@@ -23,8 +21,9 @@ from uvlp.pipeline.estimates import (
 from uvlp.pipeline.estimates.assumptions import PUBLISHED
 from uvlp.pipeline.estimates.cards import Machine
 from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, Place
+from uvlp.pipeline.expected import named_tasks
 from uvlp.pipeline.names import check_names
-from uvlp.pipeline.planner import STAGES as ORDER, Planner
+from uvlp.pipeline.planner import STAGES as ORDER
 from uvlp.recipes.schema import Recipe
 
 STAGES: Mapping[str, Callable[[Task, Place], Cost]] = {
@@ -198,31 +197,6 @@ def duration(seconds: float | None) -> str:
     return f"{max(1, round(seconds))} s"
 
 
-def expected_tasks(recipe: Recipe, manifest: DatasetManifest | None = None) -> list[Task]:
-    """The tasks of a recipe, planned without models and, on a named dataset, without the dataset.
-
-    Args:
-        manifest: the dataset's, where it is here.
-
-    Raises:
-        UvlpError: an unknown name; or the dataset is a folder, whose size is only known when it is opened.
-    """
-    recipe = check_names(recipe)
-    spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
-    if recipe.caption.captioner == "auto":
-        # Only an opened dataset can tell; one that brings captions saves the time.
-        captioner = "llava" if recipe.pretrained else "colours"
-        recipe = replace(recipe, caption=replace(recipe.caption, captioner=captioner))
-    planner = Planner(
-        recipe=recipe,
-        manifest=manifest or known_datasets.stand_in(spec, known_datasets.lookup(recipe)),
-        spec=spec,
-        find=lambda models, part: Found(place=part, sha256=part, source=part, revision=""),
-    )
-    methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]
-    return list(chain(planner.table(methods)))
-
-
 def everything(recipe: Recipe, known: known_datasets.Known, tasks: Iterable[Task]) -> list[Download]:
     """What a machine that has nothing must get: the dataset, and the published models of the recipe."""
     found = []
@@ -266,7 +240,7 @@ def estimate(
     recipe = check_names(recipe)
     known = known_datasets.of_manifest(manifest) if manifest else known_datasets.lookup(recipe)
     place = Place(recipe, known, machine)
-    tasks = expected_tasks(recipe) if tasks is None else list(tasks)
+    tasks = named_tasks(recipe) if tasks is None else list(tasks)
     found: dict[str, list[tuple[Task, Cost]]] = {}
     for task in tasks:
         if task.stage in STAGES:
