@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy
 import pytest
 import torch
 import torch.utils.deterministic
@@ -14,7 +15,8 @@ from torch import nn
 
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
-from uvlp.models.device import arithmetic, lay_out
+from uvlp.models import device as precision
+from uvlp.models.device import arithmetic, lay_out, send
 
 
 def switches() -> dict[str, object]:
@@ -97,3 +99,46 @@ def test_the_matrix_products_are_exact_whatever_the_environment_says() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
     assert result.stdout.split() == ["True", "False"]
+
+
+def gpu(monkeypatch: pytest.MonkeyPatch, major: int) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (major, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+
+
+def test_a_cpu_computes_in_float32() -> None:
+    assert (
+        precision.resolve("auto", "cpu") == precision.resolve("auto", "cpu", training=True) == torch.float32
+    )
+    with pytest.raises(UvlpError, match="precision on cpu: got 'float16'"):
+        precision.resolve("float16", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("major", "training"), [(7, torch.float16), (8, torch.bfloat16), (9, torch.bfloat16)]
+)
+def test_a_gpu_trains_in_what_it_has(monkeypatch, major: int, training: torch.dtype) -> None:
+    gpu(monkeypatch, major)
+    assert precision.resolve("auto", "cuda", training=True) == training
+    assert precision.resolve("auto", "cuda") == torch.float16
+    assert precision.name(precision.resolve("float16", "cuda")) == "float16"
+
+
+def test_what_a_gpu_lacks_is_refused(monkeypatch) -> None:
+    gpu(monkeypatch, 7)
+    with pytest.raises(UvlpError, match="does not compute in bfloat16"):
+        precision.resolve("bfloat16", "cuda")
+    with pytest.raises(UvlpError, match="precision on cuda: got 'half'.*allowed: auto"):
+        precision.resolve("half", "cuda")
+
+
+def test_values_and_types_arrive() -> None:
+    array = numpy.arange(6).reshape(2, 3).T
+    assert torch.equal(send(array, "cpu"), torch.tensor([[0, 3], [1, 4], [2, 5]]))
+    assert send(array, "cpu", torch.float32).dtype == torch.float32
+    assert send(array > 2, torch.device("cpu")).dtype == torch.bool
+
+
+def test_it_goes_to_the_device() -> None:
+    sent = send(numpy.zeros(3), "meta", torch.float32)
+    assert (sent.device.type, sent.dtype, sent.shape) == ("meta", torch.float32, (3,))

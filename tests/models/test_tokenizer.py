@@ -1,11 +1,16 @@
+"""Texts become tokens that a caption model never saw as unknown; clauses that do not fit are cut and counted."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
+import open_clip
 import pytest
+import torch
 from transformers import AutoTokenizer, CLIPTokenizer
 
 from uvlp.models import tokenizer
+from uvlp.models.tokenizer import ClauseTokens
 
 TEXTS = ["a handwritten digit seven, thin strokes", "a photo of the big eight.", "cartoon, anime, painting"]
 
@@ -50,3 +55,24 @@ def test_training_is_repeatable_whatever_the_order(tmp_path: Path) -> None:
     first = files("first", TEXTS)
     for repeat in range(20):
         assert files(f"again{repeat}", [*reversed(TEXTS), TEXTS[0]]) == first
+
+
+CLAUSE_TEXTS = [
+    "",
+    "bar",
+    "a bar one, thin strokes, light ink",
+    "One, Thin, Light 12 ink",
+    "thin strokes!, a bar (one), light &amp; ink",
+    "a  bar one , thin",
+    ", one",
+    " ".join(["bar"] * 60),
+    ", ".join(["a bar one"] * 20),
+]
+
+
+@pytest.mark.parametrize("length", [40, 8])
+def test_the_ids_are_those_of_the_whole_text(models: Path, length: int) -> None:
+    whole = open_clip.get_tokenizer(f"local-dir:{models / 'embedder'}", context_length=length)
+    tokens = ClauseTokens(whole, length)
+    for _ in range(2):  # from the tokenizer, then from memory
+        assert torch.equal(tokens(CLAUSE_TEXTS), whole(CLAUSE_TEXTS))

@@ -13,7 +13,7 @@ from tests.protocols.stripes import stripes
 from uvlp.artifacts.scores import Score
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
-from uvlp.protocols.minimax import evaluate
+from uvlp.protocols.minimax import evaluate, split_network
 from uvlp.protocols.training.images import Images, Prepared, prepare, resize_and_crop
 from uvlp.recipes.evaluation import EvaluateSettings
 
@@ -166,3 +166,24 @@ def test_a_last_batch_of_one_image_may_be_too_small(network: str, norm: str) -> 
 def test_a_last_batch_of_one_image_with_several_pixels_trains(network: str, size_px: int) -> None:
     score = run(network, norm="batch", size_px=size_px, batch=23, epochs=1)
     assert score.train_images == 70
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("convnet-3", ("convnet", 3)),
+        ("resnet-18", ("resnet", 18)),
+        ("resnet-ap-10", ("resnet_ap", 10)),
+        ("resnet_ap_10", ("resnet_ap", 10)),
+    ],
+)
+def test_a_name_is_a_family_and_a_depth(name: str, expected: tuple[str, int]) -> None:
+    assert split_network(name) == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["convnet", "convnet-", "convnet3", "convnet-0", "-3", "", "resnet-ap", "ConvNet-3"]
+)
+def test_a_name_without_a_depth_is_an_error_that_shows_one(name: str) -> None:
+    with pytest.raises(UvlpError, match="network without a depth: .*convnet-3"):
+        split_network(name)

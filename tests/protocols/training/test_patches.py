@@ -10,7 +10,7 @@ from torchvision.transforms.v2 import functional
 from tests.tolerances import rounding
 from uvlp.protocols.training import patches as rded_augment
 from uvlp.protocols.training.augment import MEAN, STD
-from uvlp.protocols.training.patches import SizedImages
+from uvlp.protocols.training.patches import SizedImages, shuffle, side_after, strips
 
 SHAPES = [(40, 50), (64, 64), (40, 50), (33, 31), (16, 18), (64, 64)]
 
@@ -76,3 +76,65 @@ def test_distribution_of_orders_flips_and_crops() -> None:
     area = draws.box[:, 2] * draws.box[:, 3] / side**2
     assert (draws.box[:, :2] + draws.box[:, 2:]).max() == side
     assert 0.32 < area.min() < 0.35 and area.max() == 1
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_every_image_has_its_own_order(factor: int) -> None:
+    generator = numpy.random.default_rng(0)
+    images = torch.from_numpy(generator.integers(0, 256, (5, 3, 24, 36), dtype=numpy.uint8))
+    columns, rows = (generator.permuted(numpy.tile(numpy.arange(factor), (5, 1)), axis=1) for _ in range(2))
+    found = shuffle(images, columns, rows, factor)
+    for image, shuffled, across, down in zip(images, found, columns, rows, strict=True):
+        strip = image.split(36 // factor, dim=2)
+        expected = torch.cat([strip[number] for number in across], 2).split(24 // factor, dim=1)
+        assert torch.equal(shuffled, torch.cat([expected[number] for number in down], 1))
+
+
+def test_no_patches_no_change() -> None:
+    images = torch.arange(27.0).reshape(1, 3, 3, 3)
+    order = numpy.zeros((1, 1), dtype=int)
+    assert shuffle(images, order, order, 1) is images
+
+
+@pytest.mark.parametrize(
+    ("side_px", "factor", "expected"),
+    [
+        (8, 2, [(0, 4), (4, 8)]),
+        (9, 2, [(0, 4), (4, 8)]),  # the reference loses the last pixel
+        (3, 2, [(0, 1), (1, 3)]),
+        (7, 3, [(0, 2), (2, 7), (4, 6)]),  # golden case: the strip from pixel 2 on takes all
+        (9, 3, [(0, 3), (3, 6), (6, 9)]),
+    ],
+)
+def test_strips(side_px: int, factor: int, expected: list[tuple[int, int]]) -> None:
+    found = strips(side_px, factor)
+    assert [(strip.start, strip.stop) for strip in found] == expected
+    assert side_after(side_px, factor) == sum(stop - start for start, stop in expected)
+
+
+SIZED_SHAPES = [(4, 5), (3, 3), (4, 5), (5, 4), (3, 3), (4, 5)]
+
+
+def sized_images() -> list[numpy.ndarray]:
+    generator = numpy.random.default_rng(0)
+    return [generator.integers(0, 256, (*shape, 3), dtype=numpy.uint8) for shape in SIZED_SHAPES]
+
+
+def test_every_image_is_found_again() -> None:
+    pixels = sized_images()
+    kept = SizedImages(iter(pixels), "cpu")
+    assert len(kept) == 6
+    assert list(zip(kept.height_px.tolist(), kept.width_px.tolist(), strict=True)) == SIZED_SHAPES
+    indices = numpy.asarray([5, 1, 3, 0, 4])
+    found: dict[int, torch.Tensor] = {}
+    for which, part in kept.by_shape(indices):
+        found.update(zip(which.tolist(), part, strict=True))
+    assert sorted(found) == [0, 1, 2, 3, 4]
+    for position, index in enumerate(indices):
+        numpy.testing.assert_array_equal(found[position].permute(1, 2, 0), pixels[index])
+
+
+def test_images_of_one_shape_come_in_one_part() -> None:
+    kept = SizedImages(numpy.zeros((7, 4, 4, 3), dtype=numpy.uint8), "cpu")
+    ((which, part),) = kept.by_shape(numpy.asarray([2, 2, 6]))
+    assert which.tolist() == [0, 1, 2] and part.shape == (3, 3, 4, 4)

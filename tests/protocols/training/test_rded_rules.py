@@ -14,8 +14,10 @@ from uvlp.protocols.training.rded_rules import (
     Rules,
     batch_size,
     input_px,
+    learning_rate,
     resized_px,
     rules,
+    validated_epochs,
 )
 from uvlp.recipes.evaluation import RdedSettings
 
@@ -104,3 +106,26 @@ def test_a_student_without_a_published_learning_rate_needs_one() -> None:
 )
 def test_validation_images_are_never_smaller_than_their_crop(size_px: int, expected: int) -> None:
     assert resized_px(size_px) == expected
+
+
+@pytest.mark.parametrize(
+    ("epochs", "period", "start", "expected"),
+    [
+        (1, 10, 0.8, (1,)),
+        (5, 10, 0.8, (5,)),
+        (305, 10, 0.8, (250, 260, 270, 280, 290, 300, 305)),
+        (20, 2, 0.5, (12, 14, 16, 18, 20)),
+        (4, 1, 0.0, (2, 3, 4)),
+        (4, 1, 1.0, (4,)),
+    ],
+)
+def test_the_last_epoch_is_validated(
+    epochs: int, period: int, start: float, expected: tuple[int, ...]
+) -> None:
+    assert validated_epochs(epochs, period, start) == expected
+
+
+def test_the_half_cosine_ends_above_half() -> None:
+    rates = [learning_rate(epoch, 300, 0.001, "half-cosine") for epoch in range(1, 301)]
+    assert rates[0] == 0.001 and rates == sorted(rates, reverse=True)
+    assert 0.0005 < rates[-1] < 0.000503

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.datasets.files.test_image_folder import Call, call as call
 from tests.datasets.published import fill, jpeg
-from tests.test_image_folders import Call, call as call
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core import plugins
 from uvlp.datasets.files.class_lists import numbered_classes, wordnet_classes

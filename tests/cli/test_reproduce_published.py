@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests import tiny_models
-from tests.test_chain import uvlp
+from tests.cli.test_reproduce import uvlp
 from uvlp.artifacts import distilled
 
 METHODS = "random,d4m,vlcp,uvlp"

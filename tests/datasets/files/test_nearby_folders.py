@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.datasets.files.test_image_folder import Call, call as call, dataset, draw
 from tests.datasets.published import fill
-from tests.test_image_folders import Call, call as call, dataset, draw
 from uvlp.datasets.files.class_lists import wordnet_classes
 
 CLASSES = ("cat", "dog", "emu")

@@ -15,7 +15,7 @@ from uvlp.core.files import utf8
 CAFE = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
 PLAIN = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 LOCALES = {"plain": PLAIN, "utf8": {"LC_ALL": "C.UTF-8"}}
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture

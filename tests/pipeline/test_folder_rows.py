@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_image_folders import Answer, Call, call as call, dataset, draw
+from tests.datasets.files.test_image_folder import Answer, Call, call as call, dataset, draw
 
 CLASSES = ("cat", "dog", "emu")
 
