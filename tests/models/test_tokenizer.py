@@ -1,4 +1,4 @@
-"""Texts become tokens that a caption model never saw as unknown; clauses that do not fit are cut and counted."""
+"""Unseen texts become tokens, never unknown ones; clauses that do not fit are cut and counted."""
 
 from __future__ import annotations
 
