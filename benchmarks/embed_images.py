@@ -14,6 +14,7 @@ from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work
 from uvlp.core.progress import Progress
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes.schema import EmbedSettings
 from uvlp.stages import embed
 
@@ -67,5 +68,7 @@ def embed_images(
     made.prepare()
     folder = made.folder(task)
     folder.mkdir(parents=True)
-    embed.run(Work(task=task, folder=folder, store=made, progress=progress or Progress()))
+    embed.run(
+        Work(task=task, folder=folder, store=made, progress=progress or Progress(), open_dataset=open_dataset)
+    )
     return folder

@@ -32,7 +32,6 @@ from benchmarks.evaluation_speed_report import table
 from benchmarks.parity import facts
 from tests import tiny_models
 from uvlp.artifacts.dataset import DatasetSpec
-from uvlp.artifacts.work import open_dataset
 from uvlp.core.progress import Progress
 from uvlp.models import device as precision
 from uvlp.models.diffuser import stable_diffusion_scheduler
@@ -43,6 +42,7 @@ from uvlp.models.finetuning.job import make_accelerator
 from uvlp.models.finetuning.loop import Training
 from uvlp.models.finetuning.parts import Parts
 from uvlp.models.quiet import quiet
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes.schema import FinetuneSettings
 
 HEAD = """# Speed of the fine-tuning

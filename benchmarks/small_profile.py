@@ -23,11 +23,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.parity import facts
 from uvlp.artifacts.dataset import DatasetSpec
-from uvlp.artifacts.work import open_dataset
 from uvlp.captioners import colours
 from uvlp.core import machine
 from uvlp.core.progress import Event, Progress
 from uvlp.models import autoencoder, diffuser, embedder, one_cycle
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes import from_scratch, profiles
 
 PARTS = ("embedder", "autoencoder", "diffuser")

@@ -11,6 +11,7 @@ from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work
 from uvlp.core.progress import Progress
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.stages import tabulate
 
 IMAGES = 50
@@ -44,7 +45,9 @@ def put(store: Store, task: Task, number: int) -> Path:
         if task.kind == scores.KIND:
             scores.write(folder, score(number))
         else:
-            tabulate.run(Work(task=task, folder=folder, store=store, progress=Progress()))
+            tabulate.run(
+                Work(task=task, folder=folder, store=store, progress=Progress(), open_dataset=open_dataset)
+            )
         store.commit(task, folder, {"at": "2026-01-01T00:00:00Z"})
     return store.folder(task)
 

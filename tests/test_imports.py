@@ -30,11 +30,10 @@ ALLOWED = {
     "__init__": (),
     "__main__": ("core", "cli"),
 }
-BY_NAME = {"stages": CHOSEN, "protocols": ("networks",), "pipeline": CHOSEN}
-"""What a room may load with `plugins.load`."""
+BY_NAME = {"stages": CHOSEN, "protocols": ("networks",), "models": ("datasets",), "pipeline": CHOSEN}
+"""What a room may load with `plugins.load`; each process that fine-tunes opens the dataset of its job."""
 PLUGINS = {"captioners", "datasets", "methods", "networks", "protocols", "stages"}
 LEFT: set[tuple[str, str]] = {
-    ("artifacts/work", "datasets/*"),
     ("cli/doctor_gpu", "models/device"),
     ("cli/doctor_gpu", "models/sampling/memory"),
     ("cli/doctor_places", "datasets/*"),

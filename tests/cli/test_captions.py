@@ -12,11 +12,11 @@ from PIL import Image
 
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
-from uvlp.artifacts.work import open_dataset
 from uvlp.captioners.texts import imported as imported_captions
 from uvlp.cli import captions
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
+from uvlp.pipeline.datasets import open_dataset
 
 W, V = "n02086240", "n02087394"
 IMAGES = (f"{W}/ILSVRC2012_val_00000293.JPEG", f"{W}/{W}_17.JPEG", f"{V}/{V}_3.JPEG")

@@ -11,10 +11,10 @@ from tests.datasets.conftest import MakeFolder
 from tests.datasets.published import jpeg, opened
 from tests.datasets.test_cifar import make as make_cifar
 from uvlp.artifacts.dataset import Dataset, DatasetSpec
-from uvlp.artifacts.work import open_dataset
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.datasets import digits
+from uvlp.pipeline.datasets import open_dataset
 
 READERS: dict[str, Callable[[Dataset], object]] = {
     "images": lambda dataset: dataset.images("train", [0], 8),

@@ -24,7 +24,6 @@ from tests.models.conftest import AUTOENCODER, DIFFUSER, EMBEDDER
 from tests.models.finetuning.test_loop import SETTINGS
 from tests.pretend_gpu import GPU, OnGpu, pretend_gpu
 from uvlp.artifacts.dataset import DatasetSpec
-from uvlp.artifacts.work import open_dataset
 from uvlp.captioners import llava
 from uvlp.core.progress import Progress
 from uvlp.models import autoencoder, diffuser, embedder, one_cycle
@@ -36,6 +35,7 @@ from uvlp.models.finetuning.loop import Training
 from uvlp.models.image_encoder import ImageEncoder
 from uvlp.models.sampling.sampler import SCHEDULERS, Sampler
 from uvlp.models.sampling.synthesis import derived_noise
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes.schema import SynthesisSettings
 
 pytestmark = [

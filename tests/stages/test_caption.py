@@ -26,6 +26,7 @@ from uvlp.captioners.texts.shards import Answer
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import file_sha256
 from uvlp.core.progress import Event, Progress
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes.schema import CaptionSettings
 from uvlp.stages import caption
 
@@ -86,7 +87,9 @@ def make(store: Store, wanted: Task, said: list[str] | None = None) -> Path:
     progress = Progress(hear)
     with store.making(wanted, progress.say) as folder:
         assert folder is not None
-        caption.run(Work(task=wanted, folder=folder, store=store, progress=progress))
+        caption.run(
+            Work(task=wanted, folder=folder, store=store, progress=progress, open_dataset=open_dataset)
+        )
         store.commit(wanted, folder, {})
     return store.folder(wanted)
 
@@ -258,7 +261,11 @@ def from_file(root: Path, store: Store, texts: dict[str, str], missing: str = "s
     """The task for captions that were imported for the dataset of ``root``."""
     spec = DatasetSpec(name="folder", argument=str(root / "data"))
     work = task(root)
-    manifest = Work(task=work, folder=root, store=store, progress=Progress()).dataset().manifest
+    manifest = (
+        Work(task=work, folder=root, store=store, progress=Progress(), open_dataset=open_dataset)
+        .dataset()
+        .manifest
+    )
     path = imported_captions.place(store.root, spec, manifest)
     imported_captions.write(path, texts)
     found = imported_captions.find(store.root, spec, manifest)

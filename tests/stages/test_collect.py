@@ -17,11 +17,12 @@ from uvlp.artifacts import distilled
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
-from uvlp.artifacts.work import Work, open_dataset, read_notes
+from uvlp.artifacts.work import Work, read_notes
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import file_sha256
 from uvlp.core.progress import Progress
 from uvlp.datasets.files.class_folders import content_hash
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.stages import collect
 
 SPEC = DatasetSpec(name="digits")
@@ -64,7 +65,9 @@ def task(path: Path, store: Path, **more: Any) -> Task:
 def run(made: Task, store: Path, name: str = "made") -> Path:
     folder = store / name
     folder.mkdir(parents=True)
-    collect.run(Work(task=made, folder=folder, store=Store(store), progress=Progress()))
+    collect.run(
+        Work(task=made, folder=folder, store=Store(store), progress=Progress(), open_dataset=open_dataset)
+    )
     return folder
 
 

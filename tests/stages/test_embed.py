@@ -30,6 +30,7 @@ from uvlp.methods.algorithms.prompt_ensemble import prompts
 from uvlp.models.autoencoder import Autoencoder
 from uvlp.models.embedder import Embedder
 from uvlp.models.image_encoder import ImageEncoder
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes.schema import EmbedSettings
 from uvlp.stages import embed
 
@@ -98,7 +99,15 @@ def run(store: Path, given: Task, events: list[Event] | None = None) -> Path:
     folder = made.root / ".tmp" / given.key
     folder.mkdir(parents=True, exist_ok=True)
     told = events if events is not None else []
-    embed.run(Work(task=given, folder=folder, store=made, progress=Progress(told.append, "embed")))
+    embed.run(
+        Work(
+            task=given,
+            folder=folder,
+            store=made,
+            progress=Progress(told.append, "embed"),
+            open_dataset=open_dataset,
+        )
+    )
     return folder
 
 
@@ -182,7 +191,9 @@ def test_a_full_disk_in_the_middle_keeps_finished_shards(
         patched.setattr(os, "pwrite", full)
         with store.making(given, print) as folder:
             assert folder is not None
-            embed.run(Work(task=given, folder=folder, store=store, progress=Progress()))
+            embed.run(
+                Work(task=given, folder=folder, store=store, progress=Progress(), open_dataset=open_dataset)
+            )
     assert "finished is kept" in str(error.value.do)
     events: list[Event] = []
     run(tmp_path, given, events)

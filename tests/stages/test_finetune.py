@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,13 +21,13 @@ from uvlp.artifacts import captions, weights
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, read
-from uvlp.artifacts.work import open_dataset
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.progress import Event, Progress
 from uvlp.datasets.files.image_folder import ImageFolder
 from uvlp.models.finetuning import job as finetuning, launch as finetuning_launch
 from uvlp.models.finetuning.data import share
 from uvlp.models.published import find as pretrained
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.make import execute
 from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, ModelSettings
 
@@ -50,7 +51,7 @@ def tasks(world: Path, store: Path, settings: FinetuneSettings, place: Path | No
     """Captions and weights, as the plan makes them."""
     spec = DatasetSpec(name="folder", argument=str(world / "images"))
     manifest = open_dataset(spec, Store(store).cache, Progress()).manifest
-    common = {"dataset": manifest.content_hash, "dataset_spec": spec}
+    common: dict[str, Any] = {"dataset": manifest.content_hash, "dataset_spec": spec}
     first = Task(
         kind=captions.KIND,
         stage="caption",

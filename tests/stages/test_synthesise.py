@@ -19,10 +19,11 @@ from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.prototypes import Prototype
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
-from uvlp.artifacts.work import open_dataset, read_notes
+from uvlp.artifacts.work import read_notes
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.make import execute
 from uvlp.recipes.schema import SynthesisSettings
 

@@ -19,6 +19,7 @@ from uvlp.artifacts.tables import Table
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work
 from uvlp.core.progress import Progress
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.stages import tabulate
 
 IMAGES = 490
@@ -92,7 +93,7 @@ def tabulated(root: Path, made: dict[Trained, Score], notes: Sequence[str] = ())
     folder = root / "table"
     folder.mkdir()
     task = Task(kind=tables.KIND, stage="tabulate", facts=facts, inputs=inputs)
-    tabulate.run(Work(task=task, folder=folder, store=store, progress=Progress()))
+    tabulate.run(Work(task=task, folder=folder, store=store, progress=Progress(), open_dataset=open_dataset))
     return tables.read(folder), folder
 
 

@@ -20,6 +20,7 @@ from uvlp.artifacts.work import Work
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import file_sha256
 from uvlp.core.progress import Event, Progress
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.protocols.training import teacher as models
 from uvlp.recipes.evaluation import TeacherSettings
 from uvlp.stages import pixels as pixels_stage, teacher
@@ -67,7 +68,15 @@ def work(root: Path, task: Task, stage: Any, events: list[Event] | None = None) 
     folder = store.folder(task)
     folder.mkdir(parents=True, exist_ok=True)
     told = events if events is not None else []
-    stage.run(Work(task=task, folder=folder, store=store, progress=Progress(told.append, "teacher")))
+    stage.run(
+        Work(
+            task=task,
+            folder=folder,
+            store=store,
+            progress=Progress(told.append, "teacher"),
+            open_dataset=open_dataset,
+        )
+    )
     return folder
 
 

@@ -165,6 +165,27 @@ class Dataset(Protocol):
         ...
 
 
+def check_content(spec: DatasetSpec, manifest: DatasetManifest, content_hash: str) -> None:
+    """Refuse a dataset that is not what the key of a task was made from.
+
+    Args:
+        spec: as it was opened, for the message.
+        manifest: of what was opened.
+        content_hash: what it must hold; empty: anything.
+
+    Raises:
+        UvlpError: it holds something else.
+    """
+    found = manifest.content_hash
+    if content_hash and found != content_hash:
+        raise UvlpError(
+            f"the dataset {spec} was changed while it was used",
+            got=f"content {found[:16]}",
+            allowed=f"content {content_hash[:16]}, as when the run began",
+            do="run the same command again; nothing was stored of it",
+        )
+
+
 def same_names(classes: Sequence[ClassInfo]) -> tuple[str, ...]:
     """A line for every name that several classes have."""
     ids: dict[str, list[str]] = {}

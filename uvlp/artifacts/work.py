@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts.dataset import DatasetSpec
+from uvlp.artifacts.dataset import Dataset, DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
-from uvlp.core import plugins
-from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 from uvlp.core.progress import Progress
 
@@ -27,12 +26,14 @@ class Work:
         folder: empty folder to fill; the store adds the manifest and moves it.
         store: where the inputs are.
         progress: to be told what happens.
+        open_dataset: opens a dataset that must have the content of a hash (`pipeline/datasets.py`).
     """
 
     task: Task
     folder: Path
     store: Store
     progress: Progress
+    open_dataset: Callable[[DatasetSpec, Path, Progress, str], Dataset]
 
     def input(self, name: str) -> Path:
         """Folder of a finished input artifact."""
@@ -50,10 +51,14 @@ class Work:
         """
         return self.store.partial(self.task)
 
-    def dataset(self) -> Any:
-        """The dataset of the task (see `artifacts/dataset.py` for its interface)."""
+    def dataset(self) -> Dataset:
+        """The dataset of the task.
+
+        Raises:
+            UvlpError: it cannot be opened, or its files changed since the key was made.
+        """
         assert self.task.dataset_spec is not None
-        return open_dataset(self.task.dataset_spec, self.store.cache, self.progress, self.task.dataset)
+        return self.open_dataset(self.task.dataset_spec, self.store.cache, self.progress, self.task.dataset)
 
     def note(self, notes: dict[str, Any]) -> None:
         """Keep counts that must stand in the result, e.g. missing captions."""
@@ -67,24 +72,3 @@ def read_notes(folder: Path) -> dict[str, Any]:
     """The notes of a finished artifact."""
     path = folder / NOTES
     return json_files.read_object(path) if path.is_file() else {}
-
-
-def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress, content_hash: str = "") -> Any:
-    """Open a dataset.
-
-    Args:
-        content_hash: what it must hold, as the key of a task says; empty: anything.
-
-    Raises:
-        UvlpError: unknown dataset, its files are wrong, or they changed since the key was made.
-    """
-    dataset = plugins.load("datasets", spec.name).open_dataset(spec, cache, progress)
-    found = dataset.manifest.content_hash
-    if content_hash and found != content_hash:
-        raise UvlpError(
-            f"the dataset {spec} was changed while it was used",
-            got=f"content {found[:16]}",
-            allowed=f"content {content_hash[:16]}, as when the run began",
-            do="run the same command again; nothing was stored of it",
-        )
-    return dataset

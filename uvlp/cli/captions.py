@@ -14,7 +14,6 @@ import typer
 from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
-from uvlp.artifacts.work import open_dataset
 from uvlp.captioners.texts import formats as caption_formats, imported as imported_captions
 from uvlp.captioners.texts.match import Match, match
 from uvlp.cli.options import DataOption, DebugOption, JsonOption, StoreOption, VariantOption, path_option
@@ -22,6 +21,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.places import expanded
 from uvlp.core.progress import Progress, print_remark
 from uvlp.core.wording import first_few
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.folders import check_store
 from uvlp.pipeline.prepare import print_notes
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.artifacts.dataset import DatasetSpec
-from uvlp.artifacts.work import open_dataset
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.progress import Progress, print_remark
 from uvlp.models.published import find as pretrained
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.names import check_place
 from uvlp.pipeline.transfers import carry_out, dataset_missing, models_missing
 from uvlp.recipes import overrides

@@ -15,6 +15,7 @@ from uvlp.core import machine, plugins, portable, views, workers
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.pipeline import make as pipeline
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.prepare import Run
 
 
@@ -62,7 +63,7 @@ def _train_again(root: Path, task: Task, progress: Progress) -> None:
         portable.begin(torch=True)
     store = Store(root)
     with tempfile.TemporaryDirectory() as folder:
-        work = Work(task=task, folder=Path(folder), store=store, progress=progress)
+        work = Work(task=task, folder=Path(folder), store=store, progress=progress, open_dataset=open_dataset)
         plugins.load("stages", task.stage).run(work)
         found, kept = scores.read(Path(folder)), scores.read(store.folder(task))
     if found != kept:

@@ -13,7 +13,6 @@ from pathlib import Path
 from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, chain
-from uvlp.artifacts.work import open_dataset
 from uvlp.captioners.texts import imported as imported_captions
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
@@ -21,6 +20,7 @@ from uvlp.core.progress import Progress, print_remark
 from uvlp.models.published.find import Found
 from uvlp.pipeline import preflight
 from uvlp.pipeline.contenders import resolve_method
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.estimates.sizes import lookup, stand_in
 from uvlp.pipeline.names import check_names
 from uvlp.pipeline.planner import STAGES, Planner

@@ -22,6 +22,7 @@ from uvlp.core.hashing import changed_meanwhile
 from uvlp.core.progress import Progress
 from uvlp.models.published import find as pretrained
 from uvlp.pipeline import preflight
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.prepare import Run
 
 
@@ -123,7 +124,7 @@ def _write(root: Path, task: Task, progress: Progress) -> None:
     with store.making(task, progress.say) as folder:
         if folder is None:
             return
-        work = Work(task=task, folder=folder, store=store, progress=progress)
+        work = Work(task=task, folder=folder, store=store, progress=progress, open_dataset=open_dataset)
         models = _model_marks(task, store)
         plugins.load("stages", task.stage).run(work)
         if _model_marks(task, store) != models:

@@ -14,11 +14,11 @@ from typing import Any
 
 from uvlp.artifacts.dataset import DatasetManifest
 from uvlp.artifacts.task import Task
-from uvlp.artifacts.work import open_dataset
 from uvlp.core import machine, nvidia, plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.models.published.checks import model_checks
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes import limits
 from uvlp.recipes.schema import Recipe, SynthesisSettings
 

@@ -9,12 +9,12 @@ from functools import cache, partial
 from uvlp.artifacts.dataset import Dataset, DatasetManifest, DatasetSpec, same_names
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, chain
-from uvlp.artifacts.work import open_dataset
 from uvlp.captioners.texts import imported as imported_captions
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress, print_remark
 from uvlp.models.published import find as pretrained
 from uvlp.pipeline.contenders import Folder, resolve_method
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.folders import Collect, check_places, find_folders, joined_titles
 from uvlp.pipeline.names import check_names
 from uvlp.pipeline.planner import STAGES, Planner

@@ -14,7 +14,6 @@ from types import ModuleType
 from uvlp.artifacts.dataset import Dataset, DatasetElsewhere, DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
-from uvlp.artifacts.work import open_dataset
 from uvlp.captioners.texts import imported as imported_captions
 from uvlp.core import plugins, views
 from uvlp.core.errors import UvlpError
@@ -24,6 +23,7 @@ from uvlp.core.wording import byte_size
 from uvlp.models.published import find as pretrained, hub
 from uvlp.pipeline import preflight
 from uvlp.pipeline.contenders import resolve_method
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.expected import Goal, expect
 from uvlp.recipes.schema import ModelSettings, Recipe
 

@@ -13,11 +13,11 @@ from benchmarks.embed_images import CLASSES, write_photographs
 from benchmarks.finetune_speed import take_turn
 from tests import tiny_models
 from uvlp.artifacts.dataset import DatasetSpec
-from uvlp.artifacts.work import open_dataset
 from uvlp.core.progress import Progress
 from uvlp.models.finetuning import parts as finetuning_parts
 from uvlp.models.finetuning.job import make_accelerator
 from uvlp.models.quiet import quiet
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes.schema import FinetuneSettings
 
 SETTINGS = FinetuneSettings(

@@ -18,9 +18,8 @@ from typing import Any
 import torch
 
 from uvlp.artifacts import captions
-from uvlp.artifacts.dataset import Dataset, DatasetSpec
-from uvlp.artifacts.work import open_dataset
-from uvlp.core import machine
+from uvlp.artifacts.dataset import Dataset, DatasetSpec, check_content
+from uvlp.core import machine, plugins
 from uvlp.core.progress import Progress
 from uvlp.models import device as precision
 from uvlp.models.finetuning import (
@@ -154,7 +153,7 @@ def _prepare(
     job: Job, dtype: torch.dtype, accelerator: Any, pool: ThreadPoolExecutor, progress: Progress
 ) -> Training:
     settings = job.settings
-    dataset: Dataset = open_dataset(job.dataset, Path(job.cache), progress, job.dataset_sha256)
+    dataset = _open(job, progress)
     found = captions.read(Path(job.captions))
     captions.check(found, dataset.files("train"))
     parts = finetuning_parts.load(Path(job.base), dtype, accelerator.device, settings.resolution_px)
@@ -164,6 +163,14 @@ def _prepare(
         inputs = stored(Path(job.partial), fresh, parts, accelerator, settings, len(found.texts), progress)
     ids = parts.tokens(list(found.texts))
     return Training(parts, accelerator, settings, job.seed, inputs, ids, progress)
+
+
+def _open(job: Job, progress: Progress) -> Dataset:
+    """The dataset that the job names: each process opens it for itself."""
+    module = plugins.load("datasets", job.dataset.name)
+    dataset: Dataset = module.open_dataset(job.dataset, Path(job.cache), progress)
+    check_content(job.dataset, dataset.manifest, job.dataset_sha256)
+    return dataset
 
 
 def _pictures(job: Job, training: Training, epoch: int) -> None:
@@ -199,8 +206,7 @@ def _write(job: Job, training: Training, files: Sequence[str]) -> None:
 
 def _facts(job: Job, training: Training) -> dict[str, Any]:
     """What the model card says beside the settings."""
-    dataset: Dataset = open_dataset(job.dataset, Path(job.cache), Progress(), job.dataset_sha256)
-    manifest = dataset.manifest
+    manifest = _open(job, Progress()).manifest
     images = manifest.count("train")
     return {
         "dataset": manifest.name,
