@@ -23,6 +23,7 @@ from uvlp.core.hashing import file_sha256
 from uvlp.core.progress import Progress
 from uvlp.datasets.files.class_folders import content_hash
 from uvlp.pipeline.datasets import open_dataset
+from uvlp.pipeline.folder_images import find
 from uvlp.stages import collect
 
 SPEC = DatasetSpec(name="digits")
@@ -49,7 +50,7 @@ def task(path: Path, store: Path, **more: Any) -> Task:
     """The task as a command plans it."""
     cache = Store(store).cache
     manifest = open_dataset(SPEC, cache, Progress()).manifest
-    facts, _ = collect.find(path, manifest.classes, cache, Progress(), **more)
+    facts, _ = find(path, manifest.classes, cache, Progress(), **more)
     return Task(
         kind=distilled.KIND,
         stage="collect",

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 KIND = "features"
 SCHEMA = 2
 PARTS = {"images": ("image", "mean", "deviation"), "texts": ("text", "names"), "network": ("network",)}
+PROTOCOL = "minimax"
+NETWORK = "resnet-ap-10"
+"""Protocol and network in which part `network` is computed."""
 
 
 def check_finite(arrays: Mapping[str, numpy.ndarray], names: Sequence[str], do: str | None = None) -> None:

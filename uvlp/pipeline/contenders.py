@@ -49,7 +49,7 @@ class Folder:
         title: name for readers.
         paths: by distillation seed the folder as it was given.
         origins: by seed where it lies.
-        facts: by seed what decides about the images taken from it (`stages/collect.find`).
+        facts: by seed what decides about the images taken from it (`pipeline/folder_images.py`).
     """
 
     spec: str

@@ -17,12 +17,12 @@ from typing import Any
 
 from uvlp.artifacts.checks.store_mark import FOLDERS
 from uvlp.artifacts.dataset import SPLITS, DatasetSpec
-from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.places import expanded
 from uvlp.core.files.unicode_form import nfc
 from uvlp.core.progress import Progress, print_remark
 from uvlp.core.wording import first_few
+from uvlp.pipeline import folder_images
 from uvlp.pipeline.contenders import Folder
 from uvlp.pipeline.folder_rows import FORM, Row
 from uvlp.pipeline.planner import Planner
@@ -225,9 +225,8 @@ def _check_overlap(collect: Collect, planner: Planner, cache: Path, folder: Fold
     """
     if not folder.several:
         return
-    stage = plugins.load("stages", "collect")
     images = {
-        seed: stage.hashes(
+        seed: folder_images.hashes(
             Path(origin),
             planner.manifest.classes,
             cache,
@@ -256,11 +255,10 @@ def _find_images(
     collect: Collect, planner: Planner, cache: Path, path: str, folder: Path, seeds: Sequence[int]
 ) -> dict[int, dict[str, Any]]:
     """By seed, the facts about the images that are taken from one folder; ``path`` is its name for people."""
-    stage = plugins.load("stages", "collect")
     facts: dict[int, dict[str, Any]] = {}
     remarks: dict[str, None] = {}
     for seed in seeds:
-        facts[seed], notes = stage.find(
+        facts[seed], notes = folder_images.find(
             folder,
             planner.manifest.classes,
             cache,

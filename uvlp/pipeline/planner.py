@@ -174,11 +174,11 @@ class Planner:
             f"features of a network trained on the whole set, seed {seed}",
             plugin="network",
             revision=plugins.revision("stages/represent"),
-            revisions=_network_revision("minimax", plugins.load("stages", "represent").NETWORK),
+            revisions=_network_revision(features.PROTOCOL, features.NETWORK),
             schema=features.SCHEMA,
             settings=self.recipe.evaluate,
             facts={"seed": seed},
-            inputs={"validation": self.pixels("minimax")},
+            inputs={"validation": self.pixels(features.PROTOCOL)},
         )
 
     def _features_of(self, method: Method, seed: int) -> dict[str, Task]:

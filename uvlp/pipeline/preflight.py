@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from uvlp.artifacts import features
 from uvlp.artifacts.dataset import DatasetManifest
 from uvlp.artifacts.task import Task
 from uvlp.core import machine, nvidia, plugins
@@ -120,14 +121,13 @@ def _check_classes(manifest: DatasetManifest, use: str) -> None:
 
 
 def _represent(ground: Ground, task: Task) -> None:
-    stage = plugins.load("stages", "represent")
-    protocol = plugins.load("protocols", stage.PROTOCOL)
-    protocol.check(stage.NETWORK, task.settings)
+    protocol = plugins.load("protocols", features.PROTOCOL)
+    protocol.check(features.NETWORK, task.settings)
     _check_classes(ground.manifest, "train the network that gives features on")
     if ground.dataset_here:
         classes, images = len(ground.manifest.classes), ground.manifest.count("train")
         protocol.check_images(
-            task.settings, stage.NETWORK, teacher="", classes=classes, images=images, side_px=0
+            task.settings, features.NETWORK, teacher="", classes=classes, images=images, side_px=0
         )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from uvlp.artifacts import distilled
 from uvlp.artifacts.dataset import ClassInfo
@@ -14,66 +14,12 @@ from uvlp.artifacts.work import Work
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import changed_meanwhile
 from uvlp.core.progress import Progress
-from uvlp.datasets.files.class_folders import ClassFolders, content_hash, scan_classes
-from uvlp.datasets.files.folder_hashes import hash_files
+from uvlp.datasets.files.class_folders import ClassFolders, content_hash, named_images
 
 if TYPE_CHECKING:
     import numpy
 
 REVISION = 1
-
-
-def find(
-    path: Path,
-    classes: Sequence[ClassInfo],
-    cache: Path,
-    progress: Progress,
-    *,
-    ipc: int | None = None,
-    select: str = "first",
-    seed: int = 0,
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The facts of the task that collects ``path``, and lines for its user; no image is decoded.
-
-    The facts are ``ipc``, ``select``, ``content`` (hash) and, where images are drawn, ``seed``.
-
-    Args:
-        path: the image folder; the task's origin ``images``.
-        classes: of the dataset that the images are scored on.
-        cache: folder that remembers the hashes of files.
-        progress: told about the reading.
-        ipc, select, seed: as `class_folders.scan_classes` takes them.
-
-    Raises:
-        UvlpError: the folder is wrong.
-    """
-    folders = scan_classes(path, classes, ipc=ipc, select=select, seed=seed)
-    facts = {
-        "ipc": folders.ipc,
-        "select": folders.select,
-        "content": content_hash(folders, cache, progress)[0],
-    }
-    if folders.select == "drawn":
-        facts["seed"] = seed
-    return facts, folders.notes
-
-
-def hashes(
-    path: Path, classes: Sequence[ClassInfo], cache: Path, progress: Progress, facts: Mapping[str, Any]
-) -> frozenset[tuple[int, str]]:
-    """Label and SHA-256 of every image that :func:`find` took, by the ``facts`` that it gave.
-
-    Raises:
-        UvlpError: the folder is wrong.
-    """
-    folders = _taken(path, classes, facts)
-    found = hash_files(folders.root, [name for name, _ in folders.files], cache, progress)
-    return frozenset((label, sha256) for (_, label), sha256 in zip(folders.files, found, strict=True))
-
-
-def _taken(path: Path, classes: Sequence[ClassInfo], facts: Mapping[str, Any]) -> ClassFolders:
-    """The images that these facts say of a folder."""
-    return scan_classes(path, classes, ipc=facts["ipc"], select=facts["select"], seed=facts.get("seed", 0))
 
 
 def run(work: Work) -> None:
@@ -85,7 +31,7 @@ def run(work: Work) -> None:
     """
     facts, path = work.task.facts, Path(work.task.origins["images"])
     classes = work.dataset().manifest.classes
-    folders = _taken(path, classes, facts)
+    folders = named_images(path, classes, facts)
     content, hashes = content_hash(folders, work.store.cache, work.progress)
     if content != facts["content"]:
         raise changed_meanwhile(path)

@@ -10,8 +10,6 @@ from uvlp.core import machine, plugins
 from uvlp.core.seeds import derive
 
 REVISION = 1
-PROTOCOL = "minimax"
-NETWORK = "resnet-ap-10"
 
 
 def run(work: Work) -> None:
@@ -26,12 +24,12 @@ def run(work: Work) -> None:
     from uvlp.protocols.training.network_features import network_features
 
     dataset, settings, seed = work.dataset(), work.task.settings, work.task.facts["seed"]
-    protocol, classes = plugins.load("protocols", PROTOCOL), len(dataset.manifest.classes)
-    protocol.check(NETWORK, settings)
+    protocol, classes = plugins.load("protocols", features.PROTOCOL), len(dataset.manifest.classes)
+    protocol.check(features.NETWORK, settings)
     labels = numpy.asarray(dataset.labels("train"))
     found = network_features(
-        protocol.build(NETWORK, classes, settings, derive(seed, "represent", "network")),
-        NETWORK,
+        protocol.build(features.NETWORK, classes, settings, derive(seed, "represent", "network")),
+        features.NETWORK,
         Images(pixels=LazyPixels(partial(dataset.originals, "train"), len(labels)), labels=labels),
         stored(work.input("validation")),
         classes=classes,

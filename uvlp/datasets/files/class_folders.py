@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from uvlp.artifacts.dataset import ClassInfo
 from uvlp.core.errors import UvlpError, unknown_name
@@ -96,6 +97,15 @@ def scan_classes(
         files=tuple((file, label_of[name]) for name, files in chosen.items() for file in files),
         notes=tuple(notes),
     )
+
+
+def named_images(path: Path, classes: Sequence[ClassInfo], facts: Mapping[str, Any]) -> ClassFolders:
+    """The images of ``path`` that the facts of a task name: ``ipc``, ``select`` and, of a draw, ``seed``.
+
+    Raises:
+        UvlpError: as :func:`scan_classes`.
+    """
+    return scan_classes(path, classes, ipc=facts["ipc"], select=facts["select"], seed=facts.get("seed", 0))
 
 
 def _image_root(path: Path, names: Names) -> tuple[Path, list[str]]:

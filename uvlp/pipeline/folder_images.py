@@ -1,0 +1,60 @@
+"""The images that are taken from a folder, as the facts of the task that collects them; none is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from uvlp.artifacts.dataset import ClassInfo
+from uvlp.core.progress import Progress
+from uvlp.datasets.files.class_folders import content_hash, named_images, scan_classes
+from uvlp.datasets.files.folder_hashes import hash_files
+
+
+def find(
+    path: Path,
+    classes: Sequence[ClassInfo],
+    cache: Path,
+    progress: Progress,
+    *,
+    ipc: int | None = None,
+    select: str = "first",
+    seed: int = 0,
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The facts of the task that collects ``path``, and lines for its user; no image is decoded.
+
+    The facts are ``ipc``, ``select``, ``content`` (hash) and, where images are drawn, ``seed``.
+
+    Args:
+        path: the image folder; the task's origin ``images``.
+        classes: of the dataset that the images are scored on.
+        cache: folder that remembers the hashes of files.
+        progress: told about the reading.
+        ipc, select, seed: as `class_folders.scan_classes` takes them.
+
+    Raises:
+        UvlpError: the folder is wrong.
+    """
+    folders = scan_classes(path, classes, ipc=ipc, select=select, seed=seed)
+    facts = {
+        "ipc": folders.ipc,
+        "select": folders.select,
+        "content": content_hash(folders, cache, progress)[0],
+    }
+    if folders.select == "drawn":
+        facts["seed"] = seed
+    return facts, folders.notes
+
+
+def hashes(
+    path: Path, classes: Sequence[ClassInfo], cache: Path, progress: Progress, facts: Mapping[str, Any]
+) -> frozenset[tuple[int, str]]:
+    """Label and SHA-256 of every image that :func:`find` took, by the ``facts`` that it gave.
+
+    Raises:
+        UvlpError: the folder is wrong.
+    """
+    folders = named_images(path, classes, facts)
+    found = hash_files(folders.root, [name for name, _ in folders.files], cache, progress)
+    return frozenset((label, sha256) for (_, label), sha256 in zip(folders.files, found, strict=True))
