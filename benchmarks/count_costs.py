@@ -22,8 +22,8 @@ from benchmarks.parity import facts
 from uvlp.core.plugins import PACKAGE, load
 from uvlp.datasets import digits
 from uvlp.models import autoencoder, diffuser, embedder
+from uvlp.networks.parts.names import split_network
 from uvlp.pipeline.estimates import assumptions
-from uvlp.protocols.minimax import split_network
 from uvlp.protocols.training import rded_networks
 from uvlp.recipes import profiles
 from uvlp.recipes.schema import Recipe

@@ -26,7 +26,8 @@ from torch.nn.functional import cross_entropy
 
 from uvlp.core.plugins import load
 from uvlp.core.progress import Progress
-from uvlp.protocols.minimax import evaluate, split_network
+from uvlp.networks.parts.names import split_network
+from uvlp.protocols.minimax import evaluate
 from uvlp.protocols.training.images import Images, Prepared
 from uvlp.protocols.training.loop import PART_PIXELS
 from uvlp.recipes.evaluation import EvaluateSettings

@@ -33,7 +33,8 @@ from uvlp.core import machine
 from uvlp.core.plugins import load
 from uvlp.core.progress import Progress
 from uvlp.datasets import digits
-from uvlp.protocols.minimax import evaluate, split_network
+from uvlp.networks.parts.names import split_network
+from uvlp.protocols.minimax import evaluate
 from uvlp.protocols.training.images import Images, Prepared
 from uvlp.recipes.evaluation import EvaluateSettings
 

@@ -6,7 +6,7 @@
 # d4m, resnet-ap-10: 66.3 ± 1.3 (uvlp-readme), 66.3 ± 1.3 (vlcp-readme)
 # vlcp, resnet-ap-10: 67.5 ± 1.0 (uvlp-readme), 71.4 ± 0.5 (vlcp-readme)
 # uvlp, resnet-ap-10: 67.7 ± 0.3 (uvlp-readme)
-# One NVIDIA H200: 2.6 GPU-hours, 37.9 GB of GPU memory, 7.2 GB of memory, 66.7 GB of disk; projected,
+# One NVIDIA H200: 2.6 GPU-hours, 37.9 GB of GPU memory, 7.2 GB of memory, 66.8 GB of disk; projected,
 #   not measured.
 # `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.
 set -euo pipefail

@@ -24,7 +24,7 @@
 # d4m, resnet-18: 32.3 ± 1.2 (uvlp-readme)
 # vlcp, resnet-18: 35.9 ± 0.3 (uvlp-readme)
 # uvlp, resnet-18: 36.0 ± 0.4 (uvlp-readme)
-# One NVIDIA H200: 11.7 GPU-hours, 37.9 GB of GPU memory, 9.9 GB of memory, 66.1 GB of disk; projected,
+# One NVIDIA H200: 11.7 GPU-hours, 37.9 GB of GPU memory, 9.9 GB of memory, 66.2 GB of disk; projected,
 #   not measured.
 # `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.
 set -euo pipefail

@@ -9,7 +9,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent.parent / "uvlp"
 FILES = sorted(PACKAGE.rglob("*.py"))
 BELOW = ("core", "artifacts", "recipes")
-ANSWERS = (*BELOW, "tables", "models/published", "captioners/texts")
+ANSWERS = (*BELOW, "declarations", "tables", "models/published", "captioners/texts")
 """What the command line and the pipeline may import: nothing that computes."""
 CHOSEN = ("captioners", "datasets", "methods", "models", "networks", "protocols", "stages")
 """Rooms whose files are loaded by a name that the user gave or a task carries."""
@@ -19,13 +19,17 @@ ALLOWED = {
     "networks": ("core",),
     "recipes": ("core", "artifacts"),
     "tables": ("core", "artifacts"),
+    "declarations": (*BELOW, "networks/parts/names", "networks/parts/network_sizes"),
     "models": BELOW,
     "methods": BELOW,
     "datasets": (*BELOW, "captioners/texts"),
-    "protocols": (*BELOW, "models", "networks"),
+    "protocols": (*BELOW, "declarations", "models", "networks"),
     "captioners/texts": ("core", "artifacts"),
     "captioners": (*BELOW, "models"),
-    "stages": (*BELOW, "networks", "tables", "models", "methods", "datasets", "protocols", "captioners"),
+    "stages": (
+        *(*BELOW, "declarations", "networks", "tables"),
+        *("models", "methods", "datasets", "protocols", "captioners"),
+    ),
     "pipeline": (*ANSWERS, "datasets/files"),
     "cli": (*ANSWERS, "pipeline"),
     "__init__": (),
@@ -34,17 +38,13 @@ ALLOWED = {
 """What a room may import, or a folder in it that has a rule of its own: `captioners/texts` reads captions in
 the forms of others, which lie in folders of images and are imported by the user, and runs no captioner; the
 pipeline asks `datasets/files` which images a folder of the user's holds, and opens none of them."""
-BY_NAME = {"stages": CHOSEN, "protocols": ("networks",), "models": ("datasets",), "pipeline": CHOSEN}
-"""What a room may load with `plugins.load`; each process that fine-tunes opens the dataset of its job."""
+BY_NAME = {"stages": CHOSEN, "networks": ("networks",), "models": ("datasets",), "pipeline": CHOSEN}
+"""What a room may load with `plugins.load`: each process that fine-tunes opens the dataset of its job;
+`declarations` loads what the user names, to read it."""
 PLUGINS = {"captioners", "datasets", "methods", "networks", "protocols", "stages"}
 LEFT: set[tuple[str, str]] = {
     ("cli/doctor_gpu", "models/device"),
     ("cli/doctor_gpu", "models/sampling/memory"),
-    ("cli/doctor_places", "datasets/*"),
-    ("cli/listing", "protocols/*"),
-    ("cli/request", "datasets/*"),
-    ("cli/request", "methods/*"),
-    ("cli/request", "protocols/*"),
     ("cli/rerun", "stages/*"),
     ("pipeline/preflight", "models/device"),
     ("pipeline/preflight", "protocols/training/checkpoint"),
@@ -53,7 +53,8 @@ LEFT: set[tuple[str, str]] = {
 }
 """File and module of arrows that are still to go: the list may only become shorter."""
 LIGHT = (
-    *("cli/*", "pipeline/**/*", "recipes/*", "artifacts/**/*", "core/**/*", "models/published/*"),
+    *("cli/*", "pipeline/**/*", "declarations/*", "recipes/*", "artifacts/**/*", "core/**/*"),
+    "models/published/*",
     *("tables/table", "tables/notes", "tables/published"),
     *("captioners/texts/formats", "captioners/texts/match", "captioners/texts/imported"),
     *("methods/*", "protocols/*", "datasets/*", "stages/*"),

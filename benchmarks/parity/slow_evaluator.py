@@ -25,7 +25,7 @@ from torchvision.transforms import functional
 
 from uvlp.core.plugins import load
 from uvlp.core.progress import Progress
-from uvlp.protocols.minimax import split_network
+from uvlp.networks.parts.names import split_network
 from uvlp.protocols.training.images import Images
 from uvlp.recipes.evaluation import EvaluateSettings
 

@@ -1,9 +1,20 @@
-"""Names without imports, and unknown names with the nearest one."""
+"""Names without imports, unknown names with the nearest one, and plug-ins of other packages."""
+
+from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
+from tests.other_packages import found, install
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
+
+
+def refused(room: str, name: str) -> UvlpError:
+    with pytest.raises(UvlpError) as error:
+        plugins.load(room, name)
+    return error.value
 
 
 def test_a_file_is_a_name() -> None:
@@ -15,5 +26,75 @@ def test_both_spellings_load_the_same() -> None:
 
 
 def test_an_unknown_name_offers_the_nearest() -> None:
-    with pytest.raises(UvlpError, match="unknown method: got 'hering'.*did you mean 'herding'"):
-        plugins.load("methods", "hering")
+    error = refused("methods", "hering")
+    assert error.got == "hering" and "herding" in str(error.do)
+
+
+def test_a_module_of_another_package_is_a_name(tmp_path: Path) -> None:
+    install(tmp_path, "blue-pack", {"blue_pack/one.py": "X = 1"}, {"methods": {"blue_one": "blue_pack.one"}})
+    with found(tmp_path):
+        assert "blue-one" in plugins.names("methods") and "blue-one" not in plugins.names("datasets")
+        origin = plugins.find("methods", "blue_one")
+        assert (origin.package, origin.module) == ("blue-pack 1.0", "blue_pack.one")
+        assert origin.file == "blue_pack/one.py (blue-pack 1.0)"
+        assert plugins.load("methods", "blue-one").X == 1
+        assert plugins.source(origin) == tmp_path / "blue_pack" / "one.py"
+    assert "blue-one" not in plugins.names("methods")
+
+
+def test_a_name_of_ours_cannot_be_taken(tmp_path: Path) -> None:
+    install(tmp_path, "red-pack", {"red_pack/uvlp.py": ""}, {"methods": {"k_center": "red_pack.uvlp"}})
+    with found(tmp_path):
+        error = refused("methods", "random")
+    assert error.got == "uvlp/methods/k_center.py and red_pack/uvlp.py (red-pack 1.0)"
+
+
+def test_two_packages_cannot_have_one_name(tmp_path: Path) -> None:
+    for name in ("left", "right"):
+        install(tmp_path, name, {f"{name}/own.py": ""}, {"networks": {"wide": f"{name}.own"}})
+    with found(tmp_path):
+        error = refused("networks", "convnet")
+    assert error.got == "left/own.py (left 1.0) and right/own.py (right 1.0)"
+
+
+@pytest.mark.parametrize(
+    ("point", "module", "got"),
+    [
+        ("Wide", "odd.own", "Wide"),
+        ("a:b", "odd.own", "a:b"),
+        ("wide", "odd.own:METHOD", "odd.own:METHOD"),
+    ],
+)
+def test_an_entry_point_names_a_module_and_can_be_typed(
+    tmp_path: Path, point: str, module: str, got: str
+) -> None:
+    install(tmp_path, "odd", {"odd/own.py": ""}, {"methods": {point: module}})
+    with found(tmp_path):
+        error = refused("methods", "random")
+    assert error.got == got and "odd 1.0" in error.what
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "got"),
+    [
+        ("import no_such_package", "own.py, line 1", "ModuleNotFoundError: No module named"),
+        ("\n1 / 0", "own.py, line 2", "ZeroDivisionError"),
+        ("def select(:\n", "line 1", "def select(:"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_named_with_its_line(
+    tmp_path: Path, text: str, what: str, got: str
+) -> None:
+    name = f"broken{abs(hash(text))}"
+    install(tmp_path, name, {f"{name}/own.py": text}, {"methods": {"broken": f"{name}.own"}})
+    with found(tmp_path):
+        error = refused("methods", "broken")
+    assert what in error.what and f"{name}/own.py ({name} 1.0)" in error.what
+    assert str(error.got).startswith(got)
+
+
+def test_a_module_that_is_not_there_is_named(tmp_path: Path) -> None:
+    install(tmp_path, "gone", {"gone/__init__.py": ""}, {"networks": {"gone": "gone.away"}})
+    with found(tmp_path), pytest.raises(UvlpError) as error:
+        plugins.source(plugins.find("networks", "gone"))
+    assert error.value.got == "gone.away"

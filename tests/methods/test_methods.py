@@ -1,18 +1,17 @@
 """Every method on a small set: exactly IPC per class, rows of the right class, seeds that count."""
 
-from types import ModuleType
-
 import numpy as np
 import pytest
 
 from uvlp.core import plugins
 from uvlp.core.progress import Progress
+from uvlp.declarations.method import declared_method
 from uvlp.methods.algorithms.method_input import ClassData, MethodInput
 
 CLASSES, PER_CLASS, IPC, WIDTH = 3, 20, 4, 16
 METHODS = plugins.names("methods")
-SELECTING = [name for name in METHODS if hasattr(plugins.load("methods", name), "select")]
-MAKING = [name for name in METHODS if hasattr(plugins.load("methods", name), "prototypes")]
+SELECTING = [name for name in METHODS if declared_method(name).select]
+MAKING = [name for name in METHODS if declared_method(name).prototypes]
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -47,22 +46,11 @@ def method_input(seed: int = 0, per_class: int = PER_CLASS) -> MethodInput:
 
 
 def run(name: str, given: MethodInput, **changes: object) -> list:
-    method: ModuleType = plugins.load("methods", name)
-    hook = method.select if name in SELECTING else method.prototypes
-    found: list = hook(given, method.Settings(**changes), Progress())
+    method = declared_method(name)
+    hook = method.select or method.prototypes
+    assert hook is not None
+    found: list = hook(given, method.settings(**changes), Progress())
     return found
-
-
-def test_a_method_either_selects_or_makes_prototypes() -> None:
-    assert sorted(SELECTING + MAKING) == METHODS
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_a_method_declares_what_the_planner_reads(name: str) -> None:
-    method = plugins.load("methods", name)
-    assert method.REVISION >= 1 and method.TITLE and set(method.FEATURES) <= {"images", "texts"}
-    for changes in method.VARIANTS.values():
-        method.Settings(**changes)
 
 
 @pytest.mark.parametrize("name", SELECTING)

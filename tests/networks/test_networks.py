@@ -8,8 +8,9 @@ from torch import nn
 
 from tests.tolerances import depth, rounding
 from uvlp.core.errors import UvlpError
-from uvlp.core.plugins import constant, load, names
-from uvlp.protocols.minimax import split_network
+from uvlp.core.plugins import load, names
+from uvlp.declarations.network import declared_network
+from uvlp.networks.parts.names import split_network
 
 
 def build(
@@ -30,7 +31,7 @@ def test_the_room_holds_networks_only() -> None:
     assert names("networks") == ["convnet", "resnet", "resnet-ap"]
     for name in names("networks"):
         module = load("networks", name)
-        assert callable(module.build) and constant(f"networks/{name}", "LEAST_PX") == module.LEAST_PX
+        assert callable(module.build) and declared_network(name).least_px == module.LEAST_PX
 
 
 @pytest.mark.parametrize(

@@ -131,8 +131,10 @@ class Reader:
         else:
             modules = self.package.plugins(loaded.room)
         for module in modules:
-            target = self.package.resolve(module, loaded.attribute)
-            yield from self._definitions(target) if target else ()
+            # A declaration has a constant's name in small letters, and the class `Settings` as `settings`.
+            for name in dict.fromkeys([loaded.attribute, loaded.attribute.upper(), loaded.attribute.title()]):
+                target = self.package.resolve(module, name)
+                yield from self._definitions(target) if target else ()
 
 
 def _data_files(trees: Iterable[Tree]) -> Iterator[tuple[str, str]]:

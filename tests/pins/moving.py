@@ -71,7 +71,7 @@ def _rewritten(old: Package, moves: Moves, module: str, text: str) -> str:
             lines[node.lineno - 1 : node.end_lineno] = [indent + (each or "pass") for each in made]
     text = "\n".join(lines)
     for before, after in moves.rooms.items():
-        text = re.sub(rf'(load|names)\(\s*"{before}"', rf'\1("{after}"', text)
+        text = re.sub(rf'(load|names|find)\(\s*"{before}"', rf'\1("{after}"', text)
     text = re.sub(r'"(uvlp(?:\.\w+)+)"', lambda found: f'"{moves.file(found[1])}"', text)
     depth = moves.file(module).count(".") - module.count(".")
     return text.replace("Path(__file__)", "Path(__file__)" + ".parent" * depth)

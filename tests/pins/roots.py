@@ -17,6 +17,9 @@ OWN = ("networks", "datasets")
 """Rooms whose REVISION stands in every key beside that of the plug-in."""
 ERRORS = "core/errors"
 """What an error says changes no result."""
+KINDS = ("Method", "Dataset", "Network", "Protocol", "Captioner")
+READING = ("declarations/reading", "declarations/settings")
+"""How a plug-in's file is read changes none of what it says."""
 SAMPLER = ("models/sampling/sampler", "models/sampling/synthesis")
 FINETUNING = {
     "embedder": "_embedder",
@@ -115,7 +118,10 @@ class _Roots:
     def own(self) -> list[Target]:
         """The files with a REVISION that stands in every key, and errors."""
         files = [Module(name) for room in OWN for name in self.package.plugins(room)]
-        return [*files, Module(dotted(ERRORS))]
+        declared = [
+            Definition(dotted(f"declarations/{kind.lower()}"), f"{kind}Declaration") for kind in KINDS
+        ]
+        return [*files, *declared, *(Module(dotted(file)) for file in (ERRORS, *READING))]
 
 
 def dotted(file: str) -> str:

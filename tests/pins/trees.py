@@ -19,6 +19,11 @@ from pathlib import Path
 from tests.pins.sources import Definition, Module, Package, Target, imported
 
 PLUGINS = "uvlp.core.plugins"
+DECLARED = {
+    Definition(f"uvlp.declarations.{kind}", f"declared_{kind}")
+    for kind in ("method", "dataset", "network", "protocol", "captioner")
+}
+"""Functions that read what a plug-in declares; they name its room where they find it."""
 MODULE_NAME = re.compile(r"uvlp(\.\w+)+")
 UNREAD = {"ctx", "kind", "type_comment"}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -119,9 +124,19 @@ class _Reader(ast.NodeTransformer):
                     case Loaded(room, name, ""):
                         return Loaded(room, name, attribute)
             case ast.Call(func=function, args=[room, *rest]):
-                if self._meaning(function) == Definition(PLUGINS, "load"):
+                loader = self._meaning(function)
+                if loader == Definition(PLUGINS, "load"):
                     return Loaded(_literal(room), self._constant(rest[0]))
+                if isinstance(loader, Definition) and loader in DECLARED:
+                    return Loaded(self._room(loader), self._constant(room))
         return None
+
+    def _room(self, declared: Definition) -> str:
+        """The room in the call of `plugins.find` of one of `DECLARED`."""
+        (function,) = self._package.source(declared.module).definitions[declared.name]
+        calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+        (room,) = [_literal(call.args[0]) for call in calls if getattr(call.func, "attr", "") == "find"]
+        return room
 
     def _constant(self, node: ast.expr) -> str:
         """The text of a literal, or of a constant of a file; "" for anything that is known only later."""
@@ -176,7 +191,7 @@ class _Reader(ast.NodeTransformer):
 
     def _load(self, call: ast.Call, meaning: Loaded) -> ast.AST:
         """A call of `plugins.load`, written as a static import would be where the plug-in is known."""
-        name = self.visit(call.args[1])
+        name = self.visit(call.args[-1])
         if id(call) in self._assigned:
             return ast.Call(ast.Name("<load>"), [name], [])
         noted = self._note(meaning)

@@ -157,14 +157,18 @@ def test_a_table_names_every_evaluation_setting_that_was_changed() -> None:
     )
     teacher = TeacherSettings(source="/somewhere/conv3.pth")
     soft = Recipe(protocol="rded", rded=RdedSettings(flip=0.0), teacher=teacher)
-    (note,) = remarks(soft, ["rded", "teacher"], False)
+    (note,) = remarks(soft, {"rded": soft.rded, "teacher": teacher}, False)
     assert note == "settings that are not the rded protocol's: rded.flip=0.0, teacher.source=conv3.pth"
 
 
 def test_every_setting_has_a_meaning_and_a_source() -> None:
     for settings in [*STAGE_SETTINGS, Recipe]:
         for field in fields(settings):
-            if not is_dataclass(field.default_factory) and field.name not in ("method", "protocol_notes"):
+            if not is_dataclass(field.default_factory) and field.name not in (
+                "method",
+                "protocols",
+                "protocol_notes",
+            ):
                 assert field.metadata["help"] and field.metadata["source"], field.name
 
 
@@ -195,6 +199,24 @@ def test_a_key_is_pinned() -> None:
     assert planner().captions().key == "549aa966ffb4f3d7"
 
 
+def raise_revision(monkeypatch: pytest.MonkeyPatch, raised: str) -> None:
+    """Another REVISION of a file as the planner reads it: of a plug-in in its declaration."""
+    room, _, name = raised.partition("/")
+    if room not in plugins.OPEN:
+        revision = plugins.revision
+        monkeypatch.setattr(plugins, "revision", lambda path: revision(path) + (path == raised))
+        return
+    reader = f"declared_{plugins.SINGULAR[room]}"
+    declared = getattr(plan, reader)
+
+    def other(asked: str) -> Any:
+        found = declared(asked)
+        same = found.origin.name.replace("-", "_") == name
+        return replace(found, revision=found.revision + 1) if same else found
+
+    monkeypatch.setattr(plan, reader, other)
+
+
 def stages_with_new_keys(monkeypatch: pytest.MonkeyPatch, raised: str) -> set[str]:
     """Stages whose keys change when ``raised`` has another REVISION, in plans of both protocols."""
 
@@ -206,8 +228,8 @@ def stages_with_new_keys(monkeypatch: pytest.MonkeyPatch, raised: str) -> set[st
                 found[f"{task.stage} {protocol} {task.title}"] = task.key
         return found
 
-    before, revision = keys(), plugins.revision
-    monkeypatch.setattr(plugins, "revision", lambda path: revision(path) + (path == raised))
+    before = keys()
+    raise_revision(monkeypatch, raised)
     after = keys()
     assert before.keys() == after.keys()
     return {title.split()[0] for title in before if before[title] != after[title]}
@@ -232,10 +254,8 @@ def test_what_makes_an_artifact_is_in_its_key(
 
 
 def test_features_of_a_network_follow_its_revision(monkeypatch: pytest.MonkeyPatch) -> None:
-    before, revision = planner().representation(0).key, plugins.revision
-    monkeypatch.setattr(
-        plugins, "revision", lambda path: 2 if path.endswith("/resnet_ap") else revision(path)
-    )
+    before = planner().representation(0).key
+    raise_revision(monkeypatch, "networks/resnet_ap")
     assert planner().representation(0).key != before
 
 

@@ -27,8 +27,8 @@ from uvlp.artifacts.scores import Score
 from uvlp.core.plugins import load
 from uvlp.core.progress import Progress
 from uvlp.models.device import arithmetic, lay_out
+from uvlp.networks.parts.names import split_network
 from uvlp.protocols import minimax, rded
-from uvlp.protocols.minimax import split_network
 from uvlp.protocols.training import (
     augment,
     minimax_training,

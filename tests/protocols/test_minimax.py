@@ -13,7 +13,8 @@ from tests.protocols.stripes import stripes
 from uvlp.artifacts.scores import Score
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
-from uvlp.protocols.minimax import evaluate, split_network
+from uvlp.networks.parts.names import split_network
+from uvlp.protocols.minimax import evaluate
 from uvlp.protocols.training.images import Images, Prepared, prepare, resize_and_crop
 from uvlp.recipes.evaluation import EvaluateSettings
 

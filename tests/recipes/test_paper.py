@@ -3,6 +3,7 @@
 import pytest
 
 from uvlp.core import plugins
+from uvlp.declarations.protocol import declared_protocol
 from uvlp.pipeline.contenders import resolve_method
 from uvlp.pipeline.names import check_names
 from uvlp.protocols.training.rded_rules import SUBSETS, input_px
@@ -41,9 +42,9 @@ def test_every_recipe_resolves_at_every_profile(name: str, profile: str) -> None
     assert checked.pretrained == (profile == "sd15")
     for method in (*checked.methods, "herding", "k-center", "full"):
         resolve_method(method, checked.method)
-    evaluator = plugins.load("protocols", checked.protocol)
+    protocol = declared_protocol(checked.protocol)
     for network in checked.networks:
-        evaluator.check(network, getattr(checked, evaluator.SETTINGS))
+        protocol.check(network, protocol.settings_in(checked))
 
 
 @pytest.mark.parametrize("name", NAMES)

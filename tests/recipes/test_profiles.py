@@ -10,6 +10,7 @@ import pytest
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.datasets import digits
+from uvlp.declarations.protocol import declared_protocol
 from uvlp.pipeline.contenders import resolve_method
 from uvlp.pipeline.names import check_names
 from uvlp.recipes import from_scratch, profiles
@@ -54,9 +55,9 @@ ALL = [
 @pytest.mark.parametrize(("recipe", "profile"), ALL)
 def test_the_names_exist_and_the_networks_fit(recipe: Recipe, profile: str) -> None:
     found = check_names(replace(profiles.apply(recipe, profile), variant=""))
-    protocol = plugins.load("protocols", found.protocol)
+    protocol = declared_protocol(found.protocol)
     for network in found.networks:
-        protocol.check(network, getattr(found, protocol.SETTINGS))
+        protocol.check(network, protocol.settings_in(found))
     for spec in (*found.methods, *profiles.SYNTHESISED):
         method = resolve_method(spec, found.method)
         if method.synthesis is not None:

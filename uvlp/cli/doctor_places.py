@@ -14,6 +14,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.os_errors import explained
 from uvlp.core.progress import Progress
 from uvlp.core.wording import byte_size
+from uvlp.declarations.dataset import declared_dataset
 from uvlp.recipes.schema import ModelSettings
 
 PARTS = {"diffusion": "Stable Diffusion 1.5", "clip": "CLIP ViT-L/14", "llava": "LLaVA-1.5-7B"}
@@ -59,9 +60,7 @@ def _models() -> Iterator[Finding]:
 def _datasets() -> Iterator[Finding]:
     root = DatasetSpec(name="").root.absolute()
     yield Finding("data folder", True, f"{root}, {_free(root)} (UVLP_DATA)")
-    named = [
-        name for name in plugins.names("datasets") if hasattr(plugins.load("datasets", name), "download")
-    ]
+    named = [name for name in plugins.names("datasets") if declared_dataset(name).download is not None]
     yield _stock(
         "datasets",
         [name for name in named if _is_here(name)],
@@ -71,11 +70,11 @@ def _datasets() -> Iterator[Finding]:
 
 
 def _is_here(name: str) -> bool:
-    module, spec = plugins.load("datasets", name), DatasetSpec(name=name)
-    if module.download(spec) is not None:
+    dataset, spec = declared_dataset(name), DatasetSpec(name=name)
+    if dataset.download is None or dataset.fetch is None or dataset.download(spec) is not None:
         return False
     try:
-        module.fetch(spec, Progress())  # with nothing left to transfer it only looks whether it is there
+        dataset.fetch(spec, Progress())  # with nothing left to transfer it only looks whether it is there
     except UvlpError:
         return False
     return True

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import json
 
 from uvlp.artifacts.store import Store
 from uvlp.cli import table
 from uvlp.core import plugins
 from uvlp.core.errors import unknown_name
+from uvlp.core.plugins import Origin
+from uvlp.declarations.protocol import declared_protocol
+from uvlp.declarations.reading import docstring
 
-ROOMS = {"methods": "methods", "datasets": "datasets", "protocols": "protocols"}
-LISTS = (*ROOMS, "networks", "tables")
+LISTS = (*plugins.OPEN, "tables")
 
 
 def show(what: str, store: Store, as_json: bool) -> None:
@@ -29,7 +30,7 @@ def show(what: str, store: Store, as_json: bool) -> None:
     elif what == "networks":
         found = _networks()
     else:
-        found = {name: _first_line(ROOMS[what], name) for name in plugins.names(ROOMS[what])}
+        found = _described(what)
     if as_json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
     else:
@@ -40,14 +41,18 @@ def show(what: str, store: Store, as_json: bool) -> None:
 
 def _networks() -> dict[str, str]:
     """What `--network` takes: families with a depth behind them, then the names of other protocols."""
-    found = {f"{name}-DEPTH": _first_line("networks", name) for name in plugins.names("networks")}
+    found = {f"{name}-DEPTH": text for name, text in _described("networks").items()}
     for protocol in plugins.names("protocols"):
-        for name in plugins.load("protocols", protocol).networks():
+        for name in declared_protocol(protocol).networks():
             found.setdefault(name, f"a network of --protocol {protocol}")
     return found
 
 
-def _first_line(room: str, name: str) -> str:
-    path = plugins.PACKAGE / room / f"{name.replace('-', '_')}.py"
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return text.split("\n")[0]
+def _described(room: str) -> dict[str, str]:
+    """By name the first line of a plug-in's file, and the package that it comes from if it is not ours."""
+    return {name: _line(plugins.find(room, name)) for name in plugins.names(room)}
+
+
+def _line(origin: Origin) -> str:
+    package = f"[{origin.package}]" if origin.package else ""
+    return " ".join(filter(None, [docstring(origin), package]))

@@ -9,13 +9,17 @@ from typing import Any
 
 from uvlp.artifacts.store import Store
 from uvlp.core import plugins
-from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.core.errors import UvlpError
 from uvlp.core.files.places import check_folder, expanded, store_folder
 from uvlp.core.files.unicode_form import nfc
+from uvlp.declarations.dataset import declared_dataset
+from uvlp.declarations.method import declared_method
+from uvlp.declarations.protocol import ProtocolDeclaration, declared_protocol
 from uvlp.models.published import find as pretrained
 from uvlp.pipeline.contenders import Method, resolve_method
 from uvlp.recipes import limits, overrides, profiles
 from uvlp.recipes.schema import Recipe
+from uvlp.recipes.setting import check_limits
 
 LARGEST_SEED = 2**32 - 1
 """Of scikit-learn's and numpy's older generators."""
@@ -78,11 +82,9 @@ def resolve(request: Request) -> Recipe:
     for option in ("profile", "protocol", "variant"):
         if getattr(request, option) == "":  # of a variable that was not set
             raise UvlpError(f"no --{option} given", got="", do="leave the option out, or name one")
-    name = request.dataset.partition(":")[0]
-    if name.replace("_", "-") not in plugins.names("datasets"):
-        raise unknown_name("dataset", name, plugins.names("datasets"))
+    dataset = declared_dataset(request.dataset.partition(":")[0])
     ipc = number("IPC", request.ipc, 1)
-    recipe = plugins.load("datasets", name).recipe(ipc)
+    recipe = dataset.recipe(ipc)
     recipe = profiles.apply(recipe, request.profile or recipe.profile)
     recipe = replace(recipe, dataset=request.dataset, **_replacements(request))
     if request.missing_captions is not None:
@@ -169,9 +171,12 @@ def _set(recipe: Recipe, text: str) -> Recipe:
     if path in WORDS:
         # Checked, and joined with what else the command says, where it is read; not here.
         raise UvlpError(f"--set {path}: it has a word of its own", got=text, do=f"say it with {WORDS[path]}")
-    method, _, rest = path.partition(".")
-    if rest and method.replace("_", "-") in plugins.names("methods"):
-        return _set_method(recipe, method.replace("_", "-"), rest, value)
+    section, _, rest = path.partition(".")
+    plugin = section.replace("_", "-")
+    if rest and plugin in plugins.names("methods"):
+        return _set_method(recipe, plugin, rest, value)
+    if rest and not hasattr(recipe, section) and plugin in plugins.names("protocols"):
+        return _set_protocol(recipe, declared_protocol(plugin), rest, value)
     changed: Recipe = overrides.apply(recipe, path, value)
     return changed
 
@@ -186,16 +191,22 @@ def _own_note(text: str) -> str:
 
 
 def _set_method(recipe: Recipe, method: str, path: str, value: str) -> Recipe:
-    module = plugins.load("methods", method)
+    declared = declared_method(method)
     own = dict(recipe.method.get(method, {}))
     first, _, rest = path.partition(".")
-    if first == "synthesis" and hasattr(module, "SYNTHESIS"):
-        new = overrides.apply(module.SYNTHESIS, rest, value)
+    if first == "synthesis" and declared.synthesis is not None:
+        new = overrides.apply(declared.synthesis, rest, value)
         own["synthesis"] = {**own.get("synthesis", {}), rest: getattr(new, rest)}
     else:
-        new = overrides.apply(module.Settings(), path, value)
+        new = overrides.apply(declared.settings(), path, value)
         own[first] = getattr(new, first)
     return replace(recipe, method={**recipe.method, method: own})
+
+
+def _set_protocol(recipe: Recipe, protocol: ProtocolDeclaration, path: str, value: str) -> Recipe:
+    new = overrides.apply(protocol.settings_in(recipe), path, value)
+    own = {**recipe.protocols.get(protocol.section, {}), path: getattr(new, path)}
+    return replace(recipe, protocols={**recipe.protocols, protocol.section: own})
 
 
 def _check(recipe: Recipe) -> None:
@@ -203,7 +214,8 @@ def _check(recipe: Recipe) -> None:
         if not getattr(recipe, name):
             raise UvlpError(f"no {name} given", do="leave the option out, or name at least one")
     limits.check(recipe)
-    plugins.load("protocols", recipe.protocol)
+    protocol = declared_protocol(recipe.protocol)
+    check_limits(protocol.settings_in(recipe), protocol.section)
     methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]
     if recipe.models.finetuned:
         _check_finetuned(recipe, methods)
@@ -214,7 +226,7 @@ def _check_finetuned(recipe: Recipe, methods: Sequence[Method]) -> None:
     if not recipe.pretrained:
         what = f"--finetuned-model: profile {recipe.profile} trains its own models and reads none"
         raise UvlpError(what, got=recipe.models.finetuned, do="leave it out, or say --profile sd15")
-    if not any(method.synthesis is not None and method.module.FINETUNED for method in methods):
+    if not any(method.synthesis is not None and method.declared.finetuned for method in methods):
         names = ", ".join(method.spec for method in methods)
         do = "leave it out, or add uvlp or vlcp"
         raise UvlpError("--finetuned-model: no method of this run reads it", got=names, do=do)

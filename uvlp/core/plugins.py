@@ -1,19 +1,23 @@
-"""The only dynamic imports: list the files of a room, load one by its name.
+"""Where plug-ins are found, and the only dynamic imports.
 
-File name = name on the command line (``-`` for ``_``) = row of a table; adding a plug-in is
-adding a file.
+A plug-in is a file of a room, ``uvlp/methods/NAME.py``; file name = name on the command line (``-`` for
+``_``) = row of a table. An installed package adds one by an entry point in the group ``uvlp.methods``.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
+import re
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
-from uvlp.core.errors import unknown_name
+from uvlp.core.errors import UvlpError, unknown_name
 
 PACKAGE = Path(__file__).resolve().parent.parent
 SINGULAR = {
@@ -21,47 +25,160 @@ SINGULAR = {
     "datasets": "dataset",
     "networks": "network",
     "protocols": "protocol",
+    "captioners": "captioner",
     "stages": "stage",
     "models": "model",
     "models/finetuning": "model",
     "models/sampling": "model",
     "protocols/training": "model",
-    "captioners": "captioner",
 }
+OPEN = ("methods", "datasets", "networks", "protocols", "captioners")
+"""Rooms that other packages may add to."""
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A plug-in and where it comes from.
+
+    Attributes:
+        room: of the package, e.g. ``"methods"``.
+        name: on the command line, with ``-``.
+        module: dotted name.
+        package: name and version of the distribution that brings it; empty: it is ours.
+    """
+
+    room: str
+    name: str
+    module: str
+    package: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What it is, for readers."""
+        return SINGULAR[self.room]
+
+    @property
+    def file(self) -> str:
+        """Its file, for readers."""
+        path = f"{self.module.replace('.', '/')}.py"
+        return f"{path} ({self.package})" if self.package else path
 
 
 def names(room: str) -> list[str]:
-    """Names of the plug-ins in ``uvlp/<room>``, without importing any of them."""
-    files = (PACKAGE / room).glob("*.py")
-    return sorted(file.stem.replace("_", "-") for file in files if not file.stem.startswith("_"))
+    """Names of the plug-ins of a room, without importing any of them.
+
+    Raises:
+        UvlpError: two have one name, or one has a name that cannot be.
+    """
+    return sorted(_found(room))
+
+
+def find(room: str, name: str) -> Origin:
+    """The plug-in of that name; ``-`` and ``_`` are the same.
+
+    Raises:
+        UvlpError: there is none, and the nearest name is offered; or see `names`.
+    """
+    found, wanted = _found(room), name.replace("_", "-")
+    if wanted not in found:
+        raise unknown_name(SINGULAR[room], name, found)
+    return found[wanted]
 
 
 def load(room: str, name: str) -> ModuleType:
-    """Import one plug-in; ``-`` and ``_`` are the same.
+    """Import one plug-in.
 
     Raises:
-        UvlpError: there is no such plug-in; the nearest name is offered.
+        UvlpError: there is none of that name; or, in a room that others add to, it cannot be imported.
     """
-    known = names(room)
-    wanted = name.replace("_", "-")
-    if wanted not in known:
-        raise unknown_name(SINGULAR[room], name, known)
-    return importlib.import_module(f"uvlp.{room.replace('/', '.')}.{wanted.replace('-', '_')}")
+    origin = find(room, name)
+    if room not in OPEN:
+        return importlib.import_module(origin.module)
+    try:
+        return importlib.import_module(origin.module)
+    except UvlpError:
+        raise
+    except Exception as error:
+        raise _not_imported(origin, error) from error
 
 
-def revision(path: str) -> int:
-    """`REVISION` in ``uvlp/<path>.py``, read from the source so that no model library is imported."""
-    number = constant(path, "REVISION")
-    assert isinstance(number, int), f"REVISION of {path}"
-    return number
+def source(origin: Origin) -> Path:
+    """The file of a plug-in; of another package's only what is above it is imported.
+
+    Raises:
+        UvlpError: there is no such file.
+    """
+    if not origin.package:
+        return PACKAGE.parent / f"{origin.module.replace('.', '/')}.py"
+    try:
+        spec = importlib.util.find_spec(origin.module)
+    except Exception as error:  # of a package above it, which may be anything
+        raise _not_imported(origin, error) from error
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        allowed = f"a module of {origin.package}, as its entry point says"
+        raise UvlpError(f"{origin.file}: no such file", got=origin.module, allowed=allowed)
+    return Path(spec.origin)
+
+
+def _not_imported(origin: Origin, error: Exception) -> UvlpError:
+    if isinstance(error, SyntaxError):
+        return UvlpError(f"{origin.file}, line {error.lineno}: {error.msg}", got=(error.text or "").strip())
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}, line {last.lineno}"
+    return UvlpError(f"{origin.file} cannot be imported ({place})", got=f"{type(error).__name__}: {error}")
+
+
+def _found(room: str) -> dict[str, Origin]:
+    found = dict(_ours(room))
+    for other in _entry_points(room) if room in OPEN else ():
+        if other.name in found:
+            raise UvlpError(
+                f"two {room} are called {other.name}",
+                got=f"{found[other.name].file} and {other.file}",
+                do="rename the entry point of one, or do without its package",
+            )
+        found[other.name] = other
+    return found
+
+
+def _ours(room: str) -> Iterator[tuple[str, Origin]]:
+    for file in sorted((PACKAGE / room).glob("*.py")):
+        if not file.stem.startswith("_"):
+            module = f"uvlp.{room.replace('/', '.')}.{file.stem}"
+            yield (origin := _origin(room, file.stem, module)).name, origin
 
 
 @cache
-def constant(path: str, name: str) -> Any:
-    """The literal that ``uvlp/<path>.py`` assigns to ``name``, read from the source as `revision` is."""
-    source = (PACKAGE / f"{path.replace('-', '_')}.py").read_text(encoding="utf-8")
-    for node in ast.parse(source).body:
+def _entry_points(room: str) -> tuple[Origin, ...]:
+    """What other packages add, in the order of their names."""
+    from importlib.metadata import entry_points
+
+    found = []
+    for point in entry_points(group=f"uvlp.{room}"):
+        package = f"{point.dist.name} {point.dist.version}" if point.dist else "a package without a name"
+        origin = _origin(room, point.name, point.module, package)
+        if point.attr:
+            do = f"write {point.name} = {point.module}"
+            raise UvlpError(f"an entry point of {package} names no module", got=point.value, do=do)
+        found.append(origin)
+    return tuple(sorted(found, key=lambda origin: (origin.name, origin.package)))
+
+
+def _origin(room: str, name: str, module: str, package: str = "") -> Origin:
+    origin = Origin(room=room, name=name.replace("_", "-"), module=module, package=package)
+    if not NAME.fullmatch(origin.name):
+        allowed = "lower-case letters, digits, and - or _ between them"
+        raise UvlpError(f"{origin.file}: name of a {origin.kind}", got=name, allowed=allowed)
+    return origin
+
+
+@cache
+def revision(path: str) -> int:
+    """`REVISION` in ``uvlp/<path>.py``, read from the source so that no model library is imported."""
+    text = (PACKAGE / f"{path}.py").read_text(encoding="utf-8")
+    for node in ast.parse(text).body:
         match node:
-            case ast.Assign(targets=[ast.Name(id=found)], value=value) if found == name:
-                return ast.literal_eval(value)
-    raise AssertionError(f"{path} declares no {name}")
+            case ast.Assign(targets=[ast.Name(id="REVISION")], value=ast.Constant(value=int(number))):
+                return number
+    raise AssertionError(f"{path} declares no REVISION")

@@ -7,7 +7,7 @@ first, or taken from a file: ``--set teacher.source=FILE``.
 from __future__ import annotations
 
 from uvlp.datasets.files.archive import Archive
-from uvlp.datasets.files.binary_images import VARIANTS as VARIANTS, BinarySet, Layout
+from uvlp.datasets.files.binary_images import VARIANTS as VARIANTS, BinarySet, Layout, binary_size
 from uvlp.recipes.evaluation import TeacherSettings
 from uvlp.recipes.paper import rded_recipe
 from uvlp.recipes.schema import FinetuneSettings, Recipe
@@ -32,6 +32,7 @@ SET = BinarySet(
     ),
     counts=(50_000, 10_000),
 )
+EXPECTED = binary_size(SET, classes=10)
 open_dataset, download, fetch = SET.open_dataset, SET.download, SET.fetch
 
 

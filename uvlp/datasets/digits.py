@@ -17,6 +17,7 @@ from uvlp.artifacts.dataset import ClassInfo, Dataset, DatasetManifest, DatasetS
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest, file_sha256, read_hashed
 from uvlp.core.progress import Progress
+from uvlp.recipes.dataset_size import DatasetSize
 from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
 from uvlp.recipes.schema import CaptionSettings, Recipe
 
@@ -31,6 +32,15 @@ IMAGE_PX = 32
 VAL_IMAGES = 490
 SPLIT = f"train_test_split(test_size={VAL_IMAGES}, stratify, random_state=0)"
 READING = f"round(value * 255 / 16), bilinear to {IMAGE_PX} px, RGB"
+
+
+EXPECTED = DatasetSize(
+    classes=len(NAMES),
+    train=1797 - VAL_IMAGES,
+    val=VAL_IMAGES,
+    image_pixels=SOURCE_PX * SOURCE_PX,
+    source="scikit-learn's digits, decisions.md",
+)
 
 
 class Digits:

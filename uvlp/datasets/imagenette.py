@@ -12,7 +12,7 @@ from uvlp.artifacts.dataset import Dataset, DatasetSpec
 from uvlp.core.files.downloads import Download
 from uvlp.core.progress import Progress
 from uvlp.datasets.files.archive import Archive
-from uvlp.datasets.files.imagenet_sets import FastaiSet
+from uvlp.datasets.files.imagenet_sets import FastaiSet, fastai_sizes
 from uvlp.recipes.paper import minimax_recipe
 from uvlp.recipes.schema import Recipe
 
@@ -31,6 +31,7 @@ SET = FastaiSet(
     counts=(9469, 3925),  # fast.ai's split of December 2019
     ilsvrc_counts=(12894, 500),  # imagenette's first version, which is ILSVRC's split
 )
+EXPECTED = fastai_sizes(SET, classes=10)
 
 
 def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:

@@ -14,7 +14,7 @@ from uvlp.core.files.downloads import Download
 from uvlp.core.progress import Progress
 from uvlp.datasets.files.archive import Archive
 from uvlp.datasets.files.class_lists import exchanged, wordnet_classes
-from uvlp.datasets.files.imagenet_sets import FastaiSet
+from uvlp.datasets.files.imagenet_sets import FastaiSet, fastai_sizes
 from uvlp.recipes.paper import METHODS, minimax_recipe
 from uvlp.recipes.schema import Recipe
 
@@ -35,6 +35,7 @@ SET = FastaiSet(
     counts=(9025, 3929),
     ilsvrc_counts=(12454, 500),  # imagewoof's first version, which is ILSVRC's split
 )
+EXPECTED = fastai_sizes(SET, classes=10)
 
 
 def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:

@@ -19,7 +19,7 @@ from uvlp.core.files.downloads import Download
 from uvlp.core.files.lines import read_lines
 from uvlp.core.progress import Progress
 from uvlp.core.wording import first_few
-from uvlp.datasets.files.archive import Archive
+from uvlp.datasets.files.archive import Archive, archived_size
 from uvlp.datasets.files.class_lists import wordnet_classes
 from uvlp.datasets.files.folder_remarks import Remarks
 from uvlp.datasets.files.folder_scan import Listing, image_names, scan_classes
@@ -50,6 +50,8 @@ ARCHIVE = Archive(
     unpacked_bytes=500_000_000,  # 120,000 files, most of them below one block of the disk
     folder="tiny-imagenet-200",
 )
+COUNTS = (100_000, 10_000)
+EXPECTED = archived_size(ARCHIVE, 200, COUNTS, IMAGE_PX * IMAGE_PX, "the archive's page")
 
 
 def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:
@@ -63,7 +65,7 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = Non
         name=NAME,
         source="Stanford CS231n, tiny-imagenet-200.zip",
         classes=wordnet_classes("tinyimagenet"),
-        counts=(100_000, 10_000),
+        counts=COUNTS,
         strict=True,
         image_px=IMAGE_PX,
     )

@@ -24,9 +24,6 @@ TITLE = "D4M"
 FEATURES = ("images",)
 VARIANTS = {"reference-flush": {"flush": "reference"}}
 SYNTHESIS = SynthesisSettings(strength=0.7, guidance=8.0)
-CAPTIONS = False
-FINETUNED = False
-LONG_PROMPTS = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +62,11 @@ def check(settings: Settings, ipc: int, counts: Sequence[int], last: int | None)
     short = [index for index, count in enumerate(counts) if count < batch]
     if short and (len(short) > 1 or last not in (None, *short)):
         raise too_few_for_a_fit(counts[short[0]], batch)
+
+
+def operations(images: float, ipc: int, width: int, latents: int) -> float:
+    """Three passes of a streamed k-means over a class's latents (methods.md C)."""
+    return 3 * 2 * images * ipc * latents
 
 
 def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> list[ClassResult]:

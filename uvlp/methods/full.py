@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
 REVISION = 1
 TITLE = "Full"
-FEATURES: tuple[str, ...] = ()
-VARIANTS: dict[str, dict[str, object]] = {}
 WHOLE_SET = True
 """The result refers to the dataset and depends neither on IPC nor on the seed."""
 

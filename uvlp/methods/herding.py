@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 REVISION = 1
 TITLE = "Herding"
 FEATURES = ("images",)
-VARIANTS: dict[str, dict[str, object]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +29,11 @@ class Settings:
         "evaluation.md 5, D-10",
         choices=("embedding", "network"),
     )
+
+
+def features(settings: Settings) -> tuple[str, ...]:
+    """Of the network where the settings say so, in the place of the usual ones."""
+    return ("network",) if settings.features == "network" else FEATURES
 
 
 def select(inputs: MethodInput, settings: Settings, progress: Progress) -> list[list[int]]:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 REVISION = 1
 TITLE = "K-Center"
 FEATURES = ("images",)
-VARIANTS: dict[str, dict[str, object]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +36,11 @@ class Settings:
         "evaluation.md 5",
         choices=("mean", "index0"),
     )
+
+
+def features(settings: Settings) -> tuple[str, ...]:
+    """Of the network where the settings say so, in the place of the usual ones."""
+    return ("network",) if settings.features == "network" else FEATURES
 
 
 def select(inputs: MethodInput, settings: Settings, progress: Progress) -> list[list[int]]:

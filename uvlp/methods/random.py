@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 REVISION = 1
 TITLE = "Random"
-FEATURES: tuple[str, ...] = ()
 VARIANTS = {"first": {"select": "first"}}
 
 

@@ -29,7 +29,6 @@ VARIANTS = {
 SYNTHESIS = SynthesisSettings(strength=0.75, guidance=10.5)
 CAPTIONS = True
 FINETUNED = True
-LONG_PROMPTS = False
 TOP_K_BY_IPC = ((10, 6), (20, 3))
 
 
@@ -65,6 +64,11 @@ class Settings:
         "methods.md A.1",
         choices=("file", "published"),
     )
+
+
+def operations(images: float, ipc: int, width: int, latents: int) -> float:
+    """Outliers and k-means of a class's features (methods.md A.8, A.9)."""
+    return 2 * images**2 * width + 10 * 30 * 2 * images * ipc * width
 
 
 def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> list[ClassResult]:

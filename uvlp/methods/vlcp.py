@@ -47,6 +47,11 @@ class Settings:
     )
 
 
+def operations(images: float, ipc: int, width: int, latents: int) -> float:
+    """Outliers and k-means of a class's latents (methods.md B.4)."""
+    return 2 * images**2 * latents + 10 * 30 * 2 * images * ipc * latents
+
+
 def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> list[ClassResult]:
     """Per class the centres of its latents with one caption each, in cluster order.
 

@@ -62,5 +62,5 @@ def build(depth: int, *, classes: int, size_px: int, norm: str = "instance", wid
     Raises:
         UvlpError: the images are too small for the depth, or ``norm`` is unknown.
     """
-    network_sizes.check("convnet", depth, size_px)
+    network_sizes.check("convnet", LEAST_PX, depth, size_px)
     return ConvNet(depth, classes, size_px, norm, width or WIDTH)

@@ -90,7 +90,7 @@ def build(depth: int, *, classes: int, size_px: int, norm: str = "instance", wid
     Raises:
         UvlpError: unknown depth or ``norm``, or images of less than 8 px.
     """
-    network_sizes.check("resnet", depth, size_px)
+    network_sizes.check("resnet", LEAST_PX, depth, size_px)
     width = width or WIDTH
     block = BasicBlock if depth in BASIC else Bottleneck
     blocks = BASIC[depth] if depth in BASIC else BOTTLENECK[depth]

@@ -65,6 +65,6 @@ def build(depth: int, *, classes: int, size_px: int, norm: str = "instance", wid
     Raises:
         UvlpError: unknown depth or ``norm``, or images of less than 8 px.
     """
-    network_sizes.check("resnet_ap", depth, size_px)
+    network_sizes.check("resnet-ap", LEAST_PX, depth, size_px)
     width = width or WIDTH
     return ResidualNetwork(_stem(size_px, width, norm), PooledBlock, BLOCKS[depth], width, classes, norm)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any, ClassVar
 
-from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
+from uvlp.declarations.method import MethodDeclaration, declared_method
 from uvlp.recipes import overrides
 from uvlp.recipes.schema import SynthesisSettings
 from uvlp.recipes.setting import check_limits
@@ -20,7 +19,7 @@ class Method:
 
     spec: str
     name: str
-    module: ModuleType
+    declared: MethodDeclaration
     settings: Any
     synthesis: SynthesisSettings | None
 
@@ -28,12 +27,17 @@ class Method:
     def title(self) -> str:
         """Name for readers, with the variant."""
         _, _, variant = self.spec.partition(":")
-        return f"{self.module.TITLE} ({variant})" if variant else str(self.module.TITLE)
+        return f"{self.declared.title} ({variant})" if variant else self.declared.title
 
     @property
     def whole_set(self) -> bool:
         """Whether the method's result is the training set itself."""
-        return bool(getattr(self.module, "WHOLE_SET", False))
+        return self.declared.whole_set
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The parts of the features that it reads."""
+        return self.declared.reads(self.settings)
 
     def has(self, seed: int) -> bool:
         """Whether there are images of that seed: of every one."""
@@ -76,19 +80,19 @@ def resolve_method(spec: str, changes: Mapping[str, Mapping[str, Any]]) -> Metho
         UvlpError: unknown method, variant or setting, or a setting that no run could use.
     """
     name, _, variant = spec.partition(":")
-    module = plugins.load("methods", name)
-    name = name.replace("_", "-")
+    declared = declared_method(name)
+    name = declared.origin.name
     chosen: dict[str, Any] = dict(changes.get(name, {}))
     if variant:
-        if variant not in module.VARIANTS:
-            known = ", ".join(f"{name}:{known}" for known in module.VARIANTS) or f"{name} has no variants"
+        if variant not in declared.variants:
+            known = ", ".join(f"{name}:{known}" for known in declared.variants) or f"{name} has no variants"
             raise UvlpError("unknown variant of a method", got=spec, allowed=known)
-        chosen.update(module.VARIANTS[variant])
-    synthesis = getattr(module, "SYNTHESIS", None)
+        chosen.update(declared.variants[variant])
+    synthesis = declared.synthesis
     own = chosen.pop("synthesis", {})
     if synthesis is not None:
         synthesis = overrides.merge(synthesis, own)
         check_limits(synthesis, f"{name}.synthesis")
-    settings = overrides.merge(module.Settings(), chosen)
+    settings = overrides.merge(declared.settings(), chosen)
     check_limits(settings, name)
-    return Method(spec=spec, name=name, module=module, settings=settings, synthesis=synthesis)
+    return Method(spec=spec, name=name, declared=declared, settings=settings, synthesis=synthesis)

@@ -14,9 +14,9 @@ from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, chain
 from uvlp.captioners.texts import imported as imported_captions
-from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress, print_remark
+from uvlp.declarations.dataset import declared_dataset
 from uvlp.models.published.find import Found
 from uvlp.pipeline import preflight
 from uvlp.pipeline.contenders import resolve_method
@@ -80,7 +80,7 @@ def expect(recipe: Recipe, store: Store) -> Expected:
     try:
         dataset = open_dataset(spec, store.cache, Progress(print_remark, "dataset"))
     except UvlpError as error:
-        if not hasattr(plugins.load("datasets", spec.name), "VARIANTS"):
+        if declared_dataset(spec.name).variants is None:
             raise
         return Expected(planner=plan(recipe), absent=str(error))
     imported = imported_captions.find(store.root, spec, dataset.manifest)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.declarations.dataset import declared_dataset
+from uvlp.declarations.protocol import declared_protocol
 from uvlp.recipes.schema import Recipe
 
 
@@ -16,16 +17,15 @@ def check_names(recipe: Recipe) -> Recipe:
     Raises:
         UvlpError: unknown dataset, captioner, network or protocol, with the nearest name.
     """
-    for room, name in (("datasets", recipe.dataset.partition(":")[0]), ("protocols", recipe.protocol)):
-        if name.replace("_", "-") not in plugins.names(room):
-            raise unknown_name(plugins.SINGULAR[room], name, plugins.names(room))
+    dataset = recipe.dataset.partition(":")[0]
+    declared_dataset(dataset)
+    protocol = declared_protocol(recipe.protocol)
     captioners = [*plugins.names("captioners"), "auto", "file"]
     if recipe.caption.captioner not in captioners:
         raise unknown_name("captioner", recipe.caption.captioner, captioners)
-    check_place(recipe.dataset.partition(":")[0], recipe.data, recipe.variant)
-    protocol = plugins.load("protocols", recipe.protocol)
+    check_place(dataset, recipe.data, recipe.variant)
     networks = dict.fromkeys(protocol.canonical(network) for network in recipe.networks)
-    return replace(recipe, networks=tuple(networks))
+    return replace(recipe, protocol=protocol.origin.name, networks=tuple(networks))
 
 
 def check_place(name: str, data: str, variant: str) -> None:
@@ -34,7 +34,7 @@ def check_place(name: str, data: str, variant: str) -> None:
     Raises:
         UvlpError: the dataset ``name`` takes no such word, or has no such variant.
     """
-    variants: Sequence[str] | None = getattr(plugins.load("datasets", name), "VARIANTS", None)
+    variants = declared_dataset(name).variants
     if variants is None:
         if data or variant:
             word = "--data" if data else "--variant"

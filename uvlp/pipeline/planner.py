@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from uvlp.artifacts import (
@@ -24,6 +23,10 @@ from uvlp.artifacts.task import Task
 from uvlp.core import plugins, portable
 from uvlp.core.files.places import expanded
 from uvlp.core.hashing import file_sha256
+from uvlp.declarations.captioner import declared_captioner
+from uvlp.declarations.dataset import declared_dataset
+from uvlp.declarations.network import declared_network
+from uvlp.declarations.protocol import ProtocolDeclaration, declared_protocol
 from uvlp.models.published import find as pretrained
 from uvlp.models.published.find import Found
 from uvlp.pipeline.contenders import Folder, Method
@@ -58,7 +61,7 @@ class Planner:
     def _task(
         self, kind: str, stage: str, title: str, revisions: Mapping[str, int] | None = None, **more: Any
     ) -> Task:
-        dataset = plugins.revision(f"datasets/{self.spec.name}")
+        dataset = declared_dataset(self.spec.name).revision
         if self.recipe.portable:
             more["facts"] = {**more.get("facts", {}), "portable": portable.identity()}
         return Task(
@@ -74,11 +77,11 @@ class Planner:
     def captions(self) -> Task:
         """Captions of the training images; independent of the seed."""
         settings = self.recipe.caption
-        file = settings.captioner == "file"
+        captioner = None if settings.captioner == "file" else declared_captioner(settings.captioner)
         model: dict[str, Any] = {"facts": {"image_px": self.recipe.image_px}}
-        if settings.captioner == "llava":
-            model = self._published(llava="llava")
-        elif file and self.imported is not None:
+        if captioner is not None and captioner.model:
+            model = self._published(None, **{captioner.model: captioner.model})
+        elif captioner is None and self.imported is not None:
             # The key holds what was imported, not where it lies.
             model = {"facts": {"file": file_sha256(self.imported)}, "origins": {"file": str(self.imported)}}
         return self._task(
@@ -86,7 +89,7 @@ class Planner:
             "caption",
             "captions",
             plugin=settings.captioner,
-            revision=plugins.revision("stages/caption" if file else f"captioners/{settings.captioner}"),
+            revision=plugins.revision("stages/caption") if captioner is None else captioner.revision,
             schema=captions.SCHEMA,
             settings=settings,
             **model,
@@ -183,22 +186,23 @@ class Planner:
 
     def _features_of(self, method: Method, seed: int) -> dict[str, Task]:
         """The features that a method reads."""
-        if getattr(method.settings, "features", "embedding") == "network":
-            return {"network": self.representation(seed)}
-        return {part: self.features(part, seed) for part in method.module.FEATURES}
+        return {
+            part: self.representation(seed) if part == "network" else self.features(part, seed)
+            for part in method.features
+        }
 
     def prototypes(self, method: Method, seed: int) -> Task:
         """Prototypes of a method that makes them."""
         inputs = self._features_of(method, seed)
         # The words that small models know for a class are the captioner's own.
-        if method.module.CAPTIONS or not self.recipe.pretrained:
+        if method.declared.captions or not self.recipe.pretrained:
             inputs |= {"captions": self.captions()}
         return self._task(
             prototypes.KIND,
             "prototype",
             f"{method.spec} prototypes, seed {seed}",
             plugin=method.name,
-            revision=method.module.REVISION,
+            revision=method.declared.revision,
             schema=prototypes.SCHEMA,
             settings=method.settings,
             facts={"method": method.name, "ipc": self.recipe.ipc, "seed": seed},
@@ -233,8 +237,8 @@ class Planner:
             inputs = {"prototypes": self.prototypes(method, seed)}
             if not self.recipe.pretrained:
                 inputs["diffuser"] = self.weights("diffuser", seed)
-            elif not method.module.FINETUNED or self.recipe.models.finetuned:
-                part = "finetuned" if method.module.FINETUNED else "diffusion"
+            elif not method.declared.finetuned or self.recipe.models.finetuned:
+                part = "finetuned" if method.declared.finetuned else "diffusion"
                 more = self._published(facts, diffuser=part)
             else:
                 inputs["diffuser"] = self.finetuned(seed)
@@ -247,7 +251,7 @@ class Planner:
             "synthesise",
             f"{method.spec} images" + ("" if method.whole_set else f", seed {seed}"),
             plugin=method.name,
-            revision=method.module.REVISION,
+            revision=method.declared.revision,
             revisions=revisions,
             schema=distilled.SCHEMA,
             settings=settings,
@@ -256,18 +260,18 @@ class Planner:
         )
 
     @property
-    def _protocol(self) -> ModuleType:
-        return plugins.load("protocols", self.recipe.protocol)
+    def _protocol(self) -> ProtocolDeclaration:
+        return declared_protocol(self.recipe.protocol)
 
     @property
     def _evaluation(self) -> Any:
         """The settings of the recipe's protocol."""
-        return getattr(self.recipe, self._protocol.SETTINGS)
+        return self._protocol.settings_in(self.recipe)
 
     def pixels(self, protocol: str = "") -> Task:
         """The validation images at the networks' input size, by the rule of a protocol."""
         protocol = protocol or self.recipe.protocol
-        size_px = getattr(self.recipe, plugins.load("protocols", protocol).SETTINGS).size_px
+        size_px = declared_protocol(protocol).settings_in(self.recipe).size_px
         return self._task(
             pixels.KIND,
             "pixels",
@@ -316,14 +320,14 @@ class Planner:
         if not method.whole_set:
             facts["ipc"] = self.recipe.ipc
         inputs = {"distilled": self.distilled(method, seed), "validation": self.pixels()}
-        if self._protocol.TEACHER:
+        if self._protocol.teacher:
             inputs["teacher"] = self.teacher(network)
         return self._task(
             scores.KIND,
             "evaluate",
             f"{shown} scored by {network}, seed {seed}, repeat {repeat}",
             plugin=self.recipe.protocol,
-            revision=plugins.revision(f"protocols/{self.recipe.protocol}"),
+            revision=self._protocol.revision,
             revisions=_network_revision(self.recipe.protocol, network),
             schema=scores.SCHEMA,
             settings=self._evaluation,
@@ -369,7 +373,9 @@ class Planner:
     def _notes(self, methods: Sequence[Method | Folder]) -> list[str]:
         """The recipe's remarks that hold for a table of these methods."""
         synthesised = any(isinstance(method, Method) and method.synthesis for method in methods)
-        sections = [self._protocol.SETTINGS, *["teacher"] * self._protocol.TEACHER]
+        sections = {self._protocol.section: self._evaluation}
+        if self._protocol.teacher:
+            sections["teacher"] = self.recipe.teacher
         seeds = [
             f"{method.title}: " + ", ".join(f"seed {seed} is {path}" for seed, path in method.paths.items())
             for method in methods
@@ -380,5 +386,5 @@ class Planner:
 
 def _network_revision(protocol: str, network: str) -> dict[str, int]:
     """`REVISION` of the file in `uvlp/networks` that builds a network; none for one of torchvision's."""
-    family = plugins.load("protocols", protocol).family(network)
-    return {"network": plugins.revision(f"networks/{family}")} if family else {}
+    family = declared_protocol(protocol).family(network)
+    return {"network": declared_network(family).revision} if family else {}

@@ -18,6 +18,9 @@ from uvlp.artifacts.task import Task
 from uvlp.core import machine, nvidia, plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
+from uvlp.declarations.captioner import declared_captioner
+from uvlp.declarations.method import declared_method, order_of
+from uvlp.declarations.protocol import declared_protocol
 from uvlp.models.published.checks import model_checks
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes import limits
@@ -33,9 +36,9 @@ def check_networks(recipe: Recipe) -> None:
     Raises:
         UvlpError: an unknown network, or one that takes no images of the protocol's size.
     """
-    protocol = plugins.load("protocols", recipe.protocol)
+    protocol = declared_protocol(recipe.protocol)
     for network in recipe.networks:
-        protocol.check(protocol.canonical(network), getattr(recipe, protocol.SETTINGS))
+        protocol.check(protocol.canonical(network), protocol.settings_in(recipe))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +107,7 @@ def precision_of(task: Task) -> str:
 
 
 def _caption(ground: Ground, task: Task) -> None:
-    if task.plugin == "llava":
+    if task.plugin != "file" and declared_captioner(task.plugin).model == "llava":
         limits.check_llava(task.settings, gpu=bool(nvidia.usable()))
 
 
@@ -121,7 +124,7 @@ def _check_classes(manifest: DatasetManifest, use: str) -> None:
 
 
 def _represent(ground: Ground, task: Task) -> None:
-    protocol = plugins.load("protocols", features.PROTOCOL)
+    protocol = declared_protocol(features.PROTOCOL)
     protocol.check(features.NETWORK, task.settings)
     _check_classes(ground.manifest, "train the network that gives features on")
     if ground.dataset_here:
@@ -147,14 +150,14 @@ def _teacher(ground: Ground, task: Task) -> None:
 
 
 def _evaluate(ground: Ground, task: Task) -> None:
-    protocol, network = plugins.load("protocols", str(task.plugin)), task.facts["network"]
+    protocol, network = declared_protocol(task.plugin), task.facts["network"]
     protocol.check(network, task.settings)
     _check_classes(ground.manifest, "tell apart")
     classes, ipc = len(ground.manifest.classes), task.facts.get("ipc")
     if ipc is None and not ground.dataset_here:
         return
     images = ground.manifest.count("train") if ipc is None else classes * ipc
-    teacher = task.inputs["teacher"].facts["network"] if protocol.TEACHER else ""
+    teacher = task.inputs["teacher"].facts["network"] if protocol.teacher else ""
     protocol.check_images(
         task.settings,
         network,
@@ -183,12 +186,12 @@ def _with_dataset(ground: Ground, task: Task) -> None:
 
     if task.stage == "caption" and task.plugin == "file":
         plugins.load("stages", "caption").from_files(task, dataset())
-    if task.stage == "prototype":
-        method = plugins.load("methods", str(task.plugin))
-        if hasattr(method, "check"):
-            last = dataset().labels("train")[-1] if task.settings.order == "file" else None
+    if task.stage == "prototype" or (task.stage == "synthesise" and "prototypes" not in task.inputs):
+        check = declared_method(task.plugin).check
+        if check is not None:
+            last = dataset().labels("train")[-1] if order_of(task.settings) == "file" else None
             counts = [info.train for info in ground.manifest.classes]
-            method.check(task.settings, task.facts["ipc"], counts, last)
+            check(task.settings, task.facts.get("ipc", 0), counts, last)
 
 
 def latent_sides(task: Task) -> Iterator[tuple[str, str, int]]:

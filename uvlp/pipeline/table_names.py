@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
-from uvlp.core import plugins
 from uvlp.core.files.places import expanded
 from uvlp.core.files.unicode_form import nfc
+from uvlp.declarations.dataset import declared_dataset
 from uvlp.recipes.schema import Recipe
 
 LONGEST = 40
@@ -23,7 +23,7 @@ def table_name(recipe: Recipe, manifest: DatasetManifest, spec: DatasetSpec, fol
         spec: how it was opened.
         folders: titles of the folders of `uvlp evaluate`; empty for a reproduction.
     """
-    usual = plugins.load("datasets", recipe.dataset.partition(":")[0]).recipe(recipe.ipc)
+    usual = declared_dataset(recipe.dataset.partition(":")[0]).recipe(recipe.ipc)
     parts = [
         *[f"{folders}-on"] * bool(folders),
         dataset_name(manifest, spec),
@@ -40,6 +40,6 @@ def dataset_name(manifest: DatasetManifest, spec: DatasetSpec) -> str:
     if spec.argument:
         own = re.sub(r"[^\w.]+", "-", nfc(expanded(spec.argument).resolve().name)).strip("-")[:LONGEST]
         return "-".join(filter(None, [manifest.name, own, manifest.content_hash[:HASH_DIGITS]]))
-    variants = getattr(plugins.load("datasets", spec.name), "VARIANTS", ())
+    variants = declared_dataset(spec.name).variants or ()
     other = manifest.variant and manifest.variant not in variants[:1]
     return f"{manifest.name}-{manifest.variant}" if other else manifest.name

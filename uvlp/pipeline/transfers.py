@@ -9,17 +9,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 
 from uvlp.artifacts.dataset import Dataset, DatasetElsewhere, DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.captioners.texts import imported as imported_captions
-from uvlp.core import plugins, views
+from uvlp.core import views
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.downloads import Download
 from uvlp.core.progress import Progress, print_remark
 from uvlp.core.wording import byte_size
+from uvlp.declarations.captioner import declared_captioner
+from uvlp.declarations.dataset import declared_dataset
 from uvlp.models.published import find as pretrained, hub
 from uvlp.pipeline import preflight
 from uvlp.pipeline.contenders import resolve_method
@@ -155,17 +156,16 @@ def _parts(recipe: Recipe, has_captions: Callable[[], bool]) -> list[str]:
     captions = False
     for spec in recipe.methods:
         method = resolve_method(spec, recipe.method)
-        features = method.module.FEATURES
-        if getattr(method.settings, "features", "embedding") == "network":
-            features = ()
-        if features:
+        if set(method.features) - {"network"}:
             parts |= {"clip", "autoencoder"}
-        if method.synthesis is not None and not (method.module.FINETUNED and recipe.models.finetuned):
+        if method.synthesis is not None and not (method.declared.finetuned and recipe.models.finetuned):
             parts.add("diffusion")
-        captions = captions or getattr(method.module, "CAPTIONS", False)
-    captioner = recipe.caption.captioner
-    if captions and (captioner == "llava" or (captioner == "auto" and not has_captions())):
-        parts.add("llava")
+        captions = captions or method.declared.captions
+    name = recipe.caption.captioner
+    if name == "auto":
+        name = "file" if not captions or has_captions() else "llava"
+    if captions and name != "file":
+        parts |= {declared_captioner(name).model} - {""}
     return [part for part in pretrained.PARTS if part in parts]
 
 
@@ -195,15 +195,15 @@ def models_missing(models: ModelSettings, parts: Iterable[str]) -> list[Transfer
 
 def dataset_missing(spec: DatasetSpec) -> list[Transfer]:
     """The transfer of a dataset that is not here; nothing for one that is never fetched."""
-    module: ModuleType = plugins.load("datasets", spec.name)
-    if not hasattr(module, "download"):
+    dataset = declared_dataset(spec.name)
+    if dataset.download is None or dataset.fetch is None:
         return []
-    download = module.download(spec)
+    download = dataset.download(spec)
     if download is None:
         return []
     options = {"data": spec.data, "variant": spec.variant}
     command = f"uvlp fetch {spec}" + "".join(f" --{name} {value}" for name, value in options.items() if value)
-    return [Transfer(download=download, place=spec.root, command=command, run=partial(module.fetch, spec))]
+    return [Transfer(download=download, place=spec.root, command=command, run=partial(dataset.fetch, spec))]
 
 
 def carry_out(transfers: Sequence[Transfer]) -> None:

@@ -1,19 +1,14 @@
-"""The Minimax protocol: hard labels, small networks with instance normalisation (evaluation.md 1).
-
-Also the names of its networks, as they stand in recipes, tables and on the command line.
-"""
+"""The Minimax protocol: hard labels, small networks with instance normalisation (evaluation.md 1)."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uvlp.artifacts.scores import Score
-from uvlp.core.errors import UvlpError, unknown_name
-from uvlp.core.plugins import load, names
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive
+from uvlp.declarations.network import check_network
 from uvlp.recipes.evaluation import EvaluateSettings
 from uvlp.recipes.setting import check_limits
 from uvlp.recipes.workload import Workload
@@ -26,39 +21,14 @@ if TYPE_CHECKING:
 
 
 REVISION = 2
-SETTINGS = "evaluate"
-TEACHER = False
-
-
-def networks() -> tuple[str, ...]:
-    """What `--network` may say, a number in the place of DEPTH."""
-    return tuple(f"{family}-DEPTH" for family in names("networks"))
-
-
-def canonical(network: str) -> str:
-    """The network's name as it stands in tables, e.g. ``resnet-ap-10``.
-
-    Raises:
-        UvlpError: no depth, or an unknown family.
-    """
-    family, depth = split_network(network.lower())
-    family = family.replace("_", "-")
-    if family not in names("networks"):
-        raise unknown_name("network", network, networks())
-    return f"{family}-{depth}"
-
-
-def family(network: str) -> str:
-    """The file in `uvlp/networks` that builds a network."""
-    return split_network(network)[0]
+SECTION = "evaluate"
+Settings = EvaluateSettings
 
 
 def check(network: str, settings: EvaluateSettings) -> None:
     """Raise UvlpError for settings that no training can use, or a network too deep for the image size."""
-    from uvlp.networks.parts import network_sizes
-
     check_limits(settings, "evaluate")
-    network_sizes.check(*split_network(canonical(network)), settings.size_px)
+    check_network(network, settings.size_px)
 
 
 def check_images(
@@ -178,31 +148,13 @@ def _epochs(settings: EvaluateSettings, ipc: int, classes: int, full: bool) -> i
 
 def build(network: str, classes: int, settings: EvaluateSettings, seed: int) -> nn.Module:
     """The network with weights drawn from ``seed``; the global stream is left as it was."""
-    import torch
+    from uvlp.networks.parts.seeded import seeded
 
-    family, depth = split_network(network)
-    module = load("networks", family)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(derive(seed, "init"))
-        return module.build(
-            depth, classes=classes, size_px=settings.size_px, norm=settings.norm, width=settings.width
-        )
-
-
-def split_network(name: str) -> tuple[str, int]:
-    """Family (a file of ``uvlp/networks``) and depth of a network's name.
-
-    ``"resnet-ap-10"`` gives ``("resnet_ap", 10)``; underscores are accepted for hyphens.
-
-    Raises:
-        UvlpError: the name does not end in a depth, or in one of more than four digits.
-    """
-    match = re.fullmatch(r"([a-z][a-z0-9]*(?:[-_][a-z][a-z0-9]*)*)[-_]([1-9][0-9]{0,3})", name)
-    if match is None:
-        raise UvlpError(
-            "network without a depth",
-            got=name,
-            allowed="FAMILY-DEPTH, a depth of at most four digits",
-            do="write e.g. convnet-3 or resnet-ap-10",
-        )
-    return match.group(1).replace("-", "_"), int(match.group(2))
+    return seeded(
+        network,
+        classes=classes,
+        size_px=settings.size_px,
+        norm=settings.norm,
+        width=settings.width,
+        seed=derive(seed, "init"),
+    )

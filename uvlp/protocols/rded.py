@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from uvlp.protocols.training.images import Images, Prepared
 
 REVISION = 2
-SETTINGS = "rded"
+SECTION = "rded"
+Settings = RdedSettings
 TEACHER = True
 
 

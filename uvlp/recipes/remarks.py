@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from uvlp.artifacts.task import changed
 from uvlp.core import portable
 from uvlp.recipes.schema import Recipe
 
 
-def remarks(recipe: Recipe, sections: Sequence[str], synthesised: bool) -> list[str]:
+def remarks(recipe: Recipe, sections: Mapping[str, Any], synthesised: bool) -> list[str]:
     """One sentence each.
 
     Args:
         recipe: fully resolved.
-        sections: fields of the recipe with the settings of its evaluation.
+        sections: the settings of its evaluation, by what they stand under.
         synthesised: whether there are synthesised images in the table.
     """
     found = (
@@ -30,14 +31,14 @@ def remarks(recipe: Recipe, sections: Sequence[str], synthesised: bool) -> list[
     return [note for note in found if note]
 
 
-def _other_settings(recipe: Recipe, sections: Sequence[str]) -> str:
+def _other_settings(recipe: Recipe, sections: Mapping[str, Any]) -> str:
     """Every evaluation setting that is not its default, whoever changed it; in the words of `--set`."""
     # Where a checkpoint lies is a fact about a machine.
     teacher = replace(recipe.teacher, source=Path(recipe.teacher.source).name)
     found = [
         f"{section}.{name}={value if isinstance(value, str) else json.dumps(value)}"
-        for section in sections
-        for name, value in changed(teacher if section == "teacher" else getattr(recipe, section)).items()
+        for section, settings in sections.items()
+        for name, value in changed(teacher if section == "teacher" else settings).items()
     ]
     return f"settings that are not the {recipe.protocol} protocol's: {', '.join(found)}" if found else ""
 

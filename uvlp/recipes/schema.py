@@ -331,3 +331,5 @@ class Recipe:
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     method: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Per method, the fields of its own settings that differ: ``{"uvlp": {"top_k": 3}}``."""
+    protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The same per protocol that has no section here."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from uvlp.artifacts import distilled, scores
 from uvlp.artifacts.work import Work
-from uvlp.core import machine, plugins
+from uvlp.core import machine
 from uvlp.core.seeds import derive
+from uvlp.declarations.protocol import declared_protocol
 
 if TYPE_CHECKING:
     import numpy
@@ -21,8 +22,8 @@ def run(work: Work) -> None:
     from uvlp.protocols.training.images import stored
 
     facts, dataset = work.task.facts, work.dataset()
-    evaluator = plugins.load("protocols", work.task.plugin)
-    score = evaluator.evaluate(
+    protocol = declared_protocol(work.task.plugin)
+    score = protocol.evaluate(
         _training_images(work, dataset),
         stored(work.input("validation")),
         network=facts["network"],
@@ -33,7 +34,7 @@ def run(work: Work) -> None:
         progress=work.progress,
         full="ipc" not in facts,
         device=machine.device(),
-        teacher=work.input("teacher") if evaluator.TEACHER else None,
+        teacher=work.input("teacher") if protocol.teacher else None,
     )
     scores.write(work.folder, score)
 

@@ -7,7 +7,7 @@ from functools import partial
 from uvlp.artifacts import pixels
 from uvlp.artifacts.dataset import DatasetManifest
 from uvlp.artifacts.work import Work
-from uvlp.core import plugins
+from uvlp.declarations.protocol import declared_protocol
 
 REVISION = 1  # raise when a protocol's rule for validation images changes
 
@@ -17,7 +17,7 @@ def run(work: Work) -> None:
     from uvlp.protocols.training.images import LazyPixels
 
     dataset = work.dataset()
-    protocol = plugins.load("protocols", work.task.plugin)
+    protocol = declared_protocol(work.task.plugin)
     labels, size_px = dataset.labels("val"), work.task.facts["size_px"]
     originals = LazyPixels(partial(dataset.originals, "val"), len(labels))
     images = (protocol.validation_pixels(image, size_px) for image in work.progress.track(originals))

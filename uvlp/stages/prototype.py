@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uvlp.artifacts import captions, features, prototypes
 from uvlp.artifacts.work import Work
-from uvlp.core import plugins
+from uvlp.declarations.method import declared_method, order_of
 
 
 def run(work: Work) -> None:
@@ -14,7 +14,7 @@ def run(work: Work) -> None:
     from uvlp.methods.algorithms.method_input import build
 
     task, dataset = work.task, work.dataset()
-    method = plugins.load("methods", task.facts["method"])
+    method = declared_method(task.facts["method"])
     arrays = features.read({part: work.input(part) for part in features.PARTS if part in task.inputs})
     if "captions" in task.inputs:
         found = captions.read(work.input("captions"))
@@ -28,8 +28,9 @@ def run(work: Work) -> None:
         arrays,
         texts,
         prompts,
-        order=task.settings.order,
+        order=order_of(task.settings),
     )
+    assert method.prototypes is not None, method.origin.file
     results = method.prototypes(given, task.settings, work.progress)
     latents = numpy.concatenate([result.latents for result in results])
     described = [prototype for result in results for prototype in result.prototypes]

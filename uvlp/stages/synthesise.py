@@ -8,7 +8,7 @@ from uvlp.artifacts import distilled, features, prototypes
 from uvlp.artifacts.distilled import Entry
 from uvlp.artifacts.growing_images import GrowingImages, State
 from uvlp.artifacts.work import Work
-from uvlp.core import plugins
+from uvlp.declarations.method import MethodDeclaration, declared_method
 
 if TYPE_CHECKING:
     import numpy
@@ -18,22 +18,23 @@ if TYPE_CHECKING:
 
 def run(work: Work) -> None:
     """Write `distilled` with the method named by the task."""
-    method = plugins.load("methods", work.task.facts["method"])
-    if hasattr(method, "select"):
+    method = declared_method(work.task.facts["method"])
+    if method.select is not None:
         _select(work, method)
     else:
         _synthesise(work, method)
 
 
-def _select(work: Work, method: Any) -> None:
+def _select(work: Work, method: MethodDeclaration) -> None:
     from uvlp.methods.algorithms.method_input import build
 
     dataset, facts = work.dataset(), work.task.facts
     inputs = work.task.inputs
     arrays = features.read({part: work.input(part) for part in features.PARTS if part in inputs})
     given = build(dataset, facts.get("ipc", 0), facts.get("seed", 0), arrays)
+    assert method.select is not None, method.origin.file
     chosen = method.select(given, work.task.settings, work.progress)
-    whole = getattr(method, "WHOLE_SET", False)
+    whole = method.whole_set
     entries, rows = [], []
     for info, picked in zip(dataset.manifest.classes, chosen, strict=True):
         for slot, row in enumerate(picked):
@@ -51,7 +52,7 @@ def _real(info: Any, file_name: str, source: str) -> Entry:
     return Entry(file_name=file_name, label=info.index, class_id=info.id, class_name=info.name, source=source)
 
 
-def _synthesise(work: Work, method: Any) -> None:
+def _synthesise(work: Work, method: MethodDeclaration) -> None:
     latents, described = prototypes.read(work.input("prototypes"))
     classes = {info.id: info for info in work.dataset().manifest.classes}
     entries = [
@@ -66,7 +67,7 @@ def _synthesise(work: Work, method: Any) -> None:
     ]
     images = GrowingImages(work.partial, work.progress.say)
     if images.state.done < len(entries):
-        _grow(work, method.LONG_PROMPTS, latents, described, entries, images)
+        _grow(work, method.long_prompts, latents, described, entries, images)
     images.finish(work.folder, entries)
     shown = distilled.sheet_rows(entries)
     if len(classes) > distilled.SHEET_CLASSES:

@@ -19,6 +19,7 @@ from uvlp.core.hashing import file_sha256, write_atomically
 from uvlp.core.progress import Progress
 from uvlp.datasets.files.download import download, part_of
 from uvlp.datasets.files.unpack import is_archive, unpack
+from uvlp.recipes.dataset_size import DatasetSize
 
 SLACK_BYTES = 10**8  # an archive may hold so much more than twice what its content takes
 
@@ -45,6 +46,21 @@ class Archive:
     def name(self) -> str:
         """Name of the file."""
         return self.url.rsplit("/", 1)[-1]
+
+
+def archived_size(
+    archive: Archive, classes: int, counts: tuple[int, int], image_pixels: int, source: str
+) -> DatasetSize:
+    """How large the dataset in an archive is; ``counts``: training and validation images."""
+    return DatasetSize(
+        classes=classes,
+        train=counts[0],
+        val=counts[1],
+        image_pixels=image_pixels,
+        disk_bytes=archive.unpacked_bytes,
+        archive_bytes=archive.bytes,
+        source=source,
+    )
 
 
 def planned(archive: Archive, root: Path, what: str) -> Download | None:

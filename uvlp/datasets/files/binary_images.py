@@ -28,7 +28,7 @@ from uvlp.core.files.lines import split_lines
 from uvlp.core.hashing import digest, held_still, read_hashed
 from uvlp.core.progress import Progress
 from uvlp.core.wording import first_few
-from uvlp.datasets.files.archive import Archive
+from uvlp.datasets.files.archive import Archive, archived_size
 from uvlp.datasets.files.class_lists import numbered_classes
 from uvlp.datasets.files.folder_captions import caption_hashes, find_captions, look_up_captions
 from uvlp.datasets.files.folder_hashes import Hashed, hash_groups
@@ -39,6 +39,7 @@ from uvlp.datasets.files.named_sets import (
     missing_archive,
     plan_archived,
 )
+from uvlp.recipes.dataset_size import DatasetSize
 
 if TYPE_CHECKING:
     import numpy
@@ -308,3 +309,9 @@ class BinarySet:
         chosen_variant(spec, VARIANTS)
         if binary_root(self.layout, spec) is None:
             fetch_archived(self.layout.archive, spec, progress)
+
+
+def binary_size(one: BinarySet, classes: int) -> DatasetSize:
+    """How large such a dataset is."""
+    archive = one.layout.archive
+    return archived_size(archive, classes, one.counts, IMAGE_PX * IMAGE_PX, "the archive's page")

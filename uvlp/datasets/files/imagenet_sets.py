@@ -9,7 +9,7 @@ from pathlib import Path
 from uvlp.artifacts.dataset import Dataset, DatasetSpec
 from uvlp.core.files.downloads import Download
 from uvlp.core.progress import Progress
-from uvlp.datasets.files.archive import Archive
+from uvlp.datasets.files.archive import Archive, archived_size
 from uvlp.datasets.files.class_lists import ClassName, wordnet_classes
 from uvlp.datasets.files.image_folder import ImageFolder
 from uvlp.datasets.files.named_sets import (
@@ -21,6 +21,7 @@ from uvlp.datasets.files.named_sets import (
     open_ilsvrc,
     plan_archived,
 )
+from uvlp.recipes.dataset_size import ILSVRC_PX, DatasetSize, of_ilsvrc
 
 VARIANTS: tuple[str, ...] = ()
 
@@ -73,6 +74,7 @@ class IlsvrcSet:
 
 
 ILSVRC = "ilsvrc"
+FAST_AI = "fast.ai's lists (field_notes.md 1.2)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,3 +136,10 @@ class FastaiSet:
             fetch_ilsvrc(f"{self.name} ({ILSVRC})", spec)
         else:
             fetch_archived(self.archive, spec, progress)
+
+
+def fastai_sizes(one: FastaiSet, classes: int) -> dict[str, DatasetSize]:
+    """How large each version of such a set is."""
+    own = archived_size(one.archive, classes, one.counts, ILSVRC_PX, FAST_AI)
+    sizes = {variant: own for variant in one.variants if variant != ILSVRC}
+    return {**sizes, ILSVRC: of_ilsvrc(classes, one.ilsvrc_counts[0])}

@@ -1,28 +1,25 @@
 """Does a test network exist in a depth, and are images large enough for it? Told without building one.
 
-A network says so itself in `LEAST_PX`: by depth the smallest side of an image. It is a literal, so that
-whoever plans a run reads it without importing torch.
+A network says so itself in `LEAST_PX`: by depth the smallest side of an image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 
 
-def check(family: str, depth: int, size_px: int) -> None:
+def check(title: str, least: Mapping[int, int], depth: int, size_px: int) -> None:
     """Compare a network of `uvlp/networks` with the side of its images.
 
     Args:
-        family: the file's name.
+        title: name of its family, with ``-``.
+        least: its `LEAST_PX`.
 
     Raises:
         UvlpError: no such depth, or images too small for it; what would fit is named.
     """
-    least: Mapping[int, int] = plugins.constant(f"networks/{family}", "LEAST_PX")
-    title = family.replace("_", "-")
     fitting = [each for each in least if least[each] <= size_px]
     # Where sizes depend on depths, a smaller one helps; of a depth beyond all, no image is large enough.
     if fitting and len(fitting) < len(least) and depth not in fitting:

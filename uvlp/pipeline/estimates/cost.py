@@ -18,7 +18,7 @@ from uvlp.artifacts.task import Task
 from uvlp.core.plugins import PACKAGE
 from uvlp.pipeline.estimates import assumptions as assumed
 from uvlp.pipeline.estimates.cards import Machine
-from uvlp.pipeline.estimates.sizes import Known
+from uvlp.recipes.dataset_size import DatasetSize
 from uvlp.recipes.schema import Recipe
 
 HALF, SINGLE = 2, 4
@@ -56,7 +56,7 @@ class Place:
     """What every cost depends on: the recipe, the size of its dataset, and the machine."""
 
     recipe: Recipe
-    known: Known
+    known: DatasetSize
     machine: Machine
 
     def seconds(self, flops: float, rate: float, share: assumed.Assumed) -> float:

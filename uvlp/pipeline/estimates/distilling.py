@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from uvlp.artifacts.task import Task
+from uvlp.declarations.method import declared_method
 from uvlp.pipeline.estimates import assumptions as assumed
 from uvlp.pipeline.estimates.assumptions import PUBLISHED
 from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, Place
@@ -153,17 +154,17 @@ def _encoders(recipe: Recipe) -> tuple[Mapping[str, int], int, int, int, int] | 
 
 
 def prototype(task: Task, place: Place) -> Cost:
-    """Outliers and k-means of every class on one thread of the host (methods.md A.8, A.9, B.4, C)."""
+    """What the method says of its operations, class after class on one thread of the host."""
     known, ipc = place.known, place.recipe.ipc
     per_class = known.train / known.classes
     models = _encoders(place.recipe)
     if models is None:
         return Cost(items=known.classes, unit="classes", seconds=None)
     _, width, latents, _, _ = models
-    values = width if task.plugin == "uvlp" else latents
-    lof = 0.0 if task.plugin == "d4m" else 2 * per_class**2 * values
-    passes = 3 if task.plugin == "d4m" else 10 * 30
-    flops = known.classes * (lof + passes * 2 * per_class * ipc * values)
+    operations = declared_method(task.plugin).operations
+    if operations is None:
+        return Cost(items=known.classes, unit="classes", seconds=None)
+    flops = known.classes * operations(per_class, ipc, width, latents)
     rate = place.machine.single * assumed.PROCESSOR_SHARE.value
     host = assumed.HOST_RATE.value if place.machine.gpu else rate
     return Cost(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from uvlp.artifacts.task import Task
-from uvlp.core import plugins
+from uvlp.declarations.protocol import declared_protocol
 from uvlp.pipeline.estimates import assumptions as assumed
 from uvlp.pipeline.estimates.cost import SINGLE, Cost, Place
 from uvlp.recipes.workload import Workload
@@ -44,7 +44,7 @@ def represent(task: Task, place: Place) -> Cost:
         place,
         found,
         load,
-        held_bytes=_held(place, task.settings.size_px, load.images),
+        held_bytes=_held(place, task.settings.size_px, place.known.train),
         disk_bytes=SINGLE * NETWORK_WIDTH * place.known.train,
     )
 
@@ -62,7 +62,7 @@ def evaluate(task: Task, place: Place) -> Cost:
         place,
         found,
         load,
-        held_bytes=_held(place, task.settings.size_px, load.images),
+        held_bytes=_held(place, task.settings.size_px, images),
         teacher=assumed.network(name, task.settings.size_px) if name else None,
     )
 
@@ -72,8 +72,13 @@ def _held(place: Place, size_px: int, images: int) -> int:
     return 3 * size_px**2 * (images + place.known.val)
 
 
-def _workload(protocol: str, task: Task, place: Place, network: str, images: int, full: bool) -> Workload:
-    found: Workload = plugins.load("protocols", protocol).workload(
+def _workload(
+    protocol: str, task: Task, place: Place, network: str, images: int, full: bool
+) -> Workload | None:
+    workload = declared_protocol(protocol).workload
+    if workload is None:
+        return None
+    return workload(
         task.settings,
         network,
         ipc=place.recipe.ipc,
@@ -81,19 +86,20 @@ def _workload(protocol: str, task: Task, place: Place, network: str, images: int
         images=images,
         full=full,
     )
-    return found
 
 
 def _training(
     place: Place,
     found: Mapping[str, int] | None,
-    load: Workload,
+    load: Workload | None,
     *,
     held_bytes: float,
     teacher: Mapping[str, int] | None = None,
     disk_bytes: float = 0.0,
 ) -> Cost:
     """A training of three forward passes a step, beside it the teacher's one, and validation passes."""
+    if load is None:
+        return Cost(items=1, unit="training", seconds=None, disk_bytes=disk_bytes)
     if found is None:
         return Cost(items=load.seen, unit="images in all epochs", seconds=None, disk_bytes=disk_bytes)
     step = 3 * found["flops"] + (teacher["flops"] if teacher else 0)

@@ -24,6 +24,7 @@ from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, Place
 from uvlp.pipeline.expected import named_tasks
 from uvlp.pipeline.names import check_names
 from uvlp.pipeline.planner import STAGES as ORDER
+from uvlp.recipes.dataset_size import DatasetSize
 from uvlp.recipes.schema import Recipe
 
 STAGES: Mapping[str, Callable[[Task, Place], Cost]] = {
@@ -197,11 +198,11 @@ def duration(seconds: float | None) -> str:
     return f"{max(1, round(seconds))} s"
 
 
-def everything(recipe: Recipe, known: known_datasets.Known, tasks: Iterable[Task]) -> list[Download]:
+def everything(recipe: Recipe, known: DatasetSize, tasks: Iterable[Task]) -> list[Download]:
     """What a machine that has nothing must get: the dataset, and the published models of the recipe."""
     found = []
     if known.disk_bytes:
-        note = "" if known.archive_bytes else "read from the ILSVRC folder that --data names"
+        note = "" if known.archive_bytes else "read from the folder that --data names"
         size = known.archive_bytes
         found.append(
             Download(what=recipe.dataset, urls=(), bytes=size, disk_bytes=size + known.disk_bytes, note=note)
@@ -303,7 +304,7 @@ def _work(costs: list[Cost]) -> str:
     )
 
 
-def _notes(known: known_datasets.Known, rows: Sequence[Row], machine: Machine) -> list[str]:
+def _notes(known: DatasetSize, rows: Sequence[Row], machine: Machine) -> list[str]:
     notes = []
     if not known.exact:
         notes.append(f"note: {known.train:,} training images are {known.source}")

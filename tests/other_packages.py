@@ -1,0 +1,48 @@
+"""Packages of others with plug-ins, as an installer leaves them: modules, and a folder of metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from uvlp.core import plugins
+
+
+def install(
+    folder: Path,
+    name: str,
+    files: Mapping[str, str],
+    entry_points: Mapping[str, Mapping[str, str]],
+    version: str = "1.0",
+) -> None:
+    """Write modules below ``folder``, and what says which plug-ins they are.
+
+    Args:
+        name: of the distribution.
+        files: text by path.
+        entry_points: by room, modules by the names of plug-ins.
+    """
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    metadata = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    metadata.mkdir(parents=True)
+    about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    (metadata / "METADATA").write_text(about, encoding="utf-8")
+    lines = []
+    for room, points in entry_points.items():
+        lines += [f"[uvlp.{room}]", *(f"{plugin} = {module}" for plugin, module in points.items())]
+    (metadata / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def found(folder: Path) -> Iterator[None]:
+    """Within it, what was installed into ``folder`` is found in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        plugins._entry_points.cache_clear()
+        yield
+    plugins._entry_points.cache_clear()
