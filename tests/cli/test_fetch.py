@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from uvlp.cli import fetch
 from uvlp.core.errors import UvlpError
 from uvlp.models.published import find as pretrained, hub as hub_folders
 from uvlp.models.published.sizes import OPENAI
-from uvlp.pipeline import transfers
+from uvlp.pipeline import disk, transfers
 from uvlp.pipeline.expected import table
 from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, ModelSettings, Recipe
 
@@ -38,7 +37,6 @@ SET = [
     "models.llava=some/llava",
     f"models.llava_revision={commit('c')}",
 ]
-Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -116,9 +114,20 @@ def test_a_dataset_that_needs_no_transfer(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_too_little_disk_names_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: Hub) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda place: Usage(10**12, 0, 3_000_000_000))
+    monkeypatch.setattr(disk, "free_bytes", lambda place: 3_000_000_000)
     text = refused(fetch.run, "models", "", "", [], tmp_path, False)
     assert "got '3.0 GB'" in text and "allowed: 20.1 GB or more" in text and "HF_HOME" in text
+    assert not hub.asked
+
+
+def test_the_disk_must_hold_what_is_made_of_them_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: Hub
+) -> None:
+    monkeypatch.setattr(disk, "free_bytes", lambda place: 7_000_000_000)
+    colours = CaptionSettings(captioner="colours")
+    asked = recipe(models=ModelSettings(), dataset="digits", ipc=1, image_px=512, caption=colours)
+    text = refused(transfers.ensure, asked, Store(tmp_path), False, table)
+    assert "weights" in text and "features" in text and "got '7.0 GB'" in text and "--store" in text
     assert not hub.asked
 
 

@@ -14,6 +14,11 @@ from PIL import Image
 from tests import tiny_models
 from tests.cli.test_reproduce import uvlp
 from uvlp.artifacts import distilled
+from uvlp.artifacts.store import Store
+from uvlp.cli.request import Request, resolve
+from uvlp.pipeline import make
+from uvlp.pipeline.estimates.least import least
+from uvlp.pipeline.prepare import prepare
 
 METHODS = "random,d4m,vlcp,uvlp"
 CLASSES = {"n00000001": (200, 60, 60), "n00000002": (60, 200, 60), "n00000003": (60, 60, 200)}
@@ -99,6 +104,46 @@ def test_from_captions_to_the_table(finished: tuple[Path, dict[str, Any], float]
         entries = distilled.read_entries(folder)
         assert [entry.class_id for entry in entries] == [name for name in CLASSES for _ in range(IPC)]
     assert not list((store / "partial").glob("*")), "what an interrupted run could need is gone"
+
+
+ARRAYS = {
+    "pixels": ("validation",),
+    "prototypes": ("latents",),
+    "features": ("image", "mean", "deviation", "text"),
+}
+
+
+def test_the_least_that_is_asked_of_the_disk_is_what_the_arrays_took(
+    finished: tuple[Path, dict[str, Any], float], images: Path, models: Mapping[str, str]
+) -> None:
+    store = Store(finished[0])
+    settings = [f"{name}={value}" for name, value in {**SMALL, **models}.items()]
+    asked = Request(
+        dataset=f"folder:{images}",
+        ipc=str(IPC),
+        methods=METHODS.split(","),
+        networks=["convnet-3"],
+        repeats="1",
+        profile="sd15",
+        settings=settings,
+    )
+    run = prepare(resolve(asked), store)
+    tasks, ground = run.tasks("tabulate"), make.ground(run, store)
+    assert all(map(store.has, tasks)), "the same run"
+    for task in tasks:
+        size, folder = least(task, ground), store.folder(task)
+        if task.kind in ARRAYS:
+            files = (folder / f"{name}.npy" for name in ARRAYS[task.kind])
+            taken = sum(np.load(file, mmap_mode="r").nbytes for file in files if file.is_file())
+            assert size.kept == taken > 0 and not size.passing, task.title
+        else:
+            taken = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            assert size.kept <= taken, task.title
+    assert {task.kind for task in tasks} >= ARRAYS.keys()
+    (tuned,) = (task for task in tasks if task.kind == "weights")
+    assert least(tuned, ground).passing == 36 * 2 * 2 * 2 * 4 * 8 * 8, (
+        "mirrored moments; no checkpoint is due"
+    )
 
 
 def test_a_manifest_says_which_models_were_read(

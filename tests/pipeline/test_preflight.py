@@ -20,6 +20,7 @@ from tests import fake_hub, tiny_models
 from uvlp.cli import app as cli
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import HashCache
+from uvlp.pipeline import disk
 from uvlp.protocols.training import rded_networks
 
 Call = Callable[..., UvlpError]
@@ -134,6 +135,16 @@ def test_images_that_the_small_models_cannot_halve(side_px: int, refused: Call) 
 def test_half_precision_of_a_small_model_on_a_processor(model: str, refused: Call) -> None:
     error = refused(*NANO, "--method=vlcp", f"--set={model}.precision=float16")
     assert (error.what, error.got) == ("precision on cpu", "float16")
+
+
+def test_a_disk_that_is_certainly_too_small(refused: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "free_bytes", lambda place: 2_000_000)
+    error = refused(*NANO, "--method=vlcp", "--set=evaluate.size_px=64")
+    assert "features" in error.what and "pixels" in error.what
+    pixels, row = 490 * 3 * 64 * 64, 64 * 4 + 2 * 4 * 4 * 8 * 8
+    latents, images = 20 * 4 * 4 * 8 * 8, 20 * 3 * 32 * 32 // 1032
+    needed = pixels + 1307 * row + latents + images
+    assert (error.got, error.allowed) == ("2.0 MB", f"{needed / 1e6:.1f} MB or more") and error.do
 
 
 RDED = (*NANO, "--protocol", "rded", "--network", "conv3", "--method", "vlcp")

@@ -51,7 +51,7 @@ def _gpu() -> Iterator[Finding]:
 
 
 def _store(root: Path) -> Iterator[Finding]:
-    place = doctor_places.existing(root)
+    place = places.existing(root)
     free_gb = shutil.disk_usage(place).free / 1e9
     good = free_gb >= NEEDED_GB
     yield Finding(

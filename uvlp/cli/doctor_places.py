@@ -12,20 +12,13 @@ from uvlp.cli.finding import INSTALL, Finding
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.os_errors import explained
+from uvlp.core.files.places import existing
 from uvlp.core.progress import Progress
 from uvlp.core.wording import byte_size
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.recipes.schema import ModelSettings
 
 PARTS = {"diffusion": "Stable Diffusion 1.5", "clip": "CLIP ViT-L/14", "llava": "LLaVA-1.5-7B"}
-
-
-def existing(path: Path) -> Path:
-    """The path, or the nearest folder above it that is there."""
-    path = path.absolute()
-    while not path.exists():
-        path = path.parent
-    return path
 
 
 def findings() -> Iterator[Finding]:

@@ -52,7 +52,8 @@ def show(plan: DryRun, as_json: bool) -> None:
         _show_expected(plan, plan.goal, expected, missing, as_json)
         return
     run = plan.prepare()
-    pipeline.check(run, plan.store, pipeline.missing(run, plan.store, plan.until))
+    todo = pipeline.missing(run, plan.store, plan.until)
+    pipeline.check(pipeline.ground(run, plan.store), plan.store, todo)
     estimate = report.estimate(
         run.recipe,
         cards.this_machine(),
@@ -73,7 +74,7 @@ def _show_expected(
     if manifest is not None:  # else told where the run is prepared
         print_notes(recipe.dataset, manifest)
     tasks = expected.tasks(goal, plan.until)
-    expected.check(tasks, plan.store.cache)
+    pipeline.check(expected.ground, plan.store, tasks)
     estimate = report.estimate(
         recipe,
         cards.this_machine(),

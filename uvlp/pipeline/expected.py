@@ -18,12 +18,12 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress, print_remark
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.models.published.find import Found
-from uvlp.pipeline import preflight
 from uvlp.pipeline.contenders import resolve_method
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.estimates.sizes import lookup, stand_in
 from uvlp.pipeline.names import check_names
 from uvlp.pipeline.planner import STAGES, Planner
+from uvlp.pipeline.preflight import Ground
 from uvlp.pipeline.prepare import check_ipc
 from uvlp.recipes.schema import Recipe
 
@@ -37,10 +37,12 @@ class Expected:
 
     Attributes:
         planner: of the recipe; its manifest is a stand-in where the dataset is not here.
+        ground: what its tasks are judged by.
         absent: why the dataset cannot be opened; empty where it is here.
     """
 
     planner: Planner
+    ground: Ground
     absent: str
 
     @property
@@ -52,21 +54,6 @@ class Expected:
         """The tasks of the stages up to ``until``; where they read published models, under other keys."""
         wanted = STAGES[: STAGES.index(until) + 1]
         return [task for task in chain(goal(self.planner)) if task.stage in wanted]
-
-    def check(self, tasks: list[Task], cache: Path) -> None:
-        """Refuse tasks of which it is certain that they fail; ``cache`` of the store.
-
-        Raises:
-            UvlpError: what no task of the run could work with.
-        """
-        ground = preflight.Ground(
-            recipe=self.planner.recipe,
-            manifest=self.planner.manifest,
-            cache=cache,
-            dataset_here=not self.absent,
-            models_here=False,
-        )
-        preflight.check(ground, tasks)
 
 
 def expect(recipe: Recipe, store: Store) -> Expected:
@@ -82,13 +69,24 @@ def expect(recipe: Recipe, store: Store) -> Expected:
     except UvlpError as error:
         if declared_dataset(spec.name).variants is None:
             raise
-        return Expected(planner=plan(recipe), absent=str(error))
+        return _expected(plan(recipe), store, str(error))
     imported = imported_captions.find(store.root, spec, dataset.manifest)
     if recipe.caption.captioner == "auto" and (imported or dataset.captions() is not None):
         recipe = replace(recipe, caption=replace(recipe.caption, captioner="file"))
     if recipe.methods:
         check_ipc(recipe, dataset.manifest, "")
-    return Expected(planner=plan(recipe, dataset.manifest, imported), absent="")
+    return _expected(plan(recipe, dataset.manifest, imported), store, "")
+
+
+def _expected(planner: Planner, store: Store, absent: str) -> Expected:
+    ground = Ground(
+        recipe=planner.recipe,
+        manifest=planner.manifest,
+        cache=store.cache,
+        dataset_here=not absent,
+        models_here=False,
+    )
+    return Expected(planner=planner, ground=ground, absent=absent)
 
 
 def plan(recipe: Recipe, manifest: DatasetManifest | None = None, imported: Path | None = None) -> Planner:

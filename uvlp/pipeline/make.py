@@ -21,8 +21,9 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import changed_meanwhile
 from uvlp.core.progress import Progress
 from uvlp.models.published import find as pretrained
-from uvlp.pipeline import preflight
+from uvlp.pipeline import disk, preflight
 from uvlp.pipeline.datasets import open_dataset
+from uvlp.pipeline.preflight import Ground
 from uvlp.pipeline.prepare import Run
 
 
@@ -174,7 +175,7 @@ def make(run: Run, store: Store, until: str, count: int, rebuild: Sequence[Task]
     todo = missing(run, store, until, rebuild)
     if not todo:
         return 0
-    check(run, store, todo)
+    check(ground(run, store), store, todo)
     preflight.check_precision(todo)
     tell_reasons(run, store, [task for task in todo if task not in rebuild])
     store.prepare()
@@ -190,14 +191,20 @@ def tell_reasons(run: Run, store: Store, todo: Sequence[Task]) -> None:
         streams.complain(f"note   {line}")
 
 
-def check(run: Run, store: Store, todo: Sequence[Task]) -> None:
+def ground(run: Run, store: Store) -> Ground:
+    """What the tasks of a run are judged by: everything is here."""
+    return Ground(recipe=run.recipe, manifest=run.manifest, cache=store.cache)
+
+
+def check(found: Ground, store: Store, todo: Sequence[Task]) -> None:
     """Refuse what is certain to fail before anything is made; see `preflight.check`.
 
     Raises:
-        UvlpError: what no task of the run could work with.
+        UvlpError: what no task of the run could work with, or a disk that is too small for it.
     """
-    ground = preflight.Ground(recipe=run.recipe, manifest=run.manifest, cache=store.cache)
-    preflight.check(ground, todo)
+    preflight.check(found, todo)
+    do = "make room, or use a larger disk: --store FOLDER; everything finished is kept"
+    disk.check([disk.of_store(found, todo, store.root)], do)
 
 
 def _make_on_workers(jobs: list[Task], store: Store, count: int) -> None:

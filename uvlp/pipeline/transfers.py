@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,10 +21,12 @@ from uvlp.core.wording import byte_size
 from uvlp.declarations.captioner import declared_captioner
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.models.published import find as pretrained, hub
-from uvlp.pipeline import preflight
+from uvlp.pipeline import disk, preflight
 from uvlp.pipeline.contenders import resolve_method
 from uvlp.pipeline.datasets import open_dataset
+from uvlp.pipeline.disk import Wanted
 from uvlp.pipeline.expected import Goal, expect
+from uvlp.pipeline.preflight import Ground
 from uvlp.recipes.schema import ModelSettings, Recipe
 
 SPEED_BYTES_PER_S = 100e6 / 8
@@ -60,8 +61,10 @@ def ensure(
         UvlpError: something is missing and ``offline``: one line with all of it; or see `run`.
     """
     transfers = _missing(recipe, partial(_has_captions, store=store))
+    further: list[Wanted] = []
     if transfers and goal is not None:
-        tasks = _check_expected(recipe, store, goal, until)
+        ground, tasks = _check_expected(recipe, store, goal, until)
+        further = [disk.of_store(ground, tasks, store.root)]
         sides = {setting: side_px for task in tasks for _, setting, side_px in preflight.latent_sides(task)}
         transfers = [_with_sides(each, sides) for each in transfers]
     if transfers and offline:
@@ -74,16 +77,16 @@ def ensure(
         )
     if not all(each.part for each in transfers):
         _check_elsewhere(DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant), store)
-    carry_out(transfers)
+    carry_out(transfers, further)
 
 
-def _check_expected(recipe: Recipe, store: Store, goal: Goal, until: str) -> list[Task]:
-    """The tasks that are still to be made, of which none is certain to fail."""
+def _check_expected(recipe: Recipe, store: Store, goal: Goal, until: str) -> tuple[Ground, list[Task]]:
+    """The tasks that are still to be made, of which none is certain to fail, and what tells so."""
     expected = expect(recipe, store)
     tasks = [task for task in expected.tasks(goal, until) if not store.has(task)]
-    expected.check(tasks, store.cache)
+    preflight.check(expected.ground, tasks)
     preflight.check_precision(tasks)
-    return tasks
+    return expected.ground, tasks
 
 
 def _with_sides(transfer: Transfer, sides: Mapping[str, int]) -> Transfer:
@@ -206,12 +209,19 @@ def dataset_missing(spec: DatasetSpec) -> list[Transfer]:
     return [Transfer(download=download, place=spec.root, command=command, run=partial(dataset.fetch, spec))]
 
 
-def carry_out(transfers: Sequence[Transfer]) -> None:
-    """Announce, look at the disk, then fetch one after the other; what is finished is kept."""
+def carry_out(transfers: Sequence[Transfer], further: Sequence[Wanted] = ()) -> None:
+    """Announce, look at the disk, then fetch one after the other; what is finished is kept.
+
+    Args:
+        further: what will be written when they are here.
+    """
     if not transfers:
         return
     _announce(transfers)
-    _check_disk(transfers)
+    wanted = [Wanted(each.download.what, each.place, each.download.disk_bytes) for each in transfers]
+    place = " --store for artifacts," if further else ""
+    do = f"make room, or use a larger disk:{place} --data for datasets, HF_HOME for models"
+    disk.check([*further, *wanted], do)
     view = views.view(len(transfers))
     try:
         for transfer in transfers:
@@ -241,23 +251,3 @@ def _announce(transfers: Sequence[Transfer]) -> None:
     minutes = max(1, round(total / SPEED_BYTES_PER_S / 60))
     time_left = f"; about {minutes} min at 100 Mbit/s" if total else ""
     print(f"       together {byte_size(total)}{more}{time_left}", file=sys.stderr)
-
-
-def _check_disk(transfers: Sequence[Transfer]) -> None:
-    """Refuse to begin what cannot end: folders on one disk share its room."""
-    wanted: dict[int, tuple[Path, list[Download]]] = {}
-    for transfer in transfers:
-        place = transfer.place.absolute()
-        while not place.exists():
-            place = place.parent
-        wanted.setdefault(place.stat().st_dev, (place, []))[1].append(transfer.download)
-    for place, downloads in wanted.values():
-        free, disk = shutil.disk_usage(place).free, sum(download.disk_bytes for download in downloads)
-        if free < disk:
-            names = ", ".join(download.what for download in downloads)
-            raise UvlpError(
-                f"too little free disk at {place} for {names}",
-                got=byte_size(free) if free else "nothing",
-                allowed=f"{byte_size(disk)} or more",
-                do="make room, or use a larger disk: --data for datasets, HF_HOME for models",
-            )

@@ -102,6 +102,14 @@ def check_folder(what: str, path: Path, option: str) -> Path:
     return path
 
 
+def existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that is there."""
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
 def expanded(name: str) -> Path:
     """The path ``name``, with ``~`` for the user's home.
 

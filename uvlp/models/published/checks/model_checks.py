@@ -7,6 +7,7 @@ model of the same kind passes.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -110,10 +111,29 @@ def check_side(folder: Path, setting: str, side_px: int) -> None:
     Raises:
         UvlpError: the side is no multiple of what becomes one cell of its latents.
     """
-    cell = model_tensors.halvings(_coder_fields(folder))
+    cell = cell_px(folder)
     if side_px % cell:
         allowed = f"a multiple of {cell}, the pixels of a latent of {folder / 'vae'}"
         raise UvlpError(f"setting {setting}", got=side_px, allowed=allowed)
+
+
+def cell_px(folder: Path) -> int:
+    """Pixels along a side that the autoencoder in ``folder`` makes one of a latent of."""
+    return model_tensors.halvings(_coder_fields(folder))
+
+
+def unet_numbers(folder: Path) -> int:
+    """How many numbers the weights of the UNet in ``folder`` have."""
+    path = folder / "unet" / "config.json"
+    fields = Fields(title=LAYOUTS["diffusion"].title, path=path, config=read_config(path))
+    tensors = model_tensors.unet(model_tensors.levelled(fields))
+    return sum(math.prod(shape) for shape in tensors.values())
+
+
+def clip_width(folder: Path) -> int:
+    """Numbers of a feature of the CLIP in ``folder``; 0 where its configuration does not say."""
+    width = part_of(read_config(folder / "open_clip_config.json"), "model_cfg").get("embed_dim")
+    return width if type(width) is int else 0
 
 
 def _coder_fields(folder: Path) -> Fields:

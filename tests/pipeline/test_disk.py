@@ -1,0 +1,103 @@
+"""Is a disk called too small where it certainly is, and nowhere else?"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.estimates.recipes import paper
+from uvlp.core.errors import UvlpError
+from uvlp.pipeline import disk, expected
+from uvlp.pipeline.disk import Wanted
+from uvlp.pipeline.estimates.assumptions import PUBLISHED
+from uvlp.pipeline.estimates.least import least
+from uvlp.pipeline.preflight import Ground
+from uvlp.recipes.schema import FinetuneSettings, ModelSettings, Recipe
+
+IMAGES, CLASSES = 9469, 10
+UNET, REST = PUBLISHED["parameters"]["unet"], PUBLISHED["parameters"]["vae"] + PUBLISHED["parameters"]["text"]
+
+
+def sizes(recipe: Recipe, *, dataset_here: bool = True) -> dict[str, tuple[int, int]]:
+    """By the title of a task what it keeps, and what it takes besides, before any model is here."""
+    planner = expected.plan(recipe)
+    ground = Ground(
+        recipe=planner.recipe,
+        manifest=planner.manifest,
+        cache=Path("/nowhere"),
+        dataset_here=dataset_here,
+        models_here=False,
+    )
+    return {task.title: least(task, ground) for task in expected.named_tasks(recipe)}
+
+
+def test_the_papers_run() -> None:
+    found = sizes(paper(seeds=(0,)))
+    cells = 4 * 64 * 64
+    latents, checkpoint = IMAGES * 2 * 2 * 2 * cells, 4 * 4 * UNET
+    assert found["fine-tuned Stable Diffusion, seed 0"] == (4 * (UNET + REST), latents + checkpoint)
+    assert found["features of images"] == (IMAGES * (768 * 4 + 2 * 2 * cells), 0)
+    assert found["features of texts"] == (IMAGES * 768 * 4, 0)
+    assert found["test images at 224 px"] == (3925 * 3 * 224 * 224, 0)
+    assert found["uvlp prototypes, seed 0"] == (100 * 4 * cells, 0)
+    assert found["uvlp images, seed 0"] == (100 * 3 * 512 * 512 // 1032, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "passing"),
+    [
+        ({"cache_latents": False, "center_crop": False}, 4 * 4 * UNET),
+        ({"cache_latents": False, "use_ema": False}, 3 * 4 * UNET),
+        ({"cache_latents": False, "checkpointing_steps": 593}, 0),
+        (
+            {"cache_latents": False, "checkpointing_steps": 100, "checkpoints_total_limit": 1},
+            2 * 4 * 4 * UNET,
+        ),
+        (
+            {"cache_latents": False, "checkpointing_steps": 100, "checkpoints_total_limit": 9},
+            5 * 4 * 4 * UNET,
+        ),
+        ({"random_flip": False, "checkpointing_steps": 593}, IMAGES * 2 * 2 * 4 * 64 * 64),
+    ],
+)
+def test_what_passes_while_fine_tuning(changes: dict[str, object], passing: int) -> None:
+    """There are 8 x 74 updates."""
+    recipe = paper(seeds=(0,), finetune=FinetuneSettings(**changes))  # type: ignore[arg-type]
+    assert sizes(recipe)["fine-tuned Stable Diffusion, seed 0"][1] == passing
+
+
+def test_what_is_not_certain_is_not_counted() -> None:
+    others = ModelSettings(diffusion="some/sd", clip="hf-hub:some/clip")
+    assert {kept + passing for kept, passing in sizes(paper(models=others), dataset_here=False).values()} <= {
+        0,
+        100 * 3 * 512 * 512 // 1032,
+    }
+
+
+def test_what_is_begun_takes_no_more_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "free_bytes", lambda place: 1_000_000)
+    begun = tmp_path / "partial" / "features-0"
+    begun.mkdir(parents=True)
+    with (begun / "sparse").open("wb") as file:
+        file.truncate(10**9)
+    wanted = [Wanted("features", tmp_path / "store", 2_000_000, (begun.parent,))]
+    with pytest.raises(UvlpError) as caught:
+        disk.check(wanted, "make room")
+    assert (caught.value.got, caught.value.allowed, caught.value.do) == (
+        "1.0 MB",
+        "2.0 MB or more",
+        "make room",
+    )
+    (begun / "mean.npy").write_bytes(os.urandom(1_000_000))
+    disk.check(wanted, "make room")
+
+
+def test_what_goes_to_one_disk_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "free_bytes", lambda place: 1_000_000)
+    one, other = (Wanted(name, tmp_path / name, 600_000) for name in ("CLIP", "features"))
+    disk.check([one], "")
+    with pytest.raises(UvlpError) as caught:
+        disk.check([one, other], "")
+    assert caught.value.allowed == "1.2 MB or more" and "CLIP, features" in caught.value.what

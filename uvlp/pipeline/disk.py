@@ -1,0 +1,88 @@
+"""Is a disk certainly too small for what is about to be fetched or made?"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from uvlp.artifacts.task import Task
+from uvlp.core.errors import UvlpError
+from uvlp.core.files.places import existing
+from uvlp.core.wording import byte_size, first_few
+from uvlp.pipeline.estimates.least import least
+from uvlp.pipeline.preflight import Ground
+
+UNFINISHED = ("partial", ".tmp")
+"""Folders of a store with parts of what is still to be made, which take no more room."""
+
+
+class Wanted(NamedTuple):
+    """What is to be written.
+
+    Attributes:
+        what: a name for readers.
+        place: the folder that it goes into; it need not be there.
+        bytes: at least so many.
+        unfinished: folders that may hold a part of it.
+    """
+
+    what: str
+    place: Path
+    bytes: int
+    unfinished: tuple[Path, ...] = ()
+
+
+def of_store(ground: Ground, todo: Sequence[Task], root: Path) -> Wanted:
+    """What ``todo`` takes of the disk of the store at ``root`` at least, at the fullest moment."""
+    found = [(task, least(task, ground)) for task in todo]
+    kept: dict[str, int] = {}
+    for task, size in found:
+        kept[task.kind] = kept.get(task.kind, 0) + size.kept
+    together = sum(kept.values())
+    fullest = max((size.kept + size.passing for _, size in found), default=0)
+    kinds = sorted(filter(kept.get, kept), key=lambda kind: -kept[kind])
+    unfinished = tuple(root / name for name in UNFINISHED)
+    return Wanted(f"the store's {first_few(kinds)}", root, max(together, fullest), unfinished)
+
+
+def check(wanted: Sequence[Wanted], do: str) -> None:
+    """Refuse to begin what cannot end; folders on one disk share its room.
+
+    Raises:
+        UvlpError: a disk is too small, with what it has and what is wanted.
+    """
+    disks: dict[int, list[Wanted]] = {}
+    for each in wanted:
+        disks.setdefault(existing(each.place).stat().st_dev, []).append(each)
+    for parts in disks.values():
+        needed, place = sum(part.bytes for part in parts), existing(parts[0].place)
+        free = free_bytes(place)
+        if free >= needed:
+            continue
+        begun = sum(_occupied(folder) for part in parts for folder in part.unfinished)
+        if free + begun < needed:
+            names = first_few(part.what for part in parts if part.bytes)
+            raise UvlpError(
+                f"too little free disk at {place} for {names}",
+                got=byte_size(free) if free else "nothing",
+                allowed=f"{byte_size(needed - begun)} or more",
+                do=do,
+            )
+
+
+def free_bytes(place: Path) -> int:
+    """What this user can still write; the administrator's reserve is root's."""
+    status = os.statvfs(place)
+    return status.f_frsize * (status.f_bfree if os.geteuid() == 0 else status.f_bavail)
+
+
+def _occupied(folder: Path) -> int:
+    """Bytes on the disk of the files below a folder; a sparse file has fewer than its length."""
+    found = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # gone meanwhile
+            found += os.lstat(path).st_blocks * 512
+    return found
