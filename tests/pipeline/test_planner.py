@@ -3,10 +3,12 @@
 import ast
 from collections import Counter
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.other_packages import found, install
 from uvlp.artifacts.dataset import ClassInfo, DatasetManifest, DatasetSpec
 from uvlp.artifacts.task import chain, plain
 from uvlp.core import plugins, portable
@@ -20,7 +22,7 @@ from uvlp.pipeline.planner import Planner
 from uvlp.recipes import schema
 from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
 from uvlp.recipes.remarks import remarks
-from uvlp.recipes.schema import CaptionSettings, ModelSettings, Recipe
+from uvlp.recipes.schema import CaptionSettings, ModelSettings, Recipe, SynthesisSettings
 
 PACKAGE = plugins.PACKAGE
 MANIFEST = DatasetManifest(
@@ -48,7 +50,7 @@ def planner(**changes: object) -> Planner:
 
 
 def methods(*specs: str) -> list[Method]:
-    return [resolve_method(spec, recipe(10).method) for spec in specs]
+    return [resolve_method(spec, recipe(10)) for spec in specs]
 
 
 def test_methods_share_what_they_have_in_common() -> None:
@@ -98,11 +100,11 @@ def test_a_finetuned_model_of_the_user_takes_the_place_of_finetuning() -> None:
 
 def test_the_features_of_a_network_take_the_place_of_clips() -> None:
     here = planner(method={"herding": {"features": "network"}})
-    (herding,) = (resolve_method("herding", here.recipe.method),)
+    (herding,) = (resolve_method("herding", here.recipe),)
     stages = {task.stage for task in chain(here.distilled(herding, 0))}
     assert stages == {"pixels", "represent", "synthesise"}
     with pytest.raises(UvlpError, match="setting herding.features: got 'x'; allowed: embedding, network"):
-        here.distilled(resolve_method("herding", {"herding": {"features": "x"}}), 0)
+        here.distilled(resolve_method("herding", Recipe(method={"herding": {"features": "x"}})), 0)
 
 
 def test_inputs_come_before_what_reads_them() -> None:
@@ -157,18 +159,38 @@ def test_a_table_names_every_evaluation_setting_that_was_changed() -> None:
     )
     teacher = TeacherSettings(source="/somewhere/conv3.pth")
     soft = Recipe(protocol="rded", rded=RdedSettings(flip=0.0), teacher=teacher)
-    (note,) = remarks(soft, {"rded": soft.rded, "teacher": teacher}, False)
+    (note,) = remarks(soft, {"rded": soft.rded, "teacher": teacher}, {})
     assert note == "settings that are not the rded protocol's: rded.flip=0.0, teacher.source=conv3.pth"
+
+
+def test_rows_with_other_settings_of_the_synthesis_are_told() -> None:
+    of_all = {"steps": 20, "strength": 0.5, "guidance": 2.0}
+    quiet = {"evaluate": EvaluateSettings(), "protocol_notes": {}}
+    here = planner(synthesis=of_all, **quiet)
+    made = [resolve_method(name, here.recipe) for name in ("random", "d4m", "vlcp", "uvlp")]
+    assert not here.table(made).facts["notes"]
+    one = {"uvlp": {"synthesis": {"guidance": 3.0}}}
+    other = planner(synthesis=of_all, method=one, **quiet)
+    made = [resolve_method(name, other.recipe) for name in ("random", "d4m", "vlcp", "uvlp")]
+    (note,) = other.table(made).facts["notes"]
+    assert note.endswith("D4M, VLCP: guidance=2.0; UVLP: guidance=3.0")
+
+
+def test_what_a_recipe_says_of_the_synthesis_is_for_every_method(tmp_path: Path) -> None:
+    """And what it says of one method for that alone."""
+    text = "REVISION = 1\nTITLE = 'Mine'\ndef prototypes(inputs, settings, progress): ...\n"
+    install(tmp_path, "mine", {"mine_alone.py": text}, {"methods": {"mine": "mine_alone"}})
+    of_digits = recipe(10)
+    with found(tmp_path):
+        made = [resolve_method(name, of_digits).synthesis for name in ("mine", "d4m", "vlcp", "uvlp")]
+    assert made == [replace(SynthesisSettings(), **of_digits.synthesis)] * 4
 
 
 def test_every_setting_has_a_meaning_and_a_source() -> None:
     for settings in [*STAGE_SETTINGS, Recipe]:
         for field in fields(settings):
-            if not is_dataclass(field.default_factory) and field.name not in (
-                "method",
-                "protocols",
-                "protocol_notes",
-            ):
+            by_name = field.name in ("synthesis", "method", "protocols", "protocol_notes")
+            if not is_dataclass(field.default_factory) and not by_name:
                 assert field.metadata["help"] and field.metadata["source"], field.name
 
 

@@ -78,7 +78,7 @@ def test_what_we_ship_is_within_its_limits(name: str, profile: str) -> None:
     recipe = profiles.apply(plugins.load("datasets", name).recipe(10), profile)
     limits.check(recipe)
     for method in recipe.methods:
-        resolve_method(method, recipe.method)
+        resolve_method(method, recipe)
 
 
 def test_the_schedulers_are_those_of_the_sampler() -> None:

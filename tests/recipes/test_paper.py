@@ -41,7 +41,7 @@ def test_every_recipe_resolves_at_every_profile(name: str, profile: str) -> None
     assert checked.dataset == name
     assert checked.pretrained == (profile == "sd15")
     for method in (*checked.methods, "herding", "k-center", "full"):
-        resolve_method(method, checked.method)
+        resolve_method(method, checked)
     protocol = declared_protocol(checked.protocol)
     for network in checked.networks:
         protocol.check(network, protocol.settings_in(checked))
@@ -55,7 +55,7 @@ def test_what_all_papers_share(name: str) -> None:
     assert recipe.caption.captioner == "auto"
     assert recipe.caption.missing == ("empty" if name == "imagewoof" else "stop")
     assert recipe.finetune.resolution_px == (32 if name.startswith("cifar") else 512)
-    uvlp, vlcp, d4m = (resolve_method(method, recipe.method) for method in ("uvlp", "vlcp", "d4m"))
+    uvlp, vlcp, d4m = (resolve_method(method, recipe) for method in ("uvlp", "vlcp", "d4m"))
     assert uvlp.synthesis is not None and vlcp.synthesis is not None and d4m.synthesis is not None
     assert (uvlp.synthesis.noise, uvlp.synthesis.size_px) == ("published", 0)
     assert (uvlp.synthesis.strength, uvlp.synthesis.guidance) == (0.75, 10.5)
@@ -63,8 +63,8 @@ def test_what_all_papers_share(name: str) -> None:
     assert (vlcp.synthesis.strength, vlcp.synthesis.guidance) == (0.7, 10.0)
     assert (d4m.synthesis.size_px, d4m.synthesis.guidance, d4m.synthesis.strength) == (224, 8.0, 0.7)
     assert {method.synthesis.batch for method in (uvlp, vlcp, d4m) if method.synthesis} == {0}
-    assert resolve_method("random", recipe.method).settings.select == "first"
-    assert resolve_method("herding", recipe.method).settings.features == "network"
+    assert resolve_method("random", recipe).settings.select == "first"
+    assert resolve_method("herding", recipe).settings.features == "network"
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in SUBSET])
@@ -73,7 +73,7 @@ def test_hard_labels_are_scored_as_published(name: str) -> None:
     assert recipe.protocol == "minimax"
     assert recipe.evaluate == EvaluateSettings()
     assert "resnet-ap-10" in recipe.networks
-    settings = resolve_method("vlcp", recipe.method).settings
+    settings = resolve_method("vlcp", recipe).settings
     assert (settings.threshold, settings.top_words, settings.contamination) == (0.7, 30, 0.1)
 
 
@@ -110,5 +110,5 @@ def test_teachers_are_held_to_the_published_accuracy() -> None:
 
 
 def test_cifar10_has_vlcp_s_own_settings() -> None:
-    settings = resolve_method("vlcp", recipe_of("cifar10").method).settings
+    settings = resolve_method("vlcp", recipe_of("cifar10")).settings
     assert (settings.threshold, settings.contamination, settings.top_words) == (0.3, 0.0, 30)

@@ -58,8 +58,8 @@ def test_the_names_exist_and_the_networks_fit(recipe: Recipe, profile: str) -> N
     protocol = declared_protocol(found.protocol)
     for network in found.networks:
         protocol.check(network, protocol.settings_in(found))
-    for spec in (*found.methods, *profiles.SYNTHESISED):
-        method = resolve_method(spec, found.method)
+    for spec in {*found.methods, *plugins.names("methods")}:
+        method = resolve_method(spec, found)
         if method.synthesis is not None:
             assert int(method.synthesis.steps * method.synthesis.strength) >= 1
 
@@ -111,15 +111,15 @@ def test_a_published_dataset_from_scratch_is_an_image_folder_with_its_own_captio
 def test_digits_with_published_models_are_not_mirrored() -> None:
     found = profiles.apply(digits.recipe(10), "sd15")
     assert not found.finetune.random_flip and found.evaluate == EvaluateSettings(flip=0.0)
-    published = resolve_method("uvlp", {"uvlp": {"synthesis": {"batch": 0}}}).synthesis
-    assert resolve_method("uvlp", found.method).synthesis == published
+    published = resolve_method("uvlp", Recipe(synthesis={"batch": 0})).synthesis
+    assert resolve_method("uvlp", found).synthesis == published
     assert profiles.apply(from_scratch.recipe(10), "sd15").finetune.random_flip
     assert profiles.apply(PAPER, "sd15") == PAPER
 
 
 def test_small_is_deterministically_sampled_and_says_what_it_is() -> None:
     found = profiles.apply(PAPER, "small")
-    synthesis = resolve_method("uvlp", found.method).synthesis
+    synthesis = resolve_method("uvlp", found).synthesis
     assert synthesis is not None
     assert (synthesis.scheduler, synthesis.steps, synthesis.noise) == ("ddim", 50, "derived")
     assert "not the papers' models" in found.models_note

@@ -74,7 +74,7 @@ def print_config(recipe: Recipe, as_json: bool) -> None:
     for line in _config_lines(recipe, ""):
         print(line)
     for spec in recipe.methods:
-        method = resolve_method(spec, recipe.method)
+        method = resolve_method(spec, recipe)
         for line in _config_lines(method.settings, f"{spec}."):
             print(line)
         if method.synthesis is not None:

@@ -216,7 +216,7 @@ def _check(recipe: Recipe) -> None:
     limits.check(recipe)
     protocol = declared_protocol(recipe.protocol)
     check_limits(protocol.settings_in(recipe), protocol.section)
-    methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]
+    methods = [resolve_method(spec, recipe) for spec in recipe.methods]
     if recipe.models.finetuned:
         _check_finetuned(recipe, methods)
 

@@ -187,5 +187,5 @@ def recipe(ipc: int) -> Recipe:
         evaluate=EvaluateSettings(size_px=16, width=32, epochs=300, epochs_full=60, validations=20, flip=0.0),
         rded=RdedSettings(size_px=16, epochs_full=40, flip=0.0),
         teacher=TeacherSettings(epochs=20, batch=64, crop_scale=0.5),
-        method={name: {"synthesis": SYNTHESIS} for name in ("d4m", "vlcp", "uvlp")},
+        synthesis=SYNTHESIS,
     )

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from uvlp.core.errors import UvlpError
 from uvlp.declarations.method import MethodDeclaration, declared_method
 from uvlp.recipes import overrides
-from uvlp.recipes.schema import SynthesisSettings
+from uvlp.recipes.schema import Recipe, SynthesisSettings
 from uvlp.recipes.setting import check_limits
 
 
@@ -73,8 +73,8 @@ class Folder:
         return len(set(self.origins.values())) > 1
 
 
-def resolve_method(spec: str, changes: Mapping[str, Mapping[str, Any]]) -> Method:
-    """Load the plug-in, apply the variant and the recipe's changes to its settings.
+def resolve_method(spec: str, recipe: Recipe) -> Method:
+    """Read the plug-in, apply the variant and the recipe's changes to its settings.
 
     Raises:
         UvlpError: unknown method, variant or setting, or a setting that no run could use.
@@ -82,7 +82,7 @@ def resolve_method(spec: str, changes: Mapping[str, Mapping[str, Any]]) -> Metho
     name, _, variant = spec.partition(":")
     declared = declared_method(name)
     name = declared.origin.name
-    chosen: dict[str, Any] = dict(changes.get(name, {}))
+    chosen: dict[str, Any] = dict(recipe.method.get(name, {}))
     if variant:
         if variant not in declared.variants:
             known = ", ".join(f"{name}:{known}" for known in declared.variants) or f"{name} has no variants"
@@ -91,7 +91,7 @@ def resolve_method(spec: str, changes: Mapping[str, Mapping[str, Any]]) -> Metho
     synthesis = declared.synthesis
     own = chosen.pop("synthesis", {})
     if synthesis is not None:
-        synthesis = overrides.merge(synthesis, own)
+        synthesis = overrides.merge(synthesis, {**recipe.synthesis, **own})
         check_limits(synthesis, f"{name}.synthesis")
     settings = overrides.merge(declared.settings(), chosen)
     check_limits(settings, name)

@@ -116,7 +116,7 @@ def plan(recipe: Recipe, manifest: DatasetManifest | None = None, imported: Path
 def table(planner: Planner) -> Task:
     """The table of a recipe's methods, the goal of a whole run."""
     recipe = planner.recipe
-    return planner.table([resolve_method(spec, recipe.method) for spec in recipe.methods])
+    return planner.table([resolve_method(spec, recipe) for spec in recipe.methods])
 
 
 def named_tasks(recipe: Recipe) -> list[Task]:

@@ -372,7 +372,8 @@ class Planner:
 
     def _notes(self, methods: Sequence[Method | Folder]) -> list[str]:
         """The recipe's remarks that hold for a table of these methods."""
-        synthesised = any(isinstance(method, Method) and method.synthesis for method in methods)
+        own = [method for method in methods if isinstance(method, Method)]
+        syntheses = {method.title: method.synthesis for method in own if method.synthesis is not None}
         sections = {self._protocol.section: self._evaluation}
         if self._protocol.teacher:
             sections["teacher"] = self.recipe.teacher
@@ -381,7 +382,7 @@ class Planner:
             for method in methods
             if isinstance(method, Folder) and method.several
         ]
-        return [*remarks(self.recipe, sections, synthesised), *seeds, *self.manifest.caveats]
+        return [*remarks(self.recipe, sections, syntheses), *seeds, *self.manifest.caveats]
 
 
 def _network_revision(protocol: str, network: str) -> dict[str, int]:

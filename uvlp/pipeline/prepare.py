@@ -58,7 +58,7 @@ def prepare(recipe: Recipe, store: Store, collect: Collect | None = None) -> Run
         check_places(collect, store.root, spec)
     planner = _open(recipe, store)
     recipe = planner.recipe
-    methods = [resolve_method(spec, recipe.method) for spec in recipe.methods]
+    methods = [resolve_method(spec, recipe) for spec in recipe.methods]
     titles = ""
     folders: list[Folder] = []
     if collect is not None:

@@ -158,7 +158,7 @@ def _parts(recipe: Recipe, has_captions: Callable[[], bool]) -> list[str]:
     parts: set[str] = set()
     captions = False
     for spec in recipe.methods:
-        method = resolve_method(spec, recipe.method)
+        method = resolve_method(spec, recipe)
         if set(method.features) - {"network"}:
             parts |= {"clip", "autoencoder"}
         if method.synthesis is not None and not (method.declared.finetuned and recipe.models.finetuned):

@@ -28,5 +28,5 @@ def recipe(ipc: int) -> Recipe:
         evaluate=EvaluateSettings(size_px=32, width=32, epochs=300, epochs_full=40, validations=20),
         rded=RdedSettings(size_px=32, epochs_full=40),
         teacher=TeacherSettings(epochs=20, batch=64, crop_scale=0.5),
-        method={name: {"synthesis": SYNTHESIS} for name in ("d4m", "vlcp", "uvlp")},
+        synthesis=SYNTHESIS,
     )

@@ -11,7 +11,6 @@ from uvlp.recipes import from_scratch
 from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
 from uvlp.recipes.schema import AutoencoderSettings, DiffuserSettings, EmbedderSettings, Recipe
 
-SYNTHESISED = ("d4m", "vlcp", "uvlp")
 SMALL_MODELS = (
     "profile small: the models are trained from scratch on these images at 32 px, for minutes on a GPU; "
     "they are not the papers' models"
@@ -50,7 +49,8 @@ def _sd15(recipe: Recipe) -> Recipe:
         evaluate=EvaluateSettings(flip=recipe.evaluate.flip),
         rded=RdedSettings(flip=recipe.rded.flip),
         teacher=TeacherSettings(),
-        method=_synthesis(replace(recipe, method={}), {"batch": 0}),  # as many as the memory holds
+        synthesis={"batch": 0},  # as many as the memory holds
+        method={},
     )
 
 
@@ -88,7 +88,7 @@ def _small(recipe: Recipe) -> Recipe:
         evaluate=replace(recipe.evaluate, width=0),
         # DDIM leaves the least noise of the schedulers (feasibility.md 4); strength and guidance as
         # measured with small models: published values need a published model.
-        method=_synthesis(recipe, {"scheduler": "ddim", "steps": 50, "strength": 0.5, "guidance": 2.0}),
+        **_synthesis(recipe, {"scheduler": "ddim", "steps": 50, "strength": 0.5, "guidance": 2.0}),
     )
 
 
@@ -106,17 +106,17 @@ def _nano(recipe: Recipe) -> Recipe:
         rded=replace(recipe.rded, epochs=2, epochs_full=2),
         # Enough for a teacher that is above chance, which is checked.
         teacher=replace(recipe.teacher, epochs=6, batch=8),
-        method=_synthesis(recipe, {"steps": 2, "strength": 0.5}),
+        **_synthesis(recipe, {"steps": 2, "strength": 0.5}),
     )
 
 
-def _synthesis(recipe: Recipe, changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The recipe's settings of methods, with other ones for the synthesis of those that synthesise."""
-    found = dict(recipe.method)
-    for name in SYNTHESISED:
-        own = found.get(name, {})
-        found[name] = {**own, "synthesis": {**own.get("synthesis", {}), **changes}}
-    return found
+def _synthesis(recipe: Recipe, changes: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the recipe with other settings for the synthesis of every method."""
+    method = {}
+    for name, own in recipe.method.items():
+        kept = {each: value for each, value in own.get("synthesis", {}).items() if each not in changes}
+        method[name] = {**own, "synthesis": kept}
+    return {"synthesis": {**recipe.synthesis, **changes}, "method": method}
 
 
 PROFILES: dict[str, Callable[[Recipe], Recipe]] = {

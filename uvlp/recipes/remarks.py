@@ -8,23 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts.task import changed
+from uvlp.artifacts.task import changed, deciding
 from uvlp.core import portable
-from uvlp.recipes.schema import Recipe
+from uvlp.recipes.schema import Recipe, SynthesisSettings
 
 
-def remarks(recipe: Recipe, sections: Mapping[str, Any], synthesised: bool) -> list[str]:
+def remarks(
+    recipe: Recipe, sections: Mapping[str, Any], syntheses: Mapping[str, SynthesisSettings]
+) -> list[str]:
     """One sentence each.
 
     Args:
         recipe: fully resolved.
         sections: the settings of its evaluation, by what they stand under.
-        synthesised: whether there are synthesised images in the table.
+        syntheses: the settings of the synthesis of each row that has one, by its title.
     """
     found = (
         recipe.protocol_notes.get(recipe.protocol, ""),
         _other_settings(recipe, sections),
-        recipe.models_note if synthesised else "",
+        _other_syntheses(syntheses),
+        recipe.models_note if syntheses else "",
         recipe.note,
         _portable(recipe) if recipe.portable else "",
     )
@@ -41,6 +44,19 @@ def _other_settings(recipe: Recipe, sections: Mapping[str, Any]) -> str:
         for name, value in changed(teacher if section == "teacher" else settings).items()
     ]
     return f"settings that are not the {recipe.protocol} protocol's: {', '.join(found)}" if found else ""
+
+
+def _other_syntheses(syntheses: Mapping[str, SynthesisSettings]) -> str:
+    """The settings of the synthesis in which rows of one table differ: they are no differences of methods."""
+    every = {title: deciding(settings) for title, settings in syntheses.items()}
+    first = next(iter(every.values()), {})
+    names = [name for name in first if any(own[name] != first[name] for own in every.values())]
+    titles: dict[str, list[str]] = {}
+    for title, own in every.items():
+        told = ", ".join(f"{name}={own[name]}" for name in names)
+        titles.setdefault(told, []).append(title)
+    rows = "; ".join(f"{', '.join(alike)}: {told}" for told, alike in titles.items())
+    return f"rows differ in the settings of the synthesis: {rows}" if names else ""
 
 
 def _portable(recipe: Recipe) -> str:

@@ -329,6 +329,8 @@ class Recipe:
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     rded: RdedSettings = field(default_factory=RdedSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
+    synthesis: dict[str, Any] = field(default_factory=dict)
+    """Settings of the synthesis that differ from their defaults, for every method that synthesises."""
     method: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Per method, the fields of its own settings that differ: ``{"uvlp": {"top_k": 3}}``."""
     protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
