@@ -21,4 +21,5 @@ case "${1:-}" in
         ;;
     *) tests="$tests and not long" ;;
 esac
-exec "$environment/bin/python" -m pytest -n 2 --dist worksteal -m "$tests" "$@"
+exec "$environment/bin/python" -m pytest -n 2 --dist worksteal -m "$tests" \
+    --durations 30 --durations-min 1 "$@"

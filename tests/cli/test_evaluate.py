@@ -147,6 +147,7 @@ def test_a_further_repeat_reuses_the_others(result: dict[str, Any], root: Path) 
         assert new["best_pct"][:2] == old["best_pct"] and len(new["best_pct"]) == 3
 
 
+@pytest.mark.slow
 def test_a_repeat_can_be_trained_again_alone(result: dict[str, Any], root: Path) -> None:
     again = run(root, *folders(root), "--rerun", "2")
     assert again.returncode == 0 and "3 trainings gave the stored scores" in again.stdout, again.stderr
@@ -331,6 +332,7 @@ def seeds(result: dict[str, Any], root: Path) -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.slow
 def test_folders_are_seeds_of_one_row(seeds: dict[str, Any], result: dict[str, Any], root: Path) -> None:
     ours, random = seeds["table"]["cells"]
     assert (ours["title"], random["title"]) == ("ours", "Random")
@@ -344,6 +346,7 @@ def test_folders_are_seeds_of_one_row(seeds: dict[str, Any], result: dict[str, A
     assert seeds["made"] == 2 + 1 + 3  # scores and images of seed 1, those of Random, and the table
 
 
+@pytest.mark.slow
 def test_every_form_of_the_table_has_the_row(seeds: dict[str, Any], root: Path) -> None:
     for form in ("markdown", "latex", "csv"):
         words = ["table", seeds["table"]["name"], "--format", form, "--store", str(root / "store")]

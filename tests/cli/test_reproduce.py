@@ -189,6 +189,7 @@ def test_two_processes_on_one_store_both_finish(
     assert all(found[name] == expected[name] for name in found if not name.startswith("tables/"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("artifact", ["diffuser, seed 0", "uvlp images, seed 0"])
 def test_a_damaged_artifact_is_named_and_rebuilt_only_with_force(
     finished: Finished, request_words: list[str], tmp_path: Path, artifact: str
@@ -220,6 +221,7 @@ def test_missing_captions_are_counted_under_the_table(request_words: list[str], 
     assert "VLCP: 6 missing captions" in printed
 
 
+@pytest.mark.slow
 def test_a_stage_command_stops_after_its_stage(tmp_path: Path) -> None:
     uvlp("caption", "digits", "2", "--profile", "nano", store=tmp_path)
     kinds = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}

@@ -1,8 +1,6 @@
 """Profile sd15 from captions to the table, on tiny random models in the files of the published ones."""
 
 import json
-import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from uvlp.pipeline.prepare import prepare
 METHODS = "random,d4m,vlcp,uvlp"
 CLASSES = {"n00000001": (200, 60, 60), "n00000002": (60, 200, 60), "n00000003": (60, 60, 200)}
 IPC = 2
-LIMIT_S = 60  # of processor time, which neighbours do not stretch
+pytestmark = pytest.mark.slow
 SMALL = {
     "image_px": 64,
     "finetune.resolution_px": 64,
@@ -75,20 +73,15 @@ def words(images: Path, models: Mapping[str, str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def finished(
-    words: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, dict[str, Any], float]:
-    """The store, what the run printed, and the processor seconds of its processes."""
+def finished(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The store, and what the run printed."""
     store = tmp_path_factory.mktemp("store")
-    before = os.times()
     printed = json.loads(uvlp(*words, "--json", store=store).stdout)
-    after = os.times()
-    used_s = after.children_user + after.children_system - before.children_user - before.children_system
-    return store, printed, used_s
+    return store, printed
 
 
-def test_from_captions_to_the_table(finished: tuple[Path, dict[str, Any], float]) -> None:
-    store, printed, _ = finished
+def test_from_captions_to_the_table(finished: tuple[Path, dict[str, Any]]) -> None:
+    store, printed = finished
     cells = {cell["method"]: cell for cell in printed["table"]["cells"]}
     assert list(cells) == METHODS.split(",")
     assert all(0 <= cell["best_pct"][0] <= 100 for cell in cells.values())
@@ -114,7 +107,7 @@ ARRAYS = {
 
 
 def test_the_least_that_is_asked_of_the_disk_is_what_the_arrays_took(
-    finished: tuple[Path, dict[str, Any], float], images: Path, models: Mapping[str, str]
+    finished: tuple[Path, dict[str, Any]], images: Path, models: Mapping[str, str]
 ) -> None:
     store = Store(finished[0])
     settings = [f"{name}={value}" for name, value in {**SMALL, **models}.items()]
@@ -147,29 +140,21 @@ def test_the_least_that_is_asked_of_the_disk_is_what_the_arrays_took(
 
 
 def test_a_manifest_says_which_models_were_read(
-    finished: tuple[Path, dict[str, Any], float], models: Mapping[str, str]
+    finished: tuple[Path, dict[str, Any]], models: Mapping[str, str]
 ) -> None:
-    store, printed, _ = finished
+    store, printed = finished
     content = json.loads((store / printed["artifacts"]["captions"] / "manifest.json").read_text())
     assert content["made"]["origins"] == {"llava": models["models.llava"]}
     assert set(content["facts"]["models"]) == {"llava"} and len(content["facts"]["models"]["llava"]) == 64
 
 
-def test_it_takes_less_than_a_minute(finished: tuple[Path, dict[str, Any], float]) -> None:
-    assert finished[2] < LIMIT_S
-
-
-def test_the_same_command_makes_nothing_more(
-    words: list[str], finished: tuple[Path, dict[str, Any], float]
-) -> None:
-    began = time.monotonic()
+def test_the_same_command_makes_nothing_more(words: list[str], finished: tuple[Path, dict[str, Any]]) -> None:
     assert json.loads(uvlp(*words, "--json", store=finished[0]).stdout)["made"] == 0
-    assert time.monotonic() - began < LIMIT_S
 
 
 def test_a_copy_of_the_models_elsewhere_has_the_same_keys(
     words: list[str],
-    finished: tuple[Path, dict[str, Any], float],
+    finished: tuple[Path, dict[str, Any]],
     tmp_path: Path,
 ) -> None:
     clip = f"local-dir:{tiny_models.clip(tmp_path / 'clip')}"
@@ -179,9 +164,9 @@ def test_a_copy_of_the_models_elsewhere_has_the_same_keys(
 
 
 def test_d4m_takes_the_model_as_published_and_the_others_the_finetuned_one(
-    finished: tuple[Path, dict[str, Any], float],
+    finished: tuple[Path, dict[str, Any]],
 ) -> None:
-    store, printed, _ = finished
+    store, printed = finished
 
     def inputs(method: str) -> set[str]:
         folder = store / printed["artifacts"][f"{method} images, seed 0"]

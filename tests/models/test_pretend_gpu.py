@@ -39,6 +39,7 @@ from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes.schema import SynthesisSettings
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(torch.cuda.is_available(), reason="has a real GPU"),
     pytest.mark.filterwarnings("ignore"),
 ]

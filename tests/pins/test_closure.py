@@ -45,6 +45,7 @@ def found(reader: Reader, name: str) -> Definition:
     return definition
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_changed_constant_is_noticed_by_those_that_use_it(state: State, reader: Reader, name: str) -> None:
     assert noticed(state, reader, found(reader, name)) == MUTATIONS[name]
@@ -66,6 +67,7 @@ def test_nothing_of_what_answers_only_the_user_is_pinned(state: State) -> None:
     assert not [name for name in modules if name.startswith(("uvlp.cli", "uvlp.pipeline.estimates"))]
 
 
+@pytest.mark.slow
 def test_moved_and_merged_files_change_no_pin(reader: Reader, tmp_path: Path) -> None:
     """A room whose files are loaded by name, a file with data beside it, merges, a file started by name."""
     moves = Moves(

@@ -4,7 +4,6 @@ import io
 import os
 import struct
 import threading
-import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -289,9 +288,7 @@ def test_a_jpeg_of_thousands_of_scans_is_not_decoded(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(scans(20))
     load_rgb(tmp_path / "a.jpg")
     (tmp_path / "a.jpg").write_bytes(scans(5_000))
-    began = time.monotonic()
     with pytest.raises(UvlpError) as caught:
         load_rgb(tmp_path / "a.jpg")
     assert caught.value.got == 5_000 and caught.value.allowed == "at most 100"
     assert "a.jpg is coded in too many scans" in caught.value.what
-    assert time.monotonic() - began < 1
