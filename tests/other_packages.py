@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 
 from uvlp.core import plugins
+from uvlp.declarations.captioner import declared_captioner
+from uvlp.declarations.dataset import declared_dataset
+from uvlp.declarations.method import declared_method
+from uvlp.declarations.network import declared_network
+from uvlp.declarations.protocol import declared_protocol
 
 
 def install(
@@ -43,6 +48,18 @@ def found(folder: Path) -> Iterator[None]:
     """Within it, what was installed into ``folder`` is found in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
-        plugins._entry_points.cache_clear()
+        _forget()
         yield
+    _forget()
+
+
+def _forget() -> None:
     plugins._entry_points.cache_clear()
+    for reader in (
+        declared_captioner,
+        declared_dataset,
+        declared_method,
+        declared_network,
+        declared_protocol,
+    ):
+        reader.cache_clear()

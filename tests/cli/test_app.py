@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.other_packages import found, install
 from tests.stored_tables import put_table
 from uvlp.cli import app as cli, doctor
 from uvlp.core import portable
@@ -36,12 +37,22 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         ("protocols", "rded"),
         ("networks", "resnet-ap-DEPTH"),
         ("networks", "resnet18_modified"),
+        ("captioners", "llava"),
     ],
 )
 def test_list_prints_names_with_their_meaning(call: Call, room: str, name: str) -> None:
     code, out, _ = call("list", room)
     line = next(line for line in out.splitlines() if line.startswith(f"{name} "))
     assert code == 0 and len(line.split(maxsplit=1)[1]) > 20
+
+
+def test_list_names_the_package_of_a_plug_in(call: Call, tmp_path: Path) -> None:
+    text = '"""Mine: as another one does."""\n'
+    install(tmp_path, "else-where", {"else_where.py": text}, {"methods": {"mine": "else_where"}}, "2.1")
+    with found(tmp_path):
+        _, out, _ = call("list", "methods")
+    (line,) = [line for line in out.splitlines() if line.startswith("mine ")]
+    assert line.endswith("Mine: as another one does. [else-where 2.1]")
 
 
 def test_list_as_json(call: Call) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.other_packages import found, install
 from uvlp.artifacts.dataset import ClassInfo, DatasetManifest, DatasetSpec
-from uvlp.artifacts.task import chain, plain
+from uvlp.artifacts.task import Task, chain, key_of, plain, record
 from uvlp.core import plugins, portable
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
@@ -184,6 +184,60 @@ def test_what_a_recipe_says_of_the_synthesis_is_for_every_method(tmp_path: Path)
     with found(tmp_path):
         made = [resolve_method(name, of_digits).synthesis for name in ("mine", "d4m", "vlcp", "uvlp")]
     assert made == [replace(SynthesisSettings(), **of_digits.synthesis)] * 4
+
+
+METHOD = """
+REVISION = 1
+TITLE = "Mine"
+def select(inputs, settings, progress): ...
+"""
+NETWORK = """
+REVISION = 3
+LEAST_PX = {1: 8}
+def build(depth, *, classes, size_px, norm, width): ...
+"""
+PROTOCOL = """
+from __future__ import annotations
+from dataclasses import dataclass
+from uvlp.recipes.setting import setting
+REVISION = 1
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    size_px: int = setting(16, "side", least=1)
+def evaluate(train, validation, **how): ...
+def validation_pixels(pixels, size_px): ...
+"""
+
+
+def planned_elsewhere(folder: Path, version: str) -> dict[str, Task]:
+    """By stage, tasks of a plan whose method, network and protocol are of another package."""
+    name = f"elsewhere_{version.replace('.', '_')}"
+    files = {f"{name}/{part}.py": text for part, text in (("m", METHOD), ("n", NETWORK), ("p", PROTOCOL))}
+    points = {
+        "methods": {"mine": f"{name}.m"},
+        "networks": {"wide": f"{name}.n"},
+        "protocols": {"own": f"{name}.p"},
+    }
+    install(folder, "else-where", files, points, version)
+    with found(folder):
+        here = planner(protocol="own", networks=("wide-1",))
+        made = list(chain(here.table([resolve_method("mine", here.recipe)])))
+    return {task.stage: task for task in made}
+
+
+def test_packages_of_plug_ins_stand_in_keys_with_their_versions(tmp_path: Path) -> None:
+    plan = planned_elsewhere(tmp_path / "a", "1.0")
+    told = {stage: dict(task.packages) for stage, task in plan.items()}
+    assert told == {
+        "synthesise": {"plugin": "else-where 1.0"},
+        "pixels": {"plugin": "else-where 1.0"},
+        "evaluate": {"plugin": "else-where 1.0", "network": "else-where 1.0"},
+        "tabulate": {},
+    }
+    assert plan["evaluate"].revisions["network"] == 3
+    for stage, task in planned_elsewhere(tmp_path / "b", "1.1").items():
+        assert task.key != plan[stage].key
+        assert key_of(record(task, {}, {})) == task.key
 
 
 def test_every_setting_has_a_meaning_and_a_source() -> None:

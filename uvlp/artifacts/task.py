@@ -52,6 +52,7 @@ class Task:
         plugin: method, evaluator or model part that the stage calls, with its variant.
         revision: the plug-in's `REVISION`; raised when its defaults or results change.
         revisions: `REVISION` by role of what else computes the result (dataset, network, sampler).
+        packages: distribution and version by role, of what packages of others compute in it.
         schema: version of the kind's files.
         settings: frozen dataclass of the stage's settings.
         facts: further values that decide about the result (ipc, seed, repeat, ...).
@@ -68,6 +69,7 @@ class Task:
     plugin: str = ""
     revision: int = 1
     revisions: Mapping[str, int] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
     schema: int = 1
     settings: Any = None
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -94,6 +96,7 @@ class Task:
             "inputs": {name: task.key for name, task in self.inputs.items()},
             "dataset": self.dataset,
             **({"revisions": later} if later else {}),
+            **({"packages": dict(self.packages)} if self.packages else {}),
         }
 
     @cached_property

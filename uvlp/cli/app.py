@@ -273,7 +273,7 @@ def fetch(
 
 @app.command(name="list")
 def list_names(
-    what: Annotated[str, typer.Argument(help="methods, datasets, networks, protocols or tables")],
+    what: Annotated[str, typer.Argument(help="methods, datasets, networks, protocols, captioners or tables")],
     store: StoreOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,

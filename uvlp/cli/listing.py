@@ -7,7 +7,7 @@ import json
 from uvlp.artifacts.store import Store
 from uvlp.cli import table
 from uvlp.core import plugins
-from uvlp.core.errors import unknown_name
+from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.plugins import Origin
 from uvlp.declarations.protocol import declared_protocol
 from uvlp.declarations.reading import docstring
@@ -54,5 +54,9 @@ def _described(room: str) -> dict[str, str]:
 
 
 def _line(origin: Origin) -> str:
-    package = f"[{origin.package}]" if origin.package else ""
-    return " ".join(filter(None, [docstring(origin), package]))
+    if not origin.package:
+        return docstring(origin)
+    try:
+        return f"{docstring(origin)} [{origin.package}]".strip()
+    except UvlpError as error:  # of somebody else's: the others are listed all the same
+        return str(error)

@@ -17,7 +17,7 @@ from uvlp.core.hashing import digest
 from uvlp.tables.table import comma_separated, latex, markdown, sources
 
 KEY_DIGITS = 8
-REVISIONS = ("schema", "revision", "revisions")
+REVISIONS = ("schema", "revision", "revisions", "packages")
 """Parts of an identity that say with which code it was made, not what."""
 RENDER = {"markdown": markdown, "latex": latex, "csv": comma_separated}
 

@@ -37,6 +37,7 @@ class ProtocolDeclaration:
     Attributes:
         origin: where it comes from.
         revision: raised when results change.
+        pixels_revision: raised when ``validation_pixels`` changes; 0: with ``revision``.
         settings: class of its settings; ``size_px`` among them is the side of a network's input.
         section: what its settings stand under for ``--set``; empty: its name.
         profiles: by profile, settings that it changes: ``{"nano": {"epochs": 1}}``.
@@ -57,6 +58,7 @@ class ProtocolDeclaration:
 
     origin: Origin
     revision: int = constant("a whole number of 1 or more", whole)
+    pixels_revision: int = constant("a whole number of 1 or more", whole, 0)
     settings: type[Any] = settings(needs=("size_px",), optional=False)
     section: str = constant("a text", text, "")
     profiles: Mapping[str, Mapping[str, Any]] = constant(
@@ -96,6 +98,7 @@ def declared_protocol(name: str) -> ProtocolDeclaration:
         raise UvlpError(
             f"{found.origin.file}: Settings have no field flip", do="a teacher is trained with it"
         )
+    found = replace(found, pixels_revision=found.pixels_revision or found.revision)
     if not found.section:
         check_section(found.origin)
         found = replace(found, section=found.origin.name)

@@ -23,6 +23,7 @@ from uvlp.artifacts.task import Task
 from uvlp.core import plugins, portable
 from uvlp.core.files.places import expanded
 from uvlp.core.hashing import file_sha256
+from uvlp.core.plugins import Origin
 from uvlp.declarations.captioner import declared_captioner
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.declarations.network import declared_network
@@ -59,9 +60,17 @@ class Planner:
     imported: Path | None = None
 
     def _task(
-        self, kind: str, stage: str, title: str, revisions: Mapping[str, int] | None = None, **more: Any
+        self,
+        kind: str,
+        stage: str,
+        title: str,
+        revisions: Mapping[str, int] | None = None,
+        by: Mapping[str, Origin | None] | None = None,
+        **more: Any,
     ) -> Task:
-        dataset = declared_dataset(self.spec.name).revision
+        """A task on the dataset; ``by``: plug-ins by their role in it, some of other packages."""
+        dataset = declared_dataset(self.spec.name)
+        origins = {"dataset": dataset.origin, **(by or {})}
         if self.recipe.portable:
             more["facts"] = {**more.get("facts", {}), "portable": portable.identity()}
         return Task(
@@ -70,7 +79,8 @@ class Planner:
             title=title,
             dataset=self.manifest.content_hash,
             dataset_spec=self.spec,
-            revisions={"dataset": dataset, **(revisions or {})},
+            revisions={"dataset": dataset.revision, **(revisions or {})},
+            packages={role: origin.package for role, origin in origins.items() if origin and origin.package},
             **more,
         )
 
@@ -90,6 +100,7 @@ class Planner:
             "captions",
             plugin=settings.captioner,
             revision=plugins.revision("stages/caption") if captioner is None else captioner.revision,
+            by={"plugin": captioner.origin if captioner else None},
             schema=captions.SCHEMA,
             settings=settings,
             **model,
@@ -177,7 +188,7 @@ class Planner:
             f"features of a network trained on the whole set, seed {seed}",
             plugin="network",
             revision=plugins.revision("stages/represent"),
-            revisions=_network_revision(features.PROTOCOL, features.NETWORK),
+            **_network(features.PROTOCOL, features.NETWORK),
             schema=features.SCHEMA,
             settings=self.recipe.evaluate,
             facts={"seed": seed},
@@ -203,6 +214,7 @@ class Planner:
             f"{method.spec} prototypes, seed {seed}",
             plugin=method.name,
             revision=method.declared.revision,
+            by={"plugin": method.declared.origin},
             schema=prototypes.SCHEMA,
             settings=method.settings,
             facts={"method": method.name, "ipc": self.recipe.ipc, "seed": seed},
@@ -253,6 +265,7 @@ class Planner:
             plugin=method.name,
             revision=method.declared.revision,
             revisions=revisions,
+            by={"plugin": method.declared.origin},
             schema=distilled.SCHEMA,
             settings=settings,
             inputs=inputs,
@@ -271,13 +284,16 @@ class Planner:
     def pixels(self, protocol: str = "") -> Task:
         """The validation images at the networks' input size, by the rule of a protocol."""
         protocol = protocol or self.recipe.protocol
-        size_px = declared_protocol(protocol).settings_in(self.recipe).size_px
+        declared = declared_protocol(protocol)
+        size_px = declared.settings_in(self.recipe).size_px
         return self._task(
             pixels.KIND,
             "pixels",
             f"test images at {size_px} px",
             plugin=protocol,
             revision=plugins.revision("stages/pixels"),
+            revisions={"protocol": declared.pixels_revision},
+            by={"plugin": declared.origin},
             schema=pixels.SCHEMA,
             facts={"size_px": size_px},
         )
@@ -305,7 +321,7 @@ class Planner:
             f"teacher {facts['network']}",
             plugin=facts["network"],
             revision=plugins.revision("protocols/training/teacher"),
-            revisions=_network_revision(self.recipe.protocol, facts["network"]),
+            **_network(self.recipe.protocol, facts["network"]),
             schema=teachers.SCHEMA,
             settings=settings,
             facts=facts,
@@ -328,7 +344,7 @@ class Planner:
             f"{shown} scored by {network}, seed {seed}, repeat {repeat}",
             plugin=self.recipe.protocol,
             revision=self._protocol.revision,
-            revisions=_network_revision(self.recipe.protocol, network),
+            **_network(self.recipe.protocol, network, {"plugin": self._protocol.origin}),
             schema=scores.SCHEMA,
             settings=self._evaluation,
             facts=facts,
@@ -385,7 +401,10 @@ class Planner:
         return [*remarks(self.recipe, sections, syntheses), *seeds, *self.manifest.caveats]
 
 
-def _network_revision(protocol: str, network: str) -> dict[str, int]:
-    """`REVISION` of the file in `uvlp/networks` that builds a network; none for one of torchvision's."""
+def _network(protocol: str, network: str, by: Mapping[str, Origin] | None = None) -> dict[str, Any]:
+    """Revisions and plug-ins of a task whose network a file of `uvlp/networks` builds, or torchvision."""
     family = declared_protocol(protocol).family(network)
-    return {"network": declared_network(family).revision} if family else {}
+    if family is None:
+        return {"by": by}
+    declared = declared_network(family)
+    return {"revisions": {"network": declared.revision}, "by": {**(by or {}), "network": declared.origin}}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 REVISION = 2
+PIXELS_REVISION = 1
 SECTION = "evaluate"
 Settings = EvaluateSettings
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from uvlp.protocols.training.images import Images, Prepared
 
 REVISION = 2
+PIXELS_REVISION = 1
 SECTION = "rded"
 Settings = RdedSettings
 TEACHER = True

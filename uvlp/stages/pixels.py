@@ -9,7 +9,7 @@ from uvlp.artifacts.dataset import DatasetManifest
 from uvlp.artifacts.work import Work
 from uvlp.declarations.protocol import declared_protocol
 
-REVISION = 1  # raise when a protocol's rule for validation images changes
+REVISION = 1
 
 
 def run(work: Work) -> None:

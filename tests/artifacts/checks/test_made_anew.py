@@ -161,6 +161,16 @@ MODELS = {"facts": {"models": {"diffusion": "new"}}, "origins": {"diffusion": "/
             lambda old: old["settings"].update(batch=7) or old.update(revision=0),
             f"the default of batch is {DiffuserSettings().batch}, in the store 7",
         ),
+        (
+            {"packages": {"plugin": "mine 1.1"}},
+            lambda old: old.update(packages={"plugin": "mine 1.0"}),
+            "its plugin is of mine 1.1, in the store of mine 1.0",
+        ),
+        (
+            {"packages": {"dataset": "mine 1.1"}},
+            lambda old: old.pop("packages"),
+            "its dataset is of mine 1.1, in the store of uvlp itself",
+        ),
         ({"facts": {"size_px": 32}}, lambda old: old["facts"].clear(), "its size_px is recorded now"),
         ({}, lambda old: old["facts"].update(size_px=32), "its size_px is no longer recorded"),
         (

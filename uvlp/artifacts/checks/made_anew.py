@@ -35,6 +35,7 @@ TEXTS = ("name", "caption", "notes")
 NFC = "names are compared in NFC now, and the dataset in the store has other forms"
 OTHER_FILES = "the dataset in the store has the same classes and numbers of images, but other files, names, "
 OTHER_FILES += "captions, or ways to read them"
+OURS = "uvlp itself"
 LONGEST_VALUE = 60
 
 
@@ -164,6 +165,11 @@ def _code(task: Task, stored: Content) -> Iterator[str]:
         now, then = task.revisions.get(role, 1), before.get(role, 1)
         if now != then:
             yield f"the code of its {role} is of revision {now}, in the store of {then}"
+    packages = stored.get("packages", {})
+    for role in dict.fromkeys([*task.packages, *packages]):
+        here, there = task.packages.get(role, OURS), packages.get(role, OURS)
+        if here != there:
+            yield f"its {role} is of {here}, in the store of {there}"
 
 
 def _settings(task: Task, stored: Content) -> Iterator[str | None]:
