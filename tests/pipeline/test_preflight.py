@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -311,6 +312,22 @@ def test_what_the_dataset_tells_is_said_before_models_are_fetched(
     ipc = next((word for word in UNFETCHED[what] if word not in more), "1")
     error = refused(f"folder:{root}", ipc, "--profile=sd15", "--offline", *more)
     assert what in error.what if what != "missing captions" else "7 of 8" in f"{error.what} {error.got}"
+
+
+@pytest.mark.parametrize("form", ["", "local-dir:"])
+def test_what_a_file_of_clip_is_is_said_before_models_are_fetched(
+    form: str, refused: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenAI's: a zip file with a program and its constants."""
+    fake_hub.live_in(tmp_path / "home", monkeypatch)
+    root, path = folder(tmp_path / "images", classes=2, train=4, val=2), tmp_path / "ViT-L-14.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("data.pkl", "code/__torch__.py", "data/0", "constants.pkl", "version"):
+            archive.writestr(f"ViT-L-14/{name}", b"x")
+    words = (f"folder:{root}", "1", "--profile=sd15", "--offline", "--method=uvlp")
+    error = refused(*words, f"--set=models.clip={form}{path}")
+    assert "a TorchScript archive" in error.what and error.got == str(path)
+    assert "models.clip=openai" in str(error.do)
 
 
 TORCHVISION = ("--protocol=rded", "--network=resnet18", "--set=teacher.source=torchvision")

@@ -21,6 +21,7 @@ from uvlp.core.wording import byte_size
 from uvlp.declarations.captioner import declared_captioner
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.models.published import find as pretrained, hub
+from uvlp.models.published.source import command
 from uvlp.pipeline import disk, preflight
 from uvlp.pipeline.contenders import resolve_method
 from uvlp.pipeline.datasets import open_dataset
@@ -189,7 +190,7 @@ def models_missing(models: ModelSettings, parts: Iterable[str]) -> list[Transfer
             part="diffusion" if part == "autoencoder" else part,
             download=download,
             place=hub.cache_folder(),
-            command=pretrained.command(models, part),
+            command=command(models, part),
             run=partial(pretrained.fetch, models, [part]),
         )
         for part, download in pretrained.needed(models, parts).items()

@@ -326,3 +326,78 @@ def test_a_path_with_quotes_is_one_word_of_the_command(copies: dict[str, Path], 
     assert words[:2] == ["python", "-c"] and len(words) == 3
     compile(words[2], "command", "exec")
     assert repr(str(folder)) in words[2]
+
+
+class _Tower(torch.nn.Module):
+    """Tensors with the names of a CLIP; calling it is nothing that any test does."""
+
+    def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
+        super().__init__()
+        for name, tensor in tensors.items():
+            *path, last = name.split(".")
+            inner: torch.nn.Module = self
+            for part in path:
+                if not hasattr(inner, part):
+                    inner.add_module(part, torch.nn.Module())
+                inner = getattr(inner, part)
+            inner.register_parameter(last, torch.nn.Parameter(tensor, requires_grad=False))
+        self.register_buffer("context_length", torch.tensor(77))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+def torchscript(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
+    """The tensors in the form in which OpenAI publishes CLIP."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.jit.script(_Tower(tensors)).save(str(path))
+    return path
+
+
+SOME = {"visual.proj": torch.zeros(2, 3), "text_projection": torch.zeros(3, 3)}
+PROGRAM = "a TorchScript archive, a program with its weights, not "
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.:FutureWarning")
+@pytest.mark.parametrize("value", ["{}", "local-dir:{}", "local-dir:{folder}", "{folder}"])
+def test_openais_own_file_of_clip(value: str, tmp_path: Path) -> None:
+    path = torchscript(tmp_path / "clip" / "ViT-L-14.pt", SOME)
+    named = value.format(path, folder=path.parent)
+    with pytest.raises(UvlpError) as caught:
+        pretrained.needed(ModelSettings(clip=named), ["clip"])
+    error = caught.value
+    assert error.what.endswith(f"{PROGRAM}a CLIP for open_clip") and error.got == str(path)
+    assert "models.clip=openai" in str(error.do)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.:FutureWarning")
+def test_openais_own_form_beside_a_configuration(copies: dict[str, Path], cache: Path) -> None:
+    folder = copies["clip"]
+    weights = folder / "open_clip_model.safetensors"
+    path = torchscript(folder / "ViT-L-14.pt", load_file(weights))
+    weights.unlink()
+    error = refusal(folder, "clip")
+    assert error.what.endswith(f"{PROGRAM}a CLIP for open_clip") and error.got == str(path)
+    carried_out(error, folder, folder)
+    assert pretrained.find(ModelSettings(clip=f"local-dir:{folder}"), "clip", cache)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.:FutureWarning")
+@pytest.mark.parametrize("part", ["diffusion", "llava"])
+def test_a_program_in_place_of_other_models(part: str, tmp_path: Path) -> None:
+    path = torchscript(tmp_path / "x" / "model.pt", SOME)
+    assert PROGRAM in refusal(path, part).what and PROGRAM in refusal(path.parent, part).what
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.:FutureWarning")
+def test_a_program_under_the_name_of_weights(copies: dict[str, Path]) -> None:
+    for part, name in (("clip", "open_clip_model.safetensors"), ("diffusion", UNET)):
+        torchscript(copies[part] / name, SOME)
+        error = refusal(copies[part], part)
+        assert error.what.endswith(f"{PROGRAM}a safetensors file") and error.got == str(copies[part] / name)
+
+
+def test_a_folder_of_a_clip_without_its_form_in_front(copies: dict[str, Path]) -> None:
+    with pytest.raises(UvlpError) as caught:
+        pretrained.needed(ModelSettings(clip=str(copies["clip"])), ["clip"])
+    assert caught.value.do == f"did you mean local-dir:{copies['clip']}?"

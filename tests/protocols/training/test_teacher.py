@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -356,3 +357,26 @@ def test_unnamed_weights_are_not_guessed(tmp_path: Path) -> None:
     save_file({"weight": torch.ones(2)}, tmp_path / "t.safetensors")
     with pytest.raises(UvlpError, match="choose the network that the file was made with"):
         imported(tmp_path / "t.safetensors")
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.:FutureWarning")
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".safetensors"])
+def test_a_program_with_the_weights_of_a_teacher(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The advised command makes a checkpoint of it."""
+    network = rded_networks.seeded("resnet18", classes=10, size_px=32, seed=0)
+    path = tmp_path / f"teacher{suffix}"
+    torch.jit.script(network).save(str(path))
+    with pytest.raises(UvlpError) as caught:
+        checkpoint.read(path)
+    error = caught.value
+    assert error.what == "teacher checkpoint is a TorchScript archive, a program with its weights"
+    assert error.got == str(path)
+    command = re.search(r'python -c "([^"]+)"$', error.do or "")
+    assert command is not None
+    monkeypatch.chdir(tmp_path)
+    exec(command[1], {})
+    read = checkpoint.read(tmp_path / "teacher-weights.pth")
+    assert read.keys() == network.state_dict().keys()
+    assert all(torch.equal(read[name], value) for name, value in network.state_dict().items())

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.foreign_files import check_regular
+from uvlp.core.files.torchscript import TITLE, is_torchscript
 
 GARBLED = "the header of a safetensors file is garbled"
 PREFIX_BYTES = 8
@@ -58,6 +59,9 @@ def check(path: Path, do: str, *, floats: bool = False) -> Shapes:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(PREFIX_BYTES), "little")
         if not 2 <= length <= LONGEST_HEADER_BYTES:
+            if is_torchscript(path):
+                do = "get the weights as safetensors"
+                raise UvlpError(f"this is {TITLE}, not a safetensors file", got=str(path), do=do)
             # A page of text, or a pointer that git left in place of the weights, has letters here.
             raise _damaged("this is no safetensors file", path, f"it begins {_beginning(path)!r}", do)
         if PREFIX_BYTES + length > size:

@@ -161,3 +161,14 @@ def from_pickles(part: str, folder: Path, name: str) -> str:
     if not (folder / "model_index.json").is_file():
         return ""
     return python(f"{_PIPELINE}; M.from_pretrained({_of(folder)}, safety_checker=None).{_SAVE}")
+
+
+def from_torchscript(folder: Path, name: str) -> str:
+    """The command for OpenAI's form of CLIP beside a configuration for open_clip."""
+    code = (
+        "import torch, safetensors.torch as s; "
+        f"d = torch.jit.load({_of(folder / name)}, 'cpu').state_dict(); "
+        "s.save_file({k: v.contiguous() for k, v in d.items() if v.is_floating_point()}, "
+        f"{_of(folder / 'open_clip_model.safetensors')})"
+    )
+    return python(code)

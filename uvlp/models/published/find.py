@@ -14,24 +14,22 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from uvlp.core import hashing
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import safetensors_file
 from uvlp.core.files.downloads import Download
-from uvlp.core.files.places import expanded
 from uvlp.core.hashing import HashCache, digest
 from uvlp.core.progress import Progress
-from uvlp.core.wording import byte_size, first_few
+from uvlp.core.wording import byte_size
 from uvlp.models.published import hub, kinds as model_kinds, layout as model_files
 from uvlp.models.published.checks import clip_checks, model_checks
-from uvlp.models.published.layout import LAYOUTS, Contents, Layout
-from uvlp.models.published.sizes import OPENAI, SIZES
+from uvlp.models.published.layout import LAYOUTS, Contents
+from uvlp.models.published.sizes import SIZES
+from uvlp.models.published.source import Source, source_of
 from uvlp.recipes.schema import ModelSettings
 
 PARTS = ("diffusion", "autoencoder", "clip", "llava")
-CLIP_FORMS = "hf-hub:REPOSITORY, local-dir:FOLDER, openai"
 HASHES, FINITE = "models.json", "finite_models.json"
 WEIGHTS = (".safetensors", ".safetensors.index.json")
 
@@ -53,135 +51,6 @@ class Found:
     revision: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """What the settings say about one part.
-
-    Attributes:
-        part: as asked for.
-        layout: its files.
-        setting: name of the setting, e.g. ``models.clip``.
-        repository: on the hub; empty for a folder.
-        revision: as set; may be empty.
-        folder: the folder that was named; None for a repository.
-        command: the command that fetches it.
-    """
-
-    part: str
-    layout: Layout
-    setting: str
-    repository: str = ""
-    revision: str = ""
-    folder: Path | None = None
-    command: str
-
-    @property
-    def layout_name(self) -> str:
-        """Key of its layout."""
-        return "openai" if self.layout is LAYOUTS["openai"] else self.part
-
-    @property
-    def copy(self) -> str:
-        """How to read a folder instead."""
-        form = "local-dir:FOLDER" if self.part == "clip" else "FOLDER"
-        return f"put a copy into a folder: --set {self.setting}={form}"
-
-    def commit(self) -> str:
-        """The commit to read, as far as it is known here.
-
-        Where none is asked for: the one of which all files are here, else the recorded or the branch's.
-
-        Raises:
-            UvlpError: all files of several commits are here, and nothing says which is meant.
-        """
-        setting = f"{self.setting}_revision"
-        if self.revision:
-            return hub.commit_of(self.repository, self.revision, setting)
-        whole, recorded = self._whole(), hub.recorded(self.repository)
-        if len(whole) == 1 and recorded in ("", whole[0]):
-            return whole[0]
-        known = hub.commit_of(self.repository, "", setting)
-        if len(whole) > 1 and not recorded and known not in whole:
-            do = f"say which: --set {setting}={whole[0]}"
-            raise UvlpError(f"{self.repository} is here in several revisions", got=first_few(whole), do=do)
-        return known
-
-    def _whole(self) -> list[str]:
-        """The commits of which all files are here."""
-        places = {commit: hub.snapshot(self.repository, commit) for commit in hub.commits(self.repository)}
-        return [
-            commit for commit, place in places.items() if not model_files.contents(self.layout, place).missing
-        ]
-
-    def contents(self) -> tuple[Path, Contents]:
-        """Its folder, which may not exist, and what of it is there."""
-        folder = self.folder or hub.snapshot(self.repository, self.commit() or "none")
-        return folder, model_files.contents(self.layout, folder)
-
-
-def _source(models: ModelSettings, part: str) -> _Source:
-    assert part in PARTS, part
-    name = "diffusion" if part == "autoencoder" else part
-    setting, value = f"models.{name}", getattr(models, name)
-    layout, repository, folder = LAYOUTS[part], "", ""
-    if part == "clip":
-        layout, repository, folder = _clip(value)
-    elif os.path.lexists(os.path.expanduser(value)) or value.startswith((".", "/", "~")):
-        folder = value
-    else:
-        repository = value
-    if folder and getattr(models, f"{name}_revision"):
-        got = f"{value} at {getattr(models, f'{name}_revision')}"
-        raise UvlpError(f"{setting}_revision says nothing of a folder", got=got, do="leave it out")
-    if not folder and not hub.REPOSITORY.fullmatch(repository):
-        allowed = "OWNER/NAME of a repository, or a folder on this machine"
-        raise UvlpError(f"{setting} is neither repository nor folder", got=repository, allowed=allowed)
-    return _Source(
-        part=part,
-        layout=layout,
-        setting=setting,
-        repository=repository,
-        revision=getattr(models, f"{name}_revision") if repository else "",
-        folder=_folder(setting, folder) if folder else None,
-        command=command(models, part),
-    )
-
-
-def command(models: ModelSettings, part: str) -> str:
-    """The command that fetches ``part`` as the settings name it."""
-    name = "diffusion" if part == "autoencoder" else part
-    revision, repository = f"{name}_revision", getattr(models, name)
-    usual: Any = ModelSettings(**{name: repository})
-    changed = [name] * (repository != getattr(ModelSettings(), name))
-    changed += [revision] * (getattr(models, revision) != getattr(usual, revision))
-    return f"uvlp fetch {part}" + "".join(f" --set models.{f}={getattr(models, f)}" for f in changed)
-
-
-def _clip(value: str) -> tuple[Layout, str, str]:
-    """Layout, repository or folder of a CLIP in one of open_clip's forms."""
-    form, _, rest = value.partition(":")
-    if value == "openai":
-        return LAYOUTS["openai"], OPENAI, ""
-    if form == "hf-hub" and rest:
-        return LAYOUTS["clip"], rest, ""
-    if form == "local-dir" and rest:
-        return LAYOUTS["clip"], "", rest
-    raise UvlpError("unknown form of models.clip", got=value, allowed=CLIP_FORMS)
-
-
-def _folder(setting: str, value: str) -> Path:
-    folder = expanded(value)
-    if folder.is_file():
-        kind = setting.partition(".")[2]
-        error = model_kinds.recognise(kind, Path(os.path.realpath(folder)), ())
-        assert error is not None, "a file is never a folder"
-        raise error
-    if not folder.is_dir():
-        do = "name the folder that holds the model's files"
-        raise UvlpError(f"{setting}: no such folder", got=value, do=do)
-    return Path(os.path.realpath(folder))
-
-
 def find(models: ModelSettings, part: str, cache: Path, progress: Progress | None = None) -> Found:
     """The files of one part, whole and of the right architecture, without the network.
 
@@ -193,7 +62,7 @@ def find(models: ModelSettings, part: str, cache: Path, progress: Progress | Non
     Raises:
         UvlpError: they are not here, not whole, damaged, another model's, or at another revision.
     """
-    source = _source(models, part)
+    source = source_of(models, part)
     with _reading(source):
         folder, found = _checked(source)
         sha256 = _digest(folder, found, cache, progress or Progress(), partial(_mend, source))
@@ -207,7 +76,7 @@ def find(models: ModelSettings, part: str, cache: Path, progress: Progress | Non
 
 
 @contextlib.contextmanager
-def _reading(source: _Source) -> Iterator[None]:
+def _reading(source: Source) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -215,7 +84,7 @@ def _reading(source: _Source) -> Iterator[None]:
         raise UvlpError(what, got=error.filename or source.setting) from error
 
 
-def _checked(source: _Source) -> tuple[Path, Contents]:
+def _checked(source: Source) -> tuple[Path, Contents]:
     """The folder of a part that is whole and of the right architecture; no weight is read.
 
     Raises:
@@ -233,7 +102,7 @@ def _checked(source: _Source) -> tuple[Path, Contents]:
     return folder, found
 
 
-def _recognise(source: _Source, folder: Path, missing: tuple[str, ...]) -> None:
+def _recognise(source: Source, folder: Path, missing: tuple[str, ...]) -> None:
     # A repository of which no file is wanted leaves no folder.
     error = model_kinds.recognise(source.layout_name, folder, missing) if folder.is_dir() else None
     if error is not None:
@@ -246,7 +115,7 @@ def check_finetuned(folder: Path) -> None:
     Raises:
         UvlpError: what it is.
     """
-    source = _source(finetuned(ModelSettings(finetuned=str(folder))), "diffusion")
+    source = source_of(finetuned(ModelSettings(finetuned=str(folder))), "diffusion")
     with _reading(source):
         _checked(source)
 
@@ -303,14 +172,14 @@ def marks(place: str, sha256: str, cache: Path) -> list[tuple[int, int, int, int
     raise hashing.changed_meanwhile(path)
 
 
-def _mend(source: _Source, path: Path) -> str:
+def _mend(source: Source, path: Path) -> str:
     """What to do about a damaged file: where nothing lies behind its link, the library fetches it again."""
     if source.folder:
         return "copy this file again"
     return f"delete {os.path.realpath(path)} and run `{source.command}`"
 
 
-def _missing(source: _Source, folder: Path, found: Contents) -> UvlpError:
+def _missing(source: Source, folder: Path, found: Contents) -> UvlpError:
     if source.folder:
         return model_files.missing(source.layout, folder, found.missing, f"put them into {folder}")
     size = byte_size(_left(source, folder))
@@ -327,7 +196,7 @@ def _missing(source: _Source, folder: Path, found: Contents) -> UvlpError:
     )
 
 
-def _left(source: _Source, folder: Path) -> int:
+def _left(source: Source, folder: Path) -> int:
     """Bytes that are still to be transferred; 0 where the repository's sizes are not known."""
     patterns = source.layout.patterns()
     left = sum(
@@ -339,7 +208,7 @@ def _left(source: _Source, folder: Path) -> int:
     return max(left - sum(path.stat().st_size for path in begun), min(left, 1))
 
 
-def _wanted(models: ModelSettings, parts: Iterable[str]) -> list[_Source]:
+def _wanted(models: ModelSettings, parts: Iterable[str]) -> list[Source]:
     """The repositories of ``parts`` of which something is missing; the pipeline holds its autoencoder.
 
     Raises:
@@ -347,7 +216,7 @@ def _wanted(models: ModelSettings, parts: Iterable[str]) -> list[_Source]:
     """
     asked = set(parts)
     asked -= {"autoencoder"} if "diffusion" in asked else set()
-    sources = [_source(models, part) for part in PARTS if part in asked]
+    sources = [source_of(models, part) for part in PARTS if part in asked]
     for source in sources:
         if source.folder is not None:
             with _reading(source):
@@ -364,7 +233,7 @@ def needed(models: ModelSettings, parts: Iterable[str]) -> dict[str, Download]:
     return {source.part: _download(source) for source in _wanted(models, parts)}
 
 
-def _download(source: _Source) -> Download:
+def _download(source: Source) -> Download:
     left = _left(source, source.contents()[0])
     revision = source.commit() or source.revision
     return Download(

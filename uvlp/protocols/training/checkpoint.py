@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.foreign_files import check_regular, refuse_impostor
+from uvlp.core.files.torchscript import TITLE, is_torchscript
 from uvlp.core.hashing import file_sha256, read_hashed
 from uvlp.core.wording import first_few
 from uvlp.networks import convnet
@@ -99,6 +100,15 @@ def read(path: Path, sha256: str = "") -> dict[str, Tensor]:
         raise UvlpError("no such teacher checkpoint", got=str(path), allowed="the path of a file")
     check_regular(path, "teacher checkpoint")
     refuse_impostor(path, "teacher checkpoint", text=False)
+    if is_torchscript(path):
+        raise UvlpError(
+            f"teacher checkpoint is {TITLE}",
+            got=str(path),
+            allowed="tensors alone",
+            do="if you trust where it comes from, keep its weights alone, in its folder: "
+            f"python -c \"import torch; torch.save(torch.jit.load('{path.name}', 'cpu').state_dict(), "
+            f"'{path.stem}-weights.pth')\"",
+        )
     held = read_hashed(path, sha256) if sha256 else path.read_bytes()
     content = _read_safetensors(held, path) if path.suffix == ".safetensors" else _read_pickle(held, path)
     for key in WRAPPERS:
