@@ -14,11 +14,10 @@ from benchmarks.evaluation_speed_report import table
 from tools.run_script_texts import CARD, PROCESSES, Command
 from uvlp.artifacts.task import Task
 from uvlp.core.wording import byte_size
-from uvlp.pipeline.estimates import assumptions as assumed, cards, distilling, report, sizes as known_datasets
-from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, Place
+from uvlp.pipeline.estimates import assumptions as assumed, cards, distilling, report
+from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, RunContext
 from uvlp.pipeline.estimates.distilling import FLOPS, LIVE, WEIGHTS, unet_calls
 from uvlp.pipeline.estimates.report import STAGES, duration
-from uvlp.pipeline.expected import named_tasks
 from uvlp.pipeline.planner import STAGES as ORDER
 
 FILE = Path(__file__).resolve().parents[1] / "paper_tables" / "projected_cost.md"
@@ -62,43 +61,43 @@ The published code, with the same counts and shares where nothing else is said:
 class Reference:
     """The published code's cost of our artifacts."""
 
-    place: Place
+    context: RunContext
 
     def cost(self, task: Task) -> Cost:
         """Of one artifact, where the published code does it otherwise; else ours."""
-        ours = STAGES[task.stage](task, self.place)
+        ours = STAGES[task.stage](task, self.context)
         match task.stage, task.plugin:
             case "caption", "llava":
-                gpu = self.place.on_card(HALF * WEIGHTS["llava"], LIVE["llava_prefill"])
+                gpu = self.context.on_card(HALF * WEIGHTS["llava"], LIVE["llava_prefill"])
                 return replace(ours, seconds=ours.items / CAPTIONS_PER_S, gpu_bytes=gpu)
             case "finetune", _:
                 fresh = replace(task, settings=replace(task.settings, cache_latents=False))
-                return distilling.finetune(fresh, self.place)
+                return distilling.finetune(fresh, self.context)
             case "synthesise", _ if "prototypes" in task.inputs:
                 return self._synthesis(task, ours)
             case "evaluate", "minimax":
                 train = ours.items * TRAIN_S / LOADERS[0]
-                passes = task.settings.validations * self.place.known.val
+                passes = task.settings.validations * self.context.size.val
                 return replace(ours, seconds=train + passes * VALIDATE_S / LOADERS[1])
             case "prototype", _:
-                images = self.place.known.classes * self.place.recipe.ipc
+                images = self.context.size.classes * self.context.recipe.ipc
                 return replace(ours, disk_bytes=images * JSON_BYTES)
         return ours
 
     def _synthesis(self, task: Task, ours: Cost) -> Cost:
         calls = unet_calls(task.settings) + FLOPS["vae_decode"] / FLOPS["unet_pair"]
         weights = HALF * (WEIGHTS["unet"] + WEIGHTS["vae"] + WEIGHTS["text"])
-        gpu = self.place.on_card(weights, max(LIVE["unet_pair"], LIVE["vae_decode"]))
+        gpu = self.context.on_card(weights, max(LIVE["unet_pair"], LIVE["vae_decode"]))
         return replace(ours, seconds=ours.items * calls / CALLS_PER_S, gpu_bytes=gpu)
 
     def embedding(self, method: str) -> Cost:
         """Features of one run of a method."""
-        images, place = self.place.known.train, self.place
+        images, context = self.context.size.train, self.context
         passes = 2 if method == "uvlp" else 0
-        clip = place.seconds(FLOPS["clip_image"], place.machine.single, assumed.SINGLE_SHARE)
-        encode = place.seconds(FLOPS["vae_encode"], place.machine.half, assumed.ENCODE_SHARE)
+        clip = context.seconds(FLOPS["clip_image"], context.machine.single, assumed.SINGLE_SHARE)
+        encode = context.seconds(FLOPS["vae_encode"], context.machine.half, assumed.ENCODE_SHARE)
         read = max(1, passes) * assumed.DECODE_S.value / EMBED_LOADERS
-        per_class = images / place.known.classes
+        per_class = images / context.size.classes
         weights = HALF * WEIGHTS["vae"] + (SINGLE * WEIGHTS["clip"] if passes else 0)
         maps = max(16 * LIVE["vae_encode"], per_class * ATTENTION_BYTES if passes else 0)
         held = images * IMAGE_BYTES if passes else images * 32_768
@@ -106,26 +105,27 @@ class Reference:
             items=images,
             unit="images",
             seconds=images * max(passes * clip + encode, read),
-            gpu_bytes=place.on_card(weights, maps),
+            gpu_bytes=context.on_card(weights, maps),
             host_bytes=assumed.PROCESS_BYTES + held,
         )
 
 
 def costs(dataset: str, ipc: int) -> dict[str, tuple[list[Cost], list[Cost]]]:
     """Our costs and the published code's by stage, of one run."""
-    recipe = Command(dataset, ipc).recipe()
-    place = Place(recipe, known_datasets.lookup(recipe), cards.named(CARD))
-    reference = Reference(place)
+    plan = Command(dataset, ipc).plan()
+    assert plan.size is not None
+    context = RunContext(plan.recipe, plan.size, cards.named(CARD))
+    reference = Reference(context)
     found: dict[str, tuple[list[Cost], list[Cost]]] = {}
-    for task in named_tasks(recipe):
+    for task in plan.tasks:
         if task.stage in STAGES:
             ours, theirs = found.setdefault(task.stage, ([], []))
-            ours.append(STAGES[task.stage](task, place))
+            ours.append(STAGES[task.stage](task, context))
             if task.stage != "embed":
                 theirs.append(reference.cost(task))
     if "embed" in found:
-        made = [method for method in recipe.methods if method in ("d4m", "vlcp", "uvlp")]
-        found["embed"][1].extend(reference.embedding(method) for method in made for _ in recipe.seeds)
+        made = [method for method in plan.recipe.methods if method in ("d4m", "vlcp", "uvlp")]
+        found["embed"][1].extend(reference.embedding(method) for method in made for _ in plan.recipe.seeds)
     return {stage: found[stage] for stage in ORDER if stage in found}
 
 
@@ -152,12 +152,12 @@ def section(dataset: str, ipc: int) -> str:
 
 def text() -> str:
     """The whole file."""
-    recipe = Command(*RUNS[0]).recipe()
-    estimate = report.estimate(recipe, cards.named(CARD), workers=PROCESSES)
+    plan = Command(*RUNS[0]).plan()
+    estimate = report.estimate(plan, cards.named(CARD), workers=PROCESSES)
     ours = "\n".join(
         f"- {line}" + (";" if line != estimate.rests_on[-1] else ".") for line in estimate.rests_on
     )
-    head = HEAD.format(methods=", ".join(recipe.methods), ours=ours)
+    head = HEAD.format(methods=", ".join(plan.recipe.methods), ours=ours)
     return "\n".join([head, *(section(*run) for run in RUNS)])
 
 

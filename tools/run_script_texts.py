@@ -19,7 +19,8 @@ from uvlp.core import plugins
 from uvlp.core.wording import byte_size
 from uvlp.pipeline.estimates import cards, report
 from uvlp.pipeline.estimates.report import Estimate
-from uvlp.pipeline.expected import named_tasks
+from uvlp.pipeline.names import check, default_recipe
+from uvlp.pipeline.prepare import Plan, outline
 from uvlp.recipes.schema import Recipe
 from uvlp.tables import published
 
@@ -56,13 +57,17 @@ class Command:
 
     def recipe(self) -> Recipe:
         """The recipe that it runs."""
-        recipe: Recipe = plugins.load("datasets", self.dataset).recipe(self.ipc)
+        recipe = default_recipe(self.dataset, self.ipc)
         return replace(
             recipe,
             seeds=tuple(int(seed) for seed in SEEDS.split(",")),
             methods=self.methods or recipe.methods,
             networks=self.networks or recipe.networks,
         )
+
+    def plan(self) -> Plan:
+        """What it makes on a machine that has nothing yet."""
+        return outline(check(self.recipe()))
 
 
 def commands_of_table(name: str) -> list[Command]:
@@ -109,15 +114,12 @@ def estimates(commands: list[Command]) -> list[Estimate]:
     transfers: set[str] = set()
     found = []
     for command in commands:
-        recipe = command.recipe()
-        tasks = named_tasks(recipe)
-        one = report.estimate(
-            recipe, cards.named(CARD), tasks=tasks, made=partial(_is_in, made), workers=PROCESSES
-        )
+        plan = command.plan()
+        one = report.estimate(plan, cards.named(CARD), made=partial(_is_in, made), workers=PROCESSES)
         fetched = tuple(item for item in one.fetched if item.what not in transfers)
         found.append(replace(one, fetched=fetched))
         transfers |= {item.what for item in fetched}
-        made |= {task.key for task in tasks}
+        made |= {task.key for task in plan.tasks}
     return found
 
 
@@ -155,7 +157,7 @@ def run_script(dataset: str, ipc: int) -> str:
 
 def seeds(command: Command) -> str:
     """`--seed` where the recipe has not three seeds of its own."""
-    own = plugins.load("datasets", command.dataset).recipe(command.ipc).seeds
+    own = default_recipe(command.dataset, command.ipc).seeds
     return "" if ",".join(map(str, own)) == SEEDS else f" --seed {SEEDS}"
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from tests.other_packages import found, install
 from tests.stored_tables import put_table
-from uvlp.cli import app as cli, doctor
+from uvlp.cli import app as cli
+from uvlp.cli.findings import installation
 from uvlp.core import portable
 
 Call = Callable[..., tuple[int, str, str]]
@@ -116,15 +117,15 @@ def test_doctor_finds_this_machine_well(call: Call, tmp_path: Path) -> None:
     assert {line.split()[1] for line in out.splitlines()} >= {"python", "torch", "gpu", "disk", "store"}
 
 
-def test_doctor_says_how_to_mend_what_is_missing(
+def test_doctor_says_how_to_fix_what_is_missing(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "NEEDED_GB", 10**9)
+    monkeypatch.setattr(installation, "NEEDED_GB", 10**9)
     monkeypatch.setattr("importlib.metadata.requires", lambda name: ["no-such-package>=1"])
     code, out, _ = call("doctor", "--store", str(tmp_path / "file" / "below"))
     assert code == 2
-    assert "BAD  no-such-package  missing  -> python -m pip install" in out
-    assert "BAD  disk" in out and "--store DIR" in out
+    assert "FAIL  no-such-package  missing  -> python -m pip install" in out
+    assert "FAIL  disk" in out and "--store DIR" in out
 
 
 def test_help_names_every_command(call: Call) -> None:

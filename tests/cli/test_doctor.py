@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from uvlp.cli import doctor_gpu, doctor_places
-from uvlp.cli.finding import INSTALL, Finding
+from uvlp.cli.findings import gpu as gpu_findings, places
+from uvlp.cli.findings.finding import INSTALL, Finding
 from uvlp.core import nvidia
 from uvlp.core.nvidia import Card
 
@@ -45,7 +45,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
 
 
 def lines() -> dict[str, Finding]:
-    return {finding.what: finding for finding in doctor_gpu.findings()}
+    return {finding.what: finding for finding in gpu_findings.findings()}
 
 
 def test_a_good_gpu_is_named_with_what_it_will_do(gpu: Gpu) -> None:
@@ -90,14 +90,14 @@ def test_a_small_turing_card_says_what_does_not_fit(gpu: Gpu) -> None:
 def test_a_card_of_24_gb_is_enough(gpu: Gpu) -> None:
     # Torch sees 23.5 GiB of an RTX 4090; fine-tuning computes its batch in parts there.
     gpu((CARD,), None, "13.2", mem_get_info=(23 * 2**30, int(23.5 * 2**30)))
-    assert all(finding.good for finding in doctor_gpu.findings())
+    assert all(finding.good for finding in gpu_findings.findings())
 
 
 def test_a_card_that_torch_has_no_kernels_for(gpu: Gpu) -> None:
     gpu((CARD,), (13, 0), "13.2", get_device_capability=(7, 0), get_device_name="Tesla V100")
     found = lines()
     assert not found["gpu"].good and "batches" not in found
-    assert found["gpu"].mend == "this torch needs 7.5 or newer; CUDA_VISIBLE_DEVICES= uses the CPU"
+    assert found["gpu"].fix == "this torch needs 7.5 or newer; CUDA_VISIBLE_DEVICES= uses the CPU"
 
 
 def test_a_driver_that_is_too_old(gpu: Gpu) -> None:
@@ -126,7 +126,7 @@ def test_a_hidden_card(gpu: Gpu, monkeypatch: pytest.MonkeyPatch, value: str) ->
         "gpu",
         False,
         f"NVIDIA H200, hidden by CUDA_VISIBLE_DEVICES={value}",
-        "unset CUDA_VISIBLE_DEVICES, or go on with the CPU",
+        "unset CUDA_VISIBLE_DEVICES, or continue on the CPU",
     )
 
 
@@ -134,13 +134,13 @@ def test_a_card_that_does_not_start(gpu: Gpu) -> None:
     gpu((CARD,), (13, 2), "13.2", is_available=False)
     found = lines()["gpu"]
     assert not found.good and found.found == "NVIDIA H200, but CUDA does not start"
-    assert "--gpus all" in found.mend
+    assert "--gpus all" in found.fix
 
 
 def test_no_gpu_is_well_and_slow(gpu: Gpu) -> None:
     gpu((), None, "13.2", is_available=False)
-    assert lines() == {"gpu": Finding("gpu", True, doctor_gpu.NONE)}
-    assert "everything runs on the CPU" in doctor_gpu.NONE
+    assert lines() == {"gpu": Finding("gpu", True, gpu_findings.NONE)}
+    assert "everything runs on the CPU" in gpu_findings.NONE
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def empty_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
 
 
 def test_empty_places_say_how_to_fill_them(empty_places: Path) -> None:
-    found = {finding.what: finding for finding in doctor_places.findings()}
+    found = {finding.what: finding for finding in places.findings()}
     assert all(finding.good for finding in found.values())
     assert found["models folder"].found.startswith(f"{empty_places / 'hub'}, ")
     assert found["models"].found == "not here: Stable Diffusion 1.5, CLIP ViT-L/14, LLaVA-1.5-7B"
@@ -163,33 +163,33 @@ def test_empty_places_say_how_to_fill_them(empty_places: Path) -> None:
     assert (
         found["datasets"].found.startswith("not here: cifar10, ") and "imagenette" in found["datasets"].found
     )
-    assert found["datasets"].mend == "`uvlp fetch DATASET`; those of an ILSVRC folder: --data"
+    assert found["datasets"].fix == "`uvlp fetch DATASET`; those of an ILSVRC folder: --data"
 
 
 def test_without_torch_the_doctor_still_speaks(tmp_path: Path) -> None:
-    """As on a machine where nothing is installed yet; the packages are hidden, not mended."""
+    """As on a machine where nothing is installed yet; the packages are hidden, not removed."""
     code = (
         "import importlib.util, sys\n"
         "real = importlib.util.find_spec\n"
         "hidden = ('torch', 'huggingface_hub')\n"
         "importlib.util.find_spec = lambda name, *a: None if name in hidden else real(name, *a)\n"
         "sys.modules['torch'] = None\n"
-        "from pathlib import Path\n"
-        "from uvlp.cli import doctor\n"
-        f"raise SystemExit(doctor.show(Path({str(tmp_path)!r}), False))\n"
+        "from uvlp.cli import app\n"
+        f"sys.argv = ['uvlp', 'doctor', '--store', {str(tmp_path)!r}]\n"
+        "app.main()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr == ""
-    assert f"BAD  gpu              unknown without torch  -> {INSTALL}" in done.stdout
-    assert "BAD  models           unknown without huggingface_hub" in done.stdout
+    assert f"FAIL  gpu              unknown without torch  -> {INSTALL}" in done.stdout
+    assert "FAIL  models           unknown without huggingface_hub" in done.stdout
 
 
 def test_a_folder_that_cannot_be_read_is_one_finding_among_the_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("UVLP_DATA", str(tmp_path / ("x" * 300)))
-    found = {finding.what: finding for finding in doctor_places.findings()}
+    found = {finding.what: finding for finding in places.findings()}
     assert found["models folder"].good
     assert not found["data folder"].good
     assert found["data folder"].found.endswith("File name too long")
-    assert found["data folder"].mend == "name a shorter path"
+    assert found["data folder"].fix == "name a shorter path"

@@ -14,8 +14,8 @@ from tests.cli.test_reproduce import uvlp
 from uvlp.artifacts import distilled
 from uvlp.artifacts.store import Store
 from uvlp.cli.request import Request, resolve
-from uvlp.pipeline import make
 from uvlp.pipeline.estimates.least import least
+from uvlp.pipeline.names import check
 from uvlp.pipeline.prepare import prepare
 
 METHODS = "random,d4m,vlcp,uvlp"
@@ -113,18 +113,18 @@ def test_the_least_that_is_asked_of_the_disk_is_what_the_arrays_took(
     settings = [f"{name}={value}" for name, value in {**SMALL, **models}.items()]
     asked = Request(
         dataset=f"folder:{images}",
-        ipc=str(IPC),
+        ipc=IPC,
         methods=METHODS.split(","),
         networks=["convnet-3"],
-        repeats="1",
+        repeats=1,
         profile="sd15",
         settings=settings,
     )
-    run = prepare(resolve(asked), store)
-    tasks, ground = run.tasks("tabulate"), make.ground(run, store)
+    plan = prepare(check(resolve(asked)), store, "tabulate")
+    tasks = plan.tasks
     assert all(map(store.has, tasks)), "the same run"
     for task in tasks:
-        size, folder = least(task, ground), store.folder(task)
+        size, folder = least(task, plan), store.folder(task)
         if task.kind in ARRAYS:
             files = (folder / f"{name}.npy" for name in ARRAYS[task.kind])
             taken = sum(np.load(file, mmap_mode="r").nbytes for file in files if file.is_file())
@@ -134,9 +134,7 @@ def test_the_least_that_is_asked_of_the_disk_is_what_the_arrays_took(
             assert size.kept <= taken, task.title
     assert {task.kind for task in tasks} >= ARRAYS.keys()
     (tuned,) = (task for task in tasks if task.kind == "weights")
-    assert least(tuned, ground).passing == 36 * 2 * 2 * 2 * 4 * 8 * 8, (
-        "mirrored moments; no checkpoint is due"
-    )
+    assert least(tuned, plan).passing == 36 * 2 * 2 * 2 * 4 * 8 * 8, "mirrored moments; no checkpoint is due"
 
 
 def test_a_manifest_says_which_models_were_read(

@@ -47,7 +47,7 @@ def is_setting(path: str) -> bool:
     """Whether `--set` takes it, of the recipe or of a method."""
     method, _, rest = path.partition(".")
     if method not in plugins.names("methods"):
-        return has(request.resolve(request.Request(dataset="digits", ipc="1")), path)
+        return has(request.resolve(request.Request(dataset="digits", ipc=1)), path)
     module = plugins.load("methods", method)
     synthesis = rest.removeprefix("synthesis.")
     return has(module.SYNTHESIS, synthesis) if synthesis != rest else has(module.Settings(), rest)

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.pipeline.estimates.recipes import paper
+from tests.pipeline.estimates.recipes import paper, planned
 from uvlp.core.errors import UvlpError
-from uvlp.pipeline import disk, expected
+from uvlp.core.files.downloads import Download
+from uvlp.pipeline import disk
 from uvlp.pipeline.disk import Wanted
 from uvlp.pipeline.estimates.assumptions import PUBLISHED
 from uvlp.pipeline.estimates.least import least
-from uvlp.pipeline.preflight import Ground
+from uvlp.pipeline.transfers import Transfer
 from uvlp.recipes.schema import FinetuneSettings, ModelSettings, Recipe
 
 IMAGES, CLASSES = 9469, 10
+HERE: Any = object()
+MODELS = Transfer(
+    part="clip",
+    download=Download(what="CLIP", urls=(), bytes=0, disk_bytes=0),
+    folder=Path(),
+    command="",
+    run=lambda progress: None,
+)
 UNET, REST = PUBLISHED["parameters"]["unet"], PUBLISHED["parameters"]["vae"] + PUBLISHED["parameters"]["text"]
 
 
 def sizes(recipe: Recipe, *, dataset_here: bool = True) -> dict[str, tuple[int, int]]:
     """By the title of a task what it keeps, and what it takes besides, before any model is here."""
-    planner = expected.plan(recipe)
-    ground = Ground(
-        recipe=planner.recipe,
-        manifest=planner.manifest,
-        cache=Path("/nowhere"),
-        dataset_here=dataset_here,
-        models_here=False,
-    )
-    return {task.title: least(task, ground) for task in expected.named_tasks(recipe)}
+    plan = planned(recipe)
+    if dataset_here:  # its models are not
+        plan = replace(plan, dataset=HERE, transfers=(MODELS,))
+    return {task.title: least(task, plan) for task in plan.tasks}
 
 
 def test_the_papers_run() -> None:

@@ -45,7 +45,7 @@ def planner(**changes: object) -> Planner:
         recipe=replace(recipe(10), **changes),  # type: ignore[arg-type]
         manifest=MANIFEST,
         spec=DatasetSpec(name="digits"),
-        find=lambda models, part: Found(place=f"/models/{part}", sha256=part, source="a test", revision=""),
+        find=lambda part: Found(place=f"/models/{part}", sha256=part, source="a test", revision=""),
     )
 
 
@@ -80,9 +80,9 @@ def test_published_models_are_read_where_they_lie_and_enter_the_keys_by_their_co
     images = uvlp.inputs["prototypes"].inputs["images"]
     assert images.origins == {"embedder": "/models/clip", "autoencoder": "/models/autoencoder"}
     assert images.key == here.features("images", 1).key, "no published model depends on the seed"
-    moved = replace(here, find=lambda models, part: Found(place="/x", sha256=part, source="", revision=""))
+    moved = replace(here, find=lambda part: Found(place="/x", sha256=part, source="", revision=""))
     assert moved.distilled(methods("uvlp")[0], 0).key == uvlp.key
-    other = replace(here, find=lambda models, part: Found(place="/x", sha256="other", source="", revision=""))
+    other = replace(here, find=lambda part: Found(place="/x", sha256="other", source="", revision=""))
     assert other.features("images", 0).key != images.key
 
 

@@ -5,7 +5,7 @@ import pytest
 from uvlp.core import plugins
 from uvlp.declarations.protocol import declared_protocol
 from uvlp.pipeline.contenders import resolve_method
-from uvlp.pipeline.names import check_names
+from uvlp.pipeline.names import check
 from uvlp.protocols.training.rded_rules import SUBSETS, input_px
 from uvlp.recipes import profiles
 from uvlp.recipes.evaluation import EvaluateSettings
@@ -37,7 +37,7 @@ def test_every_dataset_has_a_recipe() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_recipe_resolves_at_every_profile(name: str, profile: str) -> None:
     recipe = profiles.apply(recipe_of(name), profile)
-    checked = check_names(recipe)
+    checked = check(recipe).recipe
     assert checked.dataset == name
     assert checked.pretrained == (profile == "sd15")
     for method in (*checked.methods, "herding", "k-center", "full"):

@@ -12,7 +12,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.datasets import digits
 from uvlp.declarations.protocol import declared_protocol
 from uvlp.pipeline.contenders import resolve_method
-from uvlp.pipeline.names import check_names
+from uvlp.pipeline.names import check
 from uvlp.recipes import from_scratch, profiles
 from uvlp.recipes.evaluation import EvaluateSettings
 from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, Recipe
@@ -54,7 +54,7 @@ ALL = [
 
 @pytest.mark.parametrize(("recipe", "profile"), ALL)
 def test_the_names_exist_and_the_networks_fit(recipe: Recipe, profile: str) -> None:
-    found = check_names(replace(profiles.apply(recipe, profile), variant=""))
+    found = check(replace(profiles.apply(recipe, profile), variant="")).recipe
     protocol = declared_protocol(found.protocol)
     for network in found.networks:
         protocol.check(network, protocol.settings_in(found))

@@ -23,7 +23,7 @@ from uvlp.core.hashing import file_sha256
 from uvlp.core.progress import Progress
 from uvlp.datasets.files.class_folders import content_hash
 from uvlp.pipeline.datasets import open_dataset
-from uvlp.pipeline.folder_images import find
+from uvlp.pipeline.folders.images import find
 from uvlp.stages import collect
 
 SPEC = DatasetSpec(name="digits")

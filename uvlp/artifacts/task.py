@@ -109,6 +109,21 @@ class Task:
         """`kind/key`, the artifact's place below the store's root."""
         return f"{self.kind}/{self.key}"
 
+    @property
+    def whole_set(self) -> bool:
+        """Whether it is about the whole training set, not about some images per class."""
+        return "ipc" not in self.facts
+
+    @property
+    def published(self) -> bool:
+        """Whether published models compute it, in a number type of the recipe's."""
+        return "precision" in self.facts
+
+    @property
+    def portable(self) -> bool:
+        """Whether it is computed so that every processor gives the same bytes."""
+        return "portable" in self.facts
+
     def __getstate__(self) -> dict[str, Any]:
         return dict(self.__dict__)
 

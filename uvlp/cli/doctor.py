@@ -1,83 +1,28 @@
-"""`uvlp doctor`: what this machine has, what is missing, and the command that mends it."""
+"""`uvlp doctor`: what this machine has, what is missing, and the command that fixes it."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import json
-import shutil
-import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 
-from packaging.requirements import Requirement
+import typer
 
-from uvlp.cli import doctor_gpu, doctor_places
-from uvlp.cli.finding import INSTALL, Finding
-from uvlp.core.files import places
-
-NEEDED_GB = 2
+from uvlp.cli.options import DebugOption, JsonOption, StoreOption
+from uvlp.core.files.places import store_folder
 
 
-def _python() -> Finding:
-    version = ".".join(map(str, sys.version_info[:3]))
-    good = (3, 11) <= sys.version_info[:2] <= (3, 13)
-    return Finding("python", good, version, "" if good else "install Python 3.11, 3.12 or 3.13")
+def doctor(store: StoreOption = None, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Check python, packages, GPU, disk and the store, and say how to fix what is missing.
 
+    Example: uvlp doctor
+    """
+    from uvlp.cli.findings import installation
 
-def _packages() -> Iterator[Finding]:
-    for line in importlib.metadata.requires("uvlp") or []:
-        requirement = Requirement(line)
-        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        try:
-            version = importlib.metadata.version(requirement.name)
-        except importlib.metadata.PackageNotFoundError:
-            yield Finding(requirement.name, False, "missing", INSTALL)
-            continue
-        good = requirement.specifier.contains(version, prereleases=True)
-        yield Finding(
-            requirement.name, good, version, "" if good else f"needs {requirement.specifier}: {INSTALL}"
-        )
-
-
-def _gpu() -> Iterator[Finding]:
-    if importlib.util.find_spec("torch") is None:
-        yield Finding("gpu", False, "unknown without torch", INSTALL)
-    else:
-        yield from doctor_gpu.findings()
-
-
-def _store(root: Path) -> Iterator[Finding]:
-    place = places.existing(root)
-    free_gb = shutil.disk_usage(place).free / 1e9
-    good = free_gb >= NEEDED_GB
-    yield Finding(
-        "disk", good, f"{free_gb:.1f} GB free at {place}", "" if good else "free some space, or --store DIR"
-    )
-    if reason := places.unfit(root):
-        yield Finding("store", False, f"{root}: {reason}", "name another place: --store DIR")
-        return
-    try:
-        with tempfile.TemporaryFile(dir=place):
-            yield Finding("store", True, f"{root} can be written")
-    except OSError as error:
-        yield Finding("store", False, f"{root}: {error.strerror}", "make the folder writable, or --store DIR")
-
-
-def _of_store(root: Path) -> Iterator[Finding]:
-    return doctor_places.readable("store", lambda: _store(root))
-
-
-def show(root: Path, as_json: bool) -> int:
-    """Print all findings; exit code 0 if all are good, else 2."""
-    findings = [_python(), *_packages(), *_gpu(), *_of_store(root), *doctor_places.findings()]
+    found = list(installation.findings(store_folder(store).absolute()))
     if as_json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+        print(json.dumps([asdict(finding) for finding in found], indent=1))
     else:
-        for finding in findings:
-            mend = f"  -> {finding.mend}" if finding.mend else ""
-            print(f"{'ok ' if finding.good else 'BAD'}  {finding.what:<16} {finding.found}{mend}")
-    return 0 if all(finding.good for finding in findings) else 2
+        for finding in found:
+            fix = f"  -> {finding.fix}" if finding.fix else ""
+            print(f"{'ok  ' if finding.good else 'FAIL'}  {finding.what:<16} {finding.found}{fix}")
+    raise typer.Exit(0 if all(finding.good for finding in found) else 2)

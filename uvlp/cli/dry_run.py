@@ -3,101 +3,54 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from uvlp.artifacts.store import Store
-from uvlp.core.files.downloads import Download
-from uvlp.pipeline import make as pipeline, transfers
+from uvlp.pipeline import make
 from uvlp.pipeline.estimates import cards, report
 from uvlp.pipeline.estimates.report import Estimate
-from uvlp.pipeline.expected import Expected, Goal, expect
-from uvlp.pipeline.names import check_names
-from uvlp.pipeline.prepare import Run, print_notes
-from uvlp.recipes.schema import Recipe
+from uvlp.pipeline.prepare import Plan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DryRun:
-    """What a command would do.
-
-    Attributes:
-        recipe: fully resolved.
-        prepare: checks the recipe against its dataset and plans it.
-        store: what is already made.
-        until: the last stage.
-        goal: what is made last, planned before its dataset is here; None where only somebody's folders tell.
-        workers: processes; None: as many as the run would start.
-    """
-
-    recipe: Recipe
-    prepare: Callable[[], Run]
-    store: Store
-    until: str
-    goal: Goal | None
-    workers: int | None
-
-
-def show(plan: DryRun, as_json: bool) -> None:
+def show(plan: Plan, store: Store, workers: int | None, as_json: bool) -> None:
     """Print it; nothing is made or transferred.
 
+    Args:
+        plan: of the run. Where something is missing, no artifact can be named.
+        store: what is already made.
+        workers: processes; None: as many as the run would start.
+
     Raises:
-        UvlpError: an unknown name, a wrong number, or files that are wrong.
+        UvlpError: what the run would refuse, too; or nobody knows the size of the dataset.
     """
-    recipe = check_names(plan.recipe)
-    missing = transfers.missing(recipe, plan.store)
-    expected = expect(recipe, plan.store) if plan.goal else None
-    if plan.goal and expected and (expected.absent or missing):
-        _show_expected(plan, plan.goal, expected, missing, as_json)
-        return
-    run = plan.prepare()
-    todo = pipeline.missing(run, plan.store, plan.until)
-    pipeline.check(pipeline.ground(run, plan.store), plan.store, todo)
+    artifacts: list[dict[str, Any]] = []
+    if plan.complete:
+        artifacts = _artifacts(plan, store)
+    else:
+        make.check(plan, store, plan.tasks)
     estimate = report.estimate(
-        run.recipe,
+        plan,
         cards.this_machine(),
-        tasks=run.tasks(plan.until),
-        manifest=run.manifest,
-        made=plan.store.has,
-        fetched=missing,
-        workers=plan.workers,
+        made=store.has if plan.complete else lambda task: False,
+        fetched=[transfer.download for transfer in plan.transfers],
+        workers=workers,
     )
-    _print(estimate, _artifacts(run, plan), "", as_json)
+    _print(estimate, artifacts, str(plan.absent or ""), as_json)
 
 
-def _show_expected(
-    plan: DryRun, goal: Goal, expected: Expected, missing: list[Download], as_json: bool
-) -> None:
-    """While something is missing, no artifact has its name yet."""
-    recipe, manifest = expected.planner.recipe, expected.manifest
-    if manifest is not None:  # else told where the run is prepared
-        print_notes(recipe.dataset, manifest)
-    tasks = expected.tasks(goal, plan.until)
-    pipeline.check(expected.ground, plan.store, tasks)
-    estimate = report.estimate(
-        recipe,
-        cards.this_machine(),
-        tasks=tasks,
-        manifest=manifest,
-        fetched=missing,
-        workers=plan.workers,
-    )
-    _print(estimate, [], expected.absent, as_json)
-
-
-def _artifacts(run: Run, plan: DryRun) -> list[dict[str, Any]]:
-    missing = pipeline.missing(run, plan.store, plan.until)
-    pipeline.tell_reasons(run, plan.store, missing)
+def _artifacts(plan: Plan, store: Store) -> list[dict[str, Any]]:
+    missing = make.missing(plan, store)
+    make.check(plan, store, missing)
+    make.print_reasons(plan, store, missing)
     todo = {task.key for task in missing}
     return [
         {
             "artifact": task.name,
             "title": task.title,
-            "done": plan.store.has(task),
+            "done": store.has(task),
             "make": task.key in todo,
         }
-        for task in run.tasks(plan.until)
+        for task in plan.tasks
     ]
 
 

@@ -2,38 +2,161 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
-from uvlp.artifacts.store import Store
-from uvlp.cli import reproduce
-from uvlp.cli.request import Request, number, resolve
-from uvlp.pipeline.folder_rows import parse_rows
-from uvlp.pipeline.folders import Collect, seeds_of
-from uvlp.pipeline.prepare import prepare
+import typer
+
+from uvlp.cli.options import (
+    WHAT,
+    DataOption,
+    DebugOption,
+    DryRunOption,
+    ForceOption,
+    JsonOption,
+    NetworkOption,
+    OfflineOption,
+    PortableOption,
+    PrintOption,
+    ProfileOption,
+    ProtocolOption,
+    RepeatsOption,
+    RerunOption,
+    SeedOption,
+    SetOption,
+    StoreOption,
+    VariantOption,
+    WorkersOption,
+    counted,
+)
+
+if TYPE_CHECKING:
+    from uvlp.cli.request import Request
+    from uvlp.cli.run import Execution
+
+PathsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PATH",
+        help="folders PATH/<class>/<images>; NAME=FOLDER,FOLDER,... is one row with a folder per seed",
+        rich_help_panel=WHAT,
+    ),
+]
+DatasetOption = Annotated[
+    str,
+    typer.Option(
+        "--dataset",
+        metavar="NAME",
+        help="whose real test images score them: digits, imagenette, ..., or folder:PATH",
+        rich_help_panel=WHAT,
+    ),
+]
+IpcOption = Annotated[
+    int | None,
+    typer.Option(
+        "--ipc",
+        metavar="N",
+        parser=counted("IPC"),
+        help="images per class [all, where every class holds as many]",
+        rich_help_panel=WHAT,
+    ),
+]
+SelectOption = Annotated[
+    str,
+    typer.Option(
+        "--select",
+        metavar="HOW",
+        help="which, where there are more: first (in string order), or drawn",
+        rich_help_panel=WHAT,
+    ),
+]
+RandomOption = Annotated[
+    bool,
+    typer.Option(
+        "--random/--no-random",
+        help="score as many random training images beside them",
+        rich_help_panel=WHAT,
+    ),
+]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folders:
-    """What the command line says of them; ``ipc`` is None where they decide."""
+def evaluate(
+    paths: PathsArgument,
+    dataset: DatasetOption,
+    ipc: IpcOption = None,
+    select: SelectOption = "first",
+    random: RandomOption = True,
+    seed: SeedOption = None,
+    network: NetworkOption = None,
+    repeats: RepeatsOption = None,
+    profile: ProfileOption = None,
+    protocol: ProtocolOption = None,
+    data: DataOption = None,
+    variant: VariantOption = None,
+    settings: SetOption = None,
+    portable: PortableOption = False,
+    store: StoreOption = None,
+    workers: WorkersOption = None,
+    offline: OfflineOption = False,
+    force: ForceOption = False,
+    rerun: RerunOption = None,
+    dry_run: DryRunOption = False,
+    print_config: PrintOption = False,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Score image folders that any method made on the real test images of a dataset.
 
-    paths: list[str]
-    ipc: str | None
-    select: str
-    random: bool
-
-
-def score(folders: Folders, request: Request, store: Store, how: reproduce.How) -> None:
-    """Score the folders, with random images of the same size beside them unless that is switched off.
-
-    Raises:
-        UvlpError: an unknown name, a wrong number, or a folder whose files are wrong.
+    Example: uvlp evaluate made/images --dataset digits
     """
-    ipc = None if folders.ipc is None else number("IPC", folders.ipc, 1)
-    rows = tuple(parse_rows(folders.paths))
-    recipe = resolve(replace(request, ipc=str(ipc or 1)))
+    from uvlp.cli.request import Request
+    from uvlp.cli.run import Execution
+
+    request = Request(
+        dataset=dataset,
+        ipc=ipc,
+        methods=["random"],
+        seeds=seed,
+        networks=network,
+        repeats=repeats,
+        profile=profile,
+        protocol=protocol,
+        data=data,
+        variant=variant,
+        settings=settings,
+        portable=portable,
+    )
+    execution = Execution(
+        workers=workers,
+        offline=offline,
+        force=force,
+        rerun=rerun,
+        dry_run=dry_run,
+        print_config=print_config,
+        as_json=as_json,
+    )
+    _score(paths, select, random, request, store, execution)
+
+
+def _score(
+    paths: list[str],
+    select: str,
+    random: bool,
+    request: Request,
+    store: str | None,
+    execution: Execution,
+) -> None:
+    """Score the folders, with random images of the same size beside them unless that is switched off."""
+    from uvlp.cli.request import resolve, store_at
+    from uvlp.cli.run import run
+    from uvlp.pipeline.folders.collect import Collect, seeds_of
+    from uvlp.pipeline.folders.rows import parse_rows
+
+    rows = tuple(parse_rows(paths))
+    recipe = resolve(request)
     seeds = seeds_of(rows, recipe.seeds if request.seeds else None)
     recipe = replace(recipe, seeds=seeds or recipe.seeds)
-    if not folders.random:
+    if not random:
         recipe = replace(recipe, methods=())
-    collect = Collect(rows=rows, ipc=ipc, select=folders.select)
-    reproduce.carry_out(recipe, lambda: prepare(recipe, store, collect), store, "tabulate", how)
+    collect = Collect(rows=rows, ipc=request.ipc, select=select)
+    run(recipe, store_at(store), "tabulate", execution, collect)

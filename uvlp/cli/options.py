@@ -1,14 +1,52 @@
-"""The words that several commands share: options and arguments with their help."""
+"""Options that several commands share, with their help, and how a command's help is laid out."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from functools import partial
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
+from uvlp.core.errors import UvlpError
 from uvlp.core.files.places import refuse_empty
+from uvlp.recipes.overrides import LARGEST_WHOLE
 
+MOST_WORKERS = 1024
+WHAT, HOW, OUTPUT = "What to run", "How to run", "Output"
 Many = list[str] | None
+
+
+class Command(TyperCommand):
+    """A command whose help has a section for each panel of its options, in plain text."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The options by panel; arguments without the type, which their help tells."""
+        panels: dict[str, list[tuple[str, str]]] = {WHAT: [], HOW: [], OUTPUT: []}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                name = record[0].partition(" <")[0] if parameter.param_type_name == "argument" else record[0]
+                panels[getattr(parameter, "rich_help_panel", None) or OUTPUT].append((name, record[1]))
+        for panel, rows in panels.items():
+            if rows:
+                with formatter.section(panel):
+                    formatter.write_dl(rows)
+
+
+def number(what: str, text: str, least: int, most: int = LARGEST_WHOLE) -> int:
+    """A whole number of at least ``least`` and at most ``most``.
+
+    Raises:
+        UvlpError: it is none, too small or too large.
+    """
+    # `int` reads 1_0 as ten, and digits of any script.
+    digits = re.fullmatch(r"\s*\+?0*([0-9]{1,20})\s*", text)
+    value = int(digits[1]) if digits else least - 1
+    if not least <= value <= most:
+        raise UvlpError(f"{what} must be a whole number", got=text, allowed=f"{least} or more, up to {most}")
+    return value
 
 
 def path_option(option: typer.CallbackParam, value: str | None) -> str | None:
@@ -20,78 +58,115 @@ def path_option(option: typer.CallbackParam, value: str | None) -> str | None:
     return refuse_empty(option.opts[0], value)
 
 
+_what = partial(typer.Option, rich_help_panel=WHAT)
+_how = partial(typer.Option, rich_help_panel=HOW)
+_output = partial(typer.Option, rich_help_panel=OUTPUT)
+_argument = partial(typer.Argument, rich_help_panel=WHAT)
+
+
+def counted(what: str, least: int = 1, most: int = LARGEST_WHOLE) -> Any:
+    """A parser of whole numbers, for an option called ``what``."""
+    return lambda text: number(what, text, least, most)
+
+
 DatasetArgument = Annotated[
     str,
-    typer.Argument(
-        help="digits, imagenette, ... (`uvlp list datasets`), or folder:PATH with train/ and val/"
+    _argument(
+        metavar="DATASET",
+        help="digits, imagenette, ... (`uvlp list datasets`), or folder:PATH with train/ and val/",
     ),
 ]
-IpcArgument = Annotated[str, typer.Argument(help="images per class")]
+IpcArgument = Annotated[int, _argument(metavar="IPC", parser=counted("IPC"), help="images per class")]
 MethodOption = Annotated[
-    Many, typer.Option("--method", help="methods with variants, e.g. random,uvlp:no-outliers")
+    Many,
+    _what("--method", metavar="NAME,...", help="methods with variants, e.g. random,uvlp:no-outliers"),
 ]
-SeedOption = Annotated[Many, typer.Option("--seed", help="distillation seeds, e.g. 0,1,2")]
+SeedOption = Annotated[Many, _what("--seed", metavar="N,...", help="distillation seeds, e.g. 0,1,2")]
 NetworkOption = Annotated[
-    Many, typer.Option("--network", help="test networks with depth, e.g. convnet-3,resnet-18")
+    Many,
+    _what("--network", metavar="NAME,...", help="test networks with depth, e.g. convnet-3,resnet-18"),
 ]
-RepeatsOption = Annotated[str | None, typer.Option(help="trainings of each network per seed")]
+RepeatsOption = Annotated[
+    int | None,
+    _what("--repeats", metavar="N", parser=counted("repeats"), help="trainings of each network per seed"),
+]
 ProfileOption = Annotated[
-    str | None, typer.Option(help="model sizes and schedules: sd15, small, tiny, nano [the dataset's own]")
+    str | None,
+    _what(
+        "--profile",
+        metavar="NAME",
+        help="model sizes and schedules: sd15, small, tiny, nano [the dataset's own]",
+    ),
 ]
-ProtocolOption = Annotated[str | None, typer.Option(help="evaluation protocol: minimax, rded")]
+ProtocolOption = Annotated[
+    str | None, _what("--protocol", metavar="NAME", help="evaluation protocol: minimax, rded")
+]
 MissingOption = Annotated[
-    str | None, typer.Option("--missing-captions", help="a missing caption: stop, or empty")
+    str | None, _what("--missing-captions", metavar="RULE", help="a missing caption: stop, or empty")
 ]
 DataOption = Annotated[
     str | None,
-    typer.Option(
-        "--data", callback=path_option, help="folder with the named dataset [$UVLP_DATA or ./uvlp_data]"
+    _what(
+        "--data",
+        metavar="DIR",
+        callback=path_option,
+        help="folder with the named dataset [$UVLP_DATA or ./uvlp_data]",
     ),
 ]
 VariantOption = Annotated[
-    str | None, typer.Option("--variant", help="which published version of the dataset, e.g. fastai, ilsvrc")
+    str | None,
+    _what("--variant", metavar="NAME", help="which published version of the dataset, e.g. fastai, ilsvrc"),
 ]
 FinetunedOption = Annotated[
     str | None,
-    typer.Option("--finetuned-model", help="folder of a fine-tuned pipeline, instead of fine-tuning here"),
+    _what("--finetuned-model", metavar="DIR", help="a fine-tuned pipeline, instead of fine-tuning here"),
 ]
 AlphaOption = Annotated[
-    float | None, typer.Option("--alpha", help="global α of uvlp, 0 to 1, instead of searching it")
+    float | None,
+    _what("--alpha", metavar="X", help="global α of uvlp, 0 to 1, instead of searching it"),
 ]
-OfflineOption = Annotated[bool, typer.Option("--offline", help="fetch nothing; say what is missing instead")]
 SetOption = Annotated[
-    Many, typer.Option("--set", help="change one setting, e.g. evaluate.epochs=100; see --print-config")
-]
-StoreOption = Annotated[
-    str | None,
-    typer.Option("--store", callback=path_option, help="folder of artifacts [$UVLP_STORE or ./uvlp_store]"),
-]
-WorkersOption = Annotated[str | None, typer.Option(help="worker processes, up to 1024; changes no result")]
-ForceOption = Annotated[bool, typer.Option("--force", help="rebuild damaged artifacts")]
-RerunOption = Annotated[
-    str | None,
-    typer.Option("--rerun", help="train this repeat again and compare it with the stored one"),
+    Many,
+    _what(
+        "--set",
+        metavar="KEY=VALUE",
+        help="change one setting, e.g. evaluate.epochs=100; see --print-config",
+    ),
 ]
 PortableOption = Annotated[
     bool,
-    typer.Option("--portable", help="on the CPU, with the instructions that every x86-64-v2 processor has"),
+    _what("--portable", help="on the CPU, with the instructions that every x86-64-v2 processor has"),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="show what would be made, make nothing")]
-PrintOption = Annotated[bool, typer.Option("--print-config", help="print the resolved recipe and stop")]
-JsonOption = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
-ScoredOnOption = Annotated[
-    str,
-    typer.Option(
-        "--dataset", help="whose real test images score them: digits, imagenette, ..., or folder:PATH"
+StoreOption = Annotated[
+    str | None,
+    _how(
+        "--store",
+        metavar="DIR",
+        callback=path_option,
+        help="folder of artifacts [$UVLP_STORE or ./uvlp_store]",
     ),
 ]
-OwnIpcOption = Annotated[
-    str | None, typer.Option("--ipc", help="images per class [all, where every class holds as many]")
+WorkersOption = Annotated[
+    int | None,
+    _how(
+        "--workers",
+        metavar="N",
+        parser=counted("--workers", 1, MOST_WORKERS),
+        help=f"worker processes, up to {MOST_WORKERS}; changes no result",
+    ),
 ]
-SelectOption = Annotated[
-    str, typer.Option("--select", help="which, where there are more: first (in string order), or drawn")
+OfflineOption = Annotated[bool, _how("--offline", help="fetch nothing; say what is missing instead")]
+ForceOption = Annotated[bool, _how("--force", help="rebuild damaged artifacts")]
+RerunOption = Annotated[
+    int | None,
+    _how(
+        "--rerun",
+        metavar="N",
+        parser=counted("--rerun"),
+        help="train this repeat again and compare it with the stored one",
+    ),
 ]
-RandomOption = Annotated[
-    bool, typer.Option("--random/--no-random", help="score as many random training images beside them")
-]
+DryRunOption = Annotated[bool, _how("--dry-run", help="show what would be made, make nothing")]
+PrintOption = Annotated[bool, _output("--print-config", help="print the resolved recipe and stop")]
+JsonOption = Annotated[bool, _output("--json", help="print the result as JSON")]
+DebugOption = Annotated[bool, _output("--debug", help="show the traceback of an error")]

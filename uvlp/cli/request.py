@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from uvlp.artifacts.store import Store
+from uvlp.cli.options import number
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.places import check_folder, expanded, store_folder
 from uvlp.core.files.unicode_form import nfc
-from uvlp.declarations.dataset import declared_dataset
-from uvlp.declarations.method import declared_method
-from uvlp.declarations.protocol import ProtocolDeclaration, declared_protocol
 from uvlp.models.published import find as pretrained
-from uvlp.pipeline.contenders import Method, resolve_method
-from uvlp.recipes import limits, overrides, profiles
+from uvlp.pipeline.contenders import set_method, set_protocol
+from uvlp.pipeline.names import default_recipe
+from uvlp.recipes import overrides, profiles
 from uvlp.recipes.schema import Recipe
-from uvlp.recipes.setting import check_limits
 
 LARGEST_SEED = 2**32 - 1
 """Of scikit-learn's and numpy's older generators."""
-WORDS = {
+OPTIONS = {
     "dataset": "DATASET or --dataset",
     "ipc": "IPC or --ipc",
     "profile": "--profile",
@@ -38,21 +35,21 @@ WORDS = {
     "models.finetuned": "--finetuned-model",
     "portable": "--portable",
 }
-"""Fields of a recipe that the command line has its own words for."""
+"""Fields of a recipe that have an option or argument of their own."""
 REMARKS = ("models_note", "protocol_notes")
 """Fields that say what the numbers of a recipe mean; nobody sets them away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The arguments and options of the command line."""
+    """The options that decide about the recipe; ``ipc`` is None where it comes from elsewhere."""
 
     dataset: str
-    ipc: str
+    ipc: int | None = None
     methods: list[str] | None = None
     seeds: list[str] | None = None
     networks: list[str] | None = None
-    repeats: str | None = None
+    repeats: int | None = None
     profile: str | None = None
     protocol: str | None = None
     data: str | None = None
@@ -74,17 +71,15 @@ def store_at(folder: str | None) -> Store:
 
 
 def resolve(request: Request) -> Recipe:
-    """The recipe of the dataset with everything that the request changes.
+    """The recipe of the dataset with everything that the request changes; `pipeline/names.check` checks it.
 
     Raises:
-        UvlpError: an unknown name, or a number that is none or out of range.
+        UvlpError: an unknown dataset, profile or setting, a value of another type, or an empty option.
     """
     for option in ("profile", "protocol", "variant"):
         if getattr(request, option) == "":  # of a variable that was not set
             raise UvlpError(f"no --{option} given", got="", do="leave the option out, or name one")
-    dataset = declared_dataset(request.dataset.partition(":")[0])
-    ipc = number("IPC", request.ipc, 1)
-    recipe = dataset.recipe(ipc)
+    recipe = default_recipe(request.dataset, request.ipc or 1)
     recipe = profiles.apply(recipe, request.profile or recipe.profile)
     recipe = replace(recipe, dataset=request.dataset, **_replacements(request))
     if request.missing_captions is not None:
@@ -96,7 +91,9 @@ def resolve(request: Request) -> Recipe:
         recipe = _set_alpha(recipe, request.alpha)
     for text in request.settings or []:
         recipe = _set(recipe, text)
-    _check(recipe)
+    for name in ("methods", "networks", "seeds"):
+        if not getattr(recipe, name):
+            raise UvlpError(f"no {name} given", do="leave the option out, or name at least one")
     return recipe
 
 
@@ -114,16 +111,14 @@ def _finetuned(folder: str) -> str:
 def _replacements(request: Request) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if request.methods:
-        found["methods"] = tuple(options(request.methods))
+        found["methods"] = tuple(split(request.methods))
     if request.networks:
-        found["networks"] = tuple(options(request.networks))
+        found["networks"] = tuple(split(request.networks))
     if request.seeds:
-        found["seeds"] = tuple(number("seed", text, 0, LARGEST_SEED) for text in options(request.seeds))
-    if request.repeats is not None:
-        found["repeats"] = number("repeats", request.repeats, 1)
+        found["seeds"] = tuple(number("seed", text, 0, LARGEST_SEED) for text in split(request.seeds))
     if request.portable:
         found["portable"] = True
-    for name in ("protocol", "data", "variant"):
+    for name in ("repeats", "protocol", "data", "variant"):
         if getattr(request, name) is not None:
             found[name] = getattr(request, name)
     return found
@@ -137,23 +132,9 @@ def _set_alpha(recipe: Recipe, alpha: float) -> Recipe:
     return replace(recipe, method={**recipe.method, "uvlp": own})
 
 
-def options(values: Sequence[str]) -> list[str]:
+def split(values: Sequence[str]) -> list[str]:
     """Options that may be repeated and may hold commas, each value once."""
     return list(dict.fromkeys(word.strip() for value in values for word in value.split(",") if word.strip()))
-
-
-def number(what: str, text: str, least: int, most: int = overrides.LARGEST_WHOLE) -> int:
-    """A whole number of at least ``least`` and at most ``most``.
-
-    Raises:
-        UvlpError: it is none, too small or too large.
-    """
-    # `int` reads 1_0 as ten, and digits of any script.
-    digits = re.fullmatch(r"\s*\+?0*([0-9]{1,20})\s*", text)
-    value = int(digits[1]) if digits else least - 1
-    if not least <= value <= most:
-        raise UvlpError(f"{what} must be a whole number", got=text, allowed=f"{least} or more, up to {most}")
-    return value
 
 
 def _set(recipe: Recipe, text: str) -> Recipe:
@@ -168,15 +149,15 @@ def _set(recipe: Recipe, text: str) -> Recipe:
         )
     if path == "note":
         return replace(recipe, note="; ".join(filter(None, [recipe.note, _own_note(value)])))
-    if path in WORDS:
-        # Checked, and joined with what else the command says, where it is read; not here.
-        raise UvlpError(f"--set {path}: it has a word of its own", got=text, do=f"say it with {WORDS[path]}")
+    if path in OPTIONS:
+        # Checked, and joined with the other options, where it is read; not here.
+        raise UvlpError(f"--set {path} is not supported", got=text, do=f"use {OPTIONS[path]}")
     section, _, rest = path.partition(".")
     plugin = section.replace("_", "-")
     if rest and plugin in plugins.names("methods"):
-        return _set_method(recipe, plugin, rest, value)
+        return set_method(recipe, plugin, rest, value)
     if rest and not hasattr(recipe, section) and plugin in plugins.names("protocols"):
-        return _set_protocol(recipe, declared_protocol(plugin), rest, value)
+        return set_protocol(recipe, plugin, rest, value)
     changed: Recipe = overrides.apply(recipe, path, value)
     return changed
 
@@ -188,45 +169,3 @@ def _own_note(text: str) -> str:
             "--set note= adds a remark, and takes none away", got=text, allowed="a line of plain text"
         )
     return nfc(text.strip())
-
-
-def _set_method(recipe: Recipe, method: str, path: str, value: str) -> Recipe:
-    declared = declared_method(method)
-    own = dict(recipe.method.get(method, {}))
-    first, _, rest = path.partition(".")
-    if first == "synthesis" and declared.synthesis is not None:
-        new = overrides.apply(declared.synthesis, rest, value)
-        own["synthesis"] = {**own.get("synthesis", {}), rest: getattr(new, rest)}
-    else:
-        new = overrides.apply(declared.settings(), path, value)
-        own[first] = getattr(new, first)
-    return replace(recipe, method={**recipe.method, method: own})
-
-
-def _set_protocol(recipe: Recipe, protocol: ProtocolDeclaration, path: str, value: str) -> Recipe:
-    new = overrides.apply(protocol.settings_in(recipe), path, value)
-    own = {**recipe.protocols.get(protocol.section, {}), path: getattr(new, path)}
-    return replace(recipe, protocols={**recipe.protocols, protocol.section: own})
-
-
-def _check(recipe: Recipe) -> None:
-    for name in ("methods", "networks", "seeds"):
-        if not getattr(recipe, name):
-            raise UvlpError(f"no {name} given", do="leave the option out, or name at least one")
-    limits.check(recipe)
-    protocol = declared_protocol(recipe.protocol)
-    check_limits(protocol.settings_in(recipe), protocol.section)
-    methods = [resolve_method(spec, recipe) for spec in recipe.methods]
-    if recipe.models.finetuned:
-        _check_finetuned(recipe, methods)
-
-
-def _check_finetuned(recipe: Recipe, methods: Sequence[Method]) -> None:
-    """Refuse a fine-tuned model that nothing of the recipe reads."""
-    if not recipe.pretrained:
-        what = f"--finetuned-model: profile {recipe.profile} trains its own models and reads none"
-        raise UvlpError(what, got=recipe.models.finetuned, do="leave it out, or say --profile sd15")
-    if not any(method.synthesis is not None and method.declared.finetuned for method in methods):
-        names = ", ".join(method.spec for method in methods)
-        do = "leave it out, or add uvlp or vlcp"
-        raise UvlpError("--finetuned-model: no method of this run reads it", got=names, do=do)

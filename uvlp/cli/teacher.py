@@ -3,29 +3,94 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
-from uvlp.artifacts.store import Store
-from uvlp.cli import reproduce
-from uvlp.cli.request import Request, resolve
-from uvlp.pipeline.prepare import prepare_teacher
+import typer
+
+from uvlp.cli.options import (
+    WHAT,
+    DataOption,
+    DatasetArgument,
+    DebugOption,
+    DryRunOption,
+    ForceOption,
+    JsonOption,
+    OfflineOption,
+    PortableOption,
+    PrintOption,
+    ProfileOption,
+    SetOption,
+    StoreOption,
+    VariantOption,
+    WorkersOption,
+    path_option,
+)
+
+NetworkArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="NETWORK", help="conv3, resnet18_modified, ... (`uvlp list networks`)", rich_help_panel=WHAT
+    ),
+]
+CheckpointOption = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="FILE",
+        callback=path_option,
+        help="a .safetensors or .pth file, or `torchvision`, to take it from [train it here]",
+        rich_help_panel=WHAT,
+    ),
+]
 
 
-def provide(request: Request, network: str, checkpoint: str | None, store: Store, how: reproduce.How) -> None:
-    """Train or import a teacher, the same that `uvlp reproduce --protocol rded` would make.
+def teacher(
+    dataset: DatasetArgument,
+    network: NetworkArgument,
+    checkpoint: CheckpointOption = None,
+    profile: ProfileOption = None,
+    data: DataOption = None,
+    variant: VariantOption = None,
+    settings: SetOption = None,
+    portable: PortableOption = False,
+    store: StoreOption = None,
+    workers: WorkersOption = None,
+    offline: OfflineOption = False,
+    force: ForceOption = False,
+    dry_run: DryRunOption = False,
+    print_config: PrintOption = False,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Train or import the teacher of the RDED protocol, and measure it on the real test images.
 
-    Raises:
-        UvlpError: an unknown name, a wrong number, a wrong dataset or checkpoint.
+    It is the one that `uvlp reproduce --protocol rded` would make.
+
+    Example: uvlp teacher digits conv3
     """
+    from uvlp.cli.request import Request, resolve, store_at
+    from uvlp.cli.run import Execution, run
+
+    request = Request(
+        dataset=dataset,
+        profile=profile,
+        protocol="rded",
+        data=data,
+        variant=variant,
+        settings=settings,
+        portable=portable,
+    )
+    execution = Execution(
+        workers=workers,
+        offline=offline,
+        force=force,
+        dry_run=dry_run,
+        print_config=print_config,
+        as_json=as_json,
+    )
     recipe = resolve(request)
     source = recipe.teacher.source if checkpoint is None else checkpoint
     # The recipe's own networks may be those of another protocol.
-    teacher = replace(recipe.teacher, network=network, source=source)
-    recipe = replace(recipe, networks=(network,), teacher=teacher)
-    reproduce.carry_out(
-        recipe,
-        lambda: prepare_teacher(recipe, store, network),
-        store,
-        "teacher",
-        how,
-        lambda planner: planner.teacher(network),
-    )
+    settled = replace(recipe.teacher, network=network, source=source)
+    recipe = replace(recipe, networks=(network,), teacher=settled)
+    run(recipe, store_at(store), "teacher", execution)

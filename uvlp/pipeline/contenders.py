@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from uvlp.core.errors import UvlpError
 from uvlp.declarations.method import MethodDeclaration, declared_method
+from uvlp.declarations.protocol import declared_protocol
 from uvlp.recipes import overrides
 from uvlp.recipes.schema import Recipe, SynthesisSettings
 from uvlp.recipes.setting import check_limits
@@ -53,7 +54,7 @@ class Folder:
         title: name for readers.
         paths: by distillation seed the folder as it was given.
         origins: by seed where it lies.
-        facts: by seed what decides about the images taken from it (`pipeline/folder_images.py`).
+        facts: by seed what decides about the images taken from it (`pipeline/folders/images.py`).
     """
 
     spec: str
@@ -96,3 +97,29 @@ def resolve_method(spec: str, recipe: Recipe) -> Method:
     settings = overrides.merge(declared.settings(), chosen)
     check_limits(settings, name)
     return Method(spec=spec, name=name, declared=declared, settings=settings, synthesis=synthesis)
+
+
+def set_method(recipe: Recipe, name: str, path: str, text: str) -> Recipe:
+    """The recipe with one setting of a method set from ``text``, by its dotted path below the method's name.
+
+    Raises:
+        UvlpError: no such setting, or the text does not fit its type.
+    """
+    declared = declared_method(name)
+    own = dict(recipe.method.get(name, {}))
+    first, _, rest = path.partition(".")
+    if first == "synthesis" and declared.synthesis is not None:
+        new = overrides.apply(declared.synthesis, rest, text)
+        own["synthesis"] = {**own.get("synthesis", {}), rest: getattr(new, rest)}
+    else:
+        new = overrides.apply(declared.settings(), path, text)
+        own[first] = getattr(new, first)
+    return replace(recipe, method={**recipe.method, name: own})
+
+
+def set_protocol(recipe: Recipe, name: str, path: str, text: str) -> Recipe:
+    """The same for a protocol that has no section of its own in a recipe."""
+    protocol = declared_protocol(name)
+    new = overrides.apply(protocol.settings_in(recipe), path, text)
+    own = {**recipe.protocols.get(protocol.section, {}), path: getattr(new, path)}
+    return replace(recipe, protocols={**recipe.protocols, protocol.section: own})

@@ -8,15 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from uvlp.artifacts.task import Task
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.places import existing
 from uvlp.core.wording import byte_size, first_few
-from uvlp.pipeline.estimates.least import least
-from uvlp.pipeline.preflight import Ground
-
-UNFINISHED = ("partial", ".tmp")
-"""Folders of a store with parts of what is still to be made, which take no more room."""
 
 
 class Wanted(NamedTuple):
@@ -33,19 +27,6 @@ class Wanted(NamedTuple):
     place: Path
     bytes: int
     unfinished: tuple[Path, ...] = ()
-
-
-def of_store(ground: Ground, todo: Sequence[Task], root: Path) -> Wanted:
-    """What ``todo`` takes of the disk of the store at ``root`` at least, at the fullest moment."""
-    found = [(task, least(task, ground)) for task in todo]
-    kept: dict[str, int] = {}
-    for task, size in found:
-        kept[task.kind] = kept.get(task.kind, 0) + size.kept
-    together = sum(kept.values())
-    fullest = max((size.kept + size.passing for _, size in found), default=0)
-    kinds = sorted(filter(kept.get, kept), key=lambda kind: -kept[kind])
-    unfinished = tuple(root / name for name in UNFINISHED)
-    return Wanted(f"the store's {first_few(kinds)}", root, max(together, fullest), unfinished)
 
 
 def check(wanted: Sequence[Wanted], do: str) -> None:

@@ -1,4 +1,4 @@
-"""run -> artifacts: make what the store does not hold, in order, on the workers."""
+"""plan -> artifacts: make what the store does not hold, in order, on the workers."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import tables
 from uvlp.artifacts.checks import made_anew
 from uvlp.artifacts.store import Store
-from uvlp.artifacts.tables import Table
-from uvlp.artifacts.task import Task
+from uvlp.artifacts.task import Task, chain
 from uvlp.artifacts.work import Work
 from uvlp.core import machine, plugins, portable, streams, views, workers
 from uvlp.core.errors import UvlpError
@@ -23,13 +21,13 @@ from uvlp.core.progress import Progress
 from uvlp.models.published import find as pretrained
 from uvlp.pipeline import disk, preflight
 from uvlp.pipeline.datasets import open_dataset
-from uvlp.pipeline.preflight import Ground
-from uvlp.pipeline.prepare import Run
+from uvlp.pipeline.estimates.least import of_store
+from uvlp.pipeline.prepare import Plan
 
 
-def damage(run: Run, store: Store) -> Iterator[tuple[Task, str]]:
-    """The finished artifacts of the run that are not as made, each with the file that is not and why."""
-    for task in filter(store.has, run.tasks("tabulate")):
+def damage(plan: Plan, store: Store) -> Iterator[tuple[Task, str]]:
+    """The finished artifacts of the chain that are not as made, each with the file that is not and why."""
+    for task in filter(store.has, chain(plan.goal)):
         name = store.damage(task)
         if name is not None:
             yield task, name
@@ -40,14 +38,14 @@ def damaged(task: Task, name: str, do: str) -> UvlpError:
     return UvlpError(f"damaged artifact {task.name} ({task.title}): {name} is missing or not as made", do=do)
 
 
-def find_damage(run: Run, store: Store, force: bool) -> list[Task]:
-    """Compare every finished artifact of the run with its manifest; the tasks of those that were deleted.
+def find_damage(plan: Plan, store: Store, force: bool) -> list[Task]:
+    """Compare every finished artifact of the chain with its manifest; the tasks of those that were deleted.
 
     Raises:
         UvlpError: an artifact is damaged and ``force`` is off; with ``force`` it is deleted instead.
     """
     deleted = []
-    for task, name in damage(run, store):
+    for task, name in damage(plan, store):
         if not force:
             raise damaged(task, name, "run again with --force to rebuild it")
         print(f"note   {task.name}: {name} is damaged, rebuilding", file=sys.stderr)
@@ -57,21 +55,22 @@ def find_damage(run: Run, store: Store, force: bool) -> list[Task]:
                 f"note   {task.name}: files that its manifest does not list are in {aside}", file=sys.stderr
             )
         deleted.append(task)
-    if deleted and run.goal not in deleted and run.goal.stage == "tabulate" and store.has(run.goal):
-        print(f"note   {run.goal.name}: made again from what is rebuilt", file=sys.stderr)
-        store.remove(run.goal)
-        deleted.append(run.goal)
+    goal = plan.goal
+    if deleted and goal not in deleted and goal.stage == "tabulate" and store.has(goal):
+        print(f"note   {goal.name}: made again from what is rebuilt", file=sys.stderr)
+        store.remove(goal)
+        deleted.append(goal)
     store.save_verified()
     return deleted
 
 
-def missing(run: Run, store: Store, until: str, rebuild: Sequence[Task] = ()) -> list[Task]:
+def missing(plan: Plan, store: Store, rebuild: Sequence[Task] = ()) -> list[Task]:
     """What has to be made: the targets that are not there, and what they need that is not there.
 
-    The targets are the artifacts of the stage ``until``, and ``rebuild``.
+    The targets are the artifacts of the last stage that is asked for, and ``rebuild``.
     """
-    tasks = run.tasks(until)
-    targets = [task for task in tasks if task.stage == until or task in rebuild] or tasks
+    tasks = plan.tasks
+    targets = [task for task in tasks if task.stage == plan.until or task in rebuild] or tasks
     needed: set[str] = set()
 
     def want(task: Task) -> None:
@@ -93,7 +92,7 @@ def missing(run: Run, store: Store, until: str, rebuild: Sequence[Task] = ()) ->
     # before hours of features, and that a given teacher knows other classes before hours of anything.
     def rank(task: Task) -> tuple[bool, bool, bool, bool]:
         late = task.key not in early
-        return task.stage == "evaluate", "ipc" in task.facts, late, task.stage != "caption"
+        return task.stage == "evaluate", not task.whole_set, late, task.stage != "caption"
 
     return sorted(found, key=rank)
 
@@ -104,7 +103,7 @@ def execute(root: Path, task: Task, progress: Progress) -> None:
     Raises:
         UvlpError: the input is wrong or the store cannot be written.
     """
-    if "portable" in task.facts:
+    if task.portable:
         portable.begin(torch=task.stage != "tabulate")
     if task.stage == "tabulate":  # needs no torch
         _write(root, task, progress)
@@ -158,53 +157,47 @@ def _made(seconds: float, task: Task) -> dict[str, Any]:
     }
 
 
-def make(run: Run, store: Store, until: str, count: int, rebuild: Sequence[Task] = ()) -> int:
+def make(plan: Plan, store: Store, count: int, rebuild: Sequence[Task] = ()) -> int:
     """Make what is missing on ``count`` worker processes; the number of artifacts made.
 
     Args:
-        run: the checked recipe.
+        plan: a complete one.
         store: where to make it.
-        until: the last stage.
         count: worker processes.
         rebuild: artifacts to make even where nothing that is missing needs them.
 
     Raises:
-        UvlpError: bad input, found by a stage.
+        UvlpError: bad input, found before anything is made or by a stage.
         WorkerFailed: a stage failed in a way that is not the user's fault.
     """
-    todo = missing(run, store, until, rebuild)
+    todo = missing(plan, store, rebuild)
     if not todo:
         return 0
-    check(ground(run, store), store, todo)
+    check(plan, store, todo)
     preflight.check_precision(todo)
-    tell_reasons(run, store, [task for task in todo if task not in rebuild])
+    print_reasons(plan, store, [task for task in todo if task not in rebuild])
     store.prepare()
     _make_on_workers(todo, store, count)
     return len(todo)
 
 
-def tell_reasons(run: Run, store: Store, todo: Sequence[Task]) -> None:
-    """Say why what an earlier version made is made anew."""
-    spec = run.goal.dataset_spec
-    datasets = made_anew.Datasets(run.manifest, spec.place if spec else "", store.cache)
-    for line in made_anew.reasons(todo, store.root, datasets):
-        streams.complain(f"note   {line}")
-
-
-def ground(run: Run, store: Store) -> Ground:
-    """What the tasks of a run are judged by: everything is here."""
-    return Ground(recipe=run.recipe, manifest=run.manifest, cache=store.cache)
-
-
-def check(found: Ground, store: Store, todo: Sequence[Task]) -> None:
+def check(plan: Plan, store: Store, todo: Sequence[Task]) -> None:
     """Refuse what is certain to fail before anything is made; see `preflight.check`.
 
     Raises:
         UvlpError: what no task of the run could work with, or a disk that is too small for it.
     """
-    preflight.check(found, todo)
+    preflight.check(plan, todo)
     do = "make room, or use a larger disk: --store FOLDER; everything finished is kept"
-    disk.check([disk.of_store(found, todo, store.root)], do)
+    disk.check([of_store(plan, todo, store.root)], do)
+
+
+def print_reasons(plan: Plan, store: Store, todo: Sequence[Task]) -> None:
+    """Say why what an earlier version made is made anew."""
+    spec = plan.goal.dataset_spec
+    datasets = made_anew.Datasets(plan.manifest, spec.place if spec else "", store.cache)
+    for line in made_anew.reasons(todo, store.root, datasets):
+        streams.complain(f"note   {line}")
 
 
 def _make_on_workers(jobs: list[Task], store: Store, count: int) -> None:
@@ -219,8 +212,3 @@ def _make_on_workers(jobs: list[Task], store: Store, count: int) -> None:
         )
     finally:
         store.sweep()
-
-
-def read_table(run: Run, store: Store) -> Table:
-    """The finished table."""
-    return tables.read(store.folder(run.goal))

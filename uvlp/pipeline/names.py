@@ -1,21 +1,56 @@
-"""Every name in a recipe is known: checked before its dataset is opened or fetched."""
+"""A recipe's names exist and its numbers are in range: checked before its dataset is opened or fetched."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.declarations.protocol import declared_protocol
+from uvlp.pipeline.contenders import Method, resolve_method
+from uvlp.recipes import limits
 from uvlp.recipes.schema import Recipe
+from uvlp.recipes.setting import check_limits
 
 
-def check_names(recipe: Recipe) -> Recipe:
-    """Every name in the recipe exists; the recipe with its networks' names as they stand in tables.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A recipe that was checked as far as it can be without its dataset.
+
+    Attributes:
+        recipe: with its networks' names as they stand in tables.
+        methods: of the recipe, loaded, with their settings.
+    """
+
+    recipe: Recipe
+    methods: tuple[Method, ...]
+
+
+def default_recipe(dataset: str, ipc: int) -> Recipe:
+    """The recipe that a dataset's own file gives, at ``ipc`` images per class.
 
     Raises:
-        UvlpError: unknown dataset, captioner, network or protocol, with the nearest name.
+        UvlpError: there is no such dataset.
+    """
+    return declared_dataset(dataset.partition(":")[0]).recipe(ipc)
+
+
+def networks() -> dict[str, str]:
+    """What `--network` takes beside the families of `uvlp/networks`, with the protocol that knows it."""
+    found: dict[str, str] = {}
+    for protocol in plugins.names("protocols"):
+        for name in declared_protocol(protocol).networks():
+            found.setdefault(name, protocol)
+    return found
+
+
+def check(recipe: Recipe) -> Checked:
+    """Check every name and every number of a recipe.
+
+    Raises:
+        UvlpError: an unknown name, with the nearest known one, or a number out of range.
     """
     dataset = recipe.dataset.partition(":")[0]
     declared_dataset(dataset)
@@ -24,21 +59,49 @@ def check_names(recipe: Recipe) -> Recipe:
     if recipe.caption.captioner not in captioners:
         raise unknown_name("captioner", recipe.caption.captioner, captioners)
     check_place(dataset, recipe.data, recipe.variant)
-    networks = dict.fromkeys(protocol.canonical(network) for network in recipe.networks)
-    return replace(recipe, protocol=protocol.origin.name, networks=tuple(networks))
+    limits.check(recipe)
+    check_limits(protocol.settings_in(recipe), protocol.section)
+    methods = tuple(resolve_method(spec, recipe) for spec in recipe.methods)
+    if recipe.models.finetuned:
+        _check_finetuned(recipe, methods)
+    canonical = dict.fromkeys(protocol.canonical(network) for network in recipe.networks)
+    recipe = replace(recipe, protocol=protocol.origin.name, networks=tuple(canonical))
+    return Checked(recipe=recipe, methods=methods)
+
+
+def _check_finetuned(recipe: Recipe, methods: Sequence[Method]) -> None:
+    """Refuse a fine-tuned model that nothing of the recipe reads."""
+    if not recipe.pretrained:
+        what = f"--finetuned-model: profile {recipe.profile} trains its own models and reads none"
+        raise UvlpError(what, got=recipe.models.finetuned, do="leave it out, or say --profile sd15")
+    if not any(method.synthesis is not None and method.declared.finetuned for method in methods):
+        names = ", ".join(method.spec for method in methods)
+        do = "leave it out, or add uvlp or vlcp"
+        raise UvlpError("--finetuned-model: no method of this run reads it", got=names, do=do)
+
+
+def check_networks(recipe: Recipe) -> None:
+    """Refuse networks that the images are too small for, or that the protocol's settings cannot train.
+
+    Raises:
+        UvlpError: a network that takes no images of the protocol's size.
+    """
+    protocol = declared_protocol(recipe.protocol)
+    for network in recipe.networks:
+        protocol.check(network, protocol.settings_in(recipe))
 
 
 def check_place(name: str, data: str, variant: str) -> None:
     """Refuse `--data` or `--variant` for a dataset that has no use for it.
 
     Raises:
-        UvlpError: the dataset ``name`` takes no such word, or has no such variant.
+        UvlpError: the dataset ``name`` takes no such option, or has no such variant.
     """
     variants = declared_dataset(name).variants
     if variants is None:
         if data or variant:
-            word = "--data" if data else "--variant"
-            raise UvlpError(f"the dataset {name} takes no {word}", got=data or variant)
+            option = "--data" if data else "--variant"
+            raise UvlpError(f"the dataset {name} takes no {option}", got=data or variant)
     elif variant and variant not in variants:
         allowed = ", ".join(variants) or f"{name} has one version only"
         raise UvlpError("unknown variant of a dataset", got=variant, allowed=allowed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,13 @@ from uvlp.core.hashing import file_sha256
 from uvlp.core.plugins import Origin
 from uvlp.declarations.captioner import declared_captioner
 from uvlp.declarations.dataset import declared_dataset
-from uvlp.declarations.network import declared_network
+from uvlp.declarations.network import NetworkDeclaration, declared_network
 from uvlp.declarations.protocol import ProtocolDeclaration, declared_protocol
-from uvlp.models.published import find as pretrained
 from uvlp.models.published.find import Found
 from uvlp.pipeline.contenders import Folder, Method
 from uvlp.pipeline.table_names import dataset_name, table_name
 from uvlp.recipes.remarks import remarks
-from uvlp.recipes.schema import ModelSettings, Recipe, SynthesisSettings
+from uvlp.recipes.schema import Recipe, SynthesisSettings
 
 STAGES = (
     *("caption", "finetune", "pixels", "represent", "embed", "prototype", "synthesise", "collect"),
@@ -49,14 +49,15 @@ class Planner:
         recipe: fully resolved.
         manifest: the dataset's.
         spec: how to open the dataset.
-        find: where a published model lies and what it holds (`models/published/find.py`).
+        find: where a part of the published models lies and what it holds (`models/published/find.py`);
+            "finetuned" is the user's own fine-tuned pipeline.
         imported: file of captions that `uvlp captions import` took over; None where there is none.
     """
 
     recipe: Recipe
     manifest: DatasetManifest
     spec: DatasetSpec
-    find: Callable[[ModelSettings, str], Found]
+    find: Callable[[str], Found]
     imported: Path | None = None
 
     def _task(
@@ -64,65 +65,82 @@ class Planner:
         kind: str,
         stage: str,
         title: str,
+        *,
+        schema: int,
+        revision: int,
+        plugin: str = "",
+        settings: Any = None,
+        facts: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, Task] | None = None,
+        origins: Mapping[str, str] | None = None,
         revisions: Mapping[str, int] | None = None,
-        by: Mapping[str, Origin | None] | None = None,
-        **more: Any,
+        declared_in: Origin | None = None,
+        network: NetworkDeclaration | None = None,
     ) -> Task:
-        """A task on the dataset; ``by``: plug-ins by their role in it, some of other packages."""
+        """A task on the dataset; ``declared_in``: where ``plugin`` is, perhaps in another package."""
         dataset = declared_dataset(self.spec.name)
-        origins = {"dataset": dataset.origin, **(by or {})}
-        if self.recipe.portable:
-            more["facts"] = {**more.get("facts", {}), "portable": portable.identity()}
+        roles = {"dataset": dataset.origin, "plugin": declared_in, "network": network and network.origin}
+        own = {"portable": portable.identity()} if self.recipe.portable else {}
         return Task(
             kind=kind,
             stage=stage,
             title=title,
+            plugin=plugin,
+            revision=revision,
+            revisions={
+                "dataset": dataset.revision,
+                **({"network": network.revision} if network else {}),
+                **(revisions or {}),
+            },
+            packages={role: origin.package for role, origin in roles.items() if origin and origin.package},
+            schema=schema,
+            settings=settings,
+            facts={**(facts or {}), **own},
+            inputs=inputs or {},
             dataset=self.manifest.content_hash,
             dataset_spec=self.spec,
-            revisions={"dataset": dataset.revision, **(revisions or {})},
-            packages={role: origin.package for role, origin in origins.items() if origin and origin.package},
-            **more,
+            origins=origins or {},
         )
+
+    def _published(self, **parts: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """Facts and origins of published models that a task reads: the name it calls each by = its part."""
+        found = {name: self.find(part) for name, part in parts.items()}
+        hashes = {name: model.sha256 for name, model in found.items()}
+        origins = {name: model.place for name, model in found.items()}
+        return {"models": hashes, "precision": self.recipe.models.precision}, origins
 
     def captions(self) -> Task:
         """Captions of the training images; independent of the seed."""
         settings = self.recipe.caption
         captioner = None if settings.captioner == "file" else declared_captioner(settings.captioner)
-        model: dict[str, Any] = {"facts": {"image_px": self.recipe.image_px}}
+        facts: dict[str, Any] = {"image_px": self.recipe.image_px}
+        origins: dict[str, str] = {}
         if captioner is not None and captioner.model:
-            model = self._published(None, **{captioner.model: captioner.model})
+            facts, origins = self._published(**{captioner.model: captioner.model})
         elif captioner is None and self.imported is not None:
             # The key holds what was imported, not where it lies.
-            model = {"facts": {"file": file_sha256(self.imported)}, "origins": {"file": str(self.imported)}}
+            facts, origins = {"file": self._imported_sha256}, {"file": str(self.imported)}
         return self._task(
             captions.KIND,
             "caption",
             "captions",
             plugin=settings.captioner,
             revision=plugins.revision("stages/caption") if captioner is None else captioner.revision,
-            by={"plugin": captioner.origin if captioner else None},
+            declared_in=captioner.origin if captioner else None,
             schema=captions.SCHEMA,
             settings=settings,
-            **model,
+            facts=facts,
+            origins=origins,
         )
 
-    def _published(self, facts: Mapping[str, Any] | None = None, **parts: str) -> dict[str, Any]:
-        """Facts and origins of a task that reads published models: the name it calls each by = its part."""
-        found = {name: self._find(part) for name, part in parts.items()}
-        hashes = {name: model.sha256 for name, model in found.items()}
-        return {
-            "facts": {**(facts or {}), "models": hashes, "precision": self.recipe.models.precision},
-            "origins": {name: model.place for name, model in found.items()},
-        }
-
-    def _find(self, part: str) -> Found:
-        models = self.recipe.models
-        if part == "finetuned":
-            part, models = "diffusion", pretrained.finetuned(models)
-        return self.find(models, part)
+    @cached_property
+    def _imported_sha256(self) -> str:
+        assert self.imported is not None
+        return file_sha256(self.imported)
 
     def finetuned(self, seed: int) -> Task:
         """Stable Diffusion, fine-tuned on the images and their captions."""
+        facts, origins = self._published(diffusion="diffusion")
         return self._task(
             weights.KIND,
             "finetune",
@@ -131,8 +149,9 @@ class Planner:
             revision=plugins.revision("models/finetuning/job"),
             schema=weights.SCHEMA,
             settings=self.recipe.finetune,
+            facts={"seed": seed, **facts},
             inputs={"captions": self.captions()},
-            **self._published({"seed": seed}, diffusion="diffusion"),
+            origins=origins,
         )
 
     def weights(self, part: str, seed: int) -> Task:
@@ -160,13 +179,14 @@ class Planner:
     def features(self, part: str, seed: int) -> Task:
         """CLIP features and VAE latents of the training images, or CLIP features of their texts."""
         inputs = {"captions": self.captions()} if part == "texts" else {}
-        facts = {"image_px": self.recipe.image_px} if part == "images" else {}
+        facts: dict[str, Any] = {"image_px": self.recipe.image_px} if part == "images" else {}
+        origins: dict[str, str] = {}
         names = {"images": ("embedder", "autoencoder"), "texts": ("embedder",)}[part]
         if self.recipe.pretrained:
             published = {"embedder": "clip", "autoencoder": "autoencoder"}
-            more = self._published(facts, **{name: published[name] for name in names})
+            models, origins = self._published(**{name: published[name] for name in names})
+            facts |= models
         else:
-            more = {"facts": facts}
             inputs |= {name: self.weights(name, seed) for name in names}
         return self._task(
             features.KIND,
@@ -176,8 +196,9 @@ class Planner:
             revision=plugins.revision("stages/embed"),
             schema=features.SCHEMA,
             settings=self.recipe.embed,
+            facts=facts,
             inputs=inputs,
-            **more,
+            origins=origins,
         )
 
     def representation(self, seed: int) -> Task:
@@ -188,7 +209,7 @@ class Planner:
             f"features of a network trained on the whole set, seed {seed}",
             plugin="network",
             revision=plugins.revision("stages/represent"),
-            **_network(features.PROTOCOL, features.NETWORK),
+            network=_network(features.PROTOCOL, features.NETWORK),
             schema=features.SCHEMA,
             settings=self.recipe.evaluate,
             facts={"seed": seed},
@@ -214,7 +235,7 @@ class Planner:
             f"{method.spec} prototypes, seed {seed}",
             plugin=method.name,
             revision=method.declared.revision,
-            by={"plugin": method.declared.origin},
+            declared_in=method.declared.origin,
             schema=prototypes.SCHEMA,
             settings=method.settings,
             facts={"method": method.name, "ipc": self.recipe.ipc, "seed": seed},
@@ -241,7 +262,7 @@ class Planner:
         facts: dict[str, Any] = {"method": method.name}
         if not method.whole_set:
             facts |= {"ipc": self.recipe.ipc, "seed": seed}
-        more: dict[str, Any] = {"facts": facts}
+        origins: dict[str, str] = {}
         revisions = {}
         if method.synthesis is not None:
             revisions["sampler"] = plugins.revision("models/sampling/sampler")
@@ -251,7 +272,8 @@ class Planner:
                 inputs["diffuser"] = self.weights("diffuser", seed)
             elif not method.declared.finetuned or self.recipe.models.finetuned:
                 part = "finetuned" if method.declared.finetuned else "diffusion"
-                more = self._published(facts, diffuser=part)
+                models, origins = self._published(diffuser=part)
+                facts |= models
             else:
                 inputs["diffuser"] = self.finetuned(seed)
                 facts["precision"] = self.recipe.models.precision
@@ -264,12 +286,13 @@ class Planner:
             f"{method.spec} images" + ("" if method.whole_set else f", seed {seed}"),
             plugin=method.name,
             revision=method.declared.revision,
+            declared_in=method.declared.origin,
             revisions=revisions,
-            by={"plugin": method.declared.origin},
             schema=distilled.SCHEMA,
             settings=settings,
+            facts=facts,
             inputs=inputs,
-            **more,
+            origins=origins,
         )
 
     @property
@@ -293,7 +316,7 @@ class Planner:
             plugin=protocol,
             revision=plugins.revision("stages/pixels"),
             revisions={"protocol": declared.pixels_revision},
-            by={"plugin": declared.origin},
+            declared_in=declared.origin,
             schema=pixels.SCHEMA,
             facts={"size_px": size_px},
         )
@@ -321,7 +344,7 @@ class Planner:
             f"teacher {facts['network']}",
             plugin=facts["network"],
             revision=plugins.revision("protocols/training/teacher"),
-            **_network(self.recipe.protocol, facts["network"]),
+            network=_network(self.recipe.protocol, facts["network"]),
             schema=teachers.SCHEMA,
             settings=settings,
             facts=facts,
@@ -344,7 +367,8 @@ class Planner:
             f"{shown} scored by {network}, seed {seed}, repeat {repeat}",
             plugin=self.recipe.protocol,
             revision=self._protocol.revision,
-            **_network(self.recipe.protocol, network, {"plugin": self._protocol.origin}),
+            declared_in=self._protocol.origin,
+            network=_network(self.recipe.protocol, network),
             schema=scores.SCHEMA,
             settings=self._evaluation,
             facts=facts,
@@ -401,10 +425,7 @@ class Planner:
         return [*remarks(self.recipe, sections, syntheses), *seeds, *self.manifest.caveats]
 
 
-def _network(protocol: str, network: str, by: Mapping[str, Origin] | None = None) -> dict[str, Any]:
-    """Revisions and plug-ins of a task whose network a file of `uvlp/networks` builds, or torchvision."""
+def _network(protocol: str, network: str) -> NetworkDeclaration | None:
+    """The file in `uvlp/networks` that builds a network; None for one of torchvision's."""
     family = declared_protocol(protocol).family(network)
-    if family is None:
-        return {"by": by}
-    declared = declared_network(family)
-    return {"revisions": {"network": declared.revision}, "by": {**(by or {}), "network": declared.origin}}
+    return declared_network(family) if family else None

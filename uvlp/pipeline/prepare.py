@@ -1,110 +1,218 @@
-"""recipe -> run: every name and number is checked against the dataset before anything is made."""
+"""recipe -> plan: the one plan that a run, a dry run and a fetch read, before anything is made or fetched."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
+from pathlib import Path
 
-from uvlp.artifacts.dataset import Dataset, DatasetManifest, DatasetSpec, same_names
+from uvlp.artifacts.dataset import Dataset, DatasetElsewhere, DatasetManifest, DatasetSpec, same_names
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, chain
 from uvlp.captioners.texts import imported as imported_captions
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress, print_remark
 from uvlp.models.published import find as pretrained
-from uvlp.pipeline.contenders import Folder, resolve_method
+from uvlp.models.published.find import Found
+from uvlp.pipeline import names
+from uvlp.pipeline.contenders import Folder, Method
 from uvlp.pipeline.datasets import open_dataset
-from uvlp.pipeline.folders import Collect, check_places, find_folders, joined_titles
-from uvlp.pipeline.names import check_names
+from uvlp.pipeline.estimates import sizes
+from uvlp.pipeline.folders.collect import Collect, check_places, find_folders, joined_titles
+from uvlp.pipeline.names import Checked
 from uvlp.pipeline.planner import STAGES, Planner
+from uvlp.pipeline.transfers import Transfer, dataset_missing, latent_sides, models_missing
 from uvlp.recipes import limits
-from uvlp.recipes.schema import Recipe
+from uvlp.recipes.dataset_size import DatasetSize
+from uvlp.recipes.schema import ModelSettings, Recipe
+
+SCORING = STAGES[STAGES.index("teacher") :]
+"""Stages that train or read networks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A recipe that was checked against its dataset.
+class Plan:
+    """A checked recipe, and the tasks that make what was asked for.
 
     Attributes:
         recipe: fully resolved.
-        manifest: the dataset's classes, counts and hash.
-        goal: the task at the end of the chain.
+        dataset: opened; None where it is not here.
+        manifest: the dataset's classes, counts and hash; a stand-in where it is not here.
+        size: of the dataset; None where nobody knows it.
+        goal: the task at the end of the chain. Its keys hold only where nothing is missing.
+        until: the last stage that is asked for.
+        transfers: what has to be fetched before anything can be made.
+        absent: why the dataset cannot be opened; None where it can.
     """
 
     recipe: Recipe
+    dataset: Dataset | None
     manifest: DatasetManifest
+    size: DatasetSize | None
     goal: Task
+    until: str
+    transfers: tuple[Transfer, ...] = ()
+    absent: UvlpError | None = None
 
-    def tasks(self, until: str) -> list[Task]:
-        """The tasks of the stages up to ``until``, in an order in which they could be made."""
-        wanted = STAGES[: STAGES.index(until) + 1]
+    @property
+    def complete(self) -> bool:
+        """Whether all that decides about the keys of the tasks is here."""
+        return self.dataset is not None and not self.transfers
+
+    @property
+    def tasks(self) -> list[Task]:
+        """The tasks that are asked for, in an order in which they could be made."""
+        wanted = STAGES[: STAGES.index(self.until) + 1]
         return [task for task in chain(self.goal) if task.stage in wanted]
 
 
-def prepare(recipe: Recipe, store: Store, collect: Collect | None = None) -> Run:
-    """Check every name and number of the recipe before anything is made.
+def prepare(
+    checked: Checked,
+    store: Store,
+    until: str,
+    collect: Collect | None = None,
+    opened: Dataset | None = None,
+) -> Plan:
+    """Look at what is here of the dataset and the published models, and plan with it.
+
+    What the user should know about the dataset is printed when it is opened.
 
     Args:
-        recipe: what to run.
-        store: whose cache knows the dataset.
-        collect: image folders to score beside the recipe's methods; they decide on the IPC.
+        checked: what to run.
+        store: whose cache knows the dataset, and that holds imported captions.
+        until: the last stage that is asked for; `teacher`: the teacher of the first network alone.
+        collect: image folders to score beside the recipe's methods; they decide on the IPC. They are left
+            out of the plan where the dataset, whose classes they have, is not here.
+        opened: the dataset, where an earlier call opened it.
 
     Raises:
-        UvlpError: an unknown name, a wrong number, or a dataset or folder whose files are wrong.
+        UvlpError: a wrong number, a dataset or folder whose files are wrong, or a dataset that is not here
+            and of which nobody knows more.
     """
-    if collect is not None:
-        spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
-        check_places(collect, store.root, spec)
-    planner = _open(recipe, store)
-    recipe = planner.recipe
-    methods = [resolve_method(spec, recipe) for spec in recipe.methods]
-    titles = ""
-    folders: list[Folder] = []
-    if collect is not None:
-        ipc, folders = find_folders(collect, planner, store.cache, [method.title for method in methods])
-        planner = replace(planner, recipe=replace(recipe, ipc=ipc))
-        titles = joined_titles(folders)
-    limits.check_trainings(planner.recipe, len(folders) + len(methods))
-    if methods:
-        check_ipc(planner.recipe, planner.manifest, "" if collect is None else "leave them out: --no-random")
-    goal = planner.table([*folders, *methods], titles)
-    return Run(recipe=planner.recipe, manifest=planner.manifest, goal=goal)
-
-
-def prepare_teacher(recipe: Recipe, store: Store, network: str) -> Run:
-    """The run that ends with the teacher ``network`` on the recipe's dataset.
-
-    Raises:
-        UvlpError: an unknown name, a wrong number, or a dataset whose files are wrong.
-    """
-    planner = _open(recipe, store)
-    goal = planner.teacher(network)
-    return Run(recipe=planner.recipe, manifest=planner.manifest, goal=goal)
-
-
-def _open(recipe: Recipe, store: Store) -> Planner:
-    """The planner for a recipe whose names exist and whose dataset could be opened."""
-    recipe = check_names(recipe)
+    recipe, methods = checked.recipe, () if until == "teacher" else checked.methods
     spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
-    dataset = open_dataset(spec, store.cache, Progress(print_remark, "dataset"))
-    known = dataset.manifest
-    manifest = replace(known, caveats=(*known.caveats, *same_names(known.classes)))
-    print_notes(recipe.dataset, manifest)
+    if collect is not None:
+        check_places(collect, store.root, spec)
+    if until in SCORING:
+        names.check_networks(recipe)
+    if recipe.pretrained and recipe.models.finetuned:
+        pretrained.check_finetuned(Path(recipe.models.finetuned))
+    transfers = dataset_missing(spec)
+    found = _look(recipe, spec, store, opened, fetchable=bool(transfers))
+    planner = found.planner
+    transfers += _models_missing(planner, methods)
+    complete = found.dataset is not None and not transfers
+    if complete:
+        planner = replace(planner, find=_finder(recipe.models, store))
+    folders: list[Folder] = []
+    if collect is not None and found.dataset is not None:
+        ipc, folders = find_folders(collect, planner, store.cache, [method.title for method in methods])
+        planner = replace(planner, recipe=replace(planner.recipe, ipc=ipc))
+    limits.check_trainings(planner.recipe, len(folders) + len(methods))
+    if methods and found.dataset is not None:
+        _check_ipc(planner, "" if collect is None else "leave them out: --no-random")
+    return Plan(
+        recipe=planner.recipe,
+        dataset=found.dataset,
+        manifest=planner.manifest,
+        size=found.size,
+        goal=_goal(planner, methods, folders, until),
+        until=until,
+        transfers=tuple(transfers),
+        absent=found.absent,
+    )
+
+
+def outline(checked: Checked) -> Plan:
+    """What a run would make on a machine that has nothing yet: its keys mean nothing."""
+    spec = DatasetSpec.parse(checked.recipe.dataset, checked.recipe.data, checked.recipe.variant)
+    planner, size = _without_dataset(checked.recipe, spec)
+    return Plan(
+        recipe=planner.recipe,
+        dataset=None,
+        manifest=planner.manifest,
+        size=size,
+        goal=planner.table(checked.methods),
+        until="tabulate",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What is here of a dataset: see `Plan`; the planner takes every published model to be missing."""
+
+    planner: Planner
+    dataset: Dataset | None
+    size: DatasetSize | None
+    absent: UvlpError | None
+
+
+def _look(
+    recipe: Recipe, spec: DatasetSpec, store: Store, opened: Dataset | None, *, fetchable: bool
+) -> _Found:
+    """Open the dataset, which may be missing where it is fetched or its size is known."""
+    try:
+        dataset = opened or open_dataset(spec, store.cache, Progress(print_remark, "dataset"))
+    except UvlpError as error:
+        planner, size = _without_dataset(recipe, spec)
+        if isinstance(error, DatasetElsewhere) or spec.argument or not (fetchable or size):
+            raise
+        return _Found(planner=planner, dataset=None, size=size, absent=error)
+    caveats = (*dataset.manifest.caveats, *same_names(dataset.manifest.classes))
+    manifest = replace(dataset.manifest, caveats=caveats)
+    if opened is None:
+        print_notes(recipe.dataset, manifest)
     imported = imported_captions.find(store.root, spec, dataset.manifest)
-    if recipe.caption.captioner == "auto":
-        own = "llava" if recipe.pretrained else "colours"
-        captioner = own if imported is None and dataset.captions() is None else "file"
-        recipe = replace(recipe, caption=replace(recipe.caption, captioner=captioner))
-        unused = imported is not None and _has_own(dataset)
-    else:
-        unused = recipe.caption.captioner != "file" and (imported is not None or _has_own(dataset))
-    if unused:
-        used = "imported ones" if recipe.caption.captioner == "file" else recipe.caption.captioner
-        print(f"note   {recipe.dataset}: its captions in files are not used, but {used}", file=sys.stderr)
-    # Asked for by every task that reads a model.
-    find = cache(partial(pretrained.find, cache=store.cache))
-    return Planner(recipe=recipe, manifest=manifest, spec=spec, find=find, imported=imported)
+    captioner, unused = _captioner(recipe, dataset, imported)
+    if unused and opened is None:
+        print(f"note   {recipe.dataset}: {unused}", file=sys.stderr)
+    planner = Planner(
+        recipe=_captioned_by(recipe, captioner),
+        manifest=manifest,
+        spec=spec,
+        find=_stand_in,
+        imported=imported,
+    )
+    return _Found(planner=planner, dataset=dataset, size=sizes.of_manifest(manifest), absent=None)
+
+
+def print_notes(dataset: str, manifest: DatasetManifest) -> None:
+    """Print what the user should know about a dataset that was opened."""
+    for line in (*manifest.notes, *manifest.caveats):
+        print(f"note   {dataset}: {line}", file=sys.stderr)
+
+
+def _without_dataset(recipe: Recipe, spec: DatasetSpec) -> tuple[Planner, DatasetSize | None]:
+    """A planner with a stand-in of the dataset's known size. It brings no captions as far as is known."""
+    size = sizes.lookup(recipe)
+    captioner, _ = _captioner(recipe, None, None)
+    planner = Planner(
+        recipe=_captioned_by(recipe, captioner),
+        manifest=sizes.stand_in(spec, size),
+        spec=spec,
+        find=_stand_in,
+    )
+    return planner, size
+
+
+def _captioner(recipe: Recipe, dataset: Dataset | None, imported: Path | None) -> tuple[str, str]:
+    """The captioner, where `auto` was asked for the one that it means, and a note on captions left unused.
+
+    Raises:
+        UvlpError: the dataset's own captions, which would be used, are wrong.
+    """
+    asked = recipe.caption.captioner
+    model = "llava" if recipe.pretrained else "colours"
+    if dataset is None or asked == "file":
+        return model if asked == "auto" else asked, ""
+    if asked == "auto" and imported is None:
+        return model if dataset.captions() is None else "file", ""
+    used = "imported ones" if asked == "auto" else asked
+    unused = _has_own(dataset) or (asked != "auto" and imported is not None)
+    note = f"its captions in files are not used, but {used}" if unused else ""
+    return "file" if asked == "auto" else asked, note
 
 
 def _has_own(dataset: Dataset) -> bool:
@@ -115,16 +223,47 @@ def _has_own(dataset: Dataset) -> bool:
         return True
 
 
-def check_ipc(recipe: Recipe, manifest: DatasetManifest, do: str) -> None:
-    """Refuse more images per class than every class has.
+def _captioned_by(recipe: Recipe, captioner: str) -> Recipe:
+    return replace(recipe, caption=replace(recipe.caption, captioner=captioner))
 
-    Args:
-        do: what else can be done about it; empty: nothing.
 
-    Raises:
-        UvlpError: the smallest class is named.
-    """
-    name, count = manifest.smallest_class()
+def _stand_in(part: str) -> Found:
+    """A published model that is not here, or not looked for yet: it lies at the name of its part."""
+    return Found(place=part, sha256=part, source=part, revision="")
+
+
+def _models_missing(planner: Planner, methods: Sequence[Method]) -> list[Transfer]:
+    """What is missing of the models that the images of these methods rest on; seeds make no difference."""
+    seed = planner.recipe.seeds[0]
+    tasks = [task for method in methods for task in chain(planner.distilled(method, seed))]
+    read = {place for task in tasks for place in task.origins.values()}
+    parts = [part for part in pretrained.PARTS if part in read]
+    sides = {setting: side_px for task in tasks for _, setting, side_px in latent_sides(task)}
+    return models_missing(planner.recipe.models, parts, sides)
+
+
+def _finder(models: ModelSettings, store: Store) -> Callable[[str], Found]:
+    """Where the published models lie; each is looked for once."""
+
+    @cache
+    def find(part: str) -> Found:
+        if part == "finetuned":
+            return pretrained.find(pretrained.finetuned(models), "diffusion", store.cache)
+        return pretrained.find(models, part, store.cache)
+
+    return find
+
+
+def _goal(planner: Planner, methods: Sequence[Method], folders: Sequence[Folder], until: str) -> Task:
+    if until == "teacher":
+        return planner.teacher(planner.recipe.networks[0])
+    return planner.table([*folders, *methods], joined_titles(folders))
+
+
+def _check_ipc(planner: Planner, do: str) -> None:
+    """Refuse more images per class than every class has; ``do`` is what else can be done about it."""
+    recipe = planner.recipe
+    name, count = planner.manifest.smallest_class()
     if recipe.ipc > count:
         raise UvlpError(
             f"IPC is above the smallest class of {recipe.dataset} ({name}, {count} training images)",
@@ -132,9 +271,3 @@ def check_ipc(recipe: Recipe, manifest: DatasetManifest, do: str) -> None:
             allowed=f"1 to {count}" + (" where random images stand beside it" if do else ""),
             do=do or None,
         )
-
-
-def print_notes(dataset: str, manifest: DatasetManifest) -> None:
-    """Print what the user should know about a dataset that was opened."""
-    for line in (*manifest.notes, *manifest.caveats):
-        print(f"note   {dataset}: {line}", file=sys.stderr)

@@ -51,7 +51,7 @@ def _images(work: Work) -> None:
     rows = _open(work, encoder.encode(encoder.join([load(0)])), len(files))
     parts = rows.missing(work.task.settings.batch)
     for part, batch in zip(_tracked(work, rows, parts), _stream(encoder, load, parts), strict=True):
-        _write(rows, part, encoder.encode(batch), files, ADVICE if "precision" in work.task.facts else None)
+        _write(rows, part, encoder.encode(batch), files, ADVICE if work.task.published else None)
     rows.link(work.folder)
 
 
@@ -71,7 +71,7 @@ def _encoder(work: Work) -> ImageEncoder:
         Autoencoder.load(folder, subfolder, device, dtype),
         device,
         # Published latents are in half precision; 1.3 million images of 512 px are 84 GB in it.
-        torch.float16 if "precision" in facts else torch.float32,
+        torch.float16 if work.task.published else torch.float32,
         work.progress.say,
     )
 

@@ -32,7 +32,7 @@ def run(work: Work) -> None:
         settings=work.task.settings,
         seed=derive(facts["seed"], "evaluate", facts["network"], facts["repeat"]),
         progress=work.progress,
-        full="ipc" not in facts,
+        full=work.task.whole_set,
         device=machine.device(),
         teacher=work.input("teacher") if protocol.teacher else None,
     )

@@ -16,8 +16,8 @@ from uvlp.artifacts.dataset import ClassInfo, DatasetManifest
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import FILE, Task, record
 from uvlp.cli import dry_run, request
-from uvlp.pipeline import make as pipeline
-from uvlp.pipeline.expected import table
+from uvlp.pipeline import make
+from uvlp.pipeline.names import check
 from uvlp.pipeline.prepare import prepare
 from uvlp.recipes.schema import DiffuserSettings
 
@@ -47,10 +47,11 @@ def store(tmp_path: Path) -> Store:
 
 def told(store: Store, **words: Any) -> list[str]:
     """What is said of a run on the digits."""
-    recipe = request.resolve(request.Request(dataset="digits", **{"ipc": "2", "profile": "nano"} | words))
-    run = prepare(recipe, store)
-    todo = pipeline.missing(run, store, "tabulate")
-    return list(made_anew.reasons(todo, store.root, Datasets(run.manifest, "digits", store.cache)))
+    usual: dict[str, Any] = {"ipc": 2, "profile": "nano"}
+    recipe = request.resolve(request.Request(dataset="digits", **usual | words))
+    plan = prepare(check(recipe), store, "tabulate")
+    todo = make.missing(plan, store)
+    return list(made_anew.reasons(todo, store.root, Datasets(plan.manifest, "digits", store.cache)))
 
 
 def test_a_store_of_an_earlier_version_is_read_and_the_rest_has_reasons(store: Store) -> None:
@@ -60,16 +61,16 @@ def test_a_store_of_an_earlier_version_is_read_and_the_rest_has_reasons(store: S
         "features, tables, prototypes, scores: 8 made anew from these",
     ]
     # What needs none of them is there.
-    recipe = request.resolve(request.Request(dataset="digits", ipc="2", profile="nano"))
-    run = prepare(recipe, store)
-    todo = {task.title for task in pipeline.missing(run, store, "tabulate")}
+    recipe = request.resolve(request.Request(dataset="digits", ipc=2, profile="nano"))
+    plan = prepare(check(recipe), store, "tabulate")
+    todo = {task.title for task in make.missing(plan, store)}
     assert len(todo) == 12 and not {"captions", "full images", "embedder, seed 0"} & todo
 
 
 @pytest.mark.parametrize(
     "words",
     [
-        {"ipc": "3", "methods": ["random"]},
+        {"ipc": 3, "methods": ["random"]},
         {"profile": "tiny", "seeds": ["7"]},
         {"settings": ["autoencoder.steps=3", "diffuser.steps=3"], "methods": ["d4m"]},
     ],
@@ -81,13 +82,13 @@ def test_what_is_asked_for_otherwise_is_not_made_anew(store: Store, words: dict[
 def test_only_the_name_of_a_table_is_another_one(store: Store) -> None:
     found = told(store, methods=["random,full"])
     assert found == [], "a table of other methods is no earlier one of these"
-    recipe = request.resolve(request.Request(dataset="digits", ipc="2", profile="nano"))
-    run = prepare(recipe, store)
+    recipe = request.resolve(request.Request(dataset="digits", ipc=2, profile="nano"))
+    plan = prepare(check(recipe), store, "tabulate")
     (folder,) = (store.root / "tables").iterdir()
     content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    content["inputs"] = run.goal.identity()["inputs"]
+    content["inputs"] = plan.goal.identity()["inputs"]
     (folder / FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
-    lines = list(made_anew.reasons([run.goal], store.root, Datasets(run.manifest, "digits", store.cache)))
+    lines = list(made_anew.reasons([plan.goal], store.root, Datasets(plan.manifest, "digits", store.cache)))
     assert lines == [
         "table digits-ipc2-nano: made anew: its name is digits-ipc2-nano, in the store digits-ipc2",
     ]
@@ -96,25 +97,22 @@ def test_only_the_name_of_a_table_is_another_one(store: Store) -> None:
 def test_it_is_said_before_it_is_made_and_by_the_dry_run(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = request.resolve(request.Request(dataset="digits", ipc="2", profile="nano"))
-    run = prepare(recipe, store)
-    plan = dry_run.DryRun(
-        recipe=recipe, prepare=lambda: run, store=store, until="tabulate", goal=table, workers=1
-    )
-    dry_run._artifacts(run, plan)
+    recipe = request.resolve(request.Request(dataset="digits", ipc=2, profile="nano"))
+    plan = prepare(check(recipe), store, "tabulate")
+    dry_run.show(plan, store, 1, as_json=True)
     said = capsys.readouterr().err
     assert said.startswith("note   autoencoder, diffuser: made anew: ") and said.count("\n") == 3
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "_make_on_workers", stop)
+    monkeypatch.setattr(make, "_make_on_workers", stop)
     with pytest.raises(KeyboardInterrupt):
-        pipeline.make(run, store, "tabulate", 1)
+        make.make(plan, store, 1)
     assert capsys.readouterr().err == said
-    damaged = pipeline.missing(run, store, "tabulate")
+    damaged = make.missing(plan, store)
     with pytest.raises(KeyboardInterrupt):
-        pipeline.make(run, store, "tabulate", 1, damaged)
+        make.make(plan, store, 1, damaged)
     assert capsys.readouterr().err == "", "--force has said why"
 
 

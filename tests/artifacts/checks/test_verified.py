@@ -22,7 +22,7 @@ from uvlp.artifacts import scores, tables
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.tables import Cell, Summary
 from uvlp.artifacts.task import FILE, Task
-from uvlp.cli import app as cli, reproduce
+from uvlp.cli import app as cli, run
 from uvlp.core.hashing import CLOCK_TICK_NS
 
 Call = Callable[..., tuple[int, str, str]]
@@ -350,7 +350,7 @@ def test_two_classes_of_one_name_are_said_and_stand_under_the_table(
             pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "set" / split / name / "1.png")
     asked: list[Any] = []
-    monkeypatch.setattr(reproduce, "make", lambda run, *_, **__: asked.append(run))
+    monkeypatch.setattr(run, "_make", lambda plan, *_: asked.append(plan))
     code, _, err = call("reproduce", f"folder:{tmp_path / 'set'}", "1", "--profile", "nano")
     (line,) = [line for line in err.splitlines() if "have the name" in line]
     assert code == 0 and "'red fox'" in line and "(red fox, red_fox)" in line

@@ -176,7 +176,8 @@ def test_a_named_set_is_found_nearby_and_nothing_is_fetched(
     answer = call("reproduce", *words)
     offered = [f"did you mean --data {path}?" for path in (there, there.parent, tmp_path / "data/inner")]
     assert answer.code == 2 and any(each in answer.error for each in offered), answer.error
-    assert any(each in call("reproduce", *words, "--dry-run").out for each in offered)
+    dry = call("reproduce", *words, "--dry-run")
+    assert any(each in dry.out + dry.error for each in offered)
 
 
 def test_test_images_of_a_named_set_are_no_training_images(call: Call, tmp_path: Path) -> None:
@@ -206,5 +207,5 @@ def test_image_files_are_no_binary_archive(call: Call, tmp_path: Path) -> None:
     words = ("cifar10", "1", "--data", tmp_path / "png", "--method", "random", "--profile", "nano")
     answer = call("reproduce", *words)  # fetches nothing
     assert answer.code == 2
-    for text in (answer.error, call("reproduce", *words, "--dry-run").out):
+    for text in (answer.error, call("reproduce", *words, "--dry-run").error):
         assert "read from its binary archive" in text and "folder:PATH" in text

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from uvlp.pipeline.names import check
+from uvlp.pipeline.prepare import Plan, outline
 from uvlp.recipes.schema import CaptionSettings, Recipe
 
 PAPER = Recipe(
@@ -19,6 +21,11 @@ PAPER = Recipe(
     repeats=3,
     caption=CaptionSettings(captioner="llava"),
 )
+
+
+def planned(recipe: Recipe) -> Plan:
+    """Its plan on a machine that has nothing yet."""
+    return outline(check(recipe))
 
 
 def paper(**changes: Any) -> Recipe:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.estimates.recipes import PAPER, paper
+from tests.pipeline.estimates.recipes import PAPER, paper, planned
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.downloads import Download
 from uvlp.datasets import digits
@@ -27,7 +27,7 @@ def rows(estimate: Estimate) -> dict[str, Row]:
 
 
 def of(recipe: Recipe) -> Estimate:
-    return report.estimate(recipe, H200, workers=2)
+    return report.estimate(planned(recipe), H200, workers=2)
 
 
 def test_fine_tuning_by_hand() -> None:
@@ -86,7 +86,7 @@ def test_without_checkpointing_memory_is_time() -> None:
 
 
 def test_what_is_made_costs_nothing_more() -> None:
-    estimate = report.estimate(PAPER, H200, made=lambda task: task.stage == "finetune", workers=2)
+    estimate = report.estimate(planned(PAPER), H200, made=lambda task: task.stage == "finetune", workers=2)
     row = rows(estimate)["finetune"]
     assert (row.done, row.artifacts, row.seconds, row.disk_bytes) == (3, 3, 0, 0)
     assert (estimate.seconds or 0) < (of(PAPER).seconds or 0)
@@ -98,7 +98,7 @@ def test_what_is_fetched_is_said_with_its_size() -> None:
     assert [item.what for item in everything.fetched][0] == "imagenette"
     assert len(everything.fetched) == 4
     one = (Download(what="LLaVA-1.5-7B", urls=(), bytes=14_130_000_000, disk_bytes=14_130_000_000, note="x"),)
-    some, none = (report.estimate(PAPER, H200, fetched=fetched, workers=2) for fetched in (one, ()))
+    some, none = (report.estimate(planned(PAPER), H200, fetched=fetched, workers=2) for fetched in (one, ()))
     assert "fetched first: LLaVA-1.5-7B, 14.1 GB (x)" in some.lines()
     assert some.disk_bytes - none.disk_bytes == 14_130_000_000
 
@@ -112,7 +112,7 @@ def test_assumptions_and_projection_are_said() -> None:
 
 
 def test_a_small_card_is_said_to_be_small() -> None:
-    lines = report.estimate(PAPER, cards.named("rtx-4090"), workers=2).lines()
+    lines = report.estimate(planned(PAPER), cards.named("rtx-4090"), workers=2).lines()
     said = "note: finetune asks for more memory than this card has (24.0 GB): "
     assert said + "its batch will be computed in parts" in lines
 
@@ -124,7 +124,7 @@ def test_unknown_card_is_refused_with_the_nearest() -> None:
 
 def test_a_card_without_a_data_sheet_has_no_time() -> None:
     found = replace(H200, known=False, name="NVIDIA X1", source="no data sheet for this card here")
-    estimate = report.estimate(PAPER, found, workers=2)
+    estimate = report.estimate(planned(PAPER), found, workers=2)
     assert estimate.seconds is None
     assert "not known" in estimate.lines()[-len(estimate.rests_on) - len(estimate.fetched) - 1]
 
@@ -165,7 +165,9 @@ def test_a_measured_rate_takes_the_place_of_the_projection(
     row = rows(estimate)["finetune"]
     assert row.basis == "measured" and row.seconds == pytest.approx(3 * 75_752 / 100)
     assert estimate.basis == "measured: finetune; the rest projected"
-    assert rows(report.estimate(PAPER, cards.named("h100"), workers=2))["finetune"].basis == "projected"
+    assert (
+        rows(report.estimate(planned(PAPER), cards.named("h100"), workers=2))["finetune"].basis == "projected"
+    )
 
 
 def test_the_digits_take_about_what_they_were_measured_to_take() -> None:
@@ -180,13 +182,13 @@ def test_the_digits_take_about_what_they_were_measured_to_take() -> None:
         cores=2,
         source="",
     )
-    seconds = report.estimate(digits.recipe(10), processor, workers=2).seconds
+    seconds = report.estimate(planned(digits.recipe(10)), processor, workers=2).seconds
     assert seconds is not None and 100 < seconds < 200
 
 
 def test_two_processes_do_not_halve_what_waits_for_one_another() -> None:
     processor = replace(H200, half=55e9, tf32=55e9, single=55e9, bandwidth=0, memory_bytes=0, cores=2)
-    estimate = report.estimate(paper(seeds=(0,)), processor, workers=2)
+    estimate = report.estimate(planned(paper(seeds=(0,))), processor, workers=2)
     found = {stage: row.seconds or 0.0 for stage, row in rows(estimate).items()}
     # Nothing is fine-tuned before all captions are there; six evaluations can share two processes.
     assert (estimate.seconds or 0) > found["caption"] + found["finetune"]
@@ -196,8 +198,8 @@ def test_two_processes_do_not_halve_what_waits_for_one_another() -> None:
 def test_a_dry_run_imports_no_model_library() -> None:
     code = (
         "import sys\nfrom uvlp.pipeline.estimates import cards, report\n"
-        "from tests.pipeline.estimates.recipes import PAPER\n"
-        "report.estimate(PAPER, cards.this_machine()).lines()\n"
+        "from tests.pipeline.estimates.recipes import PAPER, planned\n"
+        "report.estimate(planned(PAPER), cards.this_machine()).lines()\n"
         "print(sorted(set(sys.modules) & {'torch', 'numpy', 'sklearn', 'PIL', 'diffusers'}))"
     )
     root = Path(__file__).resolve().parents[3]

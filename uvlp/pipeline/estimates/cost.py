@@ -52,11 +52,11 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RunContext:
     """What every cost depends on: the recipe, the size of its dataset, and the machine."""
 
     recipe: Recipe
-    known: DatasetSize
+    size: DatasetSize
     machine: Machine
 
     def seconds(self, flops: float, rate: float, share: assumed.Assumed) -> float:
@@ -81,7 +81,7 @@ class Place:
     @property
     def decode_s(self) -> float:
         """Time to read and resize one image on all cores."""
-        return self.known.image_pixels / USUAL_PIXELS * assumed.DECODE_S.value / self.machine.cores
+        return self.size.image_pixels / USUAL_PIXELS * assumed.DECODE_S.value / self.machine.cores
 
     def rests_on(self, *found: assumed.Assumed) -> tuple[assumed.Assumed, ...]:
         """On a card the assumptions named, on a processor its own in place of the first, which is a share."""
@@ -117,5 +117,5 @@ def rates(folder: Path, hardware: str) -> Mapping[str, float]:
 
 def seconds(task: Task, cost: Cost, machine: Machine) -> Time:
     """Time of one artifact: measured where it reads published models and a record has its stage."""
-    rate = rates(FOLDER, machine.name).get(task.stage, 0.0) if "precision" in task.facts else 0.0
+    rate = rates(FOLDER, machine.name).get(task.stage, 0.0) if task.published else 0.0
     return Time(cost.items / rate, True) if rate > 0 else Time(cost.seconds, False)

@@ -12,7 +12,7 @@ from uvlp.artifacts.task import Task
 from uvlp.declarations.method import declared_method
 from uvlp.pipeline.estimates import assumptions as assumed
 from uvlp.pipeline.estimates.assumptions import PUBLISHED
-from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, Place
+from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, RunContext
 from uvlp.recipes.schema import Recipe
 
 CLIP_WIDTH, LATENT_CHANNELS = 768, 4
@@ -20,72 +20,76 @@ FLOPS, LIVE, WEIGHTS = (PUBLISHED[name] for name in ("flops", "activation_bytes"
 PUBLISHED_PX = 512
 
 
-def caption(task: Task, place: Place) -> Cost:
+def caption(task: Task, context: RunContext) -> Cost:
     """LLaVA in batches; a file or an attribute captioner takes no time worth counting."""
-    images, disk = place.known.train, place.known.train * assumed.CAPTION_BYTES
+    images, disk = context.size.train, context.size.train * assumed.CAPTION_BYTES
     if task.plugin != "llava":
-        seconds = 0.0 if task.plugin == "file" else images * place.decode_s
+        seconds = 0.0 if task.plugin == "file" else images * context.decode_s
         return Cost(items=images, unit="images", seconds=seconds, disk_bytes=disk)
     batch, steps = task.settings.batch, assumed.CAPTION_TOKENS.value
-    weights = place.half * WEIGHTS["llava"] / (4 if task.settings.quantise else 1)
-    cache = max(LIVE["llava_token"], LIVE["llava_prefill"]) * place.half / HALF
-    look = place.seconds(
-        FLOPS["llava_image"] + FLOPS["llava_prefill"], place.machine.half, assumed.CAPTION_SHARE
+    weights = context.half * WEIGHTS["llava"] / (4 if task.settings.quantise else 1)
+    cache = max(LIVE["llava_token"], LIVE["llava_prefill"]) * context.half / HALF
+    look = context.seconds(
+        FLOPS["llava_image"] + FLOPS["llava_prefill"], context.machine.half, assumed.CAPTION_SHARE
     )
-    speak = place.seconds(FLOPS["llava_token"], place.machine.half, assumed.CAPTION_SHARE)
-    if place.machine.gpu:
-        read = (weights + batch * LIVE["llava_token"]) / place.machine.bandwidth
+    speak = context.seconds(FLOPS["llava_token"], context.machine.half, assumed.CAPTION_SHARE)
+    if context.machine.gpu:
+        read = (weights + batch * LIVE["llava_token"]) / context.machine.bandwidth
         speak = max(assumed.TOKEN_S.value, read) / batch
     return Cost(
         items=images,
         unit="images",
         seconds=images * (look + steps * speak),
-        gpu_bytes=place.on_card(weights, batch * cache),
-        host_bytes=place.on_host(weights, batch * cache),
+        gpu_bytes=context.on_card(weights, batch * cache),
+        host_bytes=context.on_host(weights, batch * cache),
         disk_bytes=disk,
-        rests_on=place.rests_on(assumed.CAPTION_SHARE, assumed.CAPTION_TOKENS, assumed.TOKEN_S),
+        rests_on=context.rests_on(assumed.CAPTION_SHARE, assumed.CAPTION_TOKENS, assumed.TOKEN_S),
     )
 
 
-def finetune(task: Task, place: Place) -> Cost:
+def finetune(task: Task, context: RunContext) -> Cost:
     """Stable Diffusion, or one of the small models."""
-    return _stable_diffusion(task, place) if task.plugin == "stable-diffusion" else _small(task, place)
+    return _stable_diffusion(task, context) if task.plugin == "stable-diffusion" else _small(task, context)
 
 
-def _stable_diffusion(task: Task, place: Place) -> Cost:
-    own, images = task.settings, place.known.train
+def _stable_diffusion(task: Task, context: RunContext) -> Cost:
+    own, images = task.settings, context.size.train
     seen, side = own.epochs * images, own.resolution_px
     kind = "finetune_checkpointed" if own.gradient_checkpointing else "finetune"
     area = (side / PUBLISHED_PX) ** 2
     # The counted step at 512 px, as much dearer than a call as it is there.
     step = assumed.unet_flops(side // 8) * FLOPS[kind] / PUBLISHED["unet_by_side"]["64"]
     encodings = images * (2 if own.random_flip else 1) if own.cache_latents else seen
-    train = place.seconds(seen * (step + FLOPS["diffusion_text"]), place.machine.half, assumed.FINETUNE_SHARE)
-    encode = place.seconds(encodings * assumed.encode_flops(side), place.machine.half, assumed.ENCODE_SHARE)
+    train = context.seconds(
+        seen * (step + FLOPS["diffusion_text"]), context.machine.half, assumed.FINETUNE_SHARE
+    )
+    encode = context.seconds(
+        encodings * assumed.encode_flops(side), context.machine.half, assumed.ENCODE_SHARE
+    )
     kept = PUBLISHED["kept_bytes"][kind] + (
         assumed.RECOMPUTED * PUBLISHED["kept_bytes"]["finetune"] if own.gradient_checkpointing else 0.0
     )
     # Weights, gradients, two moments and the average in float32; on a card half-precision weights too.
     copies = 5 if own.use_ema else 4
-    weights = (SINGLE * copies + (HALF if place.machine.gpu else 0)) * WEIGHTS["unet"]
-    weights += place.half * (WEIGHTS["vae"] + WEIGHTS["text"])
-    maps = min(own.batch, images) * kept * area * place.half / HALF
+    weights = (SINGLE * copies + (HALF if context.machine.gpu else 0)) * WEIGHTS["unet"]
+    weights += context.half * (WEIGHTS["vae"] + WEIGHTS["text"])
+    maps = min(own.batch, images) * kept * area * context.half / HALF
     latents = 2 * 2 * HALF * LATENT_CHANNELS * (side // 8) ** 2 * images if own.cache_latents else 0
     checkpoints = own.checkpoints_total_limit * SINGLE * (copies - 1) * WEIGHTS["unet"]
     return Cost(
         items=seen,
         unit="images in all epochs",
-        seconds=train + max(encode, encodings * place.decode_s),
-        gpu_bytes=place.on_card(weights, maps),
-        host_bytes=place.on_host(weights, maps),
+        seconds=train + max(encode, encodings * context.decode_s),
+        gpu_bytes=context.on_card(weights, maps),
+        host_bytes=context.on_host(weights, maps),
         disk_bytes=SINGLE * (WEIGHTS["unet"] + WEIGHTS["vae"] + WEIGHTS["text"]),
         scratch_bytes=latents + checkpoints,
-        rests_on=place.rests_on(assumed.FINETUNE_SHARE, assumed.ENCODE_SHARE),
+        rests_on=context.rests_on(assumed.FINETUNE_SHARE, assumed.ENCODE_SHARE),
     )
 
 
-def _small(task: Task, place: Place) -> Cost:
-    own, found = task.settings, assumed.small_models(place.recipe)
+def _small(task: Task, context: RunContext) -> Cost:
+    own, found = task.settings, assumed.small_models(context.recipe)
     seen = own.steps * own.batch
     if found is None:
         return Cost(items=seen, unit="images in all steps", seconds=None)
@@ -95,48 +99,48 @@ def _small(task: Task, place: Place) -> Cost:
         "diffuser": found["flops"]["unet"],
     }[task.plugin]
     weights = SINGLE * 5 * sum(found["parameters"].values())
-    rate = place.machine.tf32 if own.precision == "float32" else place.machine.half
-    computing = place.seconds(3 * seen * flops, rate, assumed.SMALL_SHARE)
-    starting = own.steps * assumed.STEP_S if place.machine.gpu else 0.0
+    rate = context.machine.tf32 if own.precision == "float32" else context.machine.half
+    computing = context.seconds(3 * seen * flops, rate, assumed.SMALL_SHARE)
+    starting = own.steps * assumed.STEP_S if context.machine.gpu else 0.0
     return Cost(
         items=seen,
         unit="images in all steps",
         seconds=max(computing, starting),
-        gpu_bytes=place.on_card(weights, 0.0),
+        gpu_bytes=context.on_card(weights, 0.0),
         disk_bytes=SINGLE * sum(found["parameters"].values()),
-        rests_on=place.rests_on(assumed.SMALL_SHARE),
+        rests_on=context.rests_on(assumed.SMALL_SHARE),
     )
 
 
-def embed(task: Task, place: Place) -> Cost:
+def embed(task: Task, context: RunContext) -> Cost:
     """CLIP features and VAE moments of the images in one pass, or CLIP features of the texts."""
-    images, batch = place.known.train, task.settings.batch
-    models = _encoders(place.recipe)
+    images, batch = context.size.train, task.settings.batch
+    models = _encoders(context.recipe)
     if models is None:
         return Cost(items=images, unit="images", seconds=None)
     flops, width, latents, item_bytes, live = models
-    single = place.machine.tf32 if task.settings.clip_precision == "tf32" else place.machine.single
+    single = context.machine.tf32 if task.settings.clip_precision == "tf32" else context.machine.single
     if task.plugin == "texts":
         return Cost(
             items=images,
             unit="captions",
-            seconds=place.seconds(images * flops["clip_text"], single, assumed.SINGLE_SHARE),
-            gpu_bytes=place.on_card(SINGLE * WEIGHTS["clip"], min(batch, images) * 2 * LIVE["clip_text"]),
+            seconds=context.seconds(images * flops["clip_text"], single, assumed.SINGLE_SHARE),
+            gpu_bytes=context.on_card(SINGLE * WEIGHTS["clip"], min(batch, images) * 2 * LIVE["clip_text"]),
             disk_bytes=images * width * SINGLE,
-            rests_on=place.rests_on(assumed.SINGLE_SHARE),
+            rests_on=context.rests_on(assumed.SINGLE_SHARE),
         )
-    seen = place.seconds(images * flops["clip_image"], single, assumed.SINGLE_SHARE)
-    encoded = place.seconds(images * flops["vae_encode"], place.machine.half, assumed.ENCODE_SHARE)
-    weights = SINGLE * WEIGHTS["clip"] + place.half * WEIGHTS["vae"] if place.recipe.pretrained else 0
-    maps = min(batch, images) * live * place.half / HALF
+    seen = context.seconds(images * flops["clip_image"], single, assumed.SINGLE_SHARE)
+    encoded = context.seconds(images * flops["vae_encode"], context.machine.half, assumed.ENCODE_SHARE)
+    weights = SINGLE * WEIGHTS["clip"] + context.half * WEIGHTS["vae"] if context.recipe.pretrained else 0
+    maps = min(batch, images) * live * context.half / HALF
     return Cost(
         items=images,
         unit="images",
-        seconds=max(seen + encoded, images * place.decode_s),
-        gpu_bytes=place.on_card(weights, maps),
-        host_bytes=place.on_host(weights, maps),
+        seconds=max(seen + encoded, images * context.decode_s),
+        gpu_bytes=context.on_card(weights, maps),
+        host_bytes=context.on_host(weights, maps),
         disk_bytes=images * (width * SINGLE + 2 * latents * item_bytes),
-        rests_on=place.rests_on(assumed.ENCODE_SHARE, assumed.SINGLE_SHARE, assumed.DECODE_S),
+        rests_on=context.rests_on(assumed.ENCODE_SHARE, assumed.SINGLE_SHARE, assumed.DECODE_S),
     )
 
 
@@ -153,27 +157,27 @@ def _encoders(recipe: Recipe) -> tuple[Mapping[str, int], int, int, int, int] | 
     return found["flops"], found["width"], LATENT_CHANNELS * found["latent_px"] ** 2, SINGLE, 0
 
 
-def prototype(task: Task, place: Place) -> Cost:
+def prototype(task: Task, context: RunContext) -> Cost:
     """What the method says of its operations, class after class on one thread of the host."""
-    known, ipc = place.known, place.recipe.ipc
-    per_class = known.train / known.classes
-    models = _encoders(place.recipe)
+    size, ipc = context.size, context.recipe.ipc
+    per_class = size.train / size.classes
+    models = _encoders(context.recipe)
     if models is None:
-        return Cost(items=known.classes, unit="classes", seconds=None)
+        return Cost(items=size.classes, unit="classes", seconds=None)
     _, width, latents, _, _ = models
     operations = declared_method(task.plugin).operations
     if operations is None:
-        return Cost(items=known.classes, unit="classes", seconds=None)
-    flops = known.classes * operations(per_class, ipc, width, latents)
-    rate = place.machine.single * assumed.PROCESSOR_SHARE.value
-    host = assumed.HOST_RATE.value if place.machine.gpu else rate
+        return Cost(items=size.classes, unit="classes", seconds=None)
+    flops = size.classes * operations(per_class, ipc, width, latents)
+    rate = context.machine.single * assumed.PROCESSOR_SHARE.value
+    host = assumed.HOST_RATE.value if context.machine.gpu else rate
     return Cost(
-        items=known.classes,
+        items=size.classes,
         unit="classes",
         seconds=flops / host,
         host_bytes=assumed.PROCESS_BYTES + per_class * (latents * 8 * 2),
-        disk_bytes=known.classes * ipc * latents * SINGLE,
-        rests_on=(assumed.HOST_RATE,) if place.machine.gpu else (assumed.PROCESSOR_SHARE,),
+        disk_bytes=size.classes * ipc * latents * SINGLE,
+        rests_on=(assumed.HOST_RATE,) if context.machine.gpu else (assumed.PROCESSOR_SHARE,),
     )
 
 
@@ -182,43 +186,43 @@ def unet_calls(settings: Any) -> int:
     return min(int(settings.steps * settings.strength), settings.steps) + (settings.scheduler == "pndm")
 
 
-def synthesise(task: Task, place: Place) -> Cost:
+def synthesise(task: Task, context: RunContext) -> Cost:
     """Images of prototypes, or real images that are copied; the whole set stays where it is."""
-    images, own = place.known.classes * place.recipe.ipc, task.settings
-    if "ipc" not in task.facts:
-        return Cost(items=place.known.train, unit="images", seconds=0.0)
+    images, own = context.size.classes * context.recipe.ipc, task.settings
+    if task.whole_set:
+        return Cost(items=context.size.train, unit="images", seconds=0.0)
     if "prototypes" not in task.inputs:
-        disk = images * place.known.image_pixels * assumed.PNG_BYTES_PER_PIXEL
-        return Cost(items=images, unit="images", seconds=images * place.decode_s, disk_bytes=disk)
+        disk = images * context.size.image_pixels * assumed.PNG_BYTES_PER_PIXEL
+        return Cost(items=images, unit="images", seconds=images * context.decode_s, disk_bytes=disk)
     samples = unet_calls(own) * (2 if own.guidance > 1 else 1)
-    disk = images * (own.size_px or place.recipe.image_px) ** 2 * assumed.PNG_BYTES_PER_PIXEL
-    if not place.recipe.pretrained:
-        return _small_synthesis(place, images, samples, disk)
-    flops = samples * assumed.unet_flops(place.recipe.image_px // 8) + FLOPS["vae_decode"]
-    weights = place.half * (WEIGHTS["unet"] + WEIGHTS["vae"] + WEIGHTS["text"])
+    disk = images * (own.size_px or context.recipe.image_px) ** 2 * assumed.PNG_BYTES_PER_PIXEL
+    if not context.recipe.pretrained:
+        return _small_synthesis(context, images, samples, disk)
+    flops = samples * assumed.unet_flops(context.recipe.image_px // 8) + FLOPS["vae_decode"]
+    weights = context.half * (WEIGHTS["unet"] + WEIGHTS["vae"] + WEIGHTS["text"])
     batch = min(own.batch or assumed.SYNTHESIS_BATCH, images)
-    maps = batch * max(LIVE["unet_pair"], LIVE["vae_decode"]) * place.half / HALF
+    maps = batch * max(LIVE["unet_pair"], LIVE["vae_decode"]) * context.half / HALF
     return Cost(
         items=images,
         unit="images",
-        seconds=place.seconds(images * flops, place.machine.half, assumed.SYNTHESIS_SHARE),
-        gpu_bytes=place.on_card(weights, maps),
-        host_bytes=place.on_host(weights, maps),
+        seconds=context.seconds(images * flops, context.machine.half, assumed.SYNTHESIS_SHARE),
+        gpu_bytes=context.on_card(weights, maps),
+        host_bytes=context.on_host(weights, maps),
         disk_bytes=disk,
-        rests_on=place.rests_on(assumed.SYNTHESIS_SHARE),
+        rests_on=context.rests_on(assumed.SYNTHESIS_SHARE),
     )
 
 
-def _small_synthesis(place: Place, images: int, samples: int, disk: float) -> Cost:
-    found = assumed.small_models(place.recipe)
+def _small_synthesis(context: RunContext, images: int, samples: int, disk: float) -> Cost:
+    found = assumed.small_models(context.recipe)
     if found is None:
         return Cost(items=images, unit="images", seconds=None, disk_bytes=disk)
     flops = samples * found["flops"]["unet"] + found["flops"]["vae_decode"]
     return Cost(
         items=images,
         unit="images",
-        seconds=place.seconds(images * flops, place.machine.tf32, assumed.SMALL_SHARE),
-        gpu_bytes=place.on_card(0.0, 0.0),
+        seconds=context.seconds(images * flops, context.machine.tf32, assumed.SMALL_SHARE),
+        gpu_bytes=context.on_card(0.0, 0.0),
         disk_bytes=disk,
-        rests_on=place.rests_on(assumed.SMALL_SHARE),
+        rests_on=context.rests_on(assumed.SMALL_SHARE),
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from uvlp.artifacts.task import Task
 from uvlp.declarations.protocol import declared_protocol
 from uvlp.pipeline.estimates import assumptions as assumed
-from uvlp.pipeline.estimates.cost import SINGLE, Cost, Place
+from uvlp.pipeline.estimates.cost import SINGLE, Cost, RunContext
 from uvlp.recipes.workload import Workload
 
 NETWORK_WIDTH = 512
@@ -15,65 +15,64 @@ REPRESENTING = "resnet-ap-10"
 """Whose features the coresets of the papers look at."""
 
 
-def pixels(task: Task, place: Place) -> Cost:
+def pixels(task: Task, context: RunContext) -> Cost:
     """The validation images at the networks' size, made once on one core."""
-    images = place.known.val
-    seconds = images * place.decode_s * place.machine.cores
+    images = context.size.val
+    seconds = images * context.decode_s * context.machine.cores
     disk = images * 3 * task.facts["size_px"] ** 2
     return Cost(items=images, unit="images", seconds=seconds, disk_bytes=disk, rests_on=(assumed.DECODE_S,))
 
 
-def teacher(task: Task, place: Place) -> Cost:
+def teacher(task: Task, context: RunContext) -> Cost:
     """A network trained on the whole set, or one that is read."""
     if task.settings.source != "trained":
         return Cost(items=1, unit="network read", seconds=0.0)
     own = task.settings
     return _training(
-        place,
+        context,
         assumed.network(task.facts["network"], task.facts["size_px"]),
-        Workload(epochs=own.epochs, images=place.known.train, batch=own.batch, validations=1),
-        held_bytes=_held(place, task.facts["size_px"], place.known.train),
+        Workload(epochs=own.epochs, images=context.size.train, batch=own.batch, validations=1),
+        held_bytes=_held(context, task.facts["size_px"], context.size.train),
     )
 
 
-def represent(task: Task, place: Place) -> Cost:
+def represent(task: Task, context: RunContext) -> Cost:
     """A network trained on the whole set by the Minimax protocol, whose features are kept."""
     found = assumed.network(REPRESENTING, task.settings.size_px, task.settings.width)
-    load = _workload("minimax", task, place, REPRESENTING, place.known.train, full=True)
+    load = _workload("minimax", task, context, REPRESENTING, context.size.train, full=True)
     return _training(
-        place,
+        context,
         found,
         load,
-        held_bytes=_held(place, task.settings.size_px, place.known.train),
-        disk_bytes=SINGLE * NETWORK_WIDTH * place.known.train,
+        held_bytes=_held(context, task.settings.size_px, context.size.train),
+        disk_bytes=SINGLE * NETWORK_WIDTH * context.size.train,
     )
 
 
-def evaluate(task: Task, place: Place) -> Cost:
+def evaluate(task: Task, context: RunContext) -> Cost:
     """One training of a test network, with its validation passes."""
-    full = "ipc" not in task.facts
-    images = place.known.train if full else place.known.classes * task.facts["ipc"]
+    images = context.size.train if task.whole_set else context.size.classes * task.facts["ipc"]
     network = task.facts["network"]
-    load = _workload(task.plugin, task, place, network, images, full)
+    load = _workload(task.plugin, task, context, network, images, full=task.whole_set)
     found = assumed.network(network, task.settings.size_px, getattr(task.settings, "width", 0))
     teaching = task.inputs.get("teacher")
     name = teaching.facts["network"] if teaching else ""
     return _training(
-        place,
+        context,
         found,
         load,
-        held_bytes=_held(place, task.settings.size_px, images),
+        held_bytes=_held(context, task.settings.size_px, images),
         teacher=assumed.network(name, task.settings.size_px) if name else None,
     )
 
 
-def _held(place: Place, size_px: int, images: int) -> int:
+def _held(context: RunContext, size_px: int, images: int) -> int:
     """Bytes of the training and validation images at the network's size, which stay in memory."""
-    return 3 * size_px**2 * (images + place.known.val)
+    return 3 * size_px**2 * (images + context.size.val)
 
 
 def _workload(
-    protocol: str, task: Task, place: Place, network: str, images: int, full: bool
+    protocol: str, task: Task, context: RunContext, network: str, images: int, full: bool
 ) -> Workload | None:
     workload = declared_protocol(protocol).workload
     if workload is None:
@@ -81,15 +80,15 @@ def _workload(
     return workload(
         task.settings,
         network,
-        ipc=place.recipe.ipc,
-        classes=place.known.classes,
+        ipc=context.recipe.ipc,
+        classes=context.size.classes,
         images=images,
         full=full,
     )
 
 
 def _training(
-    place: Place,
+    context: RunContext,
     found: Mapping[str, int] | None,
     load: Workload | None,
     *,
@@ -103,18 +102,18 @@ def _training(
     if found is None:
         return Cost(items=load.seen, unit="images in all epochs", seconds=None, disk_bytes=disk_bytes)
     step = 3 * found["flops"] + (teacher["flops"] if teacher else 0)
-    train = place.seconds(load.seen * step, place.machine.tf32, assumed.NETWORK_SHARE)
-    validate = place.seconds(
-        load.validations * place.known.val * found["flops"], place.machine.tf32, assumed.NETWORK_SHARE
+    train = context.seconds(load.seen * step, context.machine.tf32, assumed.NETWORK_SHARE)
+    validate = context.seconds(
+        load.validations * context.size.val * found["flops"], context.machine.tf32, assumed.NETWORK_SHARE
     )
-    starting = load.steps * assumed.STEP_S if place.machine.gpu else 0.0
+    starting = load.steps * assumed.STEP_S if context.machine.gpu else 0.0
     maps = min(load.batch, load.images) * found["kept_bytes"]
     return Cost(
         items=load.seen,
         unit="images in all epochs",
         seconds=max(train, starting) + validate,
-        gpu_bytes=place.on_card(SINGLE * 4 * found["parameters"] + held_bytes, maps),
-        host_bytes=place.on_host(0.0, maps, held_bytes),
+        gpu_bytes=context.on_card(SINGLE * 4 * found["parameters"] + held_bytes, maps),
+        host_bytes=context.on_host(0.0, maps, held_bytes),
         disk_bytes=disk_bytes,
-        rests_on=place.rests_on(assumed.NETWORK_SHARE),
+        rests_on=context.rests_on(assumed.NETWORK_SHARE),
     )

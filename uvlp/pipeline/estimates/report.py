@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from uvlp.artifacts.dataset import DatasetManifest
 from uvlp.artifacts.task import Task
 from uvlp.core import machine as this
+from uvlp.core.errors import UvlpError
 from uvlp.core.files.downloads import Download
 from uvlp.core.wording import byte_size
-from uvlp.pipeline.estimates import (
-    assumptions as assumed,
-    cost as measured,
-    distilling,
-    evaluating,
-    sizes as known_datasets,
-)
+from uvlp.pipeline.estimates import assumptions as assumed, cost as measured, distilling, evaluating
 from uvlp.pipeline.estimates.assumptions import PUBLISHED
 from uvlp.pipeline.estimates.cards import Machine
-from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, Place
-from uvlp.pipeline.expected import named_tasks
-from uvlp.pipeline.names import check_names
+from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, RunContext
 from uvlp.pipeline.planner import STAGES as ORDER
+from uvlp.pipeline.prepare import Plan
 from uvlp.recipes.dataset_size import DatasetSize
-from uvlp.recipes.schema import Recipe
 
-STAGES: Mapping[str, Callable[[Task, Place], Cost]] = {
+STAGES: Mapping[str, Callable[[Task, RunContext], Cost]] = {
     "caption": distilling.caption,
     "finetune": distilling.finetune,
     "embed": distilling.embed,
@@ -198,54 +190,52 @@ def duration(seconds: float | None) -> str:
     return f"{max(1, round(seconds))} s"
 
 
-def everything(recipe: Recipe, known: DatasetSize, tasks: Iterable[Task]) -> list[Download]:
+def everything(plan: Plan, size: DatasetSize) -> Iterator[Download]:
     """What a machine that has nothing must get: the dataset, and the published models of the recipe."""
-    found = []
-    if known.disk_bytes:
-        note = "" if known.archive_bytes else "read from the folder that --data names"
-        size = known.archive_bytes
-        found.append(
-            Download(what=recipe.dataset, urls=(), bytes=size, disk_bytes=size + known.disk_bytes, note=note)
+    if size.disk_bytes:
+        archive = size.archive_bytes
+        yield Download(
+            what=plan.recipe.dataset,
+            urls=(),
+            bytes=archive,
+            disk_bytes=archive + size.disk_bytes,
+            note="" if archive else "read from the folder that --data names",
         )
-    used = {part for task in tasks for part in task.origins.values()}
-    for part, (title, size) in MODELS.items():
+    used = {part for task in plan.tasks for part in task.origins.values()}
+    for part, (title, stored) in MODELS.items():
         if part in used:
-            found.append(Download(what=title, urls=(), bytes=size, disk_bytes=size))
-    return found
+            yield Download(what=title, urls=(), bytes=stored, disk_bytes=stored)
 
 
 def estimate(
-    recipe: Recipe,
+    plan: Plan,
     machine: Machine,
     *,
-    tasks: Iterable[Task] | None = None,
-    manifest: DatasetManifest | None = None,
     made: Callable[[Task], bool] = lambda task: False,
-    fetched: Sequence[Download] | None = None,
+    fetched: Iterable[Download] | None = None,
     workers: int | None = None,
 ) -> Estimate:
-    """What a run of the recipe will take.
+    """What a run will take.
 
     Args:
-        recipe: fully resolved.
+        plan: of the run.
         machine: a card by name or this machine (`cards`).
-        tasks: what the run would make; by default what the recipe makes on the named dataset.
-        manifest: of the dataset, where it is here; else it is known by its name.
         made: whether an artifact is there already.
         fetched: what is to be transferred first; by default the dataset and the models.
         workers: processes; by default as many as a run starts.
 
     Raises:
-        UvlpError: an unknown name, or a folder without its manifest.
+        UvlpError: nobody knows the size of the dataset.
     """
-    recipe = check_names(recipe)
-    known = known_datasets.of_manifest(manifest) if manifest else known_datasets.lookup(recipe)
-    place = Place(recipe, known, machine)
-    tasks = named_tasks(recipe) if tasks is None else list(tasks)
+    recipe, size, tasks = plan.recipe, plan.size, plan.tasks
+    if size is None:
+        do = "name its folder, or choose a named dataset"
+        raise UvlpError(f"nothing is known of {recipe.dataset} before it is opened", do=do)
+    context = RunContext(recipe, size, machine)
     found: dict[str, list[tuple[Task, Cost]]] = {}
     for task in tasks:
         if task.stage in STAGES:
-            found.setdefault(task.stage, []).append((task, STAGES[task.stage](task, place)))
+            found.setdefault(task.stage, []).append((task, STAGES[task.stage](task, context)))
     rows = [_row(stage, found[stage], made, machine) for stage in ORDER if stage in found]
     times = {
         task.key: measured.seconds(task, cost, machine).seconds or 0.0
@@ -261,9 +251,9 @@ def estimate(
         rows=tuple(rows),
         longest_s=_longest(tasks, times),
         workers=workers or this.default_workers(),
-        fetched=tuple(everything(recipe, known, tasks) if fetched is None else fetched),
+        fetched=tuple(everything(plan, size) if fetched is None else fetched),
         rests_on=tuple(dict.fromkeys(rest.because for cost in costs for rest in cost.rests_on)),
-        notes=tuple(_notes(known, rows, machine)),
+        notes=tuple(_notes(size, rows, machine)),
     )
 
 
@@ -304,10 +294,10 @@ def _work(costs: list[Cost]) -> str:
     )
 
 
-def _notes(known: DatasetSize, rows: Sequence[Row], machine: Machine) -> list[str]:
+def _notes(size: DatasetSize, rows: Sequence[Row], machine: Machine) -> list[str]:
     notes = []
-    if not known.exact:
-        notes.append(f"note: {known.train:,} training images are {known.source}")
+    if not size.exact:
+        notes.append(f"note: {size.train:,} training images are {size.source}")
     for row in rows:
         if row.gpu_bytes > machine.memory_bytes > 0:
             has = byte_size(round(machine.memory_bytes))

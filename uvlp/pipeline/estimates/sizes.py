@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from uvlp.artifacts.dataset import ClassInfo, DatasetManifest, DatasetSpec
-from uvlp.core.errors import UvlpError
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.recipes.dataset_size import ILSVRC_PX, DatasetSize
 from uvlp.recipes.schema import Recipe
 
 
-def lookup(recipe: Recipe) -> DatasetSize:
-    """What the plug-in of the recipe's dataset expects, by variant.
-
-    Raises:
-        UvlpError: it expects nothing: of a folder only the folder itself can tell.
-    """
+def lookup(recipe: Recipe) -> DatasetSize | None:
+    """What the plug-in of the recipe's dataset expects, by variant; None where it expects nothing."""
     dataset = declared_dataset(recipe.dataset.partition(":")[0])
     if isinstance(dataset.expected, DatasetSize):
         return dataset.expected
     known, variants = dataset.expected or {}, dataset.variants or ()
-    variant = recipe.variant or next(iter(variants), "")
-    if variant not in known:
-        do = "name its folder, or choose a named dataset"
-        raise UvlpError(f"nothing is known of {recipe.dataset} before it is opened", do=do)
-    return known[variant]
+    return known.get(recipe.variant or next(iter(variants), ""))
 
 
 def of_manifest(manifest: DatasetManifest) -> DatasetSize:
@@ -41,21 +34,23 @@ def of_manifest(manifest: DatasetManifest) -> DatasetSize:
     )
 
 
-def stand_in(spec: DatasetSpec, known: DatasetSize) -> DatasetManifest:
-    """A manifest of as many images, to plan with while the dataset is not here."""
-    counts = [(known.train // known.classes, known.val // known.classes)] * known.classes
-    rest = known.train - sum(train for train, _ in counts), known.val - sum(val for _, val in counts)
-    counts[0] = counts[0][0] + rest[0], counts[0][1] + rest[1]
-    classes = tuple(
-        ClassInfo(id=str(index), name=str(index), index=index, train=train, val=val)
-        for index, (train, val) in enumerate(counts)
-    )
+def stand_in(spec: DatasetSpec, size: DatasetSize | None) -> DatasetManifest:
+    """A manifest of as many images, or of none, to plan with while the dataset is not here."""
     return DatasetManifest(
         name=spec.name,
         argument=spec.argument,
         variant=spec.variant,
-        classes=classes,
+        classes=tuple(_classes(size)) if size else (),
         content_hash=f"{spec} is not here",
         image_px=0,
-        source=known.source,
+        source=size.source if size else "",
     )
+
+
+def _classes(size: DatasetSize) -> Iterator[ClassInfo]:
+    """As many images in each class; the first has the rest, too."""
+    train, val = size.train // size.classes, size.val // size.classes
+    rest = size.train % size.classes, size.val % size.classes
+    for index in range(size.classes):
+        more = rest if index == 0 else (0, 0)
+        yield ClassInfo(id=str(index), name=str(index), index=index, train=train + more[0], val=val + more[1])

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from uvlp.pipeline.folders import LONGEST, titles
+from uvlp.pipeline.folders.collect import LONGEST, titles
 
 
 def of(*folders: str, taken: tuple[str, ...] = ()) -> list[str]:

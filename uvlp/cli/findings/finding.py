@@ -9,9 +9,9 @@ INSTALL = "python -m pip install --require-hashes -r docker/requirements.lock"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was looked at, whether it is well, what was found, how to mend it."""
+    """One line: what was looked at, whether it is well, what was found, how to fix it."""
 
     what: str
     good: bool
     found: str
-    mend: str = ""
+    fix: str = ""

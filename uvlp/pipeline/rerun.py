@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -14,21 +13,24 @@ from uvlp.artifacts.work import Work
 from uvlp.core import machine, plugins, portable, views, workers
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.pipeline import make as pipeline
+from uvlp.pipeline import make
 from uvlp.pipeline.datasets import open_dataset
-from uvlp.pipeline.prepare import Run
+from uvlp.pipeline.prepare import Plan
 
 
-def rerun(run: Run, store: Store, repeat: int, count: int, as_json: bool) -> None:
+def rerun(plan: Plan, store: Store, repeat: int, count: int) -> list[Task]:
     """Train every network of one repeat again on ``count`` workers; nothing in the store changes.
+
+    Returns:
+        The trainings, all of which gave the stored scores.
 
     Raises:
         UvlpError: that repeat is not stored, an artifact of the run is damaged, or a score is not the same.
     """
-    for task, name in pipeline.damage(run, store):
-        raise pipeline.damaged(task, name, "run again with --force and without --rerun to rebuild it")
+    for task, name in make.damage(plan, store):
+        raise make.damaged(task, name, "run again with --force and without --rerun to rebuild it")
     store.save_verified()
-    evaluations = [task for task in run.tasks("evaluate") if task.stage == "evaluate"]
+    evaluations = [task for task in plan.tasks if task.stage == "evaluate"]
     stored = _stored_repeats(evaluations, store)
     if repeat > stored:
         raise UvlpError(
@@ -45,10 +47,7 @@ def rerun(run: Run, store: Store, repeat: int, count: int, as_json: bool) -> Non
         environment=machine.thread_environment(),
         view=views.view(len(again)),
     )
-    if as_json:
-        print(json.dumps({"repeat": repeat, "same": [task.name for task in again]}, indent=1))
-    else:
-        print(f"repeat {repeat}: {len(again)} trainings gave the stored scores, bit for bit")
+    return again
 
 
 def _stored_repeats(evaluations: list[Task], store: Store) -> int:
@@ -59,7 +58,7 @@ def _stored_repeats(evaluations: list[Task], store: Store) -> int:
 
 def _train_again(root: Path, task: Task, progress: Progress) -> None:
     machine.single_thread()
-    if "portable" in task.facts:
+    if task.portable:
         portable.begin(torch=True)
     store = Store(root)
     with tempfile.TemporaryDirectory() as folder:

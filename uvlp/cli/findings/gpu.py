@@ -1,4 +1,4 @@
-"""What `uvlp doctor` says about the GPU: driver, memory, number types, batches, and what is wrong."""
+"""The GPU: driver, memory, number types, batches, and what is wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from uvlp.cli.finding import INSTALL, Finding
+from uvlp.cli.findings.finding import INSTALL, Finding
 from uvlp.core import nvidia, plugins
 from uvlp.recipes.evaluation import EvaluateSettings
 from uvlp.recipes.schema import CaptionSettings, EmbedSettings, FinetuneSettings
@@ -36,7 +36,7 @@ def findings() -> Iterator[Finding]:
         yield Finding(
             "driver", True, f"NVIDIA {cards[0].driver}{runs}; torch is built for {_built_for(torch)}"
         )
-    with warnings.catch_warnings(action="ignore"):  # an old driver is said here, in other words
+    with warnings.catch_warnings(action="ignore"):  # an old driver is reported here, in other words
         found = torch.cuda.is_available()
     if found:
         yield from _cards(torch)
@@ -54,9 +54,9 @@ def _unused(torch: Any, cards: tuple[nvidia.Card, ...], cuda: tuple[int, int] | 
     """Why torch does not use the GPU that the driver sees."""
     name = cards[0].name
     if nvidia.hidden():
-        said = os.environ["CUDA_VISIBLE_DEVICES"]
-        mend = "unset CUDA_VISIBLE_DEVICES, or go on with the CPU"
-        return Finding("gpu", False, f"{name}, hidden by CUDA_VISIBLE_DEVICES={said}", mend)
+        value = os.environ["CUDA_VISIBLE_DEVICES"]
+        fix = "unset CUDA_VISIBLE_DEVICES, or continue on the CPU"
+        return Finding("gpu", False, f"{name}, hidden by CUDA_VISIBLE_DEVICES={value}", fix)
     if not torch.version.cuda:
         return Finding("gpu", False, f"{name}, but torch is built for the CPU alone", INSTALL)
     wanted = int(torch.version.cuda.partition(".")[0])
@@ -67,8 +67,8 @@ def _unused(torch: Any, cards: tuple[nvidia.Card, ...], cuda: tuple[int, int] | 
         return Finding(
             "gpu", False, problem, f"install {newer}; on a data-centre GPU cuda-compat-{wanted} will do"
         )
-    mend = "run nvidia-smi; in a container start it with --gpus all; then restart the machine"
-    return Finding("gpu", False, f"{name}, but CUDA does not start", mend)
+    fix = "run nvidia-smi; in a container start it with --gpus all; then restart the machine"
+    return Finding("gpu", False, f"{name}, but CUDA does not start", fix)
 
 
 def _cards(torch: Any) -> Iterator[Finding]:
@@ -81,8 +81,8 @@ def _cards(torch: Any) -> Iterator[Finding]:
     found = f"{name}, compute capability {major}.{minor}, {total:.0f} GiB ({free:.0f} free), {bfloat16}"
     oldest = min((int(arch.removeprefix("sm_")) for arch in _architectures(torch)), default=0)
     if 10 * major + minor < oldest:
-        mend = f"this torch needs {oldest // 10}.{oldest % 10} or newer; CUDA_VISIBLE_DEVICES= uses the CPU"
-        yield Finding("gpu", False, found, mend)
+        fix = f"this torch needs {oldest // 10}.{oldest % 10} or newer; CUDA_VISIBLE_DEVICES= uses the CPU"
+        yield Finding("gpu", False, found, fix)
         return
     yield Finding("gpu", True, found)
     if count > 1:

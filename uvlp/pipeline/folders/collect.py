@@ -22,9 +22,9 @@ from uvlp.core.files.places import expanded
 from uvlp.core.files.unicode_form import nfc
 from uvlp.core.progress import Progress, print_remark
 from uvlp.core.wording import first_few
-from uvlp.pipeline import folder_images
 from uvlp.pipeline.contenders import Folder
-from uvlp.pipeline.folder_rows import FORM, Row
+from uvlp.pipeline.folders import images as folder_images
+from uvlp.pipeline.folders.rows import FORM, Row
 from uvlp.pipeline.planner import Planner
 
 LISTED = 4  # folders that the name of a table lists

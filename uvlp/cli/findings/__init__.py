@@ -1,0 +1,1 @@
+"""What `uvlp doctor` looks at, one file each."""

@@ -1,0 +1,141 @@
+"""What the commands of the chain share: plan, then make it, or say what it would take, and print."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from uvlp.artifacts import distilled, tables, teachers
+from uvlp.artifacts.dataset import DatasetSpec
+from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import Task, plain
+from uvlp.cli import config, dry_run
+from uvlp.core import machine, portable
+from uvlp.pipeline import make, names, preflight, transfers
+from uvlp.pipeline.estimates.least import of_store
+from uvlp.pipeline.folders.collect import Collect, check_store
+from uvlp.pipeline.prepare import Plan, prepare
+from uvlp.pipeline.rerun import rerun
+from uvlp.recipes.schema import Recipe
+from uvlp.tables.table import markdown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """The options that decide how a recipe is run, and what is printed.
+
+    Attributes:
+        workers: processes; None: as many as this machine is good for.
+        rerun: the repeat to train again; None: none.
+    """
+
+    workers: int | None = None
+    offline: bool = False
+    force: bool = False
+    rerun: int | None = None
+    dry_run: bool = False
+    print_config: bool = False
+    as_json: bool = False
+
+
+def run(
+    recipe: Recipe, store: Store, until: str, execution: Execution, collect: Collect | None = None
+) -> None:
+    """Check a recipe, then print it, or what it would take, or make it up to a stage and print the result.
+
+    Args:
+        recipe: resolved from the command line.
+        store: of the artifacts.
+        until: the last stage.
+        execution: how, and which of these.
+        collect: image folders to score beside the recipe's methods.
+
+    Raises:
+        UvlpError: an unknown name, a wrong number, files that are wrong, or something that cannot be made.
+    """
+    if recipe.portable:
+        portable.enforce()
+    checked = names.check(recipe)
+    if execution.print_config:
+        config.show(checked, execution.as_json)
+        return
+    check_store(store.root, DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant))
+    store.begin()
+    plan = prepare(checked, store, until, collect)
+    if execution.dry_run:
+        _check_dataset(plan, needed=collect is not None)
+        dry_run.show(plan, store, execution.workers, execution.as_json)
+        return
+    if not plan.complete:
+        of_models = all(each.part for each in plan.transfers)
+        _check_dataset(plan, needed=of_models)
+        todo = [task for task in plan.tasks if not store.has(task)]
+        preflight.check(plan, todo)
+        preflight.check_precision(todo)
+        wanted = [of_store(plan, todo, store.root)]
+        transfers.fetch(plan.transfers, wanted, offline=execution.offline)
+        plan = prepare(checked, store, until, collect, plan.dataset if of_models else None)
+        _check_dataset(plan, needed=True)
+    if execution.rerun is not None:
+        _rerun(plan, store, execution)
+    else:
+        _make(plan, store, execution)
+
+
+def _check_dataset(plan: Plan, *, needed: bool) -> None:
+    if needed and plan.absent is not None:
+        raise plan.absent
+
+
+def _rerun(plan: Plan, store: Store, execution: Execution) -> None:
+    assert execution.rerun is not None
+    again = rerun(plan, store, execution.rerun, execution.workers or machine.default_workers())
+    if execution.as_json:
+        print(json.dumps({"repeat": execution.rerun, "same": [task.name for task in again]}, indent=1))
+    else:
+        print(f"repeat {execution.rerun}: {len(again)} trainings gave the stored scores, bit for bit")
+
+
+def _make(plan: Plan, store: Store, execution: Execution) -> None:
+    """Make what is missing of the plan and print the result."""
+    damaged = make.find_damage(plan, store, execution.force)
+    made = make.make(plan, store, execution.workers or machine.default_workers(), damaged)
+    if execution.as_json:
+        print(json.dumps(_result(plan, store, made), indent=1, ensure_ascii=False))
+        return
+    if plan.until == "tabulate":
+        print(markdown(tables.read(store.folder(plan.goal))))
+    if plan.until == "teacher":
+        found = teachers.read(store.folder(plan.goal))
+        images = f"{found.validation_images} test images of {found.validation_set}"
+        print(f"{found.architecture}: {found.accuracy_pct:.1f} % of {images}; {found.source}\n")
+    print(f"Artifacts ({made} made now) in {store.root}:")
+    shown = _shown(plan, store)
+    width = max((len(task.title) for task in shown), default=0)
+    for task in shown:
+        sheet = f"/{distilled.SHEET}" if task.kind == distilled.KIND else ""
+        table = f"/{tables.FORMATS['markdown']}" if task.kind == tables.KIND else ""
+        print(f"  {task.title:<{width}}  {task.name}{sheet}{table}")
+
+
+def _shown(plan: Plan, store: Store) -> list[Task]:
+    """The artifacts worth a line: the scores are named in the table's own files."""
+    return [task for task in plan.tasks if task.stage not in ("pixels", "evaluate") and store.has(task)]
+
+
+def _result(plan: Plan, store: Store, made: int) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "dataset": plan.recipe.dataset,
+        "content_hash": plan.manifest.content_hash,
+        **({} if plan.until == "teacher" else {"ipc": plan.recipe.ipc}),
+        "profile": plan.recipe.profile,
+        "store": str(store.root),
+        "made": made,
+        "artifacts": {task.title: task.name for task in _shown(plan, store)},
+    }
+    if plan.until == "tabulate":
+        result["table"] = plain(tables.read(store.folder(plan.goal)))
+    if plan.until == "teacher":
+        result["teacher"] = plain(teachers.read(store.folder(plan.goal)))
+    return result

@@ -1,0 +1,111 @@
+"""What `uvlp fetch` gets: a dataset or published models by name, and what of them is here afterwards."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uvlp.artifacts.dataset import DatasetSpec
+from uvlp.core import plugins
+from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.core.progress import Progress, print_remark
+from uvlp.models.published import find as pretrained
+from uvlp.pipeline.datasets import open_dataset
+from uvlp.pipeline.names import check_place
+from uvlp.pipeline.transfers import Transfer, dataset_missing, fetch, models_missing
+from uvlp.recipes import overrides
+from uvlp.recipes.schema import ModelSettings
+from uvlp.recipes.setting import check_limits
+
+MODELS = {"models": ("diffusion", "clip", "llava")} | {part: (part,) for part in pretrained.PARTS}
+"""Targets that are no dataset, with their parts."""
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What was transferred, by its title, and a row for each thing that is here now."""
+
+    transferred: tuple[str, ...]
+    here: tuple[Row, ...]
+
+
+def fetch_named(target: str, data: str, variant: str, settings: Sequence[str], cache: Path) -> Fetched:
+    """Fetch what is missing of ``target``.
+
+    Args:
+        target: a dataset, or a key of `MODELS`.
+        data: folder for the dataset; empty: ``$UVLP_DATA``, else ``./uvlp_data``.
+        variant: of the dataset; empty: its first.
+        settings: ``models.FIELD=VALUE``, as in the other commands.
+        cache: where hashes and manifests are remembered.
+
+    Raises:
+        UvlpError: unknown target or setting, too little disk, or see `models/published/find.py`.
+    """
+    if target not in MODELS:
+        return _fetch_dataset(target, data, variant, settings, cache)
+    if data or variant:
+        raise UvlpError("--data and --variant say nothing of models", got=target, do="set HF_HOME instead")
+    models, parts = _models(settings), MODELS[target]
+    transfers = models_missing(models, parts)
+    fetch(transfers, offline=False)
+    return Fetched(
+        transferred=_titles(transfers), here=tuple(_model_row(models, part, cache) for part in parts)
+    )
+
+
+def _fetch_dataset(target: str, data: str, variant: str, settings: Sequence[str], cache: Path) -> Fetched:
+    spec = DatasetSpec.parse(target, data, variant)
+    if spec.name not in plugins.names("datasets"):
+        raise unknown_name("dataset or model to fetch", target, [*plugins.names("datasets"), *MODELS])
+    check_place(spec.name, data, variant)
+    if settings:
+        raise UvlpError("--set says nothing of a dataset to fetch", got=settings[0])
+    transfers = dataset_missing(spec)
+    fetch(transfers, offline=False)
+    return Fetched(transferred=_titles(transfers), here=(_dataset_row(spec, cache),))
+
+
+def _titles(transfers: Sequence[Transfer]) -> tuple[str, ...]:
+    return tuple(transfer.download.what for transfer in transfers)
+
+
+def _models(settings: Sequence[str]) -> ModelSettings:
+    models = ModelSettings()
+    for text in settings:
+        path, equals, value = text.partition("=")
+        section, _, name = path.partition(".")
+        if section != "models" or not name or not equals:
+            raise UvlpError("this setting says nothing of models", got=text, allowed="models.FIELD=VALUE")
+        models = overrides.apply(models, name, value)
+    check_limits(models, "models")
+    return models
+
+
+def _model_row(models: ModelSettings, part: str, cache: Path) -> Row:
+    print(f"check  {part}", file=sys.stderr)  # weights are hashed once, which takes a while
+    found = pretrained.find(models, part, cache)
+    return {
+        "what": part,
+        "source": found.source,
+        "revision": found.revision,
+        "place": found.place,
+        "sha256": found.sha256,
+    }
+
+
+def _dataset_row(spec: DatasetSpec, cache: Path) -> Row:
+    manifest = open_dataset(spec, cache, Progress(print_remark, "dataset")).manifest
+    return {
+        "what": str(spec),
+        "source": manifest.source,
+        "classes": len(manifest.classes),
+        "train": manifest.count("train"),
+        "val": manifest.count("val"),
+        "place": spec.argument or str(spec.root),
+        "sha256": manifest.content_hash,
+    }
