@@ -18,7 +18,7 @@ from uvlp.pipeline.estimates import assumptions as assumed, cards, distilling, r
 from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, RunContext
 from uvlp.pipeline.estimates.distilling import FLOPS, LIVE, WEIGHTS, unet_calls
 from uvlp.pipeline.estimates.report import STAGES, duration
-from uvlp.pipeline.planner import STAGES as ORDER
+from uvlp.pipeline.planning.planner import STAGES as ORDER
 
 FILE = Path(__file__).resolve().parents[1] / "paper_tables" / "projected_cost.md"
 RUNS = (("imagenette", 10), ("imagenette", 20), ("imagenette", 50), ("imagenet1k", 10))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from uvlp.pipeline.planner import STAGES
+from uvlp.pipeline.planning.planner import STAGES
 
 Hashes = dict[str, dict[str, dict[str, str]]]
 

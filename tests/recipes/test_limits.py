@@ -10,7 +10,7 @@ import pytest
 
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
-from uvlp.pipeline.contenders import resolve_method
+from uvlp.pipeline.planning.contenders import resolve_method
 from uvlp.recipes import limits, profiles
 from uvlp.recipes.schema import Recipe, SynthesisSettings
 from uvlp.recipes.setting import check_limits, setting

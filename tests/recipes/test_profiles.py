@@ -11,8 +11,8 @@ from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.datasets import digits
 from uvlp.declarations.protocol import declared_protocol
-from uvlp.pipeline.contenders import resolve_method
 from uvlp.pipeline.names import check
+from uvlp.pipeline.planning.contenders import resolve_method
 from uvlp.recipes import from_scratch, profiles
 from uvlp.recipes.evaluation import EvaluateSettings
 from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, Recipe

@@ -13,8 +13,8 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.places import check_folder, expanded, store_folder
 from uvlp.core.files.unicode_form import nfc
 from uvlp.models.published import find as pretrained
-from uvlp.pipeline.contenders import set_method, set_protocol
 from uvlp.pipeline.names import default_recipe
+from uvlp.pipeline.planning.contenders import set_method, set_protocol
 from uvlp.recipes import overrides, profiles
 from uvlp.recipes.schema import Recipe
 

@@ -9,7 +9,7 @@ from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.declarations.protocol import declared_protocol
-from uvlp.pipeline.contenders import Method, resolve_method
+from uvlp.pipeline.planning.contenders import Method, resolve_method
 from uvlp.recipes import limits
 from uvlp.recipes.schema import Recipe
 from uvlp.recipes.setting import check_limits

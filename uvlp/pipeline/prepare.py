@@ -17,12 +17,12 @@ from uvlp.core.progress import Progress, print_remark
 from uvlp.models.published import find as pretrained
 from uvlp.models.published.find import Found
 from uvlp.pipeline import names
-from uvlp.pipeline.contenders import Folder, Method
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.estimates import sizes
 from uvlp.pipeline.folders.collect import Collect, check_places, find_folders, joined_titles
 from uvlp.pipeline.names import Checked
-from uvlp.pipeline.planner import STAGES, Planner
+from uvlp.pipeline.planning.contenders import Folder, Method
+from uvlp.pipeline.planning.planner import STAGES, Planner
 from uvlp.pipeline.transfers import Transfer, dataset_missing, latent_sides, models_missing
 from uvlp.recipes import limits
 from uvlp.recipes.dataset_size import DatasetSize

@@ -15,7 +15,7 @@ from uvlp.pipeline.estimates import assumptions as assumed, cost as measured, di
 from uvlp.pipeline.estimates.assumptions import PUBLISHED
 from uvlp.pipeline.estimates.cards import Machine
 from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, RunContext
-from uvlp.pipeline.planner import STAGES as ORDER
+from uvlp.pipeline.planning.planner import STAGES as ORDER
 from uvlp.pipeline.prepare import Plan
 from uvlp.recipes.dataset_size import DatasetSize
 

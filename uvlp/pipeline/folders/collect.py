@@ -22,10 +22,10 @@ from uvlp.core.files.places import expanded
 from uvlp.core.files.unicode_form import nfc
 from uvlp.core.progress import Progress, print_remark
 from uvlp.core.wording import first_few
-from uvlp.pipeline.contenders import Folder
 from uvlp.pipeline.folders import images as folder_images
 from uvlp.pipeline.folders.rows import FORM, Row
-from uvlp.pipeline.planner import Planner
+from uvlp.pipeline.planning.contenders import Folder
+from uvlp.pipeline.planning.planner import Planner
 
 LISTED = 4  # folders that the name of a table lists
 

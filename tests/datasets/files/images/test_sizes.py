@@ -13,7 +13,7 @@ from tests.datasets.published import fill, jpeg
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core import plugins
 from uvlp.datasets.files.class_lists import numbered_classes, wordnet_classes
-from uvlp.pipeline.planner import Planner
+from uvlp.pipeline.planning.planner import Planner
 from uvlp.recipes import profiles
 
 Size = tuple[int, int]

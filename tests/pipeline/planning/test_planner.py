@@ -16,9 +16,9 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
 from uvlp.datasets.digits import recipe
 from uvlp.models.published.find import PARTS, Found
-from uvlp.pipeline import planner as plan
-from uvlp.pipeline.contenders import Method, resolve_method
-from uvlp.pipeline.planner import Planner
+from uvlp.pipeline.planning import images, planner as plan
+from uvlp.pipeline.planning.contenders import Method, resolve_method
+from uvlp.pipeline.planning.planner import Planner
 from uvlp.recipes import schema
 from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
 from uvlp.recipes.remarks import remarks
@@ -283,14 +283,16 @@ def raise_revision(monkeypatch: pytest.MonkeyPatch, raised: str) -> None:
         monkeypatch.setattr(plugins, "revision", lambda path: revision(path) + (path == raised))
         return
     reader = f"declared_{plugins.SINGULAR[room]}"
-    declared = getattr(plan, reader)
+    readers = [module for module in (images, plan) if hasattr(module, reader)]
+    declared = getattr(readers[0], reader)
 
     def other(asked: str) -> Any:
         found = declared(asked)
         same = found.origin.name.replace("-", "_") == name
         return replace(found, revision=found.revision + 1) if same else found
 
-    monkeypatch.setattr(plan, reader, other)
+    for module in readers:
+        monkeypatch.setattr(module, reader, other)
 
 
 def stages_with_new_keys(monkeypatch: pytest.MonkeyPatch, raised: str) -> set[str]:

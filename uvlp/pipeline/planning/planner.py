@@ -1,0 +1,142 @@
+"""recipe -> the tasks that make its table. Nothing is read or made here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from uvlp.artifacts import (
+    scores,
+    tables,
+    teachers,
+)
+from uvlp.artifacts.task import Task
+from uvlp.core import plugins
+from uvlp.core.files.places import expanded
+from uvlp.declarations.protocol import ProtocolDeclaration, declared_protocol
+from uvlp.pipeline.planning.contenders import Folder, Method
+from uvlp.pipeline.planning.images import ImagePlanner, network_of
+from uvlp.pipeline.planning.table_names import dataset_name, table_name
+from uvlp.recipes.remarks import remarks
+
+STAGES = (
+    *("caption", "finetune", "pixels", "represent", "embed", "prototype", "synthesise", "collect"),
+    *("teacher", "evaluate", "tabulate"),
+)
+
+
+class Planner(ImagePlanner):
+    """Builds the tasks of one recipe on one dataset: its images, their scores and the table."""
+
+    @property
+    def _protocol(self) -> ProtocolDeclaration:
+        return declared_protocol(self.recipe.protocol)
+
+    @property
+    def _evaluation(self) -> Any:
+        """The settings of the recipe's protocol."""
+        return self._protocol.settings_in(self.recipe)
+
+    def teacher(self, student: str) -> Task:
+        """The network whose soft labels ``student`` learns; its seed is that of no distillation."""
+        settings = self.recipe.teacher
+        facts = {
+            "network": self._protocol.canonical(settings.network or student),
+            "size_px": self._evaluation.size_px,
+            "flip": self._evaluation.flip,
+            "seed": 0,
+        }
+        origins = {}
+        if settings.source not in ("trained", "torchvision"):
+            # The key holds what the file contains, not where it lies.
+            checkpoint = str(expanded(settings.source))
+            origins["checkpoint"], facts["file"] = checkpoint, teachers.checkpoint_hash(checkpoint)
+            settings = replace(settings, source="file")
+        # The facts name the network, whether it was asked for or is the student's own.
+        settings = replace(settings, network="")
+        return self._task(
+            teachers.KIND,
+            "teacher",
+            f"teacher {facts['network']}",
+            plugin=facts["network"],
+            revision=plugins.revision("protocols/training/teacher"),
+            network=network_of(self.recipe.protocol, facts["network"]),
+            schema=teachers.SCHEMA,
+            settings=settings,
+            facts=facts,
+            inputs={"validation": self.pixels()},
+            origins=origins,
+        )
+
+    def score(self, method: Method | Folder, network: str, seed: int, repeat: int) -> Task:
+        """One training of one network."""
+        shown = method.title if isinstance(method, Folder) and method.several else method.spec
+        facts: dict[str, Any] = {"network": network, "seed": seed, "repeat": repeat}
+        if not method.whole_set:
+            facts["ipc"] = self.recipe.ipc
+        inputs = {"distilled": self.distilled(method, seed), "validation": self.pixels()}
+        if self._protocol.teacher:
+            inputs["teacher"] = self.teacher(network)
+        return self._task(
+            scores.KIND,
+            "evaluate",
+            f"{shown} scored by {network}, seed {seed}, repeat {repeat}",
+            plugin=self.recipe.protocol,
+            revision=self._protocol.revision,
+            declared_in=self._protocol.origin,
+            network=network_of(self.recipe.protocol, network),
+            schema=scores.SCHEMA,
+            settings=self._evaluation,
+            facts=facts,
+            inputs=inputs,
+        )
+
+    def table(self, methods: Sequence[Method | Folder], folders: str = "") -> Task:
+        """The table of the whole recipe; ``folders``: titles of the folders that are scored, for its name."""
+        recipe = self.recipe
+        inputs: dict[str, Task] = {}
+        cells = []
+        for method in methods:
+            for network in recipe.networks:
+                made = {
+                    f"{method.spec} {network} seed {seed} repeat {repeat}": self.score(
+                        method, network, seed, repeat
+                    )
+                    for seed in filter(method.has, recipe.seeds)
+                    for repeat in range(1, recipe.repeats + 1)
+                }
+                inputs |= made
+                cells.append(
+                    {"method": method.spec, "title": method.title, "network": network, "scores": list(made)}
+                )
+        name = table_name(recipe, self.manifest, self.spec, folders)
+        return self._task(
+            tables.KIND,
+            "tabulate",
+            f"table {name}",
+            revision=plugins.revision("stages/tabulate"),
+            schema=tables.SCHEMA,
+            facts={
+                "name": name,
+                "caption": f"{dataset_name(self.manifest, self.spec)}, {recipe.ipc} images per class, "
+                f"{recipe.protocol} protocol, profile {recipe.profile}",
+                "cells": cells,
+                "notes": self._notes(methods),
+            },
+            inputs=inputs,
+        )
+
+    def _notes(self, methods: Sequence[Method | Folder]) -> list[str]:
+        """The recipe's remarks that hold for a table of these methods."""
+        own = [method for method in methods if isinstance(method, Method)]
+        syntheses = {method.title: method.synthesis for method in own if method.synthesis is not None}
+        sections = {self._protocol.section: self._evaluation}
+        if self._protocol.teacher:
+            sections["teacher"] = self.recipe.teacher
+        seeds = [
+            f"{method.title}: " + ", ".join(f"seed {seed} is {path}" for seed, path in method.paths.items())
+            for method in methods
+            if isinstance(method, Folder) and method.several
+        ]
+        return [*remarks(self.recipe, sections, syntheses), *seeds, *self.manifest.caveats]
