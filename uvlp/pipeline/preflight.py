@@ -105,20 +105,9 @@ def _represent(plan: Plan, task: Task) -> None:
 
 
 def _teacher(plan: Plan, task: Task) -> None:
-    networks = plugins.load("protocols/training", "rded_networks")
-    network, source = task.facts["network"], task.settings.source
-    networks.check(network, task.facts["size_px"])
     _check_classes(plan, "train a teacher on")
-    if plan.size is None:
-        return
-    classes = len(plan.manifest.classes)
-    networks.check_classes(network, classes)
-    if source == "trained":
-        return
-    if source == "torchvision":
-        networks.check_published(network, classes)
-    place, size_px = task.origins.get("checkpoint", ""), task.facts["size_px"]
-    plugins.load("protocols/training", "checkpoint").check(place, network, classes=classes, size_px=size_px)
+    classes = len(plan.manifest.classes) if plan.size is not None else None
+    plugins.load("stages", task.stage).check(task, classes)
 
 
 def _evaluate(plan: Plan, task: Task) -> None:
@@ -152,7 +141,7 @@ def _side_px(plan: Plan, task: Task) -> int:
 def _with_dataset(dataset: Dataset, task: Task) -> None:
     """What is told by the files of the dataset, which is here."""
     if task.stage == "caption" and task.plugin == "file":
-        plugins.load("stages", "caption").from_files(task, dataset)
+        plugins.load("stages", task.stage).from_files(task, dataset)
     if task.stage == "prototype" or (task.stage == "synthesise" and "prototypes" not in task.inputs):
         check = declared_method(task.plugin).check
         if check is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from uvlp.artifacts import teachers
+from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work
 from uvlp.core import machine, plugins
 
@@ -54,6 +55,33 @@ def run(work: Work) -> None:
             validation_images=len(validation.labels),
         ),
     )
+
+
+def check(task: Task, classes: int | None) -> None:
+    """Refuse a teacher that cannot be, before anything is made.
+
+    Args:
+        task: of the teacher.
+        classes: of the dataset; None where they are not known.
+
+    Raises:
+        UvlpError: an architecture that takes no images of this size or not so many classes, weights that are
+            not published, or a checkpoint that holds something else.
+    """
+    from uvlp.protocols.training import rded_networks
+
+    network, source, size_px = task.facts["network"], task.settings.source, task.facts["size_px"]
+    rded_networks.check(network, size_px)
+    if classes is None:
+        return
+    rded_networks.check_classes(network, classes)
+    if source == "trained":
+        return
+    if source == "torchvision":
+        rded_networks.check_published(network, classes)
+    from uvlp.protocols.training import checkpoint
+
+    checkpoint.check(task.origins.get("checkpoint", ""), network, classes=classes, size_px=size_px)
 
 
 def _network(work: Work, classes: int, device: str) -> tuple[nn.Module, str]:
