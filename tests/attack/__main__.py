@@ -26,7 +26,7 @@ def main() -> None:
     pattern = re.compile(sys.argv[1] if len(sys.argv) > 1 else "")
     chosen = [attack for attack in ATTACKS if pattern.search(f"{attack.kind} {attack.name}")]
     with tempfile.TemporaryDirectory(prefix="uvlp-attack-") as folder, ThreadPoolExecutor(2) as pool:
-        place = prepare(Path(folder))
+        place = prepare(Path(folder), {part for attack in chosen for part in attack.needs})
         began, spent_s = time.monotonic(), _processor_s()
 
         def make(numbered: tuple[int, Attack]) -> str:

@@ -7,6 +7,7 @@ from tests.attack.kinds import (
     archives,
     captions,
     changes,
+    flips,
     forgeries,
     homes,
     images,
@@ -23,6 +24,7 @@ from tests.attack.kinds import (
 
 ATTACKS: list[Attack] = [
     *(*stores.ATTACKS, *forgeries.ATTACKS, *tables.ATTACKS, *memories.ATTACKS, *mixtures.ATTACKS),
+    *flips.ATTACKS,
     *(*paths.ATTACKS, *homes.ATTACKS, *texts.ATTACKS, *limits.ATTACKS),
     *(*surroundings.ATTACKS, *images.ATTACKS, *changes.ATTACKS, *captions.ATTACKS),
     *(*models.ATTACKS, *archives.ATTACKS),

@@ -12,20 +12,15 @@ from tests.attack.ground import Attack
 from tests.attack.prepared import prepare
 
 
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that attacks are copied from."""
-    folder = tmp_path_factory.getbasetemp()
-    return prepare(folder.parent if folder.name.startswith("popen-") else folder)
-
-
 @pytest.fixture
-def attempt(prepared: Path, tmp_path: Path) -> object:
+def attempt(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> object:
     """Make one attack and remove its folder."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if folder.name.startswith("popen-") else folder
 
     def make(attack: Attack) -> str:
         try:
-            return ground.attempt(attack, prepared, tmp_path / "attack")
+            return ground.attempt(attack, prepare(shared, attack.needs), tmp_path / "attack")
         finally:
             shutil.rmtree(tmp_path / "attack", ignore_errors=True)
 

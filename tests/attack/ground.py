@@ -4,6 +4,7 @@ Every attack gets its own copy of the ground below its working folder:
 
     store/   a finished run of `NANO` (random and vlcp on digits)     images/  a small dataset of the user's
     out/     images that some method made for digits                 mine/    other files of the user's
+    scored/  a finished run of `RDED`, which has a teacher           models/  tiny ones in the published files
 
 Stated before it runs: the exit code and words of the message, or that the right table comes out; and always
 that no file of the user's changes, that a refusal changes no artifact, and that nothing ends in a traceback.
@@ -26,6 +27,7 @@ from pathlib import Path
 NANO = ("reproduce", "digits", "2", "--profile", "nano", "--method", "random,vlcp", "--workers", "1")
 FOLDER = ("reproduce", "folder:images", "2", "--profile", "nano", "--method", "random", "--workers", "1")
 EVALUATE = ("evaluate", "out", "--dataset", "digits", "--profile", "nano", "--workers", "1")
+RDED = (*EVALUATE, "--protocol", "rded")
 NOTHING = "the numbers mean nothing"
 TABLE = "digits-ipc2-nano"
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -33,6 +35,7 @@ PYTHON = (sys.executable,)
 PATIENCE_S = 120.0
 MOST_BYTES = 8 << 30
 USERS = ("images", "out", "mine")
+STORES = ("store", "scored")
 PASSING = re.compile(
     r"\.locks|\.tmp|partial|logs|datasets|\.verified\.json|imported|set_aside|uvlp_store\.json"
 )
@@ -201,9 +204,9 @@ def _state(path: Path) -> str:
 
 
 def artifacts(root: Path) -> dict[str, str]:
-    """As `hashes`, of the artifacts in the store."""
-    found = hashes(root, ["store"])
-    return {name: state for name, state in found.items() if not PASSING.match(name.removeprefix("store/"))}
+    """As `hashes`, of the artifacts in the stores."""
+    found = hashes(root, STORES)
+    return {name: state for name, state in found.items() if not PASSING.match(name.partition("/")[2])}
 
 
 def attempt(attack: Attack, ground: Path, root: Path) -> str:
