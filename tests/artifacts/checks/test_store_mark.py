@@ -135,6 +135,14 @@ def finished(store: Store, task: Task, text: str = "made") -> Path:
 TASK = Task(kind="weights", stage="finetune", plugin="x")
 
 
+@pytest.mark.parametrize("content", [b"", b"null", b"[" * 100_000, b'{"schema": "x"}', bytes(range(256))])
+def test_a_mark_that_says_nothing_still_marks_a_store(tmp_path: Path, content: bytes) -> None:
+    folder = finished(Store(tmp_path), TASK)
+    (tmp_path / MARK).write_bytes(content)
+    Store(tmp_path).begin()
+    assert (tmp_path / MARK).read_bytes() == content and (folder / FILE).is_file()
+
+
 def test_a_store_without_a_mark_is_marked_and_said_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

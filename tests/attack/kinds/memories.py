@@ -1,4 +1,4 @@
-"""Attacks on what a store remembers of a dataset and of verified files: believed into no other table (B5)."""
+"""Attacks on what a store remembers of a dataset, of verified files and of itself: no other table (B5)."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def _verified(root: Path) -> Path:
 MEMORIES: dict[str, tuple[Callable[[Path], Path], int]] = {
     "dataset": (_dataset, 16),
     "verified files": (_verified, 8),
+    "mark": (lambda root: root / "store" / "uvlp_store.json", 4),
 }
 """Where each lies, and into how many parts it is flipped at."""
 

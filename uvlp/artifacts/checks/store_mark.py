@@ -14,6 +14,7 @@ from pathlib import Path
 from uvlp.artifacts.checks.kinds import REQUIRED
 from uvlp.artifacts.task import FILE, KEY_LENGTH
 from uvlp.core.errors import UvlpError
+from uvlp.core.files import json_files
 from uvlp.core.hashing import write_atomically
 from uvlp.core.wording import first_few
 
@@ -80,7 +81,7 @@ def _names(root: Path) -> list[str]:
 
 def _check_schema(root: Path) -> None:
     try:
-        schema = json.loads((root / MARK).read_bytes())["schema"]
+        schema = json_files.parse((root / MARK).read_bytes())["schema"]
     except (OSError, ValueError, KeyError, TypeError):
         return
     if isinstance(schema, int) and schema > SCHEMA:
