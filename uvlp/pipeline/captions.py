@@ -137,7 +137,7 @@ def _check_agreement(matches: Mapping[Path, Match]) -> None:
 
 def _with_earlier(path: Path, texts: Mapping[str, str]) -> tuple[dict[str, str], int, int]:
     """The captions with those of an earlier import that the new ones say nothing of; kept and replaced."""
-    earlier = metadata_jsonl.parse(path).texts if path.is_file() else {}
+    earlier = metadata_jsonl.parse(path, imported_captions.sha256(path)).texts if path.is_file() else {}
     both = {name: text if text.strip() else earlier.get(name, "") for name, text in texts.items()}
     kept = sum(name in earlier and not text.strip() for name, text in texts.items())
     replaced = sum(name in earlier and both[name] != earlier[name] for name in both)
@@ -221,6 +221,7 @@ def _rows(spec: DatasetSpec, dataset: Dataset, store: Store) -> tuple[str, Seque
     """Where the captions that the dataset uses are from, and their rows."""
     file = imported_captions.find(store.root, spec, dataset.manifest)
     if file is not None:
+        imported_captions.sha256(file)
         return str(file), list(caption_formats.read_rows([file]))
     own = dataset.captions()
     if own is None:

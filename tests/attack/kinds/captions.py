@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.attack.ground import FOLDER, Attack, Expected, Outcome, call, done, refused
+from tests.flipping import flip
 
 IMPORT = ("captions", "import", "mine/c.jsonl", "--dataset", "folder:images", "--store", "new")
 CAPTION = ("caption", *FOLDER[1:5], "--method", "vlcp", "--workers", "1", "--store", "new")
@@ -282,4 +284,69 @@ def questions() -> list[Attack]:
     ]
 
 
-ATTACKS = [*contents(), *texts(), *places(), *questions()]
+def _of_500_mb(name: str, begin: bytes) -> Callable[[Path], None]:
+    """A file of which the disk holds the beginning alone, beside what is hashed for every attack."""
+
+    def prepare(root: Path) -> None:
+        _write(begin, name)(root)
+        os.truncate(root / name, 500_000_000)
+
+    return prepare
+
+
+def sizes() -> list[Attack]:
+    """Files too large to be held in memory; lines are read one by one, to the first that is none."""
+    whole = refused("500.0 MB", "at most 400.0 MB", "one JSON object per line")
+    cases = {
+        "a list": ("c.json", b'[{"file_name": "cat/0.png", "text": "a cat"}', whole),
+        "an object": ("c.json", b'{\n"cat/0.png": "a cat",\n', whole),
+        "a table": ("c.csv", b"file_name,text\ncat/0.png,a cat\n", whole),
+        "lines": ("c.jsonl", rows(), refused("line 13 is too long")),
+    }
+    return [
+        Attack(
+            kind="E3",
+            name=f"captions are {name} of 500 MB",
+            call=(*IMPORT[:2], file, *IMPORT[3:]),
+            prepare=_of_500_mb(file, begin),
+            expected=expected,
+            needs=("images",),
+        )
+        for name, (file, begin, expected) in cases.items()
+    ]
+
+
+def _import_and_flip(then: Sequence[str]) -> Callable[[Attack, Path], Outcome]:
+    """Import, flip a bit of a caption in the store, and call something that reads them."""
+
+    def run(attack: Attack, root: Path) -> Outcome:
+        first = call(attack, root)
+        flip(min((root / "new" / "imported").glob("*.jsonl")), 0.1)
+        used = Attack(kind="", name="", call=then, expected=attack.expected)
+        return call(used, root) if first.code == 0 else first
+
+    return run
+
+
+def imported() -> list[Attack]:
+    """Captions that were imported are an input in the store, and compared as its artifacts are."""
+    readers: dict[str, Sequence[str]] = {
+        "caption": (*CAPTION, "--set", "caption.captioner=file"),
+        "check": ("captions", "check", *IMPORT[3:]),
+        "another import": IMPORT,
+    }
+    return [
+        Attack(
+            kind="flipped",
+            name=f"imported captions flipped, then {reader}",
+            call=IMPORT,
+            prepare=_write(rows()),
+            expected=refused("new/imported/", "import again"),
+            run=_import_and_flip(then),
+            needs=("images",),
+        )
+        for reader, then in readers.items()
+    ]
+
+
+ATTACKS = [*contents(), *texts(), *places(), *questions(), *sizes(), *imported()]

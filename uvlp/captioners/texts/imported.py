@@ -2,11 +2,13 @@
 
 ``<store>/imported/<dataset>.jsonl`` holds rows ``{"file_name": "class/image.JPEG", "text"}`` in the
 dataset's order, names relative to `train/`. It comes before a metadata.jsonl of the dataset's own, whose
-folder may be read-only, and its SHA-256 is part of the key of the captions that are made from it.
+folder may be read-only, and its SHA-256 is part of the key of the captions that are made from it. The same
+hash lies beside it, so that a byte that changes by itself is not taken for another import.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -15,8 +17,9 @@ from pathlib import Path
 from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
 from uvlp.artifacts.store import said
+from uvlp.core.errors import UvlpError
 from uvlp.core.files.places import expanded
-from uvlp.core.hashing import digest, write_atomically
+from uvlp.core.hashing import digest, file_sha256, read_checked, write_atomically, write_checked
 
 FOLDER = "imported"
 
@@ -40,6 +43,28 @@ def find(store: Path, spec: DatasetSpec, manifest: DatasetManifest) -> Path | No
     return path if path.is_file() else None
 
 
+def sha256(path: Path) -> str:
+    """Hash of imported captions, which must be as they were imported; earlier versions kept no hash of them.
+
+    Raises:
+        UvlpError: the file has changed since.
+        OSError: it cannot be read.
+    """
+    found, known = file_sha256(path), read_checked(_hashes(path))
+    if isinstance(known, list) and found not in known:
+        raise UvlpError(
+            "the imported captions are not as they were imported",
+            got=str(path),
+            do=f"delete it and import again; to use it as it is, delete {_hashes(path).name} beside it",
+        )
+    return found
+
+
+def _hashes(path: Path) -> Path:
+    """Where the hashes lie that the imported captions may have: of these, and of those that they replace."""
+    return path.with_suffix(".sha256")
+
+
 def write(path: Path, texts: Mapping[str, str]) -> None:
     """Keep the captions that are not empty.
 
@@ -48,15 +73,20 @@ def write(path: Path, texts: Mapping[str, str]) -> None:
         texts: caption by name below `train/`.
 
     Raises:
-        UvlpError: the store cannot be written.
+        UvlpError: the store cannot be written, or what is to be replaced is not as it was imported.
     """
     lines = [
         json.dumps({"file_name": name, "text": text}, ensure_ascii=False) + "\n"
         for name, text in texts.items()
         if text.strip()
     ]
+    text = "".join(lines)
+    hashes = [hashlib.sha256(text.encode()).hexdigest()]
     with said(path.parent.parent):
-        write_atomically(path, "".join(lines))
+        if path.is_file():  # a kill between the two files leaves one that is known
+            hashes.append(sha256(path))
+        write_checked(_hashes(path), hashes)
+        write_atomically(path, text)
 
 
 def read(path: Path, images: Sequence[str], sha256: str) -> dict[str, str]:
