@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from tests.attack.ground import Attack
-from tests.attack.kinds import (
-    archives,
-    captions,
-    changes,
-    flips,
-    forgeries,
-    homes,
-    images,
-    limits,
-    memories,
-    mixtures,
-    models,
-    paths,
-    stores,
-    surroundings,
-    tables,
-    texts,
-)
+import importlib
+from pathlib import Path
 
+from tests.attack.ground import Attack
+
+KINDS = sorted(path.stem for path in (Path(__file__).parent / "kinds").glob("*.py"))
 ATTACKS: list[Attack] = [
-    *(*stores.ATTACKS, *forgeries.ATTACKS, *tables.ATTACKS, *memories.ATTACKS, *mixtures.ATTACKS),
-    *flips.ATTACKS,
-    *(*paths.ATTACKS, *homes.ATTACKS, *texts.ATTACKS, *limits.ATTACKS),
-    *(*surroundings.ATTACKS, *images.ATTACKS, *changes.ATTACKS, *captions.ATTACKS),
-    *(*models.ATTACKS, *archives.ATTACKS),
+    attack for name in KINDS for attack in importlib.import_module(f"tests.attack.kinds.{name}").ATTACKS
 ]
+"""Every file in `kinds` adds its own."""
 HALF = [
     attack
     for kind in sorted({each.kind for each in ATTACKS})
     for attack in [each for each in ATTACKS if each.kind == kind][::2]
 ]
 """Every second one of each kind."""
-_QUICK = [attack for attack in ATTACKS if attack.run is None and "--force" not in attack.call]
+_QUICK = [attack for attack in ATTACKS if attack.run is None and not {"--force", "--rerun"} & {*attack.call}]
 SAMPLE = _QUICK[:: len(_QUICK) // 40][:40]
 """None of them trains anything, so that they take seconds."""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.attack.ground import Attack, Prepare, refused
-from tests.attack.kinds.stores import AGAIN, KINDS, artifact, edit, mend
+from tests.attack.ground import NANO, RDED, Attack, Prepare, refused, steps
+from tests.attack.kinds.stores import AGAIN, KINDS, SHOW, artifact, edit, mend
 
 Change = Callable[[Any], Any]
 
 
-def forge(kind: str, name: str, change: Change) -> Prepare:
-    """Change a file of JSON and mend its hash."""
+def forge(kind: str, name: str, change: Change, store: str = "store") -> Prepare:
+    """Change a file of JSON in a kind's first artifact, of scores the first repeat, and mend its hash."""
 
     def prepare(root: Path) -> None:
-        folder = artifact(root, kind)
+        folders = [path for path in sorted((root / store / kind).iterdir()) if path.is_dir()]
+        facts = [json.loads((path / "manifest.json").read_bytes())["facts"] for path in folders]
+        folder = folders[min(range(len(folders)), key=lambda place: facts[place].get("repeat", 0))]
         edit(min(folder.rglob(name)), change)
         mend(folder)
 
@@ -78,7 +82,89 @@ def manifests() -> dict[str, Prepare]:
     }
 
 
-ATTACKS = [
+def _one_more(*names: str) -> Change:
+    """These shares of images with one image more: a number that can be."""
+
+    def change(content: Any) -> None:
+        images = content["validation_images"]
+        for name in names:
+            content[name] = 100 * (round(content[name] * images / 100) + 1) / images
+
+    return change
+
+
+def _in_cells(content: Any) -> None:
+    for cell in content["cells"]:
+        cell["top5_best_pct"] = [100.0 for _ in cell["top5_best_pct"]]
+        cell["top5_best"]["mean_pct"] = 100.0
+
+
+BOTH = ("top5_best_pct", "top5_last_pct")
+TOP5: dict[str, tuple[Prepare, tuple[str, ...]]] = {
+    "of another number of images": (_score(_one_more("top5_last_pct")), ("tables/", "is another one")),
+    "of no whole number of images": (_score(put(top5_last_pct=50.01)), ("scores/", "cannot be")),
+    "below the accuracy": (_score(put(top5_best_pct=0.0)), ("scores/", "cannot be")),
+    "above all": (_score(put(top5_best_pct=200.0)), ("scores/", "cannot be")),
+    "of one pass alone": (_score(put(top5_best_pct=None)), ("scores/", "one pass")),
+    "taken away": (_score(put(top5_best_pct=None, top5_last_pct=None)), ("tables/", "is another one")),
+    "in the table alone": (forge("tables", "table.json", _in_cells), ("tables/", "top5_best")),
+}
+"""Top-5 accuracies, whose bits are not stored, and what tells of each."""
+
+
+def top5() -> list[Attack]:
+    """A top-5 accuracy that others gave, with the hash of its file mended."""
+    return [
+        Attack(
+            kind="forged",
+            name=f"{what} with a top-5 {way}",
+            call=call,
+            prepare=prepare,
+            expected=refused(*words, "--force"),
+        )
+        for what, call in {"second call": AGAIN, "uvlp table": SHOW}.items()
+        for way, (prepare, words) in TOP5.items()
+    ] + [
+        Attack(
+            kind="forged",
+            name="a top-5 of the one pass that is best and last",
+            call=(*RDED, "--store", "scored"),
+            prepare=forge("scores", "score.json", _one_more("top5_best_pct"), "scored"),
+            expected=refused("scores/", "one pass", "--force"),
+            needs=("scored", "out"),
+        )
+    ]
+
+
+def _without_table(store: str, *names: str) -> Prepare:
+    """Forged so that nothing stored tells of it: the table, which has the score's hash, is gone."""
+    forged = forge("scores", "score.json", _one_more(*names), store)
+    return steps(forged, lambda root: shutil.rmtree(root / store / "tables"))
+
+
+def trained_again() -> list[Attack]:
+    """What only another training tells; the call without `--rerun` would print it (docs/checks.md)."""
+    again = (*NANO, "--rerun", "1", "--store", "store")
+    scored = (*RDED, "--rerun", "1", "--store", "scored")
+    return [
+        Attack(
+            kind="forged",
+            name=f"trained again after {' and '.join(names)} of {store} were forged with every hash",
+            call=call,
+            prepare=_without_table(store, *names),
+            expected=refused("not the same score", "top-5"),
+            needs=(store, "out"),
+        )
+        for call, store, names in (
+            (again, "store", BOTH[:1]),
+            (again, "store", BOTH[1:]),
+            (scored, "scored", BOTH),
+        )
+    ]
+
+
+FORGED = [
     Attack(kind="B2", name=name, call=AGAIN, prepare=prepare, expected=refused("--force"))
     for name, prepare in {**scores(), **manifests()}.items()
 ]
+ATTACKS = [*FORGED, *top5(), *trained_again()]
