@@ -214,12 +214,15 @@ def attempt(attack: Attack, ground: Path, root: Path) -> str:
     lay(ground, root, attack)
     attack.prepare(root)
     users, kept = hashes(root, USERS), artifacts(root)
-    outcome = (attack.run or call)(attack, root)
+    try:
+        outcome = (attack.run or call)(attack, root)
+    except subprocess.TimeoutExpired as error:
+        return f"hang: {error}"
     verdict = judge(attack, outcome, (ground / "table.md").read_text(encoding="utf-8"))
-    lost = [name for name, state in users.items() if hashes(root, USERS).get(name) != state]
+    users_after, after = hashes(root, USERS), artifacts(root)
+    lost = [name for name, state in users.items() if users_after.get(name) != state]
     if lost:
         return f"lost: {lost[:5]}; {outcome}"
-    after = artifacts(root)
     touched = [
         name
         for name, state in kept.items()
