@@ -69,6 +69,17 @@ def test_what_a_killed_process_left_is_swept(tmp_path: Path) -> None:
     assert list((tmp_path / ".tmp").iterdir()) == []
 
 
+def test_parts_of_what_is_finished_are_swept_and_no_others(tmp_path: Path) -> None:
+    store, finished, begun = Store(tmp_path), task(kind="weights"), task(kind="features")
+    folder = make(store, finished)
+    for each in (finished, begun):
+        (store.partial(each) / "half").write_text("x")
+    (tmp_path / "partial" / "mine").mkdir()
+    store.prepare()
+    left = {path.name for path in (tmp_path / "partial").iterdir()}
+    assert left == {f"features-{begun.key}", "mine"} and (folder / FILE).is_file()
+
+
 def test_a_changed_a_missing_and_an_unreadable_file_are_damage(tmp_path: Path) -> None:
     store, wanted = Store(tmp_path), task(kind="logs")
     folder = make(store, wanted)

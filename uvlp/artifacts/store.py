@@ -74,13 +74,23 @@ class Store:
         self.sweep()
 
     def sweep(self) -> None:
-        """Delete the temporary folders of the store's own that nobody is filling."""
+        """Delete what of the store's own nobody needs: temporary folders, and parts of what is finished.
+
+        A run that is killed right after an artifact came to its place leaves its parts, of a model gigabytes.
+        """
         if not store_mark.is_marked(self.root):
             return
-        for left in (self.root / ".tmp").iterdir():
-            if store_mark.IN_THE_MAKING.fullmatch(left.name):
-                with contextlib.suppress(TimeoutError), self._lock(left.name).acquire(timeout=0):
-                    shutil.rmtree(left, ignore_errors=True)
+        parts = self.root / "partial"
+        left = [*(self.root / ".tmp").iterdir(), *(parts.iterdir() if parts.is_dir() else ())]
+        for folder in left:
+            if store_mark.IN_THE_MAKING.fullmatch(folder.name):
+                with contextlib.suppress(TimeoutError), self._lock(folder.name).acquire(timeout=0):
+                    if folder.parent != parts or self._is_finished(folder.name):
+                        shutil.rmtree(folder, ignore_errors=True)
+
+    def _is_finished(self, name: str) -> bool:
+        """Whether the artifact ``kind-key`` is there and complete."""
+        return (self.root / name.replace("-", "/", 1) / manifest.FILE).is_file()
 
     def _lock(self, name: str) -> Any:
         # Costs 20 ms to import and is not needed where everything is already made.
