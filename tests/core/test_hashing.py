@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from uvlp.core import hashing
-from uvlp.core.hashing import CLOCK_TICK_NS, HashCache, canonical_json, digest, file_sha256, write_atomically
+from uvlp.core.hashing import CLOCK_TICK_NS, HashCache, canonical_json, digest, file_sha256
 
 
 @pytest.fixture
@@ -97,21 +97,3 @@ def test_saving_makes_the_folder_and_leaves_nothing_else(file: Path, tmp_path: P
 def test_nothing_learnt_is_nothing_written(tmp_path: Path) -> None:
     HashCache(tmp_path / "cache.json").save()
     assert not (tmp_path / "cache.json").exists()
-
-
-def test_a_file_written_atomically_has_the_usual_mode(tmp_path: Path) -> None:
-    mask = os.umask(0o022)
-    try:
-        write_atomically(tmp_path / "a.txt", "é\n")
-    finally:
-        os.umask(mask)
-    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "é\n"
-    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o644
-
-
-def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    with pytest.raises(UnicodeEncodeError):
-        write_atomically(path, "\ud800")
-    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "old")]

@@ -103,8 +103,9 @@ def test_bad_input_in_a_worker_is_raised_here() -> None:
 
 
 def test_a_full_gpu_is_not_a_defect() -> None:
-    with pytest.raises(UvlpError, match="the GPU's memory is full; run with --workers 1"):
+    with pytest.raises(UvlpError) as caught:
         run([Job("full GPU")], _fail, Recorder())
+    assert "--workers 1" in str(caught.value.do)
 
 
 def test_a_defect_in_a_worker_keeps_its_traceback() -> None:

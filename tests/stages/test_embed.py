@@ -207,8 +207,9 @@ def test_a_disk_that_is_too_small_is_said_before_the_work(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(UvlpError, match=r"disk is too small for the features.*MB free in"):
+    with pytest.raises(UvlpError) as caught:
         run(tmp_path, task(root, "images"))
+    assert caught.value.what == "the disk is too small for the features"
 
 
 @pytest.fixture

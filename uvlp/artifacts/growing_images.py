@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 from uvlp.artifacts.distilled import Entry
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files, sealed
+from uvlp.core.files.writing import complete_file
 from uvlp.core.hashing import file_sha256
 
 BATCHES, OLD_STATE = "batches", "state.json"
@@ -94,10 +95,10 @@ class GrowingImages:
         hashes = {}
         for entry, pixels in zip(entries, images, strict=True):
             path = self._folder / "train" / entry.file_name
-            path.parent.mkdir(parents=True, exist_ok=True)
             content = io.BytesIO()
             Image.fromarray(pixels).save(content, "PNG")
-            _replace(path, content.getvalue())
+            with complete_file(path) as unfinished:
+                unfinished.write_bytes(content.getvalue())
             hashes[entry.file_name] = hashlib.sha256(content.getvalue()).hexdigest()
         path = self._record(self.state.done)
         self.state.done += len(entries)
@@ -110,16 +111,6 @@ class GrowingImages:
             target = folder / "train" / entry.file_name
             target.parent.mkdir(parents=True, exist_ok=True)
             _link(self._folder / "train" / entry.file_name, target)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file that is either whole or not there, even after a power cut."""
-    unfinished = path.with_name(path.name + ".part")
-    with open(unfinished, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -25,8 +25,8 @@ from uvlp.artifacts.checks.verified import Verified
 from uvlp.artifacts.task import Task
 from uvlp.core import streams
 from uvlp.core.files.os_errors import explain_os_errors
-from uvlp.core.files.sharing import follow_umask
-from uvlp.core.hashing import file_sha256, flush
+from uvlp.core.files.writing import keep_folder
+from uvlp.core.hashing import file_sha256
 
 
 class Store:
@@ -230,13 +230,7 @@ class Store:
             manifest.record(task, files, facts, self._input_hashes(task)), indent=1, ensure_ascii=False
         )
         (folder / manifest.FILE).write_text(content + "\n", encoding="utf-8")
-        follow_umask(folder)
-        for path in [*folder.rglob("*"), folder]:
-            flush(path)
-        target = self.folder(task)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.rename(folder, target)
-        flush(target.parent)
+        keep_folder(folder, self.folder(task))
         shutil.rmtree(self.root / "partial" / f"{task.kind}-{task.key}", ignore_errors=True)
 
     def _input_hashes(self, task: Task) -> dict[str, str]:

@@ -43,6 +43,10 @@ TEMPERATURE = 0.2
 TOP_K = 50  # what transformers 4.37, which LLaVA is pinned to, cuts to unless it is told otherwise
 KEPT = ("model.vision_tower", "lm_head")
 """What 4 bits leave as it is; transformers compares these names with the beginnings of modules' names."""
+LESS_MEMORY = (
+    "stop other programs on the GPU, load it in 4 bits with --set caption.quantise=4bit, or import captions "
+    "with `uvlp captions import`"
+)
 
 
 def prompt(class_name: str) -> str:
@@ -182,7 +186,7 @@ def _load(folder: Path, dtype: torch.dtype, device: str, quantise: str) -> Any:
                 **how,
             )
     except torch.OutOfMemoryError as error:
-        raise _too_little_memory() from error
+        raise machine.too_little_gpu_memory("for LLaVA-1.5", LESS_MEMORY) from error
     except MemoryError:
         raise
     except Exception as error:  # the library raises nearly anything on damaged or missing files
@@ -221,14 +225,4 @@ def _unusable(folder: Path, reason: str) -> UvlpError:
         got=reason,
         allowed="config.json, the processor's files and every *.safetensors of llava-hf/llava-1.5-7b-hf",
         do="get it with `uvlp fetch models`, or import captions with `uvlp captions import`",
-    )
-
-
-def _too_little_memory() -> UvlpError:
-    free, total = torch.cuda.mem_get_info()
-    return UvlpError(
-        "too little GPU memory for LLaVA-1.5",
-        got=f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free",
-        do="stop other programs on the GPU, load it in 4 bits with --set caption.quantise=4bit, or import "
-        "captions with `uvlp captions import`",
     )

@@ -1,4 +1,4 @@
-"""SHA-256 of values and of files, a memory of files that need not be read twice, and flushing to the disk."""
+"""SHA-256 of values and of files, and a memory of files that need not be read twice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.foreign_files import check_regular
-from uvlp.core.files.sharing import umask
+from uvlp.core.files.writing import write_utf8
 
 # Two writes within one tick of the kernel's clock leave the same times (10 ms at 100 Hz).
 CLOCK_TICK_NS = 20_000_000
@@ -47,31 +46,6 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def write_atomically(path: Path, text: str, *, flushed: bool = False) -> None:
-    """Write a UTF-8 file that is either whole or not there, whoever else writes it.
-
-    Args:
-        flushed: also after a power cut; not needed for what is made again in no time.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            # mkstemp is private to its owner; a shared store is not.
-            os.fchmod(file.fileno(), 0o666 & ~umask())
-            if flushed:
-                file.flush()
-                os.fsync(file.fileno())
-        os.replace(temporary, path)
-        if flushed:
-            flush(path.parent)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
 def write_checked(path: Path, value: Any, *, flushed: bool = False) -> None:
     """Keep a JSON value that can be made again, with the hash of its text in front of it.
 
@@ -79,7 +53,7 @@ def write_checked(path: Path, value: Any, *, flushed: bool = False) -> None:
         OSError: it cannot be written.
     """
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    write_atomically(path, f"{_head(text.encode())}{text}{TAIL}", flushed=flushed)
+    write_utf8(path, f"{_head(text.encode())}{text}{TAIL}", flushed=flushed)
 
 
 def read_checked(path: Path) -> Any:
@@ -213,12 +187,3 @@ def read_records(path: Path, fields: int) -> dict[str, list[Any]]:
     if not isinstance(known, dict):
         return {}
     return {name: entry for name, entry in known.items() if isinstance(entry, list) and len(entry) == fields}
-
-
-def flush(path: Path) -> None:
-    """Return when a file, or a folder's list of names, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

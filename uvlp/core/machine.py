@@ -10,6 +10,7 @@ import resource
 from functools import cache
 
 from uvlp.core import nvidia
+from uvlp.core.errors import UvlpError
 
 CUBLAS_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 """What cuBLAS needs to give the same bits every time; 32 MB."""
@@ -110,9 +111,10 @@ def gpu_peak_memory_mb() -> int | None:
     return torch.cuda.max_memory_allocated() // 2**20 if torch.cuda.is_available() else None
 
 
-def gpu_memory() -> str:
-    """Free and total memory of the GPU in use, for a message."""
+def too_little_gpu_memory(what: str, do: str) -> UvlpError:
+    """The error for a GPU that has no room ``what``, e.g. "to fine-tune"; ``do`` is what to do about it."""
     import torch
 
     free, total = torch.cuda.mem_get_info() if torch.cuda.is_available() else (0, 0)
-    return f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+    got = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+    return UvlpError(f"too little GPU memory {what}", got=got, do=do)

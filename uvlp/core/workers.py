@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
+from uvlp.core import machine
 from uvlp.core.errors import Stopped, UvlpError, WorkerFailed
 from uvlp.core.files.os_errors import explained
 from uvlp.core.progress import Event, Progress
@@ -95,7 +96,9 @@ def _portable(error: Exception) -> tuple[BaseException, str]:
     if isinstance(error, UvlpError):
         return error, details
     if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported for its name
-        return UvlpError("the GPU's memory is full", do="run with --workers 1, or free the GPU"), details
+        return machine.too_little_gpu_memory(
+            "for this step", "run with --workers 1, or free the GPU"
+        ), details
     refused = explained(error)
     if refused is not None:
         return refused, details

@@ -8,10 +8,11 @@ from typing import TypeVar
 import torch
 
 from uvlp.core import machine
-from uvlp.core.errors import UvlpError
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+LESS_MEMORY = "stop other programs on the GPU, or hide it with CUDA_VISIBLE_DEVICES= to use the CPU"
 
 
 def in_batches(
@@ -31,7 +32,7 @@ def in_batches(
             made = compute(part)
         except torch.OutOfMemoryError as error:
             if len(part) == 1:
-                raise _too_little() from error
+                raise machine.too_little_gpu_memory("for a batch of one", LESS_MEMORY) from error
             batch = len(part) // 2
             say(f"out of GPU memory at {len(part)} at once: going on with {batch}")
         else:
@@ -41,11 +42,3 @@ def in_batches(
         # Here the exception is gone, and with it the tensors that its traceback held.
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def _too_little() -> UvlpError:
-    return UvlpError(
-        "too little GPU memory for a batch of one",
-        got=machine.gpu_memory(),
-        do="stop other programs on the GPU, or hide it with CUDA_VISIBLE_DEVICES= to use the CPU",
-    )

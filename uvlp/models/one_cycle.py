@@ -193,11 +193,8 @@ def _enough_memory(what: str, batch: int) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise UvlpError(
-            f"too little GPU memory to train the {what} on batches of {batch}",
-            got=machine.gpu_memory(),
-            do=f"stop other programs on the GPU, or --set {what}.batch={max(1, batch // 2)}",
-        ) from error
+        do = f"stop other programs on the GPU, or --set {what}.batch={max(1, batch // 2)}"
+        raise machine.too_little_gpu_memory(f"to train the {what} on batches of {batch}", do) from error
 
 
 def _tell(

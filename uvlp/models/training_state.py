@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from uvlp.core.files.sharing import follow_umask
+from uvlp.core.files.writing import complete_file
 from uvlp.core.hashing import canonical_json
 
 
@@ -41,15 +40,11 @@ class TrainingState:
 
     def save(self, path: Path, step: int) -> None:
         """Write the state after ``step``; the file is there whole or not at all."""
-        half = path.with_suffix(".half")
         facts = {"step": str(step), "scaler": json.dumps(self.scaler.state_dict())}
         # safetensors takes no tensor whose memory is laid out channels last.
         tensors = {name: held.contiguous().cpu() for name, held in self._tensors().items()}
-        save_file(tensors, half, facts | {"sha256": _sha256(tensors, facts, path)})
-        with half.open("rb") as written:
-            os.fsync(written.fileno())
-        follow_umask(half)  # whoever shares the store may go on from it
-        half.replace(path)
+        with complete_file(path) as unfinished:
+            save_file(tensors, unfinished, facts | {"sha256": _sha256(tensors, facts, path)})
 
     def load(self, path: Path) -> int:
         """Take over the state that `save` wrote and return its step.

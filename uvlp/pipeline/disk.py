@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from uvlp.core.errors import UvlpError
+from uvlp.core.files.disk_space import free_bytes, too_small
 from uvlp.core.files.places import existing
-from uvlp.core.wording import byte_size, first_few
+from uvlp.core.wording import first_few
 
 
 class Wanted(NamedTuple):
@@ -46,18 +46,7 @@ def check(wanted: Sequence[Wanted], do: str) -> None:
         begun = sum(_occupied(folder) for part in parts for folder in part.unfinished)
         if free + begun < needed:
             names = first_few(part.what for part in parts if part.bytes)
-            raise UvlpError(
-                f"too little free disk at {place} for {names}",
-                got=byte_size(free) if free else "nothing",
-                allowed=f"{byte_size(needed - begun)} or more",
-                do=do,
-            )
-
-
-def free_bytes(place: Path) -> int:
-    """What this user can still write; the administrator's reserve is root's."""
-    status = os.statvfs(place)
-    return status.f_frsize * (status.f_bfree if os.geteuid() == 0 else status.f_bavail)
+            raise too_small(names, place, needed - begun, free, do)
 
 
 def _occupied(folder: Path) -> int:

@@ -54,7 +54,7 @@ def test_an_import_that_was_killed_between_its_files_leaves_the_earlier_one(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(imported, "write_atomically", killed)
+        patched.setattr(imported, "write_utf8", killed)
         with pytest.raises(KeyboardInterrupt):
             imported.write(path, SECOND)
     assert path.read_bytes() == before and imported.sha256(path) == hashing.file_sha256(path)

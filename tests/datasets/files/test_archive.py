@@ -12,7 +12,6 @@ import tarfile
 import threading
 import time
 import zipfile
-from collections import namedtuple
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from filelock import FileLock
 
 from tests.datasets.files.file_server import FileServer, serving
 from uvlp.core.errors import UvlpError
+from uvlp.core.files import disk_space
 from uvlp.core.progress import Event, Progress
 from uvlp.datasets.files import archive
 from uvlp.datasets.files.archive import Archive, planned, prepare
@@ -343,11 +343,11 @@ def test_what_is_advised_about_another_hash_than_the_recorded_one_works(
 def test_too_little_space_is_said_before_anything_is_transferred(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, 2_000_000_000))
+    monkeypatch.setattr(disk_space, "free_bytes", lambda _: 2_000_000_000)
     wanted = replace(archive_at(server), unpacked_bytes=3_000_000_000)
-    with pytest.raises(UvlpError, match=r"not enough space .*got '2\.0 GB free'; allowed: at least 3\.0 GB"):
+    with pytest.raises(UvlpError) as caught:
         prepare(wanted, tmp_path, Progress())
+    assert (caught.value.got, caught.value.allowed) == (f"2.0 GB free in {tmp_path}", "3.0 GB or more")
     assert server.requests == []
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from uvlp.artifacts.distilled import Entry
 from uvlp.artifacts.growing_images import GrowingImages
 from uvlp.artifacts.prototypes import Prototype
 from uvlp.core.errors import UvlpError
+from uvlp.core.files.writing import complete_file
 from uvlp.models.sampling import memory as sampling_memory
 from uvlp.models.sampling.sampler import Sampler
 from uvlp.models.sampling.synthesis import Synthesis, derived_noise, published_noise, resize
@@ -154,17 +157,20 @@ def test_an_interrupted_run_goes_on_with_the_same_bytes(
     sampler: Sampler, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
 ) -> None:
     job = synthesis(sampler, batch=3)
-    written, replace_file = 0, growing_images._replace
+    written = 0
 
-    def stop(path: Path, content: bytes) -> None:
+    @contextlib.contextmanager
+    def stop(path: Path) -> Iterator[Path]:
         nonlocal written
         written += 1
         if written > fails_at:
-            path.with_name(path.name + ".part").write_bytes(b"half")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.with_name(f".{path.name}.left").write_bytes(b"half")
             raise KeyboardInterrupt
-        replace_file(path, content)
+        with complete_file(path) as unfinished:
+            yield unfinished
 
-    monkeypatch.setattr(growing_images, "_replace", stop)
+    monkeypatch.setattr(growing_images, "complete_file", stop)
     with pytest.raises(KeyboardInterrupt):
         list(job.grow(GrowingImages(tmp_path / "stopped", UNSAID.append), UNSAID.append))
     monkeypatch.undo()
@@ -178,7 +184,7 @@ def test_an_interrupted_run_goes_on_with_the_same_bytes(
     for entry in job.entries:
         name = Path("train", entry.file_name)
         assert (whole / name).read_bytes() == (tmp_path / "finished" / name).read_bytes()
-    assert not list((tmp_path / "finished").rglob("*.part"))
+    assert not list((tmp_path / "finished").rglob(".*"))
 
 
 @pytest.mark.parametrize("share", [0, 0.5, 1])

@@ -15,7 +15,7 @@ from uvlp.artifacts.checks.kinds import REQUIRED
 from uvlp.artifacts.task import FILE, KEY_LENGTH
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
-from uvlp.core.hashing import write_atomically
+from uvlp.core.files.writing import write_utf8
 from uvlp.core.wording import first_few
 
 MARK = "uvlp_store.json"
@@ -44,7 +44,7 @@ def write(root: Path) -> None:
         OSError: it cannot be written.
     """
     if not is_marked(root):
-        write_atomically(root / MARK, json.dumps(CONTENT, indent=1) + "\n")
+        write_utf8(root / MARK, json.dumps(CONTENT, indent=1) + "\n")
 
 
 def begin(root: Path, say: Callable[[str], None]) -> None:

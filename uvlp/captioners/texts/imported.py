@@ -19,7 +19,8 @@ from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
 from uvlp.artifacts.store import said
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.places import expanded
-from uvlp.core.hashing import digest, file_sha256, read_checked, write_atomically, write_checked
+from uvlp.core.files.writing import write_utf8
+from uvlp.core.hashing import digest, file_sha256, read_checked, write_checked
 
 FOLDER = "imported"
 
@@ -85,8 +86,8 @@ def write(path: Path, texts: Mapping[str, str]) -> None:
     with said(path.parent.parent):
         if path.is_file():  # a kill between the two files leaves one that is known
             hashes.append(sha256(path))
-        write_checked(_hashes(path), hashes)
-        write_atomically(path, text)
+        write_checked(_hashes(path), hashes, flushed=True)
+        write_utf8(path, text)
 
 
 def read(path: Path, images: Sequence[str], sha256: str) -> dict[str, str]:

@@ -12,16 +12,15 @@ import hashlib
 import json
 import math
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from uvlp.core.errors import UvlpError
 from uvlp.core.files import sealed
+from uvlp.core.files.disk_space import free_bytes, too_small
 from uvlp.core.files.os_errors import is_full
-from uvlp.core.hashing import flush
+from uvlp.core.files.writing import flush
 
 if TYPE_CHECKING:
     import numpy
@@ -196,7 +195,7 @@ class RowFiles:
         (self._folder / JOURNAL).unlink(missing_ok=True)
         for name in self._columns:
             self._path(name).unlink(missing_ok=True)
-        needed, free = sum(map(self._size, self._columns)), shutil.disk_usage(self._folder).free
+        needed, free = sum(map(self._size, self._columns)), free_bytes(self._folder)
         try:
             for name in self._columns:
                 with self._path(name).open("w+b") as file:
@@ -207,7 +206,8 @@ class RowFiles:
                 self._path(name).unlink(missing_ok=True)
             if not is_full(error):
                 raise
-            raise _too_small(self._folder, needed, free) from error
+            do = "free some space or choose another folder with --store; everything finished is kept"
+            raise too_small("the features", self._folder, needed, free, do) from error
         self._save()
 
     def _finish(self, shard: int) -> None:
@@ -237,12 +237,3 @@ def _sha256_of(path: Path, start: int, count: int) -> str:
             found.update(piece)
             count -= len(piece)
     return found.hexdigest()
-
-
-def _too_small(folder: Path, needed: int, free: int) -> UvlpError:
-    return UvlpError(
-        "the disk is too small for the features",
-        got=f"{free / MEGABYTE:,.0f} MB free in {folder}",
-        allowed=f"{needed / MEGABYTE:,.0f} MB or more",
-        do="free some space or choose another folder with --store; everything finished is kept",
-    )

@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
+from uvlp.core.files.disk_space import check_space
 from uvlp.core.files.downloads import Download
 from uvlp.core.files.foreign_files import begins, check_regular, impostor
 from uvlp.core.files.os_errors import explain_os_errors
-from uvlp.core.hashing import file_sha256, write_atomically
+from uvlp.core.files.writing import write_utf8
+from uvlp.core.hashing import file_sha256
 from uvlp.core.progress import Progress
 from uvlp.datasets.files.download import download, part_of
 from uvlp.datasets.files.unpack import is_archive, unpack
@@ -138,14 +139,9 @@ def _said(root: Path) -> contextlib.AbstractContextManager[None]:
 def _check_space(archive: Archive, root: Path) -> None:
     part = part_of(root / archive.name)
     have = part.stat().st_size if part.is_file() else 0
-    needed, free = archive.bytes - have + archive.unpacked_bytes, shutil.disk_usage(root).free
-    if free < needed:
-        raise UvlpError(
-            f"not enough space in {root} for {archive.name} and its content",
-            got=f"{free / 1e9:.1f} GB free",
-            allowed=f"at least {needed / 1e9:.1f} GB",
-            do="free some space or choose another folder with --data",
-        )
+    needed = archive.bytes - have + archive.unpacked_bytes
+    do = "free some space or choose another folder with --data"
+    check_space(f"{archive.name} and its content", root, needed, do)
 
 
 def _check_kind(path: Path) -> None:
@@ -200,7 +196,7 @@ def _record_of(path: Path) -> Path:
 
 def _record(archive: Archive, path: Path, sha256: str, progress: Progress) -> None:
     record = _record_of(path)
-    write_atomically(record, json.dumps({"url": archive.url, "sha256": sha256}, indent=1) + "\n")
+    write_utf8(record, json.dumps({"url": archive.url, "sha256": sha256}, indent=1) + "\n")
     progress.say(f"{path.name}: no hash is published; its SHA-256 {sha256} is recorded in {record}")
 
 

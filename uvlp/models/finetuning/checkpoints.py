@@ -17,7 +17,7 @@ import torch
 
 from uvlp.core.files import sealed
 from uvlp.core.files.lines import read_lines
-from uvlp.core.files.sharing import follow_umask
+from uvlp.core.files.writing import keep_folder
 from uvlp.core.hashing import file_sha256
 
 PREFIX = "checkpoint-"
@@ -69,8 +69,7 @@ def save(accelerator: Any, average: Any, log: Sequence[str], step: int, folder: 
     written = [*sorted(half.iterdir()), *sorted((folder / PICTURES).glob("*.png"))]
     hashes = {os.path.relpath(path, half): file_sha256(path) for path in written}
     sealed.write(half / FILES, _of(whole), hashes)
-    follow_umask(half)  # whoever shares the store may go on from it
-    os.rename(half, whole)
+    keep_folder(half, whole)
     _remove(_found(folder)[limit:])
 
 

@@ -200,7 +200,7 @@ def _write(job: Job, training: Training, files: Sequence[str]) -> None:
         finetuning_output.write_pipeline(Path(job.base), files, unet, folder)
     (folder / "log.jsonl").write_text("".join(training.log), encoding="utf-8")
     if pictures.is_dir():
-        shutil.copytree(pictures, folder / "validation", ignore=shutil.ignore_patterns("*.half"))
+        shutil.copytree(pictures, folder / "validation", ignore=shutil.ignore_patterns(".*"))
     finetuning_output.write_card(folder, _facts(job, training), settings)
 
 

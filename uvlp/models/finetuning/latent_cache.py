@@ -7,7 +7,6 @@ losses as one that encodes anew (methods.md B.2): the encoder is frozen and sees
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uvlp.core.errors import UvlpError
 from uvlp.core.files import sealed
+from uvlp.core.files.disk_space import check_space
+from uvlp.core.files.writing import flush
 from uvlp.core.prefetch import in_background
 from uvlp.core.progress import Progress
-from uvlp.core.wording import byte_size
 
 AHEAD = 2  # batches of images that wait at most
 BLOCK = 256  # images between two marks that outlive a kill
@@ -80,15 +79,9 @@ class LatentCache:
         return found.hexdigest()
 
     def _check_space(self) -> None:
-        free = shutil.disk_usage(self._data.parent).free
-        if free < self._bytes:
-            raise UvlpError(
-                "too little disk for the latents of the training images",
-                got=f"{byte_size(free) if free else 'nothing'} free in {self._data.parent}",
-                allowed=f"{byte_size(self._bytes)} or more",
-                do="free some, choose another folder with --store, or encode in every epoch: "
-                "--set finetune.cache_latents=false",
-            )
+        do = "free some, choose another folder with --store, or encode in every epoch: "
+        do += "--set finetune.cache_latents=false"
+        check_space("the latents of the training images", self._data.parent, self._bytes, do)
 
     def missing(self, process: int = 0, processes: int = 1) -> list[range]:
         """The blocks of rows that are still to be encoded and fall to this process."""
@@ -124,7 +117,7 @@ class LatentCache:
                 file.write(content)
                 if (rows[-1] + 1) % BLOCK == 0 or rows[-1] + 1 == self._shape[0]:
                     file.flush()
-                    os.fsync(file.fileno())
+                    flush(self._data)
                     sealed.write(self._mark(rows[-1] // BLOCK * BLOCK), self._of, sha256.hexdigest())
 
     def _encoded(self, images: Tensor, encode: Encode) -> NDArray[np.float16]:

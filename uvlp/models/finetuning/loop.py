@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.models.device import send
@@ -288,9 +289,4 @@ def _rate(step: int, settings: FinetuneSettings) -> float:
 
 def too_little_memory() -> UvlpError:
     """The error for a GPU that holds the models, but not the training."""
-    free, total = torch.cuda.mem_get_info() if torch.cuda.is_available() else (0, 0)
-    return UvlpError(
-        "too little GPU memory to fine-tune",
-        got=f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free",
-        do=LESS_MEMORY,
-    )
+    return machine.too_little_gpu_memory("to fine-tune", LESS_MEMORY)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.artifacts.task import deciding
+from uvlp.core.files.writing import complete_file
 from uvlp.core.seeds import torch_generator
 from uvlp.core.wording import in_markdown
 from uvlp.models.finetuning.parts import Parts
@@ -126,6 +127,5 @@ def draw_pictures(
                 prompt, num_inference_steps=STEPS, generator=generator, height=side_px, width=side_px
             )
             strip.paste(made.images[0], (place * side_px, 0))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    strip.save(path.with_suffix(".half"), format="png")
-    path.with_suffix(".half").rename(path)
+    with complete_file(path) as unfinished:
+        strip.save(unfinished, format="png")

@@ -19,7 +19,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 from uvlp.core.files.foreign_files import begins, check_regular, impostor
 from uvlp.core.files.os_errors import NOT_WRITABLE, is_full
-from uvlp.core.hashing import write_atomically
+from uvlp.core.files.writing import write_utf8
 from uvlp.core.progress import Progress
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -152,7 +152,7 @@ def remember(repository: str, commit: str) -> None:
     """
     known = _recorded()
     if known.get(repository) != commit:
-        write_atomically(_record(), json.dumps(known | {repository: commit}, indent=1, sort_keys=True) + "\n")
+        write_utf8(_record(), json.dumps(known | {repository: commit}, indent=1, sort_keys=True) + "\n")
 
 
 def transfer(repository: str, revision: str, patterns: Sequence[str], progress: Progress) -> str:
