@@ -15,7 +15,8 @@ def test_results_come_in_order_whatever_takes_longest() -> None:
         time.sleep(0.002 * (item % 3 == 0))
         return item * item
 
-    assert list(in_order(work, range(40), 4, 8)) == [item * item for item in range(40)]
+    expected = [item * item for item in range(40)]
+    assert list(in_order(work, range(40), 4, 8)) == list(in_order(work, range(40))) == expected
 
 
 def test_no_more_is_made_than_ahead() -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy
 
 GOLDEN = Path(os.environ.get("UVLP_GOLDEN", Path(__file__).parent.parent / "golden")) / "evaluation"
-CLASSES = Path(__file__).parents[2] / "uvlp" / "datasets" / "classes"
 
 
 def read(name: str) -> Any:
@@ -33,20 +31,6 @@ def family(name: str, key: str) -> list[dict[str, Any]]:
     """The cases ``key`` of a JSON file, which may lack a family; test_golden_evaluation knows them all."""
     cases: list[dict[str, Any]] = read(name).get(key, [])
     return cases
-
-
-def class_ids(spec: str, count: int) -> list[str]:
-    """The first ``count`` classes of the list that the reference takes for ``spec`` (evaluation.md 1.2)."""
-    name = {"nette": "imagenette", "woof": "imagewoof"}.get(spec, "imagenet100")
-    lines = (CLASSES / f"{name}.tsv").read_text(encoding="utf-8").splitlines()
-    return [line.split("\t")[0] for line in lines[:count]]
-
-
-def described_files(text: str, spec: str, count: int) -> dict[str, list[str]]:
-    """Files on disk that a case states in words."""
-    match = re.fullmatch(r"every class of the \S+ list has ((?:\S+ ?)+)", text)
-    assert match, f"files on disk in unknown words: {text}"
-    return {identity: match[1].split() for identity in class_ids(spec, count)}
 
 
 def hashed(shape: tuple[int, ...], key: int) -> numpy.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +12,6 @@ import torch
 from tests.protocols.golden_data import (
     GOLDEN,
     arrays,
-    class_ids,
-    described_files,
     hashed,
     network_input,
     read,
@@ -20,12 +19,12 @@ from tests.protocols.golden_data import (
 )
 from tests.tolerances import EXPONENTIAL, depth, rounding
 from uvlp.core.plugins import load
-from uvlp.datasets.files.class_folders import candidates, first_files
 from uvlp.protocols.training import minimax_rules
-from uvlp.protocols.training.loop import correct_in_top, mean_and_deviation, percent, train_step
+from uvlp.protocols.training.loop import correct_in_top, percent, train_step
 from uvlp.protocols.training.mixing import Mix, kept_share
 from uvlp.protocols.training.optimisers import Sgd
 from uvlp.recipes.evaluation import EvaluateSettings
+from uvlp.tables.uncertainty import summarise
 
 TESTED = "tested"
 FAMILIES: dict[str, dict[str, str] | str] = {
@@ -56,7 +55,7 @@ FAMILIES: dict[str, dict[str, str] | str] = {
     "metrics.json": TESTED,
     "minimax_schedule.json": TESTED,
     "networks.json": TESTED,
-    "selection.json": TESTED,
+    "selection.json": TESTED,  # tests/datasets/files/test_class_folders.py
     "train_steps.json": TESTED,
     "rded_functions.json": {
         "kl": TESTED,  # this and what follows: test_golden_rded.py
@@ -153,24 +152,6 @@ def test_schedule_of_the_cifar_branch(record: dict[str, Any]) -> None:
     assert minimax_rules.validated_epochs(record["epochs"], 1) == (record["val_every"],)
 
 
-@pytest.mark.parametrize("case", read("selection.json"), ids=lambda case: case["name"])
-def test_selection(case: dict[str, Any]) -> None:
-    on_disk, classes = case["files_on_disk"], class_ids(case["spec"], case["nclass"])
-    if isinstance(on_disk, str):
-        on_disk = described_files(on_disk, case["spec"], case["nclass"])
-    listed = {identity: on_disk[identity] for identity in classes}
-    found = [list(pair) for pair in first_files(listed, case["ipc"])]
-    assert len(found) == case["n_selected"]
-    assert sum(len(candidates(names)) for names in listed.values()) == case["n_full"]
-    if len(case["selected"]) == len(found):
-        assert found == case["selected"]
-    else:  # the file holds the beginning and the end of a long list
-        positions = [found.index(pair) for pair in case["selected"]]
-        assert positions == sorted(positions) and positions[0] == 0 and positions[-1] == len(found) - 1
-    if case["original_labels"] is not None:
-        assert [sorted(classes).index(identity) for identity in classes] == case["original_labels"]
-
-
 def metrics(key: str) -> list[Any]:
     return [record for record in read("metrics.json") if key in record]
 
@@ -207,10 +188,12 @@ def check_metrics(logits: torch.Tensor, labels: torch.Tensor, expected: dict[str
     "case", [case for record in metrics("aggregation") for case in record["aggregation"]]
 )
 def test_mean_and_deviation(case: dict[str, Any]) -> None:
-    mean, deviation = mean_and_deviation(case["best"], ddof=0)
-    assert mean == pytest.approx(case["mean"], rel=rounding(len(case["best"]) + 1, torch.float64))
+    count = len(case["best"])
+    found = summarise(case["best"], range(count), 100)
+    mean, deviation = found.mean_pct, (found.std_pct or 0.0) * math.sqrt((count - 1) / count)
+    assert mean == pytest.approx(case["mean"], rel=rounding(count + 1, torch.float64))
     assert deviation == pytest.approx(
-        case["std_ddof0"], rel=0, abs=rounding(2 * len(case["best"]) + 4, torch.float64, 100.0)
+        case["std_ddof0"], rel=0, abs=rounding(2 * count + 6, torch.float64, 100.0)
     )
     assert f"{mean:.1f} {deviation:.1f}" == case["printed"]
 

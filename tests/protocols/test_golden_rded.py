@@ -11,13 +11,14 @@ import torch
 from torch import nn
 
 from tests.protocols.golden_data import arrays, family, hashed, network_input, picture, read, weight
+from tests.protocols.rded_subsets import SUBSETS, input_px
 from tests.tolerances import EXPONENTIAL, depth, rounding
 from uvlp.core.errors import UvlpError
 from uvlp.protocols.training import rded_networks, rded_rules, rded_training
 from uvlp.protocols.training.mixing import Blend, Mix
 from uvlp.protocols.training.optimisers import AdamW, Grouped
 from uvlp.protocols.training.patches import shuffle
-from uvlp.protocols.training.rded_rules import SUBSETS, input_px, resized_px, rules
+from uvlp.protocols.training.rded_rules import resized_px, rules
 from uvlp.recipes.evaluation import RdedSettings
 
 FUNCTIONS = "rded_functions.json"

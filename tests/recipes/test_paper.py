@@ -2,11 +2,11 @@
 
 import pytest
 
+from tests.protocols.rded_subsets import SUBSETS, input_px
 from uvlp.core import plugins
 from uvlp.declarations.protocol import declared_protocol
 from uvlp.pipeline.names import check
 from uvlp.pipeline.planning.contenders import resolve_method
-from uvlp.protocols.training.rded_rules import SUBSETS, input_px
 from uvlp.recipes import profiles
 from uvlp.recipes.evaluation import EvaluateSettings
 from uvlp.recipes.schema import Recipe

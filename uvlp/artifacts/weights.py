@@ -7,4 +7,3 @@ folder; part `diffuser`: a complete Stable Diffusion folder that plain
 
 KIND = "weights"
 SCHEMA = 1
-PARTS = ("embedder", "autoencoder", "diffuser")

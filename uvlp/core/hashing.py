@@ -140,15 +140,6 @@ class HashCache:
         self._known = read_records(path, 5)
         self._changed = False
 
-    def knows(self, file: Path) -> bool:
-        """Whether ``file`` is known as it now stands.
-
-        Raises:
-            OSError: it is not there.
-        """
-        known = self._known.get(str(file))
-        return known is not None and known[:-1] == list(mark(file.stat()))
-
     def sha256(self, file: Path) -> str:
         """Hash of ``file``, read only if it is not known as it now stands.
 

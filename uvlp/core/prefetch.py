@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,17 +13,22 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+THREADS = 8
+AHEAD = 16
 _END = object()
 
 
 def in_order(
-    work: Callable[[T], R], items: Iterable[T], threads: int, ahead: int
+    work: Callable[[T], R], items: Iterable[T], threads: int = 0, ahead: int = 0
 ) -> Generator[R, None, None]:
-    """``work`` on every item, results in order; at most ``ahead`` of them are in the making or waiting.
+    """``work`` on every item, results in order, whatever the consumer's speed.
 
-    Unlike `image_files.in_threads` it holds a bounded number of results whatever the consumer's speed, and
-    never lets the threads run dry at the end of a chunk.
+    Args:
+        threads: that work; 0: one per processor, at most `THREADS`.
+        ahead: results that are in the making or waiting, at most; 0: `AHEAD` per thread.
     """
+    threads = threads or min(THREADS, len(os.sched_getaffinity(0)))
+    ahead = ahead or AHEAD * threads
     waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:

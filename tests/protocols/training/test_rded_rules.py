@@ -6,14 +6,13 @@ from itertools import product
 
 import pytest
 
+from tests.protocols.rded_subsets import SUBSETS, input_px
 from uvlp.core.errors import UvlpError
 from uvlp.protocols.training.rded_networks import ARCHITECTURES
 from uvlp.protocols.training.rded_rules import (
     ADAMW_LR,
-    SUBSETS,
     Rules,
     batch_size,
-    input_px,
     learning_rate,
     resized_px,
     rules,

@@ -24,7 +24,6 @@ from uvlp.datasets.files.folder_hashes import hash_files
 from uvlp.datasets.files.folder_remarks import Remarks, others_note
 from uvlp.datasets.files.folder_scan import check_folder, image_names, visible_entries
 from uvlp.datasets.files.images import image_files
-from uvlp.datasets.files.images.image_files import EXTENSIONS
 from uvlp.datasets.files.nearby_folders import did_you_mean, file_names, folder_names, nearby, show
 
 NUMBER_OF_IMAGES = re.compile(r"\d+|.*ipc.*", re.IGNORECASE)
@@ -241,41 +240,6 @@ def content_hash(folders: ClassFolders, cache: Path, progress: Progress) -> tupl
 
 
 SELECTIONS = ("first", "drawn")
-
-
-def candidates(names: Sequence[str]) -> list[str]:
-    """The image files among ``names`` (relative to the class folder) in the reference's walk.
-
-    A folder's own files come before those of its sub-folders; both in plain string order.
-    """
-    images = [name for name in names if name.lower().endswith(EXTENSIONS)]
-    return sorted(images, key=_walk_position)
-
-
-def _walk_position(name: str) -> tuple[str, str]:
-    folder, _, file = name.rpartition("/")
-    return folder, file
-
-
-def first_files(names_by_class: Mapping[str, Sequence[str]], ipc: int) -> list[tuple[str, int]]:
-    """The first ``ipc`` images of every class with their labels, classes in plain string order.
-
-    Args:
-        names_by_class: file names relative to the class folder; a class's label is its position.
-        ipc: images per class.
-
-    Returns:
-        ``[("n01440764/0.png", 0), ...]``.
-
-    Raises:
-        UvlpError: a class has fewer than ``ipc`` images.
-    """
-    label_of = {identity: label for label, identity in enumerate(names_by_class)}
-    chosen = []
-    for identity in sorted(names_by_class):
-        images = choose(candidates(names_by_class[identity]), identity, ipc)
-        chosen += [(f"{identity}/{name}", label_of[identity]) for name in images]
-    return chosen
 
 
 def choose(images: Sequence[str], identity: str, ipc: int, seed: int | None = None) -> list[str]:

@@ -19,8 +19,8 @@ from pathlib import Path
 from uvlp.core import hashing
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.foreign_files import LONGEST_TEXT_BYTES, check_size
+from uvlp.core.prefetch import in_order
 from uvlp.core.progress import Progress
-from uvlp.datasets.files.images.image_files import in_threads
 
 SAVE_EVERY_S = 20.0
 HASH_BYTES = 32
@@ -99,7 +99,7 @@ def hash_files(root: Path, files: Sequence[str], cache: Path, progress: Progress
 
 def _hashed(paths: Sequence[Path], progress: Progress) -> Iterator[str]:
     if paths:
-        yield from progress.track(in_threads(hashing.file_sha256, paths), "hash files", total=len(paths))
+        yield from progress.track(in_order(hashing.file_sha256, paths), "hash files", total=len(paths))
 
 
 def _state(root: Path, files: Mapping[str, str]) -> tuple[str, int]:

@@ -16,6 +16,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.lines import read_lines
 from uvlp.core.files.unicode_form import nfc
 from uvlp.core.hashing import digest, held_still
+from uvlp.core.prefetch import in_order
 from uvlp.core.progress import Progress
 from uvlp.core.wording import first_few
 from uvlp.datasets.files.class_lists import ClassName
@@ -258,7 +259,7 @@ def _look_at_images(
     hashes = [sha256 for split in SPLITS for sha256 in content.of(split, range(len(names[split])))]
     seen: set[tuple[int, int]] = set()
     not_turned = []
-    looks = image_files.in_threads(_look, image_files.with_hashes(paths, hashes))
+    looks = in_order(_look, image_files.with_hashes(paths, hashes))
     for path, (size, turned) in zip(paths, progress.track(looks, "check images", len(paths)), strict=True):
         seen.add(size)
         if not turned:

@@ -6,7 +6,6 @@ those of 1.9 and 3.5; the protocols differ in when they validate, not in what th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
@@ -99,13 +98,6 @@ def correct_in_top(logits: Tensor, labels: Tensor, k: int = 1) -> Tensor:
 def percent(correct: Tensor) -> float:
     """Share of true values, 0 to 100."""
     return 100 * int(correct.sum()) / len(correct)
-
-
-def mean_and_deviation(values: Sequence[float], ddof: int = 0) -> tuple[float, float]:
-    """Mean and standard deviation; ``ddof`` 0 as the reference prints, 1 for a sample."""
-    assert len(values) > ddof, "too few values for a deviation"
-    mean = math.fsum(values) / len(values)
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - ddof))
 
 
 def train_step(

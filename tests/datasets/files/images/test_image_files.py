@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from uvlp.core.errors import UvlpError
-from uvlp.datasets.files.images.image_files import in_threads, load_originals, load_rgb, load_squashed, squash
+from uvlp.datasets.files.images.image_files import load_originals, load_rgb, load_squashed, squash
 
 
 def ramp(width_px: int = 6, height_px: int = 4) -> numpy.ndarray:
@@ -113,4 +113,3 @@ def test_many_files_keep_their_order(tmp_path: Path) -> None:
     assert squashed.dtype == numpy.uint8
     assert squashed[:, 0, 0, 0].tolist() == list(range(20))
     assert [image.shape for image in originals] == [(4, 4 + value % 3, 3) for value in range(20)]
-    assert list(in_threads(lambda path: int(path.stem), paths * 60)) == list(range(20)) * 60

@@ -9,29 +9,24 @@ an EXIF orientation, transparency or 16-bit grey.
 from __future__ import annotations
 
 import io
-import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.foreign_files import BEGINNING_BYTES, begins, check_regular, check_size, impostor
 from uvlp.core.hashing import read_hashed
+from uvlp.core.prefetch import in_order
 from uvlp.datasets.files.images.decoding import LARGEST_BYTES, Decoded, decode
 
 if TYPE_CHECKING:
     import numpy
     from PIL import Image
 
-S = TypeVar("S")
-T = TypeVar("T")
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # evaluation.md 1.3
 REVISION = 1  # raise when the same file gives other pixels; part of every dataset's content hash
-CHUNK = 512
-THREADS = 8
 
 
 def load_rgb(path: Path, sha256: str = "") -> Image.Image:
@@ -94,7 +89,7 @@ def load_squashed(paths: Sequence[Path], size_px: int, hashes: Sequence[str] = (
     import numpy
 
     pixels = numpy.empty((len(paths), size_px, size_px, 3), dtype=numpy.uint8)
-    loaded = in_threads(lambda file: squash(load_rgb(*file), size_px), with_hashes(paths, hashes))
+    loaded = in_order(lambda file: squash(load_rgb(*file), size_px), with_hashes(paths, hashes))
     for row, image in enumerate(loaded):
         pixels[row] = image
     return pixels
@@ -104,17 +99,9 @@ def load_originals(paths: Sequence[Path], hashes: Sequence[str] = ()) -> list[nu
     """uint8 [H, W, 3] per file, in the order of ``paths``; ``hashes`` as for :func:`load_rgb`."""
     import numpy
 
-    return list(in_threads(lambda file: numpy.asarray(load_rgb(*file)), with_hashes(paths, hashes)))
+    return list(in_order(lambda file: numpy.asarray(load_rgb(*file)), with_hashes(paths, hashes)))
 
 
 def with_hashes(paths: Sequence[Path], hashes: Sequence[str]) -> list[tuple[Path, str]]:
     """Each path with the hash of its file, or with none where there are no hashes."""
     return list(zip(paths, hashes or [""] * len(paths), strict=True))
-
-
-def in_threads(work: Callable[[S], T], items: Iterable[S]) -> Iterator[T]:
-    """``work`` on every item, results in order; decoders let other threads run meanwhile."""
-    remaining = iter(items)
-    with ThreadPoolExecutor(min(THREADS, len(os.sched_getaffinity(0)))) as pool:
-        while chunk := list(itertools.islice(remaining, CHUNK)):
-            yield from pool.map(work, chunk)
