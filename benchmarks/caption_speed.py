@@ -31,7 +31,7 @@ from tests import tiny_models
 from uvlp.captioners import llava
 from uvlp.captioners.llava import Llava
 from uvlp.core import machine
-from uvlp.models import device as precision
+from uvlp.models.device import dtype_name, torch_dtype
 from uvlp.recipes.schema import CaptionSettings
 
 NAMES = ("tench, Tinca tinca", "English springer, English springer spaniel", "church, church building")
@@ -59,10 +59,10 @@ def opened(device: str, settings: CaptionSettings) -> Iterator[tuple[Llava, str]
             with llava.opened(Path(folder), settings, "auto") as model:
                 yield model, "The tiny random model of the tests, float32: says nothing of the full one."
         return
-    dtype = precision.resolve("auto", device)
+    dtype = torch_dtype("auto", device)
     model, processor = full_size.llava(device, dtype)
     count = sum(parameter.numel() for parameter in model.parameters()) / 1e9
-    words = f"LLaVA-1.5-7B from its configuration, {count:.2f} G random weights, {precision.name(dtype)}."
+    words = f"LLaVA-1.5-7B from its configuration, {count:.2f} G random weights, {dtype_name(dtype)}."
     yield Llava(model, processor, settings), words
 
 

@@ -33,7 +33,7 @@ from benchmarks.parity import facts
 from tests import tiny_models
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core.progress import Progress
-from uvlp.models import device as precision
+from uvlp.models.device import dtype_name, torch_dtype
 from uvlp.models.diffuser import stable_diffusion_scheduler
 from uvlp.models.finetuning import parts as finetuning_parts
 from uvlp.models.finetuning.data import updates_per_epoch
@@ -125,7 +125,7 @@ def take_turn(parts: Parts, accelerator: Any, dataset: Any, settings: FinetuneSe
 
 def measure(options: argparse.Namespace) -> tuple[dict[tuple[bool, bool], list[Turn]], torch.dtype]:
     """Every kind `options.turns` times."""
-    dtype = precision.resolve(options.precision, options.device, training=True)
+    dtype = torch_dtype(options.precision, options.device, training=True)
     settings = FinetuneSettings(
         batch=options.batch,
         accumulation=options.accumulation,
@@ -216,7 +216,7 @@ def main() -> None:
         model="full size at 512 px" if options.device == "cuda" else "a tiny one at 64 px",
         batch=options.batch,
         accumulation=options.accumulation,
-        dtype=precision.name(dtype),
+        dtype=dtype_name(dtype),
         turns=options.turns,
         updates=options.updates - 1,
         hardware=given.hardware,

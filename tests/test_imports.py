@@ -42,11 +42,7 @@ BY_NAME = {"stages": CHOSEN, "networks": ("networks",), "models": ("datasets",),
 """What a room may load with `plugins.load`: each process that fine-tunes opens the dataset of its job;
 `declarations` loads what the user names, to read it."""
 PLUGINS = {"captioners", "datasets", "methods", "networks", "protocols", "stages"}
-LEFT: set[tuple[str, str]] = {
-    ("cli/findings/gpu", "models/device"),
-    ("cli/findings/gpu", "models/sampling/memory"),
-    ("pipeline/preflight", "models/device"),
-}
+LEFT: set[tuple[str, str]] = {}
 """File and module of arrows that are still to go: the list may only become shorter."""
 LIGHT = (
     *("cli/**/*", "pipeline/**/*", "declarations/*", "recipes/*", "artifacts/**/*", "core/**/*"),

@@ -219,7 +219,7 @@ def test_mixed_precision_changes_the_numbers_and_not_the_weights_type() -> None:
 
 def test_float16_scales_the_loss_and_keeps_the_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No CPU is asked for float16, but its arithmetic shows what happens on a GPU without bfloat16."""
-    monkeypatch.setattr("uvlp.models.device.resolve", lambda *_, training: torch.float16)
+    monkeypatch.setattr("uvlp.models.one_cycle.torch_dtype", lambda *_, training: torch.float16)
     whole = train()
     assert all(held.isfinite().all() for held in whole.values())
     monkeypatch.setattr(training, "SAVE_EVERY_S", 0.0)

@@ -27,7 +27,7 @@ from uvlp.captioners.texts.shards import Answer
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.lines import split_lines
-from uvlp.models import device as precision
+from uvlp.models.device import torch_dtype
 from uvlp.models.quiet import quiet
 from uvlp.recipes.limits import check_llava
 from uvlp.recipes.schema import CaptionSettings
@@ -151,7 +151,7 @@ def opened(folder: Path, settings: CaptionSettings, precision_name: str) -> Iter
     check_llava(settings, gpu=device == "cuda")
     if not folder.is_dir():  # the library would take it for the name of a repository
         raise _unusable(folder, "no such folder")
-    model = _load(folder, precision.resolve(precision_name, device), device, settings.quantise)
+    model = _load(folder, torch_dtype(precision_name, device), device, settings.quantise)
     ready = Llava(model, _processor(folder), settings)
     try:
         yield ready

@@ -74,6 +74,13 @@ def gpu_name() -> str | None:
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
 
 
+def gpu_has_bfloat16() -> bool:
+    """Whether the GPU in use computes in bfloat16 itself, from compute capability 8.0 on."""
+    import torch
+
+    return torch.cuda.get_device_capability()[0] >= 8
+
+
 def default_workers() -> int:
     """Worker processes: two on a CPU with two cores or more; on a GPU as many as its memory is enough for."""
     cores = len(os.sched_getaffinity(0))

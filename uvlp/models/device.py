@@ -1,4 +1,4 @@
-"""The device that computes: number types it can use, how it may round, and arrays on their way to it.
+"""The device that computes: dtypes it can use, how it may round, and arrays on their way to it.
 
 ``precision`` is chosen by what the device can do; rounding follows the reference unless an option says
 otherwise (evaluation.md 1.8).
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
+from uvlp.recipes.precision import resolve_dtype
 from uvlp.recipes.setting import ARITHMETIC
 
 
@@ -112,33 +113,16 @@ def send(
     return tensor.to(device, non_blocking=True)
 
 
-TYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-
-
-def resolve(precision: str, device: str, *, training: bool = False) -> torch.dtype:
-    """The type for ``precision`` (a name, or ``auto``) on ``device`` (``cpu`` or ``cuda``).
-
-    ``auto`` is float32 on a CPU. On a GPU it is float16 to compute with finished weights, as published, and
-    to train bfloat16 where the GPU computes in it (from compute capability 8.0), else float16.
+def torch_dtype(precision: str, device: str, *, training: bool = False) -> torch.dtype:
+    """The dtype for ``precision`` on ``device``, as `recipes.precision.resolve_dtype` names it.
 
     Raises:
-        UvlpError: an unknown name, float16 on a CPU, or bfloat16 on a GPU that has none.
+        UvlpError: the device has no such dtype.
     """
-    allowed = ("auto", "float32", "bfloat16", *(["float16"] if device == "cuda" else []))
-    if precision not in allowed:
-        raise UvlpError(f"precision on {device}", got=precision, allowed=", ".join(allowed))
-    native = device == "cuda" and torch.cuda.get_device_capability()[0] >= 8
-    if precision == "auto":
-        if device == "cpu":
-            return torch.float32
-        return torch.bfloat16 if training and native else torch.float16
-    if precision == "bfloat16" and device == "cuda" and not native:
-        raise UvlpError(
-            "this GPU does not compute in bfloat16", got=torch.cuda.get_device_name(), allowed="auto, float16"
-        )
-    return TYPES[precision]
+    dtype: torch.dtype = getattr(torch, resolve_dtype(precision, device, training=training))
+    return dtype
 
 
-def name(dtype: torch.dtype) -> str:
+def dtype_name(dtype: torch.dtype) -> str:
     """``float16`` for ``torch.float16``."""
     return str(dtype).removeprefix("torch.")

@@ -20,8 +20,7 @@ from safetensors import SafetensorError
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.models import device as precision
-from uvlp.models.device import arithmetic
+from uvlp.models.device import arithmetic, dtype_name, torch_dtype
 from uvlp.models.quiet import quiet
 from uvlp.models.training_state import Average, TrainingState
 
@@ -80,7 +79,7 @@ def one_cycle(
     """
     parameters = list(model.parameters())
     device = parameters[0].device.type
-    dtype = precision.resolve(settings.precision, device, training=True)
+    dtype = torch_dtype(settings.precision, device, training=True)
     if settings.precision == "auto" and device == "cpu":
         size = f"{settings.steps} steps of {settings.batch} images"
         progress.say(f"no GPU, for which its {size} were chosen; a CPU takes hours or days")
@@ -203,6 +202,4 @@ def _tell(
     """How fast it was, where it took long enough to say."""
     if seconds >= TELL_FROM_S:
         speed = steps * settings.batch / seconds
-        progress.say(
-            f"{speed:.3g} images/s, {seconds / steps:.3f} s/step in {precision.name(dtype)} on {device}"
-        )
+        progress.say(f"{speed:.3g} images/s, {seconds / steps:.3f} s/step in {dtype_name(dtype)} on {device}")

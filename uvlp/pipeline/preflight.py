@@ -22,6 +22,7 @@ from uvlp.models.published.checks import model_checks
 from uvlp.pipeline.prepare import Plan
 from uvlp.pipeline.transfers import latent_sides
 from uvlp.recipes import limits
+from uvlp.recipes.precision import resolve_dtype
 from uvlp.recipes.schema import SynthesisSettings
 
 CPU_HAS_NOT = "float16"
@@ -159,5 +160,4 @@ def check_precision(todo: Sequence[Task]) -> None:
     for task in todo:
         asked = precision_of(task)
         if asked in ("float16", "bfloat16"):
-            resolve = plugins.load("models", "device").resolve
-            resolve(asked, machine.device(), training=task.stage == "finetune")
+            resolve_dtype(asked, machine.device(), training=task.stage == "finetune")

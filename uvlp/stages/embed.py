@@ -58,14 +58,14 @@ def _images(work: Work) -> None:
 def _encoder(work: Work) -> ImageEncoder:
     import torch
 
-    from uvlp.models import device as precision
     from uvlp.models.autoencoder import Autoencoder
+    from uvlp.models.device import torch_dtype
     from uvlp.models.image_encoder import ImageEncoder
 
     device, facts = machine.device(), work.task.facts
     folder = work.place("autoencoder")
     subfolder = "vae" if os.path.isdir(os.path.join(folder, "vae")) else ""
-    dtype = precision.resolve(facts.get("precision", "float32"), device)
+    dtype = torch_dtype(facts.get("precision", "float32"), device)
     return ImageEncoder(
         _embedder(work, device),
         Autoencoder.load(folder, subfolder, device, dtype),

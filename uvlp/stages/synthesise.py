@@ -87,12 +87,12 @@ def _grow(
 ) -> None:
     """Synthesise what an interrupted run did not."""
     from uvlp.core import machine
-    from uvlp.models import device as precision
+    from uvlp.models.device import dtype_name, torch_dtype
     from uvlp.models.sampling.sampler import Sampler
     from uvlp.models.sampling.synthesis import Synthesis
 
     device = machine.device()
-    dtype = precision.resolve(work.task.facts.get("precision", "float32"), device)
+    dtype = torch_dtype(work.task.facts.get("precision", "float32"), device)
     synthesis = Synthesis(
         sampler=Sampler.load(work.place("diffuser"), device, dtype),
         settings=work.task.settings,
@@ -102,7 +102,7 @@ def _grow(
         prototypes=described,
         entries=entries,
     )
-    images.state.precision, images.state.device = precision.name(dtype), device
+    images.state.precision, images.state.device = dtype_name(dtype), device
     grown = synthesis.grow(images, work.progress.say)
     for _ in work.progress.track(grown, total=len(entries) - images.state.done):
         pass

@@ -25,7 +25,7 @@ from uvlp.artifacts.growing_images import GrowingImages
 from uvlp.artifacts.prototypes import Prototype
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.writing import complete_file
-from uvlp.models.sampling import memory as sampling_memory
+from uvlp.models.published import memory
 from uvlp.models.sampling.sampler import Sampler
 from uvlp.models.sampling.synthesis import Synthesis, derived_noise, published_noise, resize
 from uvlp.recipes.schema import SynthesisSettings
@@ -295,9 +295,9 @@ def test_memory_is_foreseen_as_it_is_counted_on_the_full_size_models() -> None:
             unet(samples, torch.empty(2, device="meta"), states)
         with LivePeak(vae) as decoding:
             vae.decode(samples[:1])
-    foreseen = sampling_memory.prototype_bytes(unet, cells, half)
+    foreseen = memory.prototype_bytes(unet.config.block_out_channels[0], cells, half.itemsize)
     assert foreseen == pytest.approx(call.peak, rel=0.05)
-    assert decoding.peak <= sampling_memory.DECODED_SHARE * foreseen
+    assert decoding.peak <= memory.DECODED_SHARE * foreseen
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_memory_is_foreseen_as_it_is_counted_on_the_full_size_models() -> None:
     ],
 )
 def test_the_batch_is_shared_out_evenly(count: int, free: int | None, batch: int) -> None:
-    assert sampling_memory.choose(count, 100 * 10**6, free) == batch
+    assert memory.choose(count, 100 * 10**6, free) == batch
 
 
 @pytest.mark.gpu

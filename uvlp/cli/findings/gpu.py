@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 from uvlp.cli.findings.finding import INSTALL, Finding
-from uvlp.core import nvidia, plugins
+from uvlp.core import nvidia
+from uvlp.models.published import memory
 from uvlp.recipes.evaluation import EvaluateSettings
+from uvlp.recipes.precision import resolve_dtype
 from uvlp.recipes.schema import CaptionSettings, EmbedSettings, FinetuneSettings
 
 NEEDS_GIB = {"captions by LLaVA": 16, "fine-tuning": 20, "synthesis": 6}
@@ -24,6 +25,7 @@ SIZES = "caption, fine-tune and synthesise with fewer images at once; profiles s
 IPC = 50
 SD15_CHANNELS, SD15_CELLS, SD15_WEIGHTS = 320, 64 * 64, 2_200_000_000
 """First channels of the UNet, cells of a latent at 512 px, and bytes of the pipeline in float16."""
+FLOAT16_BYTES = 2
 
 
 def findings() -> Iterator[Finding]:
@@ -90,34 +92,30 @@ def _cards(torch: Any) -> Iterator[Finding]:
     lacking = [f"{what} ({need} GiB)" for what, need in NEEDS_GIB.items() if total < need]
     if lacking:
         yield Finding("gpu memory", False, f"too little in profile sd15 for {', '.join(lacking)}", SIZES)
-    yield Finding("precision", True, _precision(torch))
-    yield Finding("batches", True, _batches(torch, int(free * 2**30)))
+    yield Finding("precision", True, _precision())
+    yield Finding("batches", True, _batches(int(free * 2**30)))
 
 
 def _architectures(torch: Any) -> list[str]:
     return [arch for arch in torch.cuda.get_arch_list() if arch.removeprefix("sm_").isdigit()]
 
 
-def _precision(torch: Any) -> str:
-    precision = plugins.load("models", "device")
-    computing = precision.name(precision.resolve("auto", "cuda"))
-    training = precision.name(precision.resolve("auto", "cuda", training=True))
+def _precision() -> str:
+    computing, training = (resolve_dtype("auto", "cuda", training=training) for training in (False, True))
     return (
         f"{computing} to caption, embed and synthesise, {training} to train; evaluation in TF32 and float32"
     )
 
 
-def _batches(torch: Any, free: int) -> str:
+def _batches(free: int) -> str:
     """Images at once in profile sd15; what does not fit is halved while it runs, training in parts."""
-    sampling_memory = plugins.load("models/sampling", "memory")
-    unet = SimpleNamespace(config=SimpleNamespace(block_out_channels=(SD15_CHANNELS,)))
-    each = sampling_memory.prototype_bytes(unet, SD15_CELLS, torch.float16)
+    each = memory.prototype_bytes(SD15_CHANNELS, SD15_CELLS, FLOAT16_BYTES)
     finetune = FinetuneSettings()
     parts = {
         "caption": CaptionSettings().batch,
         "fine-tune": f"{finetune.batch} (times {finetune.accumulation})",
         "embed": EmbedSettings().batch,
-        "synthesise": sampling_memory.choose(IPC, each, max(0, free - SD15_WEIGHTS)),
+        "synthesise": memory.choose(IPC, each, max(0, free - SD15_WEIGHTS)),
         "evaluate": EvaluateSettings().batch,
     }
     return ", ".join(f"{name} {size}" for name, size in parts.items())

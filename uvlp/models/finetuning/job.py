@@ -21,7 +21,7 @@ from uvlp.artifacts import captions
 from uvlp.artifacts.dataset import Dataset, DatasetSpec, check_content
 from uvlp.core import machine, plugins
 from uvlp.core.progress import Progress
-from uvlp.models import device as precision
+from uvlp.models.device import dtype_name, torch_dtype
 from uvlp.models.finetuning import (
     launch as finetuning_launch,
     output as finetuning_output,
@@ -50,7 +50,7 @@ class Job:
         dataset: how to open it; its manifests are cached in ``cache``.
         dataset_sha256: its content hash; empty: whatever it holds.
         seed: all randomness follows from it.
-        precision: name for `device.resolve`.
+        precision: name for `device.torch_dtype`.
         folder: to fill.
         partial: for checkpoints and latents; outlives a kill.
         logs: for the tracker, whose files hold times.
@@ -106,7 +106,7 @@ def train(job: Job, progress: Progress) -> None:
 
     settings, partial = job.settings, Path(job.partial)
     device = machine.device()
-    dtype = precision.resolve(job.precision, device, training=True)
+    dtype = torch_dtype(job.precision, device, training=True)
     files = finetuning_parts.check(Path(job.base))
     accelerator = make_accelerator(dtype, device, settings, Path(job.logs))
     progress = progress if accelerator.is_main_process else Progress()
@@ -216,7 +216,7 @@ def _facts(job: Job, training: Training) -> dict[str, Any]:
         "base": job.source,
         "base_sha256": job.base_sha256,
         "updates": job.settings.epochs * updates_per_epoch(images, job.settings),
-        "precision": precision.name(training.parts.dtype),
+        "precision": dtype_name(training.parts.dtype),
         "seed": job.seed,
     }
 

@@ -22,8 +22,8 @@ from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.square_roots import with_square_roots
 from uvlp.core.wording import first_few
 from uvlp.models.autoencoder import Autoencoder, to_bytes
+from uvlp.models.published import memory
 from uvlp.models.quiet import LOADING_ERRORS, quiet
-from uvlp.models.sampling import memory as sampling_memory
 from uvlp.models.sampling.latents2img import latents2img
 from uvlp.models.sampling.prompts import PromptEncoder
 from uvlp.recipes.schema import SynthesisSettings
@@ -99,9 +99,10 @@ class Sampler:
     def batch(self, count: int, latent_shape: Sequence[int]) -> int:
         """How many of ``count`` prototypes with latents [4, h, w] to synthesise at once on this device."""
         cells = latent_shape[-2] * latent_shape[-1]
-        each_bytes = sampling_memory.prototype_bytes(self._pipeline.unet, cells, self.dtype)
+        channels = self._pipeline.unet.config.block_out_channels[0]
+        each_bytes = memory.prototype_bytes(channels, cells, self.dtype.itemsize)
         free = torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else None
-        return sampling_memory.choose(count, each_bytes, free)
+        return memory.choose(count, each_bytes, free)
 
     def synthesise(
         self,
@@ -180,7 +181,7 @@ class Sampler:
     def _decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
         """Images of a batch, a part at once; what overflows in half precision again in float32."""
         images = []
-        for part in latents.split(max(1, len(latents) // sampling_memory.DECODED_SHARE)):
+        for part in latents.split(max(1, len(latents) // memory.DECODED_SHARE)):
             pixels = self._autoencoder.pixels(part)
             made = to_bytes(pixels)
             wrong = ~pixels.isfinite().flatten(1).all(1)

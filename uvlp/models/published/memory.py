@@ -7,9 +7,6 @@ holds as much as 26 of its first feature maps, in half precision 137 MB per prot
 from __future__ import annotations
 
 import math
-from typing import Any
-
-import torch
 
 UNET_MAPS = 26
 DECODED_SHARE = 3
@@ -21,15 +18,15 @@ USED = 0.5
 ON_CPU = 4
 
 
-def prototype_bytes(unet: Any, latent_cells: int, dtype: torch.dtype) -> int:
+def prototype_bytes(channels: int, latent_cells: int, number_bytes: int) -> int:
     """Bytes of the activations of one prototype: two samples, one with the negative prompt.
 
     Args:
-        unet: a UNet2DConditionModel.
+        channels: of the UNet's first feature maps.
         latent_cells: height times width of a latent.
-        dtype: that it computes in.
+        number_bytes: of one number of the dtype that it computes in.
     """
-    return UNET_MAPS * 2 * unet.config.block_out_channels[0] * latent_cells * dtype.itemsize
+    return UNET_MAPS * 2 * channels * latent_cells * number_bytes
 
 
 def choose(count: int, each_bytes: int, free_bytes: int | None) -> int:
