@@ -35,12 +35,11 @@ from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core.progress import Progress
 from uvlp.models.device import dtype_name, torch_dtype
 from uvlp.models.diffuser import stable_diffusion_scheduler
-from uvlp.models.finetuning import parts as finetuning_parts
 from uvlp.models.finetuning.data import updates_per_epoch
 from uvlp.models.finetuning.inputs import DECODERS, Pixels, stored
 from uvlp.models.finetuning.job import make_accelerator
 from uvlp.models.finetuning.loop import Training
-from uvlp.models.finetuning.parts import Parts
+from uvlp.models.finetuning.parts import Parts, load_parts
 from uvlp.models.quiet import quiet
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes.schema import FinetuneSettings
@@ -147,7 +146,7 @@ def measure(options: argparse.Namespace) -> tuple[dict[tuple[bool, bool], list[T
             parts = full_parts(accelerator.device, dtype)
         else:
             base = tiny_models.diffusion(folder / "base")
-            parts = finetuning_parts.load(base, dtype, accelerator.device, settings.resolution_px)
+            parts = load_parts(base, dtype, accelerator.device, settings.resolution_px)
         for turn, kind in itertools.product(range(options.turns), KINDS):
             asked = replace(settings, gradient_checkpointing=kind[0], cache_latents=kind[1])
             with quiet():

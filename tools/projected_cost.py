@@ -14,7 +14,7 @@ from benchmarks.evaluation_speed_report import table
 from tools.run_script_texts import CARD, PROCESSES, Command
 from uvlp.artifacts.task import Task
 from uvlp.core.wording import byte_size
-from uvlp.pipeline.estimates import assumptions as assumed, cards, distilling, report
+from uvlp.pipeline.estimates import assumptions, cards, distilling, report
 from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, RunContext
 from uvlp.pipeline.estimates.distilling import FLOPS, LIVE, WEIGHTS, unet_calls
 from uvlp.pipeline.estimates.report import STAGES, duration
@@ -94,9 +94,9 @@ class Reference:
         """Features of one run of a method."""
         images, context = self.context.size.train, self.context
         passes = 2 if method == "uvlp" else 0
-        clip = context.seconds(FLOPS["clip_image"], context.machine.single, assumed.SINGLE_SHARE)
-        encode = context.seconds(FLOPS["vae_encode"], context.machine.half, assumed.ENCODE_SHARE)
-        read = max(1, passes) * assumed.DECODE_S.value / EMBED_LOADERS
+        clip = context.seconds(FLOPS["clip_image"], context.machine.single, assumptions.SINGLE_SHARE)
+        encode = context.seconds(FLOPS["vae_encode"], context.machine.half, assumptions.ENCODE_SHARE)
+        read = max(1, passes) * assumptions.DECODE_S.value / EMBED_LOADERS
         per_class = images / context.size.classes
         weights = HALF * WEIGHTS["vae"] + (SINGLE * WEIGHTS["clip"] if passes else 0)
         maps = max(16 * LIVE["vae_encode"], per_class * ATTENTION_BYTES if passes else 0)
@@ -106,7 +106,7 @@ class Reference:
             unit="images",
             seconds=images * max(passes * clip + encode, read),
             gpu_bytes=context.on_card(weights, maps),
-            host_bytes=assumed.PROCESS_BYTES + held,
+            host_bytes=assumptions.PROCESS_BYTES + held,
         )
 
 

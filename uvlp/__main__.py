@@ -8,10 +8,10 @@ def main() -> None:
     """The console script."""
     utf8.insist()
     interrupts.listen()
-    from uvlp.cli import app as cli
+    from uvlp.cli import app
 
     try:
-        cli.main()
+        app.main()
     finally:
         interrupts.ignore()
 

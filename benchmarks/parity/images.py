@@ -11,7 +11,7 @@ import numpy
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core import plugins
 from uvlp.core.progress import Progress
-from uvlp.methods import random as random_images
+from uvlp.methods import random
 from uvlp.methods.algorithms import method_input
 from uvlp.protocols import minimax
 from uvlp.protocols.training.images import Images, Prepared, prepare
@@ -26,9 +26,7 @@ def open_dataset(spec: str) -> Any:
 
 def training_images(dataset: Any, ipc: int, seed: int) -> Images:
     """What the method `random` chooses."""
-    chosen = random_images.select(
-        method_input.build(dataset, ipc, seed, {}), random_images.Settings(), Progress()
-    )
+    chosen = random.select(method_input.build(dataset, ipc, seed, {}), random.Settings(), Progress())
     rows = [row for rows in chosen for row in rows]
     labels = numpy.asarray(dataset.labels("train"))[rows]
     return Images(pixels=dataset.originals("train", rows), labels=labels)

@@ -13,7 +13,7 @@ import pytest
 from uvlp.artifacts import store as store_module
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
-from uvlp.artifacts.task import FILE, Task, changed, plain
+from uvlp.artifacts.task import MANIFEST, Task, changed, plain
 from uvlp.core.errors import UvlpError
 from uvlp.recipes.schema import DiffuserSettings, FinetuneSettings, SynthesisSettings
 
@@ -35,7 +35,7 @@ def make(store: Store, wanted: Task, text: str = "content") -> Path:
 
 def test_a_finished_artifact_has_a_manifest_with_hashes(tmp_path: Path) -> None:
     folder = make(Store(tmp_path), task())
-    content = json.loads((folder / FILE).read_text())
+    content = json.loads((folder / MANIFEST).read_text())
     assert list(content["files"]) == ["sub/file.txt"]
     assert content["settings"]["steps"] == DiffuserSettings().steps
     assert content["made"] == {"seconds": 1.0}
@@ -88,8 +88,8 @@ def test_a_changed_a_missing_and_an_unreadable_file_are_damage(tmp_path: Path) -
     assert store.damage(wanted) == "sub/file.txt"
     (folder / "sub" / "file.txt").unlink()
     assert store.damage(wanted) == "sub/file.txt"
-    (folder / FILE).write_text("{")
-    assert store.damage(wanted) == FILE
+    (folder / MANIFEST).write_text("{")
+    assert store.damage(wanted) == MANIFEST
 
 
 def test_removing_makes_room_for_a_new_one(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.caption_forms import TRAIN, Call
-from uvlp.cli import app as cli
+from uvlp.cli import app
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["uvlp", *words, "--store", str(tmp_path / "store")])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         said = capsys.readouterr()
         return int(end.value.code or 0), said.out, said.err
 

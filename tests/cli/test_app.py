@@ -9,7 +9,7 @@ import pytest
 
 from tests.other_packages import found, install
 from tests.stored_tables import put_table
-from uvlp.cli import app as cli
+from uvlp.cli import app
 from uvlp.cli.findings import installation
 from uvlp.core import portable
 
@@ -23,7 +23,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["uvlp", *words])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         printed = capsys.readouterr()
         return int(end.value.code or 0), printed.out, printed.err
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from uvlp.cli import app as cli
+from uvlp.cli import app
 
 Answer = tuple[int, str]
 
@@ -26,7 +26,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     def run(*words: str, store: Path = tmp_path / "store") -> Answer:
         monkeypatch.setattr(sys, "argv", ["uvlp", *words, "--store", str(store)])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("uvlp:")]
         return int(end.value.code or 0), "\n".join(lines)
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.flipping import flip
-from uvlp.cli import app as cli
+from uvlp.cli import app
 
 CLASSES = ("ant", "bee", "cow")
 NAMINGS = {"by_id": CLASSES, "by_index": ("00000", "00001", "00002")}
@@ -115,7 +115,7 @@ def test_a_method_of_a_table_may_be_named_as_the_table_does(
         words = ["uvlp", "table", result["table"]["name"], "--against", method, "--store", str(store)]
         monkeypatch.setattr(sys, "argv", words)
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         return int(end.value.code or 0), *capsys.readouterr()
 
     assert "Difference from by_index in points" in against("by_index")[1]
@@ -233,7 +233,7 @@ def plan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *w
     """What `uvlp evaluate ... --dry-run` would make, and what it says."""
     monkeypatch.setattr(sys, "argv", ["uvlp", "evaluate", *words, "--profile", "nano", "--dry-run", "--json"])
     with pytest.raises(SystemExit) as end:
-        cli.main()
+        app.main()
     said = capsys.readouterr()
     assert end.value.code == 0, said.err
     return json.loads(said.out)["artifacts"], said.err
@@ -316,7 +316,7 @@ def test_a_wrong_request_is_one_line(
     given = [word.format(root=root) for word in words]
     monkeypatch.setattr(sys, "argv", ["uvlp", "evaluate", *given, *options])
     with pytest.raises(SystemExit) as end:
-        cli.main()
+        app.main()
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("uvlp:")]
     assert end.value.code == 2
     for text in expected:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from tests import fake_hub
-from uvlp.cli import app as cli
+from uvlp.cli import app
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -24,7 +24,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
         place = ("--store", str(tmp_path / "store"), "--data", str(tmp_path / "data"))
         monkeypatch.setattr(sys, "argv", ["uvlp", "reproduce", "imagenette", "1", *words, *place])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         said = capsys.readouterr()
         return int(end.value.code or 0), said.out, said.err
 

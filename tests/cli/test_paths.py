@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from uvlp.cli import app as cli
+from uvlp.cli import app
 
 Call = Callable[..., tuple[int, str]]
 LONG = "x" * 300
@@ -20,7 +20,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     def run(*words: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["uvlp", *words])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         lines = [line for line in capsys.readouterr().err.split("\n") if line.startswith("uvlp:")]
         return int(end.value.code or 0), "\n".join(lines)
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uvlp.artifacts import distilled, prototypes, task as manifest
+from uvlp.artifacts import distilled, prototypes
+from uvlp.artifacts.task import MANIFEST
 
 Finished = tuple[Path, dict[str, Any]]
 
@@ -57,7 +58,7 @@ def contents(store: Path) -> dict[str, bytes]:
     found = {}
     for path in sorted(store.rglob("*")):
         name = path.relative_to(store)
-        if path.is_file() and not name.parts[0].startswith(".") and path.name != manifest.FILE:
+        if path.is_file() and not name.parts[0].startswith(".") and path.name != MANIFEST:
             found[str(name)] = path.read_bytes()
     return found
 
@@ -198,7 +199,7 @@ def test_a_damaged_artifact_is_named_and_rebuilt_only_with_force(
     shutil.copytree(finished[0], store)
     words = [*request_words, "--method", METHODS]
     name = finished[1]["artifacts"][artifact]
-    files = [path for path in (store / name).rglob("*") if path.is_file() and path.name != manifest.FILE]
+    files = [path for path in (store / name).rglob("*") if path.is_file() and path.name != MANIFEST]
     victim = max(files, key=lambda path: path.stat().st_size)
     original = victim.read_bytes()
     victim.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))

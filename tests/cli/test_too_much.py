@@ -2,14 +2,14 @@
 
 import pytest
 
-from uvlp.cli import app as cli
+from uvlp.cli import app
 from uvlp.core.errors import UvlpError
 
 
 def refused(*words: str) -> UvlpError:
     """What the command line refuses a request with."""
     with pytest.raises(UvlpError) as caught:
-        cli.app(list(words), standalone_mode=False)
+        app.app(list(words), standalone_mode=False)
     return caught.value
 
 

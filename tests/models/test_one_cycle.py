@@ -11,8 +11,7 @@ from tests.flipping import flip
 from tests.tolerances import depth, rounding
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
-from uvlp.models import one_cycle as training
-from uvlp.models.one_cycle import one_cycle, one_cycle_share
+from uvlp.models import one_cycle
 from uvlp.models.training_state import Average
 from uvlp.recipes.schema import DiffuserSettings
 
@@ -56,7 +55,7 @@ def train(
 
     settings = DiffuserSettings(steps=STEPS, batch=4, lr=0.05, precision=precision)
     progress = Progress((events if events is not None else []).append, "finetune")
-    one_cycle(
+    one_cycle.one_cycle(
         "diffuser",
         model,
         loss_of_step,
@@ -80,7 +79,7 @@ def minimise(
     """Where the only weight, which starts at 3, ends."""
     model = torch.nn.Module()
     model.weight = torch.nn.Parameter(torch.tensor([3.0]))
-    one_cycle(
+    one_cycle.one_cycle(
         "embedder",
         model,
         lambda: loss(model.get_parameter("weight")),
@@ -108,7 +107,7 @@ def test_a_loss_that_is_not_a_number_is_named() -> None:
 def test_where_the_loss_is_seldom_looked_at_the_steps_between_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(training.CHECK_EVERY, "cpu", 3)
+    monkeypatch.setitem(one_cycle.CHECK_EVERY, "cpu", 3)
     losses = iter([1.0, 1.0, 1.0, 1.0, float("inf"), 1.0])
     with pytest.raises(UvlpError, match=r"is not a number: one of the steps 4 to 6 of 8;"):
         minimise(lambda value: (value * next(losses)).sum(), 8, 0.2, [])
@@ -116,7 +115,7 @@ def test_where_the_loss_is_seldom_looked_at_the_steps_between_are_named(
 
 @pytest.mark.parametrize("steps", [1, 2, 4, 7, 400])
 def test_the_cycle_rises_then_falls_to_zero(steps: int) -> None:
-    shares = [one_cycle_share(step, steps) for step in range(1, steps + 1)]
+    shares = [one_cycle.one_cycle_share(step, steps) for step in range(1, steps + 1)]
     assert all(0 < share <= 1 for share in shares)
     peak = shares.index(max(shares))
     assert shares[:peak] == sorted(shares[:peak]) and shares[peak:] == sorted(shares[peak:], reverse=True)
@@ -129,7 +128,7 @@ def test_on_a_cpu_it_is_the_plain_loop_to_the_bit() -> None:
     model, generator = network(), torch.Generator().manual_seed(1)
     optimiser = torch.optim.AdamW(model.parameters(), lr=0.05, fused=True)
     for step in range(1, STEPS + 1):
-        optimiser.param_groups[0]["lr"] = 0.05 * one_cycle_share(step, STEPS)
+        optimiser.param_groups[0]["lr"] = 0.05 * one_cycle.one_cycle_share(step, STEPS)
         loss = (
             (model(torch.randn(4, 3, 8, 8, generator=generator)) - model.get_parameter("scale")) ** 2
         ).mean()
@@ -146,7 +145,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
     whole = train(precision=precision)
-    monkeypatch.setattr(training, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(one_cycle, "SAVE_EVERY_S", 0.0)
     with pytest.raises(Killed):
         train(tmp_path, killed_at=6, precision=precision)
     assert [path.name for path in tmp_path.iterdir()] == ["diffuser.safetensors"]
@@ -163,7 +162,7 @@ def test_weights_that_lie_channels_last_are_kept_as_they_lie(
     plain = network
     monkeypatch.setitem(globals(), "network", lambda: plain().to(memory_format=torch.channels_last))
     whole = train()
-    monkeypatch.setattr(training, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(one_cycle, "SAVE_EVERY_S", 0.0)
     with pytest.raises(Killed):
         train(tmp_path, killed_at=4)
     assert same(train(tmp_path), whole)
@@ -183,7 +182,7 @@ def test_a_flipped_bit_is_never_trained_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(training, "SAVE_EVERY_S", 0.0)
+        patched.setattr(one_cycle, "SAVE_EVERY_S", 0.0)
         train(tmp_path, killed_at=6)
     flip(tmp_path / "diffuser.safetensors", share)
     events: list[Event] = []
@@ -197,7 +196,7 @@ def test_a_checkpoint_of_another_training_or_without_a_hash_is_not_taken_up(
 ) -> None:
     (tmp_path / "one").mkdir()
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(training, "SAVE_EVERY_S", 0.0)
+        patched.setattr(one_cycle, "SAVE_EVERY_S", 0.0)
         train(tmp_path / "one", killed_at=6)
     (tmp_path / "one").rename(tmp_path / change)
     if change == "old":
@@ -222,7 +221,7 @@ def test_float16_scales_the_loss_and_keeps_the_scale(tmp_path: Path, monkeypatch
     monkeypatch.setattr("uvlp.models.one_cycle.torch_dtype", lambda *_, training: torch.float16)
     whole = train()
     assert all(held.isfinite().all() for held in whole.values())
-    monkeypatch.setattr(training, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(one_cycle, "SAVE_EVERY_S", 0.0)
     with pytest.raises(Killed):
         train(tmp_path, killed_at=4)
     assert same(train(tmp_path), whole)
@@ -242,7 +241,7 @@ def test_the_average_warms_up_to_its_decay() -> None:
 
 
 def test_a_long_training_says_how_fast_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "TELL_FROM_S", 0.0)
+    monkeypatch.setattr(one_cycle, "TELL_FROM_S", 0.0)
     events: list[Event] = []
     train(events=events)
     assert "images/s" in events[-1].say and events[-1].say.endswith("s/step in float32 on cpu")

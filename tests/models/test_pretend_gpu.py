@@ -29,9 +29,10 @@ from uvlp.core.progress import Progress
 from uvlp.models import autoencoder, diffuser, embedder, one_cycle
 from uvlp.models.autoencoder import Autoencoder
 from uvlp.models.embedder import Embedder
-from uvlp.models.finetuning import checkpoints as finetuning_checkpoints, parts as finetuning_parts
+from uvlp.models.finetuning import checkpoints
 from uvlp.models.finetuning.inputs import Pixels, stored
 from uvlp.models.finetuning.loop import Training
+from uvlp.models.finetuning.parts import load_parts
 from uvlp.models.image_encoder import ImageEncoder
 from uvlp.models.sampling.sampler import SCHEDULERS, Sampler
 from uvlp.models.sampling.synthesis import derived_noise
@@ -166,7 +167,7 @@ def test_finetuning(folders: SimpleNamespace, tmp_path: Path, cached: bool) -> N
     spec = DatasetSpec(name="folder", argument=str(folders.photographs))
     dataset, accelerator = open_dataset(spec, tmp_path, Progress()), Accelerator()
     count = len(dataset.files("train"))
-    parts = finetuning_parts.load(folders.diffusion, torch.bfloat16, GPU, settings.resolution_px)
+    parts = load_parts(folders.diffusion, torch.bfloat16, GPU, settings.resolution_px)
     with ThreadPoolExecutor(2) as pool:
         inputs: Any = Pixels(dataset, settings, pool)
         if cached:
@@ -194,11 +195,11 @@ def test_a_checkpoint_takes_no_gpu_memory(tmp_path: Path) -> None:
         register_load_state_pre_hook=lambda _: None,
         save_state=save_state,
     )
-    finetuning_checkpoints.free_of_processes(accelerator)
+    checkpoints.free_of_processes(accelerator)
     average = SimpleNamespace(shadow_params=[laid])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             OnGpu, "contiguous", lambda *_: pytest.fail("copied in the GPU's memory"), raising=False
         )
-        finetuning_checkpoints.save(accelerator, average, [], 1, tmp_path, 2)
+        checkpoints.save(accelerator, average, [], 1, tmp_path, 2)
     assert [(name, held.device.type) for name, held in saved[0].items()] == [("conv.weight", "cpu")]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
-from uvlp.captioners.texts import imported as imported_captions
+from uvlp.captioners.texts import imported
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.pipeline import captions
@@ -77,7 +77,7 @@ def test_woof_is_taken_over(data: Path, spec: DatasetSpec, store: Store) -> None
         "the images' folder is left alone"
     )
     manifest = open_dataset(spec, store.cache, Progress()).manifest
-    found = imported_captions.find(store.root, spec, manifest)
+    found = imported.find(store.root, spec, manifest)
     assert found is not None and found == made.path and found.parent == store.root / "imported"
     assert [json.loads(line) for line in found.read_text().splitlines()] == [row(IMAGES[0]), row(IMAGES[1])]
 
@@ -103,7 +103,7 @@ def test_answers_with_their_questions(data: Path, spec: DatasetSpec, store: Stor
     ]
     take_over(spec, store, *parts, questions=questions)
     manifest = open_dataset(spec, store.cache, Progress()).manifest
-    found = imported_captions.find(store.root, spec, manifest)
+    found = imported.find(store.root, spec, manifest)
     assert found is not None
     assert [json.loads(line)["text"] for line in found.read_text().splitlines()] == [
         "the 0",
@@ -116,9 +116,9 @@ def test_two_folders_keep_their_captions_apart(data: Path, spec: DatasetSpec, st
     take_over(spec, store, written(data.parent / "m", row(IMAGES[0])))
     manifest = open_dataset(spec, store.cache, Progress()).manifest
     elsewhere = DatasetSpec(name="folder", argument=str(data / "elsewhere"))
-    assert imported_captions.find(store.root, spec, manifest) is not None
-    assert imported_captions.find(store.root, elsewhere, manifest) is None
-    assert imported_captions.place(store.root, DatasetSpec(name="woof"), manifest).name == "woof.jsonl"
+    assert imported.find(store.root, spec, manifest) is not None
+    assert imported.find(store.root, elsewhere, manifest) is None
+    assert imported.place(store.root, DatasetSpec(name="woof"), manifest).name == "woof.jsonl"
 
 
 def test_a_file_for_another_dataset_is_refused(data: Path, spec: DatasetSpec, store: Store) -> None:

@@ -11,7 +11,7 @@ from huggingface_hub import constants
 from tests.fake_hub import Hub, commit
 from tests.pipeline.hub import MODELS, SET
 from uvlp.core.errors import UvlpError
-from uvlp.models.published import find as pretrained
+from uvlp.models.published import find
 from uvlp.models.published.sizes import OPENAI
 from uvlp.pipeline import disk
 from uvlp.pipeline.fetching import fetch_named
@@ -43,7 +43,7 @@ def test_models_are_announced_fetched_and_told(
         printed.err.index("together unknown size\n") < printed.err.index("begin") < printed.err.index("done")
     )
     for part, row in zip(("diffusion", "clip", "llava"), made.here, strict=True):
-        assert (row["what"], row["sha256"]) == (part, pretrained.find(MODELS, part, tmp_path).sha256)
+        assert (row["what"], row["sha256"]) == (part, find.find(MODELS, part, tmp_path).sha256)
     hub.asked.clear()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     again = fetch_named("models", "", "", SET, tmp_path / "cache")
@@ -108,7 +108,7 @@ def test_what_is_finished_is_kept(hub: Hub, tmp_path: Path) -> None:
     hub.refuse["some/llava"] = 401, "GatedRepo"
     text = str(refused("models", "", "", SET, tmp_path))
     assert "some/llava" in text and "HF_TOKEN" in text
-    assert pretrained.find(MODELS, "clip", tmp_path)
+    assert find.find(MODELS, "clip", tmp_path)
     hub.asked.clear()
     hub.refuse.clear()
     fetch_named("models", "", "", SET, tmp_path)

@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tests import fake_hub, tiny_models
-from uvlp.cli import app as cli
+from uvlp.cli import app
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import HashCache
 from uvlp.pipeline import disk
@@ -41,7 +41,7 @@ def refused(
 
     def run(*words: str, command: str = "reproduce") -> UvlpError:
         caught: list[UvlpError] = []
-        call = cli._call
+        call = app._call
 
         def recorded() -> int:
             try:
@@ -50,11 +50,11 @@ def refused(
                 caught.append(error)
                 raise
 
-        monkeypatch.setattr(cli, "_call", recorded)
+        monkeypatch.setattr(app, "_call", recorded)
         more = ["--dry-run"] if request.param == "dry run" else []
         monkeypatch.setattr(sys, "argv", ["uvlp", command, *words, *more, "--store", str(store)])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         assert end.value.code == 2
         assert not list(store.rglob("manifest.json")), "nothing was made"
         return caught[0]
@@ -213,7 +213,7 @@ def test_images_of_one_class_can_be_made(
     words = ["synthesise", f"folder:{root}", *NANO[1:], "--method=random", f"--store={tmp_path / 'store'}"]
     monkeypatch.setattr(sys, "argv", ["uvlp", *words, *more])
     with pytest.raises(SystemExit) as end:
-        cli.main()
+        app.main()
     assert not end.value.code
 
 
@@ -393,7 +393,7 @@ def test_weights_that_do_not_fit_their_configuration(name: str, paper: Call, mod
 def test_an_autoencoder_with_the_names_of_before(models: Path, tmp_path: Path) -> None:
     """As Stable Diffusion 1.5 is published; diffusers reads them."""
     from uvlp.models.autoencoder import Autoencoder
-    from uvlp.models.published import find as pretrained
+    from uvlp.models.published import find
     from uvlp.models.published.checks.model_tensors import OLD_ATTENTION
     from uvlp.recipes.schema import ModelSettings
 
@@ -403,7 +403,7 @@ def test_an_autoencoder_with_the_names_of_before(models: Path, tmp_path: Path) -
         state = {name.replace(f".{new}.", f".{old}."): value for name, value in state.items()}
     assert any(".attentions.0.proj_attn." in name for name in state)
     save_file(state, path, metadata={"format": "pt"})
-    assert pretrained.find(ModelSettings(diffusion=str(models / "diffusion")), "autoencoder", tmp_path)
+    assert find.find(ModelSettings(diffusion=str(models / "diffusion")), "autoencoder", tmp_path)
     assert Autoencoder.load(models / "diffusion", "vae")
 
 

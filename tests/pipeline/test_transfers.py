@@ -14,7 +14,7 @@ from tests.fake_hub import Hub, commit
 from tests.pipeline.hub import MODELS
 from uvlp.artifacts.store import Store
 from uvlp.core.errors import UvlpError
-from uvlp.models.published import find as pretrained, hub as hub_folders
+from uvlp.models.published import find, hub as hub_folders
 from uvlp.pipeline import disk, transfers
 from uvlp.pipeline.estimates.least import of_store
 from uvlp.pipeline.names import check
@@ -75,11 +75,11 @@ def test_a_recipe_fetches_what_it_reads(
 ) -> None:
     asked = recipe(**changes)
     transfers.fetch(planned(asked, tmp_path).transfers, offline=False)
-    here = set(pretrained.PARTS) - set(pretrained.needed(MODELS, ["clip", "llava", "diffusion"]))
+    here = set(find.PARTS) - set(find.needed(MODELS, ["clip", "llava", "diffusion"]))
     pipeline = {"autoencoder"} if "diffusion" in parts else set()
     whole = here - {"autoencoder"} | (parts & {"autoencoder"})
     assert whole == parts
-    assert not pretrained.needed(MODELS, parts | pipeline)
+    assert not find.needed(MODELS, parts | pipeline)
     assert planned(asked, tmp_path).complete
 
 

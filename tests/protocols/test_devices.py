@@ -61,7 +61,7 @@ def test_an_epoch_of_the_minimax_protocol(network: str) -> None:
     family, _, depth = network.rpartition("-")
     model = load("networks", family).build(int(depth), classes=CLASSES, size_px=32, width=8).to("meta")
     settings = EvaluateSettings(size_px=32, batch=8)
-    trainer = minimax_training._Trainer(model, mixed_sizes(), CLASSES, settings, 0, "meta")
+    trainer = minimax_training._MinimaxTrainer(model, mixed_sizes(), CLASSES, settings, 0, "meta")
     with OneDevice() as seen:
         losses = trainer.epoch(1, 10)
     assert losses.shape == (3,) and losses.device.type == "meta"
@@ -79,7 +79,7 @@ def test_an_epoch_of_the_rded_protocol(network: str, size_px: int, mix: str) -> 
     settings = RdedSettings(size_px=size_px, factor=2, mix=mix, batch=8)
     settings = replace(settings, optimiser="sgd" if network == "alexnet" else "adamw")
     rules = rded_rules.rules(settings, network, network, CLASSES, 10)
-    trainer = rded_training._Trainer(student, teacher, mixed_sizes(), rules, settings, 0, "meta")
+    trainer = rded_training._RdedTrainer(student, teacher, mixed_sizes(), rules, settings, 0, "meta")
     with OneDevice() as seen:
         losses = trainer.epoch(1)
     assert losses.shape == (3,) and losses.device.type == "meta"

@@ -33,16 +33,16 @@ from uvlp.protocols.training import (
     augment,
     minimax_training,
     mixing,
-    patches as rded_augment,
+    patches,
     rded_networks,
     rded_rules,
     rded_training,
-    teacher as teacher_models,
 )
 from uvlp.protocols.training.images import Images
 from uvlp.protocols.training.loop import predict, train_step
 from uvlp.protocols.training.optimisers import Sgd
 from uvlp.protocols.training.patches import SizedImages
+from uvlp.protocols.training.teacher import measure, save, train
 from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
 
 pytestmark = [
@@ -74,7 +74,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("teacher")
     settings = TeacherSettings(epochs=30, batch=16, lr=0.02, crop_scale=0.9)
     with torch.random.fork_rng(devices=[0]):
-        network = teacher_models.train(
+        network = train(
             prepared(stripes(64, 2)),
             "conv3",
             classes=CLASSES,
@@ -85,9 +85,9 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
             progress=Progress(),
         )
     names = ("horizontal", "vertical")
-    accuracy_pct, per_class_pct = teacher_models.measure(network, VALIDATION, names, settings, "cuda")
+    accuracy_pct, per_class_pct = measure(network, VALIDATION, names, settings, "cuda")
     assert accuracy_pct > 90
-    teacher_models.save(network, folder)
+    save(network, folder)
     teachers.write(
         folder,
         teachers.Teacher(
@@ -235,9 +235,9 @@ def test_augmentation_for_rded_agrees_with_a_cpu(factor: int) -> None:
         images = SizedImages(pictures, device)
         order = numpy.random.default_rng(0).permutation(len(images))
         height_px, width_px = images.height_px[order], images.width_px[order]
-        draws = rded_augment.draw(numpy.random.default_rng(1), height_px, width_px, factor=factor, flip=0.5)
+        draws = patches.draw(numpy.random.default_rng(1), height_px, width_px, factor=factor, flip=0.5)
         with arithmetic(device, "tf32", deterministic=False):
-            made.append(rded_augment.augment(images, order, draws, 64, factor).cpu())
+            made.append(patches.augment(images, order, draws, 64, factor).cpu())
     torch.testing.assert_close(made[0], made[1], rtol=0, atol=1e-5)
 
 
@@ -287,8 +287,10 @@ def test_an_epoch_never_waits_for_the_gpu() -> None:
     rules = rded_rules.rules(soft, "conv3", "conv3", CLASSES, 20)
     student, master = seeded("conv3", 32).cuda(), seeded("conv3", 32).cuda().eval().requires_grad_(False)
     with arithmetic("cuda", "tf32", deterministic=False):
-        first = minimax_training._Trainer(seeded("resnet-18", 32).cuda(), train, CLASSES, hard, 0, "cuda")
-        second = rded_training._Trainer(student, master, train, rules, soft, 0, "cuda")
+        first = minimax_training._MinimaxTrainer(
+            seeded("resnet-18", 32).cuda(), train, CLASSES, hard, 0, "cuda"
+        )
+        second = rded_training._RdedTrainer(student, master, train, rules, soft, 0, "cuda")
         first.epoch(1, 9), second.epoch(1)  # kernels are chosen, pinned memory is taken
         with no_waiting():
             losses = [first.epoch(2, 9), second.epoch(2)]

@@ -21,7 +21,7 @@ from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work, read_notes
 from uvlp.captioners.llava import Llava
-from uvlp.captioners.texts import imported as imported_captions
+from uvlp.captioners.texts import imported
 from uvlp.captioners.texts.shards import Answer
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import file_sha256
@@ -266,9 +266,9 @@ def from_file(root: Path, store: Store, texts: dict[str, str], missing: str = "s
         .dataset()
         .manifest
     )
-    path = imported_captions.place(store.root, spec, manifest)
-    imported_captions.write(path, texts)
-    found = imported_captions.find(store.root, spec, manifest)
+    path = imported.place(store.root, spec, manifest)
+    imported.write(path, texts)
+    found = imported.find(store.root, spec, manifest)
     assert found == path
     settings = CaptionSettings(captioner="file", missing=missing)
     return replace(task(root, settings), facts={"file": file_sha256(path)}, origins={"file": str(path)})

@@ -20,13 +20,14 @@ from tests.tolerances import depth, rounding
 from uvlp.artifacts import captions, weights
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
-from uvlp.artifacts.task import Task, read
+from uvlp.artifacts.task import Task, read_manifest
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.progress import Event, Progress
 from uvlp.datasets.files.image_folder import ImageFolder
-from uvlp.models.finetuning import job as finetuning, launch as finetuning_launch
+from uvlp.models.finetuning import launch
 from uvlp.models.finetuning.data import share
-from uvlp.models.published import find as pretrained
+from uvlp.models.finetuning.job import REVISION, Job, run
+from uvlp.models.published import find
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.make import execute
 from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, ModelSettings
@@ -60,12 +61,12 @@ def tasks(world: Path, store: Path, settings: FinetuneSettings, place: Path | No
         facts={"image_px": 32},
         **common,
     )
-    base = pretrained.find(ModelSettings(diffusion=str(world / "base")), "diffusion", Store(store).cache)
+    base = find.find(ModelSettings(diffusion=str(world / "base")), "diffusion", Store(store).cache)
     second = Task(
         kind=weights.KIND,
         stage="finetune",
         plugin="stable-diffusion",
-        revision=finetuning.REVISION,
+        revision=REVISION,
         settings=settings,
         facts={"seed": 0, "models": {"diffusion": base.sha256}, "precision": "auto"},
         inputs={"captions": first},
@@ -101,7 +102,7 @@ def test_the_stage_makes_an_artifact_with_its_logs_beside_the_store(
     made = tasks(world, tmp_path, CACHED, snapshot)
     folder = make(made, tmp_path)
     assert max(asked) <= CACHED.batch  # never all in memory
-    files = read(folder)["files"]
+    files = read_manifest(folder)["files"]
     assert {"model_index.json", "README.md", "log.jsonl"} <= set(files)
     assert f"someone/sd, revision {'c' * 40}" in (folder / "README.md").read_text()
     assert list((tmp_path / "logs" / f"weights-{made[-1].key}").rglob("events.out.tfevents.*"))
@@ -111,16 +112,16 @@ def test_the_stage_makes_an_artifact_with_its_logs_beside_the_store(
 def test_a_full_disk_is_one_line_and_keeps_the_checkpoints(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from uvlp.models.finetuning import checkpoints as finetuning_checkpoints
+    from uvlp.models.finetuning import checkpoints
 
-    save = finetuning_checkpoints.save
+    save = checkpoints.save
 
     def full(*given: object) -> None:
         if given[3] == 2:
             raise OSError(28, "No space left on device", str(tmp_path / "partial"))
         save(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(finetuning_checkpoints, "save", full)
+    monkeypatch.setattr(checkpoints, "save", full)
     made = tasks(world, tmp_path, SETTINGS)
     with pytest.raises(UvlpError, match="cannot write the store: No space left on device"):
         make(made, tmp_path)
@@ -133,10 +134,10 @@ def test_several_gpus_are_launched_with_one_process_each(
 ) -> None:
     asked: list[int] = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    monkeypatch.setattr(finetuning_launch, "launch", lambda job, folder, count, progress: asked.append(count))
-    finetuning.run(job(world, tmp_path), Progress())
+    monkeypatch.setattr(launch, "launch", lambda job, folder, count, progress: asked.append(count))
+    run(job(world, tmp_path), Progress())
     assert asked == [4]
-    command = finetuning_launch.command(Path("job.json"), 4)
+    command = launch.command(Path("job.json"), 4)
     assert command[:3] == [sys.executable, "-m", "accelerate.commands.launch"]
     assert command[-3:] == ["--module", "uvlp.models.finetuning.job", "job.json"]
     assert "--multi_gpu" in command and command[command.index("--num_processes") + 1] == "4"
@@ -146,19 +147,19 @@ def test_several_gpus_are_launched_with_one_process_each(
 def test_a_run_goes_on_with_two_processes_and_then_with_one(world: Path, tmp_path: Path) -> None:
     """Shares, gradients and checkpoints mean the same for any number of processes."""
 
-    def until(epochs: int) -> finetuning.Job:
+    def until(epochs: int) -> Job:
         return job(world, tmp_path / "changing", epochs=epochs, cache_latents=True)
 
-    finetuning.run(until(1), Progress())
+    run(until(1), Progress())
     shutil.rmtree(tmp_path / "changing/folder")
     events: list[Event] = []
     made = until(2)
-    finetuning_launch.launch(made.to_json(), Path(made.partial), 2, Progress(events.append), cpu=True)
+    launch.launch(made.to_json(), Path(made.partial), 2, Progress(events.append), cpu=True)
     assert [event.say for event in events if event.say][-1] == "going on from checkpoint-2"
     assert [event.done for event in events if event.label == "updates"][-1] == 4
     shutil.rmtree(tmp_path / "changing/folder")
-    finetuning.run(until(3), Progress())
-    finetuning.run(job(world, tmp_path / "alone", epochs=3, cache_latents=True), Progress())
+    run(until(3), Progress())
+    run(job(world, tmp_path / "alone", epochs=3, cache_latents=True), Progress())
     found = [(tmp_path / name / "folder/log.jsonl").read_text() for name in ("changing", "alone")]
     changing, alone = ([json.loads(line)["loss"] for line in text.splitlines()] for text in found)
     assert changing[:2] == alone[:2] and len(changing) == len(alone) == 6
@@ -184,9 +185,9 @@ def test_what_a_process_failed_of_is_one_line(
         path = str(tmp_path / "error-1.json")
         code = f"import pathlib; pathlib.Path({path!r}).write_text({json.dumps(content)!r}); {code}"
     (tmp_path / "error-0.json").write_text("of an earlier run")
-    monkeypatch.setattr(finetuning_launch, "command", lambda *_: [sys.executable, "-c", code])
+    monkeypatch.setattr(launch, "command", lambda *_: [sys.executable, "-c", code])
     with pytest.raises(kind) as caught:
-        finetuning_launch.launch("{}", tmp_path, 2, Progress())
+        launch.launch("{}", tmp_path, 2, Progress())
     assert says in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -201,7 +202,7 @@ def test_a_process_leaves_the_error_it_ends_with(tmp_path: Path, monkeypatch: py
     ):
         (tmp_path / "job.json").write_text(text)
         with pytest.raises(SystemExit):
-            finetuning_launch.serve(tmp_path / "job.json", fail)
+            launch.serve(tmp_path / "job.json", fail)
         found = json.loads((tmp_path / "error-5.json").read_text())
         assert expected.items() <= found.items()
 

@@ -108,7 +108,7 @@ def test_a_teacher_is_trained_measured_and_described(folder: Path) -> None:
     assert facts.class_ids == tuple(CLASSES) and facts.source == "trained here on 36 images, 3 epochs"
     assert facts.validation_images == 30 and facts.validation_set == "folder, 3 classes"
     assert facts.accuracy_pct > 90 and len(facts.per_class_pct) == 3
-    assert models.load(folder)(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
+    assert models.load_teacher(folder)(torch.zeros(2, 3, 8, 8)).shape == (2, 3)
 
 
 def test_the_same_again_gives_the_same_bytes(root: Path, validation: Task, folder: Path) -> None:

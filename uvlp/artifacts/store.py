@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import scores, tables, task as manifest
+from uvlp.artifacts import scores, tables
 from uvlp.artifacts.checks import store_mark
 from uvlp.artifacts.checks.verified import Verified
-from uvlp.artifacts.task import Task
+from uvlp.artifacts.task import MANIFEST, Task, manifest, read_manifest
 from uvlp.core import streams
 from uvlp.core.files.os_errors import explain_os_errors
 from uvlp.core.files.writing import keep_folder
@@ -47,7 +47,7 @@ class Store:
 
     def has(self, task: Task) -> bool:
         """Whether the artifact is there and complete."""
-        return (self.folder(task) / manifest.FILE).is_file()
+        return (self.folder(task) / MANIFEST).is_file()
 
     def begin(self) -> None:
         """Look at the folder before anything is written into it, and say what the user should know.
@@ -117,24 +117,24 @@ class Store:
     def _damaged_score(self, name: str) -> str | None:
         """What is wrong with the scores of a table; one that is no longer there cannot be compared."""
         try:
-            content = manifest.read(self.root / name)
+            content = read_manifest(self.root / name)
             inputs, hashes = dict(content["inputs"]), dict(content.get("inputs_sha256", {}))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None  # told of the manifest itself
         for title, key in inputs.items():
             score = f"{scores.KIND}/{key}"
-            if not (self.root / score / manifest.FILE).is_file():
+            if not (self.root / score / MANIFEST).is_file():
                 continue
             wrong = self._verified.damage(score)
             if wrong:
                 return f"{score}/{wrong}"
             found = self._verified.sha256(score, scores.FILE)
             if hashes.get(title, found) != found:
-                return f"{manifest.FILE} ({score} is another one than it was made from)"
+                return f"{MANIFEST} ({score} is another one than it was made from)"
         return None
 
     def _lacks_hashes(self, name: str) -> bool:
-        return name.startswith(f"{tables.KIND}/") and "inputs_sha256" not in manifest.read(self.root / name)
+        return name.startswith(f"{tables.KIND}/") and "inputs_sha256" not in read_manifest(self.root / name)
 
     def save_verified(self) -> None:
         """Remember which files were read and found whole, so that the next run need not read them."""
@@ -227,9 +227,9 @@ class Store:
             if path.is_file()
         }
         content = json.dumps(
-            manifest.record(task, files, facts, self._input_hashes(task)), indent=1, ensure_ascii=False
+            manifest(task, files, facts, self._input_hashes(task)), indent=1, ensure_ascii=False
         )
-        (folder / manifest.FILE).write_text(content + "\n", encoding="utf-8")
+        (folder / MANIFEST).write_text(content + "\n", encoding="utf-8")
         keep_folder(folder, self.folder(task))
         shutil.rmtree(self.root / "partial" / f"{task.kind}-{task.key}", ignore_errors=True)
 
@@ -244,7 +244,7 @@ class Store:
 def _not_listed(folder: Path) -> list[Path]:
     """The files of an artifact's folder that its manifest does not know; all where there is no manifest."""
     try:
-        listed = {manifest.FILE, *manifest.read(folder)["files"]}
+        listed = {MANIFEST, *read_manifest(folder)["files"]}
     except (OSError, ValueError, KeyError, TypeError):
         listed = set()
     files = [path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir()]

@@ -12,7 +12,7 @@ from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core.files import json_files
 from uvlp.core.hashing import digest
 
-FILE = "manifest.json"
+MANIFEST = "manifest.json"
 KEY_LENGTH = 16
 
 
@@ -140,7 +140,7 @@ def key_of(content: Mapping[str, Any]) -> str | None:
     return digest(identity | {"settings": content["changed_settings"]})[:KEY_LENGTH]
 
 
-def record(
+def manifest(
     task: Task, files: Mapping[str, str], facts: Mapping[str, Any], inputs: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """The manifest: identity, full settings, inputs, sha256 per file, and machine facts.
@@ -163,14 +163,14 @@ def record(
     }
 
 
-def read(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a finished artifact, an object whose ``files`` are hashes by name.
 
     Raises:
         ValueError: it has another shape.
         OSError: it cannot be read.
     """
-    content = json_files.parse((folder / FILE).read_bytes())
+    content = json_files.parse((folder / MANIFEST).read_bytes())
     files = content.get("files") if isinstance(content, dict) else None
     if not isinstance(files, dict) or not all(isinstance(sha256, str) for sha256 in files.values()):
         raise ValueError("no object with files")

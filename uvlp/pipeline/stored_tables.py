@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from uvlp.artifacts import tables, task as manifest
+from uvlp.artifacts import tables
 from uvlp.artifacts.checks import store_mark
 from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import read_manifest
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.unicode_form import nfc
 from uvlp.core.hashing import digest
@@ -64,7 +65,7 @@ def _look(store: Store, key: str) -> Stored:
     name = f"{tables.KIND}/{key}"
     damage = store.damage_of(name)
     try:
-        content = manifest.read(store.root / name)
+        content = read_manifest(store.root / name)
         # Earlier versions took over the form in which the name of a folder was written.
         return Stored(key=key, name=nfc(str(content["facts"]["name"])), content=content, damage=damage)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

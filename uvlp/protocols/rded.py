@@ -197,7 +197,8 @@ def _pair(
 ) -> tuple[nn.Module, nn.Module]:
     """The student with weights drawn from ``seed``, and the teacher, both on ``device``."""
     from uvlp.models.device import lay_out
-    from uvlp.protocols.training import rded_networks, teacher as teacher_models
+    from uvlp.protocols.training import rded_networks
+    from uvlp.protocols.training.teacher import load_teacher
 
     student = rded_networks.seeded(
         network, classes=classes, size_px=settings.size_px, seed=derive(seed, "init")
@@ -205,7 +206,7 @@ def _pair(
     precision, channels_last = settings.precision, settings.channels_last
     return (
         lay_out(student, device, precision, channels_last),
-        lay_out(teacher_models.load(teacher), device, precision, channels_last),
+        lay_out(load_teacher(teacher), device, precision, channels_last),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from uvlp.artifacts import captions
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work
-from uvlp.captioners.texts import imported as imported_captions, shards as caption_shards
+from uvlp.captioners.texts import imported, shards
 from uvlp.captioners.texts.shards import Answer
 from uvlp.core import machine, plugins
 from uvlp.core.errors import UvlpError
@@ -65,11 +65,11 @@ def from_files(task: Task, dataset: Any) -> tuple[dict[str, str], int]:
 
 def _file_captions(task: Task, dataset: Any) -> Any:
     """The imported captions, else the dataset's own, else None."""
-    imported = task.origins.get("file")
-    if imported is None:
+    path = task.origins.get("file")
+    if path is None:
         return dataset.captions()
     images = [name.removeprefix("train/") for name in dataset.files("train")]
-    return imported_captions.read(Path(imported), images, task.facts["file"])
+    return imported.read(Path(path), images, task.facts["file"])
 
 
 def _from_measurements(work: Work, dataset: Any, settings: CaptionSettings, captioner: ModuleType) -> None:
@@ -86,14 +86,14 @@ def _from_model(work: Work, dataset: Any, settings: CaptionSettings, captioner: 
     files = dataset.files("train")
     size = -(-settings.shard // settings.batch) * settings.batch
     folder, of = _shards(work, settings), _ask_key(work, settings)
-    answers = caption_shards.read(folder, of, files, size, work.progress.say)
+    answers = shards.read(folder, of, files, size, work.progress.say)
     if answers:
         work.progress.say(f"{len(answers)} of {len(files)} captions are there, going on")
     if len(answers) < len(files):
         place = Path(work.place(captioner.MODEL))
         with captioner.opened(place, settings, work.task.facts["precision"]) as model:
             fresh = _ask(work, dataset, settings, model, range(len(answers), len(files)))
-            written = caption_shards.write(folder, of, files, size, len(answers), fresh)
+            written = shards.write(folder, of, files, size, len(answers), fresh)
             tracked = work.progress.track(written, "captions", len(files) - len(answers))
             answers = [*answers, *tracked]
     texts = [answer.text for answer in answers]

@@ -31,11 +31,11 @@ def run(work: Work) -> None:
 
 def _stable_diffusion(work: Work) -> None:
     """Train on images that are read as they are needed, never all in memory."""
-    from uvlp.models.finetuning import job as finetuning
+    from uvlp.models.finetuning import job
 
     task = work.task
     assert task.dataset_spec is not None
-    job = finetuning.Job(
+    given = job.Job(
         base=work.place("diffusion"),
         source=_source(Path(work.place("diffusion"))),
         base_sha256=task.facts["models"]["diffusion"],
@@ -51,7 +51,7 @@ def _stable_diffusion(work: Work) -> None:
         # Logs hold times, so they are no part of the artifact.
         logs=str(work.store.root / "logs" / f"{task.kind}-{task.key}"),
     )
-    finetuning.run(job, work.progress)
+    job.run(given, work.progress)
 
 
 def _source(place: Path) -> str:

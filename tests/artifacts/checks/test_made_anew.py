@@ -14,7 +14,7 @@ from uvlp.artifacts.checks import made_anew
 from uvlp.artifacts.checks.made_anew import NFC, OTHER_FILES, Datasets
 from uvlp.artifacts.dataset import ClassInfo, DatasetManifest
 from uvlp.artifacts.store import Store
-from uvlp.artifacts.task import FILE, Task, record
+from uvlp.artifacts.task import MANIFEST, Task, manifest
 from uvlp.cli import dry_run, request
 from uvlp.pipeline import make
 from uvlp.pipeline.names import check
@@ -39,7 +39,7 @@ DATASET = DatasetManifest(
 def store(tmp_path: Path) -> Store:
     for line in EARLIER.read_text(encoding="utf-8").splitlines():
         content = json.loads(line)
-        place = tmp_path / "store" / content["kind"] / content["key"] / FILE
+        place = tmp_path / "store" / content["kind"] / content["key"] / MANIFEST
         place.parent.mkdir(parents=True)
         place.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
     return Store(tmp_path / "store")
@@ -85,9 +85,9 @@ def test_only_the_name_of_a_table_is_another_one(store: Store) -> None:
     recipe = request.resolve(request.Request(dataset="digits", ipc=2, profile="nano"))
     plan = prepare(check(recipe), store, "tabulate")
     (folder,) = (store.root / "tables").iterdir()
-    content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     content["inputs"] = plan.goal.identity()["inputs"]
-    (folder / FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    (folder / MANIFEST).write_text(json.dumps(content, indent=1), encoding="utf-8")
     lines = list(made_anew.reasons([plan.goal], store.root, Datasets(plan.manifest, "digits", store.cache)))
     assert lines == [
         "table digits-ipc2-nano: made anew: its name is digits-ipc2-nano, in the store digits-ipc2",
@@ -131,9 +131,9 @@ Change = Callable[[dict[str, Any]], object]
 
 def keep(root: Path, wanted: Task, change: Change, made: dict[str, Any]) -> None:
     """The manifest of a finished artifact."""
-    content = record(wanted, {"x": "0" * 64}, made)
+    content = manifest(wanted, {"x": "0" * 64}, made)
     change(content)
-    place = root / wanted.kind / wanted.key / FILE
+    place = root / wanted.kind / wanted.key / MANIFEST
     place.parent.mkdir(parents=True)
     place.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
@@ -269,7 +269,7 @@ def test_a_damaged_manifest_beside_is_passed_over(tmp_path: Path) -> None:
     for number, text in enumerate(
         ("{", '{\n "title": "diffuser, seed 0"\n}', '[\n "title": "diffuser, seed 0"')
     ):
-        place = tmp_path / "weights" / f"{number:016x}" / FILE
+        place = tmp_path / "weights" / f"{number:016x}" / MANIFEST
         place.parent.mkdir()
         place.write_text(text, encoding="utf-8")
     assert lines(tmp_path, [task(revision=2)])

@@ -11,8 +11,8 @@ from PIL import Image
 
 from uvlp.artifacts.checks.store_mark import FOLDERS, MARK
 from uvlp.artifacts.store import Store
-from uvlp.artifacts.task import FILE, Task
-from uvlp.cli import app as cli
+from uvlp.artifacts.task import MANIFEST, Task
+from uvlp.cli import app
 
 Call = Callable[..., tuple[int, str]]
 
@@ -27,7 +27,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     def run(*words: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["uvlp", *words])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         return int(end.value.code or 0), capsys.readouterr().err
 
     return run
@@ -167,9 +167,9 @@ def test_rebuilding_keeps_what_the_manifest_does_not_list(tmp_path: Path) -> Non
 def test_without_a_readable_manifest_everything_is_kept(tmp_path: Path) -> None:
     store = Store(tmp_path)
     folder = finished(store, TASK)
-    (folder / FILE).write_text("")
+    (folder / MANIFEST).write_text("")
     aside = store.remove(TASK)
-    assert aside is not None and tree(aside) == {"file", FILE}
+    assert aside is not None and tree(aside) == {"file", MANIFEST}
     assert finished(store, TASK) == folder
 
 

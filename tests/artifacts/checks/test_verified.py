@@ -21,8 +21,8 @@ from tests.stored_tables import put_table, score
 from uvlp.artifacts import scores, tables
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.tables import Cell, Summary
-from uvlp.artifacts.task import FILE, Task
-from uvlp.cli import app as cli, run
+from uvlp.artifacts.task import MANIFEST, Task
+from uvlp.cli import app, run
 from uvlp.core.hashing import CLOCK_TICK_NS
 
 Call = Callable[..., tuple[int, str, str]]
@@ -35,7 +35,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["uvlp", *words, "--store", str(tmp_path)])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         printed = capsys.readouterr()
         return int(end.value.code or 0), printed.out, printed.err
 
@@ -48,9 +48,9 @@ def edit(path: Path, **changes: Any) -> None:
 
 def mend(folder: Path) -> None:
     """Write the hashes of the files as they are into the manifest."""
-    files = json.loads((folder / FILE).read_text())["files"]
+    files = json.loads((folder / MANIFEST).read_text())["files"]
     edit(
-        folder / FILE,
+        folder / MANIFEST,
         files={name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files},
     )
 
@@ -88,14 +88,14 @@ DAMAGE: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     "byte": (lambda table, _: flip(table / "table.json"), "table.json"),
     "csv": (lambda table, _: flip(table / "table.csv"), "table.csv"),
     "missing file": (lambda table, _: (table / "table.tex").unlink(), "table.tex"),
-    "empty manifest": (lambda table, _: (table / FILE).write_text(""), FILE),
-    "manifest of another form": (lambda table, _: (table / FILE).write_text("[1]"), FILE),
-    "no files": (lambda table, _: edit(table / FILE, files={}), "it lists no files"),
-    "fewer files": (lambda table, _: edit(table / FILE, files={"table.md": "0" * 64}), "table.json"),
-    "other facts": (lambda table, _: edit(table / FILE, dataset="another"), "its key does not belong"),
-    "other place": (lambda table, _: edit(table / FILE, key="0" * 16), "it is the one of"),
-    "other kind": (lambda table, _: edit(table / FILE, kind="scores"), "it is the one of"),
-    "file outside": (lambda table, _: edit(table / FILE, files={"../x": "0" * 64}), FILE),
+    "empty manifest": (lambda table, _: (table / MANIFEST).write_text(""), MANIFEST),
+    "manifest of another form": (lambda table, _: (table / MANIFEST).write_text("[1]"), MANIFEST),
+    "no files": (lambda table, _: edit(table / MANIFEST, files={}), "it lists no files"),
+    "fewer files": (lambda table, _: edit(table / MANIFEST, files={"table.md": "0" * 64}), "table.json"),
+    "other facts": (lambda table, _: edit(table / MANIFEST, dataset="another"), "its key does not belong"),
+    "other place": (lambda table, _: edit(table / MANIFEST, key="0" * 16), "it is the one of"),
+    "other kind": (lambda table, _: edit(table / MANIFEST, kind="scores"), "it is the one of"),
+    "file outside": (lambda table, _: edit(table / MANIFEST, files={"../x": "0" * 64}), MANIFEST),
     "score of 100 %": (to_100_percent, "its bits say"),
     "another score": (to_another_score, "is another one than it was made from"),
     "a byte of a score": (lambda _, score: flip(score / scores.FILE), scores.FILE),
@@ -123,7 +123,7 @@ def test_a_damaged_table_is_named_and_not_printed(call: Call, tmp_path: Path, wh
 def test_other_tables_are_still_shown(call: Call, tmp_path: Path) -> None:
     bad, _ = put_table(tmp_path)
     put_table(tmp_path, "good-ipc10", profile="small")
-    (bad / FILE).write_text("{")
+    (bad / MANIFEST).write_text("{")
     code, out, err = call("list", "tables", "--json")
     assert code == 0 and list(json.loads(out)) == ["good-ipc10"] and bad.name in err
     code, out, err = call("table", "good-ipc10")
@@ -144,9 +144,9 @@ def test_a_table_of_an_earlier_version_is_compared_by_its_numbers_and_said_once(
     call: Call, tmp_path: Path
 ) -> None:
     table, found = put_table(tmp_path)
-    content = json.loads((table / FILE).read_text())
+    content = json.loads((table / MANIFEST).read_text())
     assert len(content.pop("inputs_sha256")) == 4
-    (table / FILE).write_text(json.dumps(content))
+    (table / MANIFEST).write_text(json.dumps(content))
     time.sleep(3 * CLOCK_TICK_NS / 1e9)
     said = [call("table", "digits-ipc10")[2].count("earlier version") for _ in range(2)]
     assert said == [1, 0]
@@ -174,7 +174,7 @@ def test_several_tables_of_one_name_are_listed_with_what_tells_them_apart(call: 
             code, out, _ = call("table", typed)
             assert code == 0 and f"| {method} " in out
     assert set(json.loads(call("list", "tables", "--json")[1])) == set(names)
-    os.utime(folders[0] / FILE)
+    os.utime(folders[0] / MANIFEST)
     assert call("table", "digits-ipc10")[0] == 2, "times decide nothing"
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uvlp.cli import app as cli
+from uvlp.cli import app
 from uvlp.core.errors import UvlpError
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
@@ -39,7 +39,7 @@ def images(tmp_path: Path) -> Path:
 def refused(*words: object) -> UvlpError:
     """What the command line refuses a request with."""
     with pytest.raises(UvlpError) as caught:
-        cli.app(list(map(str, words)), standalone_mode=False)
+        app.app(list(map(str, words)), standalone_mode=False)
     return caught.value
 
 
@@ -170,7 +170,7 @@ def test_a_caption_of_many_lines_may_be_long_in_all(images: Path) -> None:
     ]
     captions(images).write_text("\n".join(rows))
     words = ("reproduce", f"folder:{images}", "2", "--profile", "nano", "--method", "random", "--dry-run")
-    cli.app([*words, "--store", str(images.parent / "store")], standalone_mode=False)
+    app.app([*words, "--store", str(images.parent / "store")], standalone_mode=False)
 
 
 @pytest.mark.parametrize(

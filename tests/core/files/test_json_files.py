@@ -10,10 +10,11 @@ import pytest
 
 from tests.stored_tables import put_table
 from tests.tables.test_table import TABLE
-from uvlp.artifacts import tables, task as manifest
+from uvlp.artifacts import tables
 from uvlp.artifacts.growing_images import BATCHES, OLD_STATE, GrowingImages, State
-from uvlp.captioners.texts import shards as caption_shards
-from uvlp.cli import app as cli
+from uvlp.artifacts.task import MANIFEST, read_manifest
+from uvlp.captioners.texts import shards
+from uvlp.cli import app
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 from uvlp.tables.table import texts
@@ -107,9 +108,9 @@ def test_every_file_of_a_table_may_be_anything(tmp_path: Path) -> None:
     "text", [*BAD.values(), "{}", '{"files": []}', '{"files": {"a": 1}}', '{"files": null}']
 )
 def test_a_manifest_of_another_shape_is_damage(text: str, tmp_path: Path) -> None:
-    written(tmp_path / manifest.FILE, text)
+    written(tmp_path / MANIFEST, text)
     with pytest.raises(ValueError):
-        manifest.read(tmp_path)
+        read_manifest(tmp_path)
 
 
 @pytest.mark.parametrize("text", [*BAD.values(), '{"done": "3"}', '{"x": 1}'])
@@ -120,7 +121,7 @@ def test_what_an_interrupted_run_left_is_made_again(text: str, tmp_path: Path) -
     written(tmp_path / BATCHES / "00000000.json", text)
     assert GrowingImages(tmp_path, said.append).state == State()
     written(tmp_path / "00000000.jsonl", text)
-    assert caption_shards.read(tmp_path, "key", ["a.png"], 1, said.append) == []
+    assert shards.read(tmp_path, "key", ["a.png"], 1, said.append) == []
     assert len(said) == 3
 
 
@@ -132,7 +133,7 @@ def test_one_damaged_table_hides_no_other(
     written(bad / "table.json", "[]")
     monkeypatch.setattr(sys, "argv", ["uvlp", "list", "tables", "--store", str(tmp_path)])
     with pytest.raises(SystemExit) as end:
-        cli.main()
+        app.main()
     said = capsys.readouterr()
     assert not end.value.code
     assert said.out.split()[0] == "good" and said.out.count("\n") == 1

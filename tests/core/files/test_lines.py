@@ -7,7 +7,7 @@ import numpy
 
 import uvlp
 from uvlp.artifacts import captions, distilled, prototypes
-from uvlp.captioners.texts import shards as caption_shards
+from uvlp.captioners.texts import shards
 from uvlp.core.files.lines import read_lines, split_lines
 
 BREAKS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e"
@@ -33,9 +33,9 @@ def test_every_file_of_rows_gives_back_such_a_text(tmp_path: Path) -> None:
     row = prototypes.Prototype(class_id="a", slot=0, text=TEXT, members=(0,), latent_members=(0,))
     prototypes.write(tmp_path, numpy.zeros((1, 4, 2, 2)), [row])
     assert prototypes.read(tmp_path)[1] == [row]
-    answers = [caption_shards.Answer(TEXT)]
-    assert list(caption_shards.write(tmp_path, "key", ["a.png"], 1, 0, answers)) == answers
-    assert caption_shards.read(tmp_path, "key", ["a.png"], 1, print) == answers
+    answers = [shards.Answer(TEXT)]
+    assert list(shards.write(tmp_path, "key", ["a.png"], 1, 0, answers)) == answers
+    assert shards.read(tmp_path, "key", ["a.png"], 1, print) == answers
 
 
 def test_no_file_of_ours_is_split_at_other_characters() -> None:

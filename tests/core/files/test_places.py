@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from uvlp.cli import app as cli
+from uvlp.cli import app
 from uvlp.core.errors import UvlpError
 
 
 def refused(*words: object) -> UvlpError:
     """What the command line refuses a request with."""
     with pytest.raises(UvlpError) as caught:
-        cli.app(list(map(str, words)), standalone_mode=False)
+        app.app(list(map(str, words)), standalone_mode=False)
     return caught.value
 
 
@@ -66,7 +66,7 @@ def test_the_doctor_tells_such_a_store_and_goes_on(
     dangling(tmp_path / "store")
     dangling(tmp_path / "data")
     monkeypatch.setenv("UVLP_DATA", str(tmp_path / "data"))
-    assert cli.app(["doctor", "--store", str(tmp_path / "store")], standalone_mode=False) == 2
+    assert app.app(["doctor", "--store", str(tmp_path / "store")], standalone_mode=False) == 2
     lines = [line for line in capsys.readouterr().out.splitlines() if "a link to nothing" in line]
     assert len(lines) == 2
 

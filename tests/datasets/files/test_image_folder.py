@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.stored_tables import put_table
-from uvlp.cli import app as cli
+from uvlp.cli import app
 from uvlp.core.files.unicode_form import DIFFERENT
 
 CAFE = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
@@ -38,7 +38,7 @@ class Call:
         arguments = ["uvlp", *map(str, words), *own]
         self._patch.setattr(sys, "argv", arguments)
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            app.main()
         out, err = self._capsys.readouterr()
         lines = err.splitlines()
         return Answer(

@@ -34,7 +34,7 @@ from uvlp.artifacts import captions
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import numpy_generator, torch_generator
-from uvlp.models.finetuning import loop as finetuning_loop, output as finetuning_output
+from uvlp.models.finetuning import loop, output
 from uvlp.models.finetuning.job import Job, run
 from uvlp.models.quiet import quiet
 
@@ -55,7 +55,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def short_pictures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finetuning_output, "STEPS", 2)
+        patch.setattr(output, "STEPS", 2)
         yield
 
 
@@ -211,20 +211,20 @@ def test_gradient_checkpointing_and_split_batches_change_the_rounding_only(
     run(job(world, tmp_path / "checkpointed", gradient_checkpointing=True), Progress())
     expected = pytest.approx(losses(whole), rel=same_losses(whole))
     assert losses(tmp_path / "checkpointed" / "folder") == expected
-    full, asked = finetuning_loop.Training._loss, list[int]()
+    full, asked = loop.Training._loss, list[int]()
 
-    def loss(self: finetuning_loop.Training, part: finetuning_loop.Loaded) -> torch.Tensor:
+    def loss(self: loop.Training, part: loop.Loaded) -> torch.Tensor:
         asked.append(len(part.weights))
         if len(part.weights) > 2:
             raise torch.OutOfMemoryError("no more")
         return full(self, part)
 
-    monkeypatch.setattr(finetuning_loop.Training, "_loss", loss)
+    monkeypatch.setattr(loop.Training, "_loss", loss)
     said: list[str] = []
     run(job(world, tmp_path / "split"), killed_at(0, said))
     assert losses(tmp_path / "split" / "folder") == expected
     assert asked[:3] == [4, 2, 2] and "in 2 parts" in said[-1]
-    monkeypatch.setattr(finetuning_loop.Training, "_loss", lambda *_: exec("raise torch.OutOfMemoryError()"))
+    monkeypatch.setattr(loop.Training, "_loss", lambda *_: exec("raise torch.OutOfMemoryError()"))
     text = refusal(job(world, tmp_path / "none"))
     assert "too little GPU memory" in text and "finetune.batch=16" in text
 

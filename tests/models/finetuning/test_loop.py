@@ -14,8 +14,8 @@ from benchmarks.finetune_speed import take_turn
 from tests import tiny_models
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core.progress import Progress
-from uvlp.models.finetuning import parts as finetuning_parts
 from uvlp.models.finetuning.job import make_accelerator
+from uvlp.models.finetuning.parts import load_parts
 from uvlp.models.quiet import quiet
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes.schema import FinetuneSettings
@@ -31,7 +31,7 @@ def test_a_second_turn_is_in_mixed_precision_too(tmp_path: Path, request: pytest
     accelerator = make_accelerator(torch.bfloat16, "cpu", SETTINGS, tmp_path)
     request.addfinalizer(lambda: AcceleratorState._reset_state(reset_partial_state=True))
     base = tiny_models.diffusion(tmp_path / "base")
-    parts = finetuning_parts.load(base, torch.bfloat16, accelerator.device, SETTINGS.resolution_px)
+    parts = load_parts(base, torch.bfloat16, accelerator.device, SETTINGS.resolution_px)
     for stored in (True, False):
         with quiet():
             turn = take_turn(parts, accelerator, dataset, replace(SETTINGS, cache_latents=stored), tmp_path)

@@ -12,7 +12,7 @@ import torch
 from tests.flipping import flip
 from tests.models.finetuning.finetuning_jobs import PICTURES, bytes_of, job, kill, killed_at, make_world
 from uvlp.core.progress import Progress
-from uvlp.models.finetuning import output as finetuning_output
+from uvlp.models.finetuning import output
 from uvlp.models.finetuning.job import Job, run
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
@@ -27,7 +27,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def short_pictures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finetuning_output, "STEPS", 2)
+        patch.setattr(output, "STEPS", 2)
         yield
 
 

@@ -17,7 +17,7 @@ from tests.fake_hub import Hub, commit
 from tests.models.published.copies import HUB, KINDS, local, refused
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
-from uvlp.models.published import find as pretrained, layout as model_files
+from uvlp.models.published import find, layout
 
 
 def test_fetched_files_are_found_without_the_network(
@@ -29,17 +29,17 @@ def test_fetched_files_are_found_without_the_network(
 ) -> None:
     (originals["clip"] / "open_clip_pytorch_model.bin").write_bytes(b"a pickle that nobody wants")
     events: list[Event] = []
-    pretrained.fetch(HUB, KINDS, Progress(events.append))
+    find.fetch(HUB, KINDS, Progress(events.append))
     (originals["clip"] / "open_clip_pytorch_model.bin").unlink()
     names = [name for name, _ in hub.asked]
     wanted = [path.name for folder in originals.values() for path in folder.rglob("*") if path.is_file()]
     assert sorted(names) == sorted(wanted), "every file of the layout once, no other"
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert pretrained.needed(HUB, pretrained.PARTS) == {}
-    for part in pretrained.PARTS:
-        assert pretrained.find(HUB, part, cache).sha256 == pretrained.find(local(copies), part, cache).sha256
+    assert find.needed(HUB, find.PARTS) == {}
+    for part in find.PARTS:
+        assert find.find(HUB, part, cache).sha256 == find.find(local(copies), part, cache).sha256
     hub.asked.clear()
-    pretrained.fetch(HUB, KINDS, Progress())
+    find.fetch(HUB, KINDS, Progress())
     assert not hub.asked
 
 
@@ -50,10 +50,10 @@ def test_a_broken_transfer_continues(
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 100_000)  # 10 MB: the tiny model in one piece
     monkeypatch.setattr("uvlp.models.published.hub.RESUMED_BYTES", large)
     hub.stops_after["open_clip_model.safetensors"] = 400_000
-    pretrained.fetch(HUB, ["clip"], Progress())
+    find.fetch(HUB, ["clip"], Progress())
     starts = [start for name, start in hub.asked if name == "open_clip_model.safetensors"]
     assert len(starts) == 2 and starts[0] == 0 < starts[1] <= 400_000
-    assert pretrained.find(HUB, "clip", cache).revision == commit("b")
+    assert find.find(HUB, "clip", cache).revision == commit("b")
 
 
 def test_a_killed_transfer_continues(
@@ -64,9 +64,9 @@ def test_a_killed_transfer_continues(
     code = (
         "from huggingface_hub import constants; constants.DOWNLOAD_CHUNK_SIZE = 100_000\n"
         "from uvlp.models.published import hub; hub.RESUMED_BYTES = 100_000\n"
-        "from uvlp.models.published import find as pretrained; from uvlp.core.progress import Progress\n"
+        "from uvlp.models.published import find; from uvlp.core.progress import Progress\n"
         "from uvlp.recipes.schema import ModelSettings\n"
-        f"pretrained.fetch(ModelSettings(clip={HUB.clip!r}), ['clip'], Progress())\n"
+        f"find.fetch(ModelSettings(clip={HUB.clip!r}), ['clip'], Progress())\n"
     )
     environment = os.environ | {"HF_HOME": str(home), "HF_ENDPOINT": hub.address}
     victim = subprocess.Popen([sys.executable, "-c", code], env=environment)
@@ -79,24 +79,24 @@ def test_a_killed_transfer_continues(
     victim.kill()
     victim.wait()
     hub.go_on.set()
-    assert list(pretrained.needed(HUB, ["clip"])) == ["clip"]
+    assert list(find.needed(HUB, ["clip"])) == ["clip"]
     hub.asked.clear()
-    pretrained.fetch(HUB, ["clip"], Progress())
+    find.fetch(HUB, ["clip"], Progress())
     starts = [start for name, start in hub.asked if name == "open_clip_model.safetensors"]
     assert len(starts) == 1 and starts[0] >= 300_000
-    assert pretrained.find(HUB, "clip", cache)
+    assert find.find(HUB, "clip", cache)
 
 
 def test_the_recorded_revision_is_fetched_again(
     hub: Hub, originals: dict[str, Path], home: Path, cache: Path
 ) -> None:
-    pretrained.fetch(HUB, ["clip"], Progress())
-    first = pretrained.find(HUB, "clip", cache)
+    find.fetch(HUB, ["clip"], Progress())
+    first = find.find(HUB, "clip", cache)
     shutil.rmtree(home / "hub")
     hub.folders["some/clip.openai", commit("f")] = originals["clip"]
     hub.newest["some/clip.openai"] = commit("f")
-    pretrained.fetch(HUB, ["clip"], Progress())
-    assert pretrained.find(HUB, "clip", cache) == first
+    find.fetch(HUB, ["clip"], Progress())
+    assert find.find(HUB, "clip", cache) == first
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_the_recorded_revision_is_fetched_again(
 )
 def test_a_refusal_is_one_line(status: int, code: str, words: str, hub: Hub) -> None:
     hub.refuse["some/sd"] = status, code
-    text = refused(lambda: pretrained.fetch(HUB, ["diffusion"], Progress()))
+    text = refused(lambda: find.fetch(HUB, ["diffusion"], Progress()))
     assert words in text and "HF_TOKEN" in text and "some/sd" in text
 
 
@@ -119,7 +119,7 @@ def test_a_refusal_is_one_line(status: int, code: str, words: str, hub: Hub) -> 
 def test_a_hub_behind_a_log_in_page(page: bytes, hub: Hub) -> None:
     hub.page = page
     with pytest.raises(UvlpError) as caught:
-        pretrained.fetch(HUB, ["diffusion"], Progress())
+        find.fetch(HUB, ["diffusion"], Progress())
     assert caught.value.what.startswith(f"{hub.address} answers with something else than a hub does")
     assert str(caught.value.got).startswith("some/sd: ")
     assert "log in" in str(caught.value.do)
@@ -130,27 +130,27 @@ def test_a_network_that_asks_for_a_log_in_is_not_asked_again(status: int, hub: H
     hub.refuse["some/sd"] = status, ""
     events: list[Event] = []
     with pytest.raises(UvlpError, match="log in to the network or its proxy"):
-        pretrained.fetch(HUB, ["diffusion"], Progress(events.append))
+        find.fetch(HUB, ["diffusion"], Progress(events.append))
     assert not events
 
 
 def test_an_unknown_revision_is_one_line(hub: Hub) -> None:
     models = replace(HUB, diffusion_revision=commit("9"))
-    text = refused(lambda: pretrained.fetch(models, ["diffusion"], Progress()))
+    text = refused(lambda: find.fetch(models, ["diffusion"], Progress()))
     assert "no such revision" in text and commit("9") in text
 
 
 def test_a_repository_without_safetensors_is_one_line(hub: Hub, copies: dict[str, Path]) -> None:
     (copies["clip"] / "open_clip_model.safetensors").unlink()
     hub.folders["some/clip.openai", commit("b")] = copies["clip"]
-    text = refused(lambda: pretrained.fetch(HUB, ["clip"], Progress()))
+    text = refused(lambda: find.fetch(HUB, ["clip"], Progress()))
     assert "open_clip_model.safetensors missing" in text and "safetensors" in text
 
 
 def test_no_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
-    text = refused(lambda: pretrained.fetch(HUB, ["diffusion"], Progress()))
+    text = refused(lambda: find.fetch(HUB, ["diffusion"], Progress()))
     assert "no connection to http://127.0.0.1:9" in text and "continues" in text
 
 
@@ -158,7 +158,7 @@ def test_a_server_that_is_down_is_asked_three_times(hub: Hub, monkeypatch: pytes
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
     hub.refuse["some/sd"] = 503, ""
     events: list[Event] = []
-    text = refused(lambda: pretrained.fetch(HUB, ["diffusion"], Progress(events.append)))
+    text = refused(lambda: find.fetch(HUB, ["diffusion"], Progress(events.append)))
     assert "stopped 3 times" in text and "503" in text and "continues" in text
     assert [event.say.rpartition("; ")[2] for event in events] == ["attempt 2 of 3", "attempt 3 of 3"]
 
@@ -167,12 +167,12 @@ def test_a_repository_without_any_file_that_is_needed_is_one_line(hub: Hub, tmp_
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "README.md").write_text("nothing here", encoding="utf-8")
     hub.folders["some/sd", commit("a")] = tmp_path / "other"
-    assert "missing" in refused(lambda: pretrained.fetch(HUB, ["diffusion"], Progress()))
+    assert "missing" in refused(lambda: find.fetch(HUB, ["diffusion"], Progress()))
 
 
 def test_told_to_stay_offline_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert "HF_HUB_OFFLINE" in refused(lambda: pretrained.fetch(HUB, ["diffusion"], Progress()))
+    assert "HF_HUB_OFFLINE" in refused(lambda: find.fetch(HUB, ["diffusion"], Progress()))
 
 
 @pytest.mark.parametrize(
@@ -193,19 +193,19 @@ def test_a_disk_that_takes_nothing_is_one_line(
         raise error
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", full)
-    text = refused(lambda: pretrained.fetch(HUB, ["diffusion"], Progress()))
+    text = refused(lambda: find.fetch(HUB, ["diffusion"], Progress()))
     assert words in text and "HF_HOME" in text and str(home) in text
 
 
 def test_a_folder_is_never_fetched(copies: dict[str, Path]) -> None:
-    pretrained.fetch(local(copies), pretrained.PARTS, Progress())
-    assert pretrained.needed(local(copies), pretrained.PARTS) == {}
+    find.fetch(local(copies), find.PARTS, Progress())
+    assert find.needed(local(copies), find.PARTS) == {}
 
 
 def test_patterns_take_no_other_variant() -> None:
     from fnmatch import fnmatchcase
 
-    patterns = model_files.LAYOUTS["diffusion"].patterns()
+    patterns = layout.LAYOUTS["diffusion"].patterns()
     for name in (
         "unet/diffusion_pytorch_model.fp16.safetensors",
         "unet/diffusion_pytorch_model.non_ema.safetensors",

@@ -17,13 +17,13 @@ from safetensors.torch import load_file, save_file
 from tests import fake_hub, tiny_models
 from tests.fake_hub import commit
 from tests.models.published.copies import HUB, REPOSITORIES, REVISIONS, fill, local, refused
-from uvlp.models.published import find as pretrained
+from uvlp.models.published import find
 from uvlp.models.published.checks import clip_tensors
 from uvlp.models.published.sizes import OPENAI
 from uvlp.recipes.schema import ModelSettings
 
 
-@pytest.mark.parametrize("part", pretrained.PARTS)
+@pytest.mark.parametrize("part", find.PARTS)
 def test_a_copy_and_the_repository_have_one_digest(
     part: str, originals: dict[str, Path], copies: dict[str, Path], home: Path, cache: Path
 ) -> None:
@@ -31,7 +31,7 @@ def test_a_copy_and_the_repository_have_one_digest(
     for folder in copies.values():
         (folder / "README.md").write_text("mine")
         (folder / "other.bin").write_bytes(b"pickle")
-    here, there = pretrained.find(local(copies), part, cache), pretrained.find(HUB, part, cache)
+    here, there = find.find(local(copies), part, cache), find.find(HUB, part, cache)
     kind = "diffusion" if part == "autoencoder" else part
     assert here.sha256 == there.sha256
     assert (here.revision, there.revision) == ("", REVISIONS[kind])
@@ -48,7 +48,7 @@ def test_what_is_found_can_be_loaded(originals: dict[str, Path], home: Path, cac
     from uvlp.models.quiet import quiet
 
     fill(home, originals)
-    place = {part: pretrained.find(HUB, part, cache).place for part in pretrained.PARTS}
+    place = {part: find.find(HUB, part, cache).place for part in find.PARTS}
     with quiet():
         pipeline: Any = StableDiffusionImg2ImgPipeline.from_pretrained(
             place["diffusion"], local_files_only=True, safety_checker=None, use_safetensors=True
@@ -64,14 +64,14 @@ def test_what_is_found_can_be_loaded(originals: dict[str, Path], home: Path, cac
 
 def test_every_file_that_is_read_counts(copies: dict[str, Path], cache: Path) -> None:
     models = local(copies)
-    before = {part: pretrained.find(models, part, cache).sha256 for part in pretrained.PARTS}
+    before = {part: find.find(models, part, cache).sha256 for part in find.PARTS}
     weights = copies["diffusion"] / "unet" / "diffusion_pytorch_model.safetensors"
     save_file({name: tensor + 1 for name, tensor in load_file(weights).items()}, weights)
     for name in ("tokenizer_config.json", "chat_template.jinja"):
         path = copies["llava"] / name
         path.write_text(path.read_text() + "\n")
-    after = {part: pretrained.find(models, part, cache).sha256 for part in pretrained.PARTS}
-    assert {part for part in pretrained.PARTS if before[part] != after[part]} == {"diffusion", "llava"}
+    after = {part: find.find(models, part, cache).sha256 for part in find.PARTS}
+    assert {part for part in find.PARTS if before[part] != after[part]} == {"diffusion", "llava"}
 
 
 def test_a_second_look_reads_no_weights(
@@ -81,23 +81,23 @@ def test_a_second_look_reads_no_weights(
     for folder in copies.values():
         for path in folder.rglob("*"):
             os.utime(path, (1, 1))
-    first = pretrained.find(models, "llava", cache)
+    first = find.find(models, "llava", cache)
     time.sleep(0.05)  # the status change must lie a clock tick back to be believed
-    first = pretrained.find(models, "llava", cache)
+    first = find.find(models, "llava", cache)
     monkeypatch.setattr("uvlp.core.hashing.file_sha256", lambda path: pytest.fail(f"{path} was read"))
-    assert pretrained.find(models, "llava", cache) == first
+    assert find.find(models, "llava", cache) == first
 
 
 def test_a_second_look_imports_nothing_heavy(copies: dict[str, Path], cache: Path, home: Path) -> None:
     """The first one looks into the weights, with numpy."""
     time.sleep(0.05)  # the status change must lie a clock tick back to be believed
-    pretrained.find(local(copies), "diffusion", cache)
+    find.find(local(copies), "diffusion", cache)
     code = (
-        "import sys; from pathlib import Path; from uvlp.models.published import find as pretrained\n"
+        "import sys; from pathlib import Path; from uvlp.models.published import find\n"
         "from uvlp.recipes.schema import ModelSettings\n"
         f"models = ModelSettings(diffusion={str(copies['diffusion'])!r}, clip='hf-hub:no/such')\n"
-        f"pretrained.find(models, 'diffusion', Path({str(cache)!r}))\n"
-        "pretrained.needed(models, ['clip'])\n"
+        f"find.find(models, 'diffusion', Path({str(cache)!r}))\n"
+        "find.needed(models, ['clip'])\n"
         "print(sorted({'torch', 'numpy', 'diffusers', 'transformers', 'open_clip', 'httpx', 'httpx2'} "
         "& set(sys.modules)))"
     )
@@ -120,10 +120,10 @@ def test_openai_is_a_file_of_its_repository(
     config = json.loads((originals["clip"] / "open_clip_config.json").read_text(encoding="utf-8"))
     monkeypatch.setattr(clip_tensors, "OPENAI", config["model_cfg"])  # in its place a tiny one
     fake_hub.place(home / "hub", OPENAI, commit("d"), originals["clip"])
-    found = pretrained.find(replace(HUB, clip="openai"), "clip", cache)
+    found = find.find(replace(HUB, clip="openai"), "clip", cache)
     assert Path(found.place).name == "open_clip_model.safetensors" and Path(found.place).is_file()
     assert found.revision == commit("d")
-    assert found.sha256 != pretrained.find(replace(HUB, clip=f"hf-hub:{OPENAI}"), "clip", cache).sha256, (
+    assert found.sha256 != find.find(replace(HUB, clip=f"hf-hub:{OPENAI}"), "clip", cache).sha256, (
         "the configuration is another file"
     )
 
@@ -135,13 +135,13 @@ def test_the_sizes_of_openais_file_are_those_of_open_clip(cache: Path) -> None:
 
 
 def test_the_default_settings_are_understood(home: Path, cache: Path) -> None:
-    needed = pretrained.needed(ModelSettings(), pretrained.PARTS)
+    needed = find.needed(ModelSettings(), find.PARTS)
     assert list(needed) == ["diffusion", "clip", "llava"], "the pipeline brings its autoencoder"
     sizes_gb = {part: round(download.bytes / 1e9, 2) for part, download in needed.items()}
     assert sizes_gb == {"diffusion": 4.27, "clip": 1.71, "llava": 14.13}
-    assert list(pretrained.needed(ModelSettings(), ["autoencoder"])) == ["autoencoder"]
-    for part in pretrained.PARTS:
-        text = refused(lambda part=part: pretrained.find(ModelSettings(), part, cache))  # type: ignore[misc]
+    assert list(find.needed(ModelSettings(), ["autoencoder"])) == ["autoencoder"]
+    for part in find.PARTS:
+        text = refused(lambda part=part: find.find(ModelSettings(), part, cache))  # type: ignore[misc]
         assert (
             f"`uvlp fetch {part}`" in text
             and ("B)" in text)

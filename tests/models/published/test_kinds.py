@@ -17,7 +17,7 @@ from tests.fake_hub import Hub, commit
 from tests.models.published.copies import change
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.models.published import find as pretrained
+from uvlp.models.published import find
 from uvlp.models.published.commands import BASES
 from uvlp.models.quiet import quiet
 from uvlp.recipes.schema import ModelSettings
@@ -31,7 +31,7 @@ def refusal(path: Path, part: str = "diffusion") -> UvlpError:
     name = "diffusion" if part == "autoencoder" else part
     value = f"local-dir:{path}" if part == "clip" else str(path)
     with pytest.raises(UvlpError) as caught:
-        pretrained.needed(ModelSettings(**{name: value}), [part])
+        find.needed(ModelSettings(**{name: value}), [part])
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 1500
     return caught.value
 
@@ -116,7 +116,7 @@ def test_the_checkpoint_of_a_training(
         error = refusal(named)
         assert "checkpoint" in error.what and "of a training" in error.what
     made = carried_out(error, copies["diffusion"], tmp_path / "new")
-    assert pretrained.find(ModelSettings(diffusion=str(made)), "diffusion", cache)
+    assert find.find(ModelSettings(diffusion=str(made)), "diffusion", cache)
     name = "conv_in.weight"
     new, old = load_file(made / UNET)[name], load_file(copies["diffusion"] / UNET)[name]
     assert torch.equal(new, old + 1)
@@ -124,7 +124,7 @@ def test_the_checkpoint_of_a_training(
 
 def test_a_training_that_came_to_its_end_is_a_pipeline(copies: dict[str, Path]) -> None:
     put(copies["diffusion"], "checkpoint-500/optimizer.bin", "checkpoint-500/unet/config.json")
-    assert pretrained.needed(ModelSettings(diffusion=str(copies["diffusion"])), ["diffusion"]) == {}
+    assert find.needed(ModelSettings(diffusion=str(copies["diffusion"])), ["diffusion"]) == {}
 
 
 @pytest.mark.parametrize("files", [("optimizer.bin", "pytorch_model.bin"), ("trainer_state.json", "rng.pth")])
@@ -140,7 +140,7 @@ def test_a_network_alone(part: str, top: bool, copies: dict[str, Path], cache: P
     error = refusal(folder / part if top else folder)
     assert "alone, not a pipeline" in error.what
     made = carried_out(error, copies["diffusion"], tmp_path / "new")
-    assert pretrained.find(ModelSettings(diffusion=str(made)), "diffusion", cache)
+    assert find.find(ModelSettings(diffusion=str(made)), "diffusion", cache)
 
 
 def test_the_checkpoint_of_a_training_of_two_networks(
@@ -148,7 +148,7 @@ def test_the_checkpoint_of_a_training_of_two_networks(
 ) -> None:
     folder = put(moved(copies, "unet", "text_encoder"), "optimizer.bin")
     made = carried_out(refusal(folder), copies["diffusion"], tmp_path / "new")
-    assert pretrained.find(ModelSettings(diffusion=str(made)), "diffusion", cache)
+    assert find.find(ModelSettings(diffusion=str(made)), "diffusion", cache)
     assert "subfolder='text_encoder'" in str(refusal(folder).do)
 
 
@@ -218,7 +218,7 @@ def test_a_variant_alone(copies: dict[str, Path], cache: Path, tmp_path: Path) -
             error = refusal(folder)
             assert "its weights are of the variant fp16 alone" in error.what
             made = carried_out(error, folder, tmp_path / f"new{number}")
-            assert pretrained.find(ModelSettings(diffusion=str(made)), "diffusion", cache)
+            assert find.find(ModelSettings(diffusion=str(made)), "diffusion", cache)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_pickles_are_converted_as_suggested(
     made = carried_out(refusal(folder, part), folder, tmp_path / "new")
     there = folder if part == "clip" else made
     value = f"local-dir:{there}" if part == "clip" else str(there)
-    assert pretrained.find(ModelSettings(**{part: value}), part, cache)
+    assert find.find(ModelSettings(**{part: value}), part, cache)
 
 
 def test_another_class_is_known_before_its_weights_are_fetched(
@@ -313,7 +313,7 @@ def test_another_class_is_known_before_its_weights_are_fetched(
     hub.folders["someone/xl", commit("8")] = copies["diffusion"]
     hub.newest["someone/xl"] = commit("8")
     with pytest.raises(UvlpError, match="Stable Diffusion XL"):
-        pretrained.fetch(ModelSettings(diffusion="someone/xl"), ["diffusion"], Progress())
+        find.fetch(ModelSettings(diffusion="someone/xl"), ["diffusion"], Progress())
     assert hub.asked and not any(name.endswith(".safetensors") for name, _ in hub.asked)
 
 
@@ -364,7 +364,7 @@ def test_openais_own_file_of_clip(value: str, tmp_path: Path) -> None:
     path = torchscript(tmp_path / "clip" / "ViT-L-14.pt", SOME)
     named = value.format(path, folder=path.parent)
     with pytest.raises(UvlpError) as caught:
-        pretrained.needed(ModelSettings(clip=named), ["clip"])
+        find.needed(ModelSettings(clip=named), ["clip"])
     error = caught.value
     assert error.what.endswith(f"{PROGRAM}a CLIP for open_clip") and error.got == str(path)
     assert "models.clip=openai" in str(error.do)
@@ -379,7 +379,7 @@ def test_openais_own_form_beside_a_configuration(copies: dict[str, Path], cache:
     error = refusal(folder, "clip")
     assert error.what.endswith(f"{PROGRAM}a CLIP for open_clip") and error.got == str(path)
     carried_out(error, folder, folder)
-    assert pretrained.find(ModelSettings(clip=f"local-dir:{folder}"), "clip", cache)
+    assert find.find(ModelSettings(clip=f"local-dir:{folder}"), "clip", cache)
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.:FutureWarning")
@@ -399,5 +399,5 @@ def test_a_program_under_the_name_of_weights(copies: dict[str, Path]) -> None:
 
 def test_a_folder_of_a_clip_without_its_form_in_front(copies: dict[str, Path]) -> None:
     with pytest.raises(UvlpError) as caught:
-        pretrained.needed(ModelSettings(clip=str(copies["clip"])), ["clip"])
+        find.needed(ModelSettings(clip=str(copies["clip"])), ["clip"])
     assert caught.value.do == f"did you mean local-dir:{copies['clip']}?"

@@ -14,7 +14,7 @@ from tests import fake_hub
 from tests.fake_hub import Hub, commit
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.models.published import find as pretrained
+from uvlp.models.published import find
 from uvlp.recipes.overrides import apply
 from uvlp.recipes.schema import ModelSettings
 
@@ -35,7 +35,7 @@ def placed(home: Path, originals: dict[str, Path], kind: str, digit: str, branch
 
 def refusal(models: ModelSettings, part: str, cache: Path) -> UvlpError:
     with pytest.raises(UvlpError) as caught:
-        pretrained.find(models, part, cache)
+        find.find(models, part, cache)
     return caught.value
 
 
@@ -58,8 +58,8 @@ def test_a_whole_copy_in_the_cache_is_read_and_recorded(
 ) -> None:
     """With a branch that names it, and as a transfer of one commit leaves it, without."""
     snapshot = placed(home, originals, kind, "5", branch)
-    assert pretrained.needed(named(kind), [kind]) == {}
-    found = pretrained.find(named(kind), kind, cache)
+    assert find.needed(named(kind), [kind]) == {}
+    found = find.find(named(kind), kind, cache)
     assert (found.place, found.revision) == (str(snapshot), commit("5"))
     recorded = json.loads((home / "uvlp_revisions.json").read_text())
     assert recorded == {OTHERS[kind].removeprefix("hf-hub:"): commit("5")}
@@ -74,7 +74,7 @@ def test_a_branch_that_has_moved_on_does_not_hide_the_whole_copy(
     for part in ("unet", "vae"):
         shutil.rmtree(moved / part)
     for part in ("diffusion", "autoencoder"):
-        assert pretrained.find(named("diffusion"), part, cache).revision == commit("5"), part
+        assert find.find(named("diffusion"), part, cache).revision == commit("5"), part
 
 
 def test_several_whole_copies_are_named(originals: dict[str, Path], home: Path, cache: Path) -> None:
@@ -83,7 +83,7 @@ def test_several_whole_copies_are_named(originals: dict[str, Path], home: Path, 
     error = refusal(named("llava"), "llava", cache)
     assert error.got == f"{commit('5')}, {commit('6')}"
     assert error.do == f"say which: --set models.llava_revision={commit('5')}"
-    assert pretrained.find(replace(named("llava"), llava_revision=commit("6")), "llava", cache)
+    assert find.find(replace(named("llava"), llava_revision=commit("6")), "llava", cache)
 
 
 def test_the_suggested_command_fetches_it(
@@ -95,14 +95,14 @@ def test_the_suggested_command_fetches_it(
         error = refusal(named(kind), kind, cache)
         assert error.do is not None
         assert f"`uvlp fetch {kind} --set models.{kind}={OTHERS[kind]}`" in error.do
-        pretrained.fetch(named(kind), [kind], Progress())
-        assert pretrained.find(named(kind), kind, cache).revision == commit(digit)
+        find.fetch(named(kind), [kind], Progress())
+        assert find.find(named(kind), kind, cache).revision == commit(digit)
     assert set(json.loads((home / "uvlp_revisions.json").read_text()).values()) == {commit("5"), commit("6")}
 
 
 def test_a_folder_has_no_commit(originals: dict[str, Path], cache: Path) -> None:
     models = named("llava", str(originals["llava"]))
-    assert pretrained.find(models, "llava", cache).revision == ""
+    assert find.find(models, "llava", cache).revision == ""
     error = refusal(replace(models, llava_revision=commit("5")), "llava", cache)
     assert error.what == "models.llava_revision says nothing of a folder"
 
@@ -113,7 +113,7 @@ def test_a_record_or_branch_that_names_no_commit_counts_as_none(
     snapshot = placed(home, originals, "diffusion", "5")
     (snapshot.parents[1] / "refs" / "main").write_text("../..")
     (home / "uvlp_revisions.json").write_text('{"someone/sd": ["x"]}')
-    assert pretrained.find(named("diffusion"), "diffusion", cache).revision == commit("5")
+    assert find.find(named("diffusion"), "diffusion", cache).revision == commit("5")
 
 
 def test_a_commit_that_nothing_recorded_is_said_once(
@@ -122,11 +122,11 @@ def test_a_commit_that_nothing_recorded_is_said_once(
     """As after a copy of somebody's files without the record beside them."""
     placed(home, originals, "diffusion", "5")
     for part in ("diffusion", "autoencoder"):
-        assert pretrained.find(named("diffusion"), part, cache).revision == commit("5"), part
+        assert find.find(named("diffusion"), part, cache).revision == commit("5"), part
     said = capsys.readouterr().err
     assert said.count("note   ") == 1
     assert "someone/sd" in said and commit("5") in said and str(home / "uvlp_revisions.json") in said
-    assert pretrained.find(named("diffusion"), "diffusion", cache)
+    assert find.find(named("diffusion"), "diffusion", cache)
     assert capsys.readouterr().err == "", "it is recorded now"
 
 
@@ -137,10 +137,10 @@ def test_a_record_that_cannot_be_read_is_said_once(
     placed(home, originals, "diffusion", "5")
     (home / "uvlp_revisions.json").write_bytes(content)
     for _ in range(2):
-        assert pretrained.needed(named("diffusion"), ["diffusion"]) == {}
+        assert find.needed(named("diffusion"), ["diffusion"]) == {}
     said = capsys.readouterr().err
     assert said.count("note   ") == 1 and f"{home / 'uvlp_revisions.json'} cannot be read" in said
-    assert pretrained.find(named("diffusion"), "diffusion", cache).revision == commit("5")
+    assert find.find(named("diffusion"), "diffusion", cache).revision == commit("5")
     assert capsys.readouterr().err.count("note   ") == 1, "what is read in its place"
     assert json.loads((home / "uvlp_revisions.json").read_text()) == {"someone/sd": commit("5")}
 
@@ -150,6 +150,6 @@ def test_what_a_fetch_records_needs_no_line(
 ) -> None:
     hub.folders[OTHERS["llava"], commit("5")] = originals["llava"]
     hub.newest[OTHERS["llava"]] = commit("5")
-    pretrained.fetch(named("llava"), ["llava"], Progress())
-    assert pretrained.find(named("llava"), "llava", cache).revision == commit("5")
+    find.fetch(named("llava"), ["llava"], Progress())
+    assert find.find(named("llava"), "llava", cache).revision == commit("5")
     assert capsys.readouterr().err == ""

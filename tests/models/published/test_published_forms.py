@@ -18,7 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from tests import tiny_models
 from uvlp.core.errors import UvlpError
-from uvlp.models.published import find as pretrained
+from uvlp.models.finetuning.parts import check_base, load_parts
+from uvlp.models.published import find
 from uvlp.models.published.checks import clip_checks
 from uvlp.recipes.schema import ModelSettings
 
@@ -120,9 +121,9 @@ def edit(path: Path, fields: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(kept), encoding="utf-8")
 
 
-def found(models: Path, part: str) -> pretrained.Found:
+def found(models: Path, part: str) -> find.Found:
     settings: Any = ModelSettings(**{part: str(models / part)})
-    return pretrained.find(settings, part, models)
+    return find.find(settings, part, models)
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -147,7 +148,6 @@ def of_a_whole_clip(state: Tensors) -> Tensors:
 
 @pytest.mark.parametrize("layers", [2, 1])
 def test_what_lies_beside_a_text_encoder_is_left_aside(layers: int, models: Path) -> None:
-    from uvlp.models.finetuning import parts as finetuning_parts
     from uvlp.models.sampling.sampler import Sampler
 
     folder = models / "diffusion"
@@ -155,8 +155,8 @@ def test_what_lies_beside_a_text_encoder_is_left_aside(layers: int, models: Path
     save_file(of_a_whole_clip(load_file(path)), path, metadata={"format": "pt"})
     edit(folder / "text_encoder" / "config.json", {"num_hidden_layers": layers})
     assert found(models, "diffusion") and Sampler.load(folder)
-    assert finetuning_parts.check(folder)
-    parts = finetuning_parts.load(folder, torch.float32, torch.device("cpu"), 64)
+    assert check_base(folder)
+    parts = load_parts(folder, torch.float32, torch.device("cpu"), 64)
     assert parts.text_encoder.config.num_hidden_layers == layers
 
 

@@ -20,19 +20,19 @@ from tests.fake_hub import Hub, commit
 from tests.models.published.copies import HUB, change, fill, local, refused
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.models.published import find as pretrained
+from uvlp.models.published import find
 from uvlp.models.published.layout import LAYOUTS
 from uvlp.recipes.schema import ModelSettings
 
 
 def test_a_missing_repository_of_unknown_size_says_how_to_log_in(cache: Path) -> None:
-    text = refused(lambda: pretrained.find(HUB, "diffusion", cache))
+    text = refused(lambda: find.find(HUB, "diffusion", cache))
     assert all(word in text for word in ("some/sd", commit("a"), "unknown size", "HF_TOKEN"))
 
 
 def test_another_revision_is_named(originals: dict[str, Path], home: Path, cache: Path) -> None:
     fill(home, originals)
-    text = refused(lambda: pretrained.find(replace(HUB, diffusion_revision=commit("9")), "diffusion", cache))
+    text = refused(lambda: find.find(replace(HUB, diffusion_revision=commit("9")), "diffusion", cache))
     assert commit("9") in text and commit("a") in text
 
 
@@ -40,51 +40,51 @@ def test_the_newest_revision_is_recorded_and_kept(
     originals: dict[str, Path], home: Path, cache: Path
 ) -> None:
     fill(home, originals)
-    first = pretrained.find(HUB, "clip", cache)
+    first = find.find(HUB, "clip", cache)
     assert json.loads((home / "uvlp_revisions.json").read_text()) == {"some/clip.openai": commit("b")}
     fake_hub.place(home / "hub", "some/clip.openai", commit("e"), originals["clip"])
-    text = refused(lambda: pretrained.find(HUB, "clip", cache))
+    text = refused(lambda: find.find(HUB, "clip", cache))
     assert f"got '{commit('e')}'" in text and f"allowed: {commit('b')}" in text
     assert f"--set models.clip_revision={commit('b')}" in text
-    assert pretrained.find(replace(HUB, clip_revision=commit("b")), "clip", cache) == first
-    assert pretrained.find(replace(HUB, clip_revision="main"), "clip", cache).revision == commit("e")
+    assert find.find(replace(HUB, clip_revision=commit("b")), "clip", cache) == first
+    assert find.find(replace(HUB, clip_revision="main"), "clip", cache).revision == commit("e")
 
 
-@pytest.mark.parametrize("part", pretrained.PARTS)
+@pytest.mark.parametrize("part", find.PARTS)
 def test_a_truncated_file_is_named(part: str, copies: dict[str, Path], cache: Path) -> None:
     kind = "diffusion" if part == "autoencoder" else part
     files = copies[kind].rglob("vae/*" if part == "autoencoder" else "*")
     path = max(files, key=lambda path: path.stat().st_size)
     path.write_bytes(path.read_bytes()[:-1])
-    text = refused(lambda: pretrained.find(local(copies), part, cache))
+    text = refused(lambda: find.find(local(copies), part, cache))
     assert "truncated" in text and str(path) in text
 
 
 def test_a_damaged_file_is_fetched_again_as_the_error_says(hub: Hub, home: Path, cache: Path) -> None:
-    pretrained.fetch(HUB, ["llava"], Progress())
-    snapshot = Path(pretrained.find(HUB, "llava", cache).place)
+    find.fetch(HUB, ["llava"], Progress())
+    snapshot = Path(find.find(HUB, "llava", cache).place)
     shard = sorted(snapshot.glob("model-0*.safetensors"))[2]
     shard.write_bytes(shard.read_bytes()[:-5])
-    text = refused(lambda: pretrained.find(HUB, "llava", cache))
+    text = refused(lambda: find.find(HUB, "llava", cache))
     told = re.search(r"delete (\S+) and run `uvlp fetch llava", text)
     assert told is not None and str(shard) in text
     Path(told[1]).unlink()
     hub.asked.clear()
-    pretrained.fetch(HUB, ["llava"], Progress())
+    find.fetch(HUB, ["llava"], Progress())
     assert [name for name, _ in hub.asked] == [shard.name]
-    assert pretrained.find(HUB, "llava", cache)
+    assert find.find(HUB, "llava", cache)
 
 
 def test_shards_that_were_never_fetched_are_fetched(hub: Hub, home: Path, cache: Path) -> None:
-    pretrained.fetch(HUB, ["llava"], Progress())
-    snapshot = Path(pretrained.find(HUB, "llava", cache).place)
+    find.fetch(HUB, ["llava"], Progress())
+    snapshot = Path(find.find(HUB, "llava", cache).place)
     for shard in sorted(snapshot.glob("model-0*.safetensors"))[1:]:
         shard.resolve().unlink()
         shard.unlink()
-    assert "model-00002-of" in refused(lambda: pretrained.find(HUB, "llava", cache))
-    assert list(pretrained.needed(HUB, ["llava"])) == ["llava"]
-    pretrained.fetch(HUB, ["llava"], Progress())
-    assert pretrained.find(HUB, "llava", cache)
+    assert "model-00002-of" in refused(lambda: find.find(HUB, "llava", cache))
+    assert list(find.needed(HUB, ["llava"])) == ["llava"]
+    find.fetch(HUB, ["llava"], Progress())
+    assert find.find(HUB, "llava", cache)
 
 
 def test_other_bytes_than_published_are_named(originals: dict[str, Path], home: Path, cache: Path) -> None:
@@ -92,7 +92,7 @@ def test_other_bytes_than_published_are_named(originals: dict[str, Path], home: 
     snapshot = home / "hub" / "models--some--sd" / "snapshots" / commit("a")
     blob = (snapshot / "vae" / "diffusion_pytorch_model.safetensors").resolve()
     blob.write_bytes(blob.read_bytes()[:-1] + b"\x07")
-    text = refused(lambda: pretrained.find(HUB, "autoencoder", cache))
+    text = refused(lambda: find.find(HUB, "autoencoder", cache))
     assert (
         "other bytes" in text
         and "delete" in text
@@ -106,9 +106,9 @@ def test_a_link_without_its_file_counts_as_missing(
     fill(home, originals)
     snapshot = home / "hub" / "models--some--sd" / "snapshots" / commit("a")
     (snapshot / "vae" / "diffusion_pytorch_model.safetensors").resolve().unlink()
-    text = refused(lambda: pretrained.find(HUB, "diffusion", cache))
+    text = refused(lambda: find.find(HUB, "diffusion", cache))
     assert "vae/diffusion_pytorch_model.safetensors missing" in text and "fetches the rest" in text
-    assert list(pretrained.needed(HUB, ["diffusion"])) == ["diffusion"]
+    assert list(find.needed(HUB, ["diffusion"])) == ["diffusion"]
 
 
 @pytest.mark.parametrize(
@@ -128,28 +128,28 @@ def test_a_link_without_its_file_counts_as_missing(
 def test_a_missing_file_is_named(part: str, file: str, copies: dict[str, Path], cache: Path) -> None:
     folder = copies["diffusion" if part == "autoencoder" else part]
     (folder / file).unlink()
-    text = refused(lambda: pretrained.find(local(copies), part, cache))
+    text = refused(lambda: find.find(local(copies), part, cache))
     assert f"{file}" in text and "missing" in text and str(folder) in text
-    assert refused(lambda: pretrained.needed(local(copies), [part])) == text
+    assert refused(lambda: find.needed(local(copies), [part])) == text
 
 
 def test_a_missing_shard_is_named(copies: dict[str, Path], cache: Path) -> None:
     shard = sorted(copies["llava"].glob("model-0*.safetensors"))[1]
     shard.unlink()
-    text = refused(lambda: pretrained.find(local(copies), "llava", cache))
+    text = refused(lambda: find.find(local(copies), "llava", cache))
     assert shard.name in text and str(copies["llava"]) in text
 
 
 def test_shards_that_were_swapped_are_named(copies: dict[str, Path], cache: Path) -> None:
     one, two = sorted(copies["llava"].glob("model-0*.safetensors"))[:2]
     shutil.copyfile(one, two)
-    assert "lacks the tensor" in refused(lambda: pretrained.find(local(copies), "llava", cache))
+    assert "lacks the tensor" in refused(lambda: find.find(local(copies), "llava", cache))
 
 
 def test_a_garbled_configuration_is_named(copies: dict[str, Path], cache: Path) -> None:
     path = copies["diffusion"] / "unet" / "config.json"
     path.write_text("{")
-    assert str(path) in refused(lambda: pretrained.find(local(copies), "diffusion", cache))
+    assert str(path) in refused(lambda: find.find(local(copies), "diffusion", cache))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_configuration_of_another_form_is_named(
 ) -> None:
     path = copies[part] / file
     path.write_text(json.dumps(dict.fromkeys(json.loads(path.read_text()))))
-    assert str(path) in refused(lambda: pretrained.find(local(copies), part, cache))
+    assert str(path) in refused(lambda: find.find(local(copies), part, cache))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_a_cousin_of_stable_diffusion_is_named(
     file: str, fields: dict[str, Any], words: str, copies: dict[str, Path], cache: Path
 ) -> None:
     change(copies["diffusion"] / file, **fields)
-    text = refused(lambda: pretrained.find(local(copies), "diffusion", cache))
+    text = refused(lambda: find.find(local(copies), "diffusion", cache))
     assert "this is" in text and "not" in text and words in text
 
 
@@ -196,21 +196,21 @@ def test_weights_of_an_inpainting_model_under_a_changed_configuration(
     path = copies["diffusion"] / "unet" / "diffusion_pytorch_model.safetensors"
     tensors = load_file(path)
     save_file(tensors | {"conv_in.weight": torch.zeros(8, 9, 3, 3)}, path)
-    assert "conv_in.weight" in refused(lambda: pretrained.find(local(copies), "diffusion", cache))
+    assert "conv_in.weight" in refused(lambda: find.find(local(copies), "diffusion", cache))
 
 
 def test_clip_without_quick_gelu_is_refused(originals: dict[str, Path], home: Path, tmp_path: Path) -> None:
     plain = tiny_models.clip(tmp_path / "plain", quick_gelu=False)
     models = ModelSettings(clip=f"local-dir:{plain}")
-    text = refused(lambda: pretrained.find(models, "clip", tmp_path))
+    text = refused(lambda: find.find(models, "clip", tmp_path))
     assert '"quick_gelu"' in text and str(plain / "open_clip_config.json") in text
     fake_hub.place(home / "hub", "some/clip.openai", commit("b"), plain)
-    assert "these are OpenAI's weights" in refused(lambda: pretrained.find(HUB, "clip", tmp_path))
+    assert "these are OpenAI's weights" in refused(lambda: find.find(HUB, "clip", tmp_path))
     fake_hub.place(home / "hub", "laion/clip", commit("b"), plain)
-    assert pretrained.find(replace(HUB, clip="hf-hub:laion/clip"), "clip", tmp_path)
+    assert find.find(replace(HUB, clip="hf-hub:laion/clip"), "clip", tmp_path)
     config = json.loads((plain / "open_clip_config.json").read_text())
     change(plain / "open_clip_config.json", model_cfg=config["model_cfg"] | {"quick_gelu": False})
-    assert pretrained.find(models, "clip", tmp_path), "who says false means it"
+    assert find.find(models, "clip", tmp_path), "who says false means it"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_clip_of_other_sizes_is_refused(field: str, value: Any, copies: dict[str
     path = copies["clip"] / "open_clip_config.json"
     config = json.loads(path.read_text())
     change(path, model_cfg=config["model_cfg"] | {field: value})
-    text = refused(lambda: pretrained.find(local(copies), "clip", cache))
+    text = refused(lambda: find.find(local(copies), "clip", cache))
     assert "not the CLIP of its configuration" in text and "its weights" in text
 
 
@@ -230,7 +230,7 @@ def test_clip_of_other_sizes_is_refused(field: str, value: Any, copies: dict[str
 )
 def test_another_language_model_is_named(kind: str, words: str, copies: dict[str, Path], cache: Path) -> None:
     change(copies["llava"] / "config.json", model_type=kind)
-    text = refused(lambda: pretrained.find(local(copies), "llava", cache))
+    text = refused(lambda: find.find(local(copies), "llava", cache))
     assert words in text and "model_type" in text
 
 
@@ -250,7 +250,7 @@ def test_pickles_are_refused_with_a_conversion(
     for path in [folder / weights] if weights else list(folder.glob("model*.safetensors*")):
         path.unlink()
     (folder / pickle).write_bytes(b"\x80\x02")
-    text = refused(lambda: pretrained.find(local(copies), part, cache))
+    text = refused(lambda: find.find(local(copies), part, cache))
     assert str(folder / pickle) in text and "allowed: safetensors" in text
     command = re.search(r'python -c "([^"]+)"', text)
     assert command is not None and str(folder) in command[1]
@@ -260,12 +260,12 @@ def test_pickles_are_refused_with_a_conversion(
 def test_a_variant_and_a_single_file_are_told(copies: dict[str, Path], tmp_path: Path, cache: Path) -> None:
     unet = copies["diffusion"] / "unet"
     (unet / "diffusion_pytorch_model.safetensors").rename(unet / "diffusion_pytorch_model.fp16.safetensors")
-    text = refused(lambda: pretrained.find(local(copies), "diffusion", cache))
+    text = refused(lambda: find.find(local(copies), "diffusion", cache))
     assert "its weights are of the variant fp16 alone" in text
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "v1-5-pruned.ckpt").write_bytes(b"")
     models = ModelSettings(diffusion=str(tmp_path / "one"))
-    text = refused(lambda: pretrained.find(models, "diffusion", cache))
+    text = refused(lambda: find.find(models, "diffusion", cache))
     assert "one file" in text and "from_single_file" in text
 
 
@@ -283,7 +283,7 @@ def test_a_variant_and_a_single_file_are_told(copies: dict[str, Path], tmp_path:
     ],
 )
 def test_a_setting_that_names_nothing(fields: dict[str, str], part: str, cache: Path) -> None:
-    text = refused(lambda: pretrained.find(replace(ModelSettings(), **fields), part, cache))
+    text = refused(lambda: find.find(replace(ModelSettings(), **fields), part, cache))
 
     ((name, value),) = fields.items()
     assert f"models.{name}" in text and value.removeprefix("local-dir:") in text
@@ -296,7 +296,7 @@ def test_the_folder_of_another_model_is_told(
     wanted: str, there: str, copies: dict[str, Path], cache: Path
 ) -> None:
     folder = f"local-dir:{copies[there]}" if wanted == "clip" else str(copies[there])
-    text = refused(lambda: pretrained.find(replace(local(copies), **{wanted: folder}), wanted, cache))
+    text = refused(lambda: find.find(replace(local(copies), **{wanted: folder}), wanted, cache))
     assert f"is not in this folder, which holds {LAYOUTS[there].title}" in text
     assert f"name the folder with {LAYOUTS[wanted].title}" in text
 
@@ -324,7 +324,7 @@ def test_what_stands_in_place_of_a_file_is_named(
 ) -> None:
     (copies[part] / file).write_text(content, encoding="utf-8")
     with pytest.raises(UvlpError) as caught:
-        pretrained.find(local(copies), part, cache)
+        find.find(local(copies), part, cache)
     assert title in caught.value.what
     assert str(caught.value.got) in (str(copies[part]), str(copies[part] / file))
     assert do in str(caught.value.do)
@@ -337,15 +337,15 @@ def test_a_named_pipe_is_no_file_of_a_model(part: str, copies: dict[str, Path], 
         path.unlink()
         os.mkfifo(path)
         with contextlib.suppress(UvlpError):  # what the file is for decides on the words
-            pretrained.find(local(copies), part, cache)
+            find.find(local(copies), part, cache)
         path.unlink()
         path.write_bytes(content)
-    assert pretrained.find(local(copies), part, cache)
+    assert find.find(local(copies), part, cache)
 
 
 def test_a_configuration_that_is_nested_without_end(copies: dict[str, Path], cache: Path) -> None:
     (copies["clip"] / "open_clip_config.json").write_text("[" * 10**6, encoding="utf-8")
-    assert "cannot be read as JSON" in refused(lambda: pretrained.find(local(copies), "clip", cache))
+    assert "cannot be read as JSON" in refused(lambda: find.find(local(copies), "clip", cache))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
@@ -360,7 +360,7 @@ def test_weights_that_are_not_numbers_are_named_before_anything_runs(
     save_file(weights, path)
     for _ in range(2):  # and again: the file is not remembered as a good one
         with pytest.raises(UvlpError) as caught:
-            pretrained.find(local(copies), "autoencoder", cache)
+            find.find(local(copies), "autoencoder", cache)
         assert caught.value.what.endswith(f"tensor {name}")
         assert caught.value.got == str(path)
 
@@ -370,4 +370,4 @@ def test_whole_numbers_and_large_ones_are_numbers(copies: dict[str, Path], cache
     weights = load_file(path)
     weights[min(weights)].view(-1)[0] = torch.finfo(torch.float32).max
     save_file(weights, path)
-    assert pretrained.find(local(copies), "autoencoder", cache)
+    assert find.find(local(copies), "autoencoder", cache)

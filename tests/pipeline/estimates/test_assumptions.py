@@ -9,7 +9,7 @@ import pytest
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core.plugins import PACKAGE, load, names
 from uvlp.datasets import digits
-from uvlp.pipeline.estimates import assumptions, sizes as known_datasets
+from uvlp.pipeline.estimates import assumptions, sizes
 from uvlp.pipeline.estimates.assumptions import PUBLISHED, network, small_models
 from uvlp.pipeline.estimates.distilling import unet_calls
 from uvlp.recipes.schema import DiffuserSettings, Recipe, SynthesisSettings
@@ -85,20 +85,20 @@ def test_unet_calls_are_those_of_the_schedule(strength: float, scheduler: str, c
 
 def test_known_counts_are_those_that_the_datasets_check() -> None:
     for name in ("imagenette", "imagewoof"):
-        known = known_datasets.lookup(Recipe(dataset=name))
+        known = sizes.lookup(Recipe(dataset=name))
         assert known is not None
         facts = load("datasets", name).SET
         assert (known.train, known.val) == facts.counts
         assert known.archive_bytes == facts.archive.bytes
-        ilsvrc = known_datasets.lookup(Recipe(dataset=name, variant="ilsvrc"))
+        ilsvrc = sizes.lookup(Recipe(dataset=name, variant="ilsvrc"))
         assert ilsvrc is not None and (ilsvrc.train, ilsvrc.val) == facts.ilsvrc_counts
 
 
 def test_every_named_dataset_is_known_and_stands_in_with_its_counts() -> None:
     for name in set(names("datasets")) - {"folder"}:
-        known = known_datasets.lookup(Recipe(dataset=name))
+        known = sizes.lookup(Recipe(dataset=name))
         assert known is not None
-        manifest = known_datasets.stand_in(DatasetSpec(name=name), known)
+        manifest = sizes.stand_in(DatasetSpec(name=name), known)
         assert (manifest.count("train"), manifest.count("val")) == (known.train, known.val)
         assert len(manifest.classes) == known.classes
-        assert known_datasets.of_manifest(manifest).train == known.train
+        assert sizes.of_manifest(manifest).train == known.train

@@ -10,7 +10,7 @@ import pytest
 
 from tests.other_packages import found, install
 from uvlp.artifacts.dataset import ClassInfo, DatasetManifest, DatasetSpec
-from uvlp.artifacts.task import Task, chain, key_of, plain, record
+from uvlp.artifacts.task import Task, chain, key_of, manifest, plain
 from uvlp.core import plugins, portable
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
@@ -237,7 +237,7 @@ def test_packages_of_plug_ins_stand_in_keys_with_their_versions(tmp_path: Path) 
     assert plan["evaluate"].revisions["network"] == 3
     for stage, task in planned_elsewhere(tmp_path / "b", "1.1").items():
         assert task.key != plan[stage].key
-        assert key_of(record(task, {}, {})) == task.key
+        assert key_of(manifest(task, {}, {})) == task.key
 
 
 def test_every_setting_has_a_meaning_and_a_source() -> None:

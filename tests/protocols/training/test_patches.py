@@ -8,7 +8,7 @@ import torch
 from torchvision.transforms.v2 import functional
 
 from tests.tolerances import rounding
-from uvlp.protocols.training import patches as rded_augment
+from uvlp.protocols.training import patches
 from uvlp.protocols.training.augment import MEAN, STD
 from uvlp.protocols.training.patches import SizedImages, shuffle, side_after, strips
 
@@ -20,7 +20,7 @@ def images() -> list[numpy.ndarray]:
     return [generator.integers(0, 256, (*shape, 3), dtype=numpy.uint8) for shape in SHAPES]
 
 
-def expected(pixels: numpy.ndarray, draws: rded_augment.Draws, size_px: int, factor: int) -> torch.Tensor:
+def expected(pixels: numpy.ndarray, draws: patches.Draws, size_px: int, factor: int) -> torch.Tensor:
     """The reference's transforms, one after the other, for a single row of ``draws``."""
     image = torch.from_numpy(pixels).permute(2, 0, 1).double() / 255
     for dimension, order in ((2, draws.columns[0]), (1, draws.rows[0])):
@@ -37,11 +37,11 @@ def expected(pixels: numpy.ndarray, draws: rded_augment.Draws, size_px: int, fac
 def test_images_of_any_shape_as_torchvision_makes_them(size_px: int, factor: int) -> None:
     pixels = images()
     kept, indices = SizedImages(pixels, "cpu"), numpy.asarray([3, 5, 0, 1, 4, 2, 0])
-    draws = rded_augment.draw(
+    draws = patches.draw(
         numpy.random.default_rng(1), kept.height_px[indices], kept.width_px[indices], factor=factor, flip=0.5
     )
     draws.flip[:2] = True, False
-    found = rded_augment.augment(kept, indices, draws, size_px, factor)
+    found = patches.augment(kept, indices, draws, size_px, factor)
     assert found.dtype == torch.float32 and found.shape == (7, 3, size_px, size_px)
     bound = rounding(2 * 64 + 4, largest=4.4)  # 64 weights of a row and of a column, 1 / std
     for row, index in enumerate(indices):
@@ -54,9 +54,9 @@ def test_images_of_any_shape_as_torchvision_makes_them(size_px: int, factor: int
 def test_factor_one_only_flips() -> None:
     pixels = [image for image in images() if image.shape[0] == 64]
     kept, indices = SizedImages(pixels, "cpu"), numpy.arange(2)
-    draws = rded_augment.draw(numpy.random.default_rng(0), kept.height_px, kept.width_px, factor=1, flip=0.5)
+    draws = patches.draw(numpy.random.default_rng(0), kept.height_px, kept.width_px, factor=1, flip=0.5)
     draws.flip[:] = False, True
-    found = rded_augment.augment(kept, indices, draws, 64, 1)
+    found = patches.augment(kept, indices, draws, 64, 1)
     plain = torch.from_numpy(numpy.stack(pixels)).permute(0, 3, 1, 2) / 255
     plain[1] = plain[1].flip(2)
     bound = rounding(3 + 3, largest=4.4)
@@ -65,7 +65,7 @@ def test_factor_one_only_flips() -> None:
 
 def test_distribution_of_orders_flips_and_crops() -> None:
     sides = numpy.full(30_000, 64)
-    draws = rded_augment.draw(numpy.random.default_rng(0), sides, sides, factor=3, flip=0.3)
+    draws = patches.draw(numpy.random.default_rng(0), sides, sides, factor=3, flip=0.3)
     for order in (draws.columns, draws.rows):
         permutations, counts = numpy.unique(order, axis=0, return_counts=True)
         assert len(permutations) == 6

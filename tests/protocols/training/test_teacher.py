@@ -166,14 +166,14 @@ def test_what_is_saved_is_loaded(network: nn.Module, tmp_path: Path) -> None:
         validation_images=len(VALIDATION.labels),
     )
     teachers.write(tmp_path, facts)
-    loaded = teacher.load(tmp_path)
+    loaded = teacher.load_teacher(tmp_path)
     assert torch.equal(logits(loaded), logits(network))
     assert not any(parameter.requires_grad for parameter in loaded.parameters())
     whole = (tmp_path / teachers.WEIGHTS).read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", whole[:-1]):
         (tmp_path / teachers.WEIGHTS).write_bytes(damaged)
         with pytest.raises(UvlpError, match="damaged weights of a teacher"):
-            teacher.load(tmp_path)
+            teacher.load_teacher(tmp_path)
 
 
 def test_published_accuracy_is_held(network: nn.Module) -> None:

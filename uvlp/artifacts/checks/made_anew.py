@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import tables, task as manifest
+from uvlp.artifacts import tables
 from uvlp.artifacts.checks import store_mark
 from uvlp.artifacts.dataset import DatasetManifest
-from uvlp.artifacts.task import Task, chain, changed, deciding, plain
+from uvlp.artifacts.task import MANIFEST, Task, chain, changed, deciding, plain
 from uvlp.core.files import json_files
 from uvlp.core.files.unicode_form import nfc
 from uvlp.core.wording import cut, first_few
@@ -111,7 +111,7 @@ def _stored(root: Path, kind: str, titles: set[str]) -> dict[str, list[Content]]
     for folder in store_mark.artifacts(root, kind):
         # A damaged one is told of where it is needed.
         with contextlib.suppress(OSError, ValueError):
-            text = (folder / manifest.FILE).read_bytes()
+            text = (folder / MANIFEST).read_bytes()
             title = TITLE.search(text)
             named = json.loads(title[1]) if title else None
             if named in titles or kind == tables.KIND:

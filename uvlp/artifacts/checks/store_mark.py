@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from uvlp.artifacts.checks.kinds import REQUIRED
-from uvlp.artifacts.task import FILE, KEY_LENGTH
+from uvlp.artifacts.task import KEY_LENGTH, MANIFEST
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 from uvlp.core.files.writing import write_utf8
@@ -98,7 +98,7 @@ def artifacts(root: Path, *kinds: str) -> Iterator[Path]:
     for kind in kinds or REQUIRED:
         if (root / kind).is_dir():
             for folder in sorted((root / kind).iterdir()):
-                if KEY.fullmatch(folder.name) and (folder / FILE).is_file():
+                if KEY.fullmatch(folder.name) and (folder / MANIFEST).is_file():
                     yield folder
 
 

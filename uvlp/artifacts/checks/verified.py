@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts import task as manifest
 from uvlp.artifacts.checks.contradictions import contradiction
 from uvlp.artifacts.checks.kinds import lacking
+from uvlp.artifacts.task import MANIFEST, key_of, read_manifest
 from uvlp.core.hashing import CLOCK_TICK_NS, file_sha256, mark, read_checked, write_checked
 
 Files = dict[str, list[Any]]
@@ -53,7 +53,7 @@ class Verified:
         if wrong:
             return wrong
         files: Files = {}
-        for file, sha256 in {manifest.FILE: "", **content["files"]}.items():
+        for file, sha256 in {MANIFEST: "", **content["files"]}.items():
             marks = _marks(folder / file)
             if marks is None or (sha256 and file_sha256(folder / file) != sha256):
                 return file
@@ -67,10 +67,10 @@ class Verified:
     def sha256(self, name: str, file: str) -> str | None:
         """Hash of a file of an artifact, as its manifest lists it; None where there is none."""
         known = self._known.get(name)
-        if known and _marks(self._root / name / manifest.FILE) == known[manifest.FILE][:-1]:
+        if known and _marks(self._root / name / MANIFEST) == known[MANIFEST][:-1]:
             return str(known[file][-1]) if file in known else None
         try:
-            return str(manifest.read(self._root / name)["files"][file])
+            return str(read_manifest(self._root / name)["files"][file])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -96,20 +96,20 @@ def _marks(path: Path) -> list[int] | None:
 def _read_manifest(folder: Path, name: str) -> tuple[dict[str, Any], str | None]:
     """The manifest of the artifact ``kind/key``, and what is wrong with it."""
     try:
-        content = manifest.read(folder)
+        content = read_manifest(folder)
         files = content["files"]
         place = f"{content['kind']}/{content['key']}"
         good = isinstance(files, dict) and all(map(_is_inside, files)) and all(map(_is_hash, files.values()))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {}, manifest.FILE
+        return {}, MANIFEST
     if not good or not files:
-        return {}, f"{manifest.FILE} (it lists no files)" if good else manifest.FILE
+        return {}, f"{MANIFEST} (it lists no files)" if good else MANIFEST
     if place != name:
-        return {}, f"{manifest.FILE} (it is the one of {place})"
-    if manifest.key_of(content) not in (content["key"], None):
-        return {}, f"{manifest.FILE} (its key does not belong to what it says)"
+        return {}, f"{MANIFEST} (it is the one of {place})"
+    if key_of(content) not in (content["key"], None):
+        return {}, f"{MANIFEST} (its key does not belong to what it says)"
     missing = lacking(content["kind"], files)
-    return content, f"{manifest.FILE} (it does not list {missing})" if missing else None
+    return content, f"{MANIFEST} (it does not list {missing})" if missing else None
 
 
 def _is_inside(name: str) -> bool:

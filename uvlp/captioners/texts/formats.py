@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.metadata_jsonl import text_field
-from uvlp.captioners.texts import tables as caption_tables
+from uvlp.captioners.texts import tables
 from uvlp.captioners.texts.match import same_image
 from uvlp.captioners.texts.tables import IMAGE_FIELDS, TEXT_FIELDS, two_images
 from uvlp.core.errors import UvlpError
@@ -64,14 +64,14 @@ def read_rows(paths: Sequence[Path], questions: Path | None = None, field: str =
     """
     asked = _read_questions(questions) if questions else None
     for path in paths:
-        for where, row in caption_tables.read(path, ALLOWED):
+        for where, row in tables.read(path, ALLOWED):
             yield _caption(row, where, asked, field)
 
 
 def _read_questions(path: Path) -> dict[str, Question]:
     """Image and question by number; a number may be repeated for one image, and stand for no other."""
     found: dict[str, Question] = {}
-    for where, row in caption_tables.read(path, QUESTION_ROW):
+    for where, row in tables.read(path, QUESTION_ROW):
         number = _number(row, where)
         image = _image(row, where, QUESTION_ROW)
         known = found.setdefault(number, Question(image, [], []))

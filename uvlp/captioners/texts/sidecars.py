@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.artifacts import metadata_jsonl
-from uvlp.captioners.texts import formats as caption_formats
+from uvlp.captioners.texts import formats
 from uvlp.captioners.texts.tables import TEXT_FIELDS
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.foreign_files import check_text
@@ -60,6 +60,6 @@ def _field(path: Path, content: str) -> tuple[str | None, int]:
     if not isinstance(value, dict) or not {name.strip().lower() for name in value} & set(TEXT_FIELDS):
         return None, 0
     try:
-        return caption_formats.text_of(value, str(path))
+        return formats.text_of(value, str(path))
     except UvlpError as error:
         raise UvlpError(error.what, got=error.got, allowed=error.allowed, do="keep one text") from error

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.dataset import SPLITS
-from uvlp.captioners.texts import formats as caption_formats
+from uvlp.captioners.texts import formats
 from uvlp.captioners.texts.formats import Caption
 from uvlp.captioners.texts.sidecars import SIDECARS, read_sidecar
 from uvlp.captioners.texts.tables import TABLES, UNREAD
@@ -216,7 +216,7 @@ def _has_captions(entry: os.DirEntry[str]) -> bool:
     if entry.stat().st_size > LONGEST_LOOK_BYTES:
         return not entry.name.lower().endswith(".txt")
     try:
-        return any(True for _ in itertools.islice(caption_formats.read_rows([Path(entry.path)]), 1))
+        return any(True for _ in itertools.islice(formats.read_rows([Path(entry.path)]), 1))
     except UvlpError:
         return False
 
@@ -232,7 +232,7 @@ def read_captions(root: Path, files: CaptionFiles, listing: Listing) -> FolderCa
     for table in files.tables:
         prefix = nfc(table[: table.rfind("/") + 1])
         relative = [name.removeprefix(prefix) for name in every if name.startswith(prefix)]
-        texts = told.rows(table, caption_formats.read_rows([root / table]))
+        texts = told.rows(table, formats.read_rows([root / table]))
         resolved = metadata_jsonl.resolve(texts, relative, str(root / table))
         told.add(table, {prefix + name: text for name, text in resolved.items()})
     told.read_sidecars(root, files)
@@ -256,7 +256,7 @@ def look_up_captions(root: Path, files: CaptionFiles, names: Sequence[str]) -> F
     for table in files.tables:
         folder = nfc(table.rpartition("/")[0])
         within = f"{folder}/".removeprefix(PREFIX) if folder else ""
-        rows = told.rows(table, caption_formats.read_rows([root / table]))
+        rows = told.rows(table, formats.read_rows([root / table]))
         texts = {within + name.removeprefix("" if folder else PREFIX): text for name, text in rows.items()}
         relative = (name.removeprefix(PREFIX) for name in names)
         found = {PREFIX + name: _look_up(texts, name) for name in relative if name.startswith(within)}

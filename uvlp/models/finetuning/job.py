@@ -23,14 +23,14 @@ from uvlp.core import machine, plugins
 from uvlp.core.progress import Progress
 from uvlp.models.device import dtype_name, torch_dtype
 from uvlp.models.finetuning import (
-    launch as finetuning_launch,
-    output as finetuning_output,
-    parts as finetuning_parts,
+    launch,
+    output,
 )
 from uvlp.models.finetuning.checkpoints import PICTURES
 from uvlp.models.finetuning.data import updates_per_epoch
 from uvlp.models.finetuning.inputs import DECODERS, Pixels, stored
 from uvlp.models.finetuning.loop import Inputs, Training, too_little_memory
+from uvlp.models.finetuning.parts import check_base, load_parts
 from uvlp.models.quiet import quiet
 from uvlp.recipes.limits import check_finetuning
 from uvlp.recipes.schema import FinetuneSettings
@@ -95,7 +95,7 @@ def run(job: Job, progress: Progress) -> None:
     check_finetuning(job.settings)
     count = torch.cuda.device_count()
     if count > 1:
-        finetuning_launch.launch(job.to_json(), Path(job.partial), count, progress)
+        launch.launch(job.to_json(), Path(job.partial), count, progress)
     else:
         train(job, progress)
 
@@ -107,7 +107,7 @@ def train(job: Job, progress: Progress) -> None:
     settings, partial = job.settings, Path(job.partial)
     device = machine.device()
     dtype = torch_dtype(job.precision, device, training=True)
-    files = finetuning_parts.check(Path(job.base))
+    files = check_base(Path(job.base))
     accelerator = make_accelerator(dtype, device, settings, Path(job.logs))
     progress = progress if accelerator.is_main_process else Progress()
     if device == "cpu":
@@ -156,7 +156,7 @@ def _prepare(
     dataset = _open(job, progress)
     found = captions.read(Path(job.captions))
     captions.check(found, dataset.files("train"))
-    parts = finetuning_parts.load(Path(job.base), dtype, accelerator.device, settings.resolution_px)
+    parts = load_parts(Path(job.base), dtype, accelerator.device, settings.resolution_px)
     fresh = Pixels(dataset, settings, pool)
     inputs: Inputs = fresh
     if settings.cache_latents:
@@ -181,7 +181,7 @@ def _pictures(job: Job, training: Training, epoch: int) -> None:
         return
     path = Path(job.partial) / PICTURES / f"epoch-{epoch}.png"
     with training.averaged(), training.accelerator.autocast():
-        finetuning_output.draw_pictures(
+        output.draw_pictures(
             training.parts,
             Path(job.base),
             settings.validation_prompts,
@@ -197,11 +197,11 @@ def _write(job: Job, training: Training, files: Sequence[str]) -> None:
     pictures = Path(job.partial) / PICTURES
     with training.averaged():
         unet = training.unet.to(memory_format=torch.contiguous_format)
-        finetuning_output.write_pipeline(Path(job.base), files, unet, folder)
+        output.write_pipeline(Path(job.base), files, unet, folder)
     (folder / "log.jsonl").write_text("".join(training.log), encoding="utf-8")
     if pictures.is_dir():
         shutil.copytree(pictures, folder / "validation", ignore=shutil.ignore_patterns(".*"))
-    finetuning_output.write_card(folder, _facts(job, training), settings)
+    output.write_card(folder, _facts(job, training), settings)
 
 
 def _facts(job: Job, training: Training) -> dict[str, Any]:
@@ -222,4 +222,4 @@ def _facts(job: Job, training: Training) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    finetuning_launch.serve(Path(sys.argv[1]), lambda text, progress: train(Job.from_json(text), progress))
+    launch.serve(Path(sys.argv[1]), lambda text, progress: train(Job.from_json(text), progress))

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.lines import split_lines
 from uvlp.core.square_roots import with_square_roots
-from uvlp.models.published import layout as model_files
 from uvlp.models.published.checks import model_checks
+from uvlp.models.published.layout import LAYOUTS, contents, lacks_files
 from uvlp.models.quiet import quiet
 
-LAYOUT = model_files.LAYOUTS["diffusion"]
+LAYOUT = LAYOUTS["diffusion"]
 MEND = "fetch the model again (uvlp fetch models), or name another folder: --set models.diffusion=FOLDER"
 
 
@@ -61,20 +61,20 @@ class Parts:
         return found.input_ids.astype(np.int32)
 
 
-def check(base: Path) -> tuple[str, ...]:
+def check_base(base: Path) -> tuple[str, ...]:
     """The files of the pipeline in ``base`` that are read, each whole and of the right architecture.
 
     Raises:
         UvlpError: a file is missing, damaged, or another model's.
     """
-    found = model_files.contents(LAYOUT, base)
+    found = contents(LAYOUT, base)
     if found.missing:
-        raise model_files.missing(LAYOUT, base, found.missing, MEND)
+        raise lacks_files(LAYOUT, base, found.missing, MEND)
     model_checks.check("diffusion", base, found, lambda _: MEND)
     return found.read
 
 
-def load(base: Path, dtype: torch.dtype, device: torch.device, resolution_px: int) -> Parts:
+def load_parts(base: Path, dtype: torch.dtype, device: torch.device, resolution_px: int) -> Parts:
     """Load the checked folder ``base``; the frozen parts in ``dtype``, the UNet in float32.
 
     Raises:

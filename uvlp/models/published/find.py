@@ -22,9 +22,9 @@ from uvlp.core.files.downloads import Download
 from uvlp.core.hashing import HashCache, digest
 from uvlp.core.progress import Progress
 from uvlp.core.wording import byte_size
-from uvlp.models.published import hub, kinds as model_kinds, layout as model_files
+from uvlp.models.published import hub, kinds
 from uvlp.models.published.checks import clip_checks, model_checks
-from uvlp.models.published.layout import LAYOUTS, Contents
+from uvlp.models.published.layout import LAYOUTS, Contents, contents, lacks_files
 from uvlp.models.published.sizes import SIZES
 from uvlp.models.published.source import Source, source_of
 from uvlp.recipes.schema import ModelSettings
@@ -104,7 +104,7 @@ def _checked(source: Source) -> tuple[Path, Contents]:
 
 def _recognise(source: Source, folder: Path, missing: tuple[str, ...]) -> None:
     # A repository of which no file is wanted leaves no folder.
-    error = model_kinds.recognise(source.layout_name, folder, missing) if folder.is_dir() else None
+    error = kinds.recognise(source.layout_name, folder, missing) if folder.is_dir() else None
     if error is not None:
         raise error
 
@@ -166,7 +166,7 @@ def marks(place: str, sha256: str, cache: Path) -> list[tuple[int, int, int, int
     path = Path(place)
     folder = path if path.is_dir() else path.parent
     for layout in LAYOUTS.values():
-        found = model_files.contents(layout, folder)
+        found = contents(layout, folder)
         if not found.missing and _digest(folder, found, cache, Progress(), lambda _: "") == sha256:
             return [hashing.mark(os.stat(folder / name)) for name in found.read]
     raise hashing.changed_meanwhile(path)
@@ -181,11 +181,11 @@ def _mend(source: Source, path: Path) -> str:
 
 def _missing(source: Source, folder: Path, found: Contents) -> UvlpError:
     if source.folder:
-        return model_files.missing(source.layout, folder, found.missing, f"put them into {folder}")
+        return lacks_files(source.layout, folder, found.missing, f"put them into {folder}")
     size = byte_size(_left(source, folder))
     if folder.is_dir():
         do = f"`{source.command}` fetches the rest ({size}), or {source.copy}"
-        return model_files.missing(source.layout, folder, found.missing, do)
+        return lacks_files(source.layout, folder, found.missing, do)
     others = hub.commits(source.repository)
     there = f"; what is here is revision {others[0]}" if others else ""
     log_in = "" if source.repository in SIZES else f"; if it is private or gated, {hub.LOG_IN}"
@@ -268,10 +268,10 @@ def fetch(
         for setting, side_px in (sides or {}).items():
             model_checks.check_side(folder, setting, side_px)
         hub.transfer(source.repository, commit, patterns, progress)
-        lacking = model_files.contents(source.layout, folder).missing
+        lacking = contents(source.layout, folder).missing
         if lacking:
             _recognise(source, folder, lacking)
             do = f"name another repository with safetensors: --set {source.setting}=..., or {source.copy}"
-            raise model_files.missing(source.layout, folder, lacking, do)
+            raise lacks_files(source.layout, folder, lacking, do)
         if not source.revision:
             hub.remember(source.repository, commit)

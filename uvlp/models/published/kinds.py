@@ -14,7 +14,7 @@ from pathlib import Path
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.wording import first_few
-from uvlp.models.published import commands as model_commands
+from uvlp.models.published import commands
 from uvlp.models.published.checks import model_checks
 from uvlp.models.published.commands import BASES
 from uvlp.models.published.layout import LAYOUTS, PICKLES, contents
@@ -136,10 +136,10 @@ def _adapter(place: Place) -> UvlpError | None:
     if peft:
         folders = sorted({Path(name).parent.as_posix() for name in place.files if _is_adapter(name)})
         configs = {name: place.config(f"{name}/adapter_config.json") for name in folders}
-        do = model_commands.merge_adapter(place.part, place.path, configs)
+        do = commands.merge_adapter(place.part, place.path, configs)
         return place.refuse("LoRA weights in PEFT's form", do, peft)
     if place.part == "llava" and place.has("mm_projector.bin", "non_lora_trainables.bin", top=True):
-        return place.refuse("a part of LLaVA in its authors' own format", model_commands.CONVERTED_LLAVA)
+        return place.refuse("a part of LLaVA in its authors' own format", commands.CONVERTED_LLAVA)
     return None
 
 
@@ -162,7 +162,7 @@ def _training(place: Place) -> UvlpError | None:
         roles = {"unet": unet}
         if "text_encoder/config.json" in place.files:
             roles["text_encoder"] = "text_encoder"
-        do = model_commands.with_networks(roles, place.path)
+        do = commands.with_networks(roles, place.path)
         return place.refuse("the checkpoint of a training", do, unet)
     if "controlnet/config.json" in place.files:
         return place.refuse("the checkpoint of a training of a ControlNet", PIPELINE)
@@ -207,7 +207,7 @@ def _alone(place: Place) -> UvlpError | None:
         kind = str(place.config(os.path.join(folder, "config.json")).get("_class_name", ""))
         if kind:
             role = {"UNet2DConditionModel": "unet", "AutoencoderKL": "vae"}.get(kind, "")
-            do = model_commands.with_networks({role: folder}, place.path) if role else PIPELINE
+            do = commands.with_networks({role: folder}, place.path) if role else PIPELINE
             return place.refuse(NETWORKS.get(kind, f"a {kind} alone"), do, folder)
     return None
 
@@ -230,7 +230,7 @@ def _variant(place: Place) -> UvlpError | None:
         f"{layout.title}: its weights are of the variant {variant} alone",
         got=str(place.path),
         allowed=first_few(f"{stem}.safetensors" for stem in found),
-        do=model_commands.from_variant(place.part, place.path, found),
+        do=commands.from_variant(place.part, place.path, found),
     )
 
 

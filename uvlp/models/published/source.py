@@ -10,8 +10,8 @@ from typing import Any
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.places import expanded
 from uvlp.core.wording import first_few
-from uvlp.models.published import hub, kinds as model_kinds, layout as model_files
-from uvlp.models.published.layout import LAYOUTS, Contents, Layout
+from uvlp.models.published import hub, kinds
+from uvlp.models.published.layout import LAYOUTS, Contents, Layout, contents
 from uvlp.models.published.sizes import OPENAI
 from uvlp.recipes.schema import ModelSettings
 
@@ -74,14 +74,12 @@ class Source:
     def _whole(self) -> list[str]:
         """The commits of which all files are here."""
         places = {commit: hub.snapshot(self.repository, commit) for commit in hub.commits(self.repository)}
-        return [
-            commit for commit, place in places.items() if not model_files.contents(self.layout, place).missing
-        ]
+        return [commit for commit, place in places.items() if not contents(self.layout, place).missing]
 
     def contents(self) -> tuple[Path, Contents]:
         """Its folder, which may not exist, and what of it is there."""
         folder = self.folder or hub.snapshot(self.repository, self.commit() or "none")
-        return folder, model_files.contents(self.layout, folder)
+        return folder, contents(self.layout, folder)
 
 
 def source_of(models: ModelSettings, part: str) -> Source:
@@ -143,10 +141,10 @@ def _unknown_form(value: str) -> UvlpError:
     place = Path(os.path.realpath(os.path.expanduser(value)))
     error, do = None, None
     if value and place.is_dir():
-        error = model_kinds.recognise("clip", place, model_files.contents(LAYOUTS["clip"], place).missing)
+        error = kinds.recognise("clip", place, contents(LAYOUTS["clip"], place).missing)
         do = f"did you mean local-dir:{value}?"
     elif value and place.is_file():
-        error = model_kinds.recognise("clip", place, ())
+        error = kinds.recognise("clip", place, ())
     return error or UvlpError("unknown form of models.clip", got=value, allowed=CLIP_FORMS, do=do)
 
 
@@ -154,7 +152,7 @@ def _folder(setting: str, value: str) -> Path:
     folder = expanded(value)
     if folder.is_file():
         kind = setting.partition(".")[2]
-        error = model_kinds.recognise(kind, Path(os.path.realpath(folder)), ())
+        error = kinds.recognise(kind, Path(os.path.realpath(folder)), ())
         assert error is not None, "a file is never a folder"
         raise error
     if not folder.is_dir():

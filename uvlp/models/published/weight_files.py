@@ -8,7 +8,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files import safetensors_file
 from uvlp.core.files.torchscript import TITLE, is_torchscript
 from uvlp.core.wording import first_few
-from uvlp.models.published import commands as model_commands
+from uvlp.models.published import commands
 from uvlp.models.published.commands import BASES
 from uvlp.models.published.layout import LAYOUTS, PICKLES
 from uvlp.models.published.place import WHOLE, Place
@@ -35,7 +35,7 @@ def one_file(place: Place, name: str) -> UvlpError:
     if place.part not in WHOLE:
         return UvlpError(f"{title} is read from a folder, and this is a file", got=str(path), do=do)
     if path.suffix == ".ckpt":
-        do = f"if you trust its maker, convert it: {model_commands.from_file(path)}"
+        do = f"if you trust its maker, convert it: {commands.from_file(path)}"
         what = f"{title} lies here as one file, not as a folder of its parts"
         return UvlpError(what, got=str(path), do=do)
     if path.suffix in PICKLES:
@@ -68,7 +68,7 @@ def _by_tensors(place: Place, name: str, path: Path) -> UvlpError:
         return UvlpError(
             f"{LAYOUTS[place.part].title} lies here as one file, not as a folder of its parts",
             got=str(path),
-            do=f"convert it: {model_commands.from_file(path)}",
+            do=f"convert it: {commands.from_file(path)}",
         )
     got = f"tensors that begin {first_few(sorted(begins))}"
     return place.refuse(
@@ -86,7 +86,7 @@ def low_rank(place: Place, name: str, tensors: list[str]) -> UvlpError:
     if any("text_encoder_2" in tensor or "lora_te2" in tensor for tensor in tensors):
         do = f"name weights for {LAYOUTS['diffusion'].title}"
         return place.refuse("LoRA weights for Stable Diffusion XL", do, name)
-    return place.refuse("LoRA weights", model_commands.fuse_lora(place.part, place.path / name), name)
+    return place.refuse("LoRA weights", commands.fuse_lora(place.part, place.path / name), name)
 
 
 def _is_lycoris(tensors: list[str]) -> bool:
@@ -114,7 +114,7 @@ def pickled(place: Place) -> UvlpError | None:
                 return _program(place, name)
             if place.part == "clip" and "open_clip_config.json" not in place.files:
                 return place.refuse("pickled weights without open_clip_config.json", OPEN_CLIP, name)
-            command = model_commands.from_pickles(place.part, place.path, name)
+            command = commands.from_pickles(place.part, place.path, name)
             return UvlpError(
                 f"{layout.title}: its weights are pickled, and a pickle can run any program",
                 got=str(place.path / name),
@@ -130,5 +130,5 @@ def _program(place: Place, name: str) -> UvlpError:
         return place.refuse(TITLE, "get the weights as safetensors", name)
     if "open_clip_config.json" not in place.files:
         return place.refuse(TITLE, OPEN_CLIP, name)
-    command = model_commands.from_torchscript(place.path, name)
+    command = commands.from_torchscript(place.path, name)
     return place.refuse(TITLE, f"if you trust its maker, convert it: {command}", name)

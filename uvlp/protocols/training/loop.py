@@ -21,7 +21,7 @@ from uvlp.protocols.training.images import Prepared
 from uvlp.protocols.training.optimisers import Optimiser
 
 
-def train_and_validate(
+def run_epochs(
     train: Callable[[int], Tensor],
     epochs: int,
     validated: Collection[int],

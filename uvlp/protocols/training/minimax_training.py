@@ -1,4 +1,4 @@
-"""One repeat of the Minimax protocol: train a network, validate it on the way (evaluation.md 1.5 to 1.9).
+"""One training run of the Minimax protocol, validated on the way (evaluation.md 1.5 to 1.9).
 
 The images stay on the device as 8-bit tensors; nothing is read back within an epoch.
 """
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import numpy_generator
 from uvlp.models.device import send
-from uvlp.protocols.training import augment, loop as frame, minimax_rules, mixing
+from uvlp.protocols.training import augment, loop, minimax_rules, mixing
 from uvlp.protocols.training.images import Images, Prepared, prepare, resize_and_crop
 from uvlp.protocols.training.loop import Record, train_step
 from uvlp.protocols.training.optimisers import Sgd
@@ -41,8 +41,8 @@ def train_and_validate(
     Raises:
         UvlpError: the loss is no longer a number, noticed at the next validation pass.
     """
-    trainer = _Trainer(network, train, classes, settings, seed, device)
-    return frame.train_and_validate(
+    trainer = _MinimaxTrainer(network, train, classes, settings, seed, device)
+    return loop.run_epochs(
         lambda epoch: trainer.epoch(epoch, epochs),
         epochs,
         minimax_rules.validated_epochs(epochs, settings.validations),
@@ -56,7 +56,7 @@ def train_and_validate(
     )
 
 
-class _Trainer:
+class _MinimaxTrainer:
     """A network with its optimiser, its images and the streams that order, augment and mix them."""
 
     def __init__(

@@ -20,9 +20,9 @@ from uvlp.core.progress import Progress
 from uvlp.core.seeds import numpy_generator
 from uvlp.protocols.training import (
     augment,
-    loop as frame,
+    loop,
     mixing,
-    patches as rded_augment,
+    patches,
     rded_rules,
 )
 from uvlp.protocols.training.images import Images, Prepared
@@ -54,11 +54,11 @@ def train_and_validate(
         UvlpError: images smaller than the patches, fewer batches than a step takes, or a loss that is
             no longer a number, noticed at the next validation pass.
     """
-    trainer = _Trainer(student, teacher, train, rules, settings, seed, device)
+    trainer = _RdedTrainer(student, teacher, train, rules, settings, seed, device)
     validated = rded_rules.validated_epochs(
         settings.epochs, settings.validation_period, settings.validation_start
     )
-    return frame.train_and_validate(
+    return loop.run_epochs(
         trainer.epoch,
         settings.epochs,
         validated,
@@ -71,7 +71,7 @@ def train_and_validate(
     )
 
 
-class _Trainer:
+class _RdedTrainer:
     """A student with its teacher, its images and the streams that order, augment and mix them."""
 
     def __init__(
@@ -106,7 +106,7 @@ class _Trainer:
         settings, batch = self.settings, self.rules.batch
         self.optimiser.lr = rded_rules.learning_rate(epoch, settings.epochs, self.rules.lr, settings.schedule)
         order = self.order.permutation(len(self.images))
-        draws = rded_augment.draw(
+        draws = patches.draw(
             self.augmentation,
             self.images.height_px[order],
             self.images.width_px[order],
@@ -117,7 +117,7 @@ class _Trainer:
         losses: list[Tensor] = []
         for start in range(0, len(order), together):
             part = slice(start, start + together)
-            images = rded_augment.augment(
+            images = patches.augment(
                 self.images, order[part], draws.select(part), settings.size_px, settings.factor
             )
             for mini in images.split(batch):

@@ -194,7 +194,7 @@ def save(network: nn.Module, folder: Path) -> None:
     save_file(state, folder / teachers.WEIGHTS)
 
 
-def load(folder: Path) -> nn.Module:
+def load_teacher(folder: Path) -> nn.Module:
     """The teacher of an artifact, on the CPU, in evaluation mode, without gradients.
 
     Raises:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from uvlp.core.errors import UvlpError
-from uvlp.datasets.files.images import decoding as image_decoding
+from uvlp.datasets.files.images import decoding
 from uvlp.datasets.files.images.image_files import load_converted, load_rgb
 
 # As in a run; pytest would raise Pillow's warnings.
@@ -201,12 +201,12 @@ def test_too_many_pixels_are_refused_from_the_header(
 
 def test_a_file_that_is_too_long_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png())
-    os.truncate(tmp_path / "a.png", image_decoding.LARGEST_BYTES + 1)  # a hole, which takes no space
+    os.truncate(tmp_path / "a.png", decoding.LARGEST_BYTES + 1)  # a hole, which takes no space
     assert "too large" in refused(tmp_path / "a.png").what
 
 
 def test_threads_decode_a_bounded_number_of_pixels_together() -> None:
-    budget = image_decoding._Budget(10)
+    budget = decoding._Budget(10)
     inside, most, begun = 0, 0, threading.Barrier(4)
 
     def decode(px: int) -> None:
