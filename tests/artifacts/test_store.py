@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from uvlp.artifacts import store as store_module
 from uvlp.artifacts.dataset import DatasetSpec
-from uvlp.artifacts.store import Store
+from uvlp.artifacts.store import Store, explain_store_errors
 from uvlp.artifacts.task import MANIFEST, Task, changed, plain
 from uvlp.core.errors import UvlpError
 from uvlp.recipes.schema import DiffuserSettings, FinetuneSettings, SynthesisSettings
@@ -134,13 +133,13 @@ def test_an_unwritable_store_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_said_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UvlpError, match="No space left") as caught, store_module.said(tmp_path):
+    with pytest.raises(UvlpError, match="No space left") as caught, explain_store_errors(tmp_path):
         raise OSError(errno.ENOSPC, "write failed", str(tmp_path / "x"))
     assert "\n" not in str(caught.value)
 
 
 def test_an_error_elsewhere_is_not_blamed_on_the_store(tmp_path: Path) -> None:
-    with pytest.raises(PermissionError), store_module.said(tmp_path):
+    with pytest.raises(PermissionError), explain_store_errors(tmp_path):
         raise PermissionError(errno.EACCES, "denied", "/elsewhere/image.png")
 
 

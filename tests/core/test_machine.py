@@ -25,13 +25,13 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
         text = "\n".join(lines)
         program.write_text(f"#!/bin/sh\nprintf '%s\\n' '{text}'\nexit {code}\n")
         program.chmod(0o755)
-        nvidia.usable.cache_clear()
+        nvidia.visible_gpus.cache_clear()
 
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    nvidia.usable.cache_clear()
+    nvidia.visible_gpus.cache_clear()
     yield install
-    nvidia.usable.cache_clear()
+    nvidia.visible_gpus.cache_clear()
 
 
 def test_cards_are_read_with_names_that_hold_commas(driver: Driver) -> None:
@@ -57,7 +57,7 @@ def test_a_driver_that_fails_is_none(driver: Driver) -> None:
 def test_a_hidden_card_is_not_usable(driver: Driver, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     driver(H200)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
-    assert nvidia.hidden() and nvidia.usable() == () and len(nvidia.cards()) == 1
+    assert nvidia.all_gpus_masked() and nvidia.visible_gpus() == () and len(nvidia.cards()) == 1
 
 
 @pytest.mark.parametrize(("card", "cores", "expected"), [(H200, 16, 4), (L4, 16, 1), (H200, 2, 2)])

@@ -44,7 +44,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     os.environ.clear()
     os.environ.update(before)
-    nvidia.usable.cache_clear()
+    nvidia.visible_gpus.cache_clear()
 
 
 def test_every_setting_is_overwritten_and_what_interferes_removed() -> None:
@@ -69,7 +69,7 @@ def test_a_gpu_is_left_alone_and_its_owner_told(
     card = nvidia.Card(name="NVIDIA H200", driver="1", total_mib=1)
     monkeypatch.setattr(nvidia, "cards", lambda: (card,))
     portable.enforce()
-    assert "CPU" in capsys.readouterr().err and nvidia.usable() == ()
+    assert "CPU" in capsys.readouterr().err and nvidia.visible_gpus() == ()
     portable.enforce()
     assert capsys.readouterr().err == "", "told once"
 

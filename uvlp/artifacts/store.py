@@ -63,7 +63,7 @@ class Store:
         Raises:
             UvlpError: the folder cannot be made or written.
         """
-        with said(self.root):
+        with explain_store_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.root) as probe:
                 probe.write(b"uvlp")
@@ -149,7 +149,7 @@ class Store:
         """
         folder = self.folder(task)
         going = self.root / ".tmp" / f"{task.kind}-{task.key}.removed"
-        with said(self.root):
+        with explain_store_errors(self.root):
             aside = self._set_aside(task, _not_listed(folder))
             shutil.rmtree(going, ignore_errors=True)
             going.parent.mkdir(exist_ok=True)
@@ -196,7 +196,7 @@ class Store:
                 yield None
                 return
             shutil.rmtree(folder, ignore_errors=True)
-            with said(self.root):
+            with explain_store_errors(self.root):
                 self._clear(task, say)
                 folder.mkdir(parents=True)
                 yield folder
@@ -215,7 +215,7 @@ class Store:
     def partial(self, task: Task) -> Path:
         """Where an artifact in the making keeps what the next run can go on with."""
         folder = self.root / "partial" / f"{task.kind}-{task.key}"
-        with said(self.root):
+        with explain_store_errors(self.root):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -251,7 +251,7 @@ def _not_listed(folder: Path) -> list[Path]:
     return [path for path in files if path.relative_to(folder).as_posix() not in listed]
 
 
-def said(root: Path) -> contextlib.AbstractContextManager[None]:
+def explain_store_errors(root: Path) -> contextlib.AbstractContextManager[None]:
     """Turn the operating system's refusals to write below ``root`` into one clear line."""
     do = "free some space, make it writable, or choose another folder with --store; "
     do += "everything finished is kept"

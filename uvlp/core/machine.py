@@ -84,7 +84,7 @@ def gpu_has_bfloat16() -> bool:
 def default_workers() -> int:
     """Worker processes: two on a CPU with two cores or more; on a GPU as many as its memory is enough for."""
     cores = len(os.sched_getaffinity(0))
-    gpus = nvidia.usable()
+    gpus = nvidia.visible_gpus()
     if not gpus:
         return min(2, cores)
     return max(1, min(MOST_ON_A_GPU, cores, gpus[0].total_mib // MIB_PER_WORKER))
@@ -92,12 +92,12 @@ def default_workers() -> int:
 
 def takes_the_gpu(stage: str) -> bool:
     """Whether a stage fills a GPU, so that no second one of the kind may run beside it."""
-    return stage in GPU_STAGES and bool(nvidia.usable())
+    return stage in GPU_STAGES and bool(nvidia.visible_gpus())
 
 
 def driver_version() -> str | None:
     """Version of NVIDIA's driver, None without one."""
-    gpus = nvidia.usable()
+    gpus = nvidia.visible_gpus()
     return gpus[0].driver if gpus else None
 
 

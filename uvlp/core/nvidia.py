@@ -24,7 +24,7 @@ class Card:
 
 
 def cards() -> tuple[Card, ...]:
-    """Every GPU that the driver knows, hidden ones too; none without a driver."""
+    """Every GPU that the driver knows, masked ones too; none without a driver."""
     command = [*QUERY, "--format=csv,noheader,nounits"]
     try:
         ran = subprocess.run(command, capture_output=True, timeout=LONGEST_S, check=True)
@@ -42,15 +42,15 @@ def cards() -> tuple[Card, ...]:
     )
 
 
-def hidden() -> bool:
+def all_gpus_masked() -> bool:
     """Whether the environment hides every GPU from CUDA."""
     return os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
 
 
 @cache
-def usable() -> tuple[Card, ...]:
-    """`cards`, unless they are hidden; asked once, for it takes a tenth of a second and more."""
-    return () if hidden() else cards()
+def visible_gpus() -> tuple[Card, ...]:
+    """`cards`, unless they are masked; asked once, for it takes a tenth of a second and more."""
+    return () if all_gpus_masked() else cards()
 
 
 def driver_cuda() -> tuple[int, int] | None:

@@ -66,12 +66,12 @@ def enforce() -> None:
         UvlpError: see `libc`.
     """
     libc()
-    if not nvidia.hidden() and nvidia.cards():
+    if not nvidia.all_gpus_masked() and nvidia.cards():
         print("note   --portable computes on the CPU; the GPU is not used", file=sys.stderr)
     for name in [name for name in os.environ if name.startswith(INTERFERING)]:
         del os.environ[name]
     os.environ.update(SETTINGS)
-    nvidia.usable.cache_clear()
+    nvidia.visible_gpus.cache_clear()
 
 
 def begin(*, torch: bool) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from uvlp.artifacts.prototypes import Prototype
     from uvlp.core.progress import Progress
     from uvlp.methods.algorithms.method_input import ClassData, ClassResult, MethodInput
-    from uvlp.methods.algorithms.uvlp_prototypes import Derivation, Prototype as Derived
+    from uvlp.methods.algorithms.uvlp_prototypes import ClusteringResult, ClusterPrototype
 
 REVISION = 1
 TITLE = "UVLP"
@@ -158,7 +158,7 @@ def _class_alpha(inputs: MethodInput, data: ClassData, settings: Settings, first
     )
 
 
-def _describe(data: ClassData, slot: int, found: Derived, first: float, alpha: float) -> Prototype:
+def _describe(data: ClassData, slot: int, found: ClusterPrototype, first: float, alpha: float) -> Prototype:
     from uvlp.artifacts.prototypes import Prototype
 
     return Prototype(
@@ -177,7 +177,7 @@ def _describe(data: ClassData, slot: int, found: Derived, first: float, alpha: f
     )
 
 
-def _notes(data: ClassData, found: Derivation) -> dict[str, int]:
+def _notes(data: ClassData, found: ClusteringResult) -> dict[str, int]:
     return {
         "outliers left out": int((~found.inliers).sum()),
         "outliers clustered all the same, because too few images were left": found.readmitted,

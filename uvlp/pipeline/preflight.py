@@ -65,7 +65,7 @@ def check(plan: Plan, todo: Sequence[Task]) -> None:
 
 def _refuse_half(precision: str) -> None:
     """A CPU computes in no half precision; whether a GPU has bfloat16 is asked of torch."""
-    if precision == CPU_HAS_NOT and not nvidia.usable():
+    if precision == CPU_HAS_NOT and not nvidia.visible_gpus():
         raise UvlpError("precision on cpu", got=precision, allowed="auto, float32, bfloat16")
 
 
@@ -78,7 +78,7 @@ def precision_of(task: Task) -> str:
 
 def _caption(plan: Plan, task: Task) -> None:
     if task.plugin != "file" and declared_captioner(task.plugin).model == "llava":
-        limits.check_llava(task.settings, gpu=bool(nvidia.usable()))
+        limits.check_llava(task.settings, gpu=bool(nvidia.visible_gpus()))
 
 
 def _finetune(plan: Plan, task: Task) -> None:

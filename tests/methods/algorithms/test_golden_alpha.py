@@ -157,7 +157,7 @@ def test_cluster_alpha(case: Case, shared: Case) -> None:
     def array(name: str) -> numpy.ndarray:
         return shared[f"shared.rep{case['in.rep']:02d}.{name}"]
 
-    around = cluster_alpha.Surroundings(
+    around = cluster_alpha.ClusterContext(
         name=array("tau_pos") if case["in.has_tau_pos"] else None,
         other_names=array("tau_neg")[: case["in.n_neg"]] if case["in.has_tau_neg"] else None,
         other_centres=array("other_centers") if case["in.has_other"] else None,

@@ -23,7 +23,7 @@ from uvlp.methods.algorithms.alpha.global_alpha import align_rule, global_alpha,
 from uvlp.methods.algorithms.clustering.outliers import find_outliers
 from uvlp.methods.algorithms.clustering.spherical_kmeans import SphericalClusters, spherical_kmeans
 from uvlp.methods.algorithms.fusion import fuse, unit
-from uvlp.methods.algorithms.uvlp_prototypes import Derivation, Prototype, derive
+from uvlp.methods.algorithms.uvlp_prototypes import ClusteringResult, ClusterPrototype, derive
 
 STATISTIC = rounding(768 + 16)
 """Of means of cosines of 768 numbers in float32; another member, weight or row changes the second digit."""
@@ -160,7 +160,7 @@ def test_derivation(case: Case) -> None:
             numpy.testing.assert_allclose(top, case.notebook("top1_latents")[row], atol=STATISTIC)
 
 
-def check_prototype(case: Case, prototype: Prototype, row: int) -> None:
+def check_prototype(case: Case, prototype: ClusterPrototype, row: int) -> None:
     """Size, α, cosine and text of one prototype; ties in hubness may be broken otherwise."""
     wanted = {key: case.notebook(key)[row] for key in ("alphas", "cluster_size", "avg_imgtxt_sim")}
     assert prototype.alpha is not None
@@ -173,7 +173,7 @@ def check_prototype(case: Case, prototype: Prototype, row: int) -> None:
     assert scores[text] >= max(scores.values()) - 2 * TIE
 
 
-def check_selection(case: Case, prototype: Prototype, wanted: set[int]) -> None:
+def check_selection(case: Case, prototype: ClusterPrototype, wanted: set[int]) -> None:
     """The same members but for ties at the lowest selected score, and then the same mean latent."""
     scores = dict(zip(prototype.members.tolist(), prototype.scores.tolist(), strict=True))
     assert len(prototype.selected) == len(wanted)
@@ -184,7 +184,7 @@ def check_selection(case: Case, prototype: Prototype, wanted: set[int]) -> None:
     numpy.testing.assert_allclose(prototype.latent, mean, atol=STATISTIC)
 
 
-def chain(case: Case, version: str, fill: str = "none") -> list[tuple[dict[str, float], Derivation]]:
+def chain(case: Case, version: str, fill: str = "none") -> list[tuple[dict[str, float], ClusteringResult]]:
     """The statistics and the derivation of every class, with the α chain of one reference."""
     names = case["in.tau"]
     classes = split_classes(case["in.img"], case["in.txt"], case["in.sizes"])
@@ -247,7 +247,7 @@ def test_full_chain(case: Case, version: str) -> None:
         check_class(case, prefix, derivation)
 
 
-def check_class(case: Case, prefix: str, derivation: Derivation) -> None:
+def check_class(case: Case, prefix: str, derivation: ClusteringResult) -> None:
     """Prototypes of one class against the stored ones, paired by cluster up to permutation."""
     texts = case[prefix + "text_index"].tolist()
     assert len(derivation.prototypes) == len(texts)

@@ -11,7 +11,7 @@ from uvlp.methods.algorithms.clustering.cluster_fill import split_to_fill
 from uvlp.methods.algorithms.clustering.outliers import Outliers, find_outliers, readmit
 from uvlp.methods.algorithms.fusion import Pairs, fuse, unit
 from uvlp.methods.algorithms.uvlp_prototypes import (
-    Derivation,
+    ClusteringResult,
     best_members,
     derive,
     hub_scores,
@@ -26,12 +26,12 @@ def features(count: int, seed: int = 0) -> tuple[numpy.ndarray, numpy.ndarray, n
     return unit(rows[0]), unit(rows[1]), draw.normal(size=(count, 4, 2, 2)).astype(numpy.float32)
 
 
-def derived(arrays: tuple[numpy.ndarray, ...], ipc: int, **options: object) -> Derivation:
+def derived(arrays: tuple[numpy.ndarray, ...], ipc: int, **options: object) -> ClusteringResult:
     settings: dict = {"name": None, "other_names": None, "class_alpha": 0.5, "align_weight": 0.5} | options
     return derive(*arrays, ipc=ipc, **settings)
 
 
-def check_partition(found: Derivation, ipc: int) -> None:
+def check_partition(found: ClusteringResult, ipc: int) -> None:
     """``ipc`` prototypes whose members are the inliers, each once, and which stem from their members."""
     assert len(found.prototypes) == ipc
     members = numpy.concatenate([prototype.members for prototype in found.prototypes])

@@ -18,5 +18,5 @@ def ask_anew() -> Iterator[None]:
 
 
 def _forget() -> None:
-    nvidia.usable.cache_clear()
+    nvidia.visible_gpus.cache_clear()
     cards.this_machine.cache_clear()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
-from uvlp.artifacts.store import said
+from uvlp.artifacts.store import explain_store_errors
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.places import expanded
 from uvlp.core.files.writing import write_utf8
@@ -83,7 +83,7 @@ def write(path: Path, texts: Mapping[str, str]) -> None:
     ]
     text = "".join(lines)
     hashes = [hashlib.sha256(text.encode()).hexdigest()]
-    with said(path.parent.parent):
+    with explain_store_errors(path.parent.parent):
         if path.is_file():  # a kill between the two files leaves one that is known
             hashes.append(sha256(path))
         write_checked(_hashes(path), hashes, flushed=True)

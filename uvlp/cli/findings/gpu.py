@@ -55,7 +55,7 @@ def _built_for(torch: Any) -> str:
 def _unused(torch: Any, cards: tuple[nvidia.Card, ...], cuda: tuple[int, int] | None) -> Finding:
     """Why torch does not use the GPU that the driver sees."""
     name = cards[0].name
-    if nvidia.hidden():
+    if nvidia.all_gpus_masked():
         value = os.environ["CUDA_VISIBLE_DEVICES"]
         fix = "unset CUDA_VISIBLE_DEVICES, or continue on the CPU"
         return Finding("gpu", False, f"{name}, hidden by CUDA_VISIBLE_DEVICES={value}", fix)

@@ -95,7 +95,7 @@ def prepare(archive: Archive, root: Path, progress: Progress) -> None:
         UvlpError: no space, no connection, a wrong hash, a damaged archive or one whose paths leave it.
     """
     path = root / archive.name
-    with _said(root):
+    with _explain_folder_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         with _alone(root / f".{archive.folder}.lock", progress):
             if (root / archive.folder).is_dir():
@@ -131,7 +131,7 @@ def _alone(lock: Path, progress: Progress) -> Iterator[None]:
         held.release()
 
 
-def _said(root: Path) -> contextlib.AbstractContextManager[None]:
+def _explain_folder_errors(root: Path) -> contextlib.AbstractContextManager[None]:
     do = "free some space or choose another folder with --data; what has arrived is kept"
     return explain_os_errors(root, "cannot write the data folder", do)
 

@@ -228,15 +228,15 @@ def read_captions(root: Path, files: CaptionFiles, listing: Listing) -> FolderCa
         UvlpError: a broken row, a caption for an image that does not exist, or two that differ.
     """
     every = [name for split in SPLITS for names in listing.files[split] for name in names]
-    told = _Told()
+    captions = _FoundCaptions()
     for table in files.tables:
         prefix = nfc(table[: table.rfind("/") + 1])
         relative = [name.removeprefix(prefix) for name in every if name.startswith(prefix)]
-        texts = told.rows(table, formats.read_rows([root / table]))
+        texts = captions.rows(table, formats.read_rows([root / table]))
         resolved = metadata_jsonl.resolve(texts, relative, str(root / table))
-        told.add(table, {prefix + name: text for name, text in resolved.items()})
-    told.read_sidecars(root, files)
-    return told.captions()
+        captions.add(table, {prefix + name: text for name, text in resolved.items()})
+    captions.read_sidecars(root, files)
+    return captions.captions()
 
 
 def look_up_captions(root: Path, files: CaptionFiles, names: Sequence[str]) -> FolderCaptions:
@@ -252,24 +252,24 @@ def look_up_captions(root: Path, files: CaptionFiles, names: Sequence[str]) -> F
     Raises:
         UvlpError: a file cannot be read, a row is broken, or two captions of an image differ.
     """
-    told = _Told()
+    captions = _FoundCaptions()
     for table in files.tables:
         folder = nfc(table.rpartition("/")[0])
         within = f"{folder}/".removeprefix(PREFIX) if folder else ""
-        rows = told.rows(table, formats.read_rows([root / table]))
+        rows = captions.rows(table, formats.read_rows([root / table]))
         texts = {within + name.removeprefix("" if folder else PREFIX): text for name, text in rows.items()}
         relative = (name.removeprefix(PREFIX) for name in names)
         found = {PREFIX + name: _look_up(texts, name) for name in relative if name.startswith(within)}
-        told.add(table, {name: text for name, text in found.items() if text})
-    told.read_sidecars(root, files)
-    return told.captions()
+        captions.add(table, {name: text for name, text in found.items() if text})
+    captions.read_sidecars(root, files)
+    return captions.captions()
 
 
 def _look_up(texts: Mapping[str, str], name: str) -> str:
     return find_caption(texts, name.split("/")[0], name.split("/")[-1], bare_names=True)
 
 
-class _Told:
+class _FoundCaptions:
     """What the files say, with the file that says it first."""
 
     def __init__(self) -> None:

@@ -52,7 +52,7 @@ def unpack(path: Path, root: Path, folder: str, progress: Progress, *, at_most: 
     (temporary / OURS).touch()
     try:
         room = _Room(path, at_most)
-        with _damage_said(path), contextlib.closing(_members(path, room)) as members:
+        with _explain_damage(path), contextlib.closing(_members(path, room)) as members:
             for member in progress.track(members, f"unpack {path.name}, files"):
                 room.take(HEADER_BYTES)
                 with _new_file(path, temporary, member.name) as file:
@@ -74,7 +74,7 @@ def is_archive(path: Path) -> bool:
         OSError: it cannot be read.
     """
     try:
-        with _damage_said(path):
+        with _explain_damage(path):
             if zipfile.is_zipfile(path):
                 return True
             with tarfile.open(path, "r:*", tarinfo=_bounded(path, _Room(path, sys.maxsize))):
@@ -124,7 +124,7 @@ def _members(path: Path, room: _Room) -> Generator[_Member, None, None]:
 
 
 @contextlib.contextmanager
-def _damage_said(path: Path) -> Iterator[None]:
+def _explain_damage(path: Path) -> Iterator[None]:
     """What reads archives raises nearly anything on damaged ones; the system's refusals have a number."""
     try:
         yield

@@ -16,7 +16,7 @@ import numpy
 from numpy.typing import ArrayLike, NDArray
 
 from uvlp.core.errors import too_few_images
-from uvlp.methods.algorithms.alpha.cluster_alpha import ClusterAlpha, Surroundings, cluster_alpha
+from uvlp.methods.algorithms.alpha.cluster_alpha import ClusterAlpha, ClusterContext, cluster_alpha
 from uvlp.methods.algorithms.clustering.cluster_fill import split_to_fill
 from uvlp.methods.algorithms.clustering.outliers import find_outliers, readmit
 from uvlp.methods.algorithms.clustering.spherical_kmeans import spherical_kmeans
@@ -26,7 +26,7 @@ Fill = Literal["split", "none"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prototype:
+class ClusterPrototype:
     """One prototype and where it comes from. All indices count the class's N images.
 
     Attributes:
@@ -56,7 +56,7 @@ class Prototype:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Derivation:
+class ClusteringResult:
     """The prototypes of a class in cluster order, and what was found on the way.
 
     Attributes:
@@ -66,7 +66,7 @@ class Derivation:
         split: clusters that were made by splitting others.
     """
 
-    prototypes: tuple[Prototype, ...]
+    prototypes: tuple[ClusterPrototype, ...]
     inliers: NDArray[numpy.bool_]
     readmitted: int
     split: int
@@ -88,7 +88,7 @@ def derive(
     prior_weight: float = 0.6,
     fill: Fill = "split",
     search: bool = True,
-) -> Derivation:
+) -> ClusteringResult:
     """Derive the prototypes of one class.
 
     Args:
@@ -121,7 +121,7 @@ def derive(
     labels, centres, split = _cluster(fused[kept], min(ipc, len(kept)), seed, fill)
     searched = partial(cluster_alpha, prior=class_alpha, align_weight=align_weight, prior_weight=prior_weight)
     prototypes = []
-    for cluster, around in _surroundings(fused[kept], labels, name, other_names).items():
+    for cluster, around in _contexts(fused[kept], labels, name, other_names).items():
         members = kept[labels == cluster]
         chosen = pairs.subset(members)
         alpha = searched(chosen, around) if search else None
@@ -130,7 +130,7 @@ def derive(
             _prototype(cluster, members, scores, latents, top_k, chosen, alpha, centres[cluster])
         )
     readmitted = int((inliers & ~outliers.inliers).sum())
-    return Derivation(tuple(prototypes), inliers, readmitted, split)
+    return ClusteringResult(tuple(prototypes), inliers, readmitted, split)
 
 
 def _prototype(
@@ -142,10 +142,10 @@ def _prototype(
     chosen: Pairs,
     alpha: ClusterAlpha | None,
     centre: Features,
-) -> Prototype:
+) -> ClusterPrototype:
     """The cluster's strongest hubs and the mean of their latents (methods.md A.11)."""
     best = best_members(scores, top_k)
-    return Prototype(
+    return ClusterPrototype(
         cluster=cluster,
         members=members,
         scores=scores,
@@ -172,9 +172,9 @@ def _cluster(
     return labels, centres, len(empty)
 
 
-def _surroundings(
+def _contexts(
     fused: Features, labels: NDArray[numpy.int32], name: ArrayLike | None, other_names: ArrayLike | None
-) -> dict[int, Surroundings]:
+) -> dict[int, ClusterContext]:
     """Per non-empty cluster, in order, what it is compared with: names and the other clusters' centres."""
     present: Sequence[int] = numpy.unique(labels).tolist()
     means = [fused[labels == cluster].mean(axis=0, dtype=numpy.float64) for cluster in present]
@@ -182,7 +182,7 @@ def _surroundings(
     own = None if name is None else numpy.asarray(name, dtype=numpy.float32)
     others = None if other_names is None else numpy.asarray(other_names, dtype=numpy.float32)
     return {
-        cluster: Surroundings(own, others, numpy.delete(centres, position, axis=0))
+        cluster: ClusterContext(own, others, numpy.delete(centres, position, axis=0))
         for position, cluster in enumerate(present)
     }
 

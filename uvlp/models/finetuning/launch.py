@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from uvlp.artifacts.store import said
+from uvlp.artifacts.store import explain_store_errors
 from uvlp.core import workers
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.plugins import PACKAGE
@@ -111,7 +111,7 @@ def serve(job: Path, train: Callable[[str, Progress], None]) -> None:
     """What one of the processes does with its job; ends with exit code 1 when it fails."""
     folder = job.parent
     try:
-        with said(folder):
+        with explain_store_errors(folder):
             train(job.read_text(encoding="utf-8"), Progress(_tell))
     except Exception as error:
         _leave(folder, error)

@@ -256,8 +256,8 @@ def _cause(error: Exception) -> BaseException:
     """What the library took for a reason to look into its cache only, which it tells in many words."""
     from huggingface_hub.errors import DryRunError, LocalEntryNotFoundError
 
-    in_vain = isinstance(error, DryRunError | LocalEntryNotFoundError)
-    return error.__cause__ or error if in_vain else error
+    cache_miss = isinstance(error, DryRunError | LocalEntryNotFoundError)
+    return error.__cause__ or error if cache_miss else error
 
 
 def _has_no_connection(error: BaseException) -> bool:
@@ -315,7 +315,7 @@ def _bar(progress: Progress, done: int, total: int) -> type:
     """A class of progress bars that draws nothing and tells ``progress`` of ``done`` bytes and its own."""
     from huggingface_hub.utils.tqdm import tqdm
 
-    class Told(tqdm):
+    class ProgressBar(tqdm):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **(options | {"disable": True}))
             self.n = options.get("initial") or 0
@@ -324,4 +324,4 @@ def _bar(progress: Progress, done: int, total: int) -> type:
             self.n += n or 0
             progress.at((done + int(self.n)) // MEGABYTE, total // MEGABYTE, "MB")
 
-    return Told
+    return ProgressBar

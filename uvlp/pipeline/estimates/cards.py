@@ -116,7 +116,7 @@ def named(name: str) -> Machine:
 @cache
 def this_machine() -> Machine:
     """The first GPU that the driver names and nothing hides, else this machine's processor."""
-    gpus = nvidia.usable()
+    gpus = nvidia.visible_gpus()
     return _gpu(gpus[0].name, gpus[0].total_mib * 2**20) if gpus else _processor()
 
 

@@ -44,7 +44,7 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Surroundings:
+class ClusterContext:
     """What a cluster is compared with; it stays fixed while α varies.
 
     Attributes:
@@ -76,13 +76,13 @@ class Objective:
     """−ŵ_i D + ŵ_a A + ŵ_m M + ŵ_s S − λ(α − α_c)², undefined terms left out."""
 
     pairs: Pairs
-    surroundings: Surroundings
+    context: ClusterContext
     weights: Weights
     prior: float | None
     prior_weight: float
 
     def __call__(self, alpha: float) -> float:
-        terms = self.surroundings.terms(self.pairs, alpha)
+        terms = self.context.terms(self.pairs, alpha)
         value = -self.weights.intra * terms.intra
         for term in ("align", "margin", "separation"):
             if not math.isnan(getattr(terms, term)):
@@ -102,16 +102,16 @@ class ClusterAlpha:
 
 
 def cluster_objective(
-    pairs: Pairs, surroundings: Surroundings, prior: float | None, prior_weight: float, align_weight: float
+    pairs: Pairs, context: ClusterContext, prior: float | None, prior_weight: float, align_weight: float
 ) -> Objective:
     """The objective with weights from the probes."""
-    probes = [surroundings.terms(pairs, float(alpha)) for alpha in probe_alphas(LOW, HIGH, PROBES)]
-    return Objective(pairs, surroundings, _weights(probes, align_weight), prior, prior_weight)
+    probes = [context.terms(pairs, float(alpha)) for alpha in probe_alphas(LOW, HIGH, PROBES)]
+    return Objective(pairs, context, _weights(probes, align_weight), prior, prior_weight)
 
 
 def cluster_alpha(
     pairs: Pairs,
-    surroundings: Surroundings,
+    context: ClusterContext,
     *,
     prior: float | None,
     align_weight: float,
@@ -121,14 +121,14 @@ def cluster_alpha(
 
     Args:
         pairs: members' features, at least one.
-        surroundings: names and centres to compare with.
+        context: names and centres to compare with.
         prior: α_c, or None for no prior.
         align_weight: w_a = align_scale of the class.
         prior_weight: λ.
     """
-    objective = cluster_objective(pairs, surroundings, prior, prior_weight, align_weight)
+    objective = cluster_objective(pairs, context, prior, prior_weight, align_weight)
     alpha = maximise(objective, LOW, HIGH, max_rounds=MAX_ROUNDS)
-    return ClusterAlpha(alpha, surroundings.terms(pairs, alpha), objective.weights)
+    return ClusterAlpha(alpha, context.terms(pairs, alpha), objective.weights)
 
 
 def _weights(probes: list[Terms], align_weight: float) -> Weights:
