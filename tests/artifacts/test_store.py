@@ -76,7 +76,7 @@ def test_parts_of_what_is_finished_are_swept_and_no_others(tmp_path: Path) -> No
     (tmp_path / "partial" / "mine").mkdir()
     store.prepare()
     left = {path.name for path in (tmp_path / "partial").iterdir()}
-    assert left == {f"features-{begun.key}", "mine"} and (folder / FILE).is_file()
+    assert left == {f"features-{begun.key}", "mine"} and (folder / MANIFEST).is_file()
 
 
 def test_a_changed_a_missing_and_an_unreadable_file_are_damage(tmp_path: Path) -> None:

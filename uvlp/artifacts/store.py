@@ -90,7 +90,7 @@ class Store:
 
     def _is_finished(self, name: str) -> bool:
         """Whether the artifact ``kind-key`` is there and complete."""
-        return (self.root / name.replace("-", "/", 1) / manifest.FILE).is_file()
+        return (self.root / name.replace("-", "/", 1) / MANIFEST).is_file()
 
     def _lock(self, name: str) -> Any:
         # Costs 20 ms to import and is not needed where everything is already made.

@@ -140,7 +140,7 @@ def test_a_mark_that_says_nothing_still_marks_a_store(tmp_path: Path, content: b
     folder = finished(Store(tmp_path), TASK)
     (tmp_path / MARK).write_bytes(content)
     Store(tmp_path).begin()
-    assert (tmp_path / MARK).read_bytes() == content and (folder / FILE).is_file()
+    assert (tmp_path / MARK).read_bytes() == content and (folder / MANIFEST).is_file()
 
 
 def test_a_store_without_a_mark_is_marked_and_said_once(
