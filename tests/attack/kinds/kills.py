@@ -125,14 +125,14 @@ def _judged(outcome: Outcome, root: Path, whole: bool = True) -> Outcome:
     """Exit code 3 where the finished store is not that of a calm run, or is not tidy.
 
     Args:
-        whole: every artifact must be there, and so no part of one may be left.
+        whole: every artifact must be there, so that the last run made something and swept.
     """
     said = (root / "err.txt").read_text(encoding="utf-8", errors="replace")
     if "Traceback" in said:
         return Outcome(1, outcome.out, said)
     calm, found = _artifacts(root, "store"), _artifacts(root, "new")
     other = [name for name, files in calm.items() if found.get(name, {} if whole else files) != files]
-    untidy = (".tmp", "partial") if whole else (".tmp",)
+    untidy = (".tmp", "partial") if whole else ()  # swept where anything is made
     left = [path.name for part in untidy for path in (root / "new" / part).glob("*")]
     if outcome.code == 0 and (other or left):
         return Outcome(3, outcome.out, f"other artifacts: {other[:5]}, left: {left[:5]}; {said[-500:]}")
