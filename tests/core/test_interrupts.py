@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-LINE = "uvlp: stopped; what is finished is kept, the same command continues\n"
+LINE = "uvlp: stopped; finished artifacts are kept, re-run the command to resume\n"
 SWALLOWS = """
 import os, signal
 try:

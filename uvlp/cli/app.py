@@ -88,7 +88,7 @@ def _guarded(debug: bool) -> int:
             streams.complain("".join(traceback.format_exception(error)))
         return refused.exit_code if refused else 1
     if code == interrupts.STOPPED:
-        interrupts.tell()
+        interrupts.report()
     return code
 
 

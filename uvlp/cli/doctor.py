@@ -12,7 +12,7 @@ from uvlp.core.files.places import store_folder
 
 
 def doctor(store: StoreOption = None, as_json: JsonOption = False, debug: DebugOption = False) -> None:
-    """Check python, packages, GPU, disk and the store, and say how to fix what is missing.
+    """Check python, packages, GPU, disk and the store, and print how to fix what is missing.
 
     Example: uvlp doctor
     """

@@ -43,9 +43,9 @@ def fetch(
     from uvlp.cli.request import store_at
     from uvlp.pipeline.fetching import fetch_named
 
-    place = store_at(store)
-    place.begin()
-    found = fetch_named(target, data or "", variant or "", settings or [], place.cache)
+    opened = store_at(store)
+    opened.begin()
+    found = fetch_named(target, data or "", variant or "", settings or [], opened.cache)
     if as_json:
         print(json.dumps({"fetched": found.transferred, "here": found.here}, indent=1, ensure_ascii=False))
         return

@@ -22,7 +22,7 @@ class Command(TyperCommand):
     """A command whose help has a section for each panel of its options, in plain text."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """The options by panel; arguments without the type, which their help tells."""
+        """The options by panel; arguments without their type, which the help describes."""
         panels: dict[str, list[tuple[str, str]]] = {WHAT: [], HOW: [], OUTPUT: []}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
@@ -155,7 +155,7 @@ WorkersOption = Annotated[
         help=f"worker processes, up to {MOST_WORKERS}; changes no result",
     ),
 ]
-OfflineOption = Annotated[bool, _how("--offline", help="fetch nothing; say what is missing instead")]
+OfflineOption = Annotated[bool, _how("--offline", help="fetch nothing; report what is missing instead")]
 ForceOption = Annotated[bool, _how("--force", help="rebuild damaged artifacts")]
 RerunOption = Annotated[
     int | None,

@@ -65,7 +65,7 @@ def store_at(folder: str | None) -> Store:
     """The store: the option, else ``$UVLP_STORE``, else ``./uvlp_store``.
 
     Raises:
-        UvlpError: the option is empty, names the home of nobody, or a place where no folder can be.
+        UvlpError: the option is empty, names the home of nobody, or a path where no folder can be.
     """
     return Store(check_folder("store", store_folder(folder), "--store DIR"))
 
@@ -98,14 +98,14 @@ def resolve(request: Request) -> Recipe:
 
 
 def _finetuned(folder: str) -> str:
-    """The whole path of a folder: a relative one would look like the name of a hub repository."""
-    place = expanded(folder).absolute()
-    if folder and place.is_file():
-        pretrained.check_finetuned(place)
-    if not folder or not place.is_dir():
+    """The absolute path of a folder: a relative one would look like the name of a hub repository."""
+    path = expanded(folder).absolute()
+    if folder and path.is_file():
+        pretrained.check_finetuned(path)
+    if not folder or not path.is_dir():
         do = "name the folder of a fine-tuned pipeline, as save_pretrained writes it"
         raise UvlpError("--finetuned-model: no such folder", got=folder, do=do)
-    return str(place)
+    return str(path)
 
 
 def _replacements(request: Request) -> dict[str, Any]:
@@ -133,8 +133,9 @@ def _set_alpha(recipe: Recipe, alpha: float) -> Recipe:
 
 
 def split(values: Sequence[str]) -> list[str]:
-    """Options that may be repeated and may hold commas, each value once."""
-    return list(dict.fromkeys(word.strip() for value in values for word in value.split(",") if word.strip()))
+    """The values of an option that may be repeated and may hold commas, each once."""
+    parts = (part.strip() for value in values for part in value.split(","))
+    return list(dict.fromkeys(filter(None, parts)))
 
 
 def _set(recipe: Recipe, text: str) -> Recipe:
@@ -150,7 +151,7 @@ def _set(recipe: Recipe, text: str) -> Recipe:
     if path == "note":
         return replace(recipe, note="; ".join(filter(None, [recipe.note, _own_note(value)])))
     if path in OPTIONS:
-        # Checked, and joined with the other options, where it is read; not here.
+        # That option checks its value, and joins it with the others.
         raise UvlpError(f"--set {path} is not supported", got=text, do=f"use {OPTIONS[path]}")
     section, _, rest = path.partition(".")
     plugin = section.replace("_", "-")

@@ -1,4 +1,4 @@
-"""What the commands of the chain share: plan, then make it, or say what it would take, and print."""
+"""What the commands of the chain share: plan, then make it or estimate its cost, and print."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Execution:
 def run(
     recipe: Recipe, store: Store, until: str, execution: Execution, collect: Collect | None = None
 ) -> None:
-    """Check a recipe, then print it, or what it would take, or make it up to a stage and print the result.
+    """Check a recipe, then print it, or its cost, or make it up to a stage and print the result.
 
     Args:
         recipe: resolved from the command line.

@@ -31,9 +31,9 @@ def ignore() -> None:
         signal.signal(each, lambda *_: None)
 
 
-def tell() -> None:
-    """Say that the run was stopped."""
-    streams.complain("uvlp: stopped; what is finished is kept, the same command continues")
+def report() -> None:
+    """Print that the run was stopped."""
+    streams.complain("uvlp: stopped; finished artifacts are kept, re-run the command to resume")
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -47,7 +47,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def _leave(*_: object) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(SHOW_CURSOR)  # a bar hides it
-    tell()
+    report()
     os._exit(STOPPED)
 
 

@@ -29,7 +29,7 @@ from uvlp.core.views import View
 PATIENCE_S = 5.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ASKED_TO_END = 128  # and the signal's number: the exit code of a worker that left in order, as in a shell
-CONTINUES = "what is finished is kept, the same command continues"
+CONTINUES = "finished artifacts are kept, re-run the command to resume"
 
 
 class Job(Protocol):

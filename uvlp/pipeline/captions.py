@@ -62,8 +62,8 @@ def import_files(
         published: match names without a folder as UVLP's notebook does.
 
     Raises:
-        UvlpError: a broken line, no row that belongs to an image, two files that say different things of an
-            image, or a store that cannot be written.
+        UvlpError: a broken line, no row that belongs to an image, two files that give an image different
+            captions, or a store that cannot be written.
     """
     dataset = _opened(spec, store)
     images = _images(dataset)
@@ -136,7 +136,7 @@ def _check_agreement(matches: Mapping[Path, Match]) -> None:
 
 
 def _with_earlier(path: Path, texts: Mapping[str, str]) -> tuple[dict[str, str], int, int]:
-    """The captions with those of an earlier import that the new ones say nothing of; kept and replaced."""
+    """The captions, with earlier ones where there is no new one; how many were kept and replaced."""
     earlier = metadata_jsonl.parse(path, imported_captions.sha256(path)).texts if path.is_file() else {}
     both = {name: text if text.strip() else earlier.get(name, "") for name, text in texts.items()}
     kept = sum(name in earlier and not text.strip() for name, text in texts.items())

@@ -15,7 +15,7 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress, content_has
     Args:
         spec: which, and where it lies.
         cache: folder with the manifests of datasets that were opened before.
-        progress: told about the reading.
+        progress: of the reading.
         content_hash: what it must hold, as the key of a task says; empty: anything.
 
     Raises:

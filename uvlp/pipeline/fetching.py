@@ -49,7 +49,7 @@ def fetch_named(target: str, data: str, variant: str, settings: Sequence[str], c
     if target not in MODELS:
         return _fetch_dataset(target, data, variant, settings, cache)
     if data or variant:
-        raise UvlpError("--data and --variant say nothing of models", got=target, do="set HF_HOME instead")
+        raise UvlpError("--data and --variant do not apply to models", got=target, do="set HF_HOME instead")
     models, parts = _models(settings), MODELS[target]
     transfers = models_missing(models, parts)
     fetch(transfers, offline=False)
@@ -64,7 +64,7 @@ def _fetch_dataset(target: str, data: str, variant: str, settings: Sequence[str]
         raise unknown_name("dataset or model to fetch", target, [*plugins.names("datasets"), *MODELS])
     check_place(spec.name, data, variant)
     if settings:
-        raise UvlpError("--set says nothing of a dataset to fetch", got=settings[0])
+        raise UvlpError("--set does not apply to datasets", got=settings[0])
     transfers = dataset_missing(spec)
     fetch(transfers, offline=False)
     return Fetched(transferred=_titles(transfers), here=(_dataset_row(spec, cache),))
@@ -80,7 +80,7 @@ def _models(settings: Sequence[str]) -> ModelSettings:
         path, equals, value = text.partition("=")
         section, _, name = path.partition(".")
         if section != "models" or not name or not equals:
-            raise UvlpError("this setting says nothing of models", got=text, allowed="models.FIELD=VALUE")
+            raise UvlpError("not a setting of models", got=text, allowed="models.FIELD=VALUE")
         models = overrides.apply(models, name, value)
     check_limits(models, "models")
     return models

@@ -70,7 +70,7 @@ def _refuse_half(precision: str) -> None:
 
 
 def precision_of(task: Task) -> str:
-    """The number type that a task asks for, as `models/device.py` reads it; empty: none."""
+    """The dtype that a task asks for, as `models/device.py` reads it; empty: none."""
     if task.stage == "finetune" and task.plugin in SMALL:
         return str(task.settings.precision)
     return str(task.facts.get("precision", ""))
@@ -131,7 +131,7 @@ def _evaluate(plan: Plan, task: Task) -> None:
 
 
 def _side_px(plan: Plan, task: Task) -> int:
-    """Side of the images that a training reads, 0 where only the images tell."""
+    """Side of the images that a training reads, 0 where only the images show it."""
     made = task.inputs.get("distilled")
     if made is not None and isinstance(made.settings, SynthesisSettings):
         return made.settings.size_px or plan.recipe.image_px
@@ -140,7 +140,7 @@ def _side_px(plan: Plan, task: Task) -> int:
 
 
 def _with_dataset(dataset: Dataset, task: Task) -> None:
-    """What is told by the files of the dataset, which is here."""
+    """What the files of the dataset show, which is here."""
     if task.stage == "caption" and task.plugin == "file":
         plugins.load("stages", task.stage).from_files(task, dataset)
     if task.stage == "prototype" or (task.stage == "synthesise" and "prototypes" not in task.inputs):
@@ -152,7 +152,7 @@ def _with_dataset(dataset: Dataset, task: Task) -> None:
 
 
 def check_precision(todo: Sequence[Task]) -> None:
-    """Refuse a number type that this GPU does not compute in; only torch knows.
+    """Refuse a dtype that this GPU does not compute in; only torch knows.
 
     Raises:
         UvlpError: it is named, with those that it has.

@@ -48,16 +48,16 @@ class Stored:
 
 
 def measured(store: Store) -> tuple[dict[str, Stored], list[Stored]]:
-    """Whole tables by the name to call them by, and those that are damaged.
+    """Complete tables by the name to call them by, and those that are damaged.
 
     Where several have one name, each is called by its name and the beginning of its key. Of tables that
     differ in the revision of our code alone, the last revision counts.
     """
     every = [_look(store, folder.name) for folder in store_mark.artifacts(store.root, tables.KIND)]
     store.save_verified()
-    whole = _latest(found for found in every if found.damage is None)
-    names = [found.name for found in whole]
-    by_name = {found.full_name if names.count(found.name) > 1 else found.name: found for found in whole}
+    complete = _latest(found for found in every if found.damage is None)
+    names = [found.name for found in complete]
+    by_name = {found.full_name if names.count(found.name) > 1 else found.name: found for found in complete}
     return dict(sorted(by_name.items())), [found for found in every if found.damage is not None]
 
 
@@ -73,11 +73,11 @@ def _look(store: Store, key: str) -> Stored:
 
 
 def _latest(found: Iterable[Stored]) -> list[Stored]:
-    """One table for each of what is told; the code's revisions are numbers that only grow."""
+    """One table of those with the same content; the code's revisions are numbers that only grow."""
     last: dict[str, Stored] = {}
     for one in sorted(found, key=lambda each: [each.content["schema"], each.content["revision"]]):
-        told = {name: one.content[name] for name in ("facts", "inputs", "dataset") if name in one.content}
-        last[digest(told)] = one
+        same = {name: one.content[name] for name in ("facts", "inputs", "dataset") if name in one.content}
+        last[digest(same)] = one
     return list(last.values())
 
 
@@ -96,12 +96,12 @@ def find(name: str, store: Store) -> Stored:
     Raises:
         UvlpError: no such table, several of this name, or it is damaged.
     """
-    whole, broken = measured(store)
+    complete, broken = measured(store)
     name = nfc(name)
-    if name in whole:
-        return whole[name]
-    fitting = [one for one in whole.values() if name in (one.name, one.full_name)]
-    fitting = fitting or [one for one in whole.values() if _is_beginning(name, one)]
+    if name in complete:
+        return complete[name]
+    fitting = [one for one in complete.values() if name in (one.name, one.full_name)]
+    fitting = fitting or [one for one in complete.values() if _is_beginning(name, one)]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
@@ -112,7 +112,7 @@ def find(name: str, store: Store) -> Stored:
     raise UvlpError(
         "no such table in the store",
         got=name,
-        allowed=", ".join(whole) or "none yet",
+        allowed=", ".join(complete) or "none yet",
         do=f"make one with `uvlp reproduce` or `uvlp evaluate`; store: {store.root}",
     )
 
@@ -124,22 +124,22 @@ def _is_beginning(name: str, found: Stored) -> bool:
 
 
 def _ambiguous(name: str, found: Sequence[Stored]) -> UvlpError:
-    told = [_facts(one) for one in found]
-    differing = [key for key in told[0] if len({facts[key] for facts in told}) > 1]
+    facts_of = [_facts(one) for one in found]
+    differing = [key for key in facts_of[0] if len({facts[key] for facts in facts_of}) > 1]
     candidates = [
         f"{one.full_name} ({'; '.join(filter(None, (facts[key] for key in differing)))})"
-        for one, facts in zip(found, told, strict=True)
+        for one, facts in zip(found, facts_of, strict=True)
     ]
     return UvlpError(
         f"{len(found)} tables of this name are in the store",
         got=name,
         allowed=", ".join(candidates),
-        do="give the whole name of one, with the digits behind the @",
+        do="give the full name of one, with the digits after the @",
     )
 
 
 def _facts(found: Stored) -> dict[str, str]:
-    """What may tell a table from another, in words."""
+    """What may distinguish a table from another, as text."""
     facts, cells = found.content["facts"], found.content["facts"]["cells"]
     trainings = [f"seed {name.partition(' seed ')[2]}" for cell in cells for name in cell["scores"]]
     return {

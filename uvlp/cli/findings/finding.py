@@ -9,7 +9,7 @@ INSTALL = "python -m pip install --require-hashes -r docker/requirements.lock"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was looked at, whether it is well, what was found, how to fix it."""
+    """One line: what was checked, whether it is good, what was found, how to fix it."""
 
     what: str
     good: bool

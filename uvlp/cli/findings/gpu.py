@@ -1,4 +1,4 @@
-"""The GPU: driver, memory, number types, batches, and what is wrong."""
+"""The GPU: driver, memory, dtypes, batches, and what is wrong."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def findings() -> Iterator[Finding]:
         yield Finding(
             "driver", True, f"NVIDIA {cards[0].driver}{runs}; torch is built for {_built_for(torch)}"
         )
-    with warnings.catch_warnings(action="ignore"):  # an old driver is reported here, in other words
+    with warnings.catch_warnings(action="ignore"):  # an old driver is reported below
         found = torch.cuda.is_available()
     if found:
         yield from _cards(torch)

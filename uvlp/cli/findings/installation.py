@@ -49,17 +49,17 @@ def _gpu() -> Iterator[Finding]:
 
 
 def _store(root: Path) -> Iterator[Finding]:
-    place = existing(root)
-    free_gb = shutil.disk_usage(place).free / 1e9
+    folder = existing(root)
+    free_gb = shutil.disk_usage(folder).free / 1e9
     good = free_gb >= NEEDED_GB
     yield Finding(
-        "disk", good, f"{free_gb:.1f} GB free at {place}", "" if good else "free some space, or --store DIR"
+        "disk", good, f"{free_gb:.1f} GB free at {folder}", "" if good else "free some space, or --store DIR"
     )
     if reason := unfit(root):
-        yield Finding("store", False, f"{root}: {reason}", "name another place: --store DIR")
+        yield Finding("store", False, f"{root}: {reason}", "name another path: --store DIR")
         return
     try:
-        with tempfile.TemporaryFile(dir=place):
+        with tempfile.TemporaryFile(dir=folder):
             yield Finding("store", True, f"{root} can be written")
     except OSError as error:
         yield Finding("store", False, f"{root}: {error.strerror}", "make the folder writable, or --store DIR")

@@ -29,7 +29,7 @@ def findings() -> Iterator[Finding]:
 
 
 def readable(what: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings, or that their folder cannot be read; the others are reported all the same."""
+    """The findings, or that their folder cannot be read; the others are reported anyway."""
     try:
         yield from look()
     except UvlpError as error:

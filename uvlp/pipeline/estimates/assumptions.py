@@ -108,7 +108,7 @@ NETWORK_SHARE = Assumed(
 )
 STEP_S = 0.015
 SMALL_SHARE = Assumed(
-    0.1, "small models train at 10 % of the peak in their number type (feasibility.md 3), or 15 ms a step"
+    0.1, "small models train at 10 % of the peak in their dtype (feasibility.md 3), or 15 ms a step"
 )
 PROCESSOR_SHARE = Assumed(
     0.4,

@@ -38,7 +38,7 @@ class Machine:
         memory_bytes: of the card; 0 for a processor.
         cores: processor cores that read and decode images.
         source: where the figures are from.
-        known: whether time can be told; False for a card without a data sheet here.
+        known: whether time can be estimated; False for a card without a data sheet here.
     """
 
     name: str
@@ -133,10 +133,10 @@ def _gpu(name: str, memory_bytes: float) -> Machine:
 def _processor() -> Machine:
     """This processor, measured for 0.3 s on one thread, as tasks run, in a process of its own."""
     environment = {**os.environ, **machine.thread_environment()}
-    said = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", PROBE], capture_output=True, encoding="utf-8", check=True, env=environment
     )
-    rate, cores = float(said.stdout), len(os.sched_getaffinity(0))
+    rate, cores = float(printed.stdout), len(os.sched_getaffinity(0))
     return Machine(
         name=f"this processor, {cores} core{'s' if cores > 1 else ''}",
         half=rate,

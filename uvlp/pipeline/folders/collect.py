@@ -85,14 +85,14 @@ def check_places(collect: Collect, store: Path, spec: DatasetSpec) -> None:
     Raises:
         UvlpError: the store lies in a folder, or a folder in the dataset's `val`.
     """
-    root = _place(spec.argument) if spec.argument else Path(os.path.realpath(spec.root))
+    root = _path(spec.argument) if spec.argument else Path(os.path.realpath(spec.root))
     for path in (path for row in collect.rows for path in row.paths):
-        place = _place(path)
-        if Path(os.path.realpath(store)).is_relative_to(place):
+        given = _path(path)
+        if Path(os.path.realpath(store)).is_relative_to(given):
             raise UvlpError(
-                "the store lies in the image folder", got=str(store), do="name another place with --store"
+                "the store lies in the image folder", got=str(store), do="name another path with --store"
             )
-        if any(_is_test_split(folder) for folder in (place, *place.parents) if folder.is_relative_to(root)):
+        if any(_is_test_split(folder) for folder in (given, *given.parents) if folder.is_relative_to(root)):
             raise UvlpError(
                 "these are the dataset's test images",
                 got=path,
@@ -116,36 +116,36 @@ def check_store(store: Path, spec: DatasetSpec) -> None:
     Raises:
         UvlpError: one lies in the other.
     """
-    place = Path(os.path.realpath(store))
+    location = Path(os.path.realpath(store))
     data = Path(os.path.realpath(expanded(spec.argument) if spec.argument else spec.root))
-    if place.is_relative_to(data) and {*SPLITS} & {*place.relative_to(data).parts}:
+    if location.is_relative_to(data) and {*SPLITS} & {*location.relative_to(data).parts}:
         raise UvlpError(
             "the store lies among the images of the dataset",
             got=str(store),
-            allowed="a place outside of its train/ and val/",
-            do="name another place with --store",
+            allowed="a path outside of its train/ and val/",
+            do="name another path with --store",
         )
-    if data != place and data.is_relative_to(place):
-        below = data.relative_to(place).parts[0]
+    if data != location and data.is_relative_to(location):
+        below = data.relative_to(location).parts[0]
         if below in (*FOLDERS, ".tmp", ".locks", "set_aside"):
             raise UvlpError(
                 "the dataset lies among the artifacts of the store",
                 got=str(data),
-                allowed=f"a place outside of {place / below}",
+                allowed=f"a path outside of {location / below}",
                 do="move it, or name another store with --store",
             )
 
 
-def _place(path: str) -> Path:
+def _path(path: str) -> Path:
     """Where a folder is, whatever it is called.
 
     Raises:
         UvlpError: it has no name, or one that cannot be printed.
     """
-    place = os.path.realpath(expanded(path))
-    if not path or not place.isprintable():
+    location = os.path.realpath(expanded(path))
+    if not path or not location.isprintable():
         raise UvlpError("path of an image folder", got=path, allowed="plain text", do="rename the folder")
-    return Path(place)
+    return Path(location)
 
 
 def find_folders(
@@ -165,7 +165,7 @@ def find_folders(
     plain: dict[Path, str] = {}
     for row in collect.rows:
         if not row.name:
-            plain.setdefault(_place(row.paths[0]), row.paths[0])
+            plain.setdefault(_path(row.paths[0]), row.paths[0])
     names = [row.name for row in collect.rows if row.name]
     _check_names(names, taken)
     title_of = dict(zip(plain, titles(list(plain), [*taken, *names]), strict=True))
@@ -176,7 +176,7 @@ def find_folders(
             # One folder alone is what a path is: the same images in every seed.
             paths = row.paths if _most(collect.rows) > 1 else row.paths * len(planner.recipe.seeds)
             found[row.name] = _row(row, dict(zip(planner.recipe.seeds, paths, strict=False)), search)
-        elif (title := title_of[_place(row.paths[0])]) not in found:
+        elif (title := title_of[_path(row.paths[0])]) not in found:
             path = row.paths[0]
             found[title] = _folder(_spec(path), title, dict.fromkeys(planner.recipe.seeds, path), search)
     for folder in found.values():
@@ -185,7 +185,7 @@ def find_folders(
 
 
 Search = Callable[[str, Path, Sequence[int]], dict[int, dict[str, Any]]]
-"""By seed, the facts about the images of a folder, by its name for people and its place."""
+"""By seed, the facts about the images of a folder, by its name for people and its path."""
 
 
 def _check_names(names: Sequence[str], taken: Sequence[str]) -> None:
@@ -196,8 +196,10 @@ def _check_names(names: Sequence[str], taken: Sequence[str]) -> None:
 
 def _row(row: Row, given: Mapping[int, str], search: Search) -> Folder:
     """The folders of one row, by the seed that each is for."""
-    places = [_place(path) for path in row.paths]
-    twice = [path for path, place in zip(row.paths, places, strict=True) if places.count(place) > 1]
+    locations = [_path(path) for path in row.paths]
+    twice = [
+        path for path, location in zip(row.paths, locations, strict=True) if locations.count(location) > 1
+    ]
     if twice:
         raise UvlpError(
             f"{row.name}: one folder is given for several seeds",
@@ -212,8 +214,8 @@ def _folder(spec: str, title: str, given: Mapping[int, str], search: Search) -> 
     """The contender whose seeds have the folders ``given``; each folder is searched once."""
     facts: dict[int, dict[str, Any]] = {}
     for path in dict.fromkeys(given.values()):
-        facts |= search(path, _place(path), [seed for seed in given if given[seed] == path])
-    origins = {seed: str(_place(path)) for seed, path in given.items()}
+        facts |= search(path, _path(path), [seed for seed in given if given[seed] == path])
+    origins = {seed: str(_path(path)) for seed, path in given.items()}
     return Folder(spec=spec, title=title, paths=given, origins=origins, facts=facts)
 
 

@@ -30,7 +30,7 @@ def find(
         path: the image folder; the task's origin ``images``.
         classes: of the dataset that the images are scored on.
         cache: folder that remembers the hashes of files.
-        progress: told about the reading.
+        progress: of the reading.
         ipc, select, seed: as `class_folders.scan_classes` takes them.
 
     Raises:
