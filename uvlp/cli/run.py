@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from uvlp.artifacts import distilled, tables, teachers
-from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, plain
 from uvlp.cli import config, dry_run
@@ -60,7 +59,7 @@ def run(
     if execution.print_config:
         config.show(checked, execution.as_json)
         return
-    check_store(store.root, DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant))
+    check_store(store.root, checked.spec)
     store.begin()
     plan = prepare(checked, store, until, collect)
     if execution.dry_run:

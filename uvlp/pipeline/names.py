@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.declarations.dataset import declared_dataset
@@ -21,10 +22,12 @@ class Checked:
 
     Attributes:
         recipe: with its networks' names as they stand in tables.
+        spec: how its dataset is opened.
         methods: of the recipe, loaded, with their settings.
     """
 
     recipe: Recipe
+    spec: DatasetSpec
     methods: tuple[Method, ...]
 
 
@@ -66,7 +69,8 @@ def check(recipe: Recipe) -> Checked:
         _check_finetuned(recipe, methods)
     canonical = dict.fromkeys(protocol.canonical(network) for network in recipe.networks)
     recipe = replace(recipe, protocol=protocol.origin.name, networks=tuple(canonical))
-    return Checked(recipe=recipe, methods=methods)
+    spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
+    return Checked(recipe=recipe, spec=spec, methods=methods)
 
 
 def _check_finetuned(recipe: Recipe, methods: Sequence[Method]) -> None:

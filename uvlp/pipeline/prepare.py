@@ -91,8 +91,8 @@ def prepare(
         UvlpError: a wrong number, a dataset or folder whose files are wrong, or a dataset that is not here
             and of which nobody knows more.
     """
-    recipe, methods = checked.recipe, () if until == "teacher" else checked.methods
-    spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
+    recipe, spec = checked.recipe, checked.spec
+    methods = () if until == "teacher" else checked.methods
     if collect is not None:
         check_places(collect, store.root, spec)
     if until in SCORING:
@@ -127,8 +127,7 @@ def prepare(
 
 def outline(checked: Checked) -> Plan:
     """What a run would make on a machine that has nothing yet: its keys mean nothing."""
-    spec = DatasetSpec.parse(checked.recipe.dataset, checked.recipe.data, checked.recipe.variant)
-    planner, size = _without_dataset(checked.recipe, spec)
+    planner, size = _without_dataset(checked.recipe, checked.spec)
     return Plan(
         recipe=planner.recipe,
         dataset=None,

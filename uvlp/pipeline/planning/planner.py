@@ -69,13 +69,13 @@ class Planner(ImagePlanner):
             origins=origins,
         )
 
-    def score(self, method: Method | Folder, network: str, seed: int, repeat: int) -> Task:
-        """One training of one network."""
+    def score(self, method: Method | Folder, network: str, seed: int, repeat: int, images: Task) -> Task:
+        """One training of one network on ``images``, which are those of the method and the seed."""
         shown = method.title if isinstance(method, Folder) and method.several else method.spec
         facts: dict[str, Any] = {"network": network, "seed": seed, "repeat": repeat}
         if not method.whole_set:
             facts["ipc"] = self.recipe.ipc
-        inputs = {"distilled": self.distilled(method, seed), "validation": self.pixels()}
+        inputs = {"distilled": images, "validation": self.pixels()}
         if self._protocol.teacher:
             inputs["teacher"] = self.teacher(network)
         return self._task(
@@ -98,12 +98,14 @@ class Planner(ImagePlanner):
         inputs: dict[str, Task] = {}
         cells = []
         for method in methods:
+            # Each once: the keys of a chain are hashed once for all trainings on its images.
+            images = {seed: self.distilled(method, seed) for seed in filter(method.has, recipe.seeds)}
             for network in recipe.networks:
                 made = {
                     f"{method.spec} {network} seed {seed} repeat {repeat}": self.score(
-                        method, network, seed, repeat
+                        method, network, seed, repeat, images[seed]
                     )
-                    for seed in filter(method.has, recipe.seeds)
+                    for seed in images
                     for repeat in range(1, recipe.repeats + 1)
                 }
                 inputs |= made
