@@ -93,6 +93,35 @@ def test_a_file_that_cannot_be_imported_is_named_with_its_line(
     assert str(error.got).startswith(got)
 
 
+def raised(folder: Path, text: str) -> Exception:
+    """What calling `f` of a plug-in of another package raises."""
+    name = f"raises{abs(hash(text))}"
+    install(folder, name, {f"{name}/own.py": text}, {"methods": {"raises": f"{name}.own"}})
+    with found(folder):
+        try:
+            plugins.load("methods", "raises").f()
+        except Exception as error:
+            assert plugins.blamed(error).startswith(f"{name}/own.py, line 2: {type(error).__name__}: ")
+            error.add_note(plugins.last_line(error))
+            return error
+    raise AssertionError("nothing was raised")
+
+
+def test_an_error_is_blamed_on_the_line_of_the_plug_in_that_led_to_it(tmp_path: Path) -> None:
+    own = raised(tmp_path / "own", "def f():\n    return 1 / 0\n")
+    assert own.__notes__ == [""]  # its line is the last of the traceback anyway
+    called = raised(tmp_path / "called", "def f():\n    return __import__('json').loads('{')\n")
+    (line,) = called.__notes__
+    assert "own.py, line 2, in f\n    return __import__('json').loads('{')" in line
+
+
+def test_an_error_of_ours_is_blamed_on_nobody() -> None:
+    with pytest.raises(ValueError) as error:
+        int("x")
+    assert plugins.blamed(error.value).startswith("ValueError: invalid literal")
+    assert plugins.last_line(error.value) == ""
+
+
 def test_a_module_that_is_not_there_is_named(tmp_path: Path) -> None:
     install(tmp_path, "gone", {"gone/__init__.py": ""}, {"networks": {"gone": "gone.away"}})
     with found(tmp_path), pytest.raises(UvlpError) as error:

@@ -98,8 +98,9 @@ def test_jobs_that_need_to_be_alone_take_turns_and_others_run_beside_them(tmp_pa
 
 
 def test_bad_input_in_a_worker_is_raised_here() -> None:
-    with pytest.raises(UvlpError, match="broken: got 'x'"):
+    with pytest.raises(UvlpError, match="broken: got 'x'") as caught:
         run([Job("bad input")], _fail, Recorder())
+    assert "_fail" in caught.value.details
 
 
 def test_a_full_gpu_is_not_a_defect() -> None:

@@ -95,7 +95,11 @@ def test_the_stage_makes_an_artifact_with_its_logs_beside_the_store(
         return originals(self, split, indices)
 
     monkeypatch.setattr(ImageFolder, "originals", counted)
-    monkeypatch.setattr(ImageFolder, "images", None)
+
+    def images(*_: object) -> None:
+        pytest.fail("all images were read at once")
+
+    monkeypatch.setattr(ImageFolder, "images", images)
     snapshot = tmp_path / "hub" / "models--someone--sd" / "snapshots" / ("c" * 40)
     snapshot.parent.mkdir(parents=True)
     snapshot.symlink_to(world / "base")

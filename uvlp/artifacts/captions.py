@@ -13,9 +13,9 @@ from pathlib import Path
 
 from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.dataset import ClassInfo
-from uvlp.core.errors import UvlpError
+from uvlp.core.errors import UvlpError, wrong_return
 from uvlp.core.files import json_files
-from uvlp.core.wording import first_few
+from uvlp.core.wording import first_few, kind_of
 
 KIND = "captions"
 SCHEMA = 1
@@ -95,6 +95,26 @@ def read(folder: Path) -> Captions:
     texts = metadata_jsonl.parse(folder / metadata_jsonl.FILE).texts
     prompts = json_files.read_texts(folder / PROMPTS)
     return Captions(tuple(texts), tuple(texts.values()), prompts)
+
+
+def check_texts(found: object, count: int, file: str, function: str = "captions") -> list[str]:
+    """What a function of the captioner in ``file`` returned.
+
+    Raises:
+        UvlpError: not ``count`` texts, or an empty one.
+    """
+    wanted = f"{count} texts of one line"
+    if not isinstance(found, Sequence) or isinstance(found, str):
+        raise wrong_return(file, function, wanted, kind_of(found))
+    texts = list(found)
+    if len(texts) != count:
+        raise wrong_return(file, function, wanted, f"{len(texts)} of them")
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise wrong_return(file, function, wanted, f"{kind_of(text)} in row {row}")
+        if not text.strip() or "\n" in text:
+            raise wrong_return(file, function, wanted, f"{text!r} in row {row}")
+    return texts
 
 
 def check(found: Captions, files: Sequence[str]) -> None:

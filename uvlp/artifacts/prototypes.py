@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy
 
-from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 
 KIND = "prototypes"
@@ -60,20 +59,3 @@ def read(folder: Path) -> tuple[numpy.ndarray, list[Prototype]]:
 
     latents = numpy.load(folder / "latents.npy", mmap_mode="r", allow_pickle=False)
     return latents, json_files.read_rows(Prototype, folder / "prototypes.jsonl")
-
-
-def check(latents: numpy.ndarray, prototypes: Sequence[Prototype], ipc: int, classes: int) -> None:
-    """Every class has exactly ``ipc`` prototypes and every latent is finite.
-
-    Raises:
-        UvlpError: the class and slot are named.
-    """
-    import numpy
-
-    expected = ipc * classes
-    if len(prototypes) != expected:
-        raise UvlpError("stage prototype: number of prototypes", got=len(prototypes), allowed=str(expected))
-    for latent, prototype in zip(latents, prototypes, strict=True):
-        if not numpy.isfinite(latent).all():
-            where = f"class {prototype.class_id}, slot {prototype.slot}"
-            raise UvlpError(f"stage prototype: the latent of {where} is not a finite number")

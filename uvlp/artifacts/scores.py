@@ -10,7 +10,9 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from uvlp.core.errors import wrong_return
 from uvlp.core.files import json_files
+from uvlp.core.wording import kind_of
 
 KIND = "scores"
 SCHEMA = 2
@@ -64,6 +66,26 @@ def contradiction(score: Score) -> str:
     for both passes or for none, and one number where the best pass is the last.
     """
     return _against_bits(score) or _against_curve(score)
+
+
+def check(found: object, file: str, validation_images: int) -> Score:
+    """What `evaluate` of the protocol in ``file`` returned.
+
+    Raises:
+        UvlpError: no score, one of other images, or one that contradicts itself.
+    """
+    if not isinstance(found, Score):
+        raise wrong_return(file, "evaluate", "a Score", kind_of(found))
+    if found.validation_images != validation_images:
+        wanted = f"a Score of the {validation_images} validation images"
+        raise wrong_return(file, "evaluate", wanted, found.validation_images)
+    try:
+        wrong = contradiction(found)
+    except (TypeError, ValueError, LookupError) as error:
+        wrong = f"{type(error).__name__}: {error}"
+    if wrong:
+        raise wrong_return(file, "evaluate", "a Score that agrees with itself", wrong)
+    return found
 
 
 def _against_bits(score: Score) -> str:

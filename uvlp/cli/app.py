@@ -13,7 +13,7 @@ import typer
 
 from uvlp.cli import captions, doctor, evaluate, fetch, listing, reproduce, table, teacher
 from uvlp.cli.options import Command
-from uvlp.core import interrupts, streams
+from uvlp.core import interrupts, plugins, streams
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.files import os_errors, places
 
@@ -75,17 +75,17 @@ def _guarded(debug: bool) -> int:
         asked = text.startswith("Usage:")  # no command at all: the text is the help
         streams.complain(text if asked else f"uvlp: {text}{hint}")
         if debug:
-            streams.complain("".join(traceback.format_exception(error)))
+            streams.complain(getattr(error, "details", "") or "".join(traceback.format_exception(error)))
         return int(getattr(error, "exit_code", 1))
     except Exception as error:
         if isinstance(error, BrokenPipeError) and streams.nobody_reads():
             return streams.leave_quietly()
         refused = os_errors.explained(error)
-        what = f"{type(error).__name__}: {error}".replace("\n", " ")
-        defect = f"a defect of ours: {what} (--debug shows the traceback)"
+        defect = f"a defect: {plugins.blamed(error)} (--debug shows the traceback)"
         streams.complain(f"uvlp: {refused or defect}")
         if debug:
-            streams.complain("".join(traceback.format_exception(error)))
+            lines = traceback.format_exception(error)
+            streams.complain("".join(lines) + plugins.last_line(error))
         return refused.exit_code if refused else 1
     if code == interrupts.STOPPED:
         interrupts.report()

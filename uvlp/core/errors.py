@@ -25,6 +25,8 @@ class UvlpError(Exception):
     """
 
     exit_code = 2
+    details = ""
+    """The traceback of the worker that raised it, shown with ``--debug``."""
 
     def __init__(
         self, what: str, *, got: object = None, allowed: str | None = None, do: str | None = None
@@ -75,6 +77,16 @@ def unknown_name(kind: str, got: str, names: Iterable[str]) -> UvlpError:
     near = difflib.get_close_matches(got, known, n=1, cutoff=0.5)
     do = f"did you mean {near[0]!r}?" if near else None
     return UvlpError(f"unknown {kind}", got=got, allowed=", ".join(known), do=do)
+
+
+def wrong_return(file: str, function: str, wanted: str, got: object) -> UvlpError:
+    """The error for what a function of a plug-in's file returned.
+
+    Args:
+        wanted: what it must return.
+        got: what it did return.
+    """
+    return UvlpError(f"{file}: {function} must return {wanted}", got=got)
 
 
 def too_few_images(count: int, least: int) -> UvlpError:

@@ -7,15 +7,17 @@ A plug-in is a file of a room, ``uvlp/methods/NAME.py``; file name = name on the
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import importlib.util
+import linecache
 import re
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 
 from uvlp.core.errors import UvlpError, unknown_name
 
@@ -127,6 +129,43 @@ def _not_imported(origin: Origin, error: Exception) -> UvlpError:
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(last.filename).name}, line {last.lineno}"
     return UvlpError(f"{origin.file} cannot be imported ({place})", got=f"{type(error).__name__}: {error}")
+
+
+def blamed(error: Exception) -> str:
+    """One line about an error that nobody expected, with the plug-in's line that led to it, if one did."""
+    what = f"{type(error).__name__}: {error}".replace("\n", " ")
+    frame = _last_frame(error)
+    return what if frame is None else f"{_file(frame)}, line {frame.tb_lineno}: {what}"
+
+
+def last_line(error: Exception) -> str:
+    """What to show below the traceback of an error: the plug-in's line, where others stand below it."""
+    frame = _last_frame(error)
+    if frame is None or frame.tb_next is None:
+        return ""
+    code = linecache.getline(frame.tb_frame.f_code.co_filename, frame.tb_lineno).strip()
+    return f"  from {_file(frame)}, line {frame.tb_lineno}, in {frame.tb_frame.f_code.co_name}\n    {code}\n"
+
+
+def _last_frame(error: Exception) -> TracebackType | None:
+    """The innermost frame of an error that lies in a plug-in, or in the package of one."""
+    packages: set[str] = set()
+    with contextlib.suppress(UvlpError):  # one that is wrong is told of elsewhere
+        packages = {origin.module.split(".")[0] for room in OPEN for origin in _entry_points(room)}
+    found, frame = None, error.__traceback__
+    while frame is not None:
+        module = _module(frame).split(".")
+        ours = len(module) == 3 and module[0] == PACKAGE.name and module[1] in OPEN
+        found, frame = frame if ours or module[0] in packages else found, frame.tb_next
+    return found
+
+
+def _module(frame: TracebackType) -> str:
+    return str(frame.tb_frame.f_globals.get("__name__", ""))
+
+
+def _file(frame: TracebackType) -> str:
+    return f"{_module(frame).replace('.', '/')}.py"
 
 
 def _found(room: str) -> dict[str, Origin]:

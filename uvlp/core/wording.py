@@ -26,6 +26,15 @@ def first_few(names: Iterable[str]) -> str:
     )
 
 
+def kind_of(value: object) -> str:
+    """What a value is, for readers: ``list``, ``ndarray float64 [10, 4]``."""
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if isinstance(shape, tuple) and dtype is not None:
+        number = str(dtype).removeprefix("torch.")
+        return f"{type(value).__name__} {number} [{', '.join(map(str, shape))}]"
+    return type(value).__name__
+
+
 def byte_size(count: int) -> str:
     """A number of bytes for readers, in powers of 1000; ``unknown size`` for none."""
     if count <= 0:

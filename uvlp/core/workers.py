@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from uvlp.core import machine
+from uvlp.core import machine, plugins
 from uvlp.core.errors import Stopped, UvlpError, WorkerFailed
 from uvlp.core.files.os_errors import explained
 from uvlp.core.progress import Event, Progress
@@ -92,7 +92,7 @@ def _leave(number: int, _: object) -> None:
 
 def _portable(error: Exception) -> tuple[BaseException, str]:
     """The error in a form that another process can read, and its traceback."""
-    details = "".join(traceback.format_exception(error))
+    details = "".join(traceback.format_exception(error)) + plugins.last_line(error)
     if isinstance(error, UvlpError):
         return error, details
     if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported for its name
@@ -102,7 +102,7 @@ def _portable(error: Exception) -> tuple[BaseException, str]:
     refused = explained(error)
     if refused is not None:
         return refused, details
-    return WorkerFailed(f"{type(error).__name__}: {error}".replace("\n", " "), details), details
+    return WorkerFailed(plugins.blamed(error), details), details
 
 
 @dataclass
@@ -281,4 +281,6 @@ def _receive(worker: _Worker, unfinished: set[str], view: View) -> None:
         view.end(title, content)
     else:
         worker.job = None  # it waits for the next one, and ends when it sees that there is none
+        if isinstance(content, UvlpError):
+            content.details = details
         raise content if kind == "failed" else AssertionError(details)

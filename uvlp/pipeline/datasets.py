@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from uvlp.artifacts.checks.opened import checked
 from uvlp.artifacts.dataset import Dataset, DatasetSpec, check_content
-from uvlp.core import plugins
 from uvlp.core.progress import Progress
+from uvlp.declarations.dataset import declared_dataset
 
 
 def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress, content_hash: str = "") -> Dataset:
@@ -19,8 +20,10 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress, content_has
         content_hash: what it must hold, as the key of a task says; empty: anything.
 
     Raises:
-        UvlpError: unknown dataset, its files are wrong, or they changed since the key was made.
+        UvlpError: unknown dataset, its files are wrong, what its plug-in gives contradicts itself, or it
+            changed since the key was made.
     """
-    dataset: Dataset = plugins.load("datasets", spec.name).open_dataset(spec, cache, progress)
+    declared = declared_dataset(spec.name)
+    dataset = checked(declared.open_dataset(spec, cache, progress), spec.name, declared.origin.file)
     check_content(spec, dataset.manifest, content_hash)
     return dataset

@@ -18,6 +18,7 @@ from uvlp.captioners.texts.shards import Answer
 from uvlp.core import machine, plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.seeds import derive
+from uvlp.declarations.captioner import declared_captioner
 from uvlp.recipes.schema import CaptionSettings
 
 REVISION = 1
@@ -76,8 +77,10 @@ def _from_measurements(work: Work, dataset: Any, settings: CaptionSettings, capt
     classes = dataset.manifest.classes
     names = [classes[label].name for label in dataset.labels("train")]
     images = dataset.images("train", range(len(names)), work.task.facts["image_px"])
-    texts = captioner.captions(images, names, work.progress)
+    file = declared_captioner(settings.captioner).origin.file
+    texts = captions.check_texts(captioner.captions(images, names, work.progress), len(names), file)
     prompts = {info.id: captioner.plain(info.name) for info in classes}
+    captions.check_texts(list(prompts.values()), len(classes), file, "plain")
     captions.write(work.folder, list(zip(dataset.files("train"), texts, strict=True)), prompts)
 
 
@@ -114,17 +117,16 @@ def _ask(
     if machine.device() == "cpu":
         work.progress.say("no GPU: LLaVA runs on the CPU, minutes per image at its published size")
     files, labels = dataset.files("train"), dataset.labels("train")
-    classes = dataset.manifest.classes
+    classes, file = dataset.manifest.classes, declared_captioner(settings.captioner).origin.file
 
     def answers(part: Sequence[int]) -> list[Answer]:
         infos = [classes[labels[index]] for index in part]
-        return list(
-            model.answers(
-                dataset.originals("train", part),
-                [info.synonyms for info in infos],
-                [derive(0, "caption", files[index]) for index in part],
-            )
+        found = model.answers(
+            dataset.originals("train", part),
+            [info.synonyms for info in infos],
+            [derive(0, "caption", files[index]) for index in part],
         )
+        return shards.check(found, len(part), file)
 
     for _, made in in_batches(answers, indices, settings.batch, work.progress.say):
         yield from made

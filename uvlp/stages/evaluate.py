@@ -23,9 +23,10 @@ def run(work: Work) -> None:
 
     facts, dataset = work.task.facts, work.dataset()
     protocol = declared_protocol(work.task.plugin)
-    score = protocol.evaluate(
+    validation = stored(work.input("validation"))
+    found = protocol.evaluate(
         _training_images(work, dataset),
-        stored(work.input("validation")),
+        validation,
         network=facts["network"],
         classes=len(dataset.manifest.classes),
         ipc=facts.get("ipc", 0),
@@ -36,7 +37,7 @@ def run(work: Work) -> None:
         device=machine.device(),
         teacher=work.input("teacher") if protocol.teacher else None,
     )
-    scores.write(work.folder, score)
+    scores.write(work.folder, scores.check(found, protocol.origin.file, len(validation.labels)))
 
 
 def _training_images(work: Work, dataset: Any) -> Images:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from uvlp.artifacts import pixels
 from uvlp.artifacts.dataset import DatasetManifest
 from uvlp.artifacts.work import Work
+from uvlp.core.errors import wrong_return
+from uvlp.core.wording import kind_of
 from uvlp.declarations.protocol import declared_protocol
+
+if TYPE_CHECKING:
+    import numpy
 
 REVISION = 1
 
@@ -20,8 +26,20 @@ def run(work: Work) -> None:
     protocol = declared_protocol(work.task.plugin)
     labels, size_px = dataset.labels("val"), work.task.facts["size_px"]
     originals = LazyPixels(partial(dataset.originals, "val"), len(labels))
-    images = (protocol.validation_pixels(image, size_px) for image in work.progress.track(originals))
+    images = (
+        _checked(protocol.validation_pixels(image, size_px), size_px, protocol.origin.file)
+        for image in work.progress.track(originals)
+    )
     pixels.write(work.folder, images, labels, size_px, set_name(dataset.manifest))
+
+
+def _checked(found: Any, size_px: int, file: str) -> numpy.ndarray:
+    """What `validation_pixels` of the protocol in ``file`` returned."""
+    if str(getattr(found, "dtype", "")) != "uint8" or found.shape != (size_px, size_px, 3):
+        wanted = f"an ndarray uint8 [{size_px}, {size_px}, 3]"
+        raise wrong_return(file, "validation_pixels", wanted, kind_of(found))
+    pixels: numpy.ndarray = found
+    return pixels
 
 
 def set_name(manifest: DatasetManifest) -> str:

@@ -12,6 +12,7 @@ def run(work: Work) -> None:
     import numpy
 
     from uvlp.methods.algorithms.method_input import build
+    from uvlp.methods.algorithms.returned import check_results
 
     task, dataset = work.task, work.dataset()
     method = declared_method(task.facts["method"])
@@ -31,10 +32,10 @@ def run(work: Work) -> None:
         order=order_of(task.settings),
     )
     assert method.prototypes is not None, method.origin.file
-    results = method.prototypes(given, task.settings, work.progress)
+    returned = method.prototypes(given, task.settings, work.progress)
+    results = check_results(returned, given, method.origin.file)
     latents = numpy.concatenate([result.latents for result in results])
     described = [prototype for result in results for prototype in result.prototypes]
-    prototypes.check(latents, described, given.ipc, len(given.classes))
     prototypes.write(work.folder, latents, described)
     totals: dict[str, int] = {}
     for result in results:

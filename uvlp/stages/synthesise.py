@@ -27,14 +27,16 @@ def run(work: Work) -> None:
 
 def _select(work: Work, method: MethodDeclaration) -> None:
     from uvlp.methods.algorithms.method_input import build
+    from uvlp.methods.algorithms.returned import check_rows
 
     dataset, facts = work.dataset(), work.task.facts
     inputs = work.task.inputs
     arrays = features.read({part: work.input(part) for part in features.PARTS if part in inputs})
     given = build(dataset, facts.get("ipc", 0), facts.get("seed", 0), arrays)
     assert method.select is not None, method.origin.file
-    chosen = method.select(given, work.task.settings, work.progress)
     whole = method.whole_set
+    returned = method.select(given, work.task.settings, work.progress)
+    chosen = check_rows(returned, given, method.origin.file, whole=whole)
     entries, rows = [], []
     for info, picked in zip(dataset.manifest.classes, chosen, strict=True):
         for slot, row in enumerate(picked):

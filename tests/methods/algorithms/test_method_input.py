@@ -100,9 +100,3 @@ def test_latents_are_drawn_in_visiting_order() -> None:
     data = given.classes[0]
     np.testing.assert_array_equal(data.latents[:, 0, 0, 0], data.rows)
     assert sorted(data.rows) == list(range(6)) and data.latents.dtype == np.float32
-
-
-def test_a_feature_that_the_method_does_not_name_is_a_defect() -> None:
-    given = build(dataset([0], ["a"]), 1, 0, {})
-    with pytest.raises(AssertionError, match="holds text"):
-        assert given.classes[0].text is None

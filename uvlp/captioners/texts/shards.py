@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from uvlp.core.errors import wrong_return
 from uvlp.core.files import json_files, sealed
+from uvlp.core.wording import kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,23 @@ class Answer:
 
     text: str
     ended: bool = True
+
+
+def check(found: object, count: int, file: str) -> list[Answer]:
+    """What `answers` of the captioner in ``file`` returned.
+
+    Raises:
+        UvlpError: not ``count`` answers, or one that is no text.
+    """
+    wanted = f"{count} of captioners/texts/shards.py's Answer"
+    if not isinstance(found, Sequence):
+        raise wrong_return(file, "answers", wanted, kind_of(found))
+    for each in found:
+        if not isinstance(each, Answer) or not isinstance(each.text, str):
+            raise wrong_return(file, "answers", wanted, f"{kind_of(each)} among them")
+    if len(found) != count:
+        raise wrong_return(file, "answers", wanted, f"{len(found)} of them")
+    return list(found)
 
 
 def read(folder: Path, of: str, files: Sequence[str], size: int, say: Callable[[str], None]) -> list[Answer]:

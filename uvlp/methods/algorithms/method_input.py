@@ -7,7 +7,7 @@ all latents of ImageNet-1K would be 84 GB.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from uvlp.artifacts.prototypes import Prototype
 
 ORDERS = ("file", "published")
+PARTS = {"image": "images", "latents": "images", "text": "texts", "network": "network"}
+"""What a method's FEATURES must name for it to read an array."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class ClassData:
         rows: rows of the dataset's training files.
         captions: one text per row; empty strings where missing captions are allowed.
         arrays: of the whole set, by name, each indexed by rows.
+        read: from rows and a side to uint8 [n, side, side, 3].
     """
 
     id: str
@@ -47,6 +50,12 @@ class ClassData:
     rows: tuple[int, ...]
     captions: tuple[str, ...] = ()
     arrays: Mapping[str, Any] = field(default_factory=dict)
+    read: Callable[[Sequence[int], int], numpy.ndarray] | None = None
+
+    def pixels(self, size_px: int) -> numpy.ndarray:
+        """RGB images uint8 [n, size_px, size_px, 3], squashed to squares; read anew in every call."""
+        assert self.read is not None, "images are read from a dataset"
+        return self.read(self.rows, size_px)
 
     @cached_property
     def image(self) -> numpy.ndarray:
@@ -69,7 +78,9 @@ class ClassData:
         return self._of("network")
 
     def _of(self, name: str) -> numpy.ndarray:
-        assert name in self.arrays, f"the method does not name the part of the features that holds {name}"
+        if name not in self.arrays:
+            part = PARTS[name]
+            raise UvlpError(f"a method reads `{name}` of a class", do=f"add {part!r} to its FEATURES")
         rows: numpy.ndarray = self.arrays[name][list(self.rows)]
         return rows
 
@@ -84,9 +95,10 @@ class Classes(Sequence[ClassData]):
         arrays: Mapping[str, Any],
         texts: Sequence[str],
         prompts: Mapping[str, str],
+        read: Callable[[Sequence[int], int], numpy.ndarray],
     ) -> None:
         self._infos, self._rows, self._arrays = infos, rows, arrays
-        self._texts, self._prompts = texts, prompts
+        self._texts, self._prompts, self._read = texts, prompts, read
 
     def __len__(self) -> int:
         return len(self._infos)
@@ -110,6 +122,7 @@ class Classes(Sequence[ClassData]):
             rows=tuple(rows),
             captions=tuple(self._texts[row] for row in rows) if self._texts else (),
             arrays=self._arrays,
+            read=self._read,
         )
 
 
@@ -159,7 +172,7 @@ def build(
     """Cut the features of the training set (rows in file order) into classes.
 
     Args:
-        dataset: gives `manifest`, `files("train")` and `labels("train")`.
+        dataset: a `Dataset`, whose training images can be read.
         ipc: images per class.
         seed: distillation seed.
         arrays: any of `image`, `text`, `mean` and `deviation` (then classes have latents), `network`
@@ -180,8 +193,12 @@ def build(
     if "mean" in given:
         mean, deviation = given.pop("mean"), given.pop("deviation")
         given["latents"] = Latents(mean, deviation, posterior_noise(files, seed, mean.shape[1:]))
+
+    def read(rows: Sequence[int], size_px: int) -> numpy.ndarray:
+        return dataset.images("train", rows, size_px)
+
     return MethodInput(
-        classes=Classes(dataset.manifest.classes, rows, given, texts, prompts or {}),
+        classes=Classes(dataset.manifest.classes, rows, given, texts, prompts or {}, read),
         last_visited=labels[visited[-1]],
         names=given.get("names"),
         ipc=ipc,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from uvlp.core.plugins import load
+from uvlp.core.errors import wrong_return
+from uvlp.core.plugins import find, load
+from uvlp.core.wording import kind_of
 from uvlp.networks.parts.names import split_network
 
 
@@ -22,8 +24,27 @@ def seeded(
         UvlpError: an unknown network, or one that takes no such images.
     """
     family, depth = split_network(network)
-    module = load("networks", family)
+    module, file = load("networks", family), find("networks", family).file
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        made: nn.Module = module.build(depth, classes=classes, size_px=size_px, norm=norm, width=width)
-        return made
+        made = module.build(depth, classes=classes, size_px=size_px, norm=norm, width=width)
+        if not isinstance(made, nn.Module):
+            raise wrong_return(file, "build", "an nn.Module", kind_of(made))
+        _check_logits(made, classes, size_px, file)
+    return made
+
+
+@torch.no_grad()
+def _check_logits(network: nn.Module, classes: int, size_px: int, file: str) -> None:
+    """Two black images go through the network, which is left in training mode as it was built."""
+    wanted = f"a network from images float32 [N, 3, {size_px}, {size_px}] to logits [N, {classes}]"
+    network.eval()
+    try:
+        logits = network(torch.zeros(2, 3, size_px, size_px))
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise wrong_return(file, "build", wanted, f"{type(error).__name__}: {error}") from error
+    network.train()
+    if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes):
+        raise wrong_return(file, "build", wanted, kind_of(logits))
+    if not logits.is_meta and not bool(torch.isfinite(logits).all()):
+        raise wrong_return(file, "build", wanted, "a number that is none")
