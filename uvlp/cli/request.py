@@ -12,7 +12,7 @@ from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.places import check_folder, expanded, store_folder
 from uvlp.core.files.unicode_form import nfc
-from uvlp.models.published import find as pretrained
+from uvlp.models.published import find
 from uvlp.pipeline.names import default_recipe
 from uvlp.pipeline.planning.contenders import set_method, set_protocol
 from uvlp.recipes import overrides, profiles
@@ -101,7 +101,7 @@ def _finetuned(folder: str) -> str:
     """The absolute path of a folder: a relative one would look like the name of a hub repository."""
     path = expanded(folder).absolute()
     if folder and path.is_file():
-        pretrained.check_finetuned(path)
+        find.check_finetuned(path)
     if not folder or not path.is_dir():
         do = "name the folder of a fine-tuned pipeline, as save_pretrained writes it"
         raise UvlpError("--finetuned-model: no such folder", got=folder, do=do)

@@ -11,7 +11,7 @@ from typing import Any
 from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.dataset import Dataset, DatasetSpec
 from uvlp.artifacts.store import Store
-from uvlp.captioners.texts import formats as caption_formats, imported as imported_captions
+from uvlp.captioners.texts import formats, imported
 from uvlp.captioners.texts.match import Match, match
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress, print_remark
@@ -67,7 +67,7 @@ def import_files(
     """
     dataset = _opened(spec, store)
     images = _images(dataset)
-    rows = {file: list(caption_formats.read_rows([file], questions, field)) for file in files}
+    rows = {file: list(formats.read_rows([file], questions, field)) for file in files}
     _check_agreement({file: match(part, images, published=published) for file, part in rows.items()})
     found = match([row for part in rows.values() for row in part], images, published=published)
     if len(found.without_caption) == len(images):
@@ -77,9 +77,9 @@ def import_files(
             allowed=f"names such as {first_few(images)}",
         )
     store.prepare()
-    path = imported_captions.place(store.root, spec, dataset.manifest)
+    path = imported.place(store.root, spec, dataset.manifest)
     texts, kept, replaced = _with_earlier(path, found.texts)
-    imported_captions.write(path, texts)
+    imported.write(path, texts)
     lacking = [name for name, text in texts.items() if not text.strip()]
     counts = {
         "rows": found.rows,
@@ -137,7 +137,7 @@ def _check_agreement(matches: Mapping[Path, Match]) -> None:
 
 def _with_earlier(path: Path, texts: Mapping[str, str]) -> tuple[dict[str, str], int, int]:
     """The captions, with earlier ones where there is no new one; how many were kept and replaced."""
-    earlier = metadata_jsonl.parse(path, imported_captions.sha256(path)).texts if path.is_file() else {}
+    earlier = metadata_jsonl.parse(path, imported.sha256(path)).texts if path.is_file() else {}
     both = {name: text if text.strip() else earlier.get(name, "") for name, text in texts.items()}
     kept = sum(name in earlier and not text.strip() for name, text in texts.items())
     replaced = sum(name in earlier and both[name] != earlier[name] for name in both)
@@ -204,7 +204,7 @@ def check(
     if file is None:
         source, rows = _rows(spec, dataset, store)
     else:
-        source, rows = str(file), list(caption_formats.read_rows([file], questions, field))
+        source, rows = str(file), list(formats.read_rows([file], questions, field))
     found = match(rows, _images(dataset))
     names = {info.id: info.name for info in dataset.manifest.classes}
     tallies = _tallies(found, list(names), dataset.labels("train"))
@@ -219,10 +219,10 @@ def check(
 
 def _rows(spec: DatasetSpec, dataset: Dataset, store: Store) -> tuple[str, Sequence[Sequence[Any]]]:
     """Where the captions that the dataset uses are from, and their rows."""
-    file = imported_captions.find(store.root, spec, dataset.manifest)
+    file = imported.find(store.root, spec, dataset.manifest)
     if file is not None:
-        imported_captions.sha256(file)
-        return str(file), list(caption_formats.read_rows([file]))
+        imported.sha256(file)
+        return str(file), list(formats.read_rows([file]))
     own = dataset.captions()
     if own is None:
         raise UvlpError(

@@ -12,7 +12,7 @@ from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.progress import Progress, print_remark
-from uvlp.models.published import find as pretrained
+from uvlp.models.published import find
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.names import check_place
 from uvlp.pipeline.transfers import Transfer, dataset_missing, fetch, models_missing
@@ -20,7 +20,7 @@ from uvlp.recipes import overrides
 from uvlp.recipes.schema import ModelSettings
 from uvlp.recipes.setting import check_limits
 
-MODELS = {"models": ("diffusion", "clip", "llava")} | {part: (part,) for part in pretrained.PARTS}
+MODELS = {"models": ("diffusion", "clip", "llava")} | {part: (part,) for part in find.PARTS}
 """Targets that are no dataset, with their parts."""
 Row = Mapping[str, Any]
 
@@ -88,7 +88,7 @@ def _models(settings: Sequence[str]) -> ModelSettings:
 
 def _model_row(models: ModelSettings, part: str, cache: Path) -> Row:
     print(f"check  {part}", file=sys.stderr)  # weights are hashed once, which takes a while
-    found = pretrained.find(models, part, cache)
+    found = find.find(models, part, cache)
     return {
         "what": part,
         "source": found.source,

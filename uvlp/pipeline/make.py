@@ -18,7 +18,7 @@ from uvlp.core import machine, plugins, portable, streams, views, workers
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import changed_meanwhile
 from uvlp.core.progress import Progress
-from uvlp.models.published import find as pretrained
+from uvlp.models.published import find
 from uvlp.pipeline import disk, preflight
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.estimates.least import of_store
@@ -135,7 +135,7 @@ def _write(root: Path, task: Task, progress: Progress) -> None:
 def _model_marks(task: Task, store: Store) -> list[Any]:
     """Of the published models that a task reads: too large to be held in memory and compared there."""
     hashes = task.facts.get("models", {})
-    return [pretrained.marks(task.origins[name], sha256, store.cache) for name, sha256 in hashes.items()]
+    return [find.marks(task.origins[name], sha256, store.cache) for name, sha256 in hashes.items()]
 
 
 def _made(seconds: float, task: Task) -> dict[str, Any]:

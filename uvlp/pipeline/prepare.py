@@ -11,10 +11,10 @@ from pathlib import Path
 from uvlp.artifacts.dataset import Dataset, DatasetElsewhere, DatasetManifest, DatasetSpec, same_names
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, chain
-from uvlp.captioners.texts import imported as imported_captions
+from uvlp.captioners.texts import imported
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress, print_remark
-from uvlp.models.published import find as pretrained
+from uvlp.models.published import find
 from uvlp.models.published.find import Found
 from uvlp.pipeline import names
 from uvlp.pipeline.datasets import open_dataset
@@ -98,7 +98,7 @@ def prepare(
     if until in SCORING:
         names.check_networks(recipe)
     if recipe.pretrained and recipe.models.finetuned:
-        pretrained.check_finetuned(Path(recipe.models.finetuned))
+        find.check_finetuned(Path(recipe.models.finetuned))
     transfers = dataset_missing(spec)
     found = _look(recipe, spec, store, opened, fetchable=bool(transfers))
     planner = found.planner
@@ -163,8 +163,8 @@ def _look(
     manifest = replace(dataset.manifest, caveats=caveats)
     if opened is None:
         print_notes(recipe.dataset, manifest)
-    imported = imported_captions.find(store.root, spec, dataset.manifest)
-    captioner, unused = _captioner(recipe, dataset, imported)
+    imported_file = imported.find(store.root, spec, dataset.manifest)
+    captioner, unused = _captioner(recipe, dataset, imported_file)
     if unused and opened is None:
         print(f"note   {recipe.dataset}: {unused}", file=sys.stderr)
     planner = Planner(
@@ -172,7 +172,7 @@ def _look(
         manifest=manifest,
         spec=spec,
         find=_stand_in,
-        imported=imported,
+        imported=imported_file,
     )
     return _Found(planner=planner, dataset=dataset, size=sizes.of_manifest(manifest), absent=None)
 
@@ -196,7 +196,7 @@ def _without_dataset(recipe: Recipe, spec: DatasetSpec) -> tuple[Planner, Datase
     return planner, size
 
 
-def _captioner(recipe: Recipe, dataset: Dataset | None, imported: Path | None) -> tuple[str, str]:
+def _captioner(recipe: Recipe, dataset: Dataset | None, imported_file: Path | None) -> tuple[str, str]:
     """The captioner, where `auto` was asked for the one that it means, and a note on captions left unused.
 
     Raises:
@@ -206,10 +206,10 @@ def _captioner(recipe: Recipe, dataset: Dataset | None, imported: Path | None) -
     model = "llava" if recipe.pretrained else "colours"
     if dataset is None or asked == "file":
         return model if asked == "auto" else asked, ""
-    if asked == "auto" and imported is None:
+    if asked == "auto" and imported_file is None:
         return model if dataset.captions() is None else "file", ""
     used = "imported ones" if asked == "auto" else asked
-    unused = _has_own(dataset) or (asked != "auto" and imported is not None)
+    unused = _has_own(dataset) or (asked != "auto" and imported_file is not None)
     note = f"its captions in files are not used, but {used}" if unused else ""
     return "file" if asked == "auto" else asked, note
 
@@ -236,7 +236,7 @@ def _models_missing(planner: Planner, methods: Sequence[Method]) -> list[Transfe
     seed = planner.recipe.seeds[0]
     tasks = [task for method in methods for task in chain(planner.distilled(method, seed))]
     read = {place for task in tasks for place in task.origins.values()}
-    parts = [part for part in pretrained.PARTS if part in read]
+    parts = [part for part in find.PARTS if part in read]
     sides = {setting: side_px for task in tasks for _, setting, side_px in latent_sides(task)}
     return models_missing(planner.recipe.models, parts, sides)
 
@@ -245,12 +245,12 @@ def _finder(models: ModelSettings, store: Store) -> Callable[[str], Found]:
     """Where the published models lie; each is looked for once."""
 
     @cache
-    def find(part: str) -> Found:
+    def look_up(part: str) -> Found:
         if part == "finetuned":
-            return pretrained.find(pretrained.finetuned(models), "diffusion", store.cache)
-        return pretrained.find(models, part, store.cache)
+            return find.find(find.finetuned(models), "diffusion", store.cache)
+        return find.find(models, part, store.cache)
 
-    return find
+    return look_up
 
 
 def _goal(planner: Planner, methods: Sequence[Method], folders: Sequence[Folder], until: str) -> Task:

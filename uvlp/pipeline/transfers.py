@@ -17,7 +17,7 @@ from uvlp.core.files.downloads import Download
 from uvlp.core.progress import Progress
 from uvlp.core.wording import byte_size
 from uvlp.declarations.dataset import DatasetDeclaration, declared_dataset
-from uvlp.models.published import find as pretrained, hub
+from uvlp.models.published import find, hub
 from uvlp.models.published.source import command
 from uvlp.pipeline import disk
 from uvlp.pipeline.disk import Wanted
@@ -113,9 +113,9 @@ def models_missing(
             download=download,
             folder=hub.cache_folder(),
             command=command(models, part),
-            run=partial(pretrained.fetch, models, [part], sides=sides if part in CODED else None),
+            run=partial(find.fetch, models, [part], sides=sides if part in CODED else None),
         )
-        for part, download in pretrained.needed(models, parts).items()
+        for part, download in find.needed(models, parts).items()
     ]
 
 

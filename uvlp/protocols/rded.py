@@ -127,8 +127,7 @@ def evaluate(
     Args:
         train: the images to train on, at their own size; their labels are not looked at.
         validation: the images to score on, of ``settings.size_px``.
-        network: the student, e.g. "conv3".
-        classes: number of classes.
+        network, classes: the student, e.g. "conv3", and the number of its classes.
         ipc: images per class, which decide on the batch if the settings do not.
         settings: sizes, schedule and optimiser.
         seed: of this repeat; initialisation, order, augmentation and mixing derive from it.
@@ -147,8 +146,7 @@ def evaluate(
 
     assert teacher is not None, "soft labels need a teacher"
     check(network, settings)
-    if full:
-        settings = replace(settings, epochs=settings.epochs_full)
+    settings = replace(settings, epochs=settings.epochs_full) if full else settings
     facts = teachers.read(teacher)
     _check_teacher(facts, classes, settings.size_px)
     per_class = max(1, len(train.labels) // classes) if full else ipc

@@ -41,10 +41,10 @@ def readable(what: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Findi
 
 
 def _models() -> Iterator[Finding]:
-    from uvlp.models.published import find as pretrained, hub
+    from uvlp.models.published import find, hub
 
     yield Finding("models folder", True, f"{hub.cache_folder()}, {_free(hub.cache_folder())} (HF_HOME)")
-    here = [title for part, title in PARTS.items() if not pretrained.needed(ModelSettings(), [part])]
+    here = [title for part, title in PARTS.items() if not find.needed(ModelSettings(), [part])]
     yield _stock("models", here, list(PARTS.values()), "`uvlp fetch models` where profile sd15 is wanted")
 
 

@@ -18,7 +18,7 @@ from uvlp.artifacts import (
 )
 from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
 from uvlp.artifacts.task import Task
-from uvlp.captioners.texts import imported as imported_captions
+from uvlp.captioners.texts import imported
 from uvlp.core import plugins, portable
 from uvlp.core.plugins import Origin
 from uvlp.declarations.captioner import declared_captioner
@@ -125,7 +125,7 @@ class ImagePlanner:
     @cached_property
     def _imported_sha256(self) -> str:
         assert self.imported is not None
-        return imported_captions.sha256(self.imported)
+        return imported.sha256(self.imported)
 
     def pixels(self, protocol: str = "") -> Task:
         """The validation images at the networks' input size, by the rule of a protocol."""
