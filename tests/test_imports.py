@@ -143,6 +143,15 @@ def test_everything_that_answers_without_models_imports_no_heavy_library() -> No
     assert result.stdout.strip() == "[]"
 
 
+def test_the_help_needs_neither_the_pipeline_nor_a_store() -> None:
+    code = (
+        "import sys, uvlp.cli.app\n"
+        "print(sorted(name for name in sys.modules if name.startswith(('uvlp.pipeline', 'uvlp.artifacts'))))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
 def test_no_file_is_a_drawer() -> None:
     assert not [path for path in FILES if path.stem in {"utils", "helpers", "common"}]
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 
 from tests.other_packages import found, install
 from tests.stored_tables import put_table
 from uvlp.cli import app
 from uvlp.cli.findings import installation
+from uvlp.cli.options import HOW, OUTPUT, WHAT
 from uvlp.core import portable
 
 Call = Callable[..., tuple[int, str, str]]
@@ -133,6 +135,23 @@ def test_help_names_every_command(call: Call) -> None:
     assert code == 0
     for name in ("reproduce", "caption", "finetune", "embed", "prototype", "synthesise", "table", "doctor"):
         assert name in out
+
+
+COMMANDS = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
+WORDS = [
+    *((name,) for name in COMMANDS if name != "captions"),
+    *(("captions", name) for name in COMMANDS["captions"].commands),
+]
+
+
+@pytest.mark.parametrize("words", WORDS, ids=" ".join)
+def test_a_commands_help_has_its_options_by_panel_and_an_example(call: Call, words: tuple[str, ...]) -> None:
+    code, out, _ = call(*words, "--help")
+    headings = [line.removesuffix(":") for line in out.splitlines() if line.endswith(":") and line[0] != " "]
+    panels = [WHAT, HOW, OUTPUT]
+    assert code == 0 and headings == [panel for panel in panels if panel in headings]
+    assert OUTPUT in headings and (WHAT in headings or words == ("doctor",))
+    assert f"Example: uvlp {' '.join(words)}" in out
 
 
 @pytest.mark.parametrize("words", [(), ("captions",)])
