@@ -87,6 +87,15 @@ def test_inputs_are_made_before_what_reads_them(tmp_path: Path) -> None:
     assert "event job a working" in view.lines and view.lines[-1] == "close"
 
 
+def test_what_is_behind_a_finished_input_is_waited_for_too(tmp_path: Path) -> None:
+    rebuilt = Job("a")
+    finished = Job("b", {"a": rebuilt})
+    (tmp_path / "b").touch()
+    view = Recorder()
+    run([Job("c", {"b": finished}), rebuilt], partial(_touch, tmp_path), view)
+    assert view.lines.index("begin job c") > view.lines.index("end job a")
+
+
 def test_jobs_that_need_to_be_alone_take_turns_and_others_run_beside_them(tmp_path: Path) -> None:
     jobs = [Job("gpu a"), Job("gpu b"), Job("gpu c"), Job("d"), Job("e")]
     view = Recorder()

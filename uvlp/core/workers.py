@@ -232,9 +232,9 @@ def _schedule(waiting: list[Any], pool: list[_Worker], view: View, alone: Callab
 def _hand_over(
     worker: _Worker, startable: list[Any], waiting: list[Any], unfinished: set[str], view: View
 ) -> None:
-    """Give an idle worker the first job whose inputs are all finished."""
+    """Give an idle worker the first job that waits for no other."""
     for job in startable:
-        if not any(needed.key in unfinished for needed in job.inputs.values()):
+        if not _waits(job, unfinished):
             waiting.remove(job)
             worker.job = job
             view.begin(job.title)
@@ -243,6 +243,24 @@ def _hand_over(
             except ConnectionError:
                 raise _death(worker) from None
             return
+
+
+def _waits(job: Any, unfinished: set[str]) -> bool:
+    """Whether anything that the job is made from is unfinished: its inputs, and theirs.
+
+    An input may be finished while one of its own is made again, as where a damaged file is rebuilt; a table
+    reads what those counted, too.
+    """
+    seen: set[str] = set()
+    behind = list(job.inputs.values())
+    while behind:
+        needed = behind.pop()
+        if needed.key in unfinished:
+            return True
+        if needed.key not in seen:
+            seen.add(needed.key)
+            behind.extend(needed.inputs.values())
+    return False
 
 
 def _death(worker: _Worker) -> Exception:

@@ -39,10 +39,11 @@ def damaged(task: Task, name: str, do: str) -> UvlpError:
 
 
 def find_damage(plan: Plan, store: Store, force: bool) -> list[Task]:
-    """Compare every finished artifact of the chain with its manifest; the tasks of those that were deleted.
+    """Compare every finished artifact of the chain with its manifest; the tasks that have to be rebuilt.
 
     Raises:
-        UvlpError: an artifact is damaged and ``force`` is off; with ``force`` it is deleted instead.
+        UvlpError: an artifact is damaged and ``force`` is off; with ``force`` it is deleted instead, and what
+            is missing behind finished artifacts is rebuilt too.
     """
     deleted = []
     for task, name in damage(plan, store):
@@ -55,6 +56,8 @@ def find_damage(plan: Plan, store: Store, force: bool) -> list[Task]:
                 f"note   {task.name}: files that its manifest does not list are in {aside}", file=sys.stderr
             )
         deleted.append(task)
+    if force:
+        deleted += _gone(plan, store, deleted)
     goal = plan.goal
     if deleted and goal not in deleted and goal.stage == "tabulate" and store.has(goal):
         print(f"note   {goal.name}: made again from what is rebuilt", file=sys.stderr)
@@ -62,6 +65,23 @@ def find_damage(plan: Plan, store: Store, force: bool) -> list[Task]:
         deleted.append(goal)
     store.save_verified()
     return deleted
+
+
+def _gone(plan: Plan, store: Store, deleted: Sequence[Task]) -> list[Task]:
+    """What finished artifacts were made from and is not there: a rebuilding that was interrupted left it so.
+
+    A table made without it would lack what it counted.
+    """
+    known = {task.key for task in deleted}
+    gone = {
+        earlier.key: earlier
+        for task in filter(store.has, chain(plan.goal))
+        for earlier in task.inputs.values()
+        if earlier.key not in known and not store.has(earlier)
+    }
+    for task in gone.values():
+        print(f"note   {task.name}: missing behind finished artifacts, rebuilding", file=sys.stderr)
+    return list(gone.values())
 
 
 def missing(plan: Plan, store: Store, rebuild: Sequence[Task] = ()) -> list[Task]:

@@ -60,7 +60,7 @@ CONTENTS: dict[str, tuple[bytes, Expected]] = {
     "a text that is null": (line(file_name="cat/0.png", text=None), refused("1")),
     "a text that is a list": (
         line(file_name="cat/0.png", text=["a"]),
-        done("overruled by another row for the same image: 1"),
+        done("overridden by another row for the same image: 1"),
     ),
     "a text that is a number": (line(file_name="cat/0.png", text=5), refused("1")),
     "a name that is null": (line(file_name=None, text="a"), refused("1")),
@@ -101,7 +101,7 @@ CONTENTS: dict[str, tuple[bytes, Expected]] = {
     "names alone": (rows(names=[name.split("/")[1] for name in NAMES]), refused("no caption in these files")),
     "one image twice": (
         rows() + b'{"file_name": "cat/0.png", "text": "another"}\n',
-        done("overruled by another row for the same image: 1"),
+        done("overridden by another row for the same image: 1"),
     ),
     "images of others": (rows(names=["fox/1.png"]), refused()),
     "an archive": (b"\x1f\x8b\x08" + bytes(range(256)), refused()),
