@@ -322,12 +322,24 @@ def test_odd_images_of_imagenet_are_read(data: Path, cache: Path) -> None:
     assert dataset.images("train", rows, 8).shape == (6, 8, 8, 3)
 
 
-def test_a_damaged_image_is_found_where_it_is_read(data: Path, cache: Path) -> None:
+@pytest.mark.parametrize("begins", [b"", b"no image", jpeg(0)[:60], b"%!PS-Adobe-3.0 EPSF-3.0\n"])
+def test_what_is_no_image_is_found_when_the_set_is_opened(begins: bytes, data: Path, cache: Path) -> None:
+    path = data / "imagenette2/val" / NETTE[7] / "ILSVRC2012_val_00000099.JPEG"
+    path.write_bytes(begins)
+    with pytest.raises(UvlpError) as caught:
+        opened("imagenette", data, cache)
+    assert caught.value.what == f"cannot read the image {path}"
+    path.write_bytes(jpeg(0))
+    assert len(opened("imagenette", data, cache).files("val")) == 11
+
+
+def test_what_pixels_are_missing_is_found_where_they_are_read(data: Path, cache: Path) -> None:
     path = data / "imagenette2/train" / NETTE[0] / f"{NETTE[0]}_0.JPEG"
-    path.write_bytes(path.read_bytes()[:60])
+    path.write_bytes(path.read_bytes()[:-60])
     dataset = opened("imagenette", data, cache)
-    with pytest.raises(UvlpError, match=f"cannot read the image {path}"):
+    with pytest.raises(UvlpError) as caught:
         dataset.images("train", [0], 8)
+    assert caught.value.what == f"cannot read the image {path}"
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
@@ -18,10 +19,19 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tests import fake_hub, tiny_models
+from tests.datasets import published
+from uvlp.artifacts.store import Store
 from uvlp.cli import app
+from uvlp.cli.request import Request, resolve
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import HashCache
+from uvlp.datasets.files.class_lists import wordnet_classes
 from uvlp.pipeline import disk
+from uvlp.pipeline.folders.collect import Collect
+from uvlp.pipeline.folders.rows import Row
+from uvlp.pipeline.make import missing
+from uvlp.pipeline.names import check
+from uvlp.pipeline.prepare import prepare
 from uvlp.protocols.training import rded_networks
 
 Call = Callable[..., UvlpError]
@@ -181,6 +191,50 @@ def test_a_teacher_that_is_none_of_this_dataset(kind: str, refused: Call, tmp_pa
     save_file(state, path)
     error = refused(*RDED, f"--set=teacher.source={path}")
     assert str(path) in f"{error.what} {error.got}"
+
+
+def foreign(name: str) -> bytes:
+    """A file whose header tells that it is no image to train on."""
+    if name == "wide":
+        content = io.BytesIO()
+        Image.fromarray(np.zeros((4, 4), np.float32)).save(content, "TIFF")
+        return content.getvalue()
+    return {"text": b"no image at all", "large": b"P6 60000 60000 255\n", "empty": b""}[name]
+
+
+FOREIGN = {"text": "cannot read", "wide": "cannot read", "empty": "cannot read", "large": "too large"}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_an_image_of_a_named_set_that_is_none(kind: str, refused: Call, tmp_path: Path) -> None:
+    root = published.fill(tmp_path / "imagenette2", (entry.id for entry in wordnet_classes("imagenette")))
+    path = next((root / "val").iterdir()) / "x.JPEG"
+    path.write_bytes(foreign(kind))
+    error = refused("imagenette", "1", "--method=random", f"--data={tmp_path}", "--network=convnet-1")
+    assert str(path) in error.what and FOREIGN[kind] in error.what and error.got
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_an_image_of_a_scored_folder_that_is_none(kind: str, refused: Call, tmp_path: Path) -> None:
+    root = folder(tmp_path / "images", classes=2, train=4, val=4)
+    path = folder(tmp_path / "made", classes=2, train=2, val=1) / "train" / "class1" / "1.png"
+    path.write_bytes(foreign(kind))
+    words = (str(path.parent.parent), f"--dataset=folder:{root}", "--profile=nano", "--protocol=rded")
+    error = refused(*words, command="evaluate")
+    assert str(path) in error.what and FOREIGN[kind] in error.what and error.got
+
+
+def test_images_are_decoded_before_hours_of_anything(tmp_path: Path) -> None:
+    """A scored folder whose pixels are damaged is read before a teacher is trained for it."""
+    root = folder(tmp_path / "images", classes=2, train=4, val=4)
+    made = folder(tmp_path / "made", classes=2, train=2, val=1) / "train"
+    store = Store(tmp_path / "store")
+    words = Request(dataset=f"folder:{root}", ipc=2, protocol="rded", profile="nano", methods=["random"])
+    rows = (Row(name="", paths=(str(made),)),)
+    collect = Collect(rows=rows, ipc=None, select="first")
+    plan = prepare(check(resolve(words)), store, "tabulate", collect)
+    stages = [task.stage for task in missing(plan, store)]
+    assert set(stages[:2]) == {"pixels", "collect"} and "teacher" in stages[2:]
 
 
 NETWORK_FEATURES = (*NANO[1:], "--method=herding", "--set=herding.features=network")

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +140,11 @@ class HashCache:
         self._known = read_records(path, 5)
         self._changed = False
 
-    def sha256(self, file: Path) -> str:
+    def sha256(self, file: Path, look: Callable[[Path], None] | None = None) -> str:
         """Hash of ``file``, read only if it is not known as it now stands.
+
+        Args:
+            look: called with a file that is about to be read; what it raises is passed on.
 
         Raises:
             OSError: the file cannot be read.
@@ -151,6 +154,8 @@ class HashCache:
         known = self._known.get(str(file))
         if known is not None and known[:-1] == found:
             return str(known[-1])
+        if look is not None:
+            look(file)
         started_ns = time.time_ns()
         sha256 = file_sha256(file)
         if started_ns - status.st_ctime_ns > CLOCK_TICK_NS:

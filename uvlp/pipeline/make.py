@@ -38,6 +38,10 @@ def damaged(task: Task, name: str, do: str) -> UvlpError:
     return UvlpError(f"damaged artifact {task.name} ({task.title}): {name} is missing or not as made", do=do)
 
 
+DECODING = ("pixels", "collect")
+"""Stages that read images once in minutes and wait for nothing."""
+
+
 def find_damage(plan: Plan, store: Store, force: bool) -> list[Task]:
     """Compare every finished artifact of the chain with its manifest; the tasks that have to be rebuilt.
 
@@ -106,13 +110,15 @@ def missing(plan: Plan, store: Store, rebuild: Sequence[Task] = ()) -> list[Task
 
     measured = [task for task in found if task.stage == "teacher" and task.settings.source != "trained"]
     early = {each.key for task in measured for each in (task, *task.inputs.values())}
+    early |= {task.key for task in found if task.stage in DECODING}
 
     # Evaluations wait for nothing but their images and nothing waits for them: the long chain
     # of models goes first, and of the evaluations the longest. Captions that are incomplete are known
-    # before hours of features, and that a given teacher knows other classes before hours of anything.
+    # before hours of features; before hours of anything, that a given teacher knows other classes, and that
+    # an image cannot be decoded.
     def rank(task: Task) -> tuple[bool, bool, bool, bool]:
         late = task.key not in early
-        return task.stage == "evaluate", not task.whole_set, late, task.stage != "caption"
+        return task.stage == "evaluate", late and not task.whole_set, late, task.stage != "caption"
 
     return sorted(found, key=rank)
 

@@ -23,7 +23,7 @@ from uvlp.pipeline.folders.collect import Collect, check_places, find_folders, j
 from uvlp.pipeline.names import Checked
 from uvlp.pipeline.planning.contenders import Folder, Method
 from uvlp.pipeline.planning.planner import STAGES, Planner
-from uvlp.pipeline.transfers import Transfer, dataset_missing, latent_sides, models_missing
+from uvlp.pipeline.transfers import Transfer, dataset_missing, is_here, latent_sides, models_missing
 from uvlp.recipes import limits
 from uvlp.recipes.dataset_size import DatasetSize
 from uvlp.recipes.schema import ModelSettings, Recipe
@@ -156,7 +156,8 @@ def _look(
         dataset = opened or open_dataset(spec, store.cache, Progress(print_remark, "dataset"))
     except UvlpError as error:
         planner, size = _without_dataset(recipe, spec)
-        if isinstance(error, DatasetElsewhere) or spec.argument or not (fetchable or size):
+        missing = fetchable or (size is not None and not is_here(spec))
+        if isinstance(error, DatasetElsewhere) or spec.argument or not missing:
             raise
         return _Found(planner=planner, dataset=None, size=size, absent=error)
     caveats = (*dataset.manifest.caveats, *same_names(dataset.manifest.classes))

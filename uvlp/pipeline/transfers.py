@@ -16,7 +16,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.downloads import Download
 from uvlp.core.progress import Progress
 from uvlp.core.wording import byte_size
-from uvlp.declarations.dataset import DatasetDeclaration, declared_dataset
+from uvlp.declarations.dataset import declared_dataset
 from uvlp.models.published import find, hub
 from uvlp.models.published.source import command
 from uvlp.pipeline import disk
@@ -142,12 +142,13 @@ def dataset_missing(spec: DatasetSpec) -> list[Transfer]:
 
 def datasets_here() -> dict[str, bool]:
     """Whether each of the datasets that are fetched lies in the usual folder."""
-    declared = {name: declared_dataset(name) for name in plugins.names("datasets")}
-    return {name: _is_here(dataset) for name, dataset in declared.items() if dataset.download is not None}
+    fetched = [name for name in plugins.names("datasets") if declared_dataset(name).download is not None]
+    return {name: is_here(DatasetSpec(name=name)) for name in fetched}
 
 
-def _is_here(dataset: DatasetDeclaration) -> bool:
-    spec = DatasetSpec(name=dataset.origin.name)
+def is_here(spec: DatasetSpec) -> bool:
+    """Whether a dataset that is fetched lies where ``spec`` says; whether it is good, opening it tells."""
+    dataset = declared_dataset(spec.name)
     if dataset.download is None or dataset.fetch is None or dataset.download(spec) is not None:
         return False
     try:

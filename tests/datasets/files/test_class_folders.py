@@ -30,12 +30,12 @@ DIGITS = classes(*(f"{digit} {name}" for digit, name in enumerate(("zero", "one"
 
 
 def tree(root: Path, *names: str) -> Path:
-    """Files that hold their own name; scanning opens none."""
+    """Files of another content each, with the header of an image; scanning opens none."""
     root.mkdir(exist_ok=True)
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(name)
+        path.write_text(f"P5 1 1 255\n{name}")
     return root
 
 
@@ -317,7 +317,7 @@ def images(tmp_path: Path) -> Path:
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
-    "bytes": lambda root: (root / "n10/1.png").write_text("n10/0.png"),
+    "bytes": lambda root: (root / "n10/1.png").write_bytes((root / "n10/0.png").read_bytes()),
     "file name": lambda root: (root / "n10/1.png").rename(root / "n10/2.png"),
     "labels": lambda root: (
         (root / "n10").rename(root / "x"),

@@ -1,5 +1,8 @@
 """SHA-256 of files, remembered per file, or of groups of files, remembered in one record per group.
 
+Whenever a file is read for its hash, the header of an image is looked at too: what is none is known before
+hours of work on the others.
+
 A group's record holds a digest over names, sizes, times and inodes of its files, so that a change costs the
 reading of one class, and the hash of every file, with which its bytes are compared whenever they are read: a
 million images cost a record of 45 MB.
@@ -21,6 +24,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.foreign_files import LONGEST_TEXT_BYTES, check_size
 from uvlp.core.prefetch import in_order
 from uvlp.core.progress import Progress
+from uvlp.datasets.files.images.image_files import EXTENSIONS, check_header
 
 SAVE_EVERY_S = 20.0
 HASH_BYTES = 32
@@ -58,7 +62,7 @@ def hash_groups(
         cache: folder for the records.
 
     Raises:
-        UvlpError: a file cannot be read.
+        UvlpError: a file cannot be read, or is no image although it is called so.
     """
     records = _Records(cache / f"groups-{hashing.digest(str(root))[:16]}.json")
     try:
@@ -84,11 +88,11 @@ def hash_files(root: Path, files: Sequence[str], cache: Path, progress: Progress
     """SHA-256 of files below ``root``; those that ``cache`` knows as they now stand are not read.
 
     Raises:
-        UvlpError: a file cannot be read.
+        UvlpError: a file cannot be read, or is no image although it is called so.
     """
     hashes = hashing.HashCache(cache / f"hashes-{hashing.digest(str(root))[:16]}.json")
     try:
-        return [hashes.sha256(root / name) for name in progress.track(files, "hash files")]
+        return [hashes.sha256(root / name, _check_image) for name in progress.track(files, "hash files")]
     except OSError as error:
         raise UvlpError(f"cannot read {error.filename}", got=error.strerror) from error
     finally:
@@ -99,7 +103,17 @@ def hash_files(root: Path, files: Sequence[str], cache: Path, progress: Progress
 
 def _hashed(paths: Sequence[Path], progress: Progress) -> Iterator[str]:
     if paths:
-        yield from progress.track(in_order(hashing.file_sha256, paths), "hash files", total=len(paths))
+        yield from progress.track(in_order(_checked, paths), "hash files", total=len(paths))
+
+
+def _checked(path: Path) -> str:
+    _check_image(path)
+    return hashing.file_sha256(path)
+
+
+def _check_image(path: Path) -> None:
+    if path.name.lower().endswith(EXTENSIONS):
+        check_header(path)
 
 
 def _state(root: Path, files: Mapping[str, str]) -> tuple[str, int]:

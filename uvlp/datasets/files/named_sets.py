@@ -199,10 +199,10 @@ def fetch_ilsvrc(title: str, spec: DatasetSpec) -> None:
 def open_listed(
     root: Path, listing: Listing, facts: NamedSet, cache: Path, progress: Progress | None
 ) -> ImageFolder:
-    """The dataset of a listing, hashed but not decoded: a damaged image is found where it is read.
+    """The dataset of a listing, hashed but not decoded: damaged pixels are found where they are read.
 
     Raises:
-        UvlpError: a file cannot be read.
+        UvlpError: a file cannot be read, or is no image.
     """
     classes = class_infos(listing, facts.classes)
     counts = (sum(entry.train for entry in classes), sum(entry.val for entry in classes))

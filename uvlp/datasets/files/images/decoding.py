@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # MPO, two photographs in one file, is opened as JPEG.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 ALPHA, GREY = "alpha", "grey"
+WIDE = ("I", "F")
+"""Modes of 32 bits per channel, which mean no 8-bit number."""
 TILE_SIDES = (322, 323)
 STDERR = 2
 LARGEST_PX = 2**30 // 4 // 3  # Pillow warns of a decompression bomb from here on: a gibibyte of pixels
@@ -142,17 +144,8 @@ def _pixels_alone(file: IO[bytes], path: Path) -> Decoded | None:
 
 
 def _decoded(file: IO[bytes], path: Path) -> Decoded:
-    from PIL import Image
-
-    try:
-        image = Image.open(file, formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        found = re.search(r"\d+", str(error))
-        raise _too_large(path, f"{int(found[0]):,} pixels" if found else str(error)) from error
-    with image:
+    with _opened(file, path) as image:
         width_px, height_px = image.size
-        if width_px * height_px > LARGEST_PX:
-            raise _too_large(path, f"{width_px} x {height_px} pixels")
         if image.format == "JPEG":
             _check_scans(file, path)
         before = _before_loading(image, path)
@@ -161,6 +154,38 @@ def _decoded(file: IO[bytes], path: Path) -> Decoded:
                 image.load()
             after = _orientation(image)
             return Decoded(_rgb(image, after or 1), _kind(image), bool(before and after))
+
+
+def _opened(file: IO[bytes], path: Path) -> Image.Image:
+    """The image of which the header alone is read."""
+    from PIL import Image
+
+    try:
+        image = Image.open(file, formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        found = re.search(r"\d+", str(error))
+        raise _too_large(path, f"{int(found[0]):,} pixels" if found else str(error)) from error
+    width_px, height_px = image.size
+    if width_px * height_px > LARGEST_PX:
+        raise _too_large(path, f"{width_px} x {height_px} pixels")
+    if image.mode in WIDE:
+        raise ValueError("32 bits per channel")
+    return image
+
+
+def header_fits(file: IO[bytes], path: Path) -> bool:
+    """Whether the header alone is that of an image; where it is not, decoding tells why, or copes with it.
+
+    Raises:
+        UvlpError: the image is too large.
+    """
+    try:
+        with _opened(file, path):
+            return True
+    except (UvlpError, MemoryError):
+        raise
+    except Exception:  # decoders raise nearly anything on damaged data
+        return False
 
 
 def _check_scans(file: IO[bytes], path: Path) -> None:
@@ -228,8 +253,6 @@ def _rgb(image: Image.Image, orientation: int) -> Image.Image:
     if image.mode.startswith("I;16"):
         upper = Image.fromarray((numpy.asarray(image) >> 8).astype(numpy.uint8))
         return _turned(upper.convert("RGB"), orientation)
-    if image.mode in ("I", "F"):
-        raise ValueError("32 bits per channel")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image.convert("RGBA"))

@@ -18,7 +18,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.foreign_files import BEGINNING_BYTES, begins, check_regular, check_size, impostor
 from uvlp.core.hashing import read_hashed
 from uvlp.core.prefetch import in_order
-from uvlp.datasets.files.images.decoding import LARGEST_BYTES, Decoded, decode
+from uvlp.datasets.files.images.decoding import LARGEST_BYTES, Decoded, decode, header_fits
 
 if TYPE_CHECKING:
     import numpy
@@ -56,6 +56,20 @@ def load_converted(path: Path, sha256: str = "") -> Decoded:
         return decode(io.BytesIO(content), path)
     except OSError as error:
         raise UvlpError(f"cannot read the image {path}", got=error.strerror or str(error)) from error
+
+
+def check_header(path: Path) -> None:
+    """Refuse a file whose beginning tells that it is no image that can be read; its pixels are not looked at.
+
+    Raises:
+        UvlpError: as :func:`load_rgb`, for what a header tells.
+        OSError: the file cannot be read.
+    """
+    check_size(path, "image", check_regular(path, "image"), LARGEST_BYTES)
+    with path.open("rb") as file:
+        fits = header_fits(file, path)
+    if not fits:
+        load_rgb(path)  # raises with the reason, or reads it without its metadata
 
 
 def check_pointers(paths: Iterable[Path]) -> None:
