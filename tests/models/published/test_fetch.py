@@ -151,7 +151,7 @@ def test_no_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
     text = refused(lambda: find.fetch(HUB, ["diffusion"], Progress()))
-    assert "no connection to http://127.0.0.1:9" in text and "continues" in text
+    assert "no connection to http://127.0.0.1:9" in text and "resume" in text
 
 
 def test_a_server_that_is_down_is_asked_three_times(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +159,7 @@ def test_a_server_that_is_down_is_asked_three_times(hub: Hub, monkeypatch: pytes
     hub.refuse["some/sd"] = 503, ""
     events: list[Event] = []
     text = refused(lambda: find.fetch(HUB, ["diffusion"], Progress(events.append)))
-    assert "stopped 3 times" in text and "503" in text and "continues" in text
+    assert "stopped 3 times" in text and "503" in text and "resume" in text
     assert [event.say.rpartition("; ")[2] for event in events] == ["attempt 2 of 3", "attempt 3 of 3"]
 
 
