@@ -203,9 +203,10 @@ def test_a_nan_loss_in_evaluation_keeps_what_is_finished(call: object, tmp_path:
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root; CI is root")
 def test_a_full_disk_and_a_read_only_disk(tmp_path: Path) -> None:
+    # Large enough for what is certain to be written (3.7 MB), too small for the weights.
     disk = tmp_path / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)], check=True)
     try:
         full = run_on(disk)
         assert full.returncode == 2 and "No space left" in full.stderr.splitlines()[-1]
