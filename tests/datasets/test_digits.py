@@ -11,7 +11,9 @@ import pytest
 from uvlp.artifacts.dataset import Dataset, DatasetManifest, DatasetSpec
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
+from uvlp.core.progress import Progress
 from uvlp.datasets.digits import NAMES, open_dataset
+from uvlp.pipeline.datasets import open_dataset as by_name
 
 PINNED = "2df232a3ebf2f7c8dd02e617ce594889175d453174e2dcca8cecb53682588123"
 REPOSITORY = Path(__file__).parents[2]
@@ -73,8 +75,9 @@ def test_there_are_no_captions(digits: Dataset) -> None:
 
 
 def test_nothing_stands_behind_the_colon(tmp_path: Path) -> None:
-    with pytest.raises(UvlpError, match="takes nothing after a colon: got 'small'"):
-        open_dataset(DatasetSpec.parse("digits:small"), tmp_path)
+    with pytest.raises(UvlpError) as refused:
+        by_name(DatasetSpec.parse("digits:small"), tmp_path, Progress())
+    assert refused.value.got == "small" and "colon" in refused.value.what
 
 
 def test_a_second_manifest_imports_nothing(tmp_path: Path) -> None:

@@ -155,15 +155,7 @@ def _data_file() -> Path:
 
 
 def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:
-    """Open the digits; there is nothing to choose and nothing worth reporting.
-
-    Raises:
-        UvlpError: something stands behind a colon.
-    """
-    if spec.argument:
-        raise UvlpError(
-            "the dataset `digits` takes nothing after a colon", got=spec.argument, do="write digits"
-        )
+    """Open the digits; there is nothing to choose and nothing worth reporting."""
     return Digits(cache)
 
 

@@ -19,6 +19,7 @@ from uvlp.datasets.files.image_folder import open_image_folder
 from uvlp.recipes.from_scratch import recipe as recipe
 
 REVISION = 1
+ARGUMENT = "PATH"
 
 
 def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:

@@ -10,7 +10,7 @@ from typing import Any
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.plugins import Origin
-from uvlp.declarations.reading import constant, function, of_module, texts, whole
+from uvlp.declarations.reading import constant, function, of_module, text, texts, whole
 from uvlp.recipes.dataset_size import DatasetSize
 from uvlp.recipes.schema import Recipe
 
@@ -30,6 +30,7 @@ class DatasetDeclaration:
         open_dataset: ``open_dataset(spec, cache, progress)``: a `Dataset` (`artifacts/dataset.py`), without
             importing torch; ``cache`` is a folder for what is worth remembering.
         make_recipe: ``recipe(ipc)``: the `Recipe` of the dataset, with everything that is not its default.
+        argument: what stands behind a colon, for readers (``"PATH"`` of ``folder:PATH``); empty: nothing may.
         variants: of a dataset that lies below ``--data``: its published versions, the first is the usual one,
             empty where there is one. Without it the dataset takes neither ``--data`` nor ``--variant``.
         expected: how large it is before it is here (by variant where there are several), for ``--dry-run``.
@@ -41,6 +42,7 @@ class DatasetDeclaration:
     revision: int = constant("a whole number of 1 or more", whole)
     open_dataset: Callable[..., Any] = function("open_dataset", "spec, cache, progress")
     make_recipe: Callable[..., Any] = function("recipe", "ipc")
+    argument: str = constant("a text", text, "")
     variants: tuple[str, ...] | None = constant("a tuple of texts", texts, None)
     expected: DatasetSize | Mapping[str, DatasetSize] | None = constant(
         "DatasetSize(...), or a dictionary of them by variant", _expected, None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from uvlp.artifacts.checks.opened import checked
 from uvlp.artifacts.dataset import Dataset, DatasetSpec, check_content
+from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.declarations.dataset import declared_dataset
 
@@ -24,6 +25,9 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress, content_has
             changed since the key was made.
     """
     declared = declared_dataset(spec.name)
+    if spec.argument and not declared.argument:
+        what = f"the dataset `{spec.name}` takes nothing after a colon"
+        raise UvlpError(what, got=spec.argument, do=f"write {spec.name}")
     dataset = checked(declared.open_dataset(spec, cache, progress), spec.name, declared.origin.file)
     check_content(spec, dataset.manifest, content_hash)
     return dataset

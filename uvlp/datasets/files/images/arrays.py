@@ -1,0 +1,59 @@
+"""A dataset whose images are arrays in memory: the manifest says how many of each class there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from uvlp.artifacts.dataset import DatasetManifest
+
+if TYPE_CHECKING:
+    import numpy
+
+
+class Arrays:
+    """The dataset (see `artifacts/dataset.py` for its interface).
+
+    Args:
+        manifest: names, counts and the hash of the images.
+        read: from ``"train"`` or ``"val"`` to its images, uint8 [N, H, W, 3], class after class as the
+            manifest counts them; called once for each when images are asked for.
+    """
+
+    def __init__(self, manifest: DatasetManifest, read: Callable[[str], numpy.ndarray]) -> None:
+        self.manifest, self._read = manifest, read
+        self._pixels: dict[str, numpy.ndarray] = {}
+
+    def files(self, split: str) -> tuple[str, ...]:
+        """Names such as ``train/cat/0007.png``; the number counts within the class."""
+        return tuple(
+            f"{split}/{info.id}/{row:04d}.png"
+            for info in self.manifest.classes
+            for row in range(getattr(info, split))
+        )
+
+    def labels(self, split: str) -> tuple[int, ...]:
+        """The class index of every image."""
+        return tuple(info.index for info in self.manifest.classes for _ in range(getattr(info, split)))
+
+    def images(self, split: str, indices: Sequence[int], size_px: int) -> numpy.ndarray:
+        """uint8 [N, size_px, size_px, 3]."""
+        import numpy
+        from PIL import Image
+
+        from uvlp.datasets.files.images.image_files import squash
+
+        pixels = numpy.empty((len(indices), size_px, size_px, 3), dtype=numpy.uint8)
+        for row, image in enumerate(self.originals(split, indices)):
+            pixels[row] = squash(Image.fromarray(image), size_px)
+        return pixels
+
+    def originals(self, split: str, indices: Sequence[int]) -> list[numpy.ndarray]:
+        """uint8 [H, W, 3] each."""
+        if split not in self._pixels:
+            self._pixels[split] = self._read(split)
+        return [self._pixels[split][index] for index in indices]
+
+    def captions(self) -> Mapping[str, str] | None:
+        """None: no captions come with arrays."""
+        return None
