@@ -231,10 +231,11 @@ def content_hash(folders: ClassFolders, cache: Path, progress: Progress) -> tupl
         progress: told about the reading.
 
     Raises:
-        UvlpError: a file cannot be read, or is a pointer to an image.
+        UvlpError: a file cannot be read, is a pointer to an image, or none by its header.
     """
     image_files.check_pointers(folders.root / name for name, _ in folders.files)
-    hashes = hash_files(folders.root, [name for name, _ in folders.files], cache, progress)
+    files = [name for name, _ in folders.files]
+    hashes = hash_files(folders.root, files, cache, progress, image_files.check_header)
     rows = [[nfc(name), label, sha256] for (name, label), sha256 in zip(folders.files, hashes, strict=True)]
     return digest({"files": rows, "reader": image_files.REVISION}), hashes
 

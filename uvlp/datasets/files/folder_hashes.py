@@ -1,8 +1,5 @@
 """SHA-256 of files, remembered per file, or of groups of files, remembered in one record per group.
 
-Whenever a file is read for its hash, the header of an image is looked at too: what is none is known before
-hours of work on the others.
-
 A group's record holds a digest over names, sizes, times and inodes of its files, so that a change costs the
 reading of one class, and the hash of every file, with which its bytes are compared whenever they are read: a
 million images cost a record of 45 MB.
@@ -15,7 +12,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +21,10 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.foreign_files import LONGEST_TEXT_BYTES, check_size
 from uvlp.core.prefetch import in_order
 from uvlp.core.progress import Progress
-from uvlp.datasets.files.images.image_files import EXTENSIONS, check_header
 
 SAVE_EVERY_S = 20.0
 HASH_BYTES = 32
+Look = Callable[[Path], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +46,11 @@ def sha256_of(files: bytes, index: int) -> str:
 
 
 def hash_groups(
-    root: Path, groups: Mapping[str, Mapping[str, str]], cache: Path, progress: Progress
+    root: Path,
+    groups: Mapping[str, Mapping[str, str]],
+    cache: Path,
+    progress: Progress,
+    look: Look | None = None,
 ) -> dict[str, Hashed]:
     """The hashes of every group of files.
 
@@ -60,16 +61,18 @@ def hash_groups(
         root: folder of the files.
         groups: by group, the path below ``root`` by name.
         cache: folder for the records.
+        look: called with every file that is about to be read; what it raises is passed on.
 
     Raises:
-        UvlpError: a file cannot be read, or is no image although it is called so.
+        UvlpError: a file cannot be read.
     """
     records = _Records(cache / f"groups-{hashing.digest(str(root))[:16]}.json")
     try:
         states = {name: _state(root, files) for name, files in groups.items()}
         unknown = [name for name in groups if records.known.get(name, [""])[0] != states[name][0]]
         started_ns = time.time_ns()
-        hashes = _hashed([root / path for name in unknown for path in groups[name].values()], progress)
+        paths = [root / path for name in unknown for path in groups[name].values()]
+        hashes = _hashed(paths, progress, look)
         for name in unknown:
             rows = [[file, next(hashes)] for file in groups[name]]
             files = b"".join(bytes.fromhex(sha256) for _, sha256 in rows)
@@ -84,15 +87,20 @@ def hash_groups(
     return {name: Hashed(content, base64.b64decode(files)) for name, (_, content, files) in found.items()}
 
 
-def hash_files(root: Path, files: Sequence[str], cache: Path, progress: Progress) -> list[str]:
+def hash_files(
+    root: Path, files: Sequence[str], cache: Path, progress: Progress, look: Look | None = None
+) -> list[str]:
     """SHA-256 of files below ``root``; those that ``cache`` knows as they now stand are not read.
 
+    Args:
+        look: called with every file that is about to be read; what it raises is passed on.
+
     Raises:
-        UvlpError: a file cannot be read, or is no image although it is called so.
+        UvlpError: a file cannot be read.
     """
     hashes = hashing.HashCache(cache / f"hashes-{hashing.digest(str(root))[:16]}.json")
     try:
-        return [hashes.sha256(root / name, _check_image) for name in progress.track(files, "hash files")]
+        return [hashes.sha256(root / name, look) for name in progress.track(files, "hash files")]
     except OSError as error:
         raise UvlpError(f"cannot read {error.filename}", got=error.strerror) from error
     finally:
@@ -101,19 +109,14 @@ def hash_files(root: Path, files: Sequence[str], cache: Path, progress: Progress
             hashes.save()
 
 
-def _hashed(paths: Sequence[Path], progress: Progress) -> Iterator[str]:
+def _hashed(paths: Sequence[Path], progress: Progress, look: Look | None) -> Iterator[str]:
+    def work(path: Path) -> str:
+        if look is not None:
+            look(path)
+        return hashing.file_sha256(path)
+
     if paths:
-        yield from progress.track(in_order(_checked, paths), "hash files", total=len(paths))
-
-
-def _checked(path: Path) -> str:
-    _check_image(path)
-    return hashing.file_sha256(path)
-
-
-def _check_image(path: Path) -> None:
-    if path.name.lower().endswith(EXTENSIONS):
-        check_header(path)
+        yield from progress.track(in_order(work, paths), "hash files", total=len(paths))
 
 
 def _state(root: Path, files: Mapping[str, str]) -> tuple[str, int]:

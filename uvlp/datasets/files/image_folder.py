@@ -196,7 +196,7 @@ def hash_content(
     }
     captions = find_captions(root, listing)
     groups |= captions.groups()
-    hashes = hash_groups(root, groups, cache, progress)
+    hashes = hash_groups(root, groups, cache, progress, image_files.check_header)
     sha256 = digest(
         {
             "groups": [[group, hashed.content] for group, hashed in hashes.items()],

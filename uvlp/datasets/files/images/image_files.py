@@ -59,12 +59,16 @@ def load_converted(path: Path, sha256: str = "") -> Decoded:
 
 
 def check_header(path: Path) -> None:
-    """Refuse a file whose beginning tells that it is no image that can be read; its pixels are not looked at.
+    """Refuse a file that is called an image and whose beginning tells that it is none that can be read.
+
+    Looked at whenever a file is read for its hash, so that it is known before hours of work on the others.
 
     Raises:
         UvlpError: as :func:`load_rgb`, for what a header tells.
         OSError: the file cannot be read.
     """
+    if not path.name.lower().endswith(EXTENSIONS):
+        return
     check_size(path, "image", check_regular(path, "image"), LARGEST_BYTES)
     with path.open("rb") as file:
         fits = header_fits(file, path)
