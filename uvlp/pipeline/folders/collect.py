@@ -22,7 +22,6 @@ from uvlp.core.files.places import expanded
 from uvlp.core.files.unicode_form import nfc
 from uvlp.core.progress import Progress, print_remark
 from uvlp.core.wording import first_few
-from uvlp.pipeline.folders import images as folder_images
 from uvlp.pipeline.folders.rows import FORM, Row
 from uvlp.pipeline.planning.contenders import Folder
 from uvlp.pipeline.planning.planner import Planner
@@ -227,8 +226,10 @@ def _check_overlap(collect: Collect, planner: Planner, cache: Path, folder: Fold
     """
     if not folder.several:
         return
+    from uvlp.pipeline.folders.images import hashes  # not needed where no folder is scored
+
     images = {
-        seed: folder_images.hashes(
+        seed: hashes(
             Path(origin),
             planner.manifest.classes,
             cache,
@@ -257,10 +258,12 @@ def _find_images(
     collect: Collect, planner: Planner, cache: Path, path: str, folder: Path, seeds: Sequence[int]
 ) -> dict[int, dict[str, Any]]:
     """By seed, the facts about the images that are taken from one folder; ``path`` is its name for people."""
+    from uvlp.pipeline.folders.images import find
+
     facts: dict[int, dict[str, Any]] = {}
     remarks: dict[str, None] = {}
     for seed in seeds:
-        facts[seed], notes = folder_images.find(
+        facts[seed], notes = find(
             folder,
             planner.manifest.classes,
             cache,
