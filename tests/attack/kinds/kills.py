@@ -121,26 +121,21 @@ def _artifacts(root: Path, store: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def _judged(outcome: Outcome, root: Path, whole: bool = True) -> Outcome:
-    """Exit code 3 where the finished store is not that of a calm run, or is not tidy.
-
-    Args:
-        whole: every artifact must be there, so that the last run made something and swept.
-    """
+def _judged(outcome: Outcome, root: Path) -> Outcome:
+    """Exit code 3 where the finished store is not that of a calm run, or is not tidy."""
     said = (root / "err.txt").read_text(encoding="utf-8", errors="replace")
     if "Traceback" in said:
         return Outcome(1, outcome.out, said)
     calm, found = _artifacts(root, "store"), _artifacts(root, "new")
-    other = [name for name, files in calm.items() if found.get(name, {} if whole else files) != files]
-    untidy = (".tmp", "partial") if whole else ()  # swept where anything is made
-    left = [path.name for part in untidy for path in (root / "new" / part).glob("*")]
+    other = [name for name, files in calm.items() if found.get(name) != files]
+    left = [path.name for part in (".tmp", "partial") for path in (root / "new" / part).glob("*")]
     if outcome.code == 0 and (other or left):
         return Outcome(3, outcome.out, f"other artifacts: {other[:5]}, left: {left[:5]}; {said[-500:]}")
     return outcome
 
 
 def _killed(
-    victims: Victims, seed: int, *, latest_s: float = 1.5, between: Change | None = None, whole: bool = True
+    victims: Victims, seed: int, *, latest_s: float = 1.5, between: Change | None = None
 ) -> Callable[[Attack, Path], Outcome]:
     """Kill the run several times, with a change between; the same command then finishes."""
 
@@ -151,7 +146,7 @@ def _killed(
                 break
             if between is not None:
                 between(root, chance)
-        return _judged(call(attack, root, patience_s=PATIENCE_S), root, whole)
+        return _judged(call(attack, root, patience_s=PATIENCE_S), root)
 
     return run
 
@@ -209,7 +204,7 @@ def rebuilt() -> list[Attack]:
             call=(*NEW, "--force"),
             prepare=_damaged(kind),
             expected=right(),
-            run=_killed(_all, seed, latest_s=8, whole=False),
+            run=_killed(_all, seed, latest_s=8),
         )
         for seed, kind in enumerate(FILES)
     ]
