@@ -127,7 +127,7 @@ def finished(path: Path, setup: Setup) -> list[dict[str, Any]]:
         return []
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     if any(line["setup"] != setup.facts() for line in lines):
-        raise UvlpError(f"{path.name} holds runs of other settings", do="choose another --name")
+        raise UvlpError(f"{path.name} holds runs of other settings", fix="choose another --name")
     return lines
 
 

@@ -27,7 +27,7 @@ def test_both_spellings_load_the_same() -> None:
 
 def test_an_unknown_name_offers_the_nearest() -> None:
     error = refused("methods", "hering")
-    assert error.got == "hering" and "herding" in str(error.do)
+    assert error.got == "hering" and "herding" in str(error.fix)
 
 
 def test_a_module_of_another_package_is_a_name(tmp_path: Path) -> None:

@@ -28,6 +28,6 @@ def test_a_long_text_loses_its_middle() -> None:
 
 def test_an_error_is_a_line_of_bounded_length_and_keeps_what_was_got() -> None:
     got = ", ".join(f"key {number}" for number in range(100_000))
-    error = UvlpError(f"a name {got}", got=got, do="x")
-    assert error.got == got and error.do == "x"
+    error = UvlpError(f"a name {got}", got=got, fix="x")
+    assert error.got == got and error.fix == "x"
     assert len(str(error)) < 2_100 and str(error).endswith("; x") and "key 99999" in str(error)

@@ -115,7 +115,7 @@ def test_bad_input_in_a_worker_is_raised_here() -> None:
 def test_a_full_gpu_is_not_a_defect() -> None:
     with pytest.raises(UvlpError) as caught:
         run([Job("full GPU")], _fail, Recorder())
-    assert "--workers 1" in str(caught.value.do)
+    assert "--workers 1" in str(caught.value.fix)
 
 
 def test_a_defect_in_a_worker_keeps_its_traceback() -> None:

@@ -31,7 +31,7 @@ def refused(dataset: Dataset, read: Callable[[Dataset], object], path: Path) -> 
     with pytest.raises(UvlpError) as caught:
         read(dataset)
     assert (caught.value.what, caught.value.got) == ("changed while it was read", str(path.resolve()))
-    assert caught.value.do and "nothing was stored" in caught.value.do
+    assert caught.value.fix and "nothing was stored" in caught.value.fix
 
 
 @pytest.fixture

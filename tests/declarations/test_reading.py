@@ -128,7 +128,7 @@ def test_what_is_wrong_is_named_with_what_it_must_be(
 ) -> None:
     error = refused(tmp_path, room, [*GOOD[room], line])
     assert field in error.what and error.got == got
-    assert error.allowed or error.do
+    assert error.allowed or error.fix
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_misspelt_field_is_named_with_the_right_one(
 ) -> None:
     lines = [each for each in GOOD[room] if not each.startswith((f"{field} =", f"def {field}("))]
     error = refused(tmp_path, room, [*lines, line])
-    assert f"did you mean {field}?" in str(error.do)
+    assert f"did you mean {field}?" in str(error.fix)
     assert declared(tmp_path, room, [*GOOD[room], f"_{line.removeprefix('def ')}"][:-1])
 
 

@@ -91,7 +91,7 @@ def test_what_is_begun_takes_no_more_room(tmp_path: Path, monkeypatch: pytest.Mo
     wanted = [Wanted("features", tmp_path / "store", 2_000_000, (begun.parent,))]
     with pytest.raises(UvlpError) as caught:
         disk.check(wanted, "make room")
-    assert (caught.value.got, caught.value.allowed, caught.value.do) == (
+    assert (caught.value.got, caught.value.allowed, caught.value.fix) == (
         f"1.0 MB free in {tmp_path}",
         "2.0 MB or more",
         "make room",

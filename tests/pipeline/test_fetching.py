@@ -68,7 +68,7 @@ def test_too_little_disk_names_both(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(disk, "free_bytes", lambda place: 3_000_000_000)
     error = refused("models", "", "", [], tmp_path)
     assert str(error.got).startswith("3.0 GB free in ") and error.allowed == "20.1 GB or more"
-    assert "HF_HOME" in str(error.do)
+    assert "HF_HOME" in str(error.fix)
     assert not hub.asked
 
 

@@ -108,7 +108,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
 @pytest.mark.parametrize("what", SETTINGS)
 def test_a_setting_that_no_stage_could_use(what: str, refused: Call) -> None:
     error = refused(*NANO, *SETTINGS[what])
-    assert error.what == what and (error.allowed or error.do)
+    assert error.what == what and (error.allowed or error.fix)
 
 
 ONE = "a batch of one image is too small for the network's last maps"
@@ -132,7 +132,7 @@ SINGLE: Mapping[str, tuple[str, ...]] = {
 @pytest.mark.parametrize("case", SINGLE)
 def test_a_batch_of_one_image_without_variance(case: str, refused: Call) -> None:
     error = refused(*NANO, *SMALL, *SINGLE[case])
-    assert (error.what, error.got) == (ONE, case.partition(", soft")[0]) and error.do
+    assert (error.what, error.got) == (ONE, case.partition(", soft")[0]) and error.fix
 
 
 @pytest.mark.parametrize("side_px", [8, 16, 31 + 32, 34])
@@ -155,7 +155,7 @@ def test_a_disk_that_is_certainly_too_small(refused: Call, monkeypatch: pytest.M
     pixels, row = 490 * 3 * 64 * 64, 64 * 4 + 2 * 4 * 4 * 8 * 8
     latents, images = 20 * 4 * 4 * 8 * 8, 20 * 3 * 32 * 32 // 1032
     needed = pixels + 1307 * row + latents + images
-    assert str(error.got).startswith("2.0 MB free in ") and error.do
+    assert str(error.got).startswith("2.0 MB free in ") and error.fix
     assert error.allowed == f"{needed / 1e6:.1f} MB or more"
 
 
@@ -250,7 +250,7 @@ ONE_CLASS: Mapping[str, tuple[str, ...]] = {
 def test_accuracy_says_nothing_of_one_class(what: str, refused: Call, tmp_path: Path) -> None:
     root = folder(tmp_path / "images", classes=1, train=4, val=4)
     error = refused(f"folder:{root}", *ONE_CLASS[what])
-    assert (error.what, error.got, error.allowed) == (what, 1, "2 or more") and error.do
+    assert (error.what, error.got, error.allowed) == (what, 1, "2 or more") and error.fix
 
 
 def test_a_folder_of_images_of_one_class(refused: Call, tmp_path: Path) -> None:
@@ -382,7 +382,7 @@ def test_what_a_file_of_clip_is_is_said_before_models_are_fetched(
     words = (f"folder:{root}", "1", "--profile=sd15", "--offline", "--method=uvlp")
     error = refused(*words, f"--set=models.clip={form}{path}")
     assert "a TorchScript archive" in error.what and error.got == str(path)
-    assert "models.clip=openai" in str(error.do)
+    assert "models.clip=openai" in str(error.fix)
 
 
 TORCHVISION = ("--protocol=rded", "--network=resnet18", "--set=teacher.source=torchvision")

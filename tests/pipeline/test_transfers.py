@@ -140,5 +140,5 @@ def test_the_disk_must_hold_what_is_made_of_them_too(
     with pytest.raises(UvlpError) as caught:
         transfers.fetch(plan.transfers, [of_store(plan, plan.tasks, tmp_path)], offline=False)
     assert "weights" in caught.value.what and "features" in caught.value.what
-    assert str(caught.value.got).startswith("7.0 GB free in ") and "--store" in str(caught.value.do)
+    assert str(caught.value.got).startswith("7.0 GB free in ") and "--store" in str(caught.value.fix)
     assert not hub.asked

@@ -221,7 +221,7 @@ def test_a_file_that_is_no_image_stops_the_plan(content: bytes, path: Path, tmp_
     with pytest.raises(UvlpError) as caught:
         task(path, tmp_path)
     assert caught.value.what == f"cannot read the image {victim}"
-    assert caught.value.do == "replace or remove it"
+    assert caught.value.fix == "replace or remove it"
 
 
 def test_a_truncated_image_stops_by_name(path: Path, tmp_path: Path) -> None:

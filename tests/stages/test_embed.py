@@ -194,7 +194,7 @@ def test_a_full_disk_in_the_middle_keeps_finished_shards(
             embed.run(
                 Work(task=given, folder=folder, store=store, progress=Progress(), open_dataset=open_dataset)
             )
-    assert "finished is kept" in str(error.value.do)
+    assert "finished is kept" in str(error.value.fix)
     events: list[Event] = []
     run(tmp_path, given, events)
     assert "6 rows are there from an earlier run" in " ".join(event.say for event in events)

@@ -175,7 +175,7 @@ def test_a_run_goes_on_with_two_processes_and_then_with_one(world: Path, tmp_pat
 @pytest.mark.parametrize(
     ("content", "kind", "says"),
     [
-        ({"what": "no", "got": "1", "allowed": "2", "do": None}, UvlpError, "no: got '1'; allowed: 2"),
+        ({"what": "no", "got": "1", "allowed": "2", "fix": None}, UvlpError, "no: got '1'; allowed: 2"),
         ({"text": "ValueError: no", "details": "lines"}, WorkerFailed, "ValueError: no"),
         (None, WorkerFailed, "exit code 3"),
     ],

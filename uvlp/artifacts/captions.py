@@ -66,7 +66,7 @@ def check_coverage(files: Sequence[str], texts: Mapping[str, str], missing: str)
         raise UvlpError(
             f"{len(without)} of {len(files)} training images have no caption",
             got=first_few(without),
-            do="add them to metadata.jsonl or with `uvlp captions import`, or pass --missing-captions empty",
+            fix="add them to metadata.jsonl or with `uvlp captions import`, or pass --missing-captions empty",
         )
     return len(without)
 
@@ -131,5 +131,5 @@ def check(found: Captions, files: Sequence[str]) -> None:
         "stage caption: the rows are not the training images in order",
         got=differing or f"{len(found.files)} rows",
         allowed=f"{len(files)} rows, one per training image",
-        do="remove the artifact and run again",
+        fix="remove the artifact and run again",
     )

@@ -182,7 +182,7 @@ def check_content(spec: DatasetSpec, manifest: DatasetManifest, content_hash: st
             f"the dataset {spec} was changed while it was used",
             got=f"content {found[:16]}",
             allowed=f"content {content_hash[:16]}, as when the run began",
-            do="run the same command again; nothing was stored of it",
+            fix="run the same command again; nothing was stored of it",
         )
 
 

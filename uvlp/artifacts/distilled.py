@@ -129,5 +129,5 @@ def check(entries: Sequence[Entry], images: Sequence[numpy.ndarray]) -> None:
             which = f"the image {entry.file_name} of class {entry.class_id} ({entry.class_name})"
             raise UvlpError(
                 f"stage synthesise: {which} is {'black' if image.max() == 0 else 'of one colour'}",
-                do="the models are broken or under-trained: train longer, or change guidance and strength",
+                fix="the models are broken or under-trained: train longer, or change guidance and strength",
             )

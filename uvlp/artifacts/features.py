@@ -26,12 +26,12 @@ NETWORK = "resnet-ap-10"
 """Protocol and network in which part `network` is computed."""
 
 
-def check_finite(arrays: Mapping[str, numpy.ndarray], names: Sequence[str], do: str | None = None) -> None:
+def check_finite(arrays: Mapping[str, numpy.ndarray], names: Sequence[str], fix: str | None = None) -> None:
     """Every value is a finite number.
 
     Args:
         names: what each row belongs to, e.g. a file.
-        do: the advice.
+        fix: the advice.
 
     Raises:
         UvlpError: a value is NaN or infinite; the array and what its first such row belongs to are named.
@@ -42,7 +42,7 @@ def check_finite(arrays: Mapping[str, numpy.ndarray], names: Sequence[str], do: 
         bad = ~numpy.isfinite(array.reshape(len(array), -1)).all(axis=1)
         if bad.any():
             where = names[int(bad.argmax())]
-            raise UvlpError(f"stage embed: {name} of {where} is not a finite {array.dtype} number", do=do)
+            raise UvlpError(f"stage embed: {name} of {where} is not a finite {array.dtype} number", fix=fix)
 
 
 def write(folder: Path, arrays: Mapping[str, numpy.ndarray]) -> None:

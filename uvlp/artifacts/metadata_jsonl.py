@@ -72,9 +72,9 @@ def _object(line: bytes, where: str, allowed: str) -> dict[str, Any]:
     try:
         row = parse_json(line.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise UvlpError(f"{where}: not UTF-8", got=line[:60], do="save the file as UTF-8") from error
+        raise UvlpError(f"{where}: not UTF-8", got=line[:60], fix="save the file as UTF-8") from error
     except RepeatedName as error:
-        raise UvlpError(f"{where}: a name stands twice", got=str(error), do="keep one of them") from error
+        raise UvlpError(f"{where}: a name stands twice", got=str(error), fix="keep one of them") from error
     except (ValueError, RecursionError) as error:
         shown = line.strip()[:60].decode(errors="replace")
         raise UvlpError(f"{where}: not JSON", got=shown, allowed=allowed) from error
@@ -169,5 +169,5 @@ def _refuse(where: str, what: str, keys: list[str], known: set[str]) -> None:
             f"{where}: {len(keys)} {what}",
             got=first_few(keys),
             allowed=f"paths relative to the file's own folder{example}, or bare file names that occur once",
-            do="correct or remove these rows",
+            fix="correct or remove these rows",
         )

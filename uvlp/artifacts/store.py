@@ -253,6 +253,6 @@ def _not_listed(folder: Path) -> list[Path]:
 
 def explain_store_errors(root: Path) -> contextlib.AbstractContextManager[None]:
     """Turn the operating system's refusals to write below ``root`` into one clear line."""
-    do = "free some space, make it writable, or choose another folder with --store; "
-    do += "everything finished is kept"
-    return explain_os_errors(root, "cannot write the store", do)
+    fix = "free some space, make it writable, or choose another folder with --store; "
+    fix += "everything finished is kept"
+    return explain_os_errors(root, "cannot write the store", fix)

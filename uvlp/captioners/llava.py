@@ -224,5 +224,5 @@ def _unusable(folder: Path, reason: str) -> UvlpError:
         f"cannot load LLaVA-1.5 from {folder}",
         got=reason,
         allowed="config.json, the processor's files and every *.safetensors of llava-hf/llava-1.5-7b-hf",
-        do="get it with `uvlp fetch models`, or import captions with `uvlp captions import`",
+        fix="get it with `uvlp fetch models`, or import captions with `uvlp captions import`",
     )

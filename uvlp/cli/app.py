@@ -47,8 +47,8 @@ def _no_unreadable_arguments(arguments: list[str]) -> None:
     # They end in files of UTF-8, sooner or later.
     for argument in arguments:
         if any("\ud800" <= sign <= "\udfff" for sign in argument):
-            do = "rename what it names"
-            raise UvlpError("an argument is no UTF-8 text", got=argument, do=do)
+            fix = "rename what it names"
+            raise UvlpError("an argument is no UTF-8 text", got=argument, fix=fix)
 
 
 def _call() -> int:

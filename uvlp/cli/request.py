@@ -78,7 +78,7 @@ def resolve(request: Request) -> Recipe:
     """
     for option in ("profile", "protocol", "variant"):
         if getattr(request, option) == "":  # of a variable that was not set
-            raise UvlpError(f"no --{option} given", got="", do="leave the option out, or name one")
+            raise UvlpError(f"no --{option} given", got="", fix="leave the option out, or name one")
     recipe = default_recipe(request.dataset, request.ipc or 1)
     recipe = profiles.apply(recipe, request.profile or recipe.profile)
     recipe = replace(recipe, dataset=request.dataset, **_replacements(request))
@@ -93,7 +93,7 @@ def resolve(request: Request) -> Recipe:
         recipe = _set(recipe, text)
     for name in ("methods", "networks", "seeds"):
         if not getattr(recipe, name):
-            raise UvlpError(f"no {name} given", do="leave the option out, or name at least one")
+            raise UvlpError(f"no {name} given", fix="leave the option out, or name at least one")
     return recipe
 
 
@@ -103,8 +103,8 @@ def _finetuned(folder: str) -> str:
     if folder and path.is_file():
         find.check_finetuned(path)
     if not folder or not path.is_dir():
-        do = "name the folder of a fine-tuned pipeline, as save_pretrained writes it"
-        raise UvlpError("--finetuned-model: no such folder", got=folder, do=do)
+        fix = "name the folder of a fine-tuned pipeline, as save_pretrained writes it"
+        raise UvlpError("--finetuned-model: no such folder", got=folder, fix=fix)
     return str(path)
 
 
@@ -141,18 +141,18 @@ def split(values: Sequence[str]) -> list[str]:
 def _set(recipe: Recipe, text: str) -> Recipe:
     path, equals, value = text.partition("=")
     if not equals:
-        raise UvlpError("--set needs key=value", got=text, do="for example --set evaluate.epochs=100")
+        raise UvlpError("--set needs key=value", got=text, fix="for example --set evaluate.epochs=100")
     if path.partition(".")[0] in REMARKS:
         raise UvlpError(
             f"--set {path}: a recipe's own remark stays",
             got=text,
-            do="add one of yours with --set note=TEXT",
+            fix="add one of yours with --set note=TEXT",
         )
     if path == "note":
         return replace(recipe, note="; ".join(filter(None, [recipe.note, _own_note(value)])))
     if path in OPTIONS:
         # That option checks its value, and joins it with the others.
-        raise UvlpError(f"--set {path} is not supported", got=text, do=f"use {OPTIONS[path]}")
+        raise UvlpError(f"--set {path} is not supported", got=text, fix=f"use {OPTIONS[path]}")
     section, _, rest = path.partition(".")
     plugin = section.replace("_", "-")
     if rest and plugin in plugins.names("methods"):

@@ -21,7 +21,7 @@ class UvlpError(Exception):
         what: the thing that is wrong, e.g. ``"unknown method"``.
         got: the offending value, shown verbatim; a long one is cut in its middle.
         allowed: the accepted values or range, in words.
-        do: the next step for the reader.
+        fix: the next step for the reader.
     """
 
     exit_code = 2
@@ -29,24 +29,24 @@ class UvlpError(Exception):
     """The traceback of the worker that raised it, shown with ``--debug``."""
 
     def __init__(
-        self, what: str, *, got: object = None, allowed: str | None = None, do: str | None = None
+        self, what: str, *, got: object = None, allowed: str | None = None, fix: str | None = None
     ) -> None:
-        self.what, self.got, self.allowed, self.do = what, got, allowed, do
+        self.what, self.got, self.allowed, self.fix = what, got, allowed, fix
         what = cut(what, LONGEST)
         parts = [what if got is None else f"{what}: got {cut(repr(got), LONGEST)}"]
         if allowed:
             parts.append(f"allowed: {allowed}")
-        if do:
-            parts.append(do)
+        if fix:
+            parts.append(fix)
         super().__init__("; ".join(part.replace("\n", " ") for part in parts))
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions cross from worker processes to the main one by pickling.
-        return _rebuild, (self.what, self.got, self.allowed, self.do)
+        return _rebuild, (self.what, self.got, self.allowed, self.fix)
 
 
-def _rebuild(what: str, got: object, allowed: str | None, do: str | None) -> UvlpError:
-    return UvlpError(what, got=got, allowed=allowed, do=do)
+def _rebuild(what: str, got: object, allowed: str | None, fix: str | None) -> UvlpError:
+    return UvlpError(what, got=got, allowed=allowed, fix=fix)
 
 
 class Stopped(UvlpError):
@@ -75,8 +75,8 @@ def unknown_name(kind: str, got: str, names: Iterable[str]) -> UvlpError:
     """The error for a name that is not in ``names``, with the nearest one offered."""
     known = sorted(names)
     near = difflib.get_close_matches(got, known, n=1, cutoff=0.5)
-    do = f"did you mean {near[0]!r}?" if near else None
-    return UvlpError(f"unknown {kind}", got=got, allowed=", ".join(known), do=do)
+    fix = f"did you mean {near[0]!r}?" if near else None
+    return UvlpError(f"unknown {kind}", got=got, allowed=", ".join(known), fix=fix)
 
 
 def wrong_return(file: str, function: str, wanted: str, got: object) -> UvlpError:
@@ -92,7 +92,7 @@ def wrong_return(file: str, function: str, wanted: str, got: object) -> UvlpErro
 def too_few_images(count: int, least: int) -> UvlpError:
     """The error for a class with ``count`` images where ``least`` are needed."""
     return UvlpError(
-        "images in a class", got=count, allowed=f"at least {least}", do="lower the IPC or add images"
+        "images in a class", got=count, allowed=f"at least {least}", fix="lower the IPC or add images"
     )
 
 
@@ -102,5 +102,5 @@ def too_few_for_a_fit(count: int, least: int) -> UvlpError:
         "images in a class without its last partial batch",
         got=count,
         allowed=f"at least {least}",
-        do="lower km_expand or flush every class",
+        fix="lower km_expand or flush every class",
     )

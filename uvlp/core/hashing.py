@@ -119,7 +119,7 @@ def changed_meanwhile(path: Path) -> UvlpError:
     return UvlpError(
         "changed while it was read",
         got=str(path),
-        do="run the same command again; nothing was stored of it",
+        fix="run the same command again; nothing was stored of it",
     )
 
 

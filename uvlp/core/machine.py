@@ -118,10 +118,10 @@ def gpu_peak_memory_mb() -> int | None:
     return torch.cuda.max_memory_allocated() // 2**20 if torch.cuda.is_available() else None
 
 
-def too_little_gpu_memory(what: str, do: str) -> UvlpError:
+def too_little_gpu_memory(what: str, fix: str) -> UvlpError:
     """The error for a GPU that has no room ``what``, e.g. "to fine-tune"; ``do`` is what to do about it."""
     import torch
 
     free, total = torch.cuda.mem_get_info() if torch.cuda.is_available() else (0, 0)
     got = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
-    return UvlpError(f"too little GPU memory {what}", got=got, do=do)
+    return UvlpError(f"too little GPU memory {what}", got=got, fix=fix)

@@ -175,7 +175,7 @@ def _found(room: str) -> dict[str, Origin]:
             raise UvlpError(
                 f"two {room} are called {other.name}",
                 got=f"{found[other.name].file} and {other.file}",
-                do="rename the entry point of one, or do without its package",
+                fix="rename the entry point of one, or do without its package",
             )
         found[other.name] = other
     return found
@@ -198,8 +198,8 @@ def _entry_points(room: str) -> tuple[Origin, ...]:
         package = f"{point.dist.name} {point.dist.version}" if point.dist else "a package without a name"
         origin = _origin(room, point.name, point.module, package)
         if point.attr:
-            do = f"write {point.name} = {point.module}"
-            raise UvlpError(f"an entry point of {package} names no module", got=point.value, do=do)
+            fix = f"write {point.name} = {point.module}"
+            raise UvlpError(f"an entry point of {package} names no module", got=point.value, fix=fix)
         found.append(origin)
     return tuple(sorted(found, key=lambda origin: (origin.name, origin.package)))
 

@@ -88,7 +88,7 @@ def begin(*, torch: bool) -> None:
             "--portable: this C library goes on using FMA instructions",
             got=libc(),
             allowed="glibc from 2.33, whose GLIBC_TUNABLES can mask them",
-            do="run it in the container (docker/README.md), which has glibc 2.36",
+            fix="run it in the container (docker/README.md), which has glibc 2.36",
         )
     import numpy._core._multiarray_umath as numpy  # type: ignore[import-not-found]
 
@@ -117,5 +117,5 @@ def _refuse(package: str, used: list[str]) -> None:
         raise UvlpError(
             f"--portable: {package} goes on using instructions that not every processor has",
             got=", ".join(used),
-            do="install the locked packages (docker/requirements.lock)",
+            fix="install the locked packages (docker/requirements.lock)",
         )

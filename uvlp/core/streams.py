@@ -39,7 +39,7 @@ def check_output() -> None:
         UvlpError: standard output is closed.
     """
     if sys.stdout is None:
-        raise UvlpError("standard output is closed", do="leave out >&-; >/dev/null throws the result away")
+        raise UvlpError("standard output is closed", fix="leave out >&-; >/dev/null throws the result away")
 
 
 def complain(text: str) -> None:

@@ -277,7 +277,7 @@ def death(process: str, code: int, details: str = "") -> Exception:
     """
     number = -code if code < 0 else code - ASKED_TO_END
     if number in SIGNALS:
-        return Stopped(f"{process} was asked to end ({signal.Signals(number).name})", do=CONTINUES)
+        return Stopped(f"{process} was asked to end ({signal.Signals(number).name})", fix=CONTINUES)
     if code == -signal.SIGKILL:
         return WorkerFailed(f"{process} was killed (SIGKILL; out of memory?)", details)
     name = f"by {signal.Signals(number).name}" if code < 0 else f"with exit code {code}"

@@ -150,7 +150,7 @@ def _data_file() -> Path:
     found = importlib.util.find_spec("sklearn")
     path = Path(found.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if found else None
     if path is None or not path.is_file():
-        raise UvlpError("the digits are not there", got=str(path), do="install scikit-learn again")
+        raise UvlpError("the digits are not there", got=str(path), fix="install scikit-learn again")
     return path
 
 

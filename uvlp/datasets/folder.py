@@ -30,5 +30,5 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = Non
     """
     argument = spec.argument
     if not argument:
-        raise UvlpError("the dataset `folder` needs a path", allowed=LAYOUT, do="write folder:PATH")
+        raise UvlpError("the dataset `folder` needs a path", allowed=LAYOUT, fix="write folder:PATH")
     return open_image_folder(expanded(argument), argument, cache, progress or Progress())

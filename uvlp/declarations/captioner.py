@@ -50,6 +50,6 @@ def declared_captioner(name: str) -> CaptionerDeclaration:
     needed = ("opened",) if found.model else ("captions", "plain")
     for each in needed:
         if getattr(found, each) is None:
-            do = "a captioner with a MODEL has opened, any other captions and plain"
-            raise UvlpError(f"{found.origin.file} declares no {each}", do=do)
+            fix = "a captioner with a MODEL has opened, any other captions and plain"
+            raise UvlpError(f"{found.origin.file} declares no {each}", fix=fix)
     return found

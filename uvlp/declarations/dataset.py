@@ -73,7 +73,7 @@ def declared_dataset(name: str) -> DatasetDeclaration:
     if (found.download is None) != (found.fetch is None):
         lacking = "download" if found.download is None else "fetch"
         raise UvlpError(
-            f"{found.origin.file} declares no {lacking}", do="declare both download and fetch, or none"
+            f"{found.origin.file} declares no {lacking}", fix="declare both download and fetch, or none"
         )
     unknown = (
         set(found.expected) - set(found.variants or ()) if isinstance(found.expected, Mapping) else set()

@@ -122,7 +122,7 @@ def _check_kind(found: MethodDeclaration) -> None:
     for name in others:
         if value := getattr(found, name):
             raise UvlpError(
-                f"{file}: {name.upper()} beside the function {kind}", got=value, do="leave it out"
+                f"{file}: {name.upper()} beside the function {kind}", got=value, fix="leave it out"
             )
 
 

@@ -96,7 +96,7 @@ def declared_protocol(name: str) -> ProtocolDeclaration:
     found = of_module(ProtocolDeclaration, plugins.find("protocols", name))
     if found.teacher and "flip" not in {each.name for each in fields(found.settings)}:
         raise UvlpError(
-            f"{found.origin.file}: Settings have no field flip", do="a teacher is trained with it"
+            f"{found.origin.file}: Settings have no field flip", fix="a teacher is trained with it"
         )
     found = replace(found, pixels_revision=found.pixels_revision or found.revision)
     if not found.section:

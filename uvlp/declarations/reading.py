@@ -222,7 +222,7 @@ def _refuse_misspelt(origin: Origin, lacking: list[str], own: set[str]) -> None:
             raise UvlpError(
                 f"{origin.file}: {name} is no field of a {origin.kind}",
                 got=name,
-                do=f"did you mean {near}? Else begin its name with an underscore",
+                fix=f"did you mean {near}? Else begin its name with an underscore",
             )
 
 

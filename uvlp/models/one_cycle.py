@@ -161,7 +161,7 @@ class _Watch:
         if not self._finite.item():
             raise UvlpError(
                 f"the loss of the {self._what} is not a number: {where} of {self._settings.steps}",
-                do=f"lower its learning rate: --set {self._what}.lr={self._settings.lr / 4:g}",
+                fix=f"lower its learning rate: --set {self._what}.lr={self._settings.lr / 4:g}",
             )
 
 
@@ -177,7 +177,7 @@ def _resume(state: TrainingState, saved: Path | None, what: str, steps: int, pro
         return 0
     except (KeyError, ValueError, RuntimeError) as error:  # whole, and of another version of the model
         raise UvlpError(
-            f"a checkpoint of another {what}", got=str(saved), do="delete it; its training begins anew"
+            f"a checkpoint of another {what}", got=str(saved), fix="delete it; its training begins anew"
         ) from error
     progress.say(f"going on after step {step} of {steps}")
     return step
@@ -192,8 +192,8 @@ def _enough_memory(what: str, batch: int) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        do = f"stop other programs on the GPU, or --set {what}.batch={max(1, batch // 2)}"
-        raise machine.too_little_gpu_memory(f"to train the {what} on batches of {batch}", do) from error
+        fix = f"stop other programs on the GPU, or --set {what}.batch={max(1, batch // 2)}"
+        raise machine.too_little_gpu_memory(f"to train the {what} on batches of {batch}", fix) from error
 
 
 def _tell(

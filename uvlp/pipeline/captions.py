@@ -130,8 +130,8 @@ def _check_agreement(matches: Mapping[Path, Match]) -> None:
         raise UvlpError(
             f"two files give {len(differing)} images different captions",
             got=first_few(differing),
-            do="import the one that counts, or one after the other: the later import then counts; answers of "
-            "LLaVA whose numbers begin anew need each its own question file",
+            fix="import the right one, or both in order: the later import overrides the earlier; answers of "
+            "LLaVA whose numbering restarts each need their own question file",
         )
 
 
@@ -228,7 +228,7 @@ def _rows(spec: DatasetSpec, dataset: Dataset, store: Store) -> tuple[str, Seque
         raise UvlpError(
             f"{spec} has no captions",
             got="no metadata.jsonl, no texts beside the images, nothing imported",
-            do="import some with `uvlp captions import FILE`, or name a file to check",
+            fix="import some with `uvlp captions import FILE`, or name a file to check",
         )
     return "the dataset's own", list(own.items())
 

@@ -27,7 +27,7 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress, content_has
     declared = declared_dataset(spec.name)
     if spec.argument and not declared.argument:
         what = f"the dataset `{spec.name}` takes nothing after a colon"
-        raise UvlpError(what, got=spec.argument, do=f"write {spec.name}")
+        raise UvlpError(what, got=spec.argument, fix=f"write {spec.name}")
     dataset = checked(declared.open_dataset(spec, cache, progress), spec.name, declared.origin.file)
     check_content(spec, dataset.manifest, content_hash)
     return dataset

@@ -29,7 +29,7 @@ class Wanted(NamedTuple):
     unfinished: tuple[Path, ...] = ()
 
 
-def check(wanted: Sequence[Wanted], do: str) -> None:
+def check(wanted: Sequence[Wanted], fix: str) -> None:
     """Refuse to begin what cannot end; folders on one disk share its room.
 
     Raises:
@@ -46,7 +46,7 @@ def check(wanted: Sequence[Wanted], do: str) -> None:
         begun = sum(_occupied(folder) for part in parts for folder in part.unfinished)
         if free + begun < needed:
             names = first_few(part.what for part in parts if part.bytes)
-            raise too_small(names, place, needed - begun, free, do)
+            raise too_small(names, place, needed - begun, free, fix)
 
 
 def _occupied(folder: Path) -> int:

@@ -49,7 +49,7 @@ def fetch_named(target: str, data: str, variant: str, settings: Sequence[str], c
     if target not in MODELS:
         return _fetch_dataset(target, data, variant, settings, cache)
     if data or variant:
-        raise UvlpError("--data and --variant do not apply to models", got=target, do="set HF_HOME instead")
+        raise UvlpError("--data and --variant do not apply to models", got=target, fix="set HF_HOME instead")
     models, parts = _models(settings), MODELS[target]
     transfers = models_missing(models, parts)
     fetch(transfers, offline=False)

@@ -33,9 +33,11 @@ def damage(plan: Plan, store: Store) -> Iterator[tuple[Task, str]]:
             yield task, name
 
 
-def damaged(task: Task, name: str, do: str) -> UvlpError:
+def damaged(task: Task, name: str, fix: str) -> UvlpError:
     """The error for a file of an artifact that is not as made, and for what to do about it."""
-    return UvlpError(f"damaged artifact {task.name} ({task.title}): {name} is missing or not as made", do=do)
+    return UvlpError(
+        f"damaged artifact {task.name} ({task.title}): {name} is missing or not as made", fix=fix
+    )
 
 
 DECODING = ("pixels", "collect")
@@ -214,8 +216,8 @@ def check(plan: Plan, store: Store, todo: Sequence[Task]) -> None:
         UvlpError: what no task of the run could work with, or a disk that is too small for it.
     """
     preflight.check(plan, todo)
-    do = "make room, or use a larger disk: --store FOLDER; everything finished is kept"
-    disk.check([of_store(plan, todo, store.root)], do)
+    fix = "make room, or use a larger disk: --store FOLDER; everything finished is kept"
+    disk.check([of_store(plan, todo, store.root)], fix)
 
 
 def print_reasons(plan: Plan, store: Store, todo: Sequence[Task]) -> None:

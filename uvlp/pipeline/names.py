@@ -77,11 +77,11 @@ def _check_finetuned(recipe: Recipe, methods: Sequence[Method]) -> None:
     """Refuse a fine-tuned model that nothing of the recipe reads."""
     if not recipe.pretrained:
         what = f"--finetuned-model: profile {recipe.profile} trains its own models and reads none"
-        raise UvlpError(what, got=recipe.models.finetuned, do="leave it out, or use --profile sd15")
+        raise UvlpError(what, got=recipe.models.finetuned, fix="leave it out, or use --profile sd15")
     if not any(method.synthesis is not None and method.declared.finetuned for method in methods):
         names = ", ".join(method.spec for method in methods)
-        do = "leave it out, or add uvlp or vlcp"
-        raise UvlpError("--finetuned-model: no method of this run reads it", got=names, do=do)
+        fix = "leave it out, or add uvlp or vlcp"
+        raise UvlpError("--finetuned-model: no method of this run reads it", got=names, fix=fix)
 
 
 def check_networks(recipe: Recipe) -> None:

@@ -90,8 +90,8 @@ def _check_classes(plan: Plan, use: str) -> None:
     """Whatever answers one class alone is always right: its accuracy is 100 % and says nothing."""
     classes = len(plan.manifest.classes)
     if plan.size is not None and classes < 2:
-        do = "give train/ and val/ a folder for each class; `uvlp synthesise` makes images of one class, too"
-        raise UvlpError(f"classes to {use}", got=classes, allowed="2 or more", do=do)
+        fix = "give train/ and val/ a folder for each class; `uvlp synthesise` makes images of one class, too"
+        raise UvlpError(f"classes to {use}", got=classes, allowed="2 or more", fix=fix)
 
 
 def _represent(plan: Plan, task: Task) -> None:

@@ -260,7 +260,7 @@ def _goal(planner: Planner, methods: Sequence[Method], folders: Sequence[Folder]
     return planner.table([*folders, *methods], joined_titles(folders))
 
 
-def _check_ipc(planner: Planner, do: str) -> None:
+def _check_ipc(planner: Planner, fix: str) -> None:
     """Refuse more images per class than every class has; ``do`` is what else can be done about it."""
     recipe = planner.recipe
     name, count = planner.manifest.smallest_class()
@@ -268,6 +268,6 @@ def _check_ipc(planner: Planner, do: str) -> None:
         raise UvlpError(
             f"IPC is above the smallest class of {recipe.dataset} ({name}, {count} training images)",
             got=recipe.ipc,
-            allowed=f"1 to {count}" + (" where random images stand beside it" if do else ""),
-            do=do or None,
+            allowed=f"1 to {count}" + (" where random images stand beside it" if fix else ""),
+            fix=fix or None,
         )

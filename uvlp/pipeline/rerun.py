@@ -37,7 +37,7 @@ def rerun(plan: Plan, store: Store, repeat: int, count: int) -> list[Task]:
             "--rerun: that repeat is not stored for every method, network and seed",
             got=repeat,
             allowed=f"1 to {stored}" if stored else "none is stored yet",
-            do="run the same command without --rerun first, with --repeats if there are to be more",
+            fix="run the same command without --rerun first, with --repeats if there are to be more",
         )
     again = [task for task in evaluations if task.facts["repeat"] == repeat]
     workers.run(
@@ -70,7 +70,7 @@ def _train_again(root: Path, task: Task, progress: Progress) -> None:
             f"not the same score: {task.title} ({task.name})",
             got=_numbers(found),
             allowed=f"{_numbers(kept)} and the same bit for every image",
-            do="another processor, GPU or package version rounds differently, see both in its manifest.json; "
+            fix="another processor, GPU or package version rounds differently (see its manifest.json); "
             "on a GPU only --set evaluate.deterministic=true gives the same bits",
         )
 

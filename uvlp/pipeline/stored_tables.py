@@ -86,7 +86,7 @@ def damaged(found: Stored) -> UvlpError:
     called = f" ({found.name})" if found.name else ""
     return UvlpError(
         f"damaged table {tables.KIND}/{found.key}{called}: {found.damage} is missing or not as made",
-        do="run the command that made it again with --force",
+        fix="run the command that made it again with --force",
     )
 
 
@@ -113,7 +113,7 @@ def find(name: str, store: Store) -> Stored:
         "no such table in the store",
         got=name,
         allowed=", ".join(complete) or "none yet",
-        do=f"make one with `uvlp reproduce` or `uvlp evaluate`; store: {store.root}",
+        fix=f"make one with `uvlp reproduce` or `uvlp evaluate`; store: {store.root}",
     )
 
 
@@ -134,7 +134,7 @@ def _ambiguous(name: str, found: Sequence[Stored]) -> UvlpError:
         f"{len(found)} tables of this name are in the store",
         got=name,
         allowed=", ".join(candidates),
-        do="give the full name of one, with the digits after the @",
+        fix="give the full name of one, with the digits after the @",
     )
 
 

@@ -66,13 +66,13 @@ def fetch(transfers: Sequence[Transfer], further: Sequence[Wanted] = (), *, offl
         raise UvlpError(
             "this needs files that are not here, and --offline fetches none",
             got="; ".join(map(_described, transfers)),
-            do=f"with a network: {commands}; or name a folder that holds them: {', '.join(folders)}",
+            fix=f"with a network: {commands}; or name a folder that holds them: {', '.join(folders)}",
         )
     _announce(transfers)
     wanted = [Wanted(each.download.what, each.folder, each.download.disk_bytes) for each in transfers]
     place = " --store for artifacts," if further else ""
-    do = f"make room, or use a larger disk:{place} --data for datasets, HF_HOME for models"
-    disk.check([*further, *wanted], do)
+    fix = f"make room, or use a larger disk:{place} --data for datasets, HF_HOME for models"
+    disk.check([*further, *wanted], fix)
     view = views.view(len(transfers))
     try:
         for transfer in transfers:

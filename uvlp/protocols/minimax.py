@@ -55,7 +55,7 @@ def check_images(
             lambda: build(network, classes, settings, seed=0),
             settings.size_px,
             got=f"{images} images in batches of {rules.batch}",
-            do="set another evaluate.batch, or a larger evaluate.size_px",
+            fix="set another evaluate.batch, or a larger evaluate.size_px",
         )
 
 

@@ -93,7 +93,7 @@ def check_images(
             lambda: rded_networks.build(network, classes=classes, size_px=settings.size_px),
             settings.size_px,
             got=f"{images} images in batches of {rules.batch}",
-            do="set another rded.batch, or a larger rded.size_px",
+            fix="set another rded.batch, or a larger rded.size_px",
         )
 
 
@@ -215,7 +215,7 @@ def _check_teacher(facts: teachers.Teacher, classes: int, size_px: int) -> None:
                 f"the teacher's {what}",
                 got=has,
                 allowed=f"{needed}, as the student",
-                do="train or import another teacher",
+                fix="train or import another teacher",
             )
 
 

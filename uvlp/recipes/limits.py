@@ -93,7 +93,7 @@ def check_trainings(recipe: Recipe, methods: int) -> None:
             "trainings of one table (methods x networks x seeds x repeats)",
             got=count,
             allowed=f"at most {MOST_TRAININGS}",
-            do="ask for fewer, in several tables; what two of them share is made once",
+            fix="ask for fewer, in several tables; what two of them share is made once",
         )
 
 
@@ -108,10 +108,10 @@ def check_llava(settings: CaptionSettings, *, gpu: bool) -> None:
         return
     what, leave_out = "loading LLaVA in 4 bits needs", "leave --set caption.quantise=4bit out"
     if not gpu:
-        raise UvlpError(f"{what} a GPU", got="cpu", do=leave_out)
+        raise UvlpError(f"{what} a GPU", got="cpu", fix=leave_out)
     if find_spec("bitsandbytes") is None:
-        do = f"install it with `pip install bitsandbytes`, or {leave_out}"
-        raise UvlpError(f"{what} the package bitsandbytes", got="missing", do=do)
+        fix = f"install it with `pip install bitsandbytes`, or {leave_out}"
+        raise UvlpError(f"{what} the package bitsandbytes", got="missing", fix=fix)
 
 
 def check_finetuning(settings: FinetuneSettings) -> None:
@@ -124,10 +124,10 @@ def check_finetuning(settings: FinetuneSettings) -> None:
     if settings.report_to != "none" and find_spec(settings.report_to) is None:
         raise UvlpError(
             f"setting finetune.report_to: {settings.report_to} is not installed",
-            do=f"pip install {settings.report_to}, or --set finetune.report_to=none",
+            fix=f"pip install {settings.report_to}, or --set finetune.report_to=none",
         )
     if settings.cache_latents and not settings.center_crop:
         raise UvlpError(
             "setting finetune.cache_latents with random crops, which are other pixels every time",
-            do="--set finetune.cache_latents=false or --set finetune.center_crop=true",
+            fix="--set finetune.cache_latents=false or --set finetune.center_crop=true",
         )

@@ -26,7 +26,9 @@ def apply(settings: Any, path: str, text: str) -> Any:
         raise unknown_name("setting", name, known)
     old = getattr(settings, name)
     if isinstance(old, Mapping):
-        raise UvlpError(f"the setting {name} is made of others", got=path, do="set those, see --print-config")
+        raise UvlpError(
+            f"the setting {name} is made of others", got=path, fix="set those, see --print-config"
+        )
     if rest and not is_dataclass(old):
         raise UvlpError(f"the setting {name} has no parts", got=path)
     if is_dataclass(old) and not rest:

@@ -57,7 +57,7 @@ def from_files(task: Task, dataset: Any) -> tuple[dict[str, str], int]:
         raise UvlpError(
             "the dataset has no captions",
             got=str(task.dataset_spec),
-            do="add a metadata.jsonl, import one with `uvlp captions import`, or choose a captioner with "
+            fix="add a metadata.jsonl, import one with `uvlp captions import`, or choose a captioner with "
             "--set caption.captioner=colours",
         )
     texts = {f"train/{name}": text for name, text in found.items()}

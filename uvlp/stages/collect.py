@@ -79,6 +79,6 @@ def _images(
         if (pixels == pixels[0, 0]).all():
             raise UvlpError(
                 f"the image {folders.root / name} is {'of one colour' if pixels.any() else 'black'}",
-                do="a failed synthesis leaves such images: make it again or replace it",
+                fix="a failed synthesis leaves such images: make it again or replace it",
             )
         yield pixels

@@ -137,7 +137,7 @@ def _write(
     part: range,
     arrays: dict[str, numpy.ndarray],
     files: Sequence[str],
-    do: str | None = None,
+    fix: str | None = None,
 ) -> None:
-    features.check_finite(arrays, files[part.start : part.stop], do)
+    features.check_finite(arrays, files[part.start : part.stop], fix)
     rows.write(part, arrays)

@@ -79,7 +79,7 @@ def _stored_score(store: Path, name: str) -> Score:
         raise UvlpError(
             "a score of this table is missing or damaged",
             got=name,
-            do="run the table's own command again, with --force if it asks for it",
+            fix="run the table's own command again, with --force if it asks for it",
         ) from error
 
 

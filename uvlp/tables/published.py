@@ -71,7 +71,7 @@ def cells() -> tuple[Published, ...]:
         UvlpError: the file is not there, or a row is no cell.
     """
     if not FILE.is_file():
-        raise UvlpError("the published accuracies are missing", got=str(FILE), do="restore the file")
+        raise UvlpError("the published accuracies are missing", got=str(FILE), fix="restore the file")
     with FILE.open(encoding="utf-8", newline="") as rows:
         return tuple(_cell(row, line) for line, row in enumerate(csv.DictReader(rows), start=2))
 

@@ -131,7 +131,7 @@ def differences(pairs: Sequence[tuple[Score, Score]], which: str) -> NDArray[num
         raise UvlpError(
             "scores on different validation sets cannot be compared image by image",
             got=" and ".join(sets),
-            do="score both on the same validation images",
+            fix="score both on the same validation images",
         )
     return numpy.stack([_bits(first, which) - _bits(second, which) for first, second in pairs])
 

@@ -35,7 +35,7 @@ def test_a_flipped_byte_is_named_and_neither_used_nor_replaced(path: Path, share
         with pytest.raises(UvlpError) as found:
             use()
         assert found.value.got == str(path)
-        assert found.value.do is not None and "folder-0.sha256" in found.value.do
+        assert found.value.fix is not None and "folder-0.sha256" in found.value.fix
     assert path.read_bytes() == content
     path.unlink()  # the one advice
     imported.write(path, SECOND)

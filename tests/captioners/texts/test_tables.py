@@ -34,7 +34,7 @@ def test_what_is_read_whole_is_refused_above_the_limit(tmp_path: Path, name: str
         list(tables.read(path, "a row"))
     assert str(path) in found.value.what
     assert (found.value.got, found.value.allowed) == ("500.0 MB", "at most 400.0 MB")
-    assert found.value.do is not None and "one JSON object per line" in found.value.do
+    assert found.value.fix is not None and "one JSON object per line" in found.value.fix
 
 
 def test_lines_are_read_one_by_one_at_any_size(tmp_path: Path) -> None:

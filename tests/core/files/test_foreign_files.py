@@ -53,7 +53,7 @@ def test_a_git_lfs_pointer_in_place_of_an_image(images: Path) -> None:
     error = refused_dataset(images)
     assert "train/dog/1.png" in error.what
     assert "Git LFS pointer" in str(error.got)
-    assert "git lfs pull" in str(error.do)
+    assert "git lfs pull" in str(error.fix)
 
 
 def test_a_git_lfs_pointer_among_images_to_score_is_told_before_anything_is_made(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_git_lfs_pointer_among_images_to_score_is_told_before_anything_is_made
     )
     assert "0/0.png" in error.what
     assert "Git LFS pointer" in str(error.got)
-    assert "git lfs pull" in str(error.do)
+    assert "git lfs pull" in str(error.fix)
 
 
 def test_no_library_warns_by_itself_of_metadata_that_it_cannot_parse(images: Path) -> None:
@@ -98,15 +98,15 @@ PAGE = b"<!DOCTYPE html>\n<html><body>log in</body></html>\n"
 
 
 @pytest.mark.parametrize(
-    ("content", "what", "do"),
+    ("content", "what", "fix"),
     [(POINTER, "Git LFS pointer", "git lfs pull"), (PAGE, "HTML page", "download it again")],
 )
-def test_what_stands_in_place_of_captions(content: bytes, what: str, do: str, images: Path) -> None:
+def test_what_stands_in_place_of_captions(content: bytes, what: str, fix: str, images: Path) -> None:
     captions(images).write_bytes(content)
     error = refused_dataset(images)
     assert what in error.what
     assert str(captions(images)) == error.got
-    assert do in str(error.do)
+    assert fix in str(error.fix)
     captions(images).unlink()
     (images.parent / "a.jsonl").write_bytes(content)
     spec = ("--dataset", f"folder:{images}", "--store", images.parent / "store")
@@ -118,7 +118,7 @@ def test_class_names_in_a_pointer(images: Path) -> None:
     (images / "classes.tsv").write_bytes(POINTER)
     error = refused_dataset(images)
     assert "classes.tsv" in f"{error.what} {error.got}"
-    assert "git lfs pull" in str(error.do)
+    assert "git lfs pull" in str(error.fix)
 
 
 @pytest.mark.parametrize("name", ["train/metadata.jsonl", "train/cat/metadata.jsonl", "classes.tsv"])

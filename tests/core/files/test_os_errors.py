@@ -57,7 +57,7 @@ def test_every_library_that_writes_is_understood(no_room: None, tmp_path: Path) 
         with pytest.raises(UvlpError) as caught, explain_os_errors(tmp_path, "cannot write", "make room"):
             write(tmp_path / "file")
         assert caught.value.what.startswith("cannot write: "), name
-        assert (caught.value.got, caught.value.do) == (str(tmp_path), "make room"), name
+        assert (caught.value.got, caught.value.fix) == (str(tmp_path), "make room"), name
 
 
 def test_a_full_disk_behind_another_error_is_found() -> None:
@@ -84,7 +84,7 @@ def test_a_full_disk_behind_another_error_is_found() -> None:
 )
 def test_a_refusal_that_nobody_explained(error: Exception, what: str, got: str | None) -> None:
     found = explained(error)
-    assert found is not None and found.do
+    assert found is not None and found.fix
     assert (found.what, found.got) == (f"a file or folder cannot be used: {what}", got)
 
 

@@ -39,7 +39,7 @@ def test_a_store_where_no_folder_can_be(
     error = refused(*command, "--store", tmp_path / "store")
     assert error.what == f"the store cannot lie at {tmp_path / 'store'}"
     assert str(error.got).startswith(got)
-    assert "--store" in str(error.do)
+    assert "--store" in str(error.fix)
 
 
 @pytest.mark.parametrize("place", ["/proc", "/proc/x/y"])
@@ -57,7 +57,7 @@ def test_a_data_folder_where_no_folder_can_be(
     monkeypatch.setenv("UVLP_DATA", str(tmp_path / "data"))
     error = refused(*words)
     assert error.what == f"the data folder cannot lie at {tmp_path / 'data'}"
-    assert "--data" in str(error.do)
+    assert "--data" in str(error.fix)
 
 
 def test_the_doctor_tells_such_a_store_and_goes_on(

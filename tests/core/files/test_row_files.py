@@ -138,7 +138,7 @@ def test_a_small_disk_is_said_before_the_work(
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(UvlpError) as caught:
         opened(tmp_path, arrays, count=900_000)
-    assert str(caught.value.got).endswith(f"free in {tmp_path}") and "--store" in str(caught.value.do)
+    assert str(caught.value.got).endswith(f"free in {tmp_path}") and "--store" in str(caught.value.fix)
     needed, unit, _ = str(caught.value.allowed).split(" ", 2)
     assert unit == "MB" and float(needed) == pytest.approx(39.6, abs=1)
     assert not list(tmp_path.glob("*.npy"))

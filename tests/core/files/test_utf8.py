@@ -103,12 +103,12 @@ def test_a_terminal_of_another_encoding_keeps_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("sys.getfilesystemencoding", lambda: "iso8859-1")
     monkeypatch.setattr("locale.getencoding", lambda: "ISO-8859-1")
     monkeypatch.setattr("os.execv", lambda program, words: started.append(words))
-    monkeypatch.setenv("PYTHONUTF8", "0")
-    monkeypatch.delenv("PYTHONIOENCODING", raising=False)
+    environment = {"PYTHONUTF8": "0"}
+    monkeypatch.setattr("os.environ", environment)
     utf8.insist()
-    assert os.environ["PYTHONIOENCODING"] == "ISO-8859-1" and os.environ["PYTHONUTF8"] == "1"
+    assert environment == {"PYTHONIOENCODING": "ISO-8859-1", "PYTHONUTF8": "1"}
     assert started == [[sys.executable, "-X", "utf8", *sys.orig_argv[1:]]]
-    monkeypatch.delenv("PYTHONIOENCODING")
+    del environment["PYTHONIOENCODING"]
     monkeypatch.setattr("locale.getencoding", lambda: "ANSI_X3.4-1968")
     utf8.insist()
-    assert "PYTHONIOENCODING" not in os.environ and len(started) == 2
+    assert environment == {"PYTHONUTF8": "1"} and len(started) == 2

@@ -206,20 +206,20 @@ def test_a_named_pipe_in_place_of_an_archive_is_not_opened(server: FileServer, t
 
 
 @pytest.mark.parametrize(
-    ("content", "got", "do"),
+    ("content", "got", "fix"),
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a Git LFS pointer", "git lfs pull"),
         (b"<!DOCTYPE html><html>log in</html>", "an HTML page", "download"),
     ],
 )
 def test_what_stands_in_place_of_an_archive_is_named(
-    content: bytes, got: str, do: str, server: FileServer, tmp_path: Path
+    content: bytes, got: str, fix: str, server: FileServer, tmp_path: Path
 ) -> None:
     (tmp_path / "set.tgz").write_bytes(content)
     with pytest.raises(UvlpError) as caught:
         prepare(archive_at(server), tmp_path, Progress())
     assert caught.value.got == got
-    assert do in str(caught.value.do)
+    assert fix in str(caught.value.fix)
 
 
 def test_an_archive_of_something_else_is_said(tmp_path: Path) -> None:
@@ -316,7 +316,7 @@ def test_a_page_or_a_part_that_came_first_does_not_decide_what_is_right(
     server.files["set.tgz"] = first
     with pytest.raises(UvlpError) as caught:
         prepare(wanted, tmp_path, Progress())
-    assert (caught.value.do or "").startswith("delete")
+    assert (caught.value.fix or "").startswith("delete")
     assert not (tmp_path / "set.tgz.json").exists()
     (tmp_path / "set.tgz").unlink()  # as it said
     server.files["set.tgz"] = good
@@ -331,7 +331,7 @@ def test_what_is_advised_about_another_hash_than_the_recorded_one_works(
     record.write_text(json.dumps({"url": wanted.url, "sha256": "0" * 64}))
     with pytest.raises(UvlpError) as caught:
         prepare(wanted, tmp_path, Progress())
-    assert caught.value.do == (
+    assert caught.value.fix == (
         f"delete the file and fetch again; where the publisher has changed it, delete {record} as well"
     )
     (tmp_path / "set.tgz").unlink()

@@ -105,7 +105,7 @@ def test_a_dataset_of_image_files_is_found_nearby(given: str, call: Call, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("splits", "do"),
+    ("splits", "fix"),
     [
         (("train", "test"), "rename test to val"),
         (("Training", "Valid"), "rename Training to train and Valid to val"),
@@ -113,13 +113,13 @@ def test_a_dataset_of_image_files_is_found_nearby(given: str, call: Call, tmp_pa
     ],
 )
 def test_other_names_of_the_splits(
-    splits: tuple[str, ...], do: str | None, call: Call, tmp_path: Path
+    splits: tuple[str, ...], fix: str | None, call: Call, tmp_path: Path
 ) -> None:
     for split in splits:
-        draw(tmp_path / "set" / split / "0.png" if do is None else tmp_path / "set" / split / "cat/0.png")
+        draw(tmp_path / "set" / split / "0.png" if fix is None else tmp_path / "set" / split / "cat/0.png")
     answer = call.reproduce(tmp_path / "set")
     assert answer.code == 2
-    assert answer.error.endswith(do) if do else "did you mean" not in answer.error
+    assert answer.error.endswith(fix) if fix else "did you mean" not in answer.error
 
 
 def test_one_class_that_holds_the_classes_is_refused(call: Call, tmp_path: Path) -> None:

@@ -147,4 +147,4 @@ def test_a_part_that_features_do_not_name_is_told() -> None:
         data = replace(given().classes[0], arrays={})
         with pytest.raises(UvlpError) as refused:
             getattr(data, name)
-        assert repr(part) in str(refused.value.do)
+        assert repr(part) in str(refused.value.fix)

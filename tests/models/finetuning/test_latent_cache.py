@@ -130,7 +130,7 @@ def test_a_disk_that_is_too_small_is_said_before_anything_is_encoded(tmp_path: P
     huge = LatentCache(tmp_path, 10**12, LATENT, mirrored=True)
     with pytest.raises(UvlpError) as caught:
         huge.open(print)
-    assert "cache_latents=false" in str(caught.value.do)
+    assert "cache_latents=false" in str(caught.value.fix)
 
 
 def test_stored_latents_give_the_same_losses(tmp_path: Path) -> None:

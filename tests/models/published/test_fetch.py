@@ -122,7 +122,7 @@ def test_a_hub_behind_a_log_in_page(page: bytes, hub: Hub) -> None:
         find.fetch(HUB, ["diffusion"], Progress())
     assert caught.value.what.startswith(f"{hub.address} answers with something else than a hub does")
     assert str(caught.value.got).startswith("some/sd: ")
-    assert "log in" in str(caught.value.do)
+    assert "log in" in str(caught.value.fix)
 
 
 @pytest.mark.parametrize("status", [407, 511])

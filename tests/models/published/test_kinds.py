@@ -38,8 +38,8 @@ def refusal(path: Path, part: str = "diffusion") -> UvlpError:
 
 def carried_out(error: UvlpError, base: Path, new: Path) -> Path:
     """Run the suggested command's code with a tiny base model; its `NEW`."""
-    command = re.search(r'python -c "([^"]+)"$', error.do or "")
-    assert command is not None, error.do
+    command = re.search(r'python -c "([^"]+)"$', error.fix or "")
+    assert command is not None, error.fix
     code = command[1].replace("'NEW'", repr(str(new)))
     for repository in BASES.values():
         code = code.replace(repr(repository), repr(str(base)))
@@ -78,7 +78,7 @@ def test_lora_weights(name: str, given: str, tmp_path: Path) -> None:
         "save_pretrained",
         f"weight_name='{name}'",
     )
-    assert [step for step in steps if step not in str(error.do)] == []
+    assert [step for step in steps if step not in str(error.fix)] == []
 
 
 def test_lora_weights_beside_a_whole_pipeline_would_be_passed_over(copies: dict[str, Path]) -> None:
@@ -99,7 +99,7 @@ def test_an_adapter_of_peft(config: dict[str, Any], part: str, words: str, tmp_p
     put(tmp_path / "a", "adapter_model.safetensors")
     (tmp_path / "a" / "adapter_config.json").write_text(json.dumps(config))
     error = refusal(tmp_path / "a", part)
-    assert "LoRA weights in PEFT's form" in error.what and words in str(error.do)
+    assert "LoRA weights in PEFT's form" in error.what and words in str(error.fix)
 
 
 @pytest.mark.parametrize("unet", ["unet", "unet_ema"])
@@ -131,7 +131,7 @@ def test_a_training_that_came_to_its_end_is_a_pipeline(copies: dict[str, Path]) 
 def test_a_checkpoint_without_a_network(files: tuple[str, ...], tmp_path: Path) -> None:
     for part in ("diffusion", "llava"):
         error = refusal(put(tmp_path / "run", *files), part)
-        assert "the checkpoint of a training" in error.what and "python" not in str(error.do)
+        assert "the checkpoint of a training" in error.what and "python" not in str(error.fix)
 
 
 @pytest.mark.parametrize(("part", "top"), [("unet", True), ("unet", False), ("vae", True), ("vae", False)])
@@ -149,7 +149,7 @@ def test_the_checkpoint_of_a_training_of_two_networks(
     folder = put(moved(copies, "unet", "text_encoder"), "optimizer.bin")
     made = carried_out(refusal(folder), copies["diffusion"], tmp_path / "new")
     assert find.find(ModelSettings(diffusion=str(made)), "diffusion", cache)
-    assert "subfolder='text_encoder'" in str(refusal(folder).do)
+    assert "subfolder='text_encoder'" in str(refusal(folder).fix)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_other_weights_of_low_rank_have_no_command(tensor: str, words: str, tmp_
     (tmp_path / "x").mkdir()
     save_file({tensor: torch.zeros(1)}, tmp_path / "x" / "style.safetensors")
     error = refusal(tmp_path / "x")
-    assert words in error.what and "python" not in str(error.do)
+    assert words in error.what and "python" not in str(error.fix)
 
 
 def test_models_for_transformers_and_pickles_alone(tmp_path: Path) -> None:
@@ -172,9 +172,9 @@ def test_models_for_transformers_and_pickles_alone(tmp_path: Path) -> None:
     assert "a model for transformers (llama)" in refusal(tmp_path / "llm").what
     assert "pickled weights" in refusal(put(tmp_path / "h", "h.pt")).what
     error = refusal(put(tmp_path / "c", "epoch_32.pt"), "clip")
-    assert "without open_clip_config.json" in error.what and "models.clip=openai" in str(error.do)
+    assert "without open_clip_config.json" in error.what and "models.clip=openai" in str(error.fix)
     hub = put(tmp_path / "hub", "models--a--b/refs/main")
-    assert "the folder of the hub's library" in refusal(hub).what and "a/b" in str(refusal(hub).do)
+    assert "the folder of the hub's library" in refusal(hub).what and "a/b" in str(refusal(hub).fix)
 
 
 def test_other_networks(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_one_file(begin: str, words: str, tmp_path: Path) -> None:
     for path in (tmp_path / "one", tmp_path / "one" / "model.safetensors"):
         error = refusal(path)
         assert words in error.what
-        assert ("from_single_file" in str(error.do)) == ("lies here" in words)
+        assert ("from_single_file" in str(error.fix)) == ("lies here" in words)
 
 
 def test_a_variant_alone(copies: dict[str, Path], cache: Path, tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_pointers_of_git(part: str, file: str, copies: dict[str, Path]) -> None:
     put(folder, name, content=pointer.encode())
     error = refusal(folder, part)
     assert f"Git LFS left pointers in place of 1 files: {name}" == error.what
-    assert "`git lfs pull`" in str(error.do)
+    assert "`git lfs pull`" in str(error.fix)
 
 
 @pytest.mark.parametrize(
@@ -253,12 +253,12 @@ def test_the_folder_of_the_hubs_library(originals: dict[str, Path], home: Path) 
     for folder in (snapshot.parents[1], snapshot.parent):
         error = refusal(folder)
         assert "the hub library's folder of some/sd" in error.what
-        assert error.do == f"name one of its revisions: {snapshot}"
+        assert error.fix == f"name one of its revisions: {snapshot}"
 
 
 def test_a_folder_too_many(copies: dict[str, Path]) -> None:
     error = refusal(copies["diffusion"].parent)
-    assert error.do == f"did you mean {copies['diffusion']}?"
+    assert error.fix == f"did you mean {copies['diffusion']}?"
 
 
 @pytest.mark.parametrize(
@@ -278,14 +278,14 @@ def test_llava_of_its_authors(fields: dict[str, Any], copies: dict[str, Path], t
     for path in (folder, copies["llava"]):
         error = refusal(path, "llava")
         assert "LLaVA in its authors' own format" in error.what
-        assert error.do == f"name the converted repository: --set models.llava={BASES['llava']}"
+        assert error.fix == f"name the converted repository: --set models.llava={BASES['llava']}"
 
 
 def test_clip_of_transformers(tmp_path: Path) -> None:
     put(tmp_path / "clip", "model.safetensors")
     (tmp_path / "clip" / "config.json").write_text('{"model_type": "clip"}')
     error = refusal(tmp_path / "clip", "clip")
-    assert "CLIP in transformers' format" in error.what and "models.clip=openai" in str(error.do)
+    assert "CLIP in transformers' format" in error.what and "models.clip=openai" in str(error.fix)
 
 
 @pytest.mark.parametrize("part", ["diffusion", "clip", "llava"])
@@ -322,7 +322,7 @@ def test_a_path_with_quotes_is_one_word_of_the_command(copies: dict[str, Path], 
     shutil.copytree(copies["diffusion"] / "unet", folder)
     import shlex
 
-    words = shlex.split(str(refusal(folder).do).partition("NEW: ")[2])
+    words = shlex.split(str(refusal(folder).fix).partition("NEW: ")[2])
     assert words[:2] == ["python", "-c"] and len(words) == 3
     compile(words[2], "command", "exec")
     assert repr(str(folder)) in words[2]
@@ -367,7 +367,7 @@ def test_openais_own_file_of_clip(value: str, tmp_path: Path) -> None:
         find.needed(ModelSettings(clip=named), ["clip"])
     error = caught.value
     assert error.what.endswith(f"{PROGRAM}a CLIP for open_clip") and error.got == str(path)
-    assert "models.clip=openai" in str(error.do)
+    assert "models.clip=openai" in str(error.fix)
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.:FutureWarning")
@@ -400,4 +400,4 @@ def test_a_program_under_the_name_of_weights(copies: dict[str, Path]) -> None:
 def test_a_folder_of_a_clip_without_its_form_in_front(copies: dict[str, Path]) -> None:
     with pytest.raises(UvlpError) as caught:
         find.needed(ModelSettings(clip=str(copies["clip"])), ["clip"])
-    assert caught.value.do == f"did you mean local-dir:{copies['clip']}?"
+    assert caught.value.fix == f"did you mean local-dir:{copies['clip']}?"

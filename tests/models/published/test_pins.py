@@ -82,7 +82,7 @@ def test_several_whole_copies_are_named(originals: dict[str, Path], home: Path, 
         placed(home, originals, "llava", digit, branch="")
     error = refusal(named("llava"), "llava", cache)
     assert error.got == f"{commit('5')}, {commit('6')}"
-    assert error.do == f"say which: --set models.llava_revision={commit('5')}"
+    assert error.fix == f"say which: --set models.llava_revision={commit('5')}"
     assert find.find(replace(named("llava"), llava_revision=commit("6")), "llava", cache)
 
 
@@ -93,8 +93,8 @@ def test_the_suggested_command_fetches_it(
         hub.folders[OTHERS[kind], commit(digit)] = originals[kind]
         hub.newest[OTHERS[kind]] = commit(digit)
         error = refusal(named(kind), kind, cache)
-        assert error.do is not None
-        assert f"`uvlp fetch {kind} --set models.{kind}={OTHERS[kind]}`" in error.do
+        assert error.fix is not None
+        assert f"`uvlp fetch {kind} --set models.{kind}={OTHERS[kind]}`" in error.fix
         find.fetch(named(kind), [kind], Progress())
         assert find.find(named(kind), kind, cache).revision == commit(digit)
     assert set(json.loads((home / "uvlp_revisions.json").read_text()).values()) == {commit("5"), commit("6")}

@@ -196,8 +196,8 @@ def test_a_llava_of_before_its_processor_counted(lacking: str, models: Path) -> 
     edit(path, {lacking: ...})
     with pytest.raises(UvlpError) as caught:
         found(models, "llava")
-    assert lacking in caught.value.what and str(path) in str(caught.value.do)
-    entry = json.loads(str(caught.value.do).partition(" hold ")[2])
+    assert lacking in caught.value.what and str(path) in str(caught.value.fix)
+    entry = json.loads(str(caught.value.fix).partition(" hold ")[2])
     edit(path, entry)
     assert found(models, "llava") and entry["patch_size"] == tiny_models.PATCH_PX
 

@@ -313,21 +313,21 @@ def test_the_folder_of_another_model_is_told(
     ],
 )
 @pytest.mark.parametrize(
-    ("content", "title", "do"),
+    ("content", "title", "fix"),
     [
         ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS", "git lfs pull"),
         ("<!doctype html><html>log in</html>", "HTML page", "download it again"),
     ],
 )
 def test_what_stands_in_place_of_a_file_is_named(
-    part: str, file: str, content: str, title: str, do: str, copies: dict[str, Path], cache: Path
+    part: str, file: str, content: str, title: str, fix: str, copies: dict[str, Path], cache: Path
 ) -> None:
     (copies[part] / file).write_text(content, encoding="utf-8")
     with pytest.raises(UvlpError) as caught:
         find.find(local(copies), part, cache)
     assert title in caught.value.what
     assert str(caught.value.got) in (str(copies[part]), str(copies[part] / file))
-    assert do in str(caught.value.do)
+    assert fix in str(caught.value.fix)
 
 
 @pytest.mark.parametrize("part", ["diffusion", "clip", "llava"])

@@ -289,8 +289,8 @@ def test_the_advice_for_such_a_pickle_works(
     with pytest.raises(UvlpError) as caught:
         imported(tmp_path / "teacher.pth")
     monkeypatch.chdir(tmp_path)
-    assert caught.value.do is not None
-    exec(caught.value.do.partition('python -c "')[2].rstrip('"'), {})
+    assert caught.value.fix is not None
+    exec(caught.value.fix.partition('python -c "')[2].rstrip('"'), {})
     assert torch.equal(logits(imported(tmp_path / "teacher-weights.pth")), logits(network))
 
 
@@ -373,7 +373,7 @@ def test_a_program_with_the_weights_of_a_teacher(
     error = caught.value
     assert error.what == "teacher checkpoint is a TorchScript archive, a program with its weights"
     assert error.got == str(path)
-    command = re.search(r'python -c "([^"]+)"$', error.do or "")
+    command = re.search(r'python -c "([^"]+)"$', error.fix or "")
     assert command is not None
     monkeypatch.chdir(tmp_path)
     exec(command[1], {})

@@ -89,7 +89,7 @@ def _check_schema(root: Path) -> None:
             "this store was made by a later version",
             got=f"{root / MARK}, schema {schema}",
             allowed=f"schema {SCHEMA}",
-            do="use that version, or name another folder with --store",
+            fix="use that version, or name another folder with --store",
         )
 
 
@@ -121,5 +121,5 @@ def _refuse_taken(root: Path) -> None:
             "a store would be mixed with files that are not its own",
             got=first_few(map(str, taken)),
             allowed="a store, or a folder without these",
-            do="name another folder with --store or UVLP_STORE",
+            fix="name another folder with --store or UVLP_STORE",
         )

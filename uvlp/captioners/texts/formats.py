@@ -115,7 +115,7 @@ def _answer(row: Mapping[str, Any], where: str, asked: Mapping[str, Question] | 
         raise UvlpError(
             f"{where}: a question, not an answer",
             got=first_few(row),
-            do="give LLaVA's answers, and this file with --questions",
+            fix="give LLaVA's answers, and this file with --questions",
         )
     text = clean(text_field(row, field or "text", where, ALLOWED))
     number = _number(row, where)
@@ -130,7 +130,7 @@ def _answer(row: Mapping[str, Any], where: str, asked: Mapping[str, Question] | 
         return Caption(image, text)
     if asked is None:
         raise UvlpError(
-            f"{where}: the answer names no image", do="give LLaVA's question file with --questions"
+            f"{where}: the answer names no image", fix="give LLaVA's question file with --questions"
         )
     # An answer to a question of another file has no image; it is reported as such, as published.
     return Caption(question.image if question else f"question {number}", text)
@@ -144,7 +144,7 @@ def _check_question(row: Mapping[str, Any], question: Question, where: str) -> N
             f"{where}: the answer to another question than number {row['question_id']} of the question file",
             got=said[:200],
             allowed=first_few(question.texts),
-            do="give the question file that these answers were made with",
+            fix="give the question file that these answers were made with",
         )
 
 
@@ -155,7 +155,7 @@ def _check_answer(text: str, number: str, question: Question, where: str) -> Non
         raise UvlpError(
             f"{where}: the question id {number} is answered twice, in different words",
             got=f"{question.answers[0][:100]} / {text[:100]}",
-            do="keep one answer; joined files of answers need each its own question file and import",
+            fix="keep one answer; joined files of answers need each its own question file and import",
         )
 
 
@@ -190,7 +190,7 @@ def _check_one_image(names: Sequence[str], where: str) -> None:
     """Fields that name a file each name one file, if with more or less of the way to it."""
     files = {nfc(PurePosixPath(name).name) for name in names if PurePosixPath(name).suffix}
     if len(files) > 1:
-        raise UvlpError(f"{where}: two fields name different images", got=first_few(names), do="keep one")
+        raise UvlpError(f"{where}: two fields name different images", got=first_few(names), fix="keep one")
 
 
 def text_of(row: Mapping[str, Any], where: str, field: str = "") -> tuple[str, int]:
@@ -219,7 +219,7 @@ def _text_field(row: Mapping[str, Any], where: str) -> str:
             f"{where}: no field with a caption",
             got=first_few(row) or "no field at all",
             allowed=f"one of {', '.join(TEXT_FIELDS[:6])}",
-            do="rename it, name it with `uvlp captions import FILE --caption-field NAME`, or move the "
+            fix="rename it, name it with `uvlp captions import FILE --caption-field NAME`, or move the "
             "file away",
         )
     different = [name for name in fields[1:] if row[name] != row[fields[0]]]
@@ -229,7 +229,7 @@ def _text_field(row: Mapping[str, Any], where: str) -> str:
         raise UvlpError(
             f"{where}: several fields may be the caption",
             got=", ".join([fields[0], *different]),
-            do="name it: `uvlp captions import FILE --caption-field NAME`",
+            fix="name it: `uvlp captions import FILE --caption-field NAME`",
         )
     return fields[0]
 

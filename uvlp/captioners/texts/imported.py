@@ -56,7 +56,7 @@ def sha256(path: Path) -> str:
         raise UvlpError(
             "the imported captions are not as they were imported",
             got=str(path),
-            do=f"delete it and import again; to use it as it is, delete {_hashes(path).name} beside it",
+            fix=f"delete it and import again; to use it as it is, delete {_hashes(path).name} beside it",
         )
     return found
 

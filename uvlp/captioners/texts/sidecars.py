@@ -45,7 +45,7 @@ def _content(path: Path) -> str:
         check_text(path, "caption", LONGEST_BYTES)
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UvlpError(f"{path}: not UTF-8", do="save the file as UTF-8") from error
+        raise UvlpError(f"{path}: not UTF-8", fix="save the file as UTF-8") from error
     except OSError as error:
         raise UvlpError(f"cannot read {path}", got=error.strerror) from error
 
@@ -62,4 +62,4 @@ def _field(path: Path, content: str) -> tuple[str | None, int]:
     try:
         return formats.text_of(value, str(path))
     except UvlpError as error:
-        raise UvlpError(error.what, got=error.got, allowed=error.allowed, do="keep one text") from error
+        raise UvlpError(error.what, got=error.got, allowed=error.allowed, fix="keep one text") from error

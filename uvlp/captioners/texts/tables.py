@@ -88,7 +88,7 @@ def _first_line(path: Path) -> str:
         raise UvlpError(f"cannot read {path}", got=error.strerror) from error
     for mark, kind in BINARY.items():
         if begin.startswith(mark):
-            raise UvlpError("captions are not read from this kind of file", got=f"{path}: {kind}", do=TO_CSV)
+            raise UvlpError("captions are not read from this kind of file", got=f"{path}: {kind}", fix=TO_CSV)
     return begin.decode("utf-8-sig", errors="replace").strip()
 
 
@@ -104,7 +104,7 @@ def _text(path: Path) -> str:
             f"the {metadata_jsonl.CAPTIONS} {path} is too large to be read as one list or table",
             got=byte_size(size),
             allowed=f"at most {byte_size(LONGEST_WHOLE_BYTES)}",
-            do="write one JSON object per line, or several files",
+            fix="write one JSON object per line, or several files",
         )
     content = path.read_bytes()
     try:
@@ -112,7 +112,7 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         got = content[max(0, error.start - 20) : error.start + 20]
-        raise UvlpError(f"{path}, line {line}: not UTF-8", got=got, do="save the file as UTF-8") from error
+        raise UvlpError(f"{path}, line {line}: not UTF-8", got=got, fix="save the file as UTF-8") from error
 
 
 def _whole(path: Path, allowed: str) -> Any:
@@ -121,7 +121,7 @@ def _whole(path: Path, allowed: str) -> Any:
     try:
         return metadata_jsonl.parse_json(text)
     except metadata_jsonl.RepeatedName as error:
-        raise UvlpError(f"{path}: a name stands twice", got=str(error), do="keep one of them") from error
+        raise UvlpError(f"{path}: a name stands twice", got=str(error), fix="keep one of them") from error
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         got = (text.split("\n")[line - 1 : line] or [""])[0].strip()[:60]
@@ -220,7 +220,7 @@ def two_images(kind: str, number: object, one: str, other: str, where: str) -> U
     return UvlpError(
         f"the {kind} {number} stands for two images ({one}, {other})",
         got=where,
-        do="number them anew, or import each file of answers with its own question file",
+        fix="number them anew, or import each file of answers with its own question file",
     )
 
 
@@ -238,8 +238,8 @@ def _table(path: Path, allowed: str) -> Iterator[tuple[str, Row]]:
     usual = "\t,;|" if path.suffix.lower() == ".tsv" else SEPARATORS
     separator = _separator(first, usual)
     if first and not separator:
-        do = "write the names of the columns into the first line: file_name,text"
-        raise UvlpError(f"{path}: no column names an image", got=first[:200], do=do)
+        fix = "write the names of the columns into the first line: file_name,text"
+        raise UvlpError(f"{path}: no column names an image", got=first[:200], fix=fix)
     lines = csv.reader(
         io.StringIO(_text(path), newline=""),
         delimiter=separator or ",",
@@ -262,13 +262,13 @@ def _head(cells: list[str], where: str) -> list[str]:
     names = [cell.strip() for cell in cells]
     twice = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
     if twice:
-        raise UvlpError(f"{where}: a column is named twice", got=first_few(twice), do="rename one of them")
+        raise UvlpError(f"{where}: a column is named twice", got=first_few(twice), fix="rename one of them")
     return names
 
 
 def _fitting(cells: list[str], head: list[str], where: str) -> list[str]:
     if len(cells) != len(head):
-        do = "put texts with a separator or a quote in them into double quotes"
+        fix = "put texts with a separator or a quote in them into double quotes"
         got, allowed = f"{len(cells)} cells", f"{len(head)}: {first_few(head)}"
-        raise UvlpError(f"{where}: another number of cells than columns", got=got, allowed=allowed, do=do)
+        raise UvlpError(f"{where}: another number of cells than columns", got=got, allowed=allowed, fix=fix)
     return cells

@@ -33,10 +33,10 @@ def readable(what: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Findi
     try:
         yield from look()
     except UvlpError as error:
-        yield Finding(what, False, f"{error.what}: {error.got}", error.do or "")
+        yield Finding(what, False, f"{error.what}: {error.got}", error.fix or "")
     except OSError as error:
         refused = explained(error)
-        fix = (refused and refused.do) or ""
+        fix = (refused and refused.fix) or ""
         yield Finding(what, False, f"{error.filename}: {error.strerror}", fix)
 
 

@@ -9,21 +9,21 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.wording import byte_size
 
 
-def check_space(what: str, folder: Path, needed: int, do: str) -> None:
+def check_space(what: str, folder: Path, needed: int, fix: str) -> None:
     """Refuse to begin what cannot end.
 
     Args:
         what: is to be written, e.g. "the features".
         folder: that exists, on the disk that is asked.
         needed: bytes.
-        do: what to do about it.
+        fix: what to do about it.
 
     Raises:
         UvlpError: fewer are free.
     """
     free = free_bytes(folder)
     if free < needed:
-        raise too_small(what, folder, needed, free, do)
+        raise too_small(what, folder, needed, free, fix)
 
 
 def free_bytes(folder: Path) -> int:
@@ -32,11 +32,11 @@ def free_bytes(folder: Path) -> int:
     return status.f_frsize * (status.f_bfree if os.geteuid() == 0 else status.f_bavail)
 
 
-def too_small(what: str, folder: Path, needed: int, free: int, do: str) -> UvlpError:
+def too_small(what: str, folder: Path, needed: int, free: int, fix: str) -> UvlpError:
     """The error for a disk with ``free`` bytes, of ``needed``; see :func:`check_space`."""
     return UvlpError(
         f"the disk is too small for {what}",
         got=f"{byte_size(free) if free else 'nothing'} free in {folder}",
         allowed=f"{byte_size(needed)} or more",
-        do=do,
+        fix=fix,
     )

@@ -31,7 +31,7 @@ class Impostor(NamedTuple):
     """What a file is that stands in another one's place, and what to do about it."""
 
     title: str
-    do: str
+    fix: str
 
 
 _POINTER = Impostor("a Git LFS pointer", "run `git lfs pull` in its folder")
@@ -111,7 +111,7 @@ def refuse_impostor(path: Path, what: str, *, text: bool) -> None:
     """
     other = impostor(begins(path), text=text)
     if other is not None:
-        raise UvlpError(f"this is {other.title}, not the {what}", got=str(path), do=other.do)
+        raise UvlpError(f"this is {other.title}, not the {what}", got=str(path), fix=other.fix)
 
 
 def lines_of(path: Path, what: str) -> Iterator[bytes]:

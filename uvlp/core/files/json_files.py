@@ -156,4 +156,4 @@ def damaged(path: Path, error: Exception, where: str = "") -> UvlpError:
     """The error for a file of an artifact that has another shape than it was written in."""
     reason = str(error)[:120]
     what = f"a file of an artifact is damaged{where}: {reason}"
-    return UvlpError(what, got=str(path), do="run the command that made it with --force, to make it again")
+    return UvlpError(what, got=str(path), fix="run the command that made it with --force, to make it again")

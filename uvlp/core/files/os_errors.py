@@ -78,12 +78,12 @@ def _is_full(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
-def explain_os_errors(root: Path, what: str, do: str) -> Iterator[None]:
+def explain_os_errors(root: Path, what: str, fix: str) -> Iterator[None]:
     """Turn the operating system's refusals to write below ``root`` into one clear line.
 
     Args:
         what: what could not be done, e.g. "cannot write the store"; the reason is put behind it.
-        do: what to do about it.
+        fix: what to do about it.
 
     Raises:
         UvlpError: the disk is full, or something may not or cannot be written.
@@ -96,7 +96,7 @@ def explain_os_errors(root: Path, what: str, do: str) -> Iterator[None]:
         reason = _refusal(error, root)
         if reason is None:
             raise
-        raise UvlpError(f"{what}: {reason}", got=str(root), do=do) from error
+        raise UvlpError(f"{what}: {reason}", got=str(root), fix=fix) from error
 
 
 def _refusal(error: Exception, root: Path) -> str | None:
@@ -125,11 +125,11 @@ def explained(error: BaseException) -> UvlpError | None:
     A path that cannot be read or written is the user's or the machine's affair wherever it is met.
     """
     if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
-        do = "run with --workers 1, smaller batches or smaller models, or free some memory"
-        return UvlpError("the machine's memory is full", do=do)
+        fix = "run with --workers 1, smaller batches or smaller models, or free some memory"
+        return UvlpError("the machine's memory is full", fix=fix)
     chain = list(leading_to(error))
     if any(isinstance(one, FileNotFoundError) for one in chain) and _current_folder_is_gone():
-        return UvlpError("the current folder is gone", do="change to one that is there")
+        return UvlpError("the current folder is gone", fix="change to one that is there")
     full = next((one for one in chain if _is_full(one)), None)
     refused = error if full is None else full
     number: int = getattr(refused, "errno", None) or 0
@@ -139,7 +139,7 @@ def explained(error: BaseException) -> UvlpError | None:
         return None
     reason = getattr(refused, "strerror", None) or os.strerror(number)
     what = f"a file or folder cannot be used: {reason}"
-    return UvlpError(what, got=getattr(refused, "filename", None), do=ADVICE[number])
+    return UvlpError(what, got=getattr(refused, "filename", None), fix=ADVICE[number])
 
 
 def _current_folder_is_gone() -> bool:

@@ -42,8 +42,8 @@ def check_endpoint() -> None:
     except ValueError:
         good = False
     if not good or not address.isprintable() or " " in address:
-        do = "correct the variable, or unset it"
-        raise UvlpError("HF_ENDPOINT is no address of a hub", got=address, allowed="https://HOST", do=do)
+        fix = "correct the variable, or unset it"
+        raise UvlpError("HF_ENDPOINT is no address of a hub", got=address, allowed="https://HOST", fix=fix)
 
 
 def refuse_empty(option: str, value: str | None) -> str | None:
@@ -53,7 +53,7 @@ def refuse_empty(option: str, value: str | None) -> str | None:
         UvlpError: it is empty, which as a path would be the current folder.
     """
     if value is not None and not value.strip():
-        raise UvlpError(f"{option} is empty", got=value, allowed="a path", do="name one, or leave it out")
+        raise UvlpError(f"{option} is empty", got=value, allowed="a path", fix="name one, or leave it out")
     return value
 
 
@@ -95,10 +95,10 @@ def check_folder(what: str, path: Path, option: str) -> Path:
     other = other_form(path) if not os.path.lexists(path) else None
     if other:
         raise UvlpError(
-            f"{what}: {DIFFERENT}", got=str(path), do=f"did you mean {other}? Say so with {option}"
+            f"{what}: {DIFFERENT}", got=str(path), fix=f"did you mean {other}? Say so with {option}"
         )
     if reason := unfit(path):
-        raise UvlpError(f"the {what} cannot lie at {path}", got=reason, do=f"name another place: {option}")
+        raise UvlpError(f"the {what} cannot lie at {path}", got=reason, fix=f"name another place: {option}")
     return path
 
 
@@ -119,4 +119,4 @@ def expanded(name: str) -> Path:
     try:
         return Path(name).expanduser()
     except RuntimeError as error:
-        raise UvlpError("no such home folder", got=name, do="write the whole path") from error
+        raise UvlpError("no such home folder", got=name, fix="write the whole path") from error

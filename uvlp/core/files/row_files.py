@@ -206,8 +206,8 @@ class RowFiles:
                 self._path(name).unlink(missing_ok=True)
             if not is_full(error):
                 raise
-            do = "free some space or choose another folder with --store; everything finished is kept"
-            raise too_small("the features", self._folder, needed, free, do) from error
+            fix = "free some space or choose another folder with --store; everything finished is kept"
+            raise too_small("the features", self._folder, needed, free, fix) from error
         self._save()
 
     def _finish(self, shard: int) -> None:

@@ -44,11 +44,11 @@ BITS: Mapping[str, int] = {
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def check(path: Path, do: str, *, floats: bool = False) -> Shapes:
+def check(path: Path, fix: str, *, floats: bool = False) -> Shapes:
     """The shapes of the tensors in ``path``, whose size must be what its header says.
 
     Args:
-        do: what mends a damaged file, for the reader.
+        fix: what mends a damaged file, for the reader.
         floats: whether it holds weights, which are no whole numbers.
 
     Raises:
@@ -60,37 +60,37 @@ def check(path: Path, do: str, *, floats: bool = False) -> Shapes:
         length = int.from_bytes(file.read(PREFIX_BYTES), "little")
         if not 2 <= length <= LONGEST_HEADER_BYTES:
             if is_torchscript(path):
-                do = "get the weights as safetensors"
-                raise UvlpError(f"this is {TITLE}, not a safetensors file", got=str(path), do=do)
+                fix = "get the weights as safetensors"
+                raise UvlpError(f"this is {TITLE}, not a safetensors file", got=str(path), fix=fix)
             # A page of text, or a pointer that git left in place of the weights, has letters here.
-            raise _damaged("this is no safetensors file", path, f"it begins {_beginning(path)!r}", do)
+            raise _damaged("this is no safetensors file", path, f"it begins {_beginning(path)!r}", fix)
         if PREFIX_BYTES + length > size:
-            raise _damaged("a safetensors file is truncated", path, f"{size} bytes, header not whole", do)
-        header = _parse(file.read(length), path, do)
-    end, shapes = _read(header, path, do)
+            raise _damaged("a safetensors file is truncated", path, f"{size} bytes, header not whole", fix)
+        header = _parse(file.read(length), path, fix)
+    end, shapes = _read(header, path, fix)
     if floats:
-        _refuse_whole_numbers(header, path, do)
+        _refuse_whole_numbers(header, path, fix)
     expected = PREFIX_BYTES + length + end
     if size != expected:
         what = "a safetensors file is truncated" if size < expected else "a safetensors file is too long"
-        raise _damaged(what, path, f"{size} bytes where its header says {expected}", do)
+        raise _damaged(what, path, f"{size} bytes where its header says {expected}", fix)
     return shapes
 
 
-def _refuse_whole_numbers(header: dict[str, Any], path: Path, do: str) -> None:
+def _refuse_whole_numbers(header: dict[str, Any], path: Path, fix: str) -> None:
     """As whole numbers the bits of weights are read as others, and loaded without a word."""
     for name, entry in header.items():
         if name != "__metadata__" and not name.endswith(COUNTERS) and not entry["dtype"].startswith(FLOATS):
             found = f"{name[:80]}: {entry['dtype']}"
-            raise _damaged("weights of a safetensors file are no floats", path, found, do)
+            raise _damaged("weights of a safetensors file are no floats", path, found, fix)
 
 
-def check_finite(path: Path, do: str) -> None:
+def check_finite(path: Path, fix: str) -> None:
     """Refuse weights with a NaN or an infinity, which whatever reads them would blame on something else.
 
     Args:
         path: of a file that :func:`check` found whole.
-        do: what mends it, for the reader.
+        fix: what mends it, for the reader.
 
     Raises:
         UvlpError: the tensor is named.
@@ -98,7 +98,7 @@ def check_finite(path: Path, do: str) -> None:
     """
     with path.open("rb") as file:
         length = int.from_bytes(file.read(PREFIX_BYTES), "little")
-        header = _parse(file.read(length), path, do)
+        header = _parse(file.read(length), path, fix)
         for name, entry in header.items():
             if entry.get("dtype") not in EXPONENTS:
                 continue
@@ -108,10 +108,10 @@ def check_finite(path: Path, do: str) -> None:
                 finite = _are_finite(file, last - first, *EXPONENTS[entry["dtype"]])
             except (TypeError, ValueError):
                 what = "the header of a safetensors file is garbled"
-                raise _damaged(what, path, f"tensor {name}", do) from None
+                raise _damaged(what, path, f"tensor {name}", fix) from None
             if not finite:
                 what = f"weights that are not numbers (NaN or infinite): tensor {name}"
-                raise UvlpError(what, got=str(path), do=do)
+                raise UvlpError(what, got=str(path), fix=fix)
 
 
 def _are_finite(file: IO[bytes], count: int, kind: str, exponent: int) -> bool:
@@ -125,17 +125,17 @@ def _are_finite(file: IO[bytes], count: int, kind: str, exponent: int) -> bool:
     return True
 
 
-def _parse(text: bytes, path: Path, do: str) -> dict[str, Any]:
+def _parse(text: bytes, path: Path, fix: str) -> dict[str, Any]:
     try:
         header = json.loads(text)
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
-        raise _damaged(GARBLED, path, "no JSON object", do)
+        raise _damaged(GARBLED, path, "no JSON object", fix)
     return header
 
 
-def _read(header: dict[str, Any], path: Path, do: str) -> tuple[int, Shapes]:
+def _read(header: dict[str, Any], path: Path, fix: str) -> tuple[int, Shapes]:
     """End of the last tensor, and all shapes; the tensors lie one behind the other, without gaps."""
     places, shapes = [], {}
     for name, entry in header.items():
@@ -144,12 +144,12 @@ def _read(header: dict[str, Any], path: Path, do: str) -> tuple[int, Shapes]:
         try:
             shapes[name], place = _tensor(entry)
         except (TypeError, KeyError, ValueError):
-            raise _damaged(GARBLED, path, f"tensor {name[:80]}", do) from None
+            raise _damaged(GARBLED, path, f"tensor {name[:80]}", fix) from None
         places.append((*place, name))
     end = 0
     for begin, stop, name in sorted(places):
         if begin != end:
-            raise _damaged(GARBLED, path, f"tensor {name[:80]} begins at {begin}, not at {end}", do)
+            raise _damaged(GARBLED, path, f"tensor {name[:80]} begins at {begin}, not at {end}", fix)
         end = stop
     return end, shapes
 
@@ -176,5 +176,5 @@ def _beginning(path: Path) -> str:
         return file.read(40).decode("ascii", "replace")
 
 
-def _damaged(what: str, path: Path, found: str, do: str) -> UvlpError:
-    return UvlpError(f"{what} ({found})", got=str(path), do=do)
+def _damaged(what: str, path: Path, found: str, fix: str) -> UvlpError:
+    return UvlpError(f"{what} ({found})", got=str(path), fix=fix)

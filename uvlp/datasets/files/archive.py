@@ -132,16 +132,16 @@ def _alone(lock: Path, progress: Progress) -> Iterator[None]:
 
 
 def _explain_folder_errors(root: Path) -> contextlib.AbstractContextManager[None]:
-    do = "free some space or choose another folder with --data; what has arrived is kept"
-    return explain_os_errors(root, "cannot write the data folder", do)
+    fix = "free some space or choose another folder with --data; what has arrived is kept"
+    return explain_os_errors(root, "cannot write the data folder", fix)
 
 
 def _check_space(archive: Archive, root: Path) -> None:
     part = part_of(root / archive.name)
     have = part.stat().st_size if part.is_file() else 0
     needed = archive.bytes - have + archive.unpacked_bytes
-    do = "free some space or choose another folder with --data"
-    check_space(f"{archive.name} and its content", root, needed, do)
+    fix = "free some space or choose another folder with --data"
+    check_space(f"{archive.name} and its content", root, needed, fix)
 
 
 def _check_kind(path: Path) -> None:
@@ -155,7 +155,7 @@ def _check_kind(path: Path) -> None:
         f"{path} is no archive",
         got=other.title if other else beginning[:40].decode("ascii", "replace") or "an empty file",
         allowed="a tar or zip file; a network that asks for a log-in first answers with a page",
-        do=other.do if other else "delete it and fetch again, or put the archive there yourself",
+        fix=other.fix if other else "delete it and fetch again, or put the archive there yourself",
     )
 
 
@@ -185,7 +185,7 @@ def check_hash(archive: Archive, path: Path) -> str:
             f"{path} has another {kind} than the one {said_by}",
             got=found,
             allowed=expected,
-            do=f"delete the file and fetch again{again}",
+            fix=f"delete the file and fetch again{again}",
         )
     return found
 
@@ -212,4 +212,4 @@ def _recorded(record: Path) -> str:
     try:
         return str(json_files.parse(record.read_bytes())["sha256"])
     except (ValueError, KeyError, TypeError) as error:
-        raise UvlpError(f"{record} is damaged", got=str(error), do="delete it and fetch again") from error
+        raise UvlpError(f"{record} is damaged", got=str(error), fix="delete it and fetch again") from error

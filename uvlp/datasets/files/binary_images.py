@@ -154,7 +154,7 @@ class BinaryImages:
             f"{path} is cut off",
             got=f"{len(content):,} bytes" if content else "an empty file",
             allowed=f"a multiple of {self._layout.record_bytes:,} bytes",
-            do=f"delete {path.parent} and fetch the dataset again",
+            fix=f"delete {path.parent} and fetch the dataset again",
         )
 
     def _content(self, name: str) -> bytes:
@@ -164,8 +164,8 @@ class BinaryImages:
             try:
                 self._read[name] = read_hashed(path, self._known[name].files.hex())
             except OSError as error:
-                do = f"allow reading, or delete {path.parent} and fetch the dataset again"
-                raise UvlpError(f"cannot read {path}", got=error.strerror, do=do) from error
+                fix = f"allow reading, or delete {path.parent} and fetch the dataset again"
+                raise UvlpError(f"cannot read {path}", got=error.strerror, fix=fix) from error
         return self._read[name]
 
     def _hash(self, cache: Path, progress: Progress) -> dict[str, Hashed]:
@@ -249,7 +249,7 @@ def _missing(layout: Layout, facts: NamedSet, spec: DatasetSpec) -> UvlpError:
             f"the dataset {facts.name} is read from its binary archive",
             got=f"image files in {spec.root}",
             allowed=f"{layout.archive.folder}/ with {layout.files['train'][0]}",
-            do=f"use them as folder:PATH (train/ and val/), or fetch the archive: `uvlp fetch {facts.name}`",
+            fix=f"use them as folder:PATH (train/ and val/), or fetch the archive: `uvlp fetch {facts.name}`",
         )
     first = layout.files["train"][0]
     return missing_archive(facts, layout.archive, spec, lambda folder: (folder / first).is_file())

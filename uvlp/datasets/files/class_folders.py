@@ -135,7 +135,7 @@ def _class_folders(root: Path, notes: list[str], remarks: Remarks) -> list[str]:
             f"{root} holds images beside the class folders",
             got=first_few(images),
             allowed=LAYOUT,
-            do="move them into the folder of their class, or away",
+            fix="move them into the folder of their class, or away",
         )
     folders = _folder_names(root)
     if not folders:
@@ -159,7 +159,7 @@ def _with_advice(error: UvlpError, root: Path, names: Names) -> UvlpError:
     if not advice and names.known([root.name]) and any(map(_is_image, file_names(root))):
         advice = "this is the folder of one class: name the folder with the folders of all classes"
     if advice := advice or _sorted_by_name(root, names):
-        return UvlpError(error.what, got=error.got, allowed=error.allowed, do=advice)
+        return UvlpError(error.what, got=error.got, allowed=error.allowed, fix=advice)
     return error
 
 
@@ -179,8 +179,8 @@ def _sorted_by_name(root: Path, names: Names) -> str:
 
 def _list_images(root: Path, folder_of: Mapping[str, str], remarks: Remarks) -> dict[str, Sequence[str]]:
     """Every image below ``root`` by class id, classes in plain string order of their ids."""
-    do = "add images, or remove the folder"
-    return {name: image_names(root, folder_of[name], do, remarks) for name in sorted(folder_of)}
+    fix = "add images, or remove the folder"
+    return {name: image_names(root, folder_of[name], fix, remarks) for name in sorted(folder_of)}
 
 
 def _common_count(root: Path, listed: Mapping[str, Sequence[str]]) -> int:
@@ -193,7 +193,7 @@ def _common_count(root: Path, listed: Mapping[str, Sequence[str]]) -> int:
             f"{root}: the classes hold different numbers of images",
             got="; ".join(f"{count} in {first_few(by_count[count])}" for count in sorted(by_count)),
             allowed="the same number in every class",
-            do=f"give --ipc, at most {min(by_count)}, to use that many of each",
+            fix=f"give --ipc, at most {min(by_count)}, to use that many of each",
         )
     return next(iter(by_count))
 
@@ -205,7 +205,7 @@ def _check_enough(root: Path, listed: Mapping[str, Sequence[str]], ipc: int) -> 
             f"{root}: too few images in {len(few)} of {len(listed)} classes",
             got=first_few(f"{count} of class {name}" for name, count in few.items()),
             allowed=f"{ipc} or more",
-            do=f"add images, or give --ipc, at most {min(few.values())}",
+            fix=f"add images, or give --ipc, at most {min(few.values())}",
         )
 
 
@@ -256,7 +256,7 @@ def choose(images: Sequence[str], identity: str, ipc: int, seed: int | None = No
             f"too few images of class {identity}",
             got=len(images),
             allowed=f"{ipc} or more",
-            do="add images or lower the IPC",
+            fix="add images or lower the IPC",
         )
     if seed is None:
         return list(images[:ipc])

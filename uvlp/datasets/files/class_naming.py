@@ -148,7 +148,7 @@ def _unfitting(names: Names, folders: Sequence[str], where: str) -> UvlpError:
             f"{where}: {len(unknown)} of {len(folders)} folders are no class of the dataset",
             got=first_few(unknown),
             allowed=names.allowed,
-            do="move them away, or choose the dataset that they belong to",
+            fix="move them away, or choose the dataset that they belong to",
         )
     met: dict[str, list[str]] = {}
     for folder in folders:
@@ -158,7 +158,7 @@ def _unfitting(names: Names, folders: Sequence[str], where: str) -> UvlpError:
         f"{where}: class folders are named in different ways",
         got="; ".join(f"by {naming}: {first_few(found)}" for naming, found in met.items()),
         allowed="one naming for all folders",
-        do="rename them all to the class ids",
+        fix="rename them all to the class ids",
     )
 
 
@@ -170,7 +170,7 @@ def _meant(names: Names, fitting: Sequence[str], folder: str, where: str) -> Cla
             f"{where}: the name of a folder fits {len(found)} classes",
             got=folder,
             allowed=" or ".join(label(info) for info in found.values()),
-            do="rename all folders to the class ids",
+            fix="rename all folders to the class ids",
         )
     return next(iter(found.values()))
 
@@ -183,7 +183,7 @@ def _check_complete(names: Names, meant: Mapping[str, ClassInfo], where: str) ->
             f"{where}: several folders for one class",
             got=first_few(twice),
             allowed=f"one folder for {label(meant[twice[0]])}",
-            do="put the images into one of them",
+            fix="put the images into one of them",
         )
     lacking = [label(info) for info in names.classes if info.id not in counts]
     if lacking:
@@ -191,7 +191,7 @@ def _check_complete(names: Names, meant: Mapping[str, ClassInfo], where: str) ->
             f"{where}: no folder for {len(lacking)} of {len(names.classes)} classes of the dataset",
             got=f"nothing for {first_few(lacking)}",
             allowed="a folder with images for every class",
-            do="add the folders, or choose the dataset that has these classes only",
+            fix="add the folders, or choose the dataset that has these classes only",
         )
 
 

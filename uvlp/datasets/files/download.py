@@ -68,7 +68,7 @@ def _broken(url: str, part: Path, reason: str) -> UvlpError:
     return UvlpError(
         f"cannot download {url}",
         got=reason,
-        do=f"say the same again to go on{kept}, or put the file there yourself as {part.with_suffix('')}",
+        fix=f"say the same again to go on{kept}, or put the file there yourself as {part.with_suffix('')}",
     )
 
 
@@ -106,7 +106,7 @@ def _check_room(url: str, part: Path, have: int, at_most: int) -> None:
         raise UvlpError(
             f"{url} sends far more than the file that is wanted",
             got=f"more than {byte_size(at_most)}",
-            do="try again later, or put the file there yourself",
+            fix="try again later, or put the file there yourself",
         )
 
 

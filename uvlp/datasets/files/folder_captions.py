@@ -169,7 +169,7 @@ def _refuse_unread(place: Path, names: set[str]) -> None:
                 "captions are not read from a Parquet file",
                 got=str(place / name),
                 allowed=first_few(TABLES),
-                do=f'convert it and move it away: python -c "{code}"',
+                fix=f'convert it and move it away: python -c "{code}"',
             )
 
 
@@ -304,7 +304,7 @@ class _FoundCaptions:
             raise UvlpError(
                 f"two captions differ for {len(differing)} images",
                 got=first_few(differing),
-                do="keep one of the two files, or import the captions that count with `uvlp captions import`",
+                fix="keep one of the two files, or import the right captions with `uvlp captions import`",
             )
 
     def read_sidecars(self, root: Path, files: CaptionFiles) -> None:

@@ -62,13 +62,13 @@ def scan(root: Path) -> Listing:
         raise UvlpError(
             f"{root}: train/ and val/ hold different classes",
             got=f"only in train: {only_train}; only in val: {only_val}",
-            do="give both the same class folders",
+            fix="give both the same class folders",
         )
     _check_level(root, train)
     found = _Found(root, remarks)
-    do = "add images, or remove the class from train/ and val/"
+    fix = "add images, or remove the class from train/ and val/"
     for split, names in zip(SPLITS, (train, val), strict=True):
-        found.add(split, [f"{split}/{name}" for name in names.values()], do)
+        found.add(split, [f"{split}/{name}" for name in names.values()], fix)
     return found.listing(tuple(train), _name_notes(train, val))
 
 
@@ -82,7 +82,7 @@ def _check_level(root: Path, classes: Mapping[str, str]) -> None:
                 f"{root}: one folder too many around the classes",
                 got=f"train/{name}/{inner[0]}",
                 allowed=LAYOUT,
-                do=f"move the folders of train/{name} into train/ and those of val/{name} into val/",
+                fix=f"move the folders of train/{name} into train/ and those of val/{name} into val/",
             )
 
 
@@ -135,9 +135,9 @@ class _Found:
         self._files: dict[str, tuple[tuple[str, ...], ...]] = {}
         self._sources: dict[str, str] = {}
 
-    def add(self, split: str, folders: Sequence[str], do: str) -> None:
+    def add(self, split: str, folders: Sequence[str], fix: str) -> None:
         """List the images of a split; ``folders`` as they are called on the disk."""
-        found = [image_names(self._root, folder, do, self.remarks, self._inner) for folder in folders]
+        found = [image_names(self._root, folder, fix, self.remarks, self._inner) for folder in folders]
         self._files[split] = tuple(tuple(map(nfc, paths)) for paths in found)
         self._sources |= {nfc(path): path for paths in found for path in paths if nfc(path) != path}
 
@@ -160,13 +160,13 @@ def _check_classes(
             f"{folder} holds images without class folders",
             got=first_few(loose),
             allowed=f"{folder.name}/<class>/<images>, classes such as {classes[0]}",
-            do="sort them into class folders; for ILSVRC, torchvision.datasets.ImageNet or valprep.sh do it",
+            fix="sort them into class folders; for ILSVRC, torchvision.datasets.ImageNet or valprep.sh do it",
         )
     if lacking:
         raise UvlpError(
             f"{what}: {folder} has no folder for {len(lacking)} of {len(classes)} classes",
             got=f"nothing for {first_few(lacking)}",
-            do="copy the missing folders, or point --data elsewhere",
+            fix="copy the missing folders, or point --data elsewhere",
         )
     foreign = sorted(folders.keys() - set(classes))
     if strict and foreign:
@@ -174,7 +174,7 @@ def _check_classes(
             f"{what}: {folder} holds {len(foreign)} folders of no class of it",
             got=first_few(foreign),
             allowed=first_few(classes),
-            do="move them away, or choose another dataset or --variant",
+            fix="move them away, or choose another dataset or --variant",
         )
     return folders
 
@@ -200,10 +200,10 @@ def check_folder(path: Path, what: str, layout: str) -> None:
         state = (error.strerror or str(error)).lower()
     other = other_form(path)
     near = difflib.get_close_matches(path.name, folder_names(path.parent), n=1, cutoff=0.8)
-    do = did_you_mean([path.parent / name for name in near]) or None
+    fix = did_you_mean([path.parent / name for name in near]) or None
     if other:
-        do = f"did you mean {other}? {DIFFERENT}"
-    raise UvlpError(f"{what}: {state}", got=str(path), allowed=layout, do=do)
+        fix = f"did you mean {other}? {DIFFERENT}"
+    raise UvlpError(f"{what}: {state}", got=str(path), allowed=layout, fix=fix)
 
 
 def _check_layout(root: Path) -> None:
@@ -216,7 +216,7 @@ def _check_layout(root: Path) -> None:
         f"{root} has no folder {' and no folder '.join(lacking)}",
         got=first_few(folders) or "no folders",
         allowed=LAYOUT,
-        do=did_you_mean(nearby(root, holds_classes), "folder:{}") or _renaming(folders, lacking) or None,
+        fix=did_you_mean(nearby(root, holds_classes), "folder:{}") or _renaming(folders, lacking) or None,
     )
 
 
@@ -253,7 +253,9 @@ def visible_entries(folder: Path | str, remarks: Remarks | None = None) -> list[
         with os.scandir(folder) as entries:
             every = sorted(entries, key=lambda e: nfc(e.name))
     except OSError as error:
-        raise UvlpError(f"cannot read the folder {folder}", got=error.strerror, do="allow reading") from error
+        raise UvlpError(
+            f"cannot read the folder {folder}", got=error.strerror, fix="allow reading"
+        ) from error
     visible = []
     for entry in every:
         if not is_leftover(entry.name, entry.is_dir()):
@@ -264,7 +266,7 @@ def visible_entries(folder: Path | str, remarks: Remarks | None = None) -> list[
         if not entry.name.isprintable():
             raise _unreadable(folder, entry.name)
     if alike := twins(entry.name for entry in visible):
-        raise UvlpError(f"{folder}: {DIFFERENT}", got=alike, do="keep one of them, or rename one")
+        raise UvlpError(f"{folder}: {DIFFERENT}", got=alike, fix="keep one of them, or rename one")
     return visible
 
 
@@ -276,8 +278,8 @@ def _unreadable(folder: Path | str, name: str) -> UvlpError:
         read = name
     if read.isprintable():
         what = f"file name in {folder} beyond the locale's characters"
-        return UvlpError(what, got=read, do="set a locale of UTF-8, e.g. LC_ALL=C.UTF-8")
-    return UvlpError(f"file name in {folder} is not plain UTF-8 text", got=name, do="rename it")
+        return UvlpError(what, got=read, fix="set a locale of UTF-8, e.g. LC_ALL=C.UTF-8")
+    return UvlpError(f"file name in {folder} is not plain UTF-8 text", got=name, fix="rename it")
 
 
 def _class_names(folder: Path, remarks: Remarks) -> dict[str, str]:
@@ -289,7 +291,7 @@ def _class_names(folder: Path, remarks: Remarks) -> dict[str, str]:
             f"{folder} holds files beside the class folders",
             got=first_few(stray),
             allowed=f"class folders and {first_few(TABLES)}",
-            do="move images into the folder of their class, other files away",
+            fix="move images into the folder of their class, other files away",
         )
     names = {nfc(e.name): e.name for e in entries if e.is_dir()}
     if not names:
@@ -297,13 +299,13 @@ def _class_names(folder: Path, remarks: Remarks) -> dict[str, str]:
     return names
 
 
-def image_names(root: Path, relative: str, do: str, remarks: Remarks, inner: str = "") -> tuple[str, ...]:
+def image_names(root: Path, relative: str, fix: str, remarks: Remarks, inner: str = "") -> tuple[str, ...]:
     """Images of one class folder below ``root``, as on the disk, in the order of evaluation.md 1.3.
 
     Args:
         root: what the names are relative to.
         relative: the class folder, below ``root``.
-        do: what to do about a class folder without images.
+        fix: what to do about a class folder without images.
         remarks: told about everything that is no image of the class.
         inner: a folder in every class folder in which the images lie by rights.
 
@@ -317,7 +319,7 @@ def image_names(root: Path, relative: str, do: str, remarks: Remarks, inner: str
         images = [entry for entry in files if entry.name.lower().endswith(EXTENSIONS)]
         for entry in images:
             if not entry.is_file():
-                raise UvlpError("not a file, or a link to nothing", got=entry.path, do="remove it")
+                raise UvlpError("not a file, or a link to nothing", got=entry.path, fix="remove it")
         names = [entry.path[below:] for entry in images]
         found += names
         others += [e.path[below:] for e in files if not e.name.lower().endswith(EXTENSIONS)]
@@ -328,7 +330,7 @@ def image_names(root: Path, relative: str, do: str, remarks: Remarks, inner: str
             f"class folder without images: {root / relative}",
             got=f"{len(others)} other files" if others else "an empty folder",
             allowed=" ".join(EXTENSIONS),
-            do=do,
+            fix=fix,
         )
     remarks.others(others)
     return tuple(found)
@@ -341,11 +343,13 @@ def _walk(
     status = os.stat(folder)
     here = (status.st_dev, status.st_ino)
     if here in above:
-        raise UvlpError("a folder holds a link to a folder that it lies in", got=folder, do="remove the link")
+        raise UvlpError(
+            "a folder holds a link to a folder that it lies in", got=folder, fix="remove the link"
+        )
     entries = visible_entries(folder, remarks)
     if any(entry.name == MARK for entry in entries):
         raise UvlpError(
-            "a store lies among the images of a dataset", got=folder, do="move it to another place"
+            "a store lies among the images of a dataset", got=folder, fix="move it to another place"
         )
     yield folder, [entry for entry in entries if not entry.is_dir()]
     for entry in entries:

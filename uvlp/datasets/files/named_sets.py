@@ -83,7 +83,7 @@ def chosen_variant(spec: DatasetSpec, variants: Sequence[str]) -> str:
         raise UvlpError(
             f"the dataset `{spec.name}` takes nothing after a colon",
             got=spec.argument,
-            do=f"write {spec.name}; --data says where it lies, --variant which version it is",
+            fix=f"write {spec.name}; --data says where it lies, --variant which version it is",
         )
     known = variants or ("",)
     if spec.variant and spec.variant not in known:
@@ -117,11 +117,11 @@ def missing_archive(facts: NamedSet, archive: Archive, spec: DatasetSpec, fits: 
     """The error for a dataset that can be fetched and is not there; ``fits``: whether a folder holds it."""
     what, got = f"the dataset {facts.name} is not there", f"nothing in {spec.root / archive.folder}"
     if advice := did_you_mean(nearby(spec.root, fits), "--data {}"):
-        return DatasetElsewhere(what, got=got, do=advice)
+        return DatasetElsewhere(what, got=got, fix=advice)
     return UvlpError(
         what,
         got=got,
-        do=f"fetch it with `uvlp fetch {facts.name}`, or say where it lies with --data "
+        fix=f"fetch it with `uvlp fetch {facts.name}`, or say where it lies with --data "
         f"(the folder above {archive.folder}/)",
     )
 
@@ -145,10 +145,10 @@ def fetch_archived(archive: Archive, spec: DatasetSpec, progress: Progress) -> N
         raise UvlpError(
             "the data folder lies inside the dataset",
             got=str(spec.root),
-            do=f"name the folder above it: --data {show(above[0].parent)}",
+            fix=f"name the folder above it: --data {show(above[0].parent)}",
         )
     if folder.exists():
-        raise UvlpError("a folder of a dataset without the dataset", got=str(folder), do="delete it first")
+        raise UvlpError("a folder of a dataset without the dataset", got=str(folder), fix="delete it first")
     prepare(archive, spec.root, progress)
 
 
@@ -182,7 +182,7 @@ def missing_ilsvrc(title: str, spec: DatasetSpec, lies_in: Fits) -> UvlpError:
         f"{title} needs the images of ILSVRC-2012, which cannot be downloaded without an account",
         got=f"no train/ and val/ in {spec.root}",
         allowed=ILSVRC_LAYOUT,
-        do=advice or "get them from image-net.org and point --data (or $UVLP_DATA) to them",
+        fix=advice or "get them from image-net.org and point --data (or $UVLP_DATA) to them",
     )
 
 

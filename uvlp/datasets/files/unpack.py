@@ -87,7 +87,7 @@ def _remove_rest(temporary: Path) -> None:
     """Delete what a killed run left, and nothing that has its name by chance."""
     if temporary.exists() and not (temporary / OURS).is_file():
         raise UvlpError(
-            "a folder stands where an archive is to be unpacked", got=str(temporary), do="move it away"
+            "a folder stands where an archive is to be unpacked", got=str(temporary), fix="move it away"
         )
     shutil.rmtree(temporary, ignore_errors=True)
 
@@ -109,7 +109,7 @@ class _Room:
                 f"{self._path} unpacks to far more than its dataset",
                 got=f"{byte_size(self._path.stat().st_size)} that hold more than {byte_size(self._at_most)}",
                 allowed=f"at most {byte_size(self._at_most)}",
-                do="do not use it; delete the file and fetch again",
+                fix="do not use it; delete the file and fetch again",
             )
 
 
@@ -134,7 +134,7 @@ def _explain_damage(path: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         got = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise UvlpError(f"{path} is damaged", got=got, do="delete the file and fetch again") from error
+        raise UvlpError(f"{path} is damaged", got=got, fix="delete the file and fetch again") from error
 
 
 def _new_file(path: Path, folder: Path, name: str) -> IO[bytes]:
@@ -185,8 +185,8 @@ def _bounded(path: Path, room: _Room) -> type[tarfile.TarInfo]:
 
 
 def _too_long(path: Path, got: str, allowed: str) -> UvlpError:
-    do = "do not use it; delete the file and fetch again"
-    return UvlpError(f"{path} has headers of no dataset", got=got, allowed=allowed, do=do)
+    fix = "do not use it; delete the file and fetch again"
+    return UvlpError(f"{path} has headers of no dataset", got=got, allowed=allowed, fix=fix)
 
 
 def _of_tar(path: Path, room: _Room) -> Iterator[_Member]:
@@ -237,5 +237,5 @@ def _refused(path: Path, member: str, why: str) -> UvlpError:
         f"{path} holds what no dataset may hold, {why}",
         got=member,
         allowed="files and folders below the archive's own",
-        do="do not use it; delete the file and fetch again",
+        fix="do not use it; delete the file and fetch again",
     )

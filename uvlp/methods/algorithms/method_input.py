@@ -80,7 +80,7 @@ class ClassData:
     def _of(self, name: str) -> numpy.ndarray:
         if name not in self.arrays:
             part = PARTS[name]
-            raise UvlpError(f"a method reads `{name}` of a class", do=f"add {part!r} to its FEATURES")
+            raise UvlpError(f"a method reads `{name}` of a class", fix=f"add {part!r} to its FEATURES")
         rows: numpy.ndarray = self.arrays[name][list(self.rows)]
         return rows
 

@@ -79,9 +79,9 @@ class LatentCache:
         return found.hexdigest()
 
     def _check_space(self) -> None:
-        do = "free some, choose another folder with --store, or encode in every epoch: "
-        do += "--set finetune.cache_latents=false"
-        check_space("the latents of the training images", self._data.parent, self._bytes, do)
+        fix = "free some, choose another folder with --store, or encode in every epoch: "
+        fix += "--set finetune.cache_latents=false"
+        check_space("the latents of the training images", self._data.parent, self._bytes, fix)
 
     def missing(self, process: int = 0, processes: int = 1) -> list[range]:
         """The blocks of rows that are still to be encoded and fall to this process."""

@@ -101,7 +101,7 @@ def _failure(folder: Path, code: int) -> Exception:
     if said_errors:
         found = json.loads(said_errors[0].read_text(encoding="utf-8"))
         if "what" in found:
-            return UvlpError(found["what"], got=found["got"], allowed=found["allowed"], do=found["do"])
+            return UvlpError(found["what"], got=found["got"], allowed=found["allowed"], fix=found["fix"])
         return WorkerFailed(found["text"], found["details"])
     details = (folder / OUTPUT).read_text(encoding="utf-8", errors="replace")
     return workers.death("a process of the fine-tuning", code, details)
@@ -129,7 +129,7 @@ def _leave(folder: Path, error: Exception) -> None:
             "what": error.what,
             "got": got,
             "allowed": error.allowed,
-            "do": error.do,
+            "fix": error.fix,
         }
     else:
         text = f"{type(error).__name__}: {error}".replace("\n", " ")

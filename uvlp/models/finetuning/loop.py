@@ -197,7 +197,7 @@ class Training:
         if not math.isfinite(loss):
             raise UvlpError(
                 f"the loss of the fine-tuning is not a number: update {update.step} of {total}",
-                do=f"lower the learning rate: --set finetune.lr={settings.lr / 4:g}, or compute in another "
+                fix=f"lower the learning rate: --set finetune.lr={settings.lr / 4:g}, or compute in another "
                 "precision: --set models.precision=bfloat16 or float32",
             )
         self.accelerator.clip_grad_norm_(self.unet.parameters(), settings.max_grad_norm)

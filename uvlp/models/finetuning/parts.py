@@ -137,5 +137,5 @@ def _unfit(base: Path, part: str, got: str) -> UvlpError:
     return UvlpError(
         f"the weights of {base / part} are a checkpoint of another architecture than its config.json says",
         got=got,
-        do=MEND,
+        fix=MEND,
     )

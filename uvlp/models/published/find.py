@@ -138,7 +138,7 @@ def _digest(
         path = Path(os.path.realpath(folder / name))
         sha256 = hashes.sha256(path)
         if path.parent.name == "blobs" and len(path.name) == len(sha256) and path.name != sha256:
-            raise UvlpError(f"{name} has other bytes than were published", got=str(path), do=mend(path))
+            raise UvlpError(f"{name} has other bytes than were published", got=str(path), fix=mend(path))
         # Not the path's: the hub's files are named by their hashes.
         if name.endswith(".safetensors") and sha256 not in finite:
             safetensors_file.check_finite(path, mend(path))
@@ -184,15 +184,15 @@ def _missing(source: Source, folder: Path, found: Contents) -> UvlpError:
         return lacks_files(source.layout, folder, found.missing, f"put them into {folder}")
     size = byte_size(_left(source, folder))
     if folder.is_dir():
-        do = f"`{source.command}` fetches the rest ({size}), or {source.copy}"
-        return lacks_files(source.layout, folder, found.missing, do)
+        fix = f"`{source.command}` fetches the rest ({size}), or {source.copy}"
+        return lacks_files(source.layout, folder, found.missing, fix)
     others = hub.commits(source.repository)
     there = f"; what is here is revision {others[0]}" if others else ""
     log_in = "" if source.repository in SIZES else f"; if it is private or gated, {hub.LOG_IN}"
     return UvlpError(
         f"{source.layout.title} is not on this machine{there}",
         got=f"{source.repository} at {source.revision or 'its newest revision'}",
-        do=f"`{source.command}` fetches it ({size}) into {hub.cache_folder()}, or {source.copy}{log_in}",
+        fix=f"`{source.command}` fetches it ({size}) into {hub.cache_folder()}, or {source.copy}{log_in}",
     )
 
 
@@ -271,7 +271,7 @@ def fetch(
         lacking = contents(source.layout, folder).missing
         if lacking:
             _recognise(source, folder, lacking)
-            do = f"name another repository with safetensors: --set {source.setting}=..., or {source.copy}"
-            raise lacks_files(source.layout, folder, lacking, do)
+            fix = f"name another repository with safetensors: --set {source.setting}=..., or {source.copy}"
+            raise lacks_files(source.layout, folder, lacking, fix)
         if not source.revision:
             hub.remember(source.repository, commit)

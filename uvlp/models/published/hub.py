@@ -126,7 +126,7 @@ def commit_of(repository: str, revision: str, setting: str) -> str:
             f"{repository} is at another revision than the recorded one",
             got=newest,
             allowed=known,
-            do=f"say which: --set {setting}={known} or --set {setting}={newest}",
+            fix=f"say which: --set {setting}={known} or --set {setting}={newest}",
         )
     return known or newest
 
@@ -173,7 +173,7 @@ def transfer(repository: str, revision: str, patterns: Sequence[str], progress: 
         raise UvlpError(
             "nothing can be fetched: the hub's library is told to stay offline",
             got=repository,
-            do="unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE",
+            fix="unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE",
         )
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -188,7 +188,7 @@ def transfer(repository: str, revision: str, patterns: Sequence[str], progress: 
             if attempt == ATTEMPTS:
                 raise UvlpError(
                     f"the transfer of {repository} stopped {ATTEMPTS} times: {_line(error)}",
-                    do="check the network; re-run the command to resume",
+                    fix="check the network; re-run the command to resume",
                 ) from caught
             progress.say(f"{repository}: {_line(error)}; attempt {attempt + 1} of {ATTEMPTS}")
     raise AssertionError
@@ -288,27 +288,27 @@ def _explained(error: BaseException, repository: str, revision: str) -> UvlpErro
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     if is_full(error):
-        do = "make room, or set HF_HOME to a larger disk; re-run the command to resume"
-        return UvlpError(f"no space left while {repository} was fetched", got=str(cache_folder()), do=do)
+        fix = "make room, or set HF_HOME to a larger disk; re-run the command to resume"
+        return UvlpError(f"no space left while {repository} was fetched", got=str(cache_folder()), fix=fix)
     if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
-        do = "set HF_HOME to a folder that can be written"
-        return UvlpError("fetched files cannot be written", got=str(cache_folder()), do=do)
+        fix = "set HF_HOME to a folder that can be written"
+        return UvlpError("fetched files cannot be written", got=str(cache_folder()), fix=fix)
     if _is_page(error):
         what = f"{constants.ENDPOINT} answers with something else than a hub does, such as a log-in page"
-        do = "log in to the network or its proxy, or correct HF_ENDPOINT; re-run the command to resume"
-        return UvlpError(what, got=f"{repository}: {_line(error)}", do=do)
+        fix = "log in to the network or its proxy, or correct HF_ENDPOINT; re-run the command to resume"
+        return UvlpError(what, got=f"{repository}: {_line(error)}", fix=fix)
     if _has_no_connection(error):
-        do = "check the network and the proxy; re-run the command to resume"
-        return UvlpError(f"no connection to {constants.ENDPOINT}", got=repository, do=do)
+        fix = "check the network and the proxy; re-run the command to resume"
+        return UvlpError(f"no connection to {constants.ENDPOINT}", got=repository, fix=fix)
     if isinstance(error, GatedRepoError) or _status(error) == 403:
-        return UvlpError("this repository is open only to those who asked", got=repository, do=LOG_IN)
+        return UvlpError("this repository is open only to those who asked", got=repository, fix=LOG_IN)
     if isinstance(error, RevisionNotFoundError):
-        do = "name a commit that its history has"
-        return UvlpError(f"{repository} has no such revision", got=revision or "main", do=do)
+        fix = "name a commit that its history has"
+        return UvlpError(f"{repository} has no such revision", got=revision or "main", fix=fix)
     if isinstance(error, RepositoryNotFoundError) or _status(error) in (401, 404):
         what = f"no such repository at {constants.ENDPOINT}, or a private one"
-        return UvlpError(what, got=repository, do=f"check its name; if it is private, {LOG_IN}")
-    return UvlpError(f"{repository} cannot be fetched: {_line(error)}", do="re-run the command to resume")
+        return UvlpError(what, got=repository, fix=f"check its name; if it is private, {LOG_IN}")
+    return UvlpError(f"{repository} cannot be fetched: {_line(error)}", fix="re-run the command to resume")
 
 
 def _bar(progress: Progress, done: int, total: int) -> type:

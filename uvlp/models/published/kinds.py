@@ -91,7 +91,7 @@ def _pointers(place: Place) -> UvlpError | None:
     return UvlpError(
         f"Git LFS left pointers in place of {len(found)} files: {names}",
         got=str(place.path),
-        do="`git lfs install` and `git lfs pull` in that folder get them",
+        fix="`git lfs install` and `git lfs pull` in that folder get them",
     )
 
 
@@ -111,16 +111,18 @@ def _hub_cache(place: Place) -> UvlpError | None:
         if not inner:
             return None
         names = first_few(name.removeprefix("models--").replace("--", "/") for name in inner)
-        do = f"name a repository of it, with HF_HOME set to the folder above: {names}"
-        return UvlpError("this is the folder of the hub's library", got=str(path), do=do)
+        fix = f"name a repository of it, with HF_HOME set to the folder above: {names}"
+        return UvlpError("this is the folder of the hub's library", got=str(path), fix=fix)
     repository = above.name.removeprefix("models--").replace("--", "/")
     whole = [
         folder
         for folder in sorted((above / "snapshots").iterdir())
         if not contents(LAYOUTS[place.part], folder).missing
     ]
-    do = f"name one of its revisions: {first_few(map(str, whole))}" if whole else "name the repository itself"
-    return UvlpError(f"this is the hub library's folder of {repository}", got=str(path), do=do)
+    fix = (
+        f"name one of its revisions: {first_few(map(str, whole))}" if whole else "name the repository itself"
+    )
+    return UvlpError(f"this is the hub library's folder of {repository}", got=str(path), fix=fix)
 
 
 def _adapter(place: Place) -> UvlpError | None:
@@ -136,8 +138,8 @@ def _adapter(place: Place) -> UvlpError | None:
     if peft:
         folders = sorted({Path(name).parent.as_posix() for name in place.files if _is_adapter(name)})
         configs = {name: place.config(f"{name}/adapter_config.json") for name in folders}
-        do = commands.merge_adapter(place.part, place.path, configs)
-        return place.refuse("LoRA weights in PEFT's form", do, peft)
+        fix = commands.merge_adapter(place.part, place.path, configs)
+        return place.refuse("LoRA weights in PEFT's form", fix, peft)
     if place.part == "llava" and place.has("mm_projector.bin", "non_lora_trainables.bin", top=True):
         return place.refuse("a part of LLaVA in its authors' own format", commands.CONVERTED_LLAVA)
     return None
@@ -153,8 +155,8 @@ def _training(place: Place) -> UvlpError | None:
     if checkpoints and not place.has("model_index.json", top=True):
         newest = place.path / checkpoints[-1]
         inner = recognise(place.part, newest, ("",))
-        do = inner.do if inner else "let the training come to its end"
-        return place.refuse(f"checkpoints of a training, the newest {newest.name}", do)
+        fix = inner.fix if inner else "let the training come to its end"
+        return place.refuse(f"checkpoints of a training, the newest {newest.name}", fix)
     if not (CHECKPOINT.fullmatch(place.path.name) or place.has(*TRAINING_FILES, top=True)):
         return None
     unet = next((name for name in ("unet_ema", "unet") if f"{name}/config.json" in place.files), "")
@@ -162,8 +164,8 @@ def _training(place: Place) -> UvlpError | None:
         roles = {"unet": unet}
         if "text_encoder/config.json" in place.files:
             roles["text_encoder"] = "text_encoder"
-        do = commands.with_networks(roles, place.path)
-        return place.refuse("the checkpoint of a training", do, unet)
+        fix = commands.with_networks(roles, place.path)
+        return place.refuse("the checkpoint of a training", fix, unet)
     if "controlnet/config.json" in place.files:
         return place.refuse("the checkpoint of a training of a ControlNet", PIPELINE)
     return place.refuse("the checkpoint of a training", "let the training come to its end, or export a model")
@@ -176,7 +178,7 @@ def _other_model(place: Place) -> UvlpError | None:
         part_of_it = set(other.needed) <= set(layout.needed)
         if not part_of_it and not contents(other, place.path).missing:
             what = f"{layout.title} is not in this folder, which holds {other.title}"
-            return UvlpError(what, got=str(place.path), do=f"name the folder with {layout.title}")
+            return UvlpError(what, got=str(place.path), fix=f"name the folder with {layout.title}")
     kind = str(place.config("config.json").get("model_type", "")) if place.part != "llava" else ""
     if kind:
         form = "CLIP in transformers' format" if kind == "clip" else f"a model for transformers ({kind})"
@@ -193,7 +195,7 @@ def _nested(place: Place) -> UvlpError | None:
     return UvlpError(
         f"{layout.title} lies in a folder in this one",
         got=str(place.path),
-        do=f"did you mean {place.path / inner[0]}?",
+        fix=f"did you mean {place.path / inner[0]}?",
     )
 
 
@@ -207,8 +209,8 @@ def _alone(place: Place) -> UvlpError | None:
         kind = str(place.config(os.path.join(folder, "config.json")).get("_class_name", ""))
         if kind:
             role = {"UNet2DConditionModel": "unet", "AutoencoderKL": "vae"}.get(kind, "")
-            do = commands.with_networks({role: folder}, place.path) if role else PIPELINE
-            return place.refuse(NETWORKS.get(kind, f"a {kind} alone"), do, folder)
+            fix = commands.with_networks({role: folder}, place.path) if role else PIPELINE
+            return place.refuse(NETWORKS.get(kind, f"a {kind} alone"), fix, folder)
     return None
 
 
@@ -230,7 +232,7 @@ def _variant(place: Place) -> UvlpError | None:
         f"{layout.title}: its weights are of the variant {variant} alone",
         got=str(place.path),
         allowed=first_few(f"{stem}.safetensors" for stem in found),
-        do=commands.from_variant(place.part, place.path, found),
+        fix=commands.from_variant(place.part, place.path, found),
     )
 
 
@@ -241,6 +243,6 @@ def _other_form(place: Place) -> UvlpError | None:
     for name in place.files:
         form = FORMS.get(Path(name).suffix, "")
         if form:
-            do = f"export it as safetensors, or name {BASES.get(place.part, BASES['diffusion'])}"
-            return place.refuse(f"weights in {form}", do, name)
+            fix = f"export it as safetensors, or name {BASES.get(place.part, BASES['diffusion'])}"
+            return place.refuse(f"weights in {form}", fix, name)
     return None

@@ -162,6 +162,6 @@ def _shards_of(index: Path) -> list[str]:
         return []
 
 
-def lacks_files(layout: Layout, folder: Path, names: tuple[str, ...], do: str) -> UvlpError:
+def lacks_files(layout: Layout, folder: Path, names: tuple[str, ...], fix: str) -> UvlpError:
     """The error for a folder without ``names``; ``do`` gets them."""
-    return UvlpError(f"{layout.title} is not whole: {first_few(names)} missing", got=str(folder), do=do)
+    return UvlpError(f"{layout.title} is not whole: {first_few(names)} missing", got=str(folder), fix=fix)

@@ -58,7 +58,7 @@ class Place:
             return {}
         return value if isinstance(value, dict) else {}
 
-    def refuse(self, kind: str, do: str | None, got: str = "") -> UvlpError:
+    def refuse(self, kind: str, fix: str | None, got: str = "") -> UvlpError:
         """The error for a folder that holds ``kind``."""
         thing = "this is" if self.path.is_file() else "this folder holds"
-        return UvlpError(f"{thing} {kind}, not {self.whole}", got=str(self.path / got), do=do)
+        return UvlpError(f"{thing} {kind}, not {self.whole}", got=str(self.path / got), fix=fix)

@@ -67,8 +67,8 @@ class Source:
             return whole[0]
         known = hub.commit_of(self.repository, "", setting)
         if len(whole) > 1 and not recorded and known not in whole:
-            do = f"say which: --set {setting}={whole[0]}"
-            raise UvlpError(f"{self.repository} is here in several revisions", got=first_few(whole), do=do)
+            fix = f"say which: --set {setting}={whole[0]}"
+            raise UvlpError(f"{self.repository} is here in several revisions", got=first_few(whole), fix=fix)
         return known
 
     def _whole(self) -> list[str]:
@@ -99,7 +99,7 @@ def source_of(models: ModelSettings, part: str) -> Source:
         repository = value
     if folder and getattr(models, f"{name}_revision"):
         got = f"{value} at {getattr(models, f'{name}_revision')}"
-        raise UvlpError(f"{setting}_revision says nothing of a folder", got=got, do="leave it out")
+        raise UvlpError(f"{setting}_revision says nothing of a folder", got=got, fix="leave it out")
     if not folder and not hub.REPOSITORY.fullmatch(repository):
         allowed = "OWNER/NAME of a repository, or a folder on this machine"
         raise UvlpError(f"{setting} is neither repository nor folder", got=repository, allowed=allowed)
@@ -139,13 +139,13 @@ def _clip(value: str) -> tuple[Layout, str, str]:
 def _unknown_form(value: str) -> UvlpError:
     """A folder or a file without ``local-dir:`` in front is told by what it is."""
     place = Path(os.path.realpath(os.path.expanduser(value)))
-    error, do = None, None
+    error, fix = None, None
     if value and place.is_dir():
         error = kinds.recognise("clip", place, contents(LAYOUTS["clip"], place).missing)
-        do = f"did you mean local-dir:{value}?"
+        fix = f"did you mean local-dir:{value}?"
     elif value and place.is_file():
         error = kinds.recognise("clip", place, ())
-    return error or UvlpError("unknown form of models.clip", got=value, allowed=CLIP_FORMS, do=do)
+    return error or UvlpError("unknown form of models.clip", got=value, allowed=CLIP_FORMS, fix=fix)
 
 
 def _folder(setting: str, value: str) -> Path:
@@ -156,6 +156,6 @@ def _folder(setting: str, value: str) -> Path:
         assert error is not None, "a file is never a folder"
         raise error
     if not folder.is_dir():
-        do = "name the folder that holds the model's files"
-        raise UvlpError(f"{setting}: no such folder", got=value, do=do)
+        fix = "name the folder that holds the model's files"
+        raise UvlpError(f"{setting}: no such folder", got=value, fix=fix)
     return Path(os.path.realpath(folder))

@@ -29,15 +29,15 @@ def one_file(place: Place, name: str) -> UvlpError:
     """What the file ``name`` of a folder is, or the file that was named itself where that is empty."""
     path, title = place.path / name, LAYOUTS[place.part].title
     others = OPEN_CLIP if place.part == "clip" else f"name the folder of {title}"
-    do = PIPELINE if place.part in WHOLE else others
+    fix = PIPELINE if place.part in WHOLE else others
     if is_torchscript(path):
-        return place.refuse(TITLE, do, name)
+        return place.refuse(TITLE, fix, name)
     if place.part not in WHOLE:
-        return UvlpError(f"{title} is read from a folder, and this is a file", got=str(path), do=do)
+        return UvlpError(f"{title} is read from a folder, and this is a file", got=str(path), fix=fix)
     if path.suffix == ".ckpt":
-        do = f"if you trust its maker, convert it: {commands.from_file(path)}"
+        fix = f"if you trust its maker, convert it: {commands.from_file(path)}"
         what = f"{title} lies here as one file, not as a folder of its parts"
-        return UvlpError(what, got=str(path), do=do)
+        return UvlpError(what, got=str(path), fix=fix)
     if path.suffix in PICKLES:
         return place.refuse("pickled weights, which can run any program", PIPELINE, name)
     if path.suffix != ".safetensors":
@@ -68,7 +68,7 @@ def _by_tensors(place: Place, name: str, path: Path) -> UvlpError:
         return UvlpError(
             f"{LAYOUTS[place.part].title} lies here as one file, not as a folder of its parts",
             got=str(path),
-            do=f"convert it: {commands.from_file(path)}",
+            fix=f"convert it: {commands.from_file(path)}",
         )
     got = f"tensors that begin {first_few(sorted(begins))}"
     return place.refuse(
@@ -81,11 +81,11 @@ def _by_tensors(place: Place, name: str, path: Path) -> UvlpError:
 def low_rank(place: Place, name: str, tensors: list[str]) -> UvlpError:
     """LoRA weights, for the base model or for another."""
     if _is_lycoris(tensors):
-        do = "bake them into a checkpoint with the program that trained them, and convert that"
-        return place.refuse("LyCORIS weights (LoHa, LoKr)", do, name)
+        fix = "bake them into a checkpoint with the program that trained them, and convert that"
+        return place.refuse("LyCORIS weights (LoHa, LoKr)", fix, name)
     if any("text_encoder_2" in tensor or "lora_te2" in tensor for tensor in tensors):
-        do = f"name weights for {LAYOUTS['diffusion'].title}"
-        return place.refuse("LoRA weights for Stable Diffusion XL", do, name)
+        fix = f"name weights for {LAYOUTS['diffusion'].title}"
+        return place.refuse("LoRA weights for Stable Diffusion XL", fix, name)
     return place.refuse("LoRA weights", commands.fuse_lora(place.part, place.path / name), name)
 
 
@@ -119,7 +119,9 @@ def pickled(place: Place) -> UvlpError | None:
                 f"{layout.title}: its weights are pickled, and a pickle can run any program",
                 got=str(place.path / name),
                 allowed="safetensors",
-                do=f"if you trust its maker, convert it: {command}" if command else "get them as safetensors",
+                fix=f"if you trust its maker, convert it: {command}"
+                if command
+                else "get them as safetensors",
             )
     return None
 

@@ -73,7 +73,7 @@ def latents2img(
             "strength times steps",
             got=steps * strength,
             allowed="at least 1",
-            do="raise the strength, or decode the latents without synthesis",
+            fix="raise the strength, or decode the latents without synthesis",
         )
     given = GivenNoise(**pipeline.components, requires_safety_checker=False)
     given.set_progress_bar_config(disable=True)

@@ -79,7 +79,7 @@ class Sampler:
                 f"cannot load a Stable Diffusion pipeline ({problem})",
                 got=str(folder),
                 allowed="a folder saved by diffusers, with safetensors",
-                do="get the folder again",
+                fix="get the folder again",
             ) from error
         lacking = [
             f"{part}: {name}"
@@ -88,8 +88,8 @@ class Sampler:
             if tensor.is_meta  # diffusers leaves those without a value that no file holds
         ]
         if lacking:
-            got, do = first_few(lacking), "get the folder again"
-            raise UvlpError(f"{folder} lacks tensors of its own configuration", got=got, do=do)
+            got, fix = first_few(lacking), "get the folder again"
+            raise UvlpError(f"{folder} lacks tensors of its own configuration", got=got, fix=fix)
         return cls(pipeline.to(device))
 
     def length(self, prompt: str, settings: SynthesisSettings, long_prompts: bool) -> int:
@@ -135,7 +135,7 @@ class Sampler:
                 "the diffuser gave values that are not numbers: "
                 + first_few([name for name, fine in zip(names, finite, strict=True) if not fine]),
                 got=f"{self.dtype}".removeprefix("torch."),
-                do="change its training (diffuser.lr) or the guidance: the same settings give the same values"
+                fix="change its training (diffuser.lr) or the guidance: equal settings give equal values"
                 if self.dtype == torch.float32
                 else "choose the precision float32, or another model",
             )

@@ -21,6 +21,6 @@ def split_network(name: str) -> tuple[str, int]:
             "network without a depth",
             got=name,
             allowed="FAMILY-DEPTH, a depth of at most four digits",
-            do="write e.g. convnet-3 or resnet-ap-10",
+            fix="write e.g. convnet-3 or resnet-ap-10",
         )
     return match.group(1).replace("-", "_"), int(match.group(2))

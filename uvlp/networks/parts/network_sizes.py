@@ -34,5 +34,5 @@ def check(title: str, least: Mapping[int, int], depth: int, size_px: int) -> Non
             f"image too small for {title}-{depth}",
             got=size_px,
             allowed=f"{least[depth]} px and more",
-            do=f"choose a small convnet, or --set evaluate.size_px={least[depth]}",
+            fix=f"choose a small convnet, or --set evaluate.size_px={least[depth]}",
         )

@@ -229,8 +229,8 @@ def estimate(
     """
     recipe, size, tasks = plan.recipe, plan.size, plan.tasks
     if size is None:
-        do = "name its folder, or choose a named dataset"
-        raise UvlpError(f"nothing is known of {recipe.dataset} before it is opened", do=do)
+        fix = "name its folder, or choose a named dataset"
+        raise UvlpError(f"nothing is known of {recipe.dataset} before it is opened", fix=fix)
     context = RunContext(recipe, size, machine)
     found: dict[str, list[tuple[Task, Cost]]] = {}
     for task in tasks:
@@ -301,12 +301,12 @@ def _notes(size: DatasetSize, rows: Sequence[Row], machine: Machine) -> list[str
     for row in rows:
         if row.gpu_bytes > machine.memory_bytes > 0:
             has = byte_size(round(machine.memory_bytes))
-            do = (
+            fix = (
                 "its batch will be computed in parts"
                 if row.stage == "finetune"
                 else "its batch will be halved"
             )
-            notes.append(f"note: {row.stage} asks for more memory than this card has ({has}): {do}")
+            notes.append(f"note: {row.stage} asks for more memory than this card has ({has}): {fix}")
     if any(row.seconds is None for row in rows):
         notes.append("note: models or networks of these sizes were not counted, so their time is not known")
     return notes

@@ -63,7 +63,7 @@ def seeds_of(rows: Sequence[Row], given: Sequence[int] | None) -> tuple[int, ...
             f"--seed: the row {longest.name} has {most} folders, one per seed",
             got=",".join(map(str, given)),
             allowed=f"{most} seeds",
-            do="leave --seed out: the seeds are then 0, 1, ... in the order of the folders",
+            fix="leave --seed out: the seeds are then 0, 1, ... in the order of the folders",
         )
     return tuple(given or range(most))
 
@@ -89,14 +89,14 @@ def check_places(collect: Collect, store: Path, spec: DatasetSpec) -> None:
         given = _path(path)
         if Path(os.path.realpath(store)).is_relative_to(given):
             raise UvlpError(
-                "the store lies in the image folder", got=str(store), do="name another path with --store"
+                "the store lies in the image folder", got=str(store), fix="name another path with --store"
             )
         if any(_is_test_split(folder) for folder in (given, *given.parents) if folder.is_relative_to(root)):
             raise UvlpError(
                 "these are the dataset's test images",
                 got=path,
                 allowed="images to train on",
-                do="score them on other test images",
+                fix="score them on other test images",
             )
 
 
@@ -122,7 +122,7 @@ def check_store(store: Path, spec: DatasetSpec) -> None:
             "the store lies among the images of the dataset",
             got=str(store),
             allowed="a path outside of its train/ and val/",
-            do="name another path with --store",
+            fix="name another path with --store",
         )
     if data != location and data.is_relative_to(location):
         below = data.relative_to(location).parts[0]
@@ -131,7 +131,7 @@ def check_store(store: Path, spec: DatasetSpec) -> None:
                 "the dataset lies among the artifacts of the store",
                 got=str(data),
                 allowed=f"a path outside of {location / below}",
-                do="move it, or name another store with --store",
+                fix="move it, or name another store with --store",
             )
 
 
@@ -143,7 +143,7 @@ def _path(path: str) -> Path:
     """
     location = os.path.realpath(expanded(path))
     if not path or not location.isprintable():
-        raise UvlpError("path of an image folder", got=path, allowed="plain text", do="rename the folder")
+        raise UvlpError("path of an image folder", got=path, allowed="plain text", fix="rename the folder")
     return Path(location)
 
 
@@ -190,7 +190,7 @@ Search = Callable[[str, Path, Sequence[int]], dict[int, dict[str, Any]]]
 def _check_names(names: Sequence[str], taken: Sequence[str]) -> None:
     clash = [name for name in names if name.casefold() in {title.casefold() for title in taken}]
     if clash:
-        raise UvlpError("a row of the table is called so already", got=clash[0], do="give another NAME")
+        raise UvlpError("a row of the table is called so already", got=clash[0], fix="give another NAME")
 
 
 def _row(row: Row, given: Mapping[int, str], search: Search) -> Folder:
@@ -204,7 +204,7 @@ def _row(row: Row, given: Mapping[int, str], search: Search) -> Folder:
             f"{row.name}: one folder is given for several seeds",
             got=first_few(twice),
             allowed=FORM,
-            do="give every seed the images that were made with it",
+            fix="give every seed the images that were made with it",
         )
     return _folder(f"{row.name}={','.join(row.paths)}", row.name, given, search)
 
@@ -302,7 +302,7 @@ def _common_ipc(folders: Sequence[Folder]) -> int:
             "the folders hold different numbers of images per class",
             got="; ".join(f"{ipc} in {first_few(by_ipc[ipc])}" for ipc in sorted(by_ipc)),
             allowed="the same number in every folder",
-            do=f"give --ipc, at most {min(by_ipc)}, to use that many of each",
+            fix=f"give --ipc, at most {min(by_ipc)}, to use that many of each",
         )
     return next(iter(by_ipc))
 

@@ -65,8 +65,8 @@ def _folders(text: str, argument: str) -> Iterator[str]:
         if not path:
             raise UvlpError("a row without a folder", got=argument, allowed=FORM)
         if not _is_folder(path) and set(path) & set("*?["):
-            do = "name every folder; most shells expand NAME=out/seed{0,1,2}, but no * behind an ="
-            raise UvlpError("a pattern of folders in a row", got=path, allowed=FORM, do=do)
+            fix = "name every folder; most shells expand NAME=out/seed{0,1,2}, but no * behind an ="
+            raise UvlpError("a pattern of folders in a row", got=path, allowed=FORM, fix=fix)
         yield path
         pieces = pieces[end:]
 
@@ -78,7 +78,7 @@ def _plain_path(text: str) -> str:
         raise UvlpError("name of a row", got=name, allowed=f"{FORM}; a name without a slash")
     pieces = text.split(",")
     if not _is_folder(text) and len(pieces) > 1 and all(map(_is_folder, pieces)):
-        raise UvlpError("several folders without a name", got=text, allowed=FORM, do=f"write NAME={text}")
+        raise UvlpError("several folders without a name", got=text, allowed=FORM, fix=f"write NAME={text}")
     return _written(text)
 
 

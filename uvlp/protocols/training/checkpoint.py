@@ -62,7 +62,7 @@ def from_torchvision(architecture: str, *, classes: int, size_px: int) -> nn.Mod
     if not path.is_file():
         raise UvlpError(
             f"torchvision's weights of {architecture} are not on this machine",
-            do=f"download {url} to {path}",
+            fix=f"download {url} to {path}",
         )
     begins = path.stem.rpartition("-")[2]  # torchvision writes the first digits of the hash into the name
     if not file_sha256(path).startswith(begins):
@@ -70,7 +70,7 @@ def from_torchvision(architecture: str, *, classes: int, size_px: int) -> nn.Mod
             f"torchvision's weights of {architecture} are damaged",
             got=str(path),
             allowed=f"a file whose SHA-256 begins {begins}",
-            do=f"download {url} again",
+            fix=f"download {url} again",
         )
     return from_file(path, architecture, classes=classes, size_px=size_px)
 
@@ -105,7 +105,7 @@ def read(path: Path, sha256: str = "") -> dict[str, Tensor]:
             f"teacher checkpoint is {TITLE}",
             got=str(path),
             allowed="tensors alone",
-            do="if you trust where it comes from, keep its weights alone, in its folder: "
+            fix="if you trust where it comes from, keep its weights alone, in its folder: "
             f"python -c \"import torch; torch.save(torch.jit.load('{path.name}', 'cpu').state_dict(), "
             f"'{path.stem}-weights.pth')\"",
         )
@@ -148,7 +148,7 @@ def _read_pickle(held: bytes, path: Path) -> Any:
             f"teacher checkpoint holds more than weights{what} and reading the rest could run any code",
             got=str(path),
             allowed="tensors alone",
-            do="if you trust where it comes from, clean it once, in its folder and with its own key for "
+            fix="if you trust where it comes from, clean it once, in its folder and with its own key for "
             "'model': python -c \"import torch; torch.save("
             f"torch.load('{path.name}', weights_only=False)['model'], '{path.stem}-weights.pth')\"",
         ) from error
@@ -157,7 +157,7 @@ def _read_pickle(held: bytes, path: Path) -> Any:
 
 
 def _damaged(path: Path) -> UvlpError:
-    return UvlpError("damaged teacher checkpoint", got=str(path), do="copy or download it again")
+    return UvlpError("damaged teacher checkpoint", got=str(path), fix="copy or download it again")
 
 
 def _filled(
@@ -175,14 +175,14 @@ def _filled(
             "teacher checkpoint with numbers of another kind",
             got=f"{state[whole[0]].dtype} in {first_few(whole)} of {source}",
             allowed="floating-point weights, whole numbers where the network counts",
-            do="convert the file again",
+            fix="convert the file again",
         )
     wrong = [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
     if wrong:
         raise UvlpError(
             "teacher checkpoint with values that are not numbers",
             got=source,
-            do=f"look at {first_few(wrong)}",
+            fix=f"look at {first_few(wrong)}",
         )
     network.load_state_dict(state, strict=True)
     return network
@@ -201,7 +201,7 @@ def _mismatch(found: Shapes, expected: Shapes, source: str, architecture: str) -
                 f"{source}: classes of the teacher",
                 got=has[0],
                 allowed=f"{needed[0]}, as the dataset has",
-                do="choose a teacher of this dataset",
+                fix="choose a teacher of this dataset",
             )
         if len(has) == 2:
             return _other_size(has[1], needed[1], source, architecture)
@@ -209,22 +209,22 @@ def _mismatch(found: Shapes, expected: Shapes, source: str, architecture: str) -
         f"{source} is no {architecture}",
         got=_differences(found, expected),
         allowed=f"the tensors of {architecture}",
-        do=_recognised(found),
+        fix=_recognised(found),
     )
 
 
 def _other_size(has: int, needed: int, source: str, architecture: str) -> UvlpError:
     """A ConvNet's classifier sees every pixel of the last maps (quirk Q25)."""
-    do = "choose a teacher for this image size"
+    fix = "choose a teacher for this image size"
     blocks = rded_networks.depth(architecture)
     side = round((has / convnet.WIDTH) ** 0.5)
     if blocks and side**2 * convnet.WIDTH == has:
-        do += f", or evaluate at the teacher's: rded.size_px={side << blocks}"
+        fix += f", or evaluate at the teacher's: rded.size_px={side << blocks}"
     return UvlpError(
         f"{source}: inputs of the teacher's classifier",
         got=has,
         allowed=f"{needed} at this image size",
-        do=do,
+        fix=fix,
     )
 
 

@@ -65,7 +65,7 @@ def run_epochs(
     return record
 
 
-def check_single_image(build: Callable[[], nn.Module], size_px: int, *, got: str, do: str) -> None:
+def check_single_image(build: Callable[[], nn.Module], size_px: int, *, got: str, fix: str) -> None:
     """Refuse a network that normalises maps of one pixel, which torch does for no batch of one image.
 
     Args:
@@ -84,7 +84,7 @@ def check_single_image(build: Callable[[], nn.Module], size_px: int, *, got: str
             if "more than 1 value per channel" not in str(error):
                 raise
             what = "a batch of one image is too small for the network's last maps"
-            raise UvlpError(what, got=got, do=do) from error
+            raise UvlpError(what, got=got, fix=fix) from error
 
 
 def correct_in_top(logits: Tensor, labels: Tensor, k: int = 1) -> Tensor:
@@ -122,7 +122,7 @@ def train_step(
     return loss.detach(), logits.detach()
 
 
-def check_finite(losses: Sequence[Tensor], name: str, last_epoch: int, do: str) -> None:
+def check_finite(losses: Sequence[Tensor], name: str, last_epoch: int, fix: str) -> None:
     """Read the losses of the epochs up to ``last_epoch``, one tensor [steps] each.
 
     Raises:
@@ -133,7 +133,7 @@ def check_finite(losses: Sequence[Tensor], name: str, last_epoch: int, do: str) 
         return
     row, step = torch.nonzero(~finite)[0].tolist()
     epoch = last_epoch - len(losses) + row + 1
-    raise UvlpError(f"loss is not a number: network {name}, epoch {epoch}, step {step + 1}", do=do)
+    raise UvlpError(f"loss is not a number: network {name}, epoch {epoch}, step {step + 1}", fix=fix)
 
 
 TOP = 5

@@ -74,7 +74,7 @@ def check(architecture: str, size_px: int) -> None:
             f"images too small for {architecture}, px",
             got=size_px,
             allowed=f"at least {least}, or one of the networks {', '.join(fitting)}",
-            do=f"choose one, or enlarge the images with --set rded.size_px={least}",
+            fix=f"choose one, or enlarge the images with --set rded.size_px={least}",
         )
 
 
@@ -86,12 +86,12 @@ def check_classes(architecture: str, classes: int) -> None:
 
 def check_published(architecture: str, classes: int) -> None:
     """Raise UvlpError where torchvision publishes no weights that tell ``classes`` classes apart."""
-    do = "train the teacher here (teacher.source=trained) or name a checkpoint"
+    fix = "train the teacher here (teacher.source=trained) or name a checkpoint"
     if depth(architecture) or architecture.endswith(MODIFIED):
-        raise UvlpError("torchvision publishes no weights of this network", got=architecture, do=do)
+        raise UvlpError("torchvision publishes no weights of this network", got=architecture, fix=fix)
     if classes != ROWS:
         what = "classes of a dataset for torchvision's weights"
-        raise UvlpError(what, got=classes, allowed=f"the {ROWS} of ImageNet-1K", do=do)
+        raise UvlpError(what, got=classes, allowed=f"the {ROWS} of ImageNet-1K", fix=fix)
 
 
 def _least_px(architecture: str) -> int:

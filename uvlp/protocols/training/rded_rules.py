@@ -69,7 +69,7 @@ def adamw_lr(student: str) -> float:
             "no published learning rate for the student",
             got=student,
             allowed=", ".join(ADAMW_LR),
-            do="give one (rded.lr)",
+            fix="give one (rded.lr)",
         )
     return ADAMW_LR[student]
 
@@ -114,7 +114,7 @@ def check_images(settings: RdedSettings, batch: int, images: int, smallest_px: i
             "parts of a batch (rded.accumulation)",
             got=settings.accumulation,
             allowed=f"up to {passes}, the batches of an epoch",
-            do="the student would never learn",
+            fix="the student would never learn",
         )
 
 

@@ -93,8 +93,8 @@ def train(
             for batch in batches(rows, settings.batch):
                 images = _augmented(pixels[batch], augmentation, settings.crop_scale, flip)
                 losses.append(train_step(network, optimiser, images, labels[batch], None)[0])
-            do = f"lower the learning rate: --set teacher.lr={settings.lr / 4:g}"
-            check_finite([torch.stack(losses)], f"{architecture} (teacher)", epoch, do)
+            fix = f"lower the learning rate: --set teacher.lr={settings.lr / 4:g}"
+            check_finite([torch.stack(losses)], f"{architecture} (teacher)", epoch, fix)
     return network.eval()
 
 
@@ -112,7 +112,7 @@ def batches(rows: Tensor, size: int) -> list[Tensor]:
         UvlpError: there is only one row.
     """
     if len(rows) < 2:
-        raise UvlpError("training images of a teacher", got=len(rows), allowed="at least 2", do="add images")
+        raise UvlpError("training images of a teacher", got=len(rows), allowed="at least 2", fix="add images")
     parts = list(rows.split(size))
     if len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
@@ -164,7 +164,7 @@ def _wrong_order(found: Reordering, accuracy_pct: float, names: Sequence[str]) -
         f"the teacher's outputs are in another order than the dataset's classes: {first_few(swaps)}",
         got=f"{accuracy_pct:.1f} % right, {found.accuracy_pct:.1f} % if reordered",
         allowed="output i answers for class i of the dataset",
-        do=f"reorder the rows of the checkpoint's last layer (weight and bias){rows}, "
+        fix=f"reorder the rows of the checkpoint's last layer (weight and bias){rows}, "
         "or rename the class folders",
     )
 
@@ -176,7 +176,7 @@ def _check_accuracy(accuracy_pct: float, classes: int, images: int, settings: Te
             f"the teacher is near chance on {images} real test images of {classes} classes",
             got=f"{accuracy_pct:.1f} %",
             allowed=f"more than {limit_pct:.1f} %",
-            do="train it longer (teacher.epochs), or choose the checkpoint of this dataset and image size",
+            fix="train it longer (teacher.epochs), or choose the checkpoint of this dataset and image size",
         )
     published_pct, tolerance_pct = settings.published_pct, settings.tolerance_pct
     if published_pct and abs(accuracy_pct - published_pct) > tolerance_pct:
@@ -184,7 +184,7 @@ def _check_accuracy(accuracy_pct: float, classes: int, images: int, settings: Te
             "the teacher's accuracy on the real test images",
             got=f"{accuracy_pct:.1f} %",
             allowed=f"the published {published_pct:g} % within {tolerance_pct:g} points",
-            do="check the checkpoint, the image size and the test images, or set teacher.tolerance_pct",
+            fix="check the checkpoint, the image size and the test images, or set teacher.tolerance_pct",
         )
 
 
@@ -208,7 +208,7 @@ def load_teacher(folder: Path) -> nn.Module:
         raise UvlpError(
             "damaged weights of a teacher",
             got=str(folder / teachers.WEIGHTS),
-            do="make it again with --force",
+            fix="make it again with --force",
         ) from error
     return network.eval().requires_grad_(False)
 

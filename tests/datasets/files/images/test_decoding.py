@@ -235,7 +235,7 @@ def page() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "got", "do"),
+    ("content", "got", "fix"),
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS pointer", "git lfs pull"),
         (b"/annex/objects/SHA256E-s10--0.png\n", "git-annex pointer", "git annex get"),
@@ -248,11 +248,11 @@ def page() -> bytes:
     ],
 )
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif"])
-def test_what_is_no_image_is_named(content: bytes, got: str, do: str, name: str, tmp_path: Path) -> None:
+def test_what_is_no_image_is_named(content: bytes, got: str, fix: str, name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     error = refused(tmp_path / name)
     assert got in str(error.got)
-    assert do in str(error.do)
+    assert fix in str(error.fix)
     assert "JPEG, PNG" in str(error.allowed)
 
 

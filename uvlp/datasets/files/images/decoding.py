@@ -200,7 +200,7 @@ def _check_scans(file: IO[bytes], path: Path) -> None:
             f"the image {path} is coded in too many scans",
             got=scans,
             allowed=f"at most {MOST_SCANS}",
-            do="save it anew, or remove it",
+            fix="save it anew, or remove it",
         )
 
 
@@ -271,7 +271,7 @@ def _too_large(path: Path, got: str) -> UvlpError:
         f"the image {path} is too large",
         got=got,
         allowed=f"at most {LARGEST_PX:,} pixels",
-        do="scale it down, or remove it",
+        fix="scale it down, or remove it",
     )
 
 
@@ -280,17 +280,17 @@ def _unreadable(path: Path, file: IO[bytes], error: Exception) -> UvlpError:
 
     file.seek(0)
     beginning = file.read(BEGINNING_BYTES)
-    got, do = str(error) or type(error).__name__, "replace or remove it"
+    got, fix = str(error) or type(error).__name__, "replace or remove it"
     other = impostor(beginning)
     if not beginning:
         got = "an empty file"
     elif other is not None:
-        got, do = f"{other.title}, not the image", other.do
+        got, fix = f"{other.title}, not the image", other.fix
     elif isinstance(error, UnidentifiedImageError):
         got = "no image"
     return UvlpError(
         f"cannot read the image {path}",
         got=got,
         allowed=f"whole {', '.join(FORMATS)} files with 8 or 16 bits per channel",
-        do=do,
+        fix=fix,
     )

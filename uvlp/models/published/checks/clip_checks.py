@@ -105,10 +105,10 @@ def check_quick_gelu(folder: Path, repository: str) -> None:
         return
     what = f'CLIP without quick-GELU: "quick_gelu" in "model_cfg" of {path}'
     if openai:
-        do = "take the repository's own configuration"
-        raise UvlpError(what, got=value, allowed="true: these are OpenAI's weights", do=do)
+        fix = "take the repository's own configuration"
+        raise UvlpError(what, got=value, allowed="true: these are OpenAI's weights", fix=fix)
     allowed = "true for OpenAI's weights, false for weights trained with plain GELU"
-    raise UvlpError(what, got=value, allowed=allowed, do="write the field into that file")
+    raise UvlpError(what, got=value, allowed=allowed, fix="write the field into that file")
 
 
 def openai(folder: Path, tensors: Tensors) -> None:
@@ -138,7 +138,7 @@ def llava_config(folder: Path) -> Config:
     classes = [named] if isinstance(named, str) else [str(name) for name in named]
     if AUTHORS_CLASS.search(" ".join(classes)) or kind in AUTHORS_TYPES or "mm_vision_tower" in config:
         what = f"this is LLaVA in its authors' own format ({path}, model_type and architectures)"
-        raise UvlpError(what, got=", ".join([kind, *classes]), do=CONVERTED_LLAVA)
+        raise UvlpError(what, got=", ".join([kind, *classes]), fix=CONVERTED_LLAVA)
     if kind != "llava":
         raise other(LAYOUTS["llava"].title, path, "model_type", kind, "llava", LLAVAS.get(kind, ""))
     return config
@@ -179,5 +179,5 @@ def _check_processor(folder: Path, config: Config) -> None:
         if got is None or (name not in PROCESSOR and got != value):
             error = other(LAYOUTS["llava"].title, path, name, got, "what LLaVA-1.5 was trained with")
             entry = json.dumps({"processor_class": "LlavaProcessor", **usual})
-            do = f"take the repository's newest revision, or let {path} hold {entry}"
-            raise UvlpError(error.what, got=got, allowed=error.allowed, do=do)
+            fix = f"take the repository's newest revision, or let {path} hold {entry}"
+            raise UvlpError(error.what, got=got, allowed=error.allowed, fix=fix)

@@ -98,11 +98,11 @@ def _check_index(path: Path, shards: Mapping[str, set[str]], mend: Callable[[Pat
     """Every shard must hold what the index says of it; that all are there was seen before."""
     places = part_of(read_config(path), "weight_map")
     if not places:
-        raise UvlpError("an index of shards names none (weight_map)", got=str(path), do=mend(path))
+        raise UvlpError("an index of shards names none (weight_map)", got=str(path), fix=mend(path))
     for tensor, shard in places.items():
         if tensor not in shards.get(str(shard), set()) and not tensor.endswith(BUFFERS):
             file = path.parent / str(shard)
-            raise UvlpError(f"a shard lacks the tensor {tensor}", got=str(file), do=mend(file))
+            raise UvlpError(f"a shard lacks the tensor {tensor}", got=str(file), fix=mend(file))
 
 
 def check_side(folder: Path, setting: str, side_px: int) -> None:

@@ -38,7 +38,7 @@ def read_config(path: Path) -> Config:
     except (OSError, ValueError) as error:
         value = error
     if not isinstance(value, dict):
-        raise UvlpError("a configuration cannot be read as JSON", got=str(path), do="get the file again")
+        raise UvlpError("a configuration cannot be read as JSON", got=str(path), fix="get the file again")
     return value
 
 
