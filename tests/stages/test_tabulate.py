@@ -250,3 +250,12 @@ def test_a_finished_table_is_read_without_numpy(made: tuple[Table, Path]) -> Non
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_artifacts_that_were_deleted_are_named_since_their_counts_are_missing(
+    made: tuple[Table, Path],
+) -> None:
+    """`tabulated` stores scores alone, as if the images behind them had been deleted by hand."""
+    table, _ = made
+    missing = [note for note in table.notes if "no distilled in the store" in note]
+    assert [note.partition(":")[0] for note in missing] == ["FULL", "RANDOM", "UVLP", "VLCP"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from uvlp.artifacts import scores, tables
@@ -39,7 +38,7 @@ def run(work: Work) -> None:
         *on_comparisons(comparisons),
         *remarks,
         *facts["notes"],
-        *(f"{title}: {count} {what}" for title, what, count in _counted(work)),
+        *_counted(work),
     ]
     table = Table(
         name=facts["name"],
@@ -95,20 +94,27 @@ def _with_same_images(work: Work) -> list[str]:
     return list(found)
 
 
-def _counted(work: Work) -> Iterator[tuple[str, str, Any]]:
-    """What the artifacts behind each method counted, e.g. missing captions; each said once."""
-    seen: set[tuple[str, str, Any]] = set()
+def _counted(work: Work) -> Iterator[str]:
+    """Notes on what the artifacts behind each method counted, e.g. missing captions; none twice."""
+    seen: set[str] = set()
     for entry in work.task.facts["cells"]:
         for name in entry["scores"]:
-            for folder in _ancestors(work, work.task.inputs[name]):
-                for what, count in read_notes(folder).items():
-                    line = (entry["title"], what, count)
-                    if line not in seen:
-                        seen.add(line)
-                        yield line
+            for task in _ancestors(work.task.inputs[name]):
+                for line in _counted_by(work, task):
+                    note = f"{entry['title']}: {line}"
+                    if note not in seen:
+                        seen.add(note)
+                        yield note
 
 
-def _ancestors(work: Work, task: Task) -> Iterator[Path]:
-    yield work.store.folder(task)
+def _counted_by(work: Work, task: Task) -> list[str]:
+    folder = work.store.folder(task)
+    if not folder.is_dir():  # deleted by hand since the scores were made
+        return [f"no {task.kind} in the store, so that missing captions and the like are not counted here"]
+    return [f"{count} {what}" for what, count in read_notes(folder).items()]
+
+
+def _ancestors(task: Task) -> Iterator[Task]:
+    yield task
     for earlier in task.inputs.values():
-        yield from _ancestors(work, earlier)
+        yield from _ancestors(earlier)
