@@ -1,4 +1,4 @@
-"""Packages of others with plug-ins, as an installer leaves them: modules, and a folder of metadata."""
+"""Third-party packages with plug-ins, as installed: modules, and a folder of metadata."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def install(
     entry_points: Mapping[str, Mapping[str, str]],
     version: str = "1.0",
 ) -> None:
-    """Write modules below ``folder``, and what says which plug-ins they are.
+    """Write modules below ``folder``, and the metadata that declares their plug-ins.
 
     Args:
         name: of the distribution.
         files: text by path.
-        entry_points: by room, modules by the names of plug-ins.
+        entry_points: modules by name of the plug-in, by package (e.g. "networks").
     """
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -44,8 +44,8 @@ def install(
 
 
 @contextmanager
-def found(folder: Path) -> Iterator[None]:
-    """Within it, what was installed into ``folder`` is found in this process."""
+def importable(folder: Path) -> Iterator[None]:
+    """Context in which the packages installed in ``folder`` are importable in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         _forget()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from tests.other_packages import found, install
+from tests.other_packages import importable, install
 from tests.stored_tables import put_table
 from uvlp.cli import app
 from uvlp.cli.findings import installation
@@ -52,7 +52,7 @@ def test_list_prints_names_with_their_meaning(call: Call, room: str, name: str) 
 def test_list_names_the_package_of_a_plug_in(call: Call, tmp_path: Path) -> None:
     text = '"""Mine: as another one does."""\n'
     install(tmp_path, "else-where", {"else_where.py": text}, {"methods": {"mine": "else_where"}}, "2.1")
-    with found(tmp_path):
+    with importable(tmp_path):
         _, out, _ = call("list", "methods")
     (line,) = [line for line in out.splitlines() if line.startswith("mine ")]
     assert line.endswith("Mine: as another one does. [else-where 2.1]")

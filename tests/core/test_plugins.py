@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.other_packages import found, install
+from tests.other_packages import importable, install
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 
@@ -32,7 +32,7 @@ def test_an_unknown_name_offers_the_nearest() -> None:
 
 def test_a_module_of_another_package_is_a_name(tmp_path: Path) -> None:
     install(tmp_path, "blue-pack", {"blue_pack/one.py": "X = 1"}, {"methods": {"blue_one": "blue_pack.one"}})
-    with found(tmp_path):
+    with importable(tmp_path):
         assert "blue-one" in plugins.names("methods") and "blue-one" not in plugins.names("datasets")
         origin = plugins.find("methods", "blue_one")
         assert (origin.package, origin.module) == ("blue-pack 1.0", "blue_pack.one")
@@ -44,7 +44,7 @@ def test_a_module_of_another_package_is_a_name(tmp_path: Path) -> None:
 
 def test_a_name_of_ours_cannot_be_taken(tmp_path: Path) -> None:
     install(tmp_path, "red-pack", {"red_pack/uvlp.py": ""}, {"methods": {"k_center": "red_pack.uvlp"}})
-    with found(tmp_path):
+    with importable(tmp_path):
         error = refused("methods", "random")
     assert error.got == "uvlp/methods/k_center.py and red_pack/uvlp.py (red-pack 1.0)"
 
@@ -52,7 +52,7 @@ def test_a_name_of_ours_cannot_be_taken(tmp_path: Path) -> None:
 def test_two_packages_cannot_have_one_name(tmp_path: Path) -> None:
     for name in ("left", "right"):
         install(tmp_path, name, {f"{name}/own.py": ""}, {"networks": {"wide": f"{name}.own"}})
-    with found(tmp_path):
+    with importable(tmp_path):
         error = refused("networks", "convnet")
     assert error.got == "left/own.py (left 1.0) and right/own.py (right 1.0)"
 
@@ -69,7 +69,7 @@ def test_an_entry_point_names_a_module_and_can_be_typed(
     tmp_path: Path, point: str, module: str, got: str
 ) -> None:
     install(tmp_path, "odd", {"odd/own.py": ""}, {"methods": {point: module}})
-    with found(tmp_path):
+    with importable(tmp_path):
         error = refused("methods", "random")
     assert error.got == got and "odd 1.0" in error.what
 
@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_imported_is_named_with_its_line(
 ) -> None:
     name = f"broken{abs(hash(text))}"
     install(tmp_path, name, {f"{name}/own.py": text}, {"methods": {"broken": f"{name}.own"}})
-    with found(tmp_path):
+    with importable(tmp_path):
         error = refused("methods", "broken")
     assert what in error.what and f"{name}/own.py ({name} 1.0)" in error.what
     assert str(error.got).startswith(got)
@@ -97,7 +97,7 @@ def raised(folder: Path, text: str) -> Exception:
     """What calling `f` of a plug-in of another package raises."""
     name = f"raises{abs(hash(text))}"
     install(folder, name, {f"{name}/own.py": text}, {"methods": {"raises": f"{name}.own"}})
-    with found(folder):
+    with importable(folder):
         try:
             plugins.load("methods", "raises").f()
         except Exception as error:
@@ -124,6 +124,6 @@ def test_an_error_of_ours_is_blamed_on_nobody() -> None:
 
 def test_a_module_that_is_not_there_is_named(tmp_path: Path) -> None:
     install(tmp_path, "gone", {"gone/__init__.py": ""}, {"networks": {"gone": "gone.away"}})
-    with found(tmp_path), pytest.raises(UvlpError) as error:
+    with importable(tmp_path), pytest.raises(UvlpError) as error:
         plugins.source(plugins.find("networks", "gone"))
     assert error.value.got == "gone.away"

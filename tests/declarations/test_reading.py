@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.other_packages import found, install
+from tests.other_packages import importable, install
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.declarations.captioner import declared_captioner
@@ -63,7 +63,7 @@ def text(lines: list[str]) -> str:
 def declared(folder: Path, room: str, lines: list[str]) -> Any:
     name = f"p{abs(hash((room, *lines)))}"
     install(folder, name, {f"{name}.py": text(lines)}, {room: {name: name}})
-    with found(folder):
+    with importable(folder):
         return READ[room](name)
 
 
@@ -181,7 +181,7 @@ def test_settings_are_frozen_dataclasses(tmp_path: Path) -> None:
 def test_settings_can_be_told_from_those_of_the_recipe(tmp_path: Path, room: str) -> None:
     name = f"clash_{room}"
     install(tmp_path, name, {f"{name}.py": text(GOOD[room])}, {room: {"embedder": name}})
-    with found(tmp_path), pytest.raises(UvlpError) as error:
+    with importable(tmp_path), pytest.raises(UvlpError) as error:
         READ[room]("embedder")
     assert error.value.got == "embedder"
 

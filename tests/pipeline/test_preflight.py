@@ -166,10 +166,10 @@ RDED_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "setting rded.mix": ("--set=rded.mix=none",),
     "setting rded.precision": ("--set=rded.precision=half",),
     "patches per side (rded.factor)": ("--set=rded.factor=33",),
-    "parts of a batch (rded.accumulation)": ("--set=rded.batch=20", "--set=rded.accumulation=21"),
+    "passes per optimiser step (rded.accumulation)": ("--set=rded.batch=20", "--set=rded.accumulation=21"),
     "images too small for conv5, px": ("--network=conv5",),
     "images too small for conv6, px": ("--set=teacher.network=conv6",),
-    "torchvision publishes no weights of this network": ("--set=teacher.source=torchvision",),
+    "torchvision publishes no weights for this network": ("--set=teacher.source=torchvision",),
     "classes of a dataset for torchvision's weights": (
         *("--set=teacher.source=torchvision", "--set=teacher.network=resnet18"),
     ),
@@ -345,7 +345,7 @@ UNFETCHED: Mapping[str, tuple[str, ...]] = {
         *("--method=uvlp,herding", "--set=herding.features=network"),
         *("--set=evaluate.size_px=4", "--network=convnet-1"),
     ),
-    "torchvision publishes no weights of this network": (
+    "torchvision publishes no weights for this network": (
         *("--method=uvlp", "--protocol=rded", "--network=conv3", "--set=teacher.source=torchvision"),
     ),
     "a batch of one image is too small": (

@@ -1,4 +1,4 @@
-"""One thread, as in the product: results and times do not depend on the machine's cores."""
+"""One thread, as in production: results do not depend on the number of cores."""
 
 import torch
 

@@ -1,41 +1,64 @@
-"""The golden data of the evaluation protocols: reader, generators (README there) and what is not built."""
+"""Golden data of the evaluation protocols: reader, and the input generators that its README defines."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy
+import pytest
 
 GOLDEN = Path(os.environ.get("UVLP_GOLDEN", Path(__file__).parent.parent / "golden")) / "evaluation"
 
 
 def read(name: str) -> Any:
-    """The content of a JSON file, which must hold something."""
+    """Read a JSON file, which must not be empty."""
     content = json.loads((GOLDEN / name).read_text(encoding="utf-8"))
-    assert content, f"{name} holds no case"
+    assert content, f"{name} contains no case"
     return content
 
 
 def arrays(name: str) -> dict[str, numpy.ndarray]:
-    """The arrays of an npz file, at least one."""
+    """Read the arrays of an npz file, which must not be empty."""
     with numpy.load(GOLDEN / name, allow_pickle=False) as file:
-        found = dict(file)
-    assert found, f"{name} holds no array"
-    return found
+        contents = dict(file)
+    assert contents, f"{name} contains no array"
+    return contents
 
 
 def family(name: str, key: str) -> list[dict[str, Any]]:
-    """The cases ``key`` of a JSON file, which may lack a family; test_golden_evaluation knows them all."""
-    cases: list[dict[str, Any]] = read(name).get(key, [])
-    return cases
+    """Return the cases ``key`` of a JSON file, one or several; none if the file lacks the family."""
+    cases: list[dict[str, Any]] | dict[str, Any] = read(name).get(key, [])
+    return cases if isinstance(cases, list) else [cases]
+
+
+def over_rows(rows: Iterable[Any]) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
+    """Turn a check of one golden row into a test of all ``rows``; a failure names its row."""
+    rows = list(rows)
+
+    def decorate(check: Callable[[Any], None]) -> Callable[[], None]:
+        def test() -> None:
+            if not rows:
+                pytest.skip("the golden data have no such rows")
+            for number, row in enumerate(rows):
+                try:
+                    check(row)
+                except AssertionError as error:
+                    error.add_note(f"golden row {number}: {str(row)[:300]}")
+                    raise
+
+        test.__doc__ = check.__doc__
+        return test
+
+    return decorate
 
 
 def hashed(shape: tuple[int, ...], key: int) -> numpy.ndarray:
-    """The README's ``hash_u(i, key)`` of every flat index, float64 in [-1,1), in ``shape``."""
-    x = numpy.arange(1, int(numpy.prod(shape)) + 1, dtype=numpy.uint32)  # wraps at 2^32 as the README asks
+    """Return the README's ``hash_u(i, key)`` of every flat index, float64 in [-1,1), in ``shape``."""
+    x = numpy.arange(1, int(numpy.prod(shape)) + 1, dtype=numpy.uint32)  # wraps at 2^32, as specified
     x *= numpy.uint32(2654435761)
     x += numpy.uint32((key + 1) * 2246822519 % 2**32)
     for shift, factor in ((15, 2246822519), (13, 3266489917)):
@@ -46,27 +69,27 @@ def hashed(shape: tuple[int, ...], key: int) -> numpy.ndarray:
 
 
 def network_input(shape: tuple[int, ...], key: int) -> numpy.ndarray:
-    """The README's ``input(N,C,H,W,k)``."""
+    """Return the README's ``input(N,C,H,W,k)``."""
     n, c, h, w = numpy.ogrid[tuple(slice(size) for size in shape)]
     wave = 0.37 * (c + 1) + 0.05 * (h + 1) * (n + 1) + 0.031 * (w + 1) * (c + 1)
     return 0.8 * numpy.sin(wave) + 0.4 * hashed(shape, key)
 
 
 def picture(height_px: int, width_px: int, key: int) -> numpy.ndarray:
-    """The README's ``test_image(H,W,k)``: float64 [3,H,W]."""
+    """Return the README's ``test_image(H,W,k)``: float64 [3,H,W]."""
     c, h, w = numpy.ogrid[:3, :height_px, :width_px]
     wave = 0.35 * numpy.sin(0.9 * c + 0.4 * h + 0.23 * w)
     return numpy.clip(0.5 + wave + 0.15 * hashed((3, height_px, width_px), key), 0, 1)
 
 
 def picture_pixels(height_px: int, width_px: int, key: int) -> numpy.ndarray:
-    """``picture`` as uint8 [H,W,3]."""
+    """Return `picture` as uint8 [H,W,3]."""
     pixels = numpy.rint(255 * picture(height_px, width_px, key)).astype(numpy.uint8)
     return numpy.ascontiguousarray(pixels.transpose(1, 2, 0))
 
 
 def weight(scheme: str, position: int, shape: tuple[int, ...], is_scale: bool) -> numpy.ndarray:
-    """Values of one parameter under a weight scheme of the README."""
+    """Return the values of one parameter under a weight scheme of the README."""
     if len(shape) >= 2:
         fan_in = int(numpy.prod(shape[1:]))
         if scheme == "const":

@@ -1,12 +1,14 @@
-"""The data sets of the RDED protocol as the reference lists them (evaluation.md 3.1)."""
+"""The datasets of the RDED protocol as listed by the reference (evaluation.md 3.1)."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """A data set of the protocol: classes, validation images per class, input side; ``conv_px``: for deep
-    ConvNets (conv5, conv6) as student or teacher."""
+    """A dataset of the protocol: classes, validation images per class, input side.
+
+    ``conv_px`` is the side with a deep ConvNet (conv5, conv6) as student or teacher.
+    """
 
     classes: int
     validation_images: int
@@ -30,6 +32,6 @@ SUBSETS = {
 
 
 def input_px(subset: str, student: str, teacher: str) -> int:
-    """Side of the networks' input for a data set of `SUBSETS`."""
+    """Return the side of the networks' input for a dataset of `SUBSETS`."""
     facts = SUBSETS[subset]
     return facts.conv_px if {"conv5", "conv6"} & {student, teacher} else facts.size_px

@@ -1,4 +1,4 @@
-"""A problem that a small network learns in seconds."""
+"""A classification problem that a small network learns in seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CLASSES = 2
 
 
 def stripes(count: int, seed: int, size_px: int = 8, noise: float = 25) -> Images:
-    """Noise with horizontal (0) or vertical (1) stripes: neither flips nor colours tell them apart."""
+    """Return noise with horizontal (0) or vertical (1) stripes, which flips and colours do not change."""
     generator = numpy.random.default_rng(seed)
     labels = numpy.arange(count) % CLASSES
     pattern = numpy.tile(numpy.repeat([60, 190], 2), size_px // 4)[:, None] * numpy.ones((size_px, size_px))
@@ -21,6 +21,6 @@ def stripes(count: int, seed: int, size_px: int = 8, noise: float = 25) -> Image
 
 
 def prepared(images: Images) -> Prepared:
-    """The images as they are, as a network's input."""
+    """Return the images at their original size as a network's input."""
     pixels = torch.from_numpy(numpy.asarray(images.pixels)).permute(0, 3, 1, 2).contiguous()
     return Prepared(pixels=pixels, labels=images.labels, name="stripes")

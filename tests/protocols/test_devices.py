@@ -1,7 +1,7 @@
-"""Epochs on a device without memory: what a GPU would refuse or wait for is found without one.
+"""Epochs on the meta device: detect operations that a GPU would refuse or wait for, without a GPU.
 
-Every operation of an epoch, backwards as well, is looked at: its tensors lie on one device, copies to the
-device do not block, and nothing is read back (torch refuses that for the device "meta").
+Every operation of an epoch, including the backward pass, is checked: its tensors are on one device, copies
+to the device do not block, and nothing is copied back (torch refuses that for the device "meta").
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy
 import pytest
-import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -23,11 +22,11 @@ from uvlp.protocols.training.images import Images
 from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings
 
 COPIES = ("aten::_to_copy", "aten::copy_")
-WITHOUT_META = ("aten::_fused_sgd_",)  # torch has no kernel for this device
+WITHOUT_META = ("aten::_fused_sgd_",)  # without a kernel for this device
 
 
 class OneDevice(TorchDispatchMode):
-    """Fails where tensors of two devices meet, or a copy blocks."""
+    """Fails if an operation has tensors on two devices, or a copy blocks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +48,7 @@ class OneDevice(TorchDispatchMode):
 
 
 def mixed_sizes() -> Images:
-    """Images of two shapes."""
+    """Return images of two shapes."""
     small, large = stripes(9, 0, 32), stripes(11, 1, 48)
     return Images(
         pixels=[*small.pixels, *large.pixels], labels=numpy.concatenate((small.labels, large.labels))
@@ -57,20 +56,20 @@ def mixed_sizes() -> Images:
 
 
 @pytest.mark.parametrize("network", ["convnet-3", "resnet-10", "resnet-ap-10"])
-def test_an_epoch_of_the_minimax_protocol(network: str) -> None:
+def test_a_minimax_epoch_stays_on_its_device(network: str) -> None:
     family, _, depth = network.rpartition("-")
     model = load("networks", family).build(int(depth), classes=CLASSES, size_px=32, width=8).to("meta")
     settings = EvaluateSettings(size_px=32, batch=8)
     trainer = minimax_training._MinimaxTrainer(model, mixed_sizes(), CLASSES, settings, 0, "meta")
-    with OneDevice() as seen:
+    with OneDevice() as operations:
         losses = trainer.epoch(1, 10)
     assert losses.shape == (3,) and losses.device.type == "meta"
-    assert seen.names.count("aten::_fused_sgd_") == 3
+    assert operations.names.count("aten::_fused_sgd_") == 3
 
 
 @pytest.mark.parametrize("mix", ["cutmix", "mixup"])
 @pytest.mark.parametrize(("network", "size_px"), [("conv3", 32), ("resnet18_modified", 32), ("alexnet", 64)])
-def test_an_epoch_of_the_rded_protocol(network: str, size_px: int, mix: str) -> None:
+def test_an_rded_epoch_stays_on_its_device(network: str, size_px: int, mix: str) -> None:
     student, teacher = (
         rded_networks.seeded(network, classes=CLASSES, size_px=size_px, seed=seed).to("meta")
         for seed in (0, 1)
@@ -80,19 +79,7 @@ def test_an_epoch_of_the_rded_protocol(network: str, size_px: int, mix: str) -> 
     settings = replace(settings, optimiser="sgd" if network == "alexnet" else "adamw")
     rules = rded_rules.rules(settings, network, network, CLASSES, 10)
     trainer = rded_training._RdedTrainer(student, teacher, mixed_sizes(), rules, settings, 0, "meta")
-    with OneDevice() as seen:
+    with OneDevice() as operations:
         losses = trainer.epoch(1)
     assert losses.shape == (3,) and losses.device.type == "meta"
-    assert sum("fused" in name for name in seen.names) == 2 * 3
-
-
-def test_the_watch_notices_what_it_watches_for() -> None:
-    here, there = torch.zeros(3), torch.zeros(3, device="meta")
-    with OneDevice():
-        with pytest.raises(AssertionError, match="aten::index on"):
-            there[here.long()]
-        with pytest.raises(AssertionError, match="blocks"):
-            here.to("meta")
-        with pytest.raises((RuntimeError, NotImplementedError)):
-            there.sum().item()
-        assert here.to("meta", non_blocking=True).device.type == "meta"
+    assert sum("fused" in name for name in operations.names) == 2 * 3

@@ -1,4 +1,4 @@
-"""Golden augmentation: explicit draws against the reference, and the distributions of our own draws."""
+"""Golden augmentation: given draws against the reference, and the distributions of random draws."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ import numpy
 import pytest
 import torch
 
-from tests.protocols.golden_data import arrays, family, hashed, network_input, picture, picture_pixels, read
+from tests.protocols.golden_data import (
+    arrays,
+    family,
+    hashed,
+    network_input,
+    over_rows,
+    picture,
+    picture_pixels,
+    read,
+)
 from tests.tolerances import EXPONENTIAL, rounding
 from uvlp.protocols.training import augment, mixing, random_crop
 from uvlp.protocols.training.images import crop_origin, prepare, resize_and_crop, resized_size
@@ -16,10 +25,6 @@ from uvlp.protocols.training.images import crop_origin, prepare, resize_and_crop
 AUGMENT = "augment.json"
 ARRAYS = arrays("augment.npz")
 OPERATIONS = {"B": augment.BRIGHTNESS, "C": augment.CONTRAST, "S": augment.SATURATION}
-
-
-def cases(key: str) -> list[Any]:
-    return [pytest.param(case, id=f"{key}-{number}") for number, case in enumerate(family(AUGMENT, key))]
 
 
 def draws(
@@ -30,7 +35,7 @@ def draws(
     jitter: tuple[float, float, float] = (0, 0, 0),
     lighting: tuple[float, float, float] | list[float] = (0, 0, 0),
 ) -> augment.Draws:
-    """Explicit draws for one image; without arguments nothing is changed."""
+    """Return given draws for one image; the defaults change nothing."""
     return augment.Draws(
         box=numpy.asarray([box or [0, 0, size_px, size_px]]),
         flip=numpy.asarray([flip]),
@@ -41,7 +46,7 @@ def draws(
 
 
 def augmented(image: numpy.ndarray, size_px: int, **explicit: Any) -> numpy.ndarray:
-    """One [3,S,S] image through our augmentation in float64."""
+    """Augment one image [3,S,S] in float64."""
     tensors = augment.prepare(draws(size_px, **explicit), size_px, dtype=torch.float64)
     return augment.augment(torch.from_numpy(image)[None].double(), tensors)[0].numpy()
 
@@ -54,7 +59,7 @@ def jitter_of(case: dict[str, Any]) -> tuple[float, float, float]:
     return case["brightness_alpha"], case["contrast_alpha"], case["saturation_alpha"]
 
 
-@pytest.mark.parametrize("case", cases("jitter"))
+@over_rows(family(AUGMENT, "jitter"))
 def test_jitter(case: dict[str, Any]) -> None:
     image = picture(case["H"], case["W"], case["k"])
     if "op" in case:
@@ -66,21 +71,21 @@ def test_jitter(case: dict[str, Any]) -> None:
     ((p, q, r),) = augment.jitter_terms(order, alphas)
     luminance = numpy.tensordot(augment.LUMINANCE, image, 1)
     found = p * image + q * luminance + r * luminance.mean()
-    # The mean of the luminance, of three colours, and three operations; values stay below three.
+    # A mean of the luminance, of three colours, and three operations on values below three.
     bound = rounding(image[0].size + 3 + 3 * 4, torch.float64, largest=3.0)
     numpy.testing.assert_allclose(found, ARRAYS[case["key"]], rtol=0, atol=bound)
 
 
-@pytest.mark.parametrize("case", cases("lighting"))
+@over_rows(family(AUGMENT, "lighting"))
 def test_lighting(case: dict[str, Any]) -> None:
     (shift,) = augment.lighting_shift(numpy.asarray([case["alpha"]]))
-    bound = rounding(2 * 3 + 3)  # the reference adds and keeps it in float32
+    bound = rounding(2 * 3 + 3)  # the reference computes and stores it in float32
     numpy.testing.assert_allclose(shift, case["rgb_shift"], rtol=0, atol=bound)
     image = picture(case["H"], case["W"], case["k"])
     numpy.testing.assert_allclose(image + shift[:, None, None], ARRAYS[case["key"]], rtol=0, atol=bound)
 
 
-@pytest.mark.parametrize("case", cases("rrc_resize"))
+@over_rows(family(AUGMENT, "rrc_resize"))
 def test_crop_and_resize(case: dict[str, Any]) -> None:
     image = torch.from_numpy(picture(case["H"], case["W"], case["k"]))
     spans = ((case["top"], case["h"], case["out"][0]), (case["left"], case["w"], case["out"][1]))
@@ -94,7 +99,7 @@ def test_crop_and_resize(case: dict[str, Any]) -> None:
     numpy.testing.assert_allclose(found, ARRAYS[case["key"]], rtol=0, atol=bound)
 
 
-@pytest.mark.parametrize("case", cases("rrc_sampler"))
+@over_rows(family(AUGMENT, "rrc_sampler"))
 def test_crop_size(case: dict[str, Any]) -> None:
     uniforms = (numpy.asarray([case[name]]) for name in ("u_area", "u_logratio"))
     height, width, valid = random_crop.crop_size(case["size"], case["size"], case["scale"][0], *uniforms)
@@ -102,7 +107,7 @@ def test_crop_size(case: dict[str, Any]) -> None:
     assert (height[0], width[0], valid[0]) == (case["h"], case["w"], case["valid"])
 
 
-@pytest.mark.parametrize("case", cases("pil"))
+@over_rows(family(AUGMENT, "pil"))
 def test_resize_and_centre_crop(case: dict[str, Any]) -> None:
     pixels = picture_pixels(case["H"], case["W"], case["k"])
     width_px, height_px = resized_size(case["W"], case["H"], case["size"])
@@ -113,7 +118,7 @@ def test_resize_and_centre_crop(case: dict[str, Any]) -> None:
     numpy.testing.assert_array_equal(found, ARRAYS[case["key"]])
 
 
-@pytest.mark.parametrize("case", cases("pipeline"))
+@over_rows(family(AUGMENT, "pipeline"))
 def test_pipeline(case: dict[str, Any]) -> None:
     prepared = prepare([picture_pixels(case["H"], case["W"], case["k"])], case["size"], resize_and_crop)
     explicit = draws(
@@ -125,14 +130,14 @@ def test_pipeline(case: dict[str, Any]) -> None:
         lighting=case["lighting_alpha"],
     )
     found = augment.augment(prepared / 255, augment.prepare(explicit, case["size"]))[0]
-    # As the flip below, and the reference's coordinates in float32; 4.4 is 1 / std.
+    # As for the flip below, plus the reference's float32 coordinates; 4.4 is 1 / std.
     size_px = case["size"]
     bound = rounding(2 * size_px + size_px**2 + 7, largest=4.4) + rounding(3, largest=4.4 * size_px)
     numpy.testing.assert_allclose(found, ARRAYS[case["train_key"]], rtol=0, atol=bound)
     numpy.testing.assert_array_equal(augment.normalise(prepared)[0], ARRAYS[case["val_key"]])
 
 
-@pytest.mark.parametrize("case", cases("bbox"))
+@over_rows(family(AUGMENT, "bbox"))
 def test_box(case: dict[str, Any]) -> None:
     sides = case["size_dim2"], case["size_dim3"]
     found = mixing.box(*sides, case["lam"], (case["cx"], case["cy"]))
@@ -140,7 +145,7 @@ def test_box(case: dict[str, Any]) -> None:
     assert mixing.kept_share(*sides, found) == pytest.approx(case["ratio"], abs=rounding(3, torch.float64))
 
 
-@pytest.mark.parametrize("case", cases("cutmix"))
+@over_rows(family(AUGMENT, "cutmix"))
 def test_mixed_batch_and_loss(case: dict[str, Any]) -> None:
     images = torch.from_numpy(network_input(tuple(case["input"]["shape"]), case["input"]["k"]))
     corners = case["bbx1"], case["bby1"], case["bbx2"], case["bby2"]
@@ -198,7 +203,7 @@ def test_distribution_of_the_cutmix_ratio() -> None:
     assert len(ratios) == 10_000
     assert ratios.mean() == pytest.approx(expected["mean"], abs=5 * 0.19 / 100)
     assert ratios.std() == pytest.approx(expected["std"], abs=0.01)
-    assert ratios.min() > 0.0177  # the least that a box of 224 px leaves
+    assert ratios.min() > 0.0177  # the share that the largest box leaves at 224 px
     for share, value in expected["quantiles"].items():
         assert numpy.quantile(ratios, float(share)) == pytest.approx(value, abs=0.015)
 
@@ -220,17 +225,17 @@ def test_distribution_of_flip_order_jitter_and_lighting() -> None:
         numpy.testing.assert_allclose(numpy.corrcoef(values.T), numpy.eye(3), atol=0.03)
 
 
-def test_a_flip_mirrors_the_crop() -> None:
+def test_flip_mirrors_the_crop() -> None:
     image = picture(16, 16, 1)
     plain = augmented(image, 16, box=[1, 2, 9, 11])
     flipped = augmented(image, 16, box=[1, 2, 9, 11], flip=True)
-    # One path: 16 weights of a row, 16 of a column, a mean of 256, 3 colours twice, an offset.
-    # 4.4 is 1 / std. A wrong column or weight changes pixels in their first digits.
+    # Operations: 16 weights of a row, 16 of a column, a mean of 256, 3 colours twice, an offset; 4.4 is
+    # 1 / std. A wrong column or weight changes the leading digits of pixels.
     bound = rounding(16 + 16 + 256 + 3 + 3 + 1, torch.float64, largest=4.4)
     numpy.testing.assert_allclose(flipped, plain[:, :, ::-1], rtol=0, atol=bound)
 
 
-def test_no_draw_leaves_the_image() -> None:
+def test_neutral_draws_preserve_the_image() -> None:
     image = picture(16, 16, 1)
     bound = rounding(2 * 16 + 3 + 4, torch.float64, largest=4.4)
     numpy.testing.assert_allclose(denormalised(augmented(image, 16)), image, rtol=0, atol=bound)

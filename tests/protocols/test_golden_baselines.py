@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.protocols.golden_data import hashed, read
+from tests.protocols.golden_data import family, hashed, over_rows
 from tests.tolerances import EXPONENTIAL, rounding
 from uvlp.methods.algorithms import dit_diffusion
 from uvlp.methods.algorithms.matching import mean_matching_loss
@@ -20,13 +20,11 @@ from uvlp.models.dit import DiT
 from uvlp.protocols.training import fkd
 
 EXACT = rounding(4_096 + 50, torch.float64, largest=10.0)
-"""Of norms and means of up to 4,096 numbers below ten, after some tens of operations on each in float64."""
+"""Rounding of norms and means of up to 4,096 values below ten, after some tens of float64 operations each."""
 
 
 def cases(key: str) -> list[Any]:
-    """The cases of a family, one or several; test_golden_evaluation asks for every family by name."""
-    found = read("baselines.json").get(key, [])
-    return found if isinstance(found, list) else [found]
+    return family("baselines.json", key)
 
 
 def close(found: Tensor, expected: list[float]) -> None:
@@ -36,7 +34,7 @@ def close(found: Tensor, expected: list[float]) -> None:
 # Criteria
 
 
-@pytest.mark.parametrize("case", cases("minimax_criteria"), ids=lambda case: str(case["seed"]))
+@over_rows(cases("minimax_criteria"))
 def test_minimax_criteria(case: dict[str, Any]) -> None:
     assert case["real"] == "hash_u(.,seed+2*step) shape (bs,*latent)"
     assert case["pseudo"] == "0.5*hash_u(.,seed+2*step+1)+0.5*real"
@@ -55,12 +53,12 @@ def test_minimax_criteria(case: dict[str, Any]) -> None:
 
 
 def lengths(memory: Memory, classes: list[int]) -> dict[str, int]:
-    """Latents kept per class that has any."""
-    kept = {str(label): memory.of(label) for label in classes}
-    return {label: len(rows) for label, rows in kept.items() if rows is not None}
+    """Return the number of stored latents of each class that has any."""
+    stored = {str(label): memory.of(label) for label in classes}
+    return {label: len(rows) for label, rows in stored.items() if rows is not None}
 
 
-@pytest.mark.parametrize("case", cases("dm_loss"), ids=lambda case: str(case["k_real"]))
+@over_rows(cases("dm_loss"))
 def test_distribution_matching(case: dict[str, Any]) -> None:
     real = features(case["n_real"], case["dim"], case["k_real"])
     synthetic = features(case["n_syn"], case["dim"], case["k_syn"]).requires_grad_()
@@ -74,7 +72,7 @@ def test_distribution_matching(case: dict[str, Any]) -> None:
 
 
 def features(count: int, dimensions: int, key: int) -> Tensor:
-    """The README's ``features(n,dim,k)``."""
+    """Return the README's ``features(n,dim,k)``."""
     groups = hashed((3, dimensions), key + 1)[numpy.arange(count) % 3]
     return torch.from_numpy(hashed((count, dimensions), key) + 1.5 * groups)
 
@@ -82,7 +80,7 @@ def features(count: int, dimensions: int, key: int) -> Tensor:
 # Diffusion
 
 
-@pytest.mark.parametrize("tables", cases("dit_diffusion_tables"))
+@over_rows(cases("dit_diffusion_tables"))
 def test_diffusion_tables(tables: dict[str, Any]) -> None:
     process = dit_diffusion.chain()
     assert len(process.betas) == tables["num_timesteps"]
@@ -102,7 +100,7 @@ def test_diffusion_tables(tables: dict[str, Any]) -> None:
 
 
 def check_respaced(key: str, expected: list[Any]) -> None:
-    """A table of a process with fewer steps, by its name."""
+    """Check a table of a process with fewer steps, described by its name."""
     match = re.fullmatch(r"(timestep_map|betas)_(\d+)(?:_(first|last)(\d+))?", key)
     assert match, f"unknown table {key}"
     name, steps, end, count = match.groups()
@@ -115,20 +113,20 @@ def check_respaced(key: str, expected: list[Any]) -> None:
 
 
 def described(text: str, shape: tuple[int, ...] = ()) -> Tensor:
-    """Numbers that a case states as ``hash_u(.,key) (shape)``; the shape may stand in another text."""
+    """Return the values that a case describes as ``hash_u(.,key) (shape)``, or without the shape."""
     match = re.fullmatch(r"hash_u\(\.,(\d+)\)(?: \(([\d,]+)\))?", text)
-    assert match, f"unknown numbers {text}"
+    assert match, f"unknown description {text}"
     sizes = tuple(int(size) for size in match[2].split(",")) if match[2] else shape
     return torch.from_numpy(hashed(sizes, int(match[1])))
 
 
 def toy_output(noisy: Tensor, timesteps: Tensor) -> Tensor:
-    """The golden data's stand-in for the network."""
+    """Compute the golden data's stand-in for the network's output."""
     noise = 0.3 * noisy + 1e-5 * timesteps.double()[:, None, None, None]
     return torch.cat((noise, 0.1 * noisy), dim=1)
 
 
-@pytest.mark.parametrize("case", cases("dit_training_losses"), ids=lambda case: case["x"])
+@over_rows(cases("dit_training_losses"))
 def test_training_losses(case: dict[str, Any]) -> None:
     assert case["toy"] == "eps=0.3*x_t+1e-5*t ; var=0.1*x_t"
     clean = described(case["x"])
@@ -143,7 +141,7 @@ def test_training_losses(case: dict[str, Any]) -> None:
     close(found.predicted.flatten(1).mean(1), case["pred_x0_mean"])
 
 
-@pytest.mark.parametrize("case", cases("dit_p_sample_50"), ids=lambda case: case["x"])
+@over_rows(cases("dit_p_sample_50"))
 def test_sampling_with_50_steps(case: dict[str, Any]) -> None:
     assert case["toy"] == "eps=0.3*x_t+1e-5*t_original ; var=0.1*x_t"
     noisy = described(case["x"])
@@ -162,7 +160,7 @@ def test_sampling_with_50_steps(case: dict[str, Any]) -> None:
 # Parameters
 
 
-@pytest.mark.parametrize("case", cases("dit_xl2"))
+@over_rows(cases("dit_xl2"))
 def test_parameter_counts(case: dict[str, int]) -> None:
     with torch.device("meta"):
         network = DiT()
@@ -180,7 +178,7 @@ def test_parameter_counts(case: dict[str, int]) -> None:
 # Soft-label matching
 
 
-@pytest.mark.parametrize("case", cases("fkd_schedule"))
+@over_rows(cases("fkd_schedule"))
 def test_soft_label_schedule(case: dict[str, Any]) -> None:
     schedule = fkd.Schedule(epochs=case["epochs"], lr=case["lr_every10"][0])
     bound = rounding(EXPONENTIAL + 5, torch.float64, largest=case["lr_every10"][0])
@@ -191,7 +189,7 @@ def test_soft_label_schedule(case: dict[str, Any]) -> None:
     assert (schedule.batch, schedule.temperature) == (case["batch"], case["T"])
 
 
-@pytest.mark.parametrize("case", cases("fkd_sampler_seed42_n100"))
+@over_rows(cases("fkd_sampler_seed42_n100"))
 def test_soft_label_orders(case: dict[str, Any]) -> None:
     orders = fkd.epoch_orders(100)
     number = 0

@@ -1,4 +1,4 @@
-"""Golden schedules, file selection, metrics and training steps; and that no golden family is forgotten."""
+"""Golden schedules, metrics and training steps; and a list of the golden families that tests read."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tests.protocols.golden_data import (
     arrays,
     hashed,
     network_input,
+    over_rows,
     read,
     weight,
 )
@@ -26,88 +27,68 @@ from uvlp.protocols.training.optimisers import Sgd
 from uvlp.recipes.evaluation import EvaluateSettings
 from uvlp.tables.uncertainty import summarise
 
-TESTED = "tested"
-FAMILIES: dict[str, dict[str, str] | str] = {
+FAMILIES: dict[str, set[str] | None] = {
     "augment.json": {
-        "jitter": TESTED,
-        "lighting": TESTED,
-        "pipeline": TESTED,
-        "rrc_resize": TESTED,
-        "rrc_sampler": TESTED,
-        "pil": TESTED,
-        "bbox": TESTED,
-        "cutmix": TESTED,
-        "rrc_distribution_monte_carlo": TESTED,
-        "cutmix_ratio_distribution_224": TESTED,
+        "jitter",
+        "lighting",
+        "pipeline",
+        "rrc_resize",
+        "rrc_sampler",
+        "pil",
+        "bbox",
+        "cutmix",
+        "rrc_distribution_monte_carlo",
+        "cutmix_ratio_distribution_224",
     },
     "baselines.json": {
-        "coresets": TESTED,  # tests/methods/algorithms/test_coresets.py
-        # tests/protocols/test_golden_baselines.py holds the rest of this file.
-        "minimax_criteria": TESTED,
-        "dit_diffusion_tables": TESTED,
-        "dit_training_losses": TESTED,
-        "dit_p_sample_50": TESTED,
-        "dit_xl2": TESTED,
-        "fkd_schedule": TESTED,
-        "fkd_sampler_seed42_n100": TESTED,
-        "dm_loss": TESTED,
+        "coresets",  # tests/methods/algorithms/test_coresets.py; all others: test_golden_baselines.py
+        "minimax_criteria",
+        "dit_diffusion_tables",
+        "dit_training_losses",
+        "dit_p_sample_50",
+        "dit_xl2",
+        "fkd_schedule",
+        "fkd_sampler_seed42_n100",
+        "dm_loss",
     },
-    "metrics.json": TESTED,
-    "minimax_schedule.json": TESTED,
-    "networks.json": TESTED,
-    "selection.json": TESTED,  # tests/datasets/files/test_class_folders.py
-    "train_steps.json": TESTED,
-    "rded_functions.json": {
-        "kl": TESTED,  # this and what follows: test_golden_rded.py
-        "shuffle_patches": TESTED,
-        "param_groups": TESTED,
-        "train_steps": TESTED,
-        "synthesis": TESTED,  # tests/protocols/test_golden_rded_synthesis.py
-    },
-    "rded_schedule.json": TESTED,
-    "rded_settings.json": TESTED,
-    "augment.npz": TESTED,
-    "networks.npz": TESTED,
-    "train_steps.npz": TESTED,
-    "rded.npz": TESTED,
+    "metrics.json": None,
+    "minimax_schedule.json": None,
+    "networks.json": None,
+    "selection.json": None,  # tests/datasets/files/test_class_folders.py
+    "train_steps.json": None,
+    "rded_functions.json": {"kl", "shuffle_patches", "param_groups", "train_steps", "synthesis"},
+    "rded_schedule.json": None,
+    "rded_settings.json": None,
+    "augment.npz": None,
+    "networks.npz": None,
+    "train_steps.npz": None,
+    "rded.npz": None,
 }
+"""Files that tests read, and the families of cases in a file with several."""
 
 
-def families() -> Iterator[tuple[str, str | None]]:
-    """Every family in the folder: file, and key where a file holds several."""
-    found = sorted(path.name for path in GOLDEN.iterdir() if path.suffix in (".json", ".npz"))
-    assert found, f"no golden data in {GOLDEN}"
-    for name in found:
-        if isinstance(FAMILIES.get(name), dict):
-            yield from ((name, key) for key in read(name))
-        else:
-            yield name, None
-
-
-@pytest.mark.parametrize(("name", "key"), list(families()))
-def test_every_family_is_known(name: str, key: str | None) -> None:
-    assert name in FAMILIES, f"{name}: no test reads this file"
-    known = FAMILIES[name]
-    if isinstance(known, dict):
-        assert key in known, f"{name}: no test reads the family {key}"
-        known = known[str(key)]
-    content = arrays(name) if name.endswith(".npz") else read(name)
-    assert content[key] if key else content, f"{name} holds no case of {key}"
-    assert known == TESTED
+def test_every_golden_family_is_read() -> None:
+    names = sorted(path.name for path in GOLDEN.iterdir() if path.suffix in (".json", ".npz"))
+    assert names, f"no golden data in {GOLDEN}"
+    for name in names:
+        assert name in FAMILIES, f"{name}: no test reads this file"
+        content, families = arrays(name) if name.endswith(".npz") else read(name), FAMILIES[name]
+        if families is not None:
+            assert set(content) <= families, f"{name}: no test reads {set(content) - families}"
+            assert all(content.values()), f"{name}: a family is empty"
 
 
 def records(kind: str | None) -> list[Any]:
-    found = [record for record in read("minimax_schedule.json") if record.get("kind") == kind]
-    return [pytest.param(record, id=str(number)) for number, record in enumerate(found)]
+    return [record for record in read("minimax_schedule.json") if record.get("kind") == kind]
 
 
 def test_every_kind_of_schedule_is_known() -> None:
     kinds = {record.get("kind") for record in read("minimax_schedule.json")}
-    # save_dir: names of the reference's result folders; our results are found by key.
+    # save_dir: names of the reference's result folders; here results are stored by key.
     assert kinds <= {None, "cifar", "save_dir"}
 
 
-@pytest.mark.parametrize("record", records(None))
+@over_rows(records(None))
 def test_schedule(record: dict[str, Any]) -> None:
     settings, ipc, classes = EvaluateSettings(), record["ipc"], record["nclass"]
     full = ipc <= 0
@@ -145,9 +126,9 @@ def check_counts(record: dict[str, Any], epochs: int, validated: tuple[int, ...]
     assert (len(validated), validated[-1]) == (record["n_validations"], record["last_validated_epoch"])
 
 
-@pytest.mark.parametrize("record", records("cifar"))
+@over_rows(records("cifar"))
 def test_schedule_of_the_cifar_branch(record: dict[str, Any]) -> None:
-    """The table's values; the branch's epochs and share of mixed steps are settings with us."""
+    """The table's values; the branch's epochs and share of mixed steps are settings here."""
     check_rules(record)
     assert minimax_rules.validated_epochs(record["epochs"], 1) == (record["val_every"],)
 
@@ -160,7 +141,7 @@ def test_every_kind_of_metric_is_known() -> None:
     assert all("batch_sizes" in record or set(record) == {"aggregation"} for record in read("metrics.json"))
 
 
-@pytest.mark.parametrize("record", metrics("batch_sizes"))
+@over_rows(metrics("batch_sizes"))
 def test_accuracy_over_partial_batches(record: dict[str, Any]) -> None:
     classes, logits, labels = record["nclass"], [], []
     for batch, count in enumerate(record["batch_sizes"]):
@@ -184,10 +165,8 @@ def check_metrics(logits: torch.Tensor, labels: torch.Tensor, expected: dict[str
     )
 
 
-@pytest.mark.parametrize(
-    "case", [case for record in metrics("aggregation") for case in record["aggregation"]]
-)
-def test_mean_and_deviation(case: dict[str, Any]) -> None:
+@over_rows(case for record in metrics("aggregation") for case in record["aggregation"])
+def test_mean_and_standard_deviation(case: dict[str, Any]) -> None:
     count = len(case["best"])
     found = summarise(case["best"], range(count), 100)
     mean, deviation = found.mean_pct, (found.std_pct or 0.0) * math.sqrt((count - 1) / count)
@@ -199,7 +178,7 @@ def test_mean_and_deviation(case: dict[str, Any]) -> None:
 
 
 def training_cases() -> list[Any]:
-    """Every case; all but the smallest network take seconds, because float64 convolutions are slow."""
+    """Return all cases; those beyond the smallest network take seconds (slow float64 convolutions)."""
     quick = ("convnet", 32)
     return [
         pytest.param(
@@ -235,7 +214,7 @@ def check_epoch(
     steps: Iterator[dict[str, Any]],
     expected: dict[str, Any],
 ) -> None:
-    """One epoch of our training step against the recorded norms and statistics."""
+    """Check one epoch against the recorded norms and statistics."""
     totals = torch.zeros(3, dtype=torch.float64)
     for count, key, labels in zip(case["batch_sizes"], case["input_k"], case["labels"], strict=True):
         images = torch.from_numpy(network_input((count, 3, case["size"], case["size"]), key))
@@ -247,7 +226,7 @@ def check_epoch(
         assert optimiser.lr == pytest.approx(step["lr"], rel=rounding(5, torch.float64))
         loss, logits = train_step(network, optimiser, images, targets, mix)
         parameters = torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
-        # Every step so far went through the network and its gradient, about twice as deep, then one sum.
+        # Every step passes the network and its gradient, about twice as deep; then one sum.
         bound = rounding(3 * depth(network) * len(case["steps"]) + len(parameters), torch.float64)
         assert parameters.norm().item() == pytest.approx(step["param_l2"], rel=bound)
         total = parameters.abs().sum().item()
@@ -261,7 +240,7 @@ def check_epoch(
 
 
 def check_trained(network: torch.nn.Module, case: dict[str, Any]) -> None:
-    """Final parameters, logits and validation result."""
+    """Check the final parameters, logits and validation result."""
     norms = {name: parameter.norm().item() for name, parameter in network.named_parameters()}
     bound = rounding(3 * depth(network) * len(case["steps"]), torch.float64)
     assert norms == pytest.approx(case["final_param_l2"], rel=bound)

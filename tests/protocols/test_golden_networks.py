@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.protocols.golden_data import arrays, network_input, read, weight
+from tests.protocols.golden_data import arrays, network_input, over_rows, read, weight
 from tests.tolerances import depth, rounding
 from uvlp.core.plugins import load
 from uvlp.protocols.training import rded_networks
@@ -23,16 +23,16 @@ RDED_NAME = re.compile(r"rded_(\w+?)(?:_bn)?_(\d+)_nc(\d+)")
 
 
 def build(name: str, size_px: int) -> Any:
-    """The network of a case: `<family><depth>_<norm>_<size>_nc<classes>`, or `rded_<network>_<size>_...`."""
+    """Build the network of a case, `<family><depth>_<norm>_<px>_nc<classes>` or `rded_<network>_<px>...`."""
     if published := RDED_NAME.fullmatch(name):
         assert int(published[2]) == size_px
         return rded_networks.build(published[1], classes=int(published[3]), size_px=size_px)
     match = NAME.fullmatch(name)
     assert match, f"unknown network {name}"
-    family, depth, words, classes = match[1], int(match[2]), match[3].split("_"), int(match[4])
-    norm = "batch" if "bn" in words else "instance"
-    width = 32 if "cifar" in words else 0  # the reference's variant for CIFAR differs in this alone
-    assert set(words) <= {"in", "bn", "cifar", str(size_px)}, f"unknown variant {name}"
+    family, depth, variant, classes = match[1], int(match[2]), match[3].split("_"), int(match[4])
+    norm = "batch" if "bn" in variant else "instance"
+    width = 32 if "cifar" in variant else 0  # the only difference of the reference's variant for CIFAR
+    assert set(variant) <= {"in", "bn", "cifar", str(size_px)}, f"unknown variant {name}"
     return load("networks", family).build(depth, classes=classes, size_px=size_px, norm=norm, width=width)
 
 
@@ -51,7 +51,7 @@ def check_stage(features: torch.Tensor, expected: dict[str, Any], operations: in
 
 
 def features_and_logits(network: Any, images: torch.Tensor, stages: list[dict[str, Any]]) -> Any:
-    """Compare every stage; torchvision's networks, of which the golden data holds logits alone, show none."""
+    """Compare every stage, and return the logits; for torchvision's networks there are only logits."""
     if not hasattr(network, "taps"):
         assert not stages
         return network(images)
@@ -64,18 +64,18 @@ def features_and_logits(network: Any, images: torch.Tensor, stages: list[dict[st
 
 def schemes() -> Iterator[tuple[str, str]]:
     for name, case in CASES.items():
-        assert case["schemes"], f"{name} holds no weight scheme"
+        assert case["schemes"], f"{name} has no weight scheme"
         yield from ((name, scheme) for scheme in case["schemes"])
 
 
 def marked() -> Iterator[Any]:
-    """Every case; large images with further weights are slow in float64."""
+    """Yield every case; large images with further weights are slow in float64."""
     for name, scheme in schemes():
         large = CASES[name]["input_shape"][-1] >= 128 and scheme != "reg"
         yield pytest.param(name, scheme, marks=pytest.mark.slow if large else ())
 
 
-@pytest.mark.parametrize("name", CASES)
+@over_rows(CASES)
 def test_parameters_are_registered_in_order(name: str) -> None:
     case = CASES[name]
     with torch.device("meta"):

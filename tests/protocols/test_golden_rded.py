@@ -10,7 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from tests.protocols.golden_data import arrays, family, hashed, network_input, picture, read, weight
+from tests.protocols.golden_data import (
+    arrays,
+    family,
+    hashed,
+    network_input,
+    over_rows,
+    picture,
+    read,
+    weight,
+)
 from tests.protocols.rded_subsets import SUBSETS, input_px
 from tests.tolerances import EXPONENTIAL, depth, rounding
 from uvlp.core.errors import UvlpError
@@ -30,11 +39,7 @@ def cases(key: str) -> list[Any]:
     return [pytest.param(case, id=f"{key}-{number}") for number, case in enumerate(family(FUNCTIONS, key))]
 
 
-@pytest.mark.parametrize(
-    "record",
-    read("rded_settings.json"),
-    ids=lambda r: f"{r['subset']}-{r['arch_name']}-{r['stud_name']}-{r['ipc']}",
-)
+@over_rows(read("rded_settings.json"))
 def test_settings(record: dict[str, Any]) -> None:
     subset, student, teacher = record["subset"], record["stud_name"], record["arch_name"]
     facts, ipc = SUBSETS[subset], record["ipc"]
@@ -42,25 +47,26 @@ def test_settings(record: dict[str, Any]) -> None:
     size_px = input_px(subset, student, teacher)
     assert (size_px, resized_px(size_px)) == (record["input_size"], record["val_resize"])
     settings = RdedSettings(size_px=size_px)
-    if not record["adamw_lr"]:  # the reference would train with a rate of 0
-        with pytest.raises(UvlpError, match="no published learning rate"):
+    if not record["adamw_lr"]:  # the reference would train with a learning rate of 0
+        with pytest.raises(UvlpError) as caught:
             rules(settings, student, teacher, facts.classes, ipc)
+        assert caught.value.got == student
         settings = replace(settings, lr=0.1)
-    found = rules(settings, student, teacher, facts.classes, ipc)
-    assert found.weight_decay == record["adamw_weight_decay"]
-    assert found.temperature == record["temperature"]
+    derived = rules(settings, student, teacher, facts.classes, ipc)
+    assert derived.weight_decay == record["adamw_weight_decay"]
+    assert derived.temperature == record["temperature"]
     assert (settings.mix, settings.mixup_beta) == (record["mix_type"], record["mixup"])
-    assert record["cutmix"] == 1.0  # Beta(1,1), the uniform distribution that `mixing.draw_cutmix` draws from
+    assert record["cutmix"] == 1.0  # Beta(1,1), the uniform distribution of `mixing.draw_cutmix`
     assert settings.schedule == ("half-cosine" if record["cos"] else "linear")
-    assert found.lr == (record["adamw_lr"] or settings.lr)
+    assert derived.lr == (record["adamw_lr"] or settings.lr)
     batch = record["re_batch_size"]
-    if not batch:  # the reference stops here; the batch of the next lower published IPC is taken
+    if not batch:  # the reference fails here; we use the batch of the next lower published IPC
         lower = max(published for published in (1, 10, 50) if published <= ipc)
         batch = rules(settings, student, teacher, facts.classes, lower).batch
-    assert found.batch == batch
+    assert derived.batch == batch
 
 
-@pytest.mark.parametrize("record", read("rded_schedule.json"), ids=lambda r: str(r["re_epochs"]))
+@over_rows(read("rded_schedule.json"))
 def test_schedule(record: dict[str, Any]) -> None:
     epochs, lr, settings = record["re_epochs"], record["base_lr"], RdedSettings()
     stride, bound = record["subsampled"], rounding(EXPONENTIAL + 5, torch.float64, largest=lr)
@@ -73,19 +79,23 @@ def test_schedule(record: dict[str, Any]) -> None:
     found = [rded_rules.learning_rate(epoch + 1, epochs, lr, "linear") for epoch in range(len(linear))]
     assert found == pytest.approx(linear, rel=0, abs=bound)
     validated = rded_rules.validated_epochs(epochs, settings.validation_period, settings.validation_start)
-    # Never validating, as the reference with up to five epochs, is no option.
+    # With up to five epochs the reference never validates; we validate the last.
     assert [epoch - 1 for epoch in validated] == (record["validated_epochs_0based"] or [epochs - 1])
 
 
 def scaled_hash(text: str, shape: tuple[int, int]) -> torch.Tensor:
-    """Values described as ``5*hash_u(.,800)``."""
+    """Return the values described as ``5*hash_u(.,800)``."""
     factor, key = text.removesuffix(")").split("*hash_u(.,")
     return torch.from_numpy(float(factor) * hashed(shape, int(key)))
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("case", cases("kl"))
-def test_loss(case: dict[str, Any], dtype: torch.dtype) -> None:
+@over_rows(family(FUNCTIONS, "kl"))
+def test_loss(case: dict[str, Any]) -> None:
+    for dtype in (torch.float64, torch.float32):
+        check_loss(case, dtype)
+
+
+def check_loss(case: dict[str, Any], dtype: torch.dtype) -> None:
     shape = case["N"], case["C"]
     # Two softmaxes and a sum over the classes, a mean over the batch; logarithms are below 1 + log C.
     bound = rounding(3 * case["C"] + case["N"] + 4 * EXPONENTIAL, dtype, largest=1 + numpy.log(case["C"]))
@@ -100,7 +110,7 @@ def test_loss(case: dict[str, Any], dtype: torch.dtype) -> None:
     assert student.grad[0, : len(row)].tolist() == pytest.approx(row, rel=0, abs=bound)
 
 
-@pytest.mark.parametrize("case", cases("shuffle_patches"))
+@over_rows(family(FUNCTIONS, "shuffle_patches"))
 def test_patch_shuffle(case: dict[str, Any]) -> None:
     image = torch.from_numpy(picture(case["H"], case["W"], case["k"]))[None]
     columns, rows = (numpy.asarray([case[name]]) for name in ("column_perm", "row_perm"))
@@ -109,7 +119,7 @@ def test_patch_shuffle(case: dict[str, Any]) -> None:
 
 
 def built_px(subset: str, architecture: str) -> int:
-    """The side that the reference builds a network for; its `conv` on ImageNet subsets differs (Q25)."""
+    """Return the image side of the reference's network; its `conv` on ImageNet subsets differs (Q25)."""
     if architecture.startswith("conv"):
         return input_px(subset, "conv5", "conv5")
     return SUBSETS[subset].size_px
@@ -118,7 +128,7 @@ def built_px(subset: str, architecture: str) -> int:
 GROUPS: dict[str, Any] = read(FUNCTIONS).get("param_groups", {})
 
 
-@pytest.mark.parametrize("name", GROUPS)
+@over_rows(GROUPS)
 def test_parameter_groups(name: str) -> None:
     architecture, subset, classes = name.split("|")
     expected = GROUPS[name]
@@ -139,7 +149,7 @@ def test_parameter_groups(name: str) -> None:
 
 
 def fill(network: nn.Module, scheme: str) -> nn.Module:
-    """Weights of the student (``reg``) or of the teacher (``teacher``, README)."""
+    """Set the weights of the student (``reg``) or of the teacher (``teacher``), as in the README."""
     for position, (name, parameter) in enumerate(network.named_parameters()):
         shape, is_scale = tuple(parameter.shape), name.endswith("weight")
         if scheme == "reg":
@@ -153,7 +163,7 @@ def fill(network: nn.Module, scheme: str) -> nn.Module:
 
 
 def described(text: str) -> nn.Module:
-    """A network described as ``conv3 BN 32x32 nc10, ...``, in float64."""
+    """Build a network described as ``conv3 BN 32x32 nc10, ...``, in float64."""
     architecture, norm, side, classes = text.split(",")[0].split()
     assert norm == "BN" and classes.startswith("nc")
     size_px = int(side.split("x")[0])
@@ -198,10 +208,10 @@ def test_training_steps(case: dict[str, Any]) -> None:
 
 
 def trained_within(student: nn.Module, steps: int) -> float:
-    """How far rounding takes weights apart in ``steps``: the network and its gradient, about twice as deep.
+    """Return a bound of rounding after ``steps``: the network and its gradient, about twice as deep.
 
-    The gradient of a bias before a norm is rounding alone, and Adam divides it by epsilon. A wrong step moves
-    weights by the learning rate, 0.001.
+    The gradient of a bias before a norm is only rounding, and Adam divides it by epsilon. A wrong step
+    changes weights by the learning rate, 0.001.
     """
     within = rounding(3 * depth(student), torch.float64)
     return steps * (within + 0.001 * (0.01 * within) / 1e-8)

@@ -1,14 +1,13 @@
-"""Golden crops and mosaics of RDED's own synthesis."""
+"""Golden crops and mosaics of RDED's synthesis."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.protocols.golden_data import arrays, family, hashed, picture
+from tests.protocols.golden_data import arrays, family, hashed, over_rows, picture
 from tests.tolerances import rounding
 from uvlp.methods.algorithms.rded_synthesis import crop_losses, mosaics, select_crops
 
@@ -19,7 +18,7 @@ MOSAIC_KEYS = "20000+100*case+index"
 
 
 class ToyTeacher(nn.Module):
-    """The golden data's stand-in for a teacher; it sees how much of an image is padding."""
+    """The golden data's stand-in for a teacher; its logits depend on the share of padding."""
 
     def __init__(self, size_px: int) -> None:
         super().__init__()
@@ -32,7 +31,7 @@ class ToyTeacher(nn.Module):
 
 
 def of_kind(kind: str) -> list[Any]:
-    return [pytest.param(case, id=str(number)) for number, case in enumerate(CASES) if case["kind"] == kind]
+    return [case for case in CASES if case["kind"] == kind]
 
 
 def test_every_kind_is_known() -> None:
@@ -40,7 +39,7 @@ def test_every_kind_is_known() -> None:
 
 
 def selected(case: dict[str, Any], number: int) -> list[list[int]]:
-    """Our picks if the case is number ``number``, which its images are made from."""
+    """Return the selected crops if the case has the index ``number``, from which its images derive."""
     size_px, crops = case["crop"], range(case["num_crop"])
     key = 10000 + 100 * number
     images = [
@@ -52,21 +51,21 @@ def selected(case: dict[str, Any], number: int) -> list[list[int]]:
     return select_crops(losses, case["n"]).tolist()
 
 
-@pytest.mark.parametrize("case", of_kind("selector"))
+@over_rows(of_kind("selector"))
 def test_selected_crops(case: dict[str, Any]) -> None:
     assert (case["image_k"], case["toy_logits"]) == (SELECTOR_KEYS, TOY)
-    # A case does not hold its number, and others may be held back: its place in the whole list is unknown.
+    # A case does not contain its index, and the list may be incomplete, so try all.
     assert any(selected(case, number) == case["picks_image_crop"] for number in range(len(CASES) + 4))
 
 
-@pytest.mark.parametrize("case", of_kind("mix_images"))
+@over_rows(of_kind("mix_images"))
 def test_mosaics(case: dict[str, Any]) -> None:
     assert case["image_k"] == MOSAIC_KEYS
     key = 20000 + 100 * int(case["key"].removeprefix("mix_images_"))
     count, side = case["n"] * case["factor"] ** 2, case["crop"]
     crops = torch.stack([torch.from_numpy(picture(side, side, key + index)) for index in range(count)])
     expected = torch.from_numpy(arrays("rded.npz")[case["key"]])
-    bound = rounding(2 * 2 + 6)  # bilinear: two weights of a row and of a column, and how they are made
+    bound = rounding(2 * 2 + 6)  # bilinear: two weights of a row and of a column, and their computation
     torch.testing.assert_close(
         mosaics(crops.float(), case["factor"], case["out"]), expected, rtol=0, atol=bound
     )

@@ -1,4 +1,4 @@
-"""The evaluators on an NVIDIA GPU: they learn, agree with a CPU, repeat their bits and never wait.
+"""The protocols on an NVIDIA GPU: they learn, agree with a CPU, are deterministic and never synchronise.
 
 python -m pytest -m gpu tests/protocols/test_gpu.py
 """
@@ -48,18 +48,18 @@ from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSetti
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"),
-    pytest.mark.filterwarnings("default::UserWarning"),  # CUDA's libraries have their own
+    pytest.mark.filterwarnings("default::UserWarning"),  # CUDA's libraries emit some
 ]
 
 MINIMAX = EvaluateSettings(size_px=8, width=8, epochs=12, validations=4)
 RDED = RdedSettings(size_px=8, epochs=12, validation_period=1, batch=16, lr=0.002)
 TRAIN, VALIDATION = stripes(70, 0), prepared(stripes(101, 1))
 ROUNDING: dict[str, Any] = {"precision": "float32", "deterministic": True}
-"""The arithmetic that is nearest to a CPU's."""
+"""The arithmetic closest to a CPU's."""
 
 
 def seeded(network: str, size_px: int) -> nn.Module:
-    """A network of either protocol, with the same weights every time."""
+    """Return a network of either protocol, always with the same weights."""
     if network in rded_networks.ARCHITECTURES:
         return rded_networks.seeded(network, classes=CLASSES, size_px=size_px, seed=9)
     family, depth = split_network(network)
@@ -70,7 +70,7 @@ def seeded(network: str, size_px: int) -> nn.Module:
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a teacher that was trained on the GPU and measured there."""
+    """Return the folder of a teacher trained and measured on the GPU."""
     folder = tmp_path_factory.mktemp("teacher")
     settings = TeacherSettings(epochs=30, batch=16, lr=0.02, crop_scale=0.9)
     with torch.random.fork_rng(devices=[0]):
@@ -154,16 +154,16 @@ def test_both_protocols_learn(teacher: Path, options: dict[str, Any]) -> None:
     [{"optimiser": "sgd", "lr": 0.05}, {"mix": "mixup"}, {"accumulation": 2}, {"factor": 2}],
     ids=str,
 )
-def test_every_kind_of_step_of_the_rded_protocol(teacher: Path, options: dict[str, Any]) -> None:
+def test_rded_learns_with_every_kind_of_step(teacher: Path, options: dict[str, Any]) -> None:
     assert rded_score(teacher, epochs=20, **options).last_pct > 75
 
 
-def test_without_momentum() -> None:
+def test_minimax_learns_without_momentum() -> None:
     assert minimax_score(momentum=0.0, lr=0.05).last_pct > 75
 
 
 def trained(network: str, size_px: int, channels_last: bool) -> dict[str, Tensor]:
-    """What two deterministic epochs make of a network; of a student if it is one of RDED's."""
+    """Return the state of a network after two deterministic epochs, as a student if it is one of RDED's."""
     train, validation = stripes(40, 0, size_px), prepared(stripes(24, 1, size_px))
     model = lay_out(seeded(network, size_px), "cuda", "tf32", channels_last)
     common: dict[str, Any] = {"seed": 0, "device": "cuda", "progress": Progress()}
@@ -270,7 +270,7 @@ def test_a_step_agrees_with_a_cpu(network: str) -> None:
 
 @contextmanager
 def no_waiting() -> Iterator[None]:
-    """Within it, whatever makes the host wait for the GPU raises."""
+    """Context in which an operation that makes the host wait for the GPU raises."""
     torch.cuda.set_sync_debug_mode("error")
     try:
         yield
@@ -291,14 +291,14 @@ def test_an_epoch_never_waits_for_the_gpu() -> None:
             seeded("resnet-18", 32).cuda(), train, CLASSES, hard, 0, "cuda"
         )
         second = rded_training._RdedTrainer(student, master, train, rules, soft, 0, "cuda")
-        first.epoch(1, 9), second.epoch(1)  # kernels are chosen, pinned memory is taken
+        first.epoch(1, 9), second.epoch(1)  # selects kernels and allocates pinned memory
         with no_waiting():
             losses = [first.epoch(2, 9), second.epoch(2)]
     assert all(bool(values.isfinite().all()) for values in losses)
 
 
 def test_two_workers_share_the_gpu(tmp_path: Path) -> None:
-    """`uvlp evaluate` as it is typed, both repeats at once; each gives the same bits when trained again."""
+    """`uvlp evaluate` with both repeats at once; each is reproduced bit by bit when trained again."""
     for split, count, seed in (("train", 6, 0), ("val", 20, 1), ("mine", 6, 2)):
         root = tmp_path / split if split == "mine" else tmp_path / "data" / split
         images = stripes(count, seed, 32)
@@ -306,16 +306,17 @@ def test_two_workers_share_the_gpu(tmp_path: Path) -> None:
             folder = root / ("horizontal", "vertical")[label]
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels).save(folder / f"{number}.png")
-    words = ["evaluate", str(tmp_path / "mine"), "--dataset", f"folder:{tmp_path}/data", "--profile", "nano"]
-    words += ["--no-random", "--repeats", "2", "--workers", "2", "--store", str(tmp_path / "store")]
-    words += ["--set", "evaluate.deterministic=true"]
-    command = [sys.executable, "-m", "uvlp", *words]
+    arguments = ["evaluate", str(tmp_path / "mine"), "--dataset", f"folder:{tmp_path}/data"]
+    arguments += ["--profile", "nano", "--no-random", "--repeats", "2", "--workers", "2"]
+    arguments += ["--store", str(tmp_path / "store"), "--set", "evaluate.deterministic=true"]
+    command = [sys.executable, "-m", "uvlp", *arguments]
     scored = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=300)
     assert scored.returncode == 0, scored.stderr
     (cell,) = json.loads(scored.stdout)["table"]["cells"]
     assert len(cell["best_pct"]) == 2
-    made = [json.loads(path.read_text()) for path in (tmp_path / "store" / "scores").glob("*/manifest.json")]
-    assert len(made) == 2 and torch.cuda.get_device_name(0) in json.dumps(made)
-    for wanted in ("1", "2"):
-        again = subprocess.run([*command, "--rerun", wanted], capture_output=True, text=True, timeout=300)
+    scores = tmp_path / "store" / "scores"
+    manifests = [json.loads(path.read_text(encoding="utf-8")) for path in scores.glob("*/manifest.json")]
+    assert len(manifests) == 2 and torch.cuda.get_device_name(0) in json.dumps(manifests)
+    for repeat in ("1", "2"):
+        again = subprocess.run([*command, "--rerun", repeat], capture_output=True, text=True, timeout=300)
         assert again.returncode == 0, again.stderr

@@ -1,7 +1,8 @@
-"""One repeat of the Minimax protocol on a problem of two colours."""
+"""One repeat of the Minimax protocol on images with stripes."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -54,14 +55,14 @@ def bits(digits: str) -> numpy.ndarray:
     return numpy.unpackbits(numpy.frombuffer(bytes.fromhex(digits), numpy.uint8))
 
 
-def test_it_learns() -> None:
+def test_a_training_learns() -> None:
     score = run()
     assert score.last_pct > 85
     assert (score.train_images, score.validation_images) == (70, 101)
     assert score.parameters == 8 * 27 + 8 + 8 * 72 + 8 + 4 * 8 + 2 * 32 + 2
 
 
-def test_best_last_and_their_bits_agree_with_the_curve() -> None:
+def test_best_and_last_accuracy_and_predictions_agree_with_the_curve() -> None:
     score = run(validations=12, epochs=12)
     epochs, accuracies = zip(*score.curve, strict=True)
     assert epochs == tuple(range(1, 13))
@@ -72,7 +73,7 @@ def test_best_last_and_their_bits_agree_with_the_curve() -> None:
         assert bits(digits).sum() == pytest.approx(pct * 101 / 100)
 
 
-def test_equal_seeds_give_equal_results_and_others_do_not() -> None:
+def test_results_depend_on_the_seed_alone() -> None:
     torch.manual_seed(1)
     first = run(seed=3)
     torch.manual_seed(2)
@@ -82,20 +83,20 @@ def test_equal_seeds_give_equal_results_and_others_do_not() -> None:
     assert run(seed=4).curve != first.curve
 
 
-def test_the_full_set_has_its_own_epochs() -> None:
+def test_the_full_dataset_has_its_own_epochs() -> None:
     assert [epoch for epoch, _ in run(full=True).curve] == [1, 2]
 
 
-def test_zero_epochs_mean_the_rule_by_ipc(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_zero_epochs_select_the_rule_by_ipc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uvlp.protocols.training.minimax_rules.EPOCHS", ((20, 9), (50, 3)))
     assert run(epochs=0).curve[-1][0] == 3
 
 
-def test_fewer_epochs_than_validations() -> None:
+def test_with_fewer_epochs_than_validations_every_epoch_is_validated() -> None:
     assert [epoch for epoch, _ in run(epochs=3, validations=20).curve] == [1, 2, 3]
 
 
-def test_without_cutmix_it_learns_too() -> None:
+def test_a_training_without_cutmix_learns() -> None:
     assert run(mix_probability=0.0).last_pct > 85
     assert run(mix_probability=0.5).curve != run(mix_probability=1.0).curve
 
@@ -106,11 +107,11 @@ def test_the_other_families_train(network: str) -> None:
 
 
 @pytest.mark.parametrize("change", [{"precision": "bfloat16"}, {"channels_last": True}])
-def test_other_roundings_learn_as_well(change: dict[str, Any]) -> None:
+def test_a_training_in_other_formats_learns(change: dict[str, Any]) -> None:
     assert run(**change).last_pct > 85
 
 
-def test_the_last_batch_may_be_of_one_image() -> None:
+def test_a_last_batch_of_one_image_trains() -> None:
     assert run(epochs=2, batch=69).curve[-1][0] == 2
 
 
@@ -121,20 +122,21 @@ def test_progress_counts_epochs() -> None:
 
 
 def test_a_diverging_loss_names_network_epoch_and_step() -> None:
-    with pytest.raises(UvlpError, match=r"loss is not a number: network convnet-2, epoch [12], step [12];"):
+    with pytest.raises(UvlpError) as caught:
         run(lr=1e30)
+    assert re.search(r"network convnet-2, epoch [12], step [12]$", caught.value.what)
 
 
-def test_a_network_too_deep_for_the_images() -> None:
-    with pytest.raises(
-        UvlpError, match="convnet-4 is too deep for images of 8 px; allowed: convnet-1 to convnet-3"
-    ):
+def test_a_network_too_deep_for_the_images_is_refused() -> None:
+    with pytest.raises(UvlpError) as caught:
         run("convnet-4")
+    assert str(caught.value.allowed).startswith("convnet-1 to convnet-3")
 
 
-def test_an_unknown_network_is_named() -> None:
-    with pytest.raises(UvlpError, match="unknown network: got 'convent-3'"):
+def test_an_unknown_network_is_refused() -> None:
+    with pytest.raises(UvlpError) as caught:
         run("convent-3")
+    assert (caught.value.what, caught.value.got) == ("unknown network", "convent-3")
 
 
 @pytest.mark.parametrize(
@@ -148,23 +150,23 @@ def test_an_unknown_network_is_named() -> None:
         ("width", -2),
     ],
 )
-def test_settings_out_of_range(name: str, value: float) -> None:
-    with pytest.raises(UvlpError, match=f"setting evaluate.{name} out of range: got {value}; allowed: "):
+def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
+    with pytest.raises(UvlpError) as caught:
         run(**{name: value})  # type: ignore[arg-type]
+    assert f"evaluate.{name} " in caught.value.what and caught.value.got == value
 
 
 @pytest.mark.parametrize("norm", ["batch", "instance"])
 @pytest.mark.parametrize("network", ["resnet-10", "resnet-ap-10"])
-def test_a_last_batch_of_one_image_may_be_too_small(network: str, norm: str) -> None:
-    """Its last maps of images of 8 px have one pixel."""
+def test_a_last_batch_of_one_image_is_refused_if_the_last_map_is_1x1(network: str, norm: str) -> None:
     with pytest.raises(UvlpError) as caught:
         run(network, norm=norm, batch=23, epochs=1)
-    assert caught.value.what == "a batch of one image is too small for the network's last maps"
+    assert caught.value.got == "70 images in batches of 23"
     assert run(network, norm=norm, batch=24, epochs=1).train_images == 70
 
 
 @pytest.mark.parametrize(("network", "size_px"), [("convnet-3", 8), ("resnet-10", 9), ("resnet-ap-10", 16)])
-def test_a_last_batch_of_one_image_with_several_pixels_trains(network: str, size_px: int) -> None:
+def test_a_last_batch_of_one_image_with_a_larger_last_map_trains(network: str, size_px: int) -> None:
     score = run(network, norm="batch", size_px=size_px, batch=23, epochs=1)
     assert score.train_images == 70
 
@@ -178,13 +180,14 @@ def test_a_last_batch_of_one_image_with_several_pixels_trains(network: str, size
         ("resnet_ap_10", ("resnet_ap", 10)),
     ],
 )
-def test_a_name_is_a_family_and_a_depth(name: str, expected: tuple[str, int]) -> None:
+def test_a_name_is_split_into_family_and_depth(name: str, expected: tuple[str, int]) -> None:
     assert split_network(name) == expected
 
 
 @pytest.mark.parametrize(
     "name", ["convnet", "convnet-", "convnet3", "convnet-0", "-3", "", "resnet-ap", "ConvNet-3"]
 )
-def test_a_name_without_a_depth_is_an_error_that_shows_one(name: str) -> None:
-    with pytest.raises(UvlpError, match="network without a depth: .*convnet-3"):
+def test_a_name_without_a_depth_is_refused(name: str) -> None:
+    with pytest.raises(UvlpError) as caught:
         split_network(name)
+    assert caught.value.what == "network without a depth" and "convnet-3" in str(caught.value.fix)

@@ -1,11 +1,13 @@
-"""One repeat of the RDED protocol on a problem of stripes, with a teacher that knows it."""
+"""One repeat of the RDED protocol on images with stripes, with a trained teacher."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -34,7 +36,7 @@ HARD = prepared(stripes(101, 1, noise=400))
 
 
 def trained(size_px: int) -> torch.nn.Module:
-    """A conv3 that tells the stripes apart, from hard labels."""
+    """Train a conv3 on the stripes with hard labels."""
     network = rded_networks.seeded("conv3", classes=CLASSES, size_px=size_px, seed=9)
     optimiser = Sgd(network.parameters(), 0.01, momentum=0.9, weight_decay=5e-4)
     examples = stripes(64, 2, size_px)
@@ -46,7 +48,7 @@ def trained(size_px: int) -> torch.nn.Module:
 
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a teacher."""
+    """Return the folder of a teacher."""
     folder = tmp_path_factory.mktemp("teacher")
     facts = teachers.Teacher(
         architecture="conv3",
@@ -88,7 +90,7 @@ def run(
     )
 
 
-def test_a_student_learns_without_looking_at_labels(teacher: Path) -> None:
+def test_a_student_learns_without_labels(teacher: Path) -> None:
     unlabelled = Images(pixels=TRAIN.pixels, labels=numpy.zeros_like(TRAIN.labels))
     score = run(teacher, train=unlabelled, epochs=6)
     assert score.last_pct > 90
@@ -97,17 +99,17 @@ def test_a_student_learns_without_looking_at_labels(teacher: Path) -> None:
     assert score.top5_last_pct is None
 
 
-def test_the_best_is_one_of_the_last_fifth(teacher: Path) -> None:
+def test_validation_covers_the_last_fifth_of_the_epochs(teacher: Path) -> None:
     score = run(teacher, epochs=20, validation=HARD)
     epochs, accuracies = zip(*score.curve, strict=True)
-    assert epochs == (18, 19, 20)  # epochs after the 0-based 16.0th
+    assert epochs == (18, 19, 20)  # 0-based epochs above 16
     assert score.best_pct == max(accuracies) and score.last_pct == accuracies[-1]
     assert score.best_epoch == epochs[accuracies.index(max(accuracies))]
     bits = numpy.unpackbits(numpy.frombuffer(bytes.fromhex(score.correct_best), numpy.uint8))
     assert bits.sum() == pytest.approx(score.best_pct * 101 / 100)
 
 
-def test_equal_seeds_give_equal_results_and_others_do_not(teacher: Path) -> None:
+def test_results_depend_on_the_seed_alone(teacher: Path) -> None:
     torch.manual_seed(1)
     first = run(teacher, seed=3, validation=HARD, epochs=3, validation_start=0.0)
     torch.manual_seed(2)
@@ -142,30 +144,35 @@ def test_patches_of_larger_images_train(teacher: Path) -> None:
     assert score.train_images == 70
 
 
-def test_more_patches_than_pixels(teacher: Path) -> None:
-    with pytest.raises(UvlpError, match=r"patches per side \(rded.factor\): got 9; allowed: up to 8"):
+def test_more_patches_than_pixels_are_refused(teacher: Path) -> None:
+    with pytest.raises(UvlpError) as caught:
         run(teacher, factor=9)
+    assert "rded.factor" in caught.value.what
+    assert (caught.value.got, caught.value.allowed) == (9, "up to 8 for these images")
 
 
-def test_more_parts_than_batches_never_learn(teacher: Path) -> None:
-    with pytest.raises(UvlpError, match=r"parts of a batch \(rded.accumulation\): got 80; allowed: up to 70"):
+def test_more_accumulation_than_batches_is_refused(teacher: Path) -> None:
+    with pytest.raises(UvlpError) as caught:
         run(teacher, accumulation=80)
+    assert "rded.accumulation" in caught.value.what
+    assert caught.value.got == 80 and str(caught.value.allowed).startswith("up to 70,")
 
 
-def test_another_architecture_and_the_full_set(teacher: Path) -> None:
+def test_another_architecture_trains_on_the_full_dataset(teacher: Path) -> None:
     score = run(teacher, "resnet18_modified", full=True, batch=0, lr=0.0, epochs_full=1)
     assert score.curve[-1][0] == 1 and score.parameters == 11_173_962 - 8 * 513
 
 
-def test_a_last_batch_of_one_image_may_be_too_small(teacher: Path) -> None:
+def test_a_last_batch_of_one_image_is_refused_if_the_last_map_is_1x1(teacher: Path) -> None:
     assert run(teacher, batch=69, epochs=1).curve[-1][0] == 1
-    with pytest.raises(UvlpError, match="a batch of one image is too small"):
+    with pytest.raises(UvlpError) as caught:
         run(teacher, "resnet18", batch=69, epochs=1)
+    assert caught.value.got == "70 images in batches of 69"
 
 
 def test_dropout_is_seeded(teacher: Path) -> None:
-    found = [run(teacher, "mobilenet_v2", epochs=1, batch=35, lr=0.01) for _ in range(2)]
-    assert found[0] == found[1]
+    first, second = (run(teacher, "mobilenet_v2", epochs=1, batch=35, lr=0.01) for _ in range(2))
+    assert first == second
 
 
 def test_progress_counts_epochs(teacher: Path) -> None:
@@ -175,17 +182,19 @@ def test_progress_counts_epochs(teacher: Path) -> None:
 
 
 def test_a_diverging_loss_names_network_epoch_and_step(teacher: Path) -> None:
-    with pytest.raises(
-        UvlpError, match=r"loss is not a number: network conv3, epoch [12], step \d; .*rded.lr"
-    ):
+    with pytest.raises(UvlpError) as caught:
         run(teacher, lr=1e30, epochs=2)
+    assert re.search(r"network conv3, epoch [12], step \d$", caught.value.what)
+    assert "rded.lr" in str(caught.value.fix)
 
 
-def test_a_teacher_for_other_images_or_classes(teacher: Path) -> None:
-    with pytest.raises(UvlpError, match="the teacher's size_px: got 8; allowed: 16, as the student"):
-        run(teacher, size_px=16)
-    with pytest.raises(UvlpError, match="the teacher's classes: got 2; allowed: 3, as the student"):
-        run(teacher, classes=3)
+@pytest.mark.parametrize(("name", "value", "has"), [("size_px", 16, 8), ("classes", 3, 2)])
+def test_a_teacher_of_another_size_is_refused(teacher: Path, name: str, value: int, has: int) -> None:
+    changes: dict[str, Any] = {name: value}
+    with pytest.raises(UvlpError) as caught:
+        run(teacher, **changes)
+    assert caught.value.what == f"the teacher's {name}"
+    assert caught.value.got == has and str(caught.value.allowed).startswith(f"{value},")
 
 
 @pytest.mark.parametrize(
@@ -207,29 +216,33 @@ def test_a_teacher_for_other_images_or_classes(teacher: Path) -> None:
         ("mix", "none"),
     ],
 )
-def test_impossible_settings(name: str, value: object) -> None:
-    with pytest.raises(UvlpError, match=f"setting rded.{name}( out of range)?: got {value!r}; allowed: "):
+def test_impossible_settings_are_refused(name: str, value: object) -> None:
+    with pytest.raises(UvlpError) as caught:
         rded.check("conv3", replace(SETTINGS, **{name: value}))  # type: ignore[arg-type]
+    assert f"rded.{name}" in caught.value.what
+    assert caught.value.got is value and caught.value.allowed
 
 
-def test_images_too_small_for_the_network() -> None:
-    with pytest.raises(UvlpError, match="images too small for conv4, px: got 8; allowed: at least 16"):
+def test_images_too_small_for_the_network_are_refused() -> None:
+    with pytest.raises(UvlpError) as caught:
         rded.check("conv4", SETTINGS)
+    assert caught.value.got == 8 and str(caught.value.allowed).startswith("at least 16,")
 
 
-def test_names() -> None:
+def test_names_are_converted_to_the_published_ones() -> None:
     assert [rded.canonical(name) for name in ("convnet-3", "Conv3", "resnet-18-modified")] == [
         "conv3",
         "conv3",
         "resnet18_modified",
     ]
     assert all(rded.canonical(name) == name for name in rded.networks())
-    with pytest.raises(UvlpError, match="got 'convent-3'"):
+    with pytest.raises(UvlpError) as caught:
         rded.canonical("convent-3")
+    assert caught.value.got == "convent-3"
 
 
-def test_names_need_no_heavy_library() -> None:
-    """They are asked for while planning, also when every result is there."""
+def test_names_are_available_without_torch_and_numpy() -> None:
+    """Planning needs them, even if every result is stored."""
     code = (
         "import sys; from uvlp.protocols import rded; rded.canonical('conv3'), rded.networks(); "
         "print({'torch', 'numpy'} & set(sys.modules))"
@@ -240,7 +253,7 @@ def test_names_need_no_heavy_library() -> None:
 
 @pytest.mark.parametrize("size_px", [32, 64, 128, 224])
 @pytest.mark.parametrize("shape", [(300, 225), (225, 301), (32, 32), (150, 99), (280, 280)])
-def test_validation_images_as_torchvision_makes_them(shape: tuple[int, int], size_px: int) -> None:
+def test_validation_images_are_those_of_torchvision(shape: tuple[int, int], size_px: int) -> None:
     pixels = numpy.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=numpy.uint8)
     transform = transforms.Compose(
         [transforms.Resize(size_px // 7 * 8, antialias=True), transforms.CenterCrop(size_px)]

@@ -138,13 +138,13 @@ def test_another_order_of_classes_is_named_and_nothing_kept(
     path = tmp_path / "shuffled.safetensors"
     save_file({**state, **shuffled}, path)
     before = {file for file in root.rglob("*") if file.is_file()}
-    with pytest.raises(UvlpError, match=r"another order.*output 1 answers for 'cat' \(0\)"):
+    with pytest.raises(UvlpError, match=r"another order.*output 1 predicts class 0 \('cat'\)"):
         made(root, validation, path)
     assert {file for file in root.rglob("*") if file.is_file()} == before
 
 
 def test_torchvision_knows_no_convnet(root: Path, validation: Task) -> None:
-    with pytest.raises(UvlpError, match="torchvision publishes no weights of this network"):
+    with pytest.raises(UvlpError, match="torchvision publishes no weights for this network"):
         made(root, validation, source="torchvision")
 
 

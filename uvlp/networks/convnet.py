@@ -16,7 +16,7 @@ from uvlp.networks.parts.layers import AveragePool, normalisation
 REVISION = 1
 WIDTH = 128
 LEAST_PX = {1: 2, 2: 4, 3: 8, 4: 16, 5: 32, 6: 64, 7: 128, 8: 256, 9: 512, 10: 1024, 11: 2048, 12: 4096}
-"""By depth: as many halvings must leave a pixel; beyond the last no image is large enough."""
+"""Smallest image by depth: every block halves the map, which must keep a pixel; 12 is the deepest."""
 
 
 class ConvNet(nn.Module):
@@ -50,10 +50,10 @@ class ConvNet(nn.Module):
 
 
 def build(depth: int, *, classes: int, size_px: int, norm: str = "instance", width: int = 0) -> nn.Module:
-    """A ConvNet with PyTorch's default initialisation.
+    """Build a ConvNet with PyTorch's default initialisation.
 
     Args:
-        depth: number of blocks, each of which halves the map.
+        depth: number of blocks, each halving the map.
         classes: number of outputs.
         size_px: side of the input images.
         norm: "instance" or "batch".

@@ -1,4 +1,4 @@
-"""ResNet: residual stages that shrink by strided convolutions (evaluation.md 2.2, He et al. 2016).
+"""ResNet: residual stages downsampled by strided convolutions (evaluation.md 2.2, He et al. 2016).
 
 With ``width=32`` and depth 10 or 18 this is also the reference's variant for CIFAR.
 """
@@ -17,7 +17,7 @@ WIDTH = 64
 BASIC = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 BOTTLENECK = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 LEAST_PX = {10: 8, 18: 8, 34: 8, 50: 8, 101: 8, 152: 8}
-"""By depth: three halvings must leave a pixel."""
+"""Smallest image by depth: three stages halve the map, which must keep a pixel."""
 
 
 def _shortcut(inputs: int, outputs: int, stride: int, norm: str) -> nn.Module:
@@ -78,7 +78,7 @@ def _stem(size_px: int, width: int, norm: str) -> Stem:
 
 
 def build(depth: int, *, classes: int, size_px: int, norm: str = "instance", width: int = 0) -> nn.Module:
-    """A ResNet; the stem depends on the image size: up to 64 px, up to 128 px, larger.
+    """Build a ResNet; the stem depends on the image size: up to 64 px, up to 128 px, larger.
 
     Args:
         depth: 10, 18, 34 (basic blocks), 50, 101, 152 (bottlenecks).

@@ -1,4 +1,4 @@
-"""ResNetAP: a ResNet that shrinks by average pooling instead of strides (evaluation.md 2.2, IDC 2022)."""
+"""ResNetAP: a ResNet downsampled by average pooling instead of strides (evaluation.md 2.2, IDC 2022)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REVISION = 1
 WIDTH = 64
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 LEAST_PX = {10: 8, 18: 8, 34: 8}
-"""By depth: three halvings must leave a pixel."""
+"""Smallest image by depth: three stages halve the map, which must keep a pixel."""
 
 
 def _pool(stride: int) -> nn.Module:
@@ -34,7 +34,7 @@ class PooledBlock(nn.Module):
         self.bn2 = normalisation(norm, width)
         self.downsample: nn.Module = nn.Identity()
         if stride != 1 or inputs != width:
-            # Pooling lies between convolution and normalisation, so the statistics are the pooled map's.
+            # Pooling precedes normalisation, so the statistics are those of the pooled map.
             self.downsample = nn.Sequential(
                 convolution(inputs, width, 1), _pool(stride), normalisation(norm, width)
             )
@@ -53,7 +53,7 @@ def _stem(size_px: int, width: int, norm: str) -> Stem:
 
 
 def build(depth: int, *, classes: int, size_px: int, norm: str = "instance", width: int = 0) -> nn.Module:
-    """A ResNetAP; the stem depends on the image size: up to 64 px, up to 128 px, larger.
+    """Build a ResNetAP; the stem depends on the image size: up to 64 px, up to 128 px, larger.
 
     Args:
         depth: 10, 18 or 34.

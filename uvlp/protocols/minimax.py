@@ -35,15 +35,15 @@ def check(network: str, settings: EvaluateSettings) -> None:
 def check_images(
     settings: EvaluateSettings, network: str, *, teacher: str, classes: int, images: int, side_px: int
 ) -> None:
-    """Refuse a training that cannot be, as far as that is known before its images are made.
+    """Refuse an impossible training, as far as this can be known before its images exist.
 
     Args:
-        teacher: none.
-        images: of all classes together.
-        side_px: says nothing, for every image is resized.
+        teacher: unused; the protocol has no teacher.
+        images: number of training images, all classes together.
+        side_px: unused; every image is resized.
 
     Raises:
-        UvlpError: a batch of one image, of whose last maps a normalisation has one pixel.
+        UvlpError: a batch would have a single image, and a normalisation layer a 1x1 map.
     """
     from uvlp.protocols.training.minimax_rules import last_batch, optimisation
 
@@ -83,21 +83,21 @@ def evaluate(
     """Train one network once and score it on every validation image.
 
     Args:
-        train: the images to train on, with labels below ``classes``.
-        validation: the images to score on, of ``settings.size_px``.
+        train: training images, with labels below ``classes``.
+        validation: validation images, of side ``settings.size_px``.
         network: family and depth, e.g. "convnet-3".
         classes: number of classes.
-        ipc: images per class, which decide on the epochs if the settings do not.
+        ipc: images per class; sets the number of epochs unless the settings do.
         settings: sizes, schedule and augmentation.
         seed: of this repeat; initialisation, order, augmentation and CutMix derive from it.
-        progress: told of every epoch.
-        full: ``train`` is the whole training set.
+        progress: reports every epoch.
+        full: ``train`` is the complete training set.
         device: "cpu" or "cuda".
-        teacher: this protocol has none.
+        teacher: None; this protocol has no teacher.
 
     Raises:
-        UvlpError: unknown network, image too small for it, impossible settings, a batch of one image that
-            is too few, or a loss that is not a number.
+        UvlpError: unknown network, images too small for it, impossible settings, a batch of a single image
+            where normalisation needs more, or a loss that is not finite.
     """
     from uvlp.models.device import arithmetic, lay_out
     from uvlp.protocols.training.minimax_training import train_and_validate
@@ -127,7 +127,7 @@ def evaluate(
 def workload(
     settings: EvaluateSettings, network: str, *, ipc: int, classes: int, images: int, full: bool
 ) -> Workload:
-    """How much one training on ``images`` images is (evaluation.md 1.8); see `evaluate` for the rest."""
+    """Return the amount of work of one training (evaluation.md 1.8); arguments as for `evaluate`."""
     from uvlp.protocols.training.minimax_rules import optimisation, validated_epochs
 
     epochs = _epochs(settings, ipc, classes, full)
@@ -148,7 +148,7 @@ def _epochs(settings: EvaluateSettings, ipc: int, classes: int, full: bool) -> i
 
 
 def build(network: str, classes: int, settings: EvaluateSettings, seed: int) -> nn.Module:
-    """The network with weights drawn from ``seed``; the global stream is left as it was."""
+    """Return the network, initialised from ``seed``; torch's global generator is restored."""
     from uvlp.networks.parts.seeded import seeded
 
     return seeded(

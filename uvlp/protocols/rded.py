@@ -1,4 +1,4 @@
-"""The RDED protocol: soft labels of a teacher, networks with batch normalisation (evaluation.md 3)."""
+"""The RDED protocol: soft labels from a teacher, networks with batch normalisation (evaluation.md 3)."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ TEACHER = True
 
 
 def networks() -> tuple[str, ...]:
-    """What `--network` may say."""
+    """Return the names that `--network` accepts."""
     from uvlp.protocols.training.rded_networks import ARCHITECTURES
 
     return ARCHITECTURES
 
 
 def canonical(network: str) -> str:
-    """The published name of a network, e.g. ``conv3`` for "convnet-3".
+    """Return the published name of a network, e.g. ``conv3`` for "convnet-3".
 
     Raises:
         UvlpError: the protocol has no such network.
@@ -49,7 +49,7 @@ def canonical(network: str) -> str:
 
 
 def family(network: str) -> str | None:
-    """The file in `uvlp/networks` that builds a network, None for torchvision's."""
+    """Return the file in `uvlp/networks` that builds a network; None for torchvision's networks."""
     from uvlp.protocols.training import rded_networks
 
     return "convnet" if rded_networks.depth(rded_networks.canonical(network)) else None
@@ -69,16 +69,16 @@ def check(network: str, settings: RdedSettings) -> None:
 def check_images(
     settings: RdedSettings, network: str, *, teacher: str, classes: int, images: int, side_px: int
 ) -> None:
-    """Refuse a training that cannot be, as far as that is known before its images are made.
+    """Refuse an impossible training, as far as this can be known before its images exist.
 
     Args:
         teacher: architecture of the teacher.
-        images: of all classes together.
-        side_px: of the images; 0 where it is not known.
+        images: number of training images, all classes together.
+        side_px: side of the images; 0 if unknown.
 
     Raises:
-        UvlpError: too many classes for the student, more patches than pixels, no update in an epoch, or a
-            batch of one image, of whose last maps a normalisation has one pixel.
+        UvlpError: too many classes for the student, more patches than pixels, no update within an epoch, or
+            a batch of a single image where a normalisation layer has a 1x1 map.
     """
     from uvlp.protocols.training import rded_networks, rded_rules
     from uvlp.protocols.training.minimax_rules import last_batch
@@ -98,7 +98,7 @@ def check_images(
 
 
 def validation_pixels(pixels: numpy.ndarray, size_px: int) -> numpy.ndarray:
-    """uint8 [H,W,3] to uint8 [size_px,size_px,3]: resized with a border, centre cropped.
+    """uint8 [H,W,3] to uint8 [size_px,size_px,3]: resize with a margin, then centre crop.
 
     Source: evaluation.md 3.3.
     """
@@ -125,20 +125,21 @@ def evaluate(
     """Train one student once on the teacher's labels and score it on every validation image.
 
     Args:
-        train: the images to train on, at their own size; their labels are not looked at.
-        validation: the images to score on, of ``settings.size_px``.
-        network, classes: the student, e.g. "conv3", and the number of its classes.
-        ipc: images per class, which decide on the batch if the settings do not.
+        train: training images, at their original size; their labels are ignored.
+        validation: validation images, of side ``settings.size_px``.
+        network, classes: the student, e.g. "conv3", and its number of classes.
+        ipc: images per class; sets the batch size unless the settings do.
         settings: sizes, schedule and optimiser.
         seed: of this repeat; initialisation, order, augmentation and mixing derive from it.
-        progress: told of every epoch.
-        full: ``train`` is the whole training set.
+        progress: reports every epoch.
+        full: ``train`` is the complete training set.
         device: "cpu" or "cuda".
         teacher: folder of a `teachers` artifact.
 
     Raises:
-        UvlpError: unknown network, image too small for it, impossible settings, a batch of one image that
-            is too few, a teacher for other images or classes, or a loss that is not a number.
+        UvlpError: unknown network, images too small for it, impossible settings, a batch of a single image
+            where normalisation needs more, a teacher of another image size or number of classes, or a loss
+            that is not finite.
     """
     from uvlp.models.device import arithmetic
     from uvlp.protocols.training import rded_rules
@@ -173,9 +174,9 @@ def evaluate(
 def workload(
     settings: RdedSettings, network: str, *, ipc: int, classes: int, images: int, full: bool
 ) -> Workload:
-    """How much one training on ``images`` images is (evaluation.md 3.1, 3.5); see `evaluate` for the rest.
+    """Return the amount of work of one training (evaluation.md 3.1, 3.5); arguments as for `evaluate`.
 
-    The student counts as its own teacher.
+    The rules are those of a teacher with the student's architecture.
     """
     from uvlp.protocols.training import rded_rules
 
@@ -193,7 +194,7 @@ def workload(
 def _pair(
     network: str, teacher: Path, classes: int, settings: RdedSettings, seed: int, device: str
 ) -> tuple[nn.Module, nn.Module]:
-    """The student with weights drawn from ``seed``, and the teacher, both on ``device``."""
+    """Return the student, initialised from ``seed``, and the teacher, both on ``device``."""
     from uvlp.models.device import lay_out
     from uvlp.protocols.training import rded_networks
     from uvlp.protocols.training.teacher import load_teacher
@@ -221,7 +222,7 @@ def _check_teacher(facts: teachers.Teacher, classes: int, size_px: int) -> None:
 
 @contextlib.contextmanager
 def _seeded_dropout(seed: int, device: str) -> Iterator[None]:
-    """Within it, dropout layers draw from ``seed``; torch's global streams are left as they were."""
+    """Context in which dropout draws from ``seed``; torch's global generators are restored afterwards."""
     import torch
 
     gpus = [] if device == "cpu" else [torch.cuda.current_device()]

@@ -8,7 +8,7 @@ from uvlp.networks.parts.layers import AdaptiveAveragePool, AveragePool, normali
 
 @pytest.mark.parametrize("side_px", [2, 5, 7, 16])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_pooling_is_torchs_forwards_and_backwards(side_px: int, dtype: torch.dtype) -> None:
+def test_pooling_and_its_gradient_agree_with_torch(side_px: int, dtype: torch.dtype) -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.randn(3, 4, side_px, side_px, generator=generator, dtype=dtype, requires_grad=True)
     expected = avg_pool2d(features, 2)
@@ -20,13 +20,13 @@ def test_pooling_is_torchs_forwards_and_backwards(side_px: int, dtype: torch.dty
     torch.testing.assert_close(gradients[0], gradients[1])
 
 
-def test_pooling_adds_nothing_to_the_state() -> None:
+def test_pooling_has_no_state() -> None:
     assert not AveragePool(8).state_dict()
 
 
 @pytest.mark.parametrize("source_px", [1, 2, 6, 7, 9, 14, 30])
 @pytest.mark.parametrize("side_px", [1, 6, 7])
-def test_adaptive_pooling_by_matrices_is_torchs(source_px: int, side_px: int) -> None:
+def test_adaptive_pooling_by_matrices_agrees_with_torch(source_px: int, side_px: int) -> None:
     features = torch.randn(2, 3, source_px, source_px + 1, generator=torch.Generator().manual_seed(0))
     pool = AdaptiveAveragePool(side_px)
     expected = adaptive_avg_pool2d(features, side_px)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.other_packages import found, install
+from tests.other_packages import importable, install
 from uvlp.artifacts.dataset import ClassInfo, DatasetManifest, DatasetSpec
 from uvlp.artifacts.task import Task, chain, key_of, manifest, plain
 from uvlp.core import plugins, portable
@@ -183,7 +183,7 @@ def test_what_a_recipe_says_of_the_synthesis_is_for_every_method(tmp_path: Path)
     text = "REVISION = 1\nTITLE = 'Mine'\ndef prototypes(inputs, settings, progress): ...\n"
     install(tmp_path, "mine", {"mine_alone.py": text}, {"methods": {"mine": "mine_alone"}})
     of_digits = recipe(10)
-    with found(tmp_path):
+    with importable(tmp_path):
         made = [resolve_method(name, of_digits).synthesis for name in ("mine", "d4m", "vlcp", "uvlp")]
     assert made == [replace(SynthesisSettings(), **of_digits.synthesis)] * 4
 
@@ -221,7 +221,7 @@ def planned_elsewhere(folder: Path, version: str) -> dict[str, Task]:
         "protocols": {"own": f"{name}.p"},
     }
     install(folder, "else-where", files, points, version)
-    with found(folder):
+    with importable(folder):
         here = planner(protocol="own", networks=("wide-1",))
         made = list(chain(here.table([resolve_method("mine", here.recipe)])))
     return {task.stage: task for task in made}

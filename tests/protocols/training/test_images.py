@@ -12,7 +12,7 @@ def pixels(*shapes: tuple[int, int]) -> list[numpy.ndarray]:
     return [generator.integers(0, 256, (*shape, 3), dtype=numpy.uint8) for shape in shapes]
 
 
-def test_images_of_the_right_size_are_left_as_they_are() -> None:
+def test_images_of_the_right_size_are_unchanged() -> None:
     images = numpy.stack(pixels((16, 16), (16, 16)))
     numpy.testing.assert_array_equal(prepare(images, 16, resize_and_crop), images.transpose(0, 3, 1, 2))
 
@@ -22,17 +22,17 @@ def test_images_of_several_sizes_become_one_tensor() -> None:
     assert found.shape == (3, 3, 16, 16) and found.dtype == torch.uint8
 
 
-def test_images_that_are_read_when_needed_are_the_same_images() -> None:
-    images, asked = pixels(*[(4, 4)] * 150), []
+def test_lazy_images_equal_eager_ones() -> None:
+    images, reads = pixels(*[(4, 4)] * 150), []
 
     def read(positions: Sequence[int]) -> list[numpy.ndarray]:
-        asked.append(len(positions))
+        reads.append(len(positions))
         return [images[position] for position in positions]
 
     lazy = LazyPixels(read, len(images))
-    assert asked == [] and len(lazy) == 150
+    assert reads == [] and len(lazy) == 150
     numpy.testing.assert_array_equal(numpy.stack(list(lazy)), numpy.stack(images))
-    assert max(asked) == 64
+    assert max(reads) == 64
     numpy.testing.assert_array_equal(lazy[-1], images[-1])
     numpy.testing.assert_array_equal(lazy[3:5], images[3:5])
 

@@ -1,4 +1,4 @@
-"""The training loop that all protocols share, and what comes out of it."""
+"""The training loop that all protocols share, and its scores."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from uvlp.protocols.training.optimisers import Sgd
 
 
 @pytest.mark.parametrize("momentum", [0.9, 0.0])
-def test_sgd_is_torchs(momentum: float) -> None:
+def test_sgd_agrees_with_torch(momentum: float) -> None:
     networks = [nn.Linear(5, 3), nn.Linear(5, 3)]
     networks[1].load_state_dict(networks[0].state_dict())
     ours = Sgd(networks[0].parameters(), 0.1, momentum=momentum, weight_decay=0.01)
-    theirs = torch.optim.SGD(networks[1].parameters(), 0.1, momentum=momentum, weight_decay=0.01)
+    reference = torch.optim.SGD(networks[1].parameters(), 0.1, momentum=momentum, weight_decay=0.01)
     images = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
     for lr in (0.1, 0.1, 0.02):
-        ours.lr = theirs.param_groups[0]["lr"] = lr
+        ours.lr = reference.param_groups[0]["lr"] = lr
         for network in networks:
             network.zero_grad()
             network(images).square().sum().backward()
         ours.step()
-        theirs.step()
-    for mine, reference in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
-        torch.testing.assert_close(mine, reference)
+        reference.step()
+    for parameter, expected in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+        torch.testing.assert_close(parameter, expected)
 
 
 def test_an_evaluation_does_not_import_the_compiler() -> None:
@@ -54,11 +54,12 @@ def test_an_evaluation_does_not_import_the_compiler() -> None:
     assert result.stdout.strip() == "False"
 
 
-def test_a_loss_that_is_no_number_is_named_by_epoch_and_step() -> None:
+def test_a_loss_that_is_not_finite_names_epoch_and_step() -> None:
     good, bad = torch.ones(3), torch.tensor([1.0, float("inf"), float("nan")])
-    check_finite([good, good], "convnet-3", 7, "do")
-    with pytest.raises(UvlpError, match="network convnet-3, epoch 6, step 2; do this"):
-        check_finite([good, bad, good], "convnet-3", 7, "do this")
+    check_finite([good, good], "convnet-3", 7, "fix")
+    with pytest.raises(UvlpError) as caught:
+        check_finite([good, bad, good], "convnet-3", 7, "fix")
+    assert caught.value.what.endswith("network convnet-3, epoch 6, step 2") and caught.value.fix == "fix"
 
 
 LABELS = torch.arange(10) % 6
@@ -71,7 +72,7 @@ def validation() -> Prepared:
 
 
 def logits(right: int, classes: int = 6) -> torch.Tensor:
-    """Ten rows with the label second in the last ``10 - right`` of them."""
+    """Return ten rows; in the last ``10 - right`` the label has the second largest logit."""
     values = torch.nn.functional.one_hot(LABELS, classes).float()
     values[right:, :] += 2 * torch.nn.functional.one_hot((LABELS[right:] + 1) % classes, classes)
     return values
@@ -84,7 +85,7 @@ def recorded(*passes: tuple[int, int]) -> Score:
     return record.score(validation(), train_images=7, parameters=11)
 
 
-def test_the_first_of_the_best_passes_is_the_best() -> None:
+def test_of_equally_good_passes_the_first_is_the_best() -> None:
     score = recorded((2, 4), (4, 8), (6, 8), (8, 3))
     assert (score.best_epoch, score.best_pct, score.last_pct) == (4, 80.0, 30.0)
     assert score.curve == ((2, 40.0), (4, 80.0), (6, 80.0), (8, 30.0))
@@ -92,13 +93,13 @@ def test_the_first_of_the_best_passes_is_the_best() -> None:
     assert score.validation_set == "digits, test"
 
 
-def test_bits_are_those_of_the_best_and_the_last_pass() -> None:
+def test_predictions_are_those_of_the_best_and_the_last_pass() -> None:
     score = recorded((1, 8), (2, 3))
     assert bytes.fromhex(score.correct_best) == bytes([0b11111111, 0])
     assert bytes.fromhex(score.correct_last) == bytes([0b11100000, 0])
 
 
-def test_nothing_right_is_a_best_pass_too() -> None:
+def test_a_pass_without_correct_predictions_can_be_the_best() -> None:
     score = recorded((3, 0))
     assert (score.best_epoch, score.best_pct) == (3, 0.0)
 
@@ -121,7 +122,7 @@ def test_top_5_needs_five_classes(classes: int, expected: float | None) -> None:
     assert record.score(validation(), train_images=1, parameters=1).top5_last_pct == expected
 
 
-def test_predictions_in_parts_are_those_of_one_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predictions_do_not_depend_on_the_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
     network = nn.Sequential(nn.Conv2d(3, 2, 2), nn.Flatten(), nn.BatchNorm1d(2))
     generator = numpy.random.default_rng(0)
     images = torch.from_numpy(generator.integers(0, 256, (5, 3, 2, 2), dtype=numpy.uint8))

@@ -9,7 +9,7 @@ import torch
 from uvlp.protocols.training import mixing
 
 
-def test_partners_are_blended_in() -> None:
+def test_mixup_blends_images_with_their_partners() -> None:
     images = torch.arange(24.0).reshape(2, 3, 2, 2)
     before = images.clone()
     found = mixing.blended(images, mixing.Blend(torch.tensor([1, 0]), 0.75))

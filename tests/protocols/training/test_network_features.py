@@ -1,4 +1,4 @@
-"""Features of a network that learnt the whole training set: from its best checkpoint, in file order."""
+"""Features of a network trained on the complete training set: from its best checkpoint, in file order."""
 
 from typing import Any
 
@@ -59,12 +59,12 @@ def test_the_features_are_those_of_the_best_checkpoint(
     with torch.inference_mode():
         expected = best.eval().embed(augment.normalise(validation.pixels))
     assert found.shape == (24, 64) and found.dtype == np.float32
-    bound = rounding(depth(best), largest=expected.abs().max().item())  # its batches are other ones
+    bound = rounding(depth(best), largest=expected.abs().max().item())  # the batches differ
     np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=bound)
-    assert np.abs(found - best_of(states[2], validation)).max() > 2 * bound, "not those of the last one"
+    assert np.abs(found - features(states[2], validation)).max() > 2 * bound, "not those of the last one"
 
 
-def best_of(state: dict[str, torch.Tensor], validation: Prepared) -> np.ndarray:
+def features(state: dict[str, torch.Tensor], validation: Prepared) -> np.ndarray:
     network: Any = minimax.build("resnet-ap-10", 2, SETTINGS, 1)
     network.load_state_dict(state)
     with torch.inference_mode():

@@ -21,7 +21,7 @@ def images() -> list[numpy.ndarray]:
 
 
 def expected(pixels: numpy.ndarray, draws: patches.Draws, size_px: int, factor: int) -> torch.Tensor:
-    """The reference's transforms, one after the other, for a single row of ``draws``."""
+    """Apply the reference's transforms in sequence, for a single row of ``draws``."""
     image = torch.from_numpy(pixels).permute(2, 0, 1).double() / 255
     for dimension, order in ((2, draws.columns[0]), (1, draws.rows[0])):
         length = image.shape[dimension] // factor
@@ -34,7 +34,7 @@ def expected(pixels: numpy.ndarray, draws: patches.Draws, size_px: int, factor: 
 
 @pytest.mark.parametrize("factor", [1, 2, 3])
 @pytest.mark.parametrize("size_px", [24, 48])
-def test_images_of_any_shape_as_torchvision_makes_them(size_px: int, factor: int) -> None:
+def test_augmentation_agrees_with_torchvision(size_px: int, factor: int) -> None:
     pixels = images()
     kept, indices = SizedImages(pixels, "cpu"), numpy.asarray([3, 5, 0, 1, 4, 2, 0])
     draws = patches.draw(
@@ -79,7 +79,7 @@ def test_distribution_of_orders_flips_and_crops() -> None:
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
-def test_every_image_has_its_own_order(factor: int) -> None:
+def test_every_image_is_shuffled_by_its_own_order(factor: int) -> None:
     generator = numpy.random.default_rng(0)
     images = torch.from_numpy(generator.integers(0, 256, (5, 3, 24, 36), dtype=numpy.uint8))
     columns, rows = (generator.permuted(numpy.tile(numpy.arange(factor), (5, 1)), axis=1) for _ in range(2))
@@ -90,7 +90,7 @@ def test_every_image_has_its_own_order(factor: int) -> None:
         assert torch.equal(shuffled, torch.cat([expected[number] for number in down], 1))
 
 
-def test_no_patches_no_change() -> None:
+def test_one_patch_leaves_the_image_unchanged() -> None:
     images = torch.arange(27.0).reshape(1, 3, 3, 3)
     order = numpy.zeros((1, 1), dtype=int)
     assert shuffle(images, order, order, 1) is images
@@ -100,9 +100,9 @@ def test_no_patches_no_change() -> None:
     ("side_px", "factor", "expected"),
     [
         (8, 2, [(0, 4), (4, 8)]),
-        (9, 2, [(0, 4), (4, 8)]),  # the reference loses the last pixel
+        (9, 2, [(0, 4), (4, 8)]),  # the reference drops the last pixel
         (3, 2, [(0, 1), (1, 3)]),
-        (7, 3, [(0, 2), (2, 7), (4, 6)]),  # golden case: the strip from pixel 2 on takes all
+        (7, 3, [(0, 2), (2, 7), (4, 6)]),  # golden case: the strip from pixel 2 extends to the end
         (9, 3, [(0, 3), (3, 6), (6, 9)]),
     ],
 )
@@ -120,7 +120,7 @@ def sized_images() -> list[numpy.ndarray]:
     return [generator.integers(0, 256, (*shape, 3), dtype=numpy.uint8) for shape in SIZED_SHAPES]
 
 
-def test_every_image_is_found_again() -> None:
+def test_images_are_returned_by_index() -> None:
     pixels = sized_images()
     kept = SizedImages(iter(pixels), "cpu")
     assert len(kept) == 6
@@ -134,7 +134,7 @@ def test_every_image_is_found_again() -> None:
         numpy.testing.assert_array_equal(found[position].permute(1, 2, 0), pixels[index])
 
 
-def test_images_of_one_shape_come_in_one_part() -> None:
+def test_images_of_one_shape_are_one_tensor() -> None:
     kept = SizedImages(numpy.zeros((7, 4, 4, 3), dtype=numpy.uint8), "cpu")
     ((which, part),) = kept.by_shape(numpy.asarray([2, 2, 6]))
     assert which.tolist() == [0, 1, 2] and part.shape == (3, 3, 4, 4)

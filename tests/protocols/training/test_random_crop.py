@@ -26,19 +26,19 @@ def test_antialiased_crop_and_resize(box: tuple[int, int, int, int], size_px: in
     torch.testing.assert_close(found, expected, rtol=0, atol=rounding(40 + 31 + 2 * 6, torch.float64))
 
 
-def test_the_whole_image_at_its_own_size_stays_as_it_is() -> None:
+def test_resizing_to_the_same_size_is_the_identity() -> None:
     matrix = antialiased(numpy.zeros(1), numpy.full(1, 32), 32, 32)
     assert torch.equal(matrix[0], torch.eye(32, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("side_px", [8, 32, 64, 224])
-def test_scale_one_gives_the_whole_square(side_px: int) -> None:
+def test_scale_one_gives_the_entire_square(side_px: int) -> None:
     sides = numpy.full(20_000, side_px)
     boxes = draw_boxes(numpy.random.default_rng(0), sides, sides, 1.0)
     assert (boxes == [0, 0, side_px, side_px]).all()
 
 
-def test_scale_one_gives_other_images_up_to_a_pixel() -> None:
+def test_scale_one_gives_entire_rectangles_up_to_a_pixel() -> None:
     height, width = numpy.full(20_000, 30), numpy.full(20_000, 40)
     boxes = draw_boxes(numpy.random.default_rng(0), height, width, 1.0)
     assert (boxes[:, 2:] >= [29, 39]).all() and (boxes[:, 2:] <= [30, 40]).all()
@@ -47,8 +47,8 @@ def test_scale_one_gives_other_images_up_to_a_pixel() -> None:
 @pytest.mark.parametrize("sides", [(375, 500), (500, 333), (100, 300), (64, 64)])
 @pytest.mark.parametrize("scale", [0.5, 0.25])
 def test_distribution_on_other_shapes_is_that_of_torchvision(sides: tuple[int, int], scale: float) -> None:
-    """Means and deviations of top, left, height, width within six standard errors."""
-    count, theirs = 20_000, 1_000
+    """Means and standard deviations of top, left, height, width within six standard errors."""
+    count, reference_count = 20_000, 1_000
     height, width = (numpy.full(count, side) for side in sides)
     found = draw_boxes(numpy.random.default_rng(0), height, width, scale)
     assert (found[:, :2] >= 0).all() and (found[:, :2] + found[:, 2:] <= sides).all()
@@ -56,9 +56,9 @@ def test_distribution_on_other_shapes_is_that_of_torchvision(sides: tuple[int, i
         torch.default_generator.manual_seed(0)
         crop = RandomResizedCrop(8, scale=(scale, 1.0), antialias=True)
         image = torch.zeros(3, *sides, dtype=torch.uint8)
-        drawn = [crop.make_params([image]) for _ in range(theirs)]
+        drawn = [crop.make_params([image]) for _ in range(reference_count)]
     expected = numpy.asarray([[one[key] for key in ("top", "left", "height", "width")] for one in drawn])
-    error = 6 * expected.std(0) / numpy.sqrt(theirs) + 1e-9
+    error = 6 * expected.std(0) / numpy.sqrt(reference_count) + 1e-9
     assert (abs(found.mean(0) - expected.mean(0)) <= error).all()
     assert (abs(found.std(0) - expected.std(0)) <= error).all()
 
@@ -69,7 +69,7 @@ def test_the_fallback_is_the_widest_allowed_ratio() -> None:
     assert widest_crop(height, width).tolist() == expected
 
 
-def test_images_of_different_shapes_are_drawn_together() -> None:
+def test_boxes_fit_images_of_different_shapes() -> None:
     height, width = numpy.asarray([10, 200] * 500), numpy.asarray([20, 300] * 500)
     boxes = draw_boxes(numpy.random.default_rng(1), height, width, 0.5)
     assert (boxes[::2, 2:] <= [10, 20]).all() and (boxes[1::2, 2:].min(0) > [50, 50]).all()

@@ -1,4 +1,4 @@
-"""What the RDED protocol derives, beside the golden grid."""
+"""Values that the RDED protocol derives, beyond the golden data."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_every_network_has_a_learning_rate() -> None:
         (20, 200, 100),
     ],
 )
-def test_batches_between_the_published_ipcs(ipc: int, classes: int, expected: int) -> None:
+def test_batch_sizes_between_the_published_ipcs(ipc: int, classes: int, expected: int) -> None:
     assert batch_size(ipc, classes) == expected
 
 
@@ -50,7 +50,7 @@ def test_cifar_100_from_conv3_to_conv3_has_its_own_values() -> None:
     assert rules(RdedSettings(size_px=64), "conv3", "conv3", 100, 10).batch == 100
 
 
-def test_given_values_replace_the_published_ones() -> None:
+def test_settings_replace_the_published_values() -> None:
     settings = RdedSettings(size_px=32, batch=7, lr=0.3, weight_decay=0.5, temperature=2)
     assert rules(settings, "conv3", "conv3", 100, 10) == Rules(7, 0.3, 0.5, 2)
 
@@ -66,7 +66,7 @@ def test_accumulation_divides_the_batch() -> None:
 
 
 def reference_batch(subset: str, student: str, teacher: str, ipc: int, accumulation: int) -> int:
-    """Images per pass in the order in which the reference decides on them (evaluation.md 3.1)."""
+    """Return the images per pass, computed in the reference's order (evaluation.md 3.1)."""
     classes = SUBSETS[subset].classes
     batch = {1: 10, 10: 50, 50: 100}[ipc] * (2 if classes in (100, 1000) else 1)
     batch = 100 if subset == "tinyimagenet" else batch
@@ -74,7 +74,7 @@ def reference_batch(subset: str, student: str, teacher: str, ipc: int, accumulat
     return 25 if (subset, student, teacher) == ("cifar100", "conv3", "conv3") else batch
 
 
-def test_every_combination_of_the_rules_gives_the_batch_of_the_reference() -> None:
+def test_every_combination_gives_the_batch_size_of_the_reference() -> None:
     networks = ("conv3", "conv4", "conv5", "resnet18", "resnet18_modified", "vgg11")
     grid = product(SUBSETS, networks, networks, (1, 10, 50), (1, 2, 3, 4))
     for subset, student, teacher, ipc, accumulation in grid:
@@ -85,18 +85,19 @@ def test_every_combination_of_the_rules_gives_the_batch_of_the_reference() -> No
                 optimiser=optimiser,
                 mix=mix,
             )
-            found = rules(settings, student, teacher, SUBSETS[subset].classes, ipc).batch
-            wanted = reference_batch(subset, student, teacher, ipc, accumulation)
-            assert found == wanted, (subset, student, teacher, ipc, accumulation, optimiser, mix)
+            batch = rules(settings, student, teacher, SUBSETS[subset].classes, ipc).batch
+            expected = reference_batch(subset, student, teacher, ipc, accumulation)
+            assert batch == expected, (subset, student, teacher, ipc, accumulation, optimiser, mix)
 
 
-def test_a_given_batch_is_cut_to_the_images_before_it_is_divided() -> None:
+def test_a_batch_size_is_limited_to_the_images_before_it_is_divided() -> None:
     assert rules(RdedSettings(accumulation=2, batch=1000), "conv3", "x", 10, 10).batch == 50
 
 
-def test_a_student_without_a_published_learning_rate_needs_one() -> None:
-    with pytest.raises(UvlpError, match="no published learning rate for the student: got 'conv7'; allowed: "):
+def test_a_student_without_a_published_learning_rate_needs_the_setting() -> None:
+    with pytest.raises(UvlpError) as caught:
         rules(RdedSettings(), "conv7", "conv3", 10, 10)
+    assert caught.value.got == "conv7" and "rded.lr" in str(caught.value.fix)
     assert rules(RdedSettings(lr=0.1), "conv7", "conv3", 10, 10).lr == 0.1
 
 

@@ -1,4 +1,4 @@
-"""Our step of the RDED protocol against the reference's, spelt out with torch.optim and two passes."""
+"""The step of the RDED protocol against the reference's, written with torch.optim and two passes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def mixes(kind: str) -> list[mixing.Mix | mixing.Blend]:
 
 
 def reference(student: nn.Module, teacher: nn.Module, kind: str, optimiser: str, parts: int) -> list[float]:
-    """The published loop: a pass for the log, the teacher, the pass that is learnt from."""
+    """Run the published loop: a pass for the log, the teacher, and the pass with gradients."""
     decayed, others = rded_training.parameter_groups(student)
     groups = [{"params": decayed, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}]
     steps: torch.optim.Optimizer = (
@@ -67,10 +67,10 @@ def reference(student: nn.Module, teacher: nn.Module, kind: str, optimiser: str,
 @pytest.mark.parametrize("parts", [1, 2])
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
 @pytest.mark.parametrize("kind", ["cutmix", "mixup"])
-def test_steps_are_those_of_the_reference(kind: str, optimiser: str, parts: int) -> None:
+def test_steps_agree_with_the_reference(kind: str, optimiser: str, parts: int) -> None:
     student, teacher = network(0), network(1).eval()
-    theirs = copy.deepcopy(student)
-    expected = reference(theirs, teacher, kind, optimiser, parts)
+    copied = copy.deepcopy(student)
+    expected = reference(copied, teacher, kind, optimiser, parts)
     decayed, others = rded_training.parameter_groups(student)
     groups = (
         (AdamW(decayed, 0.001, 0.01), AdamW(others, 0.001, 0.0))
@@ -84,13 +84,13 @@ def test_steps_are_those_of_the_reference(kind: str, optimiser: str, parts: int)
         distiller.step(number, *pair).item()
         for number, pair in enumerate(zip(batches(), mixes(kind), strict=True))
     ]
-    # Five steps of the network and of its gradient, about twice as deep, on numbers of a few units.
+    # Five steps of the network and of its gradient, about twice as deep, on values up to four.
     bound = rounding(5 * 3 * depth(student), torch.float64, largest=4.0)
     assert found == pytest.approx(expected, rel=0, abs=bound)
-    if optimiser == "adamw":  # the gradient of a bias before a norm is rounding alone, divided by epsilon
+    if optimiser == "adamw":  # the gradient of a bias before a norm is only rounding, divided by epsilon
         bound += 5 * 0.001 * rounding(depth(student), torch.float64, largest=0.01) / 1e-8
     for name, value in student.state_dict().items():
-        torch.testing.assert_close(value, theirs.state_dict()[name], rtol=0, atol=bound, msg=name)
+        torch.testing.assert_close(value, copied.state_dict()[name], rtol=0, atol=bound, msg=name)
 
 
 def test_a_perfect_student_has_no_loss() -> None:
@@ -100,9 +100,9 @@ def test_a_perfect_student_has_no_loss() -> None:
     )
 
 
-def test_the_learning_rate_goes_to_every_group() -> None:
+def test_the_learning_rate_is_set_for_every_group() -> None:
     decayed, others = rded_training.parameter_groups(network(0))
     groups = AdamW(decayed, 0.001, 0.01), AdamW(others, 0.001, 0.0)
-    together = Grouped(*groups)
-    together.lr = 0.5
-    assert [group.lr for group in groups] == [0.5, 0.5] and together.lr == 0.5
+    optimiser = Grouped(*groups)
+    optimiser.lr = 0.5
+    assert [group.lr for group in groups] == [0.5, 0.5] and optimiser.lr == 0.5

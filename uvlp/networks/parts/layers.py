@@ -14,10 +14,10 @@ NORMS = ("instance", "batch")
 
 
 def normalisation(kind: str, channels: int) -> nn.Module:
-    """The normalisation layer ``kind`` for ``channels`` feature maps.
+    """Return the normalisation layer ``kind`` for ``channels`` feature maps.
 
     "instance" is GroupNorm with one group per channel: statistics per image and channel over
-    the pixels, learned scale and shift, equal in training and evaluation (evaluation.md 2).
+    the pixels, learned scale and shift, the same in training and evaluation (evaluation.md 2).
 
     Raises:
         UvlpError: ``kind`` is neither "instance" nor "batch".
@@ -30,10 +30,10 @@ def normalisation(kind: str, channels: int) -> nn.Module:
 
 
 class AveragePool(nn.Module):
-    """2x2 average pooling with stride 2 of maps of a known side; an odd last row and column are lost.
+    """2x2 average pooling with stride 2 of maps of a known side; an odd last row and column are dropped.
 
-    On a CPU a pair of rows is multiplied with a constant matrix, which takes about a fifth of the
-    time of torch's kernel (forward and backward, 16 and 32 px) and gives the same up to rounding.
+    On a CPU each pair of rows is multiplied by a constant matrix, which takes about a fifth of the
+    time of torch's kernel (forward and backward, 16 and 32 px) and is equal up to rounding.
     """
 
     weights: Tensor
@@ -58,8 +58,8 @@ class AveragePool(nn.Module):
 class AdaptiveAveragePool(nn.Module):
     """Average pooling of maps of any side to ``side_px``, as `torch.nn.AdaptiveAvgPool2d`.
 
-    On a GPU two matrices do it, because torch's gradient there is not the same bits every time, and
-    refused where that is asked for.
+    On a GPU it is computed by two matrix products, because torch's gradient there is not deterministic,
+    and raises an error in deterministic mode.
     """
 
     def __init__(self, side_px: int) -> None:
@@ -74,7 +74,7 @@ class AdaptiveAveragePool(nn.Module):
         return rows @ (features @ columns.T)
 
     def _bins(self, source_px: int, device: torch.device) -> Tensor:
-        """Matrix [side_px,source_px] whose rows take the mean of a bin; bins overlap by a pixel at most."""
+        """Return a matrix [side_px,source_px] whose rows average one bin; bins overlap by at most a pixel."""
         bins = torch.arange(self.side_px, device=device)[:, None]
         first, end = bins * source_px // self.side_px, -((bins + 1) * -source_px // self.side_px)
         pixels = torch.arange(source_px, device=device)
@@ -82,12 +82,12 @@ class AdaptiveAveragePool(nn.Module):
 
 
 def convolution(inputs: int, outputs: int, side: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution without bias that keeps the map's size at stride 1."""
+    """Return a convolution without bias that preserves the map's size at stride 1."""
     return nn.Conv2d(inputs, outputs, side, stride=stride, padding=side // 2, bias=False)
 
 
 def initialise_by_fan_out(network: nn.Module) -> None:
-    """Draw every convolution's weights from N(0, 2 / (k k outputs)) (evaluation.md 2.2)."""
+    """Initialise every convolution from N(0, 2 / (k k outputs)) (evaluation.md 2.2)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels

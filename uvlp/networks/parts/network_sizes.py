@@ -1,6 +1,6 @@
-"""Does a test network exist in a depth, and are images large enough for it? Told without building one.
+"""Check depth and image size of a test network without building it.
 
-A network says so itself in `LEAST_PX`: by depth the smallest side of an image.
+Each network declares `LEAST_PX`: the smallest side of an image by depth.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from uvlp.core.errors import UvlpError
 
 
 def check(title: str, least: Mapping[int, int], depth: int, size_px: int) -> None:
-    """Compare a network of `uvlp/networks` with the side of its images.
+    """Check that a network of `uvlp/networks` exists in a depth and takes images of a size.
 
     Args:
         title: name of its family, with ``-``.
         least: its `LEAST_PX`.
 
     Raises:
-        UvlpError: no such depth, or images too small for it; what would fit is named.
+        UvlpError: no such depth, or images too small for it; the error names what would fit.
     """
     fitting = [each for each in least if least[each] <= size_px]
-    # Where sizes depend on depths, a smaller one helps; of a depth beyond all, no image is large enough.
+    # If the smallest size grows with depth, suggest smaller depths, also for a depth beyond the last.
     if fitting and len(fitting) < len(least) and depth not in fitting:
         allowed = f"{title}-{fitting[0]} to {title}-{fitting[-1]}"
         if depth in least:
@@ -33,6 +33,6 @@ def check(title: str, least: Mapping[int, int], depth: int, size_px: int) -> Non
         raise UvlpError(
             f"image too small for {title}-{depth}",
             got=size_px,
-            allowed=f"{least[depth]} px and more",
+            allowed=f"at least {least[depth]} px",
             fix=f"choose a small convnet, or --set evaluate.size_px={least[depth]}",
         )

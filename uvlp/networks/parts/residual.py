@@ -1,4 +1,4 @@
-"""The skeleton that ResNet and ResNetAP share: stem, four stages, mean over the map, classifier."""
+"""The structure that ResNet and ResNetAP share: stem, four stages, global average pooling, classifier."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from uvlp.networks.parts.layers import convolution, initialise_by_fan_out, norma
 
 
 class Block(Protocol):
-    """A class of residual blocks; a block gives ``expansion * width`` channels."""
+    """A class of residual blocks; a block outputs ``expansion * width`` channels."""
 
     expansion: int
 
     def __call__(self, inputs: int, width: int, stride: int, norm: str) -> nn.Module:
-        """A block from ``inputs`` channels."""
+        """Build a block with ``inputs`` input channels."""
 
 
 class Stem(nn.Module):
@@ -60,7 +60,7 @@ class ResidualNetwork(nn.Module):
         initialise_by_fan_out(self)
 
     def taps(self, images: Tensor) -> Iterator[Tensor]:
-        """Yield the stem's maps, each stage's maps and the pooled vectors [N, features]."""
+        """Yield the maps of the stem and of each stage, and the pooled vectors [N, features]."""
         features = images
         for number in range(self.stages + 1):
             features = self.get_submodule(f"layer{number}")(features)
@@ -68,7 +68,7 @@ class ResidualNetwork(nn.Module):
         yield features.mean((2, 3))
 
     def embed(self, images: Tensor) -> Tensor:
-        """Pooled vectors [N, features], tap 5: the features of herding and K-Center."""
+        """Return the pooled vectors [N, features], tap 5: the features of Herding and K-Center."""
         *_, pooled = self.taps(images)
         return pooled
 
@@ -80,7 +80,7 @@ class ResidualNetwork(nn.Module):
 def _stage(
     block: Block, inputs: int, width: int, count: int, stride: int, norm: str
 ) -> tuple[nn.Sequential, int]:
-    """``count`` blocks, the first with ``stride``, and the number of channels they give."""
+    """Build ``count`` blocks, the first with ``stride``; return them and their number of output channels."""
     outputs = width * block.expansion
     blocks = [block(inputs, width, stride, norm)]
     blocks += [block(outputs, width, 1, norm) for _ in range(count - 1)]

@@ -1,4 +1,4 @@
-"""A test network by its name, its weights drawn from a seed."""
+"""Build a test network by name, initialised from a seed."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from uvlp.networks.parts.names import split_network
 def seeded(
     network: str, *, classes: int, size_px: int, norm: str = "instance", width: int = 0, seed: int
 ) -> nn.Module:
-    """The network with weights drawn from ``seed``; torch's global stream is left as it was.
+    """Return the network, initialised from ``seed``; torch's global generator is restored.
 
     Args:
         network: family and depth, e.g. ``"convnet-3"``.
-        classes, size_px, norm, width: as `build` in `uvlp/networks/convnet.py` takes them.
+        classes, size_px, norm, width: arguments of `build`, e.g. in `uvlp/networks/convnet.py`.
 
     Raises:
-        UvlpError: an unknown network, or one that takes no such images.
+        UvlpError: an unknown network, images too small for it, or a `build` that returns something else.
     """
     family, depth = split_network(network)
     module, file = load("networks", family), find("networks", family).file
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        made = module.build(depth, classes=classes, size_px=size_px, norm=norm, width=width)
-        if not isinstance(made, nn.Module):
-            raise wrong_return(file, "build", "an nn.Module", kind_of(made))
-        _check_logits(made, classes, size_px, file)
-    return made
+        built = module.build(depth, classes=classes, size_px=size_px, norm=norm, width=width)
+        if not isinstance(built, nn.Module):
+            raise wrong_return(file, "build", "an nn.Module", kind_of(built))
+        _check_logits(built, classes, size_px, file)
+    return built
 
 
 @torch.no_grad()
 def _check_logits(network: nn.Module, classes: int, size_px: int, file: str) -> None:
-    """Two black images go through the network, which is left in training mode as it was built."""
+    """Check the logits of two black images; the network is left in training mode, as built."""
     wanted = f"a network from images float32 [N, 3, {size_px}, {size_px}] to logits [N, {classes}]"
     network.eval()
     try:
@@ -47,4 +47,4 @@ def _check_logits(network: nn.Module, classes: int, size_px: int, file: str) -> 
     if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes):
         raise wrong_return(file, "build", wanted, kind_of(logits))
     if not logits.is_meta and not bool(torch.isfinite(logits).all()):
-        raise wrong_return(file, "build", wanted, "a number that is none")
+        raise wrong_return(file, "build", wanted, "logits that are not finite")

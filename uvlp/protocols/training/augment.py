@@ -1,8 +1,8 @@
 """Training augmentation of the Minimax protocol for whole batches (evaluation.md 1.5, 7).
 
-Every step is linear in the pixels, so a batch costs two small matrix products for crop and flip, one
+Every step is linear in the pixels, so a batch costs two small matrix products for crop and flip, and one
 mean and one product with a 3x3 matrix per image for colours, lighting and normalisation together.
-Random numbers are drawn apart from this (`draw`), one row per image.
+Random numbers are drawn separately (`draw`), one row per image.
 
 Legend: alpha of the jitter: x <- (1 - alpha) x + alpha target; lum: luminance;
 p, q, r: the jittered pixel is p x + q lum(x) + r mean(lum(x)).
@@ -29,7 +29,7 @@ LIGHTING_VECTORS = (
     (-0.5836, -0.6948, 0.4203),
 )
 BRIGHTNESS, CONTRAST, SATURATION = range(3)
-TOGETHER_PIXELS = {"cpu": 1 << 20, "gpu": 1 << 23}  # a GPU has room for 167 images of 224 px
+PIXELS_PER_CALL = {"cpu": 1 << 20, "gpu": 1 << 23}  # on a GPU 167 images of 224 px
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class Augmentation:
     Attributes:
         rows, columns: [N,S], source coordinate of every output row and column.
         mixing: [N,3,3], colour matrix.
-        grey: [N,3,3], what the image's mean colour adds through contrast.
+        grey: [N,3,3], contribution of the image's mean colour (contrast).
         offset: [N,3], constant.
     """
 
@@ -69,7 +69,7 @@ class Augmentation:
     offset: Tensor
 
     def select(self, indices: slice | Tensor) -> Augmentation:
-        """The rows of some images."""
+        """Return the rows of the images at ``indices``."""
         return Augmentation(
             rows=self.rows[indices],
             columns=self.columns[indices],
@@ -101,16 +101,16 @@ def draw(
 
 
 def coordinates(start: numpy.ndarray, length: numpy.ndarray, size_px: int) -> numpy.ndarray:
-    """float64 [N,size_px]: source coordinates of a bilinear resize of [start, start+length).
+    """Return float64 [N,size_px]: source coordinates of a bilinear resize of [start, start+length).
 
-    Half-pixel centres; clamped to the crop, so that no pixel outside of it is read.
+    Half-pixel centres, clamped to the crop, so that no pixel outside it is read.
     """
     centres = (numpy.arange(size_px) + 0.5) * (length[:, None] / size_px) - 0.5
     return start[:, None] + numpy.clip(centres, 0.0, length[:, None] - 1.0)
 
 
 def jitter_terms(order: numpy.ndarray, alphas: numpy.ndarray) -> numpy.ndarray:
-    """float64 [N,3]: p, q, r of the three operations, applied in ``order``.
+    """Return float64 [N,3]: p, q, r of the three operations, applied in ``order``.
 
     Args:
         order: int [N,K], operations first to last.
@@ -122,21 +122,21 @@ def jitter_terms(order: numpy.ndarray, alphas: numpy.ndarray) -> numpy.ndarray:
         contrast = numpy.where(operation == CONTRAST, alpha * (p + q + r), 0.0)
         saturation = numpy.where(operation == SATURATION, alpha * (p + q), 0.0)
         keep = 1.0 - alpha
-        # Saturation leaves the luminance, and with it every constant, as it is.
+        # Saturation preserves the luminance, and therefore every constant.
         p, q = keep * p, keep * q + saturation
         r = numpy.where(operation == SATURATION, r, keep * r + contrast)
     return numpy.stack((p, q, r), axis=1)
 
 
 def lighting_shift(coefficients: numpy.ndarray) -> numpy.ndarray:
-    """float64 [N,3]: what PCA lighting adds to red, green and blue."""
+    """Return float64 [N,3]: the shift of red, green and blue by PCA lighting."""
     return (coefficients * LIGHTING_VALUES) @ numpy.asarray(LIGHTING_VECTORS).T
 
 
 def prepare(
     draws: Draws, size_px: int, device: str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Augmentation:
-    """The tensors of ``draws`` for images of side ``size_px``."""
+    """Convert ``draws`` to tensors for images of side ``size_px``."""
     top, left, height, width = draws.box.T
     columns = coordinates(left, width, size_px)
     columns = numpy.where(draws.flip[:, None], columns[:, ::-1], columns)
@@ -154,14 +154,14 @@ def prepare(
     return Augmentation(**{name: send(array, device, dtype) for name, array in tensors.items()})
 
 
-def together(batch: int, size_px: int, device: str) -> int:
-    """Images that are augmented at once: as many whole batches as pay, one at least; for speed alone."""
-    pixels = TOGETHER_PIXELS["cpu" if device == "cpu" else "gpu"]
+def images_per_call(batch: int, size_px: int, device: str) -> int:
+    """Return how many images to augment at once: one or more complete batches; only speed depends on it."""
+    pixels = PIXELS_PER_CALL["cpu" if device == "cpu" else "gpu"]
     return batch * max(1, pixels // (batch * size_px**2))
 
 
 def augment(images: Tensor, augmentation: Augmentation) -> Tensor:
-    """Augmented, normalised images.
+    """Augment and normalise images.
 
     Args:
         images: [N,3,S,S] in [0,1].
@@ -180,19 +180,19 @@ def augment(images: Tensor, augmentation: Augmentation) -> Tensor:
 
 
 def resample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Bilinear samples of [N,C,H,W] at coordinates [N,S] of rows and [N,T] of columns: [N,C,S,T]."""
+    """Sample [N,C,H,W] bilinearly at row coordinates [N,S] and column coordinates [N,T]: [N,C,S,T]."""
     height_px, width_px = images.shape[2:]
     return separable(images, _interpolation(rows, height_px), _interpolation(columns, width_px))
 
 
 def _interpolation(points: Tensor, size_px: int) -> Tensor:
-    """Matrices [N,S,size_px] whose rows weigh the two pixels next to each point."""
+    """Return matrices [N,S,size_px] whose rows weight the two pixels next to each point."""
     pixels = torch.arange(size_px, device=points.device, dtype=points.dtype)
     return (1 - (points[:, :, None] - pixels).abs()).clamp_(min=0)
 
 
 def normalise(images: Tensor) -> Tensor:
-    """uint8 or [0,255] images [N,3,S,S] to float32 with ImageNet's mean and deviation (evaluation.md 1.4)."""
+    """Normalise images [N,3,S,S] in [0,255] by ImageNet's mean and standard deviation (evaluation.md 1.4)."""
     mean, std = (
         send(numpy.asarray(values), images.device, torch.float32)[:, None, None] for values in (MEAN, STD)
     )

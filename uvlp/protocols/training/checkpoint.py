@@ -1,7 +1,7 @@
-"""Weights of an RDED network from a file that somebody else made, and why a file does not fit.
+"""Load an RDED network from a third-party checkpoint, and explain why a checkpoint does not fit.
 
-safetensors as they are; `.pth` and `.pt` through torch's weights-only reader, which runs no code from the
-file; torchvision's published weights from where torch keeps its downloads. Nothing is downloaded here.
+safetensors are read directly; `.pth` and `.pt` with torch's weights-only reader, which runs no code from the
+file; torchvision's published weights from torch's download folder. Nothing is downloaded here.
 """
 
 from __future__ import annotations
@@ -31,27 +31,28 @@ from uvlp.protocols.training import rded_networks
 SUFFIXES = (".safetensors", ".pth", ".pt")
 WRAPPERS = ("model", "state_dict")
 PARALLEL = "module."
-ANY_PX = 224  # every architecture takes it
+ANY_PX = 224  # every architecture accepts it
 
 
 def from_file(path: Path, architecture: str, *, classes: int, size_px: int, sha256: str = "") -> nn.Module:
-    """The network with the weights of a `.safetensors`, `.pth` or `.pt` file.
+    """Return the network with the weights of a `.safetensors`, `.pth` or `.pt` file.
 
     Args:
-        sha256: what the file must hold, byte for byte; empty: anything.
+        sha256: expected hash of the file; empty to accept any.
 
     Raises:
-        UvlpError: no such file, damaged, more than weights in it, weights of another network, or other bytes.
+        UvlpError: no such file, damaged, contains more than weights, weights of another network, or a
+            different hash.
     """
     return _filled(read(path, sha256), str(path), architecture, classes=classes, size_px=size_px)
 
 
 def from_torchvision(architecture: str, *, classes: int, size_px: int) -> nn.Module:
-    """The network with torchvision's first published ImageNet-1K weights, if they have been downloaded.
+    """Return the network with torchvision's first published ImageNet-1K weights, already downloaded.
 
     Raises:
-        UvlpError: there are none for the architecture, the dataset has not 1000 classes, or the file is
-            not there; its name and folder are given.
+        UvlpError: none are published for the architecture, the dataset does not have 1000 classes, or the
+            file is missing (the error gives its URL and path) or damaged.
     """
     from torchvision import models
 
@@ -64,19 +65,19 @@ def from_torchvision(architecture: str, *, classes: int, size_px: int) -> nn.Mod
             f"torchvision's weights of {architecture} are not on this machine",
             fix=f"download {url} to {path}",
         )
-    begins = path.stem.rpartition("-")[2]  # torchvision writes the first digits of the hash into the name
-    if not file_sha256(path).startswith(begins):
+    prefix = path.stem.rpartition("-")[2]  # the file name contains the first digits of the hash
+    if not file_sha256(path).startswith(prefix):
         raise UvlpError(
             f"torchvision's weights of {architecture} are damaged",
             got=str(path),
-            allowed=f"a file whose SHA-256 begins {begins}",
+            allowed=f"a file whose SHA-256 starts with {prefix}",
             fix=f"download {url} again",
         )
     return from_file(path, architecture, classes=classes, size_px=size_px)
 
 
 def check(path: str, architecture: str, *, classes: int, size_px: int) -> None:
-    """Refuse a file, or torchvision's weights where ``path`` is empty, that is no such network.
+    """Refuse a checkpoint (torchvision's weights if ``path`` is empty) that does not fit the network.
 
     Raises:
         UvlpError: see `from_file` and `from_torchvision`.
@@ -88,14 +89,14 @@ def check(path: str, architecture: str, *, classes: int, size_px: int) -> None:
 
 
 def read(path: Path, sha256: str = "") -> dict[str, Tensor]:
-    """The tensors of a file by their names, without wrapping keys and without ``module.`` in front.
+    """Return a file's tensors by name, without wrapper keys and without the prefix ``module.``.
 
     Raises:
-        UvlpError: no such file, another kind of file, damaged, more than weights in it, or other bytes than
-            ``sha256`` where that is given.
+        UvlpError: no such file, unsupported format, damaged, contains more than weights, or a hash other
+            than ``sha256`` if that is given.
     """
     if path.suffix not in SUFFIXES:
-        raise UvlpError("teacher checkpoint of an unknown kind", got=str(path), allowed=" ".join(SUFFIXES))
+        raise UvlpError("unknown format of a teacher checkpoint", got=str(path), allowed=" ".join(SUFFIXES))
     if not os.path.exists(path):
         raise UvlpError("no such teacher checkpoint", got=str(path), allowed="the path of a file")
     check_regular(path, "teacher checkpoint")
@@ -104,13 +105,13 @@ def read(path: Path, sha256: str = "") -> dict[str, Tensor]:
         raise UvlpError(
             f"teacher checkpoint is {TITLE}",
             got=str(path),
-            allowed="tensors alone",
-            fix="if you trust where it comes from, keep its weights alone, in its folder: "
+            allowed="tensors only",
+            fix="if you trust its source, extract the weights, in its folder: "
             f"python -c \"import torch; torch.save(torch.jit.load('{path.name}', 'cpu').state_dict(), "
             f"'{path.stem}-weights.pth')\"",
         )
-    held = read_hashed(path, sha256) if sha256 else path.read_bytes()
-    content = _read_safetensors(held, path) if path.suffix == ".safetensors" else _read_pickle(held, path)
+    data = read_hashed(path, sha256) if sha256 else path.read_bytes()
+    content = _read_safetensors(data, path) if path.suffix == ".safetensors" else _read_pickle(data, path)
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -118,7 +119,7 @@ def read(path: Path, sha256: str = "") -> dict[str, Tensor]:
         raise UvlpError(
             "teacher checkpoint without weights",
             got=str(path),
-            allowed=f"tensors by name, or a dictionary that holds them as {' or '.join(WRAPPERS)}",
+            allowed=f"tensors by name, or a dictionary with these under {' or '.join(WRAPPERS)}",
         )
     return {name.removeprefix(PARALLEL): tensor for name, tensor in content.items()}
 
@@ -128,31 +129,31 @@ def _is_weight(item: tuple[Any, Any]) -> bool:
     return isinstance(name, str) and isinstance(value, Tensor)
 
 
-def _read_safetensors(held: bytes, path: Path) -> dict[str, Tensor]:
+def _read_safetensors(data: bytes, path: Path) -> dict[str, Tensor]:
     try:
-        return load(held)
+        return load(data)
     except SafetensorError as error:
         raise _damaged(path) from error
 
 
-def _read_pickle(held: bytes, path: Path) -> Any:
+def _read_pickle(data: bytes, path: Path) -> Any:
     try:
-        with warnings.catch_warnings(action="ignore"):  # of old pickle protocols
-            return torch.load(io.BytesIO(held), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # about old pickle protocols
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "Unsupported operand" in str(error):  # no pickle at all
+        if "Unsupported operand" in str(error):  # not a pickle
             raise _damaged(path) from error
         refused = re.search(r"GLOBAL (\S+)", str(error))
-        what = f", {refused[1]}," if refused else ""
+        what = f" ({refused[1]})" if refused else ""
         raise UvlpError(
-            f"teacher checkpoint holds more than weights{what} and reading the rest could run any code",
+            f"teacher checkpoint contains more than weights{what}; loading the rest could run any code",
             got=str(path),
-            allowed="tensors alone",
-            fix="if you trust where it comes from, clean it once, in its folder and with its own key for "
-            "'model': python -c \"import torch; torch.save("
+            allowed="tensors only",
+            fix="if you trust its source, extract the weights once, in its folder, with its own key instead "
+            "of 'model': python -c \"import torch; torch.save("
             f"torch.load('{path.name}', weights_only=False)['model'], '{path.stem}-weights.pth')\"",
         ) from error
-    except Exception as error:  # the reader meets bytes of any kind and says so in many ways
+    except Exception as error:  # arbitrary bytes make the reader raise exceptions of many types
         raise _damaged(path) from error
 
 
@@ -165,24 +166,24 @@ def _filled(
 ) -> nn.Module:
     network = rded_networks.seeded(architecture, classes=classes, size_px=size_px, seed=0)
     expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    found = {name: tensor.shape for name, tensor in state.items()}
-    if found != expected:
-        raise _mismatch(found, expected, source, architecture)
-    kinds = {name: tensor.is_floating_point() for name, tensor in network.state_dict().items()}
-    whole = [name for name, tensor in state.items() if tensor.is_floating_point() != kinds[name]]
-    if whole:
+    shapes = {name: tensor.shape for name, tensor in state.items()}
+    if shapes != expected:
+        raise _mismatch(shapes, expected, source, architecture)
+    floating = {name: tensor.is_floating_point() for name, tensor in network.state_dict().items()}
+    mistyped = [name for name, tensor in state.items() if tensor.is_floating_point() != floating[name]]
+    if mistyped:
         raise UvlpError(
-            "teacher checkpoint with numbers of another kind",
-            got=f"{state[whole[0]].dtype} in {first_few(whole)} of {source}",
-            allowed="floating-point weights, whole numbers where the network counts",
+            "teacher checkpoint with a wrong dtype",
+            got=f"{state[mistyped[0]].dtype} in {first_few(mistyped)} of {source}",
+            allowed="floating-point weights, integer counters",
             fix="convert the file again",
         )
     wrong = [name for name, tensor in state.items() if not bool(torch.isfinite(tensor).all())]
     if wrong:
         raise UvlpError(
-            "teacher checkpoint with values that are not numbers",
+            "teacher checkpoint with NaN or infinite values",
             got=source,
-            fix=f"look at {first_few(wrong)}",
+            fix=f"check {first_few(wrong)}",
         )
     network.load_state_dict(state, strict=True)
     return network
@@ -191,11 +192,11 @@ def _filled(
 Shapes = dict[str, torch.Size]
 
 
-def _mismatch(found: Shapes, expected: Shapes, source: str, architecture: str) -> UvlpError:
-    """Why a file with other tensors is none of this architecture: classes, image size, or another network."""
+def _mismatch(actual: Shapes, expected: Shapes, source: str, architecture: str) -> UvlpError:
+    """Explain a mismatch: another number of classes, another image size, or another network."""
     weight, _ = _classifier(expected)
-    if _without_classifier(found, expected) == _without_classifier(expected, expected):
-        has, needed = (tuple(shapes.get(weight, ())) for shapes in (found, expected))
+    if _without_classifier(actual, expected) == _without_classifier(expected, expected):
+        has, needed = (tuple(shapes.get(weight, ())) for shapes in (actual, expected))
         if len(has) == 2 and has[0] != needed[0]:
             return UvlpError(
                 f"{source}: classes of the teacher",
@@ -206,20 +207,20 @@ def _mismatch(found: Shapes, expected: Shapes, source: str, architecture: str) -
         if len(has) == 2:
             return _other_size(has[1], needed[1], source, architecture)
     return UvlpError(
-        f"{source} is no {architecture}",
-        got=_differences(found, expected),
+        f"{source} is not a checkpoint of {architecture}",
+        got=_differences(actual, expected),
         allowed=f"the tensors of {architecture}",
-        fix=_recognised(found),
+        fix=_recognised(actual),
     )
 
 
 def _other_size(has: int, needed: int, source: str, architecture: str) -> UvlpError:
-    """A ConvNet's classifier sees every pixel of the last maps (quirk Q25)."""
+    """Explain another image size: a ConvNet's classifier reads every pixel of the last maps (quirk Q25)."""
     fix = "choose a teacher for this image size"
     blocks = rded_networks.depth(architecture)
     side = round((has / convnet.WIDTH) ** 0.5)
     if blocks and side**2 * convnet.WIDTH == has:
-        fix += f", or evaluate at the teacher's: rded.size_px={side << blocks}"
+        fix += f", or evaluate at the teacher's image size: rded.size_px={side << blocks}"
     return UvlpError(
         f"{source}: inputs of the teacher's classifier",
         got=has,
@@ -228,29 +229,28 @@ def _other_size(has: int, needed: int, source: str, architecture: str) -> UvlpEr
     )
 
 
-def _differences(found: Shapes, expected: Shapes) -> str:
-    shapes = [name for name in expected if name in found and found[name] != expected[name]]
+def _differences(actual: Shapes, expected: Shapes) -> str:
     parts = {
-        "missing": [name for name in expected if name not in found],
-        "unexpected": [name for name in found if name not in expected],
-        "of another shape": shapes,
+        "missing": [name for name in expected if name not in actual],
+        "unexpected": [name for name in actual if name not in expected],
+        "wrong shape": [name for name in expected if name in actual and actual[name] != expected[name]],
     }
     return "; ".join(f"{what}: {first_few(names)}" for what, names in parts.items() if names)
 
 
-def _recognised(found: Shapes) -> str:
-    """Which of the protocol's networks it is, going by all tensors but the classifier."""
+def _recognised(actual: Shapes) -> str:
+    """Suggest the protocol's network whose tensors match, the classifier aside."""
     for architecture in rded_networks.ARCHITECTURES:
         with torch.device("meta"):
             network = rded_networks.build(architecture, classes=1, size_px=ANY_PX)
         shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
-        if _without_classifier(found, shapes) == _without_classifier(shapes, shapes):
-            return f"it looks like a {architecture}"
-    return "choose the network that the file was made with"
+        if _without_classifier(actual, shapes) == _without_classifier(shapes, shapes):
+            return f"choose {architecture}, whose tensors match"
+    return "choose the network that was trained"
 
 
 def _classifier(expected: Shapes) -> list[str]:
-    """The names of the last two parameters, weight and bias."""
+    """Return the names of the last two parameters, weight and bias."""
     return [name for name in expected if name.endswith(("weight", "bias"))][-2:]
 
 

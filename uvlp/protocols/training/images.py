@@ -1,6 +1,6 @@
-"""Labelled images in memory, as a protocol takes them.
+"""Labelled images in memory, the input of a protocol.
 
-Validation images are made with PIL on 8-bit pixels: shorter side to a given one, centre crop
+Validation images are prepared by PIL on 8-bit pixels: resize of the shorter side, then centre crop
 (evaluation.md 1.4 and 3.3).
 """
 
@@ -18,16 +18,16 @@ from torch import Tensor
 
 from uvlp.artifacts import pixels
 
-CHUNK = 64  # images that are in memory at a time while many are read
+CHUNK = 64  # images in memory at a time while iterating
 Rule = Callable[[numpy.ndarray, int], numpy.ndarray]
 """From uint8 [H,W,3] and a side to uint8 [side,side,3]."""
 
 
 class LazyPixels(Sequence[numpy.ndarray]):
-    """Images that are read when they are asked for, some at a time.
+    """A sequence of images that are read on access; iteration reads them in chunks.
 
     Args:
-        read: from positions to their images, uint8 [H,W,3] each.
+        read: returns the images at given positions, uint8 [H,W,3] each.
         count: number of images.
     """
 
@@ -48,11 +48,11 @@ class LazyPixels(Sequence[numpy.ndarray]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
-    """N images with labels, to be trained on.
+    """N training images with labels.
 
     Attributes:
-        pixels: uint8 [N,H,W,3], or one [H,W,3] per image where sizes differ; RGB. A sequence that reads
-            its images when they are asked for keeps memory small.
+        pixels: uint8 [N,H,W,3], or one [H,W,3] per image where sizes differ; RGB. `LazyPixels` keeps memory
+            small.
         labels: int64 [N].
     """
 
@@ -65,12 +65,12 @@ class Images:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """N images with labels, brought to the network's input size: what a network is validated on.
+    """N images with labels at the network's input size, e.g. the validation images.
 
     Attributes:
         pixels: uint8 tensor [N,3,S,S].
         labels: int64 [N].
-        name: dataset and variant, for people.
+        name: dataset and variant, for reports.
     """
 
     pixels: Tensor
@@ -82,13 +82,13 @@ class Prepared:
 
 
 def stored(folder: Path) -> Prepared:
-    """The images of a `pixels` artifact, mapped into memory."""
+    """Return the images of a `pixels` artifact, memory-mapped."""
     images, labels, name = pixels.read(folder)
     return Prepared(pixels=torch.from_numpy(images), labels=labels, name=name)
 
 
 def prepare(images: Sequence[numpy.ndarray] | numpy.ndarray, size_px: int, rule: Rule) -> Tensor:
-    """uint8 [N,3,size_px,size_px]: ``rule`` applied to every image, one at a time."""
+    """Apply ``rule`` to one image after another: uint8 [N,3,size_px,size_px]."""
     prepared = numpy.empty((len(images), 3, size_px, size_px), dtype=numpy.uint8)
     for row, image in enumerate(images):
         prepared[row] = rule(image, size_px).transpose(2, 0, 1)
@@ -96,21 +96,21 @@ def prepare(images: Sequence[numpy.ndarray] | numpy.ndarray, size_px: int, rule:
 
 
 def resized_size(width_px: int, height_px: int, size_px: int) -> tuple[int, int]:
-    """Width and height after the shorter side became ``size_px``; the longer one is truncated."""
+    """Return width and height with a shorter side of ``size_px``; the longer side is rounded down."""
     if width_px <= height_px:
         return size_px, size_px * height_px // width_px
     return size_px * width_px // height_px, size_px
 
 
 def crop_origin(side_px: int, size_px: int) -> int:
-    """First pixel of the centre crop; halves go to the even neighbour."""
+    """Return the first pixel of the centre crop; halves are rounded to even."""
     return round((side_px - size_px) / 2)
 
 
 def resize_and_crop(pixels: numpy.ndarray, size_px: int, shorter_px: int = 0) -> numpy.ndarray:
-    """uint8 [H,W,3] to uint8 [size_px,size_px,3]; bilinear with antialiasing.
+    """Resize and centre crop uint8 [H,W,3] to uint8 [size_px,size_px,3]; bilinear with antialiasing.
 
-    ``shorter_px``: the shorter side before the crop, 0 for no border (the Minimax protocol).
+    ``shorter_px`` is the shorter side before the crop; 0 for ``size_px`` (the Minimax protocol).
     """
     height_px, width_px = pixels.shape[:2]
     target = resized_size(width_px, height_px, shorter_px or size_px)

@@ -1,7 +1,7 @@
-"""Training loop shared by the protocols: steps, epochs, periodic validation, and the score of one run.
+"""The training loop that the protocols share: steps, epochs, validation, and the score of one run.
 
-Steps and losses are those of evaluation.md 1.7 and 1.8, accuracies and the summary of the validation passes
-those of 1.9 and 3.5; the protocols differ in when they validate, not in what they report.
+Steps and losses follow evaluation.md 1.7 and 1.8, accuracies and the summary of the validation passes
+1.9 and 3.5; the protocols differ in when they validate, not in what they report.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ def run_epochs(
     """Call ``train`` with every 1-based epoch, and validate ``network`` after those in ``validated``.
 
     Args:
-        train: trains for one epoch; the loss of every step, [steps], on the device.
-        epochs: how many.
-        validated: 1-based epochs, the last one among them.
-        network: what is trained, on ``device``.
-        validation: what it is validated on.
+        train: trains for one epoch and returns the loss of every step, [steps], on the device.
+        epochs: number of epochs.
+        validated: 1-based epochs, including the last.
+        network: the network that ``train`` trains, on ``device``.
+        validation: the validation images.
         name: of the network, for errors.
-        section: of the settings that hold the learning rate, for errors.
+        section: of the settings with the learning rate, for errors.
         device: "cpu" or "cuda".
-        progress: told of every epoch.
-        at_best: called after each validation pass that is better than all before.
+        progress: reports every epoch.
+        at_best: called after each validation pass that is better than all earlier ones.
 
     Raises:
-        UvlpError: the loss is no longer a number, noticed at the next validation pass.
+        UvlpError: the loss is not finite, detected at the next validation pass.
     """
     pixels = validation.pixels.to(device)
     labels = torch.from_numpy(validation.labels).to(device)
@@ -57,7 +57,7 @@ def run_epochs(
     for epoch in progress.track(range(1, epochs + 1)):
         losses.append(train(epoch))
         if epoch in validated:
-            # Looked at here and not in every epoch: reading a number back makes a GPU wait.
+            # Not in every epoch: copying a value from the GPU waits for it.
             check_finite(losses, name, epoch, f"lower the learning rate ({section}.lr)")
             losses.clear()
             if record.add(epoch, predict(network, pixels), labels) and at_best is not None:
@@ -66,15 +66,17 @@ def run_epochs(
 
 
 def check_single_image(build: Callable[[], nn.Module], size_px: int, *, got: str, fix: str) -> None:
-    """Refuse a network that normalises maps of one pixel, which torch does for no batch of one image.
+    """Refuse a network that cannot train on a batch of one image.
+
+    torch refuses batch normalisation of one value per channel: one image whose map is 1x1.
 
     Args:
-        build: makes the network; here without any number in it.
+        build: returns the network; called on the meta device.
         size_px: side of its images.
-        got, do: for the error.
+        got, fix: fields of the error.
 
     Raises:
-        UvlpError: it does.
+        UvlpError: a normalisation layer has a 1x1 map.
     """
     with torch.device("meta"):
         network = build().train()
@@ -88,7 +90,7 @@ def check_single_image(build: Callable[[], nn.Module], size_px: int, *, got: str
 
 
 def correct_in_top(logits: Tensor, labels: Tensor, k: int = 1) -> Tensor:
-    """bool [N]: whether the label is among the ``k`` largest of [N,C] logits."""
+    """Return bool [N]: whether the label is among the ``k`` largest of logits [N,C]."""
     if k == 1:
         return logits.argmax(1) == labels
     largest = logits.topk(min(k, logits.shape[1]), dim=1).indices
@@ -96,7 +98,7 @@ def correct_in_top(logits: Tensor, labels: Tensor, k: int = 1) -> Tensor:
 
 
 def percent(correct: Tensor) -> float:
-    """Share of true values, 0 to 100."""
+    """Return the percentage of true values."""
     return 100 * int(correct.sum()) / len(correct)
 
 
@@ -107,10 +109,10 @@ def train_step(
     labels: Tensor,
     mix: mixing.Mix | None,
 ) -> tuple[Tensor, Tensor]:
-    """One step on a batch; ``images`` [n,3,S,S] are mixed in place.
+    """Take one optimiser step on a batch; ``images`` [n,3,S,S] are mixed in place.
 
     Returns:
-        Loss (scalar) and logits [n,C], both detached and still on the device.
+        Loss (scalar) and logits [n,C], both detached, on the device.
     """
     if mix is not None:
         mixing.mix_(images, mix)
@@ -123,28 +125,28 @@ def train_step(
 
 
 def check_finite(losses: Sequence[Tensor], name: str, last_epoch: int, fix: str) -> None:
-    """Read the losses of the epochs up to ``last_epoch``, one tensor [steps] each.
+    """Check the losses of the epochs up to ``last_epoch``, one tensor [steps] each.
 
     Raises:
-        UvlpError: one of them is not a number; network ``name``, epoch and step are named.
+        UvlpError: a loss is not finite; the error gives network ``name``, epoch and step.
     """
     finite = torch.stack(list(losses)).isfinite()
     if bool(finite.all()):
         return
     row, step = torch.nonzero(~finite)[0].tolist()
     epoch = last_epoch - len(losses) + row + 1
-    raise UvlpError(f"loss is not a number: network {name}, epoch {epoch}, step {step + 1}", fix=fix)
+    raise UvlpError(f"the loss is not finite: network {name}, epoch {epoch}, step {step + 1}", fix=fix)
 
 
 TOP = 5
 PART_PIXELS = {"cpu": 1 << 15, "cuda": 1 << 22}
-"""Per part of a validation pass. On a CPU parts whose maps stay in the cache take half the time: 32 images of
-32 px, one of 224; on a GPU 83 of 224 px."""
+"""Pixels per batch of a validation pass. On a CPU, batches whose maps fit into the cache take half the time:
+32 images of 32 px, one of 224; on a GPU 83 of 224 px."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    """One validation pass: accuracy in percent, bool [N] of right predictions; top 5 from five classes."""
+    """One validation pass: accuracy in percent, correct predictions bool [N]; top 5 from five classes on."""
 
     epoch: int
     pct: float
@@ -153,7 +155,7 @@ class _Pass:
 
 
 class Record:
-    """Collects the validation passes of one training; only the best and the last keep their bits."""
+    """The validation passes of one training; predictions are kept only for the best and the last."""
 
     def __init__(self) -> None:
         self._curve: list[tuple[int, float]] = []
@@ -161,10 +163,10 @@ class Record:
         self._last: _Pass | None = None
 
     def add(self, epoch: int, logits: Tensor, labels: Tensor) -> bool:
-        """Note the pass after the 1-based ``epoch``; whether it is the best so far.
+        """Record the pass after the 1-based ``epoch``, and return whether it is the best so far.
 
         Args:
-            epoch: after which it was.
+            epoch: 1-based epoch.
             logits: [N,C].
             labels: int64 [N] on the same device.
         """
@@ -178,7 +180,7 @@ class Record:
         return better
 
     def score(self, validation: Prepared, *, train_images: int, parameters: int) -> Score:
-        """The record as a `Score`; of equally good passes the first is the best."""
+        """Return the `Score`; of equally good passes the first counts as the best."""
         best, last = self._best, self._last
         assert best is not None and last is not None, "at least one validation pass"
         assert len(last.correct) == len(validation.labels), "every validation image was predicted"
@@ -200,12 +202,12 @@ class Record:
 
 @torch.inference_mode()
 def predict(network: nn.Module, images: Tensor) -> Tensor:
-    """Logits [N,C] of uint8 ``images`` [N,3,S,S], normalised, on their device.
+    """Normalise uint8 ``images`` [N,3,S,S] and return logits [N,C], on their device.
 
-    ``network`` is put into evaluation mode, and back into training mode.
+    ``network`` is switched to evaluation mode, and back to training mode.
     """
-    together = PART_PIXELS[images.device.type] // (images.shape[2] * images.shape[3])
-    parts = images.split(max(1, together))
+    count = PART_PIXELS[images.device.type] // (images.shape[2] * images.shape[3])
+    parts = images.split(max(1, count))
     network.eval()
     logits = torch.cat([network(augment.normalise(part)) for part in parts])
     network.train()

@@ -1,6 +1,6 @@
-"""One training run of the Minimax protocol, validated on the way (evaluation.md 1.5 to 1.9).
+"""One training run of the Minimax protocol, with validation (evaluation.md 1.5 to 1.9).
 
-The images stay on the device as 8-bit tensors; nothing is read back within an epoch.
+The images stay on the device as 8-bit tensors; nothing is copied back within an epoch.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def train_and_validate(
     progress: Progress,
     at_best: Callable[[], None] | None = None,
 ) -> Record:
-    """Train ``network`` (on ``device``) for ``epochs``; `EvaluateSettings` gives the rest.
+    """Train ``network`` (on ``device``) for ``epochs`` with the hyperparameters in ``settings``.
 
-    ``name`` of the network stands in errors; ``at_best`` is called after each best validation pass so far.
+    ``name`` is the network's name in errors; ``at_best`` as in `loop.run_epochs`.
 
     Raises:
-        UvlpError: the loss is no longer a number, noticed at the next validation pass.
+        UvlpError: the loss is not finite, detected at the next validation pass.
     """
     trainer = _MinimaxTrainer(network, train, classes, settings, seed, device)
     return loop.run_epochs(
@@ -57,7 +57,7 @@ def train_and_validate(
 
 
 class _MinimaxTrainer:
-    """A network with its optimiser, its images and the streams that order, augment and mix them."""
+    """A network, its optimiser, its images and the random generators for order, augmentation and mixing."""
 
     def __init__(
         self,
@@ -79,15 +79,15 @@ class _MinimaxTrainer:
         network.train()
 
     def epoch(self, epoch: int, epochs: int) -> Tensor:
-        """Every image once, in a new order, the last batch may be smaller; the loss of every step."""
+        """Train on every image once, in a new order (the last batch may be smaller); return the losses."""
         self.optimiser.lr = minimax_rules.learning_rate(epoch, epochs, self.rules.lr)
         count, batch = len(self.images), self.rules.batch
         order = send(self.order.permutation(count), self.device)
         augmentation = self._draw(count)
-        together = augment.together(batch, self.settings.size_px, self.device)
+        chunk = augment.images_per_call(batch, self.settings.size_px, self.device)
         losses = []
-        for start in range(0, count, together):
-            part = slice(start, start + together)
+        for start in range(0, count, chunk):
+            part = slice(start, start + chunk)
             images = augment.augment(self.images[order[part]] / 255, augmentation.select(part))
             labels = self.labels[order[part]]
             losses += [

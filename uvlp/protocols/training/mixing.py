@@ -1,8 +1,8 @@
-"""Mixing the images of a batch: CutMix with one box (evaluation.md 1.7; Yun et al. 2019), and Mixup without
+"""Mix the images of a batch: CutMix with one box (evaluation.md 1.7; Yun et al. 2019), and Mixup without
 labels (evaluation.md 3.4; Zhang et al. 2018).
 
-Legend: lam, share of the image itself; of Beta(1,1) for CutMix, before its box is clipped, and of
-Beta(beta, beta) for Mixup; ratio: share that stays after clipping.
+Legend: lam, share of the image itself, from Beta(1,1) for CutMix (before its box is clipped) and from
+Beta(beta, beta) for Mixup; ratio, share of the image itself after clipping.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Mix:
     """CutMix of one batch.
 
     Attributes:
-        permutation: int64 [n], image whose box image k receives.
-        box: x1, y1, x2, y2: rows x1 to x2 and columns y1 to y2 are replaced, ends excluded.
+        permutation: int64 [n], the partner whose box image k receives.
+        box: x1, y1, x2, y2: rows x1 to x2 and columns y1 to y2 are replaced, ends exclusive.
         ratio: share of the image's own pixels and label.
     """
 
@@ -32,7 +32,7 @@ class Mix:
 
 
 def box(height_px: int, width_px: int, lam: float, centre: tuple[int, int]) -> tuple[int, int, int, int]:
-    """x1, y1, x2, y2 around ``centre`` (row, column), clipped to the image."""
+    """Return x1, y1, x2, y2 around ``centre`` (row, column), clipped to the image."""
     side = float(numpy.sqrt(1.0 - lam))
     half_rows, half_columns = int(height_px * side) // 2, int(width_px * side) // 2
     x, y = centre
@@ -45,7 +45,7 @@ def box(height_px: int, width_px: int, lam: float, centre: tuple[int, int]) -> t
 
 
 def kept_share(height_px: int, width_px: int, corners: tuple[int, int, int, int]) -> float:
-    """Share of the pixels outside of the box."""
+    """Return the share of pixels outside the box."""
     x1, y1, x2, y2 = corners
     return 1 - (x2 - x1) * (y2 - y1) / (height_px * width_px)
 
@@ -53,7 +53,7 @@ def kept_share(height_px: int, width_px: int, corners: tuple[int, int, int, int]
 def draw_cutmix(
     generator: numpy.random.Generator, count: int, size_px: int, probability: float, device: str = "cpu"
 ) -> Mix | None:
-    """The mix of a batch of ``count`` images, None with probability 1 - ``probability``."""
+    """Draw the CutMix of a batch of ``count`` images; None with probability 1 - ``probability``."""
     if generator.random() >= probability:
         return None
     lam = generator.random()
@@ -63,15 +63,15 @@ def draw_cutmix(
 
 
 def mix_(images: Tensor, mix: Mix) -> Tensor:
-    """Paste every image's partner into the box, in place; ``images`` [n,C,H,W] is returned."""
+    """Paste each image's partner into the box, in place; return ``images`` [n,C,H,W]."""
     x1, y1, x2, y2 = mix.box
-    # Indexing with a tensor copies, so the pasted pixels are those before the mix.
+    # Indexing with a tensor copies, so the pasted pixels are the original ones.
     images[:, :, x1:x2, y1:y2] = images[:, :, x1:x2, y1:y2][mix.permutation]
     return images
 
 
 def cutmix_loss(logits: Tensor, labels: Tensor, mix: Mix | None) -> Tensor:
-    """ratio CE(labels) + (1 - ratio) CE(labels of the partners), batch mean; plain CE without a mix."""
+    """Return the batch mean of ratio CE(own labels) + (1 - ratio) CE(partners' labels); CE without a mix."""
     log_p = torch.log_softmax(logits, 1)
     own = log_p.gather(1, labels[:, None]).mean()
     if mix is None:
@@ -82,18 +82,18 @@ def cutmix_loss(logits: Tensor, labels: Tensor, mix: Mix | None) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """Mixup of one batch: int64 [n] partners, and the share of the image itself."""
+    """Mixup of one batch: partners int64 [n], and the share of the image itself."""
 
     permutation: Tensor
     lam: float
 
 
 def draw_mixup(generator: numpy.random.Generator, count: int, beta: float, device: str = "cpu") -> Blend:
-    """The mix of a batch of ``count`` images."""
+    """Draw the Mixup of a batch of ``count`` images."""
     lam = float(generator.beta(beta, beta))
     return Blend(send(generator.permutation(count), device), lam)
 
 
 def blended(images: Tensor, blend: Blend) -> Tensor:
-    """New tensor [n,C,H,W]: lam x + (1 - lam) partner."""
+    """Return lam x + (1 - lam) partner, a new tensor [n,C,H,W]."""
     return blend.lam * images + (1 - blend.lam) * images[blend.permutation]

@@ -1,4 +1,4 @@
-"""What a network trained on the whole training set sees in its images (evaluation.md 5, Herding)."""
+"""Features of the training images from a network trained on all of them (evaluation.md 5, Herding)."""
 
 from __future__ import annotations
 
@@ -30,17 +30,19 @@ def network_features(
     device: str,
     progress: Progress,
 ) -> numpy.ndarray:
-    """Pooled features float32 [N, D] of the images in ``train``, not normalised, from the best checkpoint.
+    """Train ``network`` and return the pooled features float32 [N, D] of ``train``, not normalised.
+
+    The features are those of the checkpoint with the best validation accuracy.
 
     Args:
-        network: untrained, with ``embed``; its tap 5 gives the features.
+        network: untrained, with ``embed`` (tap 5).
         name: of the network, for errors.
-        train: the whole training set, learnt by the Minimax protocol and then embedded as validation images.
-        validation: decides which checkpoint is the best.
+        train: the complete training set; for its features it is prepared like validation images.
+        validation: selects the checkpoint.
         classes, settings, seed, device, progress: see `protocols/training/minimax_training.py`.
 
     Raises:
-        UvlpError: the loss is not a number.
+        UvlpError: the loss is not finite.
     """
     network = lay_out(network, device, settings.precision, settings.channels_last)
     best: dict[str, Tensor] = {}

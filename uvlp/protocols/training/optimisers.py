@@ -1,4 +1,4 @@
-"""SGD, AdamW, and one optimiser made of several groups of parameters (evaluation.md 1.8 and 3.4)."""
+"""SGD, AdamW, and an optimiser for several parameter groups (evaluation.md 1.8 and 3.4)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EPSILON = 1e-8
 
 
 class Optimiser(Protocol):
-    """What a training loop needs: a learning rate to set, `clear` before gradients, `step` after."""
+    """What a training loop uses: a learning rate to set, `clear` before and `step` after the gradients."""
 
     lr: float
 
@@ -23,10 +23,10 @@ class Optimiser(Protocol):
 
 
 class _Fused:
-    """Parameters with one learning rate, moved by one of torch's fused kernels.
+    """Parameters with one learning rate, updated by one of torch's fused kernels.
 
-    torch.optim computes the same, but making one of its optimisers imports torch's compiler: three seconds
-    in every process, a fifth of a repeat on the digits. The kernels are the ones that it calls.
+    torch.optim calls the same kernels, but constructing one of its optimisers imports torch's compiler: three
+    seconds per process, a fifth of a repeat on the digits.
 
     Attributes:
         lr: learning rate of the next step.
@@ -37,23 +37,23 @@ class _Fused:
         self._parameters = list(parameters)
 
     def clear(self) -> None:
-        """Forget the gradients."""
+        """Discard the gradients."""
         for parameter in self._parameters:
             parameter.grad = None
 
     def _gradients(self) -> list[Tensor]:
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
-        assert len(gradients) == len(self._parameters), "every parameter takes part"
+        assert len(gradients) == len(self._parameters), "every parameter has a gradient"
         return gradients
 
 
 class Sgd(_Fused):
-    """SGD with momentum, without Nesterov and dampening; weight decay on every parameter."""
+    """SGD with momentum, without Nesterov or dampening; weight decay on every parameter."""
 
     def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float, weight_decay: float) -> None:
         super().__init__(parameters, lr, weight_decay)
         self._momentum = momentum
-        # Without momentum the kernel takes no velocities, and on a GPU refuses them.
+        # Without momentum the kernel uses no velocities, and on a GPU it refuses them.
         self._velocities = [torch.zeros_like(parameter) for parameter in self._parameters if momentum]
 
     @torch.no_grad()
@@ -69,7 +69,7 @@ class Sgd(_Fused):
             dampening=0.0,
             nesterov=False,
             maximize=False,
-            is_first_step=False,  # the velocities start at zero
+            is_first_step=False,  # the velocities are initialised to zero
         )
 
 
@@ -104,14 +104,14 @@ class AdamW(_Fused):
 
 
 class Grouped:
-    """Several optimisers, one for each group of parameters, that go together."""
+    """Several optimisers, one per parameter group, used as one."""
 
     def __init__(self, *groups: Optimiser) -> None:
         self._groups = groups
 
     @property
     def lr(self) -> float:
-        """Learning rate of the next step, the same for all."""
+        """Learning rate of the next step, the same for all groups."""
         return self._groups[0].lr
 
     @lr.setter
@@ -120,11 +120,11 @@ class Grouped:
             group.lr = value
 
     def clear(self) -> None:
-        """Forget the gradients."""
+        """Discard the gradients."""
         for group in self._groups:
             group.clear()
 
     def step(self) -> None:
-        """One step of every group."""
+        """Take one step of every group."""
         for group in self._groups:
             group.step()

@@ -1,8 +1,8 @@
 """Training augmentation of the RDED protocol for whole batches (evaluation.md 3.3).
 
-Patch shuffle (columns of patches change places, then rows), random resized crop, flip, normalisation. With
-``factor`` 1 nothing is shuffled and the crop is the whole (square) image, so that only the flip is left
-(quirk Q27). Images of several shapes lie on the device as one tensor for each shape.
+Patch shuffle (columns of patches are permuted, then rows), random resized crop, flip, normalisation. With
+``factor`` 1 nothing is shuffled and the crop is the entire (square) image, so only the flip remains
+(quirk Q27). Images of several shapes are kept on the device as one tensor per shape.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Draws:
     """The random numbers of N images.
 
     Attributes:
-        columns, rows: int64 [N,factor], strips in their new order.
+        columns, rows: int64 [N,factor], new order of the strips.
         box: int64 [N,4], top, left, height and width of the crop in the shuffled image, px.
         flip: bool [N].
     """
@@ -35,7 +35,7 @@ class Draws:
     flip: numpy.ndarray
 
     def select(self, which: slice | numpy.ndarray) -> Draws:
-        """The rows of some images."""
+        """Return the rows of the images ``which``."""
         return Draws(
             columns=self.columns[which], rows=self.rows[which], box=self.box[which], flip=self.flip[which]
         )
@@ -49,7 +49,7 @@ def draw(
     factor: int,
     flip: float,
 ) -> Draws:
-    """Independent draws for images with sides int64 [N]; ``flip`` is a probability."""
+    """Draw independently for images with sides int64 [N]; ``flip`` is a probability."""
     count = len(height_px)
     ordered = numpy.tile(numpy.arange(factor), (count, 1))
     columns, rows = (generator.permuted(ordered, axis=1) for _ in range(2))
@@ -59,7 +59,7 @@ def draw(
 
 
 def augment(images: SizedImages, indices: numpy.ndarray, draws: Draws, size_px: int, factor: int) -> Tensor:
-    """Augmented, normalised images float32 [n,3,size_px,size_px] in the order of ``indices``.
+    """Return augmented, normalised images float32 [n,3,size_px,size_px] in the order of ``indices``.
 
     ``draws`` has one row for each of the n indices.
     """
@@ -75,7 +75,7 @@ def augment(images: SizedImages, indices: numpy.ndarray, draws: Draws, size_px: 
 
 
 def transform(pixels: Tensor, draws: Draws, size_px: int, factor: int) -> Tensor:
-    """Images of one shape, uint8 [n,3,H,W], to float32 [n,3,size_px,size_px]."""
+    """Augment images of one shape, uint8 [n,3,H,W], to float32 [n,3,size_px,size_px]."""
     device = pixels.device.type
     shuffled = shuffle(pixels, draws.columns, draws.rows, factor)
     top, left, height, width = draws.box.T
@@ -88,38 +88,38 @@ def transform(pixels: Tensor, draws: Draws, size_px: int, factor: int) -> Tensor
 
 
 def strips(side_px: int, factor: int) -> list[range]:
-    """The pixels of each of ``factor`` strips of a side.
+    """Return the pixels of each of ``factor`` strips of a side.
 
-    As the reference has it, the strip that begins at pixel ``factor`` - 1 takes all that follows and
-    the remainder of a division is lost otherwise; they all are equal where ``factor`` divides a side
-    that is larger than its square.
+    As in the reference, the strip that starts at pixel ``factor`` - 1 extends to the end; otherwise the
+    remainder of the division is dropped. All strips are equal if ``factor`` divides the side and the side
+    is larger than its square.
     """
     length_px = side_px // factor
-    assert length_px > 0, "an image is at least one pixel per strip wide"
+    assert length_px > 0, "every strip is at least one pixel wide"
     starts = range(0, factor * length_px, length_px)
     return [range(start, side_px if start == factor - 1 else start + length_px) for start in starts]
 
 
 def side_after(side_px: int, factor: int) -> int:
-    """Side of the image once shuffled."""
+    """Return the side of the shuffled image."""
     return sum(map(len, strips(side_px, factor)))
 
 
 def positions(side_px: int, factor: int, permutations: numpy.ndarray) -> numpy.ndarray:
-    """int64 [N,side_after]: source pixel of every pixel of N shuffled sides.
+    """Return int64 [N,side_after]: the source pixel of every pixel of N shuffled sides.
 
-    ``permutations``, int64 [N,factor], name the strips in their new order.
+    ``permutations``, int64 [N,factor], is the new order of the strips.
     """
     parts = [numpy.asarray(strip) for strip in strips(side_px, factor)]
     return numpy.stack([numpy.concatenate([parts[strip] for strip in order]) for order in permutations])
 
 
 def shuffle(images: Tensor, columns: numpy.ndarray, rows: numpy.ndarray, factor: int) -> Tensor:
-    """Images [N,C,H,W] with strips of their width and height reordered.
+    """Return images [N,C,H,W] with the strips of their width and height reordered.
 
     Args:
-        images: any type; they stay as they are.
-        columns, rows: int64 [N,factor], the strips in their new order.
+        images: any dtype; not modified.
+        columns, rows: int64 [N,factor], new order of the strips.
         factor: strips per side; 1 changes nothing.
     """
     if factor == 1:
@@ -134,11 +134,11 @@ def shuffle(images: Tensor, columns: numpy.ndarray, rows: numpy.ndarray, factor:
 
 
 class SizedImages:
-    """N images, uint8, each at its own size.
+    """N uint8 images, each at its original size.
 
     Args:
-        pixels: uint8 [H,W,3] per image; asked for once, in order.
-        device: where the pixels are kept.
+        pixels: uint8 [H,W,3] per image; iterated over once.
+        device: of the stored pixels.
 
     Attributes:
         height_px, width_px: int64 [N].
@@ -147,14 +147,14 @@ class SizedImages:
     def __init__(self, pixels: Iterable[numpy.ndarray], device: str) -> None:
         group_of: dict[tuple[int, int], int] = {}
         groups: list[list[numpy.ndarray]] = []
-        places = []
+        rows = []
         for image in pixels:
             group = group_of.setdefault((image.shape[0], image.shape[1]), len(groups))
             if group == len(groups):
                 groups.append([])
-            places.append((*image.shape[:2], group, len(groups[group])))
+            rows.append((*image.shape[:2], group, len(groups[group])))
             groups[group].append(image)
-        columns = numpy.asarray(places, dtype=numpy.int64).T
+        columns = numpy.asarray(rows, dtype=numpy.int64).T
         self.height_px, self.width_px, self._group, self._row = columns
         self._tensors = []
         for members in groups:
@@ -166,7 +166,7 @@ class SizedImages:
         return len(self._row)
 
     def by_shape(self, indices: numpy.ndarray) -> Iterator[tuple[numpy.ndarray, Tensor]]:
-        """Yield (which of ``indices``, int64; their images, uint8 [n,3,H,W]) for every shape among them."""
+        """Yield (positions within ``indices``, int64; their images, uint8 [n,3,H,W]) for every shape."""
         groups = self._group[indices]
         for group in numpy.unique(groups):
             which = numpy.flatnonzero(groups == group)

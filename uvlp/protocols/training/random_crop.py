@@ -1,9 +1,9 @@
-"""Random resized crop for whole batches: where to cut, and the matrices that cut and resize.
+"""Random resized crop for whole batches: draw the boxes, and the matrices that crop and resize.
 
-Cropping and resizing is linear and separable: two small matrices per image, one for rows and one for
-columns. Random numbers are drawn apart from that, one row per image (evaluation.md 1.5 step 4, 3.3).
+Cropping and resizing are linear and separable: two small matrices per image, one for rows and one for
+columns. Random numbers are drawn separately, one row per image (evaluation.md 1.5 step 4, 3.3).
 
-Legend: u of U(0,1).
+Legend: u, uniform in [0,1).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Sides = int | numpy.ndarray
 def crop_size(
     height_px: Sides, width_px: Sides, crop_scale: float, u_area: numpy.ndarray, u_ratio: numpy.ndarray
 ) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-    """Height, width (int64, px) of candidate crops, and whether they fit into the image.
+    """Return height and width (int64, px) of candidate crops, and whether they fit into the image.
 
-    Area uniform in ``crop_scale`` to 1, logarithm of the aspect ratio uniform in log 3/4 to log 4/3.
+    The area is uniform from ``crop_scale`` to 1, the log aspect ratio uniform from log 3/4 to log 4/3.
     """
     area = height_px * width_px * (crop_scale + (1 - crop_scale) * u_area)
     ratio = numpy.exp(LOG_RATIO[0] + (LOG_RATIO[1] - LOG_RATIO[0]) * u_ratio)
@@ -40,7 +40,7 @@ def crop_size(
 def draw_boxes(
     generator: numpy.random.Generator, height_px: numpy.ndarray, width_px: numpy.ndarray, crop_scale: float
 ) -> numpy.ndarray:
-    """int64 [N,4], top, left, height, width: the first of ten candidates that fits, else `widest_crop`.
+    """Return int64 [N,4], top, left, height, width: the first of ten candidates that fits, or `widest_crop`.
 
     ``height_px`` and ``width_px``, int64 [N], are the sides of the images.
     """
@@ -57,7 +57,7 @@ def draw_boxes(
 
 
 def widest_crop(height_px: numpy.ndarray, width_px: numpy.ndarray) -> numpy.ndarray:
-    """int64 [N,4]: the largest centred box with a ratio of 3/4 to 4/3; a square image as a whole."""
+    """Return int64 [N,4]: the largest centred box with an aspect ratio of 3/4 to 4/3."""
     least, most = RATIO
     height = numpy.where(width_px < least * height_px, numpy.rint(width_px / least), height_px)
     width = numpy.where(width_px > most * height_px, numpy.rint(height_px * most), width_px)
@@ -68,10 +68,10 @@ def widest_crop(height_px: numpy.ndarray, width_px: numpy.ndarray) -> numpy.ndar
 def antialiased(
     start: numpy.ndarray, length: numpy.ndarray, size_px: int, source_px: int, device: str = "cpu"
 ) -> Tensor:
-    """Matrices float64 [N,size_px,source_px] that resize ``length`` pixels from ``start`` on.
+    """Return matrices float64 [N,size_px,source_px] that resize ``length`` pixels from ``start`` on.
 
-    A triangle around every output pixel's centre, as wide as the shrinking asks for (at least one
-    pixel), cut off at the crop's ends: what torchvision's antialiased bilinear resize does on tensors.
+    A triangle filter around every output pixel's centre, as wide as the scale (at least one pixel) and
+    truncated at the crop's edges: torchvision's antialiased bilinear resize of tensors.
     """
     first, extent = (send(array, device, torch.float64)[:, None, None] for array in (start, length))
     scale = extent / size_px
@@ -85,7 +85,7 @@ def antialiased(
 
 
 def separable(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Matrices [N,S,H] on the rows and [N,T,W] on the columns of images [N,C,H,W]: [N,C,S,T]."""
+    """Apply matrices [N,S,H] to the rows and [N,T,W] to the columns of images [N,C,H,W]: [N,C,S,T]."""
     count, channels, height_px, width_px = images.shape
     by_columns = images.reshape(count, -1, width_px) @ columns.transpose(1, 2)
     return rows[:, None] @ by_columns.reshape(count, channels, height_px, -1)

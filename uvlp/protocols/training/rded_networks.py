@@ -1,8 +1,8 @@
 """Students and teachers of the RDED protocol (evaluation.md 3.2).
 
-`convD` is the ConvNet of `uvlp/networks` with batch normalisation; everything else comes from torchvision,
-without weights. torch and torchvision are imported where they are needed, because they take seconds: names
-are asked for while planning.
+`convD` is the ConvNet of `uvlp/networks` with batch normalisation; all others come from torchvision,
+without weights. torch and torchvision take seconds to import, and planning needs only names, so they are
+imported inside functions.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ ARCHITECTURES = (
 )
 MODIFIED = "_modified"
 ROWS = 1000
-"""Outputs at construction: some initialisations depend on it, so the classifier is cut afterwards."""
+"""Outputs at construction: some initialisations depend on it, so the classifier is truncated afterwards."""
 LEAST_PX = {"vgg11": 32, "alexnet": 63, "swin_v2_t": 4}
 ONLY_PX = {"vit_b_16": 224}
 POOLED_PX = {"vgg11": 7, "alexnet": 6}
-"""Side of the maps that the classifier takes, where it is more than a pixel."""
+"""Side of the classifier's input maps, if larger than 1x1."""
 
 
 def canonical(name: str) -> str:
-    """The published name of an architecture: "convnet-3", "Conv_3" and "conv3" all give "conv3".
+    """Return the published name of an architecture: "convnet-3", "Conv_3" and "conv3" all give "conv3".
 
     Raises:
         UvlpError: the protocol has no such network.
@@ -58,12 +58,12 @@ def _squashed(name: str) -> str:
 
 
 def depth(architecture: str) -> int:
-    """Blocks of a `convD`, 0 for any other architecture."""
+    """Return the number of blocks of a `convD`; 0 for any other architecture."""
     return int(architecture.removeprefix("conv")) if architecture.startswith("conv") else 0
 
 
 def check(architecture: str, size_px: int) -> None:
-    """Raise UvlpError, with the sizes that work, if the architecture takes no images of ``size_px``."""
+    """Raise UvlpError, with the sizes that work, if the architecture cannot take images of ``size_px``."""
     only = ONLY_PX.get(architecture)
     if only and size_px != only:
         raise UvlpError(f"image size for {architecture}, px", got=size_px, allowed=f"only {only}")
@@ -79,16 +79,16 @@ def check(architecture: str, size_px: int) -> None:
 
 
 def check_classes(architecture: str, classes: int) -> None:
-    """Raise UvlpError if the architecture is built for fewer classes."""
+    """Raise UvlpError if the architecture supports fewer classes."""
     if classes > ROWS and not depth(architecture):
         raise UvlpError(f"classes for {architecture}", got=classes, allowed=f"at most {ROWS}")
 
 
 def check_published(architecture: str, classes: int) -> None:
-    """Raise UvlpError where torchvision publishes no weights that tell ``classes`` classes apart."""
+    """Raise UvlpError unless torchvision publishes weights for ``classes`` classes."""
     fix = "train the teacher here (teacher.source=trained) or name a checkpoint"
     if depth(architecture) or architecture.endswith(MODIFIED):
-        raise UvlpError("torchvision publishes no weights of this network", got=architecture, fix=fix)
+        raise UvlpError("torchvision publishes no weights for this network", got=architecture, fix=fix)
     if classes != ROWS:
         what = "classes of a dataset for torchvision's weights"
         raise UvlpError(what, got=classes, allowed=f"the {ROWS} of ImageNet-1K", fix=fix)
@@ -99,7 +99,7 @@ def _least_px(architecture: str) -> int:
 
 
 def build(architecture: str, *, classes: int, size_px: int) -> nn.Module:
-    """A network without trained weights, initialised from torch's global stream as the reference is.
+    """Build an untrained network, initialised from torch's global generator as in the reference.
 
     Args:
         architecture: one of `ARCHITECTURES`.
@@ -118,7 +118,7 @@ def build(architecture: str, *, classes: int, size_px: int) -> nn.Module:
     check_classes(architecture, classes)
     network = _torchvision(architecture)
     for parameter in list(network.parameters())[-2:]:
-        # As the reference: the classifier's `out_features` goes on to say 1000.
+        # As in the reference; the classifier's `out_features` remains 1000.
         parameter.data = parameter.data[:classes].clone()
     return network
 
@@ -140,7 +140,7 @@ def _torchvision(architecture: str) -> nn.Module:
 
 
 def seeded(architecture: str, *, classes: int, size_px: int, seed: int) -> nn.Module:
-    """`build` with weights drawn from ``seed``; torch's global stream is left as it was."""
+    """`build` with weights initialised from ``seed``; torch's global generator is restored."""
     import torch
 
     with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,4 @@
-"""What the RDED protocol derives from dataset, networks and IPC: settings, learning rates, validation epochs.
+"""Values that the RDED protocol derives from dataset, networks and IPC: batch sizes, learning rates, epochs.
 
 Rules of evaluation.md 3.1, 3.4 and 3.5.
 """
@@ -22,16 +22,16 @@ ADAMW_LR = {
     **dict.fromkeys(("alexnet", "vit_b_16", "swin_v2_t"), 0.0001),
 }
 BATCH = ((1, 10), (10, 50), (50, 100))
-"""Images per class and images per step."""
+"""Images per class and batch size."""
 DOUBLED = (100, 1000)
-"""Numbers of classes whose batch is twice as large."""
+"""Numbers of classes for which the batch size is doubled."""
 TINY_CLASSES, TINY_BATCH = 200, 100
 CIFAR100_CONV3_BATCH, CIFAR100_CONV3_LR = 25, 0.002
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a training starts from: images per pass, learning rate, weight decay and temperature."""
+    """Hyperparameters of a training: images per pass, initial learning rate, weight decay, temperature."""
 
     batch: int
     lr: float
@@ -40,17 +40,17 @@ class Rules:
 
 
 def resized_px(size_px: int) -> int:
-    """Shorter side of a validation image before its centre crop of ``size_px``: 32, 64, 224 give 32, 72, 256.
+    """Return the shorter side before the centre crop of ``size_px``: 32, 64, 224 give 32, 72, 256.
 
-    Never less than the crop, where the reference would add a black border (sides below 42 only).
+    Never less than the crop, for which the reference adds a black border (only for sides below 42).
     """
     return max(size_px // 7 * 8, size_px)
 
 
 def batch_size(ipc: int, classes: int) -> int:
-    """Images per step; an IPC between the published 1, 10 and 50 takes the batch of the next lower one.
+    """Return the batch size; an IPC between the published 1, 10 and 50 uses that of the next lower one.
 
-    The reference stops at any other IPC (quirk Q30).
+    The reference rejects any other IPC (quirk Q30).
     """
     assert ipc > 0, "at least one image per class"
     batch = max(size for least, size in BATCH if least <= ipc)
@@ -59,36 +59,36 @@ def batch_size(ipc: int, classes: int) -> int:
 
 
 def adamw_lr(student: str) -> float:
-    """The published learning rate of a student.
+    """Return the published learning rate of a student.
 
     Raises:
-        UvlpError: none was published.
+        UvlpError: none is published.
     """
     if student not in ADAMW_LR:
         raise UvlpError(
             "no published learning rate for the student",
             got=student,
             allowed=", ".join(ADAMW_LR),
-            fix="give one (rded.lr)",
+            fix="set rded.lr",
         )
     return ADAMW_LR[student]
 
 
 def rules(settings: RdedSettings, student: str, teacher: str, classes: int, ipc: int) -> Rules:
-    """The settings, with the published value where they say 0.
+    """Return the settings, with 0 replaced by the published value.
 
     Args:
-        settings: what was asked for.
-        student, teacher: architectures; CIFAR-100 from conv3 to conv3 has values of its own.
+        settings: the requested settings.
+        student, teacher: architectures; conv3 taught by conv3 on CIFAR-100 has its own values.
         classes: number of classes.
         ipc: training images per class.
 
     Raises:
-        UvlpError: nothing was published for the student.
+        UvlpError: no learning rate is published for the student.
     """
     special = (classes, settings.size_px, student, teacher) == (100, 32, "conv3", "conv3")
     temperature = settings.temperature or TEMPERATURE[settings.mix]
-    batch = _parted_batch(settings, special, classes, ipc)
+    batch = _images_per_pass(settings, special, classes, ipc)
     if settings.optimiser == "sgd":
         return Rules(batch, settings.lr or SGD_LR, settings.sgd_weight_decay, temperature)
     lr = settings.lr or (CIFAR100_CONV3_LR if special else adamw_lr(student))
@@ -96,14 +96,15 @@ def rules(settings: RdedSettings, student: str, teacher: str, classes: int, ipc:
 
 
 def check_images(settings: RdedSettings, batch: int, images: int, smallest_px: int) -> None:
-    """Refuse settings that leave a training on ``images`` images of at least ``smallest_px`` nothing to do.
+    """Refuse settings that do not fit the number and size of the training images.
 
     Args:
-        batch: images per pass, of `Rules`.
-        smallest_px: shortest side of an image; 0 where it is not known.
+        batch: images per pass, from `Rules`.
+        images: number of training images.
+        smallest_px: shortest side of an image; 0 if unknown.
 
     Raises:
-        UvlpError: more patches than pixels, or no update in an epoch.
+        UvlpError: more patches than pixels, or no update within an epoch.
     """
     if 0 < smallest_px < settings.factor:
         allowed = f"up to {smallest_px} for these images"
@@ -111,28 +112,28 @@ def check_images(settings: RdedSettings, batch: int, images: int, smallest_px: i
     passes = -(-images // batch)
     if passes < settings.accumulation:
         raise UvlpError(
-            "parts of a batch (rded.accumulation)",
+            "passes per optimiser step (rded.accumulation)",
             got=settings.accumulation,
             allowed=f"up to {passes}, the batches of an epoch",
-            fix="the student would never learn",
+            fix="lower it: the student would never be updated",
         )
 
 
-def _parted_batch(settings: RdedSettings, special: bool, classes: int, ipc: int) -> int:
-    """Images per pass; the reference's ``special`` batch is set last, so no accumulation divides it."""
+def _images_per_pass(settings: RdedSettings, special: bool, classes: int, ipc: int) -> int:
+    """Return the batch size divided by the accumulation; as in the reference, ``special`` is not divided."""
     if special and not settings.batch:
         return CIFAR100_CONV3_BATCH
-    whole = min(settings.batch or batch_size(ipc, classes), ipc * classes)
-    return max(1, whole // settings.accumulation)
+    batch = min(settings.batch or batch_size(ipc, classes), ipc * classes)
+    return max(1, batch // settings.accumulation)
 
 
 SCHEDULES = ("half-cosine", "linear")
 
 
 def learning_rate(epoch: int, epochs: int, lr: float, schedule: str) -> float:
-    """Learning rate of the 1-based ``epoch`` of ``epochs``.
+    """Return the learning rate of the 1-based ``epoch`` of ``epochs``.
 
-    "half-cosine" is the first half of a cosine arch, so it ends near ``lr`` / 2 (quirk Q24); "linear"
+    "half-cosine" is the first half of a cosine decay, so it ends near ``lr`` / 2 (quirk Q24); "linear"
     ends near 0.
     """
     assert schedule in SCHEDULES, schedule
@@ -141,9 +142,10 @@ def learning_rate(epoch: int, epochs: int, lr: float, schedule: str) -> float:
 
 
 def validated_epochs(epochs: int, period: int, start: float) -> tuple[int, ...]:
-    """1-based epochs after which to validate: every ``period``-th after the share ``start``, and the last.
+    """Return the 1-based epochs after which to validate: every ``period``-th past ``start``, and the last.
 
-    The reference validates never if there are fewer than six epochs; here the last one always counts.
+    ``start`` is a share of the epochs. With fewer than six epochs the reference never validates; here the
+    last epoch is always validated.
     """
     late = (epoch for epoch in range(period, epochs, period) if epoch - 1 > start * epochs)
     return (*late, epochs)

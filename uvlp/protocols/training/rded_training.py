@@ -1,11 +1,12 @@
 """One run of the RDED protocol: a student learns a teacher's soft labels (evaluation.md 3.3 to 3.5).
 
-The images stay on the device as 8-bit tensors at their own size; nothing is read back within an epoch.
+The images stay on the device as 8-bit tensors at their original size; nothing is copied back within an
+epoch.
 
-The reference runs the student twice per step in training mode, once for its progress log alone, so
-that batch statistics move twice (quirk Q23). After CutMix, which mixes in place, both passes see the
-same images; one pass with momentum 1 - (1 - m)^2 moves them as far. After mixup the first pass sees
-the images before the mix, so it is done.
+The reference runs the student twice per step in training mode, once only for its progress log, so
+the running statistics of batch normalisation are updated twice (quirk Q23). With CutMix, which mixes in
+place, both passes see the same images; one pass with momentum 1 - (1 - m)^2 gives the same update. With
+mixup the first pass sees the images before mixing, so both passes are run.
 
 Legend: T temperature; q, p softened predictions of teacher and student; m batch-norm momentum.
 """
@@ -48,11 +49,11 @@ def train_and_validate(
 ) -> Record:
     """Train ``student`` with ``teacher`` in evaluation mode, both on ``device``.
 
-    ``name`` of the student stands in errors.
+    ``name`` is the student's name in errors.
 
     Raises:
-        UvlpError: images smaller than the patches, fewer batches than a step takes, or a loss that is
-            no longer a number, noticed at the next validation pass.
+        UvlpError: more patches than pixels, fewer batches than one step accumulates, or a loss that is
+            not finite, detected at the next validation pass.
     """
     trainer = _RdedTrainer(student, teacher, train, rules, settings, seed, device)
     validated = rded_rules.validated_epochs(
@@ -72,7 +73,7 @@ def train_and_validate(
 
 
 class _RdedTrainer:
-    """A student with its teacher, its images and the streams that order, augment and mix them."""
+    """Student, teacher, images and the random generators for order, augmentation and mixing."""
 
     def __init__(
         self,
@@ -102,7 +103,7 @@ class _RdedTrainer:
         )
 
     def epoch(self, epoch: int) -> Tensor:
-        """Every image once, in a new order, the last batch may be smaller; the loss of every pass."""
+        """Train on every image once, in a new order (the last batch may be smaller); return the losses."""
         settings, batch = self.settings, self.rules.batch
         self.optimiser.lr = rded_rules.learning_rate(epoch, settings.epochs, self.rules.lr, settings.schedule)
         order = self.order.permutation(len(self.images))
@@ -113,10 +114,10 @@ class _RdedTrainer:
             factor=settings.factor,
             flip=settings.flip,
         )
-        together = augment.together(batch, settings.size_px, self.device)
+        chunk = augment.images_per_call(batch, settings.size_px, self.device)
         losses: list[Tensor] = []
-        for start in range(0, len(order), together):
-            part = slice(start, start + together)
+        for start in range(0, len(order), chunk):
+            part = slice(start, start + chunk)
             images = patches.augment(
                 self.images, order[part], draws.select(part), settings.size_px, settings.factor
             )
@@ -141,13 +142,13 @@ def _optimiser(student: nn.Module, rules: Rules, settings: RdedSettings) -> Grou
 
 
 def loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Batch mean of sum q (ln q - ln p) for logits [n,C]; no factor T^2 (quirk Q24)."""
+    """Return the batch mean of sum q (ln q - ln p) for logits [n,C]; no factor T^2 (quirk Q24)."""
     log_p, log_q = (torch.log_softmax(logits / temperature, 1) for logits in (student, teacher))
     return kl_div(log_p, log_q, reduction="batchmean", log_target=True)
 
 
 def parameter_groups(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Parameters with weight decay (weights with more than one dimension) and those without."""
+    """Return the parameters with weight decay (weights with more than one dimension) and the others."""
     decayed: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
@@ -156,15 +157,15 @@ def parameter_groups(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Pa
 
 
 class Distiller:
-    """A student in training, its teacher and its optimiser.
+    """Trains a student on its teacher's predictions.
 
     Args:
-        student: is put into training mode; with ``twice`` its batch-norm momentum changes.
+        student: switched to training mode; with ``twice`` its batch-norm momentum is changed.
         teacher: in evaluation mode.
-        optimiser: holds the student's parameters.
+        optimiser: of the student's parameters.
         temperature: T of the loss.
-        accumulation: passes per step of the optimiser.
-        twice: let every pass count twice for batch statistics: for CutMix.
+        accumulation: passes per optimiser step.
+        twice: make each pass update the running statistics like two passes (for CutMix).
     """
 
     def __init__(
@@ -183,7 +184,7 @@ class Distiller:
         self._counters = _move_twice(student) if twice else []
 
     def step(self, number: int, images: Tensor, mix: mixing.Mix | mixing.Blend) -> Tensor:
-        """The ``number``-th pass of an epoch, from 0; gradients left over from an epoch are dropped.
+        """Run the ``number``-th pass of an epoch, from 0; the first discards gradients left from before.
 
         ``images`` [n,3,S,S] may be changed in place. Returns the loss, detached, on the device.
         """
@@ -209,7 +210,7 @@ class Distiller:
 
 
 def _move_twice(network: nn.Module) -> list[Tensor]:
-    """Let batch-norm layers move as two passes would; their counters, to be raised once more per pass."""
+    """Set the momentum of batch-norm layers to that of two passes; return their pass counters."""
     counters = []
     for layer in network.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):

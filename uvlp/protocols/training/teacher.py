@@ -1,12 +1,11 @@
-"""Teachers of the RDED protocol: train one from scratch, measure it on real images, keep and load it.
+"""Teachers of the RDED protocol: train one from scratch, measure it on real images, save and load it.
 
-Training follows torchvision's reference recipe for classification, which the published teachers were
-trained with (evaluation.md 3.2): random resized crop and flip, SGD, a tenth of the learning rate after
-each third of the epochs. Crops are cut from images that already have the network's input size.
+Training follows torchvision's reference recipe for classification, with which the published teachers were
+trained (evaluation.md 3.2): random resized crop and flip, SGD, a tenth of the learning rate after
+each third of the epochs. Crops are taken from images that already have the network's input size.
 
-A teacher whose outputs stand in another order than the dataset's classes gives plausible soft labels of the
-wrong classes (evaluation.md Q32); its confusion matrix on real images shows the order that it was trained
-with.
+A teacher whose outputs are in another order than the dataset's classes gives plausible soft labels of the
+wrong classes (evaluation.md Q32); its confusion matrix on real images reveals the order of its training.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from uvlp.recipes.setting import check_limits
 
 REVISION = 1
 DECAY = 0.1
-LISTED_CLASSES = 100  # up to so many, an error lists the whole order of the outputs
+LISTED_CLASSES = 100  # up to this many, an error lists the complete order of the outputs
 
 
 def check_settings(settings: TeacherSettings) -> None:
@@ -56,7 +55,9 @@ def train(
     device: str,
     progress: Progress,
 ) -> nn.Module:
-    """A network trained on hard labels, in evaluation mode, on ``device``; equal seeds give equal weights.
+    """Train a network on hard labels and return it in evaluation mode, on ``device``.
+
+    Equal seeds give equal weights.
 
     Args:
         train_images: uint8 [N,3,S,S] with labels.
@@ -66,11 +67,11 @@ def train(
         flip: probability of the horizontal flip.
         seed: initialisation, order, augmentation and dropout derive from it.
         device: "cpu" or "cuda".
-        progress: told of every epoch.
+        progress: reports every epoch.
 
     Raises:
         UvlpError: impossible settings, a single image, images that do not fit the architecture, or a loss
-            that is not a number.
+            that is not finite.
     """
     check_settings(settings)
     size_px = train_images.pixels.shape[2]
@@ -82,7 +83,7 @@ def train(
     labels = torch.from_numpy(train_images.labels).to(device)
     order, augmentation = (numpy_generator(seed, "teacher", stream) for stream in ("order", "augment"))
     gpus = [] if device == "cpu" else [torch.cuda.current_device()]
-    # Dropout and stochastic depth draw from torch's global stream.
+    # Dropout and stochastic depth use torch's global generator.
     with torch.random.fork_rng(devices=gpus), arithmetic(device, "tf32", deterministic=True):
         torch.manual_seed(derive(seed, "teacher", "dropout"))
         network.train()
@@ -99,14 +100,14 @@ def train(
 
 
 def learning_rate(epoch: int, epochs: int, lr: float) -> float:
-    """Learning rate of the 1-based ``epoch``: a tenth after each third, so after 30 and 60 of 90."""
+    """Return the learning rate of the 1-based ``epoch``: a tenth after each third (30 and 60 of 90)."""
     return lr * DECAY ** ((epoch - 1) * 3 // epochs)
 
 
 def batches(rows: Tensor, size: int) -> list[Tensor]:
-    """``rows`` in parts of ``size``; a single one left over joins the part before it.
+    """Split ``rows`` into batches of ``size``; a single remaining row joins the last batch.
 
-    A batch of one image has no variance for batch normalisation to divide by.
+    Batch normalisation needs the variance of more than one image.
 
     Raises:
         UvlpError: there is only one row.
@@ -120,7 +121,7 @@ def batches(rows: Tensor, size: int) -> list[Tensor]:
 
 
 def _augmented(pixels: Tensor, generator: numpy.random.Generator, crop_scale: float, flip: float) -> Tensor:
-    """Random resized crops, flipped and normalised: float32 [n,3,S,S] of uint8 ``pixels``."""
+    """Crop, resize, flip and normalise uint8 ``pixels`` at random: float32 [n,3,S,S]."""
     count, size_px = len(pixels), pixels.shape[2]
     draws = augment.draw(
         generator, count, size_px, crop_scale=crop_scale, flip=flip, jitter=0.0, lighting=0.0
@@ -131,39 +132,42 @@ def _augmented(pixels: Tensor, generator: numpy.random.Generator, crop_scale: fl
 def measure(
     network: nn.Module, validation: Prepared, names: Sequence[str], settings: TeacherSettings, device: str
 ) -> tuple[float, tuple[float | None, ...]]:
-    """Accuracy of a teacher on all validation images and for each class, percent (evaluation.md Q32).
+    """Return a teacher's accuracy on all validation images and per class, percent (evaluation.md Q32).
 
     Args:
-        network: in evaluation mode, and left so.
+        network: in evaluation mode, before and after.
         validation: real images with labels below ``len(names)``.
-        names: of the classes, for people.
-        settings: the accuracy that was published, if any, and how far off the teacher may be.
+        names: of the classes, for errors.
+        settings: the published accuracy, if any, and its tolerance.
         device: "cpu" or "cuda".
 
     Raises:
-        UvlpError: outputs in another order than the classes, accuracy near chance or too far from the
-            published one.
+        UvlpError: outputs in another order than the classes, or an accuracy near chance or too far from
+            the published one.
     """
     labels = validation.labels
     with arithmetic(device, "tf32", deterministic=True):
-        answers = predict(network.to(device), validation.pixels.to(device)).argmax(1).cpu().numpy()
+        logits = predict(network.to(device), validation.pixels.to(device))
+        predictions = logits.argmax(1).cpu().numpy()
     network.eval()
-    accuracy_pct = 100 * float((answers == labels).mean())
-    reordering = find_reordering(labels, answers, len(names))
+    accuracy_pct = 100 * float((predictions == labels).mean())
+    reordering = find_reordering(labels, predictions, len(names))
     if reordering is not None:
         raise _wrong_order(reordering, accuracy_pct, names)
     _check_accuracy(accuracy_pct, len(names), len(labels), settings)
-    counts = confusion(labels, answers, len(names))
+    counts = confusion(labels, predictions, len(names))
     return accuracy_pct, per_class_pct(counts)
 
 
-def _wrong_order(found: Reordering, accuracy_pct: float, names: Sequence[str]) -> UvlpError:
-    swaps = [f"output {found.order[label]} answers for {names[label]!r} ({label})" for label in found.moved]
-    rows = f" to {found.order.tolist()}" if len(names) <= LISTED_CLASSES else ""
+def _wrong_order(better: Reordering, accuracy_pct: float, names: Sequence[str]) -> UvlpError:
+    swaps = [
+        f"output {better.order[label]} predicts class {label} ({names[label]!r})" for label in better.moved
+    ]
+    rows = f" to {better.order.tolist()}" if len(names) <= LISTED_CLASSES else ""
     return UvlpError(
         f"the teacher's outputs are in another order than the dataset's classes: {first_few(swaps)}",
-        got=f"{accuracy_pct:.1f} % right, {found.accuracy_pct:.1f} % if reordered",
-        allowed="output i answers for class i of the dataset",
+        got=f"accuracy {accuracy_pct:.1f} %, {better.accuracy_pct:.1f} % if reordered",
+        allowed="output i predicts class i of the dataset",
         fix=f"reorder the rows of the checkpoint's last layer (weight and bias){rows}, "
         "or rename the class folders",
     )
@@ -189,16 +193,16 @@ def _check_accuracy(accuracy_pct: float, classes: int, images: int, settings: Te
 
 
 def save(network: nn.Module, folder: Path) -> None:
-    """Write the weights into ``folder``."""
+    """Write the weights to ``folder``."""
     state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     save_file(state, folder / teachers.WEIGHTS)
 
 
 def load_teacher(folder: Path) -> nn.Module:
-    """The teacher of an artifact, on the CPU, in evaluation mode, without gradients.
+    """Load the teacher of an artifact on the CPU, in evaluation mode, without gradients.
 
     Raises:
-        UvlpError: the folder holds no teacher, or damaged weights.
+        UvlpError: the folder contains no teacher, or damaged weights.
     """
     facts = teachers.read(folder)
     network = rded_networks.seeded(facts.architecture, classes=facts.classes, size_px=facts.size_px, seed=0)
@@ -208,7 +212,7 @@ def load_teacher(folder: Path) -> nn.Module:
         raise UvlpError(
             "damaged weights of a teacher",
             got=str(folder / teachers.WEIGHTS),
-            fix="make it again with --force",
+            fix="rebuild it with --force",
         ) from error
     return network.eval().requires_grad_(False)
 
@@ -220,11 +224,11 @@ DEVIATIONS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Reordering:
-    """Another order of the outputs that fits the images far better.
+    """An order of the outputs that fits the images far better.
 
     Attributes:
-        order: int64 [C], the output that answers for class c.
-        accuracy_pct: what the teacher would have with its outputs in this order, percent.
+        order: int64 [C], the output that predicts class c.
+        accuracy_pct: the teacher's accuracy with its outputs in this order, percent.
     """
 
     order: numpy.ndarray
@@ -232,17 +236,17 @@ class Reordering:
 
     @property
     def moved(self) -> list[int]:
-        """Classes that another output answers for."""
+        """Classes that another output predicts."""
         return numpy.flatnonzero(self.order != numpy.arange(len(self.order))).tolist()
 
 
-def confusion(labels: numpy.ndarray, answers: numpy.ndarray, classes: int) -> numpy.ndarray:
-    """int64 [C,C]: how many images of class (row) got which answer (column)."""
-    return numpy.bincount(labels * classes + answers, minlength=classes**2).reshape(classes, classes)
+def confusion(labels: numpy.ndarray, predictions: numpy.ndarray, classes: int) -> numpy.ndarray:
+    """Return the confusion matrix int64 [C,C]: images by class (row) and prediction (column)."""
+    return numpy.bincount(labels * classes + predictions, minlength=classes**2).reshape(classes, classes)
 
 
 def per_class_pct(counts: numpy.ndarray) -> tuple[float | None, ...]:
-    """Accuracy of every class of a confusion matrix, percent; None for a class without images."""
+    """Return the accuracy of every class of a confusion matrix, percent; None for a class without images."""
     totals = counts.sum(1)
     return tuple(
         100 * int(right) / int(total) if total else None
@@ -251,10 +255,10 @@ def per_class_pct(counts: numpy.ndarray) -> tuple[float | None, ...]:
 
 
 def near_chance_pct(classes: int, images: int) -> float:
-    """Accuracy, percent, up to which a teacher on this many images is no better than guessing.
+    """Return the accuracy, percent, up to which a teacher counts as no better than chance.
 
-    A twentieth of the way from guessing to perfection, or two standard errors of guessing where that is
-    more (few images), but at most half of the way.
+    A twentieth of the way from chance to 100 %, or two standard errors of chance if that is more (few
+    images), but at most half of the way.
     """
     chance = 1 / classes
     errors = 2 * math.sqrt(chance * (1 - chance) / images)
@@ -262,39 +266,39 @@ def near_chance_pct(classes: int, images: int) -> float:
 
 
 def best_order(counts: numpy.ndarray) -> numpy.ndarray:
-    """int64 [C]: outputs assigned to classes, one each, so that most images are answered right."""
+    """Return int64 [C]: the one-to-one assignment of outputs to classes with most correct predictions."""
     from scipy.optimize import linear_sum_assignment
 
-    # A little in favour of the order as it is, so that classes without images stay where they are.
-    favoured = counts * (len(counts) + 1) + numpy.eye(len(counts), dtype=counts.dtype)
-    return linear_sum_assignment(favoured, maximize=True)[1]
+    # The identity breaks ties, so that classes without images are not moved.
+    weights = counts * (len(counts) + 1) + numpy.eye(len(counts), dtype=counts.dtype)
+    return linear_sum_assignment(weights, maximize=True)[1]
 
 
-def find_reordering(labels: numpy.ndarray, answers: numpy.ndarray, classes: int) -> Reordering | None:
-    """The order that the teacher was trained with, if it is another one, else None.
+def find_reordering(labels: numpy.ndarray, predictions: numpy.ndarray, classes: int) -> Reordering | None:
+    """Return the order in which the teacher was trained if it differs from the dataset's, else None.
 
-    The order is found on every second image of each class and judged on the others: on the images it
-    was chosen by, some order always looks better. It counts if, among the images of the moved classes,
-    a fifth more are right, by more than three standard errors.
+    The order is fitted on every second image of each class and tested on the others: on the images it
+    was fitted to, some order always looks better. It counts if, among the tested images of the moved
+    classes, a fifth more are predicted correctly, by more than three standard errors.
 
     Args:
-        labels, answers: int64 [N], class and largest output of every image.
+        labels, predictions: int64 [N], class and largest output of every image.
         classes: number of classes.
     """
     second = _every_second(labels)
-    order = best_order(confusion(labels[~second], answers[~second], classes))
-    judged = second & (order != numpy.arange(classes))[labels]
-    as_is = int((answers[judged] == labels[judged]).sum())
-    moved = int((answers[judged] == order[labels[judged]]).sum())
+    order = best_order(confusion(labels[~second], predictions[~second], classes))
+    tested = second & (order != numpy.arange(classes))[labels]
+    as_is = int((predictions[tested] == labels[tested]).sum())
+    moved = int((predictions[tested] == order[labels[tested]]).sum())
     gain = moved - as_is
-    if gain <= GAIN * judged.sum() or gain <= DEVIATIONS * math.sqrt(moved + as_is):
+    if gain <= GAIN * tested.sum() or gain <= DEVIATIONS * math.sqrt(moved + as_is):
         return None
-    final = best_order(confusion(labels, answers, classes))
-    return Reordering(final, 100 * float((answers == final[labels]).mean()))
+    final = best_order(confusion(labels, predictions, classes))
+    return Reordering(final, 100 * float((predictions == final[labels]).mean()))
 
 
 def _every_second(labels: numpy.ndarray) -> numpy.ndarray:
-    """bool [N]: the second, fourth, ... image of each class."""
+    """Return bool [N]: the second, fourth, ... image of each class."""
     by_class = numpy.argsort(labels, kind="stable")
     starts = numpy.searchsorted(labels[by_class], labels[by_class])
     second = numpy.empty(len(labels), dtype=bool)
