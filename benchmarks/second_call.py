@@ -1,0 +1,100 @@
+"""What a finished store costs the next call: `uvlp reproduce` and `uvlp table` over thousands of scores.
+
+    python -m benchmarks.second_call [--scores 5000]
+
+The scores are random answers, put into a new store under the keys of a real plan (digits, profile nano). The
+first call after that reads and hashes every file; the ones after it find the hashes in the store's cache.
+Each is called three times in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy
+
+from tests.portable.hashes import manifests
+from uvlp.artifacts import scores
+from uvlp.artifacts.scores import Score
+from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import chain
+from uvlp.cli.request import Request, resolve
+from uvlp.pipeline import names
+from uvlp.pipeline.prepare import prepare
+
+SEEDS = 5
+EPOCHS = (1, 2)
+
+
+def random_score(number: int, images: int) -> Score:
+    right = [numpy.random.default_rng([number, epoch]).random(images) < 0.7 for epoch in EPOCHS]
+    right.sort(key=numpy.count_nonzero, reverse=True)
+    best, last = (100 * int(each.sum()) / images for each in right)
+    return Score(
+        best_pct=best,
+        best_epoch=1,
+        last_pct=last,
+        top5_best_pct=100.0,
+        top5_last_pct=100.0,
+        curve=tuple(zip(EPOCHS, (best, last), strict=True)),
+        correct_best=numpy.packbits(right[0]).tobytes().hex(),
+        correct_last=numpy.packbits(right[1]).tobytes().hex(),
+        validation_set="digits, 10 classes",
+        validation_images=images,
+        train_images=100,
+        parameters=1000,
+    )
+
+
+def fill(root: Path, repeats: int) -> int:
+    """Store a random score for every training of the plan; how many."""
+    request = Request(
+        dataset="digits",
+        ipc=10,
+        methods=["random"],
+        profile="nano",
+        seeds=[str(seed) for seed in range(SEEDS)],
+        repeats=repeats,
+    )
+    store = Store(root)
+    store.prepare()
+    plan = prepare(names.check(resolve(request)), store, "tabulate")
+    trainings = [task for task in chain(plan.goal) if task.kind == scores.KIND]
+    for number, task in enumerate(trainings):
+        with store.making(task, print) as folder:
+            assert folder is not None
+            scores.write(folder, random_score(number, plan.manifest.count("val")))
+            store.commit(task, folder, {"at": "2026-01-01T00:00:00Z"})
+    return len(trainings)
+
+
+def seconds(words: list[str]) -> float:
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "uvlp", *words]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--scores", type=int, default=5000)
+    repeats = parser.parse_args().scores // SEEDS
+    with tempfile.TemporaryDirectory() as root:
+        count = fill(Path(root), repeats)
+        options = ["--method", "random", "--profile", "nano", "--repeats", str(repeats), "--store", root]
+        reproduce = ["reproduce", "digits", "10", *options, "--seed", ",".join(map(str, range(SEEDS)))]
+        made = seconds(reproduce)
+        (name,) = (each["facts"]["name"] for each in manifests(Path(root)) if each["kind"] == "tables")
+        print(f"{count} scores; the call that makes the table: {made:.2f} s")
+        for title, words in {"reproduce": reproduce, "table": ["table", name, "--store", root]}.items():
+            print(f"{title}: " + ", ".join(f"{seconds(words):.2f} s" for _ in range(3)))
+        print(f"help, for comparison: {seconds(['--help']):.2f} s")
+
+
+if __name__ == "__main__":
+    main()
