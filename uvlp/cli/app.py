@@ -17,6 +17,8 @@ from uvlp.core import interrupts, plugins, streams
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.files import os_errors, places
 
+DEBUG_HINT = " (--debug shows the traceback)"
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -71,7 +73,7 @@ def _guarded(debug: bool) -> int:
         return streams.leave_quietly()
     except (UvlpError, typer.TyperException, WorkerFailed) as error:
         text = error.format_message() if hasattr(error, "format_message") else str(error)
-        hint = "" if isinstance(error, UvlpError | typer.TyperException) else " (--debug shows the traceback)"
+        hint = "" if debug or isinstance(error, UvlpError | typer.TyperException) else DEBUG_HINT
         asked = text.startswith("Usage:")  # no command at all: the text is the help
         streams.complain(text if asked else f"uvlp: {text}{hint}")
         if debug:
@@ -81,7 +83,7 @@ def _guarded(debug: bool) -> int:
         if isinstance(error, BrokenPipeError) and streams.nobody_reads():
             return streams.leave_quietly()
         refused = os_errors.explained(error)
-        defect = f"a defect: {plugins.blamed(error)} (--debug shows the traceback)"
+        defect = f"a defect: {plugins.blamed(error)}{'' if debug else DEBUG_HINT}"
         streams.complain(f"uvlp: {refused or defect}")
         if debug:
             lines = traceback.format_exception(error)
