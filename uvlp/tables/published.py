@@ -37,6 +37,11 @@ class Published:
         ipc: images per class.
         mean_pct, std_pct: as published; of how many trainings is not stated.
         network_inferred: the table does not name its network.
+        validation_set: the images that it was measured on, "ilsvrc" or "fastai"; "" where unknown.
+        n: trainings behind it; None where unknown.
+        ddof: subtracted from n for ``std_pct``; None where unknown.
+        copied_from: the source that has the same number and is older; "" where none is known.
+        note: what else is known, one sentence; may be empty.
     """
 
     source: str
@@ -49,6 +54,11 @@ class Published:
     mean_pct: float
     std_pct: float
     network_inferred: bool
+    validation_set: str = ""
+    n: int | None = None
+    ddof: int | None = None
+    copied_from: str = ""
+    note: str = ""
 
     def show(self) -> str:
         """The number and where it is from, e.g. ``63.0 ± 0.4 (uvlp-readme)``."""
@@ -89,6 +99,11 @@ def _cell(row: dict[str, str], line: int) -> Published:
             mean_pct=float(row["mean"]),
             std_pct=float(row["std"]),
             network_inferred=row["test_model_inferred"] == "yes",
+            validation_set=row["validation_set"],
+            n=int(row["n"]) if row["n"] else None,
+            ddof=int(row["ddof"]) if row["ddof"] else None,
+            copied_from=row["copied_from"],
+            note=row["note"],
         )
     except (KeyError, ValueError, TypeError) as error:
         raise UvlpError(f"line {line} of {Path(FILE).name} is no published cell", got=str(error)) from None
