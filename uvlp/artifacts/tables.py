@@ -174,10 +174,14 @@ class Table:
         return next(cell.title for cell in self.cells if cell.method == method)
 
 
+def as_json(table: Table) -> str:
+    """The text of `table.json`."""
+    return json.dumps({"schema": SCHEMA, **asdict(table)}, indent=1, ensure_ascii=False) + "\n"
+
+
 def write(folder: Path, table: Table, texts: Mapping[str, str]) -> None:
     """Write all four files, in UTF-8 whatever the locale; ``texts`` is the table in each of `FORMATS`."""
-    everything = json.dumps({"schema": SCHEMA, **asdict(table)}, indent=1, ensure_ascii=False) + "\n"
-    (folder / FILE).write_text(everything, encoding="utf-8")
+    (folder / FILE).write_text(as_json(table), encoding="utf-8")
     for form, name in FORMATS.items():
         (folder / name).write_text(texts[form], encoding="utf-8")
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from uvlp.artifacts import scores, tables
-from uvlp.artifacts.scores import Score
-from uvlp.artifacts.tables import Cell, Table
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work, read_notes
-from uvlp.tables.notes import on_comparisons, on_means, on_same_images
 from uvlp.tables.table import texts
 
 REVISION = 1
-ACCURACIES = ("best", "last", "top5_best", "top5_last")
 
 
 def run(work: Work) -> None:
@@ -23,75 +18,20 @@ def run(work: Work) -> None:
     The task's inputs are the scores, whose facts say seed and repeat; its own facts are the table's name
     and caption, the cells with the inputs of each, and further notes.
     """
-    from uvlp.tables.comparisons import Scored, compare_all
+    from uvlp.tables.measured import Training, measured_table
 
-    facts = work.task.facts
-    found = [_scores(work, entry) for entry in facts["cells"]]
-    cells = [_cell(work, *pair) for pair in zip(facts["cells"], found, strict=True)]
-    comparisons, remarks = compare_all(
-        [Scored(cell=cell, scores=of_cell) for cell, of_cell in zip(cells, found, strict=True)]
-    )
-    passes = max(len(score.curve) for of_cell in found for score in of_cell.values())
-    notes = [
-        *on_means(cells, passes),
-        *on_same_images(_with_same_images(work)),
-        *on_comparisons(comparisons),
-        *remarks,
-        *facts["notes"],
-        *_counted(work),
-    ]
-    table = Table(
-        name=facts["name"],
-        caption=facts["caption"],
-        cells=tuple(cells),
-        comparisons=tuple(comparisons),
-        notes=tuple(notes),
-    )
-    tables.write(work.folder, table, texts(table))
-
-
-def _scores(work: Work, entry: dict[str, Any]) -> dict[tuple[int, int], Score]:
-    """The scores of a cell by (seed, repeat)."""
-    tasks = [work.task.inputs[name] for name in entry["scores"]]
-    found = {
-        (task.facts["seed"], task.facts["repeat"]): scores.read(work.store.folder(task)) for task in tasks
+    trainings = {
+        name: Training(
+            name=task.name,
+            seed=task.facts["seed"],
+            repeat=task.facts["repeat"],
+            images=task.inputs["distilled"].key,
+            score=scores.read(work.store.folder(task)),
+        )
+        for name, task in work.task.inputs.items()
     }
-    assert len(found) == len(tasks), "two scores of one seed and repeat in a cell"
-    return found
-
-
-def _cell(work: Work, entry: dict[str, Any], found: dict[tuple[int, int], Score]) -> Cell:
-    from uvlp.tables.uncertainty import summarise
-
-    seeds = tuple(seed for seed, _ in found)
-    first = next(iter(found.values()))
-    values: dict[str, Any] = {}
-    for name in ACCURACIES:
-        pct = tuple(getattr(score, f"{name}_pct") for score in found.values())
-        values[f"{name}_pct"] = pct = () if None in pct else pct
-        values[name] = summarise(pct, seeds, first.validation_images) if pct else None
-    return Cell(
-        method=entry["method"],
-        title=entry["title"],
-        network=entry["network"],
-        seeds=seeds,
-        repeats=tuple(repeat for _, repeat in found),
-        validation_set=first.validation_set,
-        validation_images=first.validation_images,
-        scores=tuple(work.task.inputs[name].name for name in entry["scores"]),
-        **values,
-    )
-
-
-def _with_same_images(work: Work) -> list[str]:
-    """Titles of the methods that have several seeds, and the same images in all of them."""
-    found: dict[str, None] = {}
-    for entry in work.task.facts["cells"]:
-        tasks = [work.task.inputs[name] for name in entry["scores"]]
-        images = {task.inputs["distilled"].key for task in tasks}
-        if len({task.facts["seed"] for task in tasks}) > 1 and len(images) == 1:
-            found[entry["title"]] = None
-    return list(found)
+    table = measured_table(work.task.facts, trainings, _counted(work))
+    tables.write(work.folder, table, texts(table))
 
 
 def _counted(work: Work) -> Iterator[str]:
