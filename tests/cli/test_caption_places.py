@@ -94,7 +94,7 @@ def test_files_of_other_programs_beside_images_are_counted(call: Call, data: Pat
     put(data, boxes | {"train/cat/0.json": json.dumps({"shapes": []}), "train/cat/README.txt": "mine"})
     code, err = own(call, data)
     assert code == 0
-    assert "5 files beside images hold no caption and are not used" in err
+    assert "5 files beside images contain no caption and are not used" in err
     assert "1 files without an image extension are not used" in err
 
 
@@ -106,7 +106,7 @@ def test_captions_under_another_name_are_told(call: Call, data: Path) -> None:
     code, err = own(call, data)
     assert code == 0
     assert (
-        "mine.csv, annotations/coco.json: may hold captions and is not read; `uvlp captions import FILE`"
+        "mine.csv, annotations/coco.json: not read, but may contain captions; `uvlp captions import FILE`"
         in err
     )
 
@@ -114,4 +114,4 @@ def test_captions_under_another_name_are_told(call: Call, data: Path) -> None:
 def test_further_lines_beside_an_image_are_counted(call: Call, data: Path) -> None:
     put(data, {f"train/{name[:-4]}.txt": "one\ntwo\n" for name in TRAIN})
     code, err = own(call, data)
-    assert code == 0 and "4 further captions are not used, the first of each image counts" in err
+    assert code == 0 and "4 further captions are not used, only the first of each image" in err

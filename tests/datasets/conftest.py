@@ -1,4 +1,4 @@
-"""Small datasets of real image files."""
+"""Fixtures: a cache folder and small datasets of real image files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,22 @@ import numpy
 import pytest
 from PIL import Image
 
+from tests.datasets.published import fill
+from uvlp.datasets.files.class_lists import wordnet_classes
+
 MakeFolder = Callable[..., Path]
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "store" / "datasets"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder with imagenette2/ in it."""
+    fill(tmp_path / "data" / "imagenette2", [entry.id for entry in wordnet_classes("imagenette")])
+    return tmp_path / "data"
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The bytes that are decoded are those that were hashed: a file that is exchanged meanwhile stops the run."""
+"""The decoded bytes are those that were hashed: a file that changes in between is an error."""
 
 import json
 import shutil
@@ -22,11 +22,6 @@ READERS: dict[str, Callable[[Dataset], object]] = {
 }
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "store" / "datasets"
-
-
 def refused(dataset: Dataset, read: Callable[[Dataset], object], path: Path) -> None:
     with pytest.raises(UvlpError) as caught:
         read(dataset)
@@ -44,7 +39,7 @@ def spec(make_folder: MakeFolder) -> DatasetSpec:
 
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("how", READERS)
-def test_an_image(spec: DatasetSpec, cache: Path, how: str, known: bool) -> None:
+def test_a_changed_image_is_refused(spec: DatasetSpec, cache: Path, how: str, known: bool) -> None:
     victim = Path(spec.argument) / "train" / "cat" / "0.png"
     if known:
         open_dataset(spec, cache, Progress())
@@ -55,7 +50,7 @@ def test_an_image(spec: DatasetSpec, cache: Path, how: str, known: bool) -> None
     assert first is not None
 
 
-def test_captions(spec: DatasetSpec, cache: Path) -> None:
+def test_changed_captions_are_refused(spec: DatasetSpec, cache: Path) -> None:
     dataset = open_dataset(spec, cache, Progress())
     path = Path(spec.argument) / "train" / "metadata.jsonl"
     path.write_text(path.read_text().replace("a cat", "a dog"))
@@ -63,7 +58,7 @@ def test_captions(spec: DatasetSpec, cache: Path) -> None:
 
 
 @pytest.mark.parametrize("how", READERS)
-def test_an_image_of_a_published_set(tmp_path: Path, cache: Path, how: str) -> None:
+def test_a_changed_image_of_a_published_dataset_is_refused(tmp_path: Path, cache: Path, how: str) -> None:
     from uvlp.datasets.files.class_lists import wordnet_classes
 
     for number, entry in enumerate(wordnet_classes("imagenette")):
@@ -78,12 +73,12 @@ def test_an_image_of_a_published_set(tmp_path: Path, cache: Path, how: str) -> N
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100"])
 @pytest.mark.parametrize("how", READERS)
-def test_a_record(tmp_path: Path, cache: Path, name: str, how: str) -> None:
+def test_a_changed_record_is_refused(tmp_path: Path, cache: Path, name: str, how: str) -> None:
     make_cifar(tmp_path, name)
     opened(name, tmp_path, cache)
     dataset = opened(name, tmp_path, cache)
-    found = sorted(tmp_path.rglob("*.bin"))
-    victim = next(path for path in found if path.name in ("train.bin", "data_batch_1.bin"))
+    binaries = sorted(tmp_path.rglob("*.bin"))
+    victim = next(path for path in binaries if path.name in ("train.bin", "data_batch_1.bin"))
     content = bytearray(victim.read_bytes())
     content[-1] ^= 1
     victim.write_bytes(content)
@@ -92,7 +87,7 @@ def test_a_record(tmp_path: Path, cache: Path, name: str, how: str) -> None:
     assert caught.value.got == str(victim.resolve())
 
 
-def test_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+def test_changed_digits_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     copy = Path(shutil.copy(digits._data_file(), tmp_path / "digits.csv.gz"))
     monkeypatch.setattr(digits, "_data_file", lambda: copy)
     spec = DatasetSpec(name="digits")
@@ -102,7 +97,7 @@ def test_digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path) ->
     refused(dataset, READERS["images"], copy)
 
 
-def test_a_dataset_of_other_content_than_the_key_says(spec: DatasetSpec, cache: Path) -> None:
+def test_content_that_does_not_match_the_key_is_refused(spec: DatasetSpec, cache: Path) -> None:
     before = open_dataset(spec, cache, Progress()).manifest.content_hash
     shutil.copy(Path(spec.argument) / "train/cat/1.png", Path(spec.argument) / "train/cat/0.png")
     with pytest.raises(UvlpError) as caught:

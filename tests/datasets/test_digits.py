@@ -1,4 +1,4 @@
-"""`digits`: the split, the pixels and the hash are pinned; a second manifest needs no library."""
+"""`digits`: pinned split, pixels and hash; a cached manifest imports nothing."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return open_dataset(DatasetSpec(name="digits"), tmp_path_factory.mktemp("cache"))
 
 
-def test_the_manifest(digits: Dataset) -> None:
+def test_the_manifest_is_pinned(digits: Dataset) -> None:
     manifest = digits.manifest
     assert (manifest.count("train"), manifest.count("val"), manifest.image_px) == (1307, 490, 32)
     assert [info.id for info in manifest.classes] == list("0123456789")
@@ -45,7 +45,7 @@ def test_files_are_sorted_by_label_then_row(digits: Dataset) -> None:
     assert len({name.split("/")[2] for split in ("train", "val") for name in digits.files(split)}) == 1797
 
 
-def test_pixels_are_those_of_scikit_learn_scaled_and_enlarged(digits: Dataset) -> None:
+def test_pixels_are_scikit_learns_scaled_and_enlarged(digits: Dataset) -> None:
     from sklearn.datasets import load_digits
 
     name = digits.files("train")[500]
@@ -61,7 +61,7 @@ def test_pixels_are_those_of_scikit_learn_scaled_and_enlarged(digits: Dataset) -
     assert numpy.corrcoef(blocks.ravel(), small.ravel())[0, 1] > 0.95
 
 
-def test_images_have_the_size_asked_for(digits: Dataset) -> None:
+def test_images_have_the_requested_size(digits: Dataset) -> None:
     originals = numpy.stack(digits.originals("val", [3, 1]))
     numpy.testing.assert_array_equal(digits.images("val", [3, 1], 32), originals)
     small = digits.images("val", [3, 1], 16)
@@ -70,23 +70,23 @@ def test_images_have_the_size_asked_for(digits: Dataset) -> None:
     assert digits.images("val", [], 16).shape == (0, 16, 16, 3)
 
 
-def test_there_are_no_captions(digits: Dataset) -> None:
+def test_digits_have_no_captions(digits: Dataset) -> None:
     assert digits.captions() is None
 
 
-def test_nothing_stands_behind_the_colon(tmp_path: Path) -> None:
+def test_an_argument_after_the_colon_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UvlpError) as refused:
         by_name(DatasetSpec.parse("digits:small"), tmp_path, Progress())
     assert refused.value.got == "small" and "colon" in refused.value.what
 
 
-def test_a_second_manifest_imports_nothing(tmp_path: Path) -> None:
+def test_a_cached_manifest_imports_nothing(tmp_path: Path) -> None:
     first = open_dataset(DatasetSpec(name="digits"), tmp_path).manifest
     code = (
         "import dataclasses, sys, pathlib\nfrom uvlp.datasets.digits import open_dataset\n"
         "from uvlp.artifacts.dataset import DatasetSpec\n"
-        "found = open_dataset(DatasetSpec(name='digits'), pathlib.Path(sys.argv[1]))\n"
-        "import json; print(json.dumps(dataclasses.asdict(found.manifest)))\n"
+        "dataset = open_dataset(DatasetSpec(name='digits'), pathlib.Path(sys.argv[1]))\n"
+        "import json; print(json.dumps(dataclasses.asdict(dataset.manifest)))\n"
         "print({'torch', 'numpy', 'PIL', 'sklearn'} & set(sys.modules), file=sys.stderr)\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]

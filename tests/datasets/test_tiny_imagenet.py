@@ -1,8 +1,7 @@
-"""tiny-imagenet: validation images sorted by their list, its two layouts, what may be wrong, fetching."""
+"""tiny-imagenet: classes of validation images, both layouts, errors, download."""
 
 import hashlib
 import io
-import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +11,8 @@ import pytest
 from PIL import Image
 
 from tests.datasets.files.file_server import serving
-from tests.datasets.published import jpeg, opened
+from tests.datasets.published import jpeg, opened, refusal
 from uvlp.artifacts.dataset import DatasetSpec
-from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.datasets import tiny_imagenet
 from uvlp.datasets.files.class_lists import wordnet_classes
@@ -23,13 +21,8 @@ IDS = [entry.id for entry in wordnet_classes("tinyimagenet")]
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "store" / "datasets"
-
-
-@pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """The archive's layout with one training and one validation image per class, the latter backwards."""
+    """The archive's layout, one training and one validation image per class, the latter in reverse order."""
     root = tmp_path / "tiny-imagenet-200"
     for number, identity in enumerate(IDS):
         (root / "train" / identity / "images").mkdir(parents=True)
@@ -44,14 +37,7 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def refusal(root: Path, cache: Path) -> str:
-    with pytest.raises(UvlpError) as caught:
-        opened("tiny-imagenet", root, cache)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-def test_validation_images_get_the_classes_of_their_list(root: Path, cache: Path) -> None:
+def test_validation_images_get_their_listed_classes(root: Path, cache: Path) -> None:
     dataset = opened("tiny-imagenet", root.parent, cache)
     manifest = dataset.manifest
     assert [entry.id for entry in manifest.classes] == IDS
@@ -69,7 +55,7 @@ def test_validation_images_get_the_classes_of_their_list(root: Path, cache: Path
     assert opened("tiny-imagenet", root, cache).manifest == manifest
 
 
-def test_validation_images_that_were_sorted_already_are_read_as_they_lie(root: Path, cache: Path) -> None:
+def test_sorted_validation_images_give_the_same_dataset(root: Path, cache: Path) -> None:
     before = opened("tiny-imagenet", root, cache)
     for name in before.files("val"):
         (root / name).parent.mkdir(exist_ok=True)
@@ -81,33 +67,30 @@ def test_validation_images_that_were_sorted_already_are_read_as_they_lie(root: P
     assert after.manifest.content_hash == before.manifest.content_hash
 
 
-def test_an_image_without_a_line_is_named(root: Path, cache: Path) -> None:
+def test_an_image_without_an_annotation_is_refused(root: Path, cache: Path) -> None:
     (root / "val/images/val_777.JPEG").write_bytes(jpeg(0))
-    line = refusal(root, cache)
-    assert re.search(
-        r"val_annotations\.txt names no class for 1 images: got 'val/images/val_777\.JPEG'", line
-    )
+    assert refusal("tiny-imagenet", root, cache).got == "val/images/val_777.JPEG"
 
 
-def test_a_broken_line_is_named(root: Path, cache: Path) -> None:
+def test_an_annotation_of_an_unknown_class_is_refused(root: Path, cache: Path) -> None:
     with (root / "val/val_annotations.txt").open("a") as file:
         file.write("val_0.JPEG\tn99999999\t0\t0\t1\t1\n")
-    assert "val_annotations.txt, line 201: got 'val_0.JPEG\\tn99999999" in refusal(root, cache)
+    error = refusal("tiny-imagenet", root, cache)
+    assert "val_annotations.txt, line 201" in error.what and "n99999999" in str(error.got)
 
 
-def test_a_class_without_validation_images_is_named(root: Path, cache: Path) -> None:
+def test_a_class_without_validation_images_is_refused(root: Path, cache: Path) -> None:
     (root / "val/images/val_0.JPEG").unlink()
-    assert f"no validation images of 1 classes: got '{IDS[-1]}'" in refusal(root, cache)
+    assert refusal("tiny-imagenet", root, cache).got == IDS[-1]
 
 
-def test_a_class_without_a_folder_is_named(root: Path, cache: Path) -> None:
+def test_a_class_without_a_folder_is_refused(root: Path, cache: Path) -> None:
     (root / "train" / IDS[7]).rename(root / "gone")
-    assert f"has no folder for 1 of 200 classes: got 'nothing for {IDS[7]}'" in refusal(root, cache)
+    assert IDS[7] in str(refusal("tiny-imagenet", root, cache).got)
 
 
-def test_what_is_not_there_can_be_fetched(tmp_path: Path, cache: Path) -> None:
-    line = refusal(tmp_path, cache)
-    assert "the dataset tiny-imagenet is not there" in line and "`uvlp fetch tiny-imagenet`" in line
+def test_a_missing_dataset_suggests_the_download(tmp_path: Path, cache: Path) -> None:
+    assert "`uvlp fetch tiny-imagenet`" in str(refusal("tiny-imagenet", tmp_path, cache).fix)
 
 
 def test_fetch_then_open(root: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """`cifar10`: 50,000 training and 10,000 test images of ten classes at 32 px, from the binary archive.
 
-Scored as VLCP does (RDED protocol, modified ResNet-18): ``uvlp reproduce cifar10 10``. The teacher is trained
-first, or taken from a file: ``--set teacher.source=FILE``.
+Evaluated as in VLCP (RDED protocol, modified ResNet-18): ``uvlp reproduce cifar10 10``. The teacher is
+trained first, or taken from a file: ``--set teacher.source=FILE``.
 """
 
 from __future__ import annotations

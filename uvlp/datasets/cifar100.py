@@ -1,6 +1,6 @@
 """`cifar100`: 50,000 training and 10,000 test images of 100 classes at 32 px, from the binary archive.
 
-Scored as VLCP does (RDED protocol, modified ResNet-18): ``uvlp reproduce cifar100 10``. The teacher is
+Evaluated as in VLCP (RDED protocol, modified ResNet-18): ``uvlp reproduce cifar100 10``. The teacher is
 trained first, or taken from a file: ``--set teacher.source=FILE``.
 """
 

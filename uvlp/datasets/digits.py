@@ -1,6 +1,6 @@
-"""`digits`: 1,797 real handwritten digits that come with scikit-learn; no download.
+"""`digits`: the 1,797 real handwritten digits shipped with scikit-learn; no download.
 
-Command: ``uvlp reproduce digits 10``. Time, memory and expected accuracies stand in README.md.
+Command: ``uvlp reproduce digits 10``. Time, memory and expected accuracies are in README.md.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Digits:
         return tuple(f"{split}/{self._targets[row]}/{row:04d}.png" for row in self._rows[split])
 
     def labels(self, split: str) -> tuple[int, ...]:
-        """The digit of every file."""
+        """The digit of each file."""
         return tuple(int(self._targets[row]) for row in self._rows[split])
 
     def images(self, split: str, indices: Sequence[int], size_px: int) -> numpy.ndarray:
@@ -83,12 +83,12 @@ class Digits:
         ]
 
     def captions(self) -> Mapping[str, str] | None:
-        """None: no captions come with the digits."""
+        """None: the digits have no captions."""
         return None
 
     @cached_property
     def _data(self) -> tuple[numpy.ndarray, numpy.ndarray]:
-        """As scikit-learn's ``load_digits`` reads its file, from the bytes whose hash is in the key."""
+        """Images uint8 [1797, 8, 8] and labels as by ``load_digits``, from the bytes hashed into the key."""
         import numpy
 
         text = gzip.decompress(read_hashed(_data_file(), self._sha256))
@@ -107,7 +107,7 @@ class Digits:
 
     @cached_property
     def _rows(self) -> dict[str, list[int]]:
-        """Per split the rows of scikit-learn's file, by digit, then by row."""
+        """Rows of scikit-learn's file per split, sorted by digit, then by row."""
         from sklearn.model_selection import train_test_split
 
         every = range(len(self._targets))
@@ -118,16 +118,16 @@ class Digits:
         }
 
     def _manifest(self, cache: Path) -> DatasetManifest:
-        """The manifest, which after the first call needs neither scikit-learn nor numpy."""
+        """The manifest; from the second call on it is read from the cache, without scikit-learn or numpy."""
         content_hash = digest([self._sha256, SPLIT, READING])
         remembered = cache / f"digits-{content_hash[:16]}.json"
         manifest = recall(remembered, content_hash)
         if manifest is None:
-            manifest = self._count(content_hash)
+            manifest = self._build_manifest(content_hash)
             remember(remembered, manifest)
         return manifest
 
-    def _count(self, content_hash: str) -> DatasetManifest:
+    def _build_manifest(self, content_hash: str) -> DatasetManifest:
         train, val = self.labels("train"), self.labels("val")
         return DatasetManifest(
             name="digits",
@@ -146,16 +146,16 @@ class Digits:
 
 
 def _data_file() -> Path:
-    """The file that scikit-learn ships, found without importing it."""
-    found = importlib.util.find_spec("sklearn")
-    path = Path(found.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if found else None
+    """The data file shipped with scikit-learn, located without importing it."""
+    package = importlib.util.find_spec("sklearn")
+    path = Path(package.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if package else None
     if path is None or not path.is_file():
-        raise UvlpError("the digits are not there", got=str(path), fix="install scikit-learn again")
+        raise UvlpError("the file of the digits is missing", got=str(path), fix="reinstall scikit-learn")
     return path
 
 
 def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:
-    """Open the digits; there is nothing to choose and nothing worth reporting."""
+    """Open the digits; there are no options, and loading is too fast to report progress."""
     return Digits(cache)
 
 

@@ -1,8 +1,8 @@
 """`folder:PATH`: your own images.
 
-`PATH/train/<class>/` and `PATH/val/<class>/` hold the images. Optional: captions in `metadata.jsonl` or
-`metadata.csv` (`file_name` relative to where the file lies, `text`) in `PATH`, in `PATH/train` or in class
-folders, or beside the images (`1.txt` for `1.png`); and `PATH/classes.tsv` with lines
+The images are in `PATH/train/<class>/` and `PATH/val/<class>/`. Optional: captions in `metadata.jsonl` or
+`metadata.csv` (`file_name` relative to the folder of that file, `text`) in `PATH`, in `PATH/train` or in
+class folders, or beside the images (`1.txt` for `1.png`); and `PATH/classes.tsv` with lines
 `folder name<TAB>readable name`.
 """
 
@@ -23,12 +23,12 @@ ARGUMENT = "PATH"
 
 
 def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:
-    """Open the images below the path behind the colon; what is learnt about them is kept in ``cache``.
+    """Open the images below the path after the colon; their hashes and sizes are kept in ``cache``.
 
     Raises:
-        UvlpError: no path, another layout, a damaged image, or wrong captions.
+        UvlpError: no path, a wrong layout, a damaged image, or invalid captions.
     """
     argument = spec.argument
     if not argument:
-        raise UvlpError("the dataset `folder` needs a path", allowed=LAYOUT, fix="write folder:PATH")
+        raise UvlpError("the dataset `folder` requires a path", allowed=LAYOUT, fix="use folder:PATH")
     return open_image_folder(expanded(argument), argument, cache, progress or Progress())

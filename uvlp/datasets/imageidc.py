@@ -1,6 +1,6 @@
-"""`imageidc`: the ten classes of ImageNet that IDC chose, of a local ILSVRC folder.
+"""`imageidc`: the ten ImageNet classes of IDC, read from a local ILSVRC folder.
 
-Scored as in VLCP's and UVLP's tables (Minimax protocol, ResNetAP-10):
+Evaluated as in VLCP's and UVLP's tables (Minimax protocol, ResNetAP-10):
 ``uvlp reproduce imageidc 10 --data DIR`` with ILSVRC-2012 in DIR.
 """
 

@@ -1,6 +1,6 @@
-"""`imagenet100`: a hundred classes of ImageNet, of a local ILSVRC folder.
+"""`imagenet100`: a hundred ImageNet classes, read from a local ILSVRC folder.
 
-Scored as VLCP does (Minimax protocol, ResNetAP-10): ``uvlp reproduce imagenet100 10 --data DIR`` with
+Evaluated as in VLCP (Minimax protocol, ResNetAP-10): ``uvlp reproduce imagenet100 10 --data DIR`` with
 ILSVRC-2012 in DIR.
 """
 

@@ -1,6 +1,6 @@
-"""`imagenet1k`: ILSVRC-2012, all thousand classes, of a local folder.
+"""`imagenet1k`: all 1,000 classes of ILSVRC-2012, read from a local folder.
 
-Scored as VLCP does (RDED protocol, ResNet-18, torchvision's teacher):
+Evaluated as in VLCP (RDED protocol, ResNet-18, torchvision's teacher):
 ``uvlp reproduce imagenet1k 10 --data DIR`` with ILSVRC-2012 in DIR.
 """
 

@@ -1,6 +1,6 @@
-"""`imagenette`: ten easy classes of ImageNet, fast.ai's imagenette2 at full size, or of an ILSVRC folder.
+"""`imagenette`: ten easy ImageNet classes, from fast.ai's full-size imagenette2 or an ILSVRC folder.
 
-Scored as in the tables of VLCP and UVLP (Minimax protocol, ResNetAP-10): ``uvlp reproduce imagenette 10``.
+Evaluated as in the tables of VLCP and UVLP (Minimax protocol, ResNetAP-10): ``uvlp reproduce imagenette 10``.
 The papers' images may be ILSVRC's (evaluation.md 1.12): ``--variant ilsvrc --data DIR``.
 """
 
@@ -29,30 +29,30 @@ SET = FastaiSet(
         folder="imagenette2",
     ),
     counts=(9469, 3925),  # fast.ai's split of December 2019
-    ilsvrc_counts=(12894, 500),  # imagenette's first version, which is ILSVRC's split
+    ilsvrc_counts=(12894, 500),  # the first release of imagenette, which uses ILSVRC's split
 )
 EXPECTED = fastai_sizes(SET, classes=10)
 
 
 def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:
-    """Open the version asked for.
+    """Open the requested variant.
 
     Raises:
-        UvlpError: it is not there, or has other classes.
+        UvlpError: it is missing, or its classes are not those of the dataset.
     """
     return SET.open(spec, cache, progress)
 
 
 def download(spec: DatasetSpec) -> Download | None:
-    """What :func:`fetch` would still transfer, None if nothing."""
+    """The download that :func:`fetch` would still make; None if there is none."""
     return SET.download(spec)
 
 
 def fetch(spec: DatasetSpec, progress: Progress) -> None:
-    """Put imagenette2/ into the data folder.
+    """Download imagenette2/ into the data folder.
 
     Raises:
-        UvlpError: no space, no connection, a wrong hash; or the version cannot be downloaded.
+        UvlpError: no space, no connection, a hash mismatch, or a variant that cannot be downloaded.
     """
     SET.fetch(spec, progress)
 

@@ -1,8 +1,8 @@
-"""`imagewoof`: ten breeds of dogs of ImageNet, fast.ai's imagewoof2 at full size, or of an ILSVRC folder.
+"""`imagewoof`: ten dog breeds of ImageNet, from fast.ai's full-size imagewoof2 or an ILSVRC folder.
 
-Scored as in UVLP's table (Minimax protocol, three networks): ``uvlp reproduce imagewoof 10``. Classes are
-named as in ImageNet. UVLP's published runs named the Border terrier "Australian terrier" and the other way
-round (methods.md E5); ``--variant published-names`` is fast.ai's images with those two names.
+Evaluated as in UVLP's table (Minimax protocol, three networks): ``uvlp reproduce imagewoof 10``. Classes are
+named as in ImageNet. UVLP's published runs swapped the names of the Border terrier and the Australian
+terrier (methods.md E5); ``--variant published-names`` is fast.ai's images with the swapped names.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ SET = FastaiSet(
     variants=VARIANTS,
     archive=Archive(
         url="https://s3.amazonaws.com/fast-ai-imageclas/imagewoof2.tgz",
-        md5="",  # torchvision does not know this one
-        bytes=1_343_715_595,  # about; fast.ai says 1.25 GiB
+        md5="",  # torchvision has no hash of this archive
+        bytes=1_343_715_595,  # approximate; fast.ai states 1.25 GiB
         unpacked_bytes=1_400_000_000,
         folder="imagewoof2",
     ),
     counts=(9025, 3929),
-    ilsvrc_counts=(12454, 500),  # imagewoof's first version, which is ILSVRC's split
+    ilsvrc_counts=(12454, 500),  # the first release of imagewoof, which uses ILSVRC's split
 )
 EXPECTED = fastai_sizes(SET, classes=10)
 
 
 def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:
-    """Open the version asked for.
+    """Open the requested variant.
 
     Raises:
-        UvlpError: it is not there, or has other classes.
+        UvlpError: it is missing, or its classes are not those of the dataset.
     """
     classes = wordnet_classes("imagewoof")
     if spec.variant == PUBLISHED_NAMES:
@@ -51,15 +51,15 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = Non
 
 
 def download(spec: DatasetSpec) -> Download | None:
-    """What :func:`fetch` would still transfer, None if nothing."""
+    """The download that :func:`fetch` would still make; None if there is none."""
     return SET.download(spec)
 
 
 def fetch(spec: DatasetSpec, progress: Progress) -> None:
-    """Put imagewoof2/ into the data folder.
+    """Download imagewoof2/ into the data folder.
 
     Raises:
-        UvlpError: no space, no connection, another hash than recorded; or the version cannot be downloaded.
+        UvlpError: no space, no connection, a hash mismatch, or a variant that cannot be downloaded.
     """
     SET.fetch(spec, progress)
 
@@ -74,6 +74,6 @@ def recipe(ipc: int) -> Recipe:
         ipc,
         methods=("full", "k-center", "herding", *METHODS),
         networks=NETWORKS,
-        # The authors' file names 8,687 of 9,025 images; the other 338 have none (methods.md A.2, E10).
+        # The authors' captions cover 8,687 of 9,025 images; the other 338 have none (methods.md A.2, E10).
         missing_captions="empty",
     )

@@ -1,10 +1,10 @@
 """`tiny-imagenet`: 200 classes of ImageNet at 64 px, 500 training and 50 validation images each.
 
-The archive keeps all validation images in one folder and their classes in `val_annotations.txt`; they are
-read as `val/<wnid>/val_0.JPEG`. A folder whose validation images were sorted into class folders by
-somebody is read as it is.
+The archive has all validation images in one folder and their classes in `val_annotations.txt`; they are
+named `val/<wnid>/val_0.JPEG` here. A copy whose validation images are already sorted into class folders is
+read as it is.
 
-Scored as VLCP does (RDED protocol, modified ResNet-18): ``uvlp reproduce tiny-imagenet 10``. The teacher is
+Evaluated as in VLCP (RDED protocol, modified ResNet-18): ``uvlp reproduce tiny-imagenet 10``. The teacher is
 trained first, or taken from a file: ``--set teacher.source=FILE``.
 """
 
@@ -41,13 +41,13 @@ VARIANTS: tuple[str, ...] = ()
 NAME = "tiny-imagenet"
 IMAGE_PX = 64
 INNER = "images"
-"""The folder in every class folder, and in val/, that holds the images."""
+"""Name of the folder with the images, in each class folder and in val/."""
 ANNOTATIONS = "val/val_annotations.txt"
 ARCHIVE = Archive(
     url="http://cs231n.stanford.edu/tiny-imagenet-200.zip",
-    md5="90528d7ca1a48142e341f4ef8d21d0de",  # in every public loader of the set
+    md5="90528d7ca1a48142e341f4ef8d21d0de",  # the same in all public loaders of the dataset
     bytes=248_100_043,
-    unpacked_bytes=500_000_000,  # 120,000 files, most of them below one block of the disk
+    unpacked_bytes=500_000_000,  # 120,000 files, most of them smaller than a disk block
     folder="tiny-imagenet-200",
 )
 COUNTS = (100_000, 10_000)
@@ -58,7 +58,7 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = Non
     """Open the unpacked archive.
 
     Raises:
-        UvlpError: it is not there, or has other classes.
+        UvlpError: it is missing, or its classes are not those of the dataset.
     """
     chosen_variant(spec, VARIANTS)
     facts = NamedSet(
@@ -71,21 +71,21 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = Non
     )
     root = archived_root(ARCHIVE, spec)
     if root is None:
-        raise missing_archive(facts, ARCHIVE, spec, facts.lies_in)
+        raise missing_archive(facts, ARCHIVE, spec, facts.is_in)
     return open_listed(root, _listing(root, facts), facts, cache, progress)
 
 
 def download(spec: DatasetSpec) -> Download | None:
-    """What :func:`fetch` would still transfer, None if nothing."""
+    """The download that :func:`fetch` would still make; None if there is none."""
     chosen_variant(spec, VARIANTS)
     return plan_archived(NAME, ARCHIVE, spec)
 
 
 def fetch(spec: DatasetSpec, progress: Progress) -> None:
-    """Put tiny-imagenet-200/ into the data folder.
+    """Download tiny-imagenet-200/ into the data folder.
 
     Raises:
-        UvlpError: no space, no connection, a wrong hash.
+        UvlpError: no space, no connection, a hash mismatch.
     """
     chosen_variant(spec, VARIANTS)
     fetch_archived(ARCHIVE, spec, progress)
@@ -100,33 +100,31 @@ def _listing(root: Path, facts: NamedSet) -> Listing:
     names = image_names(root, f"val/{INNER}", f"unpack {ARCHIVE.name} again", remarks)
     unknown = [name for name in names if Path(name).name not in classes]
     if unknown:
-        raise UvlpError(
-            f"{root / ANNOTATIONS} names no class for {len(unknown)} images", got=first_few(unknown)
-        )
+        raise UvlpError(f"{root / ANNOTATIONS} has no line for {len(unknown)} images", got=first_few(unknown))
     sources = {f"val/{classes[Path(name).name]}/{Path(name).name}": name for name in names}
     groups: dict[str, list[str]] = {identity: [] for identity in facts.ids}
     for name in sources:
         groups[name.split("/")[1]].append(name)
-    lacking = [identity for identity, found in groups.items() if not found]
-    if lacking:
-        raise UvlpError(f"{NAME}: no validation images of {len(lacking)} classes", got=first_few(lacking))
+    empty = [identity for identity, images in groups.items() if not images]
+    if empty:
+        raise UvlpError(f"{NAME}: no validation images of {len(empty)} classes", got=first_few(empty))
     files = dict(zip(SPLITS, (train.files["train"], tuple(map(tuple, groups.values()))), strict=True))
     return replace(train, files=files, sources=sources, notes=(*train.notes, *remarks.notes()))
 
 
 def _annotations(path: Path, ids: set[str]) -> dict[str, str]:
-    """Class by file name; the lines hold file name, class and a box, with tabs between them.
+    """Class by file name; each line has a file name, a class and a box, separated by tabs.
 
     Raises:
-        UvlpError: a line is broken, or names a class that is not in the set.
+        UvlpError: a malformed line, or a class that is not in the dataset.
     """
-    found = {}
+    class_of = {}
     for number, line in enumerate(read_lines(path), 1):
         name, *rest = line.split("\t")
         if not rest or rest[0] not in ids:
             raise UvlpError(f"{path}, line {number}", got=line, allowed="file name<TAB>class<TAB>box")
-        found[name] = rest[0]
-    return found
+        class_of[name] = rest[0]
+    return class_of
 
 
 TEACHER = TeacherSettings(network="resnet18_modified", published_pct=61.98)  # evaluation.md 3.2

@@ -211,7 +211,7 @@ def test_another_store_among_the_images_is_refused(call: Call, importing: list[s
     other.mkdir()
     (other / MARK).write_text('{"schema": 1}')
     code, err = call(*importing)
-    assert code == 2 and "a store lies among the images" in err and str(other) in err
+    assert code == 2 and "a store is inside a dataset's image folders" in err and str(other) in err
 
 
 def test_a_store_beside_the_images_is_none_of_them(

@@ -1,4 +1,4 @@
-"""A server on this machine that can resume, refuse to resume, and break off."""
+"""A local HTTP server that can resume, refuse to resume, and drop connections."""
 
 import re
 import threading
@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class FileServer:
-    """Gives ``files`` by name; ``requests`` are the ranges asked for, None for a whole file.
+    """Serves ``files`` by name; ``requests``: the requested ranges, None for an entire file.
 
-    ``breaks``: after so many bytes the next answers end, one entry each. ``ranges``: whether it resumes.
-    ``length``: what it says of the length, in the place of the truth.
+    ``breaks``: byte counts after which the next responses end, one each. ``ranges``: whether it resumes.
+    ``length``: a false Content-Length.
     """
 
     url: str = ""
@@ -26,18 +26,18 @@ class FileServer:
 
 @contextmanager
 def serving() -> Iterator[FileServer]:
-    """A server in a thread of its own."""
+    """Run a server in a thread."""
     state = FileServer()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             content = state.files.get(self.path.lstrip("/"))
-            asked = self.headers.get("Range")
-            state.requests.append(asked)
+            requested = self.headers.get("Range")
+            state.requests.append(requested)
             if content is None:
                 self.send_error(404)
                 return
-            start = int(re.findall(r"\d+", asked)[0]) if asked and state.ranges else 0
+            start = int(re.findall(r"\d+", requested)[0]) if requested and state.ranges else 0
             if start and start >= len(content):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(content)}")

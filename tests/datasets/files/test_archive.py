@@ -1,4 +1,4 @@
-"""Archives: fetched, checked, unpacked; what is wrong with them in one line, and what is kept."""
+"""Archives: download, verification, unpacking, errors, and what an error leaves on disk."""
 
 import gzip
 import hashlib
@@ -26,14 +26,14 @@ from uvlp.core.files import disk_space
 from uvlp.core.progress import Event, Progress
 from uvlp.datasets.files import archive
 from uvlp.datasets.files.archive import Archive, planned, prepare
-from uvlp.datasets.files.unpack import OURS, unpack
+from uvlp.datasets.files.unpack import MARKER, unpack
 
 FILES = {"set/train/cat/1.png": b"one", "set/val/cat/2.png": b"two"}
 
 
 def tar_of(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
     buffer = io.BytesIO()
-    # Without the time, which would be another one in every worker of the tests.
+    # Without the time, which would differ between test workers.
     with (
         gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w") as file,
@@ -64,20 +64,20 @@ def zip_of(files: dict[str, bytes], mode: int = 0) -> bytes:
     return buffer.getvalue()
 
 
-def refusal(content: bytes, tmp_path: Path) -> str:
+def refusal(content: bytes, tmp_path: Path) -> UvlpError:
     (tmp_path / "set.tgz").write_bytes(content)
     with pytest.raises(UvlpError) as caught:
         unpack(tmp_path / "set.tgz", tmp_path, "set", Progress())
-    assert [entry.name for entry in tmp_path.iterdir()] == ["set.tgz"], "nothing half made is left"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["set.tgz"], "no partial result is left"
     assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return caught.value
 
 
 @pytest.mark.parametrize("content", [tar_of_files(), zip_of({"set/": b"", **FILES})])
-def test_files_come_out_as_they_went_in(content: bytes, tmp_path: Path) -> None:
+def test_files_are_unpacked_unchanged(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "set.tgz").write_bytes(content)
     (tmp_path / ".set.unpacking").mkdir()
-    for name in ("rest of a killed run", OURS):
+    for name in ("leftover of a killed run", MARKER):
         (tmp_path / ".set.unpacking" / name).touch()
     unpack(tmp_path / "set.tgz", tmp_path, "set", Progress())
     assert {str(p.relative_to(tmp_path)) for p in (tmp_path / "set").rglob("*.*")} == set(FILES)
@@ -85,7 +85,7 @@ def test_files_come_out_as_they_went_in(content: bytes, tmp_path: Path) -> None:
     assert not (tmp_path / ".set.unpacking").exists()
 
 
-def test_a_folder_of_somebody_else_is_never_unpacked_over(tmp_path: Path) -> None:
+def test_a_foreign_temporary_folder_is_kept(tmp_path: Path) -> None:
     (tmp_path / "set.tgz").write_bytes(tar_of_files())
     (tmp_path / ".set.unpacking").mkdir()
     (tmp_path / ".set.unpacking" / "thesis.txt").touch()
@@ -95,7 +95,7 @@ def test_a_folder_of_somebody_else_is_never_unpacked_over(tmp_path: Path) -> Non
     assert (tmp_path / ".set.unpacking" / "thesis.txt").exists()
 
 
-def test_links_inside_become_copies(tmp_path: Path) -> None:
+def test_links_inside_the_archive_become_copies(tmp_path: Path) -> None:
     hard = link("set/b.png", "set/a.png", tarfile.LNKTYPE)
     content = tar_of(
         (tarfile.TarInfo("set/a.png"), b"a"), (hard, b""), (link("set/sub/c.png", "../a.png"), b"")
@@ -107,48 +107,49 @@ def test_links_inside_become_copies(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [("set/a", "set/a/b"), ("set/a/b", "set/a"), ("set/" + "x" * 300,)])
-def test_names_that_cannot_be_are_refused(names: tuple[str, ...], tmp_path: Path) -> None:
-    line = refusal(tar_of(*((tarfile.TarInfo(name), b"x") for name in names)), tmp_path)
-    assert "holds what no dataset may hold" in line
+def test_conflicting_and_too_long_names_are_refused(names: tuple[str, ...], tmp_path: Path) -> None:
+    error = refusal(tar_of(*((tarfile.TarInfo(name), b"x") for name in names)), tmp_path)
+    assert error.got == names[-1][:200]
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../out.png", "set/../../out.png"])
-def test_paths_that_leave_the_archive_are_named(name: str, tmp_path: Path) -> None:
-    tar = refusal(tar_of_files(FILES | {name: b"x"}), tmp_path)
-    assert f"leads to {name}: got '{name}'" in tar
-    assert f"got '{name}'" in refusal(zip_of(FILES | {name: b"x"}), tmp_path)
+def test_paths_that_leave_the_archive_are_refused(name: str, tmp_path: Path) -> None:
+    assert refusal(tar_of_files(FILES | {name: b"x"}), tmp_path).got == name
+    assert refusal(zip_of(FILES | {name: b"x"}), tmp_path).got == name
 
 
 @pytest.mark.parametrize(
-    ("member", "said"),
+    ("member", "reason"),
     [
-        (link("set/passwd", "/etc/passwd"), "leads to /etc/passwd: got 'set/passwd'"),
-        (link("set/up", "../../up"), "leads to set/../../up: got 'set/up'"),
-        (link("set/hard", "../up", tarfile.LNKTYPE), "leads to ../up: got 'set/hard'"),
-        (link("set/pipe", "", tarfile.FIFOTYPE), "neither a file nor a folder: got 'set/pipe'"),
-        (link("set/disk", "", tarfile.BLKTYPE), "neither a file nor a folder: got 'set/disk'"),
-        (link("set/gone", "nothing"), "is damaged"),
+        (link("set/passwd", "/etc/passwd"), "leads to /etc/passwd"),
+        (link("set/up", "../../up"), "leads to set/../../up"),
+        (link("set/hard", "../up", tarfile.LNKTYPE), "leads to ../up"),
+        (link("set/pipe", "", tarfile.FIFOTYPE), "neither a file nor a folder"),
+        (link("set/disk", "", tarfile.BLKTYPE), "neither a file nor a folder"),
     ],
 )
-def test_links_that_leave_and_devices_are_named(member: tarfile.TarInfo, said: str, tmp_path: Path) -> None:
-    assert said in refusal(tar_of((tarfile.TarInfo("set/a.png"), b"a"), (member, b"")), tmp_path)
+def test_links_that_leave_the_archive_and_devices_are_refused(
+    member: tarfile.TarInfo, reason: str, tmp_path: Path
+) -> None:
+    error = refusal(tar_of((tarfile.TarInfo("set/a.png"), b"a"), (member, b"")), tmp_path)
+    assert reason in error.what and error.got == member.name
 
 
 def test_a_link_in_a_zip_file_is_refused(tmp_path: Path) -> None:
-    assert "a link: got 'set/a'" in refusal(zip_of({"set/a": b"/etc/passwd"}, stat.S_IFLNK | 0o777), tmp_path)
+    assert refusal(zip_of({"set/a": b"/etc/passwd"}, stat.S_IFLNK | 0o777), tmp_path).got == "set/a"
 
 
 NOISE = numpy.random.default_rng(0).bytes(100_000)
 
 
-def flipped(content: bytes, place: int) -> bytes:
-    return content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
+def flipped(content: bytes, index: int) -> bytes:
+    return content[:index] + bytes([content[index] ^ 0xFF]) + content[index + 1 :]
 
 
 def encrypted(content: bytes) -> bytes:
-    """The flag that a password is needed, in every entry of a zip file and of its list."""
+    """Set the encryption flag in every entry of a zip file and of its directory."""
     for mark, flag in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
-        for start in [found.start() for found in re.finditer(re.escape(mark), content)]:
+        for start in [match.start() for match in re.finditer(re.escape(mark), content)]:
             content = content[: start + flag] + b"\1" + content[start + flag + 1 :]
     return content
 
@@ -164,16 +165,17 @@ LONG_TAR, LONG_ZIP = tar_of_files({"set/1.png": NOISE}), zip_of({"set/1.png": NO
         *(flipped(LONG_ZIP, len(LONG_ZIP) // 2), encrypted(zip_of(FILES))),
         tar_of((link("set/a", "b"), b""), (link("set/b", "a"), b"")),
         tar_of((link("set/a", "a"), b"")),
+        tar_of((tarfile.TarInfo("set/a.png"), b"a"), (link("set/gone", "nothing"), b"")),
     ],
 )
-def test_a_damaged_archive_is_said(content: bytes, tmp_path: Path) -> None:
-    assert "set.tgz is damaged" in refusal(content, tmp_path)
+def test_a_damaged_archive_is_refused(content: bytes, tmp_path: Path) -> None:
+    assert refusal(content, tmp_path).what == f"{tmp_path / 'set.tgz'} is damaged"
 
 
 @pytest.mark.parametrize("ending", [b"", bytes(10**7)])
 @pytest.mark.parametrize("form", ["tar", "zip"])
-def test_an_archive_that_unpacks_to_far_too_much_is_refused(form: str, ending: bytes, tmp_path: Path) -> None:
-    """By what it says of its files, or, where it says nothing, by what comes out."""
+def test_a_decompression_bomb_is_refused(form: str, ending: bytes, tmp_path: Path) -> None:
+    """By the sizes in its headers or, if they are not given, by the unpacked bytes."""
     files = {"set/a.png": b"a", "set/b.png": bytes(0 if ending else 10**7)}
     buffer = io.BytesIO()
     if form == "zip":
@@ -187,18 +189,18 @@ def test_an_archive_that_unpacks_to_far_too_much_is_refused(form: str, ending: b
     (tmp_path / "set.tgz").write_bytes(packed)
     with pytest.raises(UvlpError) as caught:
         unpack(tmp_path / "set.tgz", tmp_path, "set", Progress(), at_most=10**6)
-    assert "unpacks to far more" in caught.value.what
-    assert "kB that hold more than 1.0 MB" in str(caught.value.got)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["set.tgz"], "nothing half made is left"
+    assert caught.value.allowed == "at most 1.0 MB"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["set.tgz"], "no partial result is left"
 
 
-def test_a_million_empty_files_are_too_much(tmp_path: Path) -> None:
+def test_empty_files_count_towards_the_limit(tmp_path: Path) -> None:
     (tmp_path / "set.tgz").write_bytes(tar_of_files({f"set/{number}": b"" for number in range(30)}))
-    with pytest.raises(UvlpError, match="unpacks to far more"):
+    with pytest.raises(UvlpError) as caught:
         unpack(tmp_path / "set.tgz", tmp_path, "set", Progress(), at_most=15 * 512)
+    assert caught.value.allowed == "at most 7.7 kB"
 
 
-def test_a_named_pipe_in_place_of_an_archive_is_not_opened(server: FileServer, tmp_path: Path) -> None:
+def test_a_named_pipe_is_not_opened_as_an_archive(server: FileServer, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "set.tgz")
     with pytest.raises(UvlpError) as caught:
         prepare(archive_at(server), tmp_path, Progress())
@@ -212,7 +214,7 @@ def test_a_named_pipe_in_place_of_an_archive_is_not_opened(server: FileServer, t
         (b"<!DOCTYPE html><html>log in</html>", "an HTML page", "download"),
     ],
 )
-def test_what_stands_in_place_of_an_archive_is_named(
+def test_a_pointer_or_web_page_is_refused_as_an_archive(
     content: bytes, got: str, fix: str, server: FileServer, tmp_path: Path
 ) -> None:
     (tmp_path / "set.tgz").write_bytes(content)
@@ -222,9 +224,8 @@ def test_what_stands_in_place_of_an_archive_is_named(
     assert fix in str(caught.value.fix)
 
 
-def test_an_archive_of_something_else_is_said(tmp_path: Path) -> None:
-    line = refusal(tar_of_files({"other/a.png": b"a"}), tmp_path)
-    assert "does not hold the folder set: got 'other'" in line
+def test_an_archive_without_the_expected_folder_is_refused(tmp_path: Path) -> None:
+    assert refusal(tar_of_files({"other/a.png": b"a"}), tmp_path).got == "other"
 
 
 @pytest.fixture
@@ -241,7 +242,7 @@ def archive_at(server: FileServer, md5: str | None = None) -> Archive:
     return Archive(url=f"{server.url}/set.tgz", md5=known, bytes=len(content), unpacked_bytes=6, folder="set")
 
 
-def test_it_is_announced_fetched_and_then_nothing_is_left_to_do(server: FileServer, tmp_path: Path) -> None:
+def test_an_archive_is_planned_and_fetched_once(server: FileServer, tmp_path: Path) -> None:
     wanted, root = archive_at(server), tmp_path / "data"
     plan = planned(wanted, root, "dataset set")
     assert plan is not None
@@ -256,7 +257,7 @@ def test_it_is_announced_fetched_and_then_nothing_is_left_to_do(server: FileServ
     assert [entry.name for entry in root.iterdir() if not entry.name.startswith(".")] == ["set"]
 
 
-def test_what_has_arrived_is_not_announced_again(server: FileServer, tmp_path: Path) -> None:
+def test_a_partial_download_reduces_the_planned_bytes(server: FileServer, tmp_path: Path) -> None:
     wanted = archive_at(server)
     (tmp_path / "set.tgz.uvlp-part").write_bytes(b"1234")
     plan = planned(wanted, tmp_path, "dataset set")
@@ -268,26 +269,25 @@ def test_what_has_arrived_is_not_announced_again(server: FileServer, tmp_path: P
     assert plan.bytes == 0
 
 
-def test_an_archive_that_was_put_there_needs_no_network(server: FileServer, tmp_path: Path) -> None:
+def test_an_existing_archive_needs_no_network_and_is_kept(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "set.tgz").write_bytes(server.files["set.tgz"])
     prepare(archive_at(server), tmp_path, Progress())
     assert (tmp_path / "set").is_dir()
     assert server.requests == []
-    assert (tmp_path / "set.tgz").read_bytes() == server.files["set.tgz"], "the user's own file stays"
+    assert (tmp_path / "set.tgz").read_bytes() == server.files["set.tgz"], "the user's file is kept"
 
 
-def test_a_wrong_hash_names_both_and_keeps_the_file(server: FileServer, tmp_path: Path) -> None:
-    found = hashlib.md5(server.files["set.tgz"]).hexdigest()
+def test_a_wrong_hash_is_refused_and_the_file_kept(server: FileServer, tmp_path: Path) -> None:
+    actual = hashlib.md5(server.files["set.tgz"]).hexdigest()
     with pytest.raises(UvlpError) as caught:
         prepare(archive_at(server, md5="0" * 32), tmp_path, Progress())
-    line = str(caught.value)
-    assert f"set.tgz has another MD5 than the one published: got '{found}'; allowed: {'0' * 32}" in line
-    assert "delete the file" in line
+    assert (caught.value.got, caught.value.allowed) == (actual, "0" * 32)
+    assert "delete the file" in str(caught.value.fix)
     assert (tmp_path / "set.tgz").exists()
     assert not (tmp_path / "set").exists()
 
 
-def test_without_a_published_hash_the_first_download_is_recorded(server: FileServer, tmp_path: Path) -> None:
+def test_an_unpublished_hash_is_recorded_at_the_first_download(server: FileServer, tmp_path: Path) -> None:
     events: list[Event] = []
     wanted = archive_at(server, md5="")
     sha256 = hashlib.sha256(server.files["set.tgz"]).hexdigest()
@@ -299,17 +299,19 @@ def test_without_a_published_hash_the_first_download_is_recorded(server: FileSer
     ]
     shutil.rmtree(tmp_path / "set")
     server.files["set.tgz"] = tar_of_files({"set/other.png": b"changed"})
-    with pytest.raises(UvlpError, match=f"another SHA-256 than the one recorded in .*allowed: {sha256}"):
+    with pytest.raises(UvlpError) as caught:
         prepare(wanted, tmp_path, Progress())
+    assert caught.value.allowed == sha256
     record.write_text("{}")
-    with pytest.raises(UvlpError, match=r"set\.tgz\.json is damaged"):
+    with pytest.raises(UvlpError) as caught:
         prepare(wanted, tmp_path, Progress())
+    assert caught.value.what == f"{record} is damaged"
 
 
 @pytest.mark.parametrize(
     "first", [b"<!DOCTYPE html><title>log in</title>", tar_of_files()[:40], tar_of_files()[:-20]]
 )
-def test_a_page_or_a_part_that_came_first_does_not_decide_what_is_right(
+def test_the_hash_of_a_web_page_or_partial_archive_is_not_recorded(
     first: bytes, server: FileServer, tmp_path: Path
 ) -> None:
     wanted, good = archive_at(server, md5=""), server.files["set.tgz"]
@@ -318,29 +320,25 @@ def test_a_page_or_a_part_that_came_first_does_not_decide_what_is_right(
         prepare(wanted, tmp_path, Progress())
     assert (caught.value.fix or "").startswith("delete")
     assert not (tmp_path / "set.tgz.json").exists()
-    (tmp_path / "set.tgz").unlink()  # as it said
+    (tmp_path / "set.tgz").unlink()  # as the error advises
     server.files["set.tgz"] = good
     prepare(wanted, tmp_path, Progress())
     assert (tmp_path / "set/train/cat/1.png").read_bytes() == b"one"
 
 
-def test_what_is_advised_about_another_hash_than_the_recorded_one_works(
-    server: FileServer, tmp_path: Path
-) -> None:
+def test_the_advice_on_a_changed_archive_works(server: FileServer, tmp_path: Path) -> None:
     wanted, record = archive_at(server, md5=""), tmp_path / "set.tgz.json"
     record.write_text(json.dumps({"url": wanted.url, "sha256": "0" * 64}))
     with pytest.raises(UvlpError) as caught:
         prepare(wanted, tmp_path, Progress())
-    assert caught.value.fix == (
-        f"delete the file and fetch again; where the publisher has changed it, delete {record} as well"
-    )
+    assert f"delete {record}" in str(caught.value.fix)
     (tmp_path / "set.tgz").unlink()
     record.unlink()
     prepare(wanted, tmp_path, Progress())
     assert json.loads(record.read_text())["sha256"] == hashlib.sha256(server.files["set.tgz"]).hexdigest()
 
 
-def test_too_little_space_is_said_before_anything_is_transferred(
+def test_too_little_space_is_reported_before_the_download(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk_space, "free_bytes", lambda _: 2_000_000_000)
@@ -352,7 +350,7 @@ def test_too_little_space_is_said_before_anything_is_transferred(
 
 
 @pytest.mark.parametrize("step", ["download", "unpack"])
-def test_a_disk_that_fills_up_keeps_what_has_arrived(
+def test_a_full_disk_keeps_the_download(
     step: str, server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -360,17 +358,19 @@ def test_a_disk_that_fills_up_keeps_what_has_arrived(
 
     with monkeypatch.context() as patch:
         patch.setattr(archive, step, full)
-        with pytest.raises(UvlpError, match="No space left.*what has arrived is kept"):
+        with pytest.raises(UvlpError) as caught:
             prepare(archive_at(server), tmp_path, Progress())
+    assert "No space left on device" in str(caught.value)
     assert (tmp_path / "set.tgz").exists() == (step == "unpack")
     prepare(archive_at(server), tmp_path, Progress())
     assert len(server.requests) == 1
 
 
-def test_a_folder_that_cannot_be_made_is_named(server: FileServer, tmp_path: Path) -> None:
+def test_a_data_folder_that_cannot_be_created_is_named(server: FileServer, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UvlpError, match="cannot write .*file/data"):
+    with pytest.raises(UvlpError) as caught:
         prepare(archive_at(server), tmp_path / "file" / "data", Progress())
+    assert str(tmp_path / "file/data") in str(caught.value)
 
 
 def test_a_second_process_waits_for_the_first(server: FileServer, tmp_path: Path) -> None:

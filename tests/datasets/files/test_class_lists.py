@@ -19,9 +19,9 @@ PINNED = {
 }
 
 
-def test_the_lists_are_the_published_ones() -> None:
-    found = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in FOLDER.glob("*.tsv")}
-    assert found == PINNED
+def test_the_class_lists_are_pinned() -> None:
+    hashes = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in FOLDER.glob("*.tsv")}
+    assert hashes == PINNED
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_the_lists_are_the_published_ones() -> None:
         ("imagenet1k", 1000),
     ],
 )
-def test_classes_are_in_alphabetical_order_with_names_of_their_own(stem: str, count: int) -> None:
+def test_classes_are_in_alphabetical_order_with_unique_names(stem: str, count: int) -> None:
     classes = wordnet_classes(stem)
     ids = [entry.id for entry in classes]
     assert len(classes) == count
@@ -50,18 +50,18 @@ def test_every_subset_is_part_of_imagenet() -> None:
         assert all(known[entry.id] == entry.synonyms for entry in wordnet_classes(stem)), stem
 
 
-def test_names_are_the_first_synonyms_and_never_twice_the_same() -> None:
+def test_names_are_the_first_unused_synonyms() -> None:
     named = {entry.id: entry for entry in wordnet_classes("imagenet1k")}
     assert named["n01440764"].name == "tench"
     assert named["n01440764"].synonyms == "tench, Tinca tinca"
-    # The first crane and the first maillot keep the word (decisions: class names).
+    # The first crane and the first maillot keep the name (decisions: class names).
     assert (named["n02012849"].name, named["n03126707"].name) == ("crane", "n03126707")
     assert (named["n03710637"].name, named["n03710721"].name) == ("maillot", "tank suit")
     others = [entry for entry in named.values() if entry.name != entry.synonyms.split(", ")[0]]
     assert {entry.id for entry in others} == {"n03126707", "n03710721"}
 
 
-def test_cifar_names_are_folders_and_words() -> None:
+def test_cifar_names_are_the_folder_names_with_spaces() -> None:
     classes = numbered_classes("cifar100")
     assert [entry.id for entry in classes] == sorted(entry.id for entry in classes)
     assert (classes[1].id, classes[1].name, classes[1].synonyms) == (
@@ -70,7 +70,7 @@ def test_cifar_names_are_folders_and_words() -> None:
     assert [entry.id for entry in numbered_classes("cifar10")][:3] == ["airplane", "automobile", "bird"]
 
 
-def test_exchanged_names_leave_the_synonyms() -> None:
+def test_exchanged_names_keep_the_synonyms() -> None:
     before = {entry.id: entry for entry in wordnet_classes("imagewoof")}
     after = {entry.id: entry for entry in exchanged(wordnet_classes("imagewoof"), "n02093754", "n02096294")}
     assert (before["n02093754"].name, after["n02093754"].name) == ("Border terrier", "Australian terrier")

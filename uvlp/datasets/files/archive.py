@@ -1,4 +1,4 @@
-"""Archives of datasets: downloaded once, checked, unpacked into a folder that is whole or not there."""
+"""Dataset archives: download once, verify, unpack into a folder that is either complete or absent."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from uvlp.datasets.files.download import download, part_of
 from uvlp.datasets.files.unpack import is_archive, unpack
 from uvlp.recipes.dataset_size import DatasetSize
 
-SLACK_BYTES = 10**8  # an archive may hold so much more than twice what its content takes
+SLACK_BYTES = 10**8  # tolerated beyond twice the expected size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """A file to be downloaded and unpacked.
+    """An archive to download and unpack.
 
     Attributes:
-        url: where it comes from; its last part is the file's name.
-        md5: published hash, hexadecimal; empty: none is known, the first download's SHA-256 is recorded.
-        bytes: size of the file.
-        unpacked_bytes: about what its content takes.
-        folder: the folder that it holds.
+        url: download URL; its last component is the file name.
+        md5: published hash, hexadecimal; empty if there is none: the first download's SHA-256 is recorded.
+        bytes: size of the archive.
+        unpacked_bytes: approximate size of its content.
+        folder: the top-level folder in it.
     """
 
     url: str
@@ -45,14 +45,14 @@ class Archive:
 
     @property
     def name(self) -> str:
-        """Name of the file."""
+        """File name of the archive."""
         return self.url.rsplit("/", 1)[-1]
 
 
 def archived_size(
     archive: Archive, classes: int, counts: tuple[int, int], image_pixels: int, source: str
 ) -> DatasetSize:
-    """How large the dataset in an archive is; ``counts``: training and validation images."""
+    """Size of the dataset in an archive; ``counts``: training and validation images."""
     return DatasetSize(
         classes=classes,
         train=counts[0],
@@ -65,43 +65,44 @@ def archived_size(
 
 
 def planned(archive: Archive, root: Path, what: str) -> Download | None:
-    """What :func:`prepare` would still transfer; None if the folder is there.
+    """The download that :func:`prepare` would still make; None if the folder exists.
 
     Args:
-        what: the dataset, in words.
+        what: the dataset, for messages.
     """
     if (root / archive.folder).is_dir():
         return None
     part = part_of(root / archive.name)
-    have = part.stat().st_size if part.is_file() else 0
-    here = (root / archive.name).is_file()
+    received = part.stat().st_size if part.is_file() else 0
+    exists = (root / archive.name).is_file()
     checked = "its published MD5" if archive.md5 else "the SHA-256 recorded at the first download"
     return Download(
         what=what,
         urls=(archive.url,),
-        bytes=0 if here else max(0, archive.bytes - have),
+        bytes=0 if exists else max(0, archive.bytes - received),
         disk_bytes=archive.bytes + archive.unpacked_bytes,
-        note=f"checked against {checked}; {archive.name} is {'there and stays' if here else 'deleted after'}"
-        f"{'' if here else ' unpacking'}, its content takes {archive.unpacked_bytes / 1e9:.1f} GB",
+        note=f"verified against {checked}; {archive.name} is "
+        f"{'already there and is kept' if exists else 'deleted after unpacking'}, "
+        f"its content takes {archive.unpacked_bytes / 1e9:.1f} GB",
     )
 
 
 def prepare(archive: Archive, root: Path, progress: Progress) -> None:
-    """Make ``root/<folder>``: download what is missing, check it, unpack it, delete what was downloaded.
+    """Create ``root/<folder>``: download what is missing, verify it, unpack it, delete the download.
 
-    Nothing is done where the folder is there. Two processes wait for each other.
+    Does nothing if the folder exists. Concurrent processes wait for each other.
 
     Raises:
-        UvlpError: no space, no connection, a wrong hash, a damaged archive or one whose paths leave it.
+        UvlpError: no space, no connection, a hash mismatch, a damaged archive or one with paths outside it.
     """
     path = root / archive.name
     with _explain_folder_errors(root):
         root.mkdir(parents=True, exist_ok=True)
-        with _alone(root / f".{archive.folder}.lock", progress):
+        with _locked(root / f".{archive.folder}.lock", progress):
             if (root / archive.folder).is_dir():
                 return
-            own = not path.exists()
-            if own:
+            fetched = not path.exists()
+            if fetched:
                 _check_space(archive, root)
                 download(archive.url, path, progress, at_most=2 * archive.bytes + SLACK_BYTES)
             _check_kind(path)
@@ -109,85 +110,85 @@ def prepare(archive: Archive, root: Path, progress: Progress) -> None:
             unpack(path, root, archive.folder, progress, at_most=2 * archive.unpacked_bytes + SLACK_BYTES)
             if sha256:
                 _record(archive, path, sha256, progress)
-            if own:
+            if fetched:
                 path.unlink()
             else:
-                progress.say(f"{path} was there before: it is kept, and no longer needed")
+                progress.say(f"{path} already existed: it is kept, but no longer needed")
 
 
 @contextlib.contextmanager
-def _alone(lock: Path, progress: Progress) -> Iterator[None]:
+def _locked(lock: Path, progress: Progress) -> Iterator[None]:
     from filelock import FileLock  # costs 20 ms
 
-    held = FileLock(lock)
+    file_lock = FileLock(lock)
     try:
-        held.acquire(timeout=0)
+        file_lock.acquire(timeout=0)
     except TimeoutError:
         progress.say(f"waiting: another process is fetching into {lock.parent}")
-        held.acquire()
+        file_lock.acquire()
     try:
         yield
     finally:
-        held.release()
+        file_lock.release()
 
 
 def _explain_folder_errors(root: Path) -> contextlib.AbstractContextManager[None]:
-    fix = "free some space or choose another folder with --data; what has arrived is kept"
+    fix = "free some space or choose another folder with --data; the partial download is kept"
     return explain_os_errors(root, "cannot write the data folder", fix)
 
 
 def _check_space(archive: Archive, root: Path) -> None:
     part = part_of(root / archive.name)
-    have = part.stat().st_size if part.is_file() else 0
-    needed = archive.bytes - have + archive.unpacked_bytes
+    received = part.stat().st_size if part.is_file() else 0
+    needed = archive.bytes - received + archive.unpacked_bytes
     fix = "free some space or choose another folder with --data"
     check_space(f"{archive.name} and its content", root, needed, fix)
 
 
 def _check_kind(path: Path) -> None:
-    """Refuse what is no archive, such as the log-in page of a network, before anything is believed of it."""
+    """Refuse a file that is not an archive, such as a network's login page, before its hash is recorded."""
     check_regular(path, "archive")
     if is_archive(path):
         return
     beginning = begins(path)
     other = impostor(beginning)
     raise UvlpError(
-        f"{path} is no archive",
+        f"{path} is not an archive",
         got=other.title if other else beginning[:40].decode("ascii", "replace") or "an empty file",
-        allowed="a tar or zip file; a network that asks for a log-in first answers with a page",
-        fix=other.fix if other else "delete it and fetch again, or put the archive there yourself",
+        allowed="a tar or zip file; a network that requires a login may send its login page instead",
+        fix=other.fix if other else "delete it and fetch again, or copy the archive there yourself",
     )
 
 
 def check_hash(archive: Archive, path: Path) -> str:
-    """Compare the file with the published hash, else with the one recorded at the first download.
+    """Compare the file's hash with the published one, else with the one recorded at the first download.
 
     Returns:
-        Its SHA-256 where there is none to compare with; it is to be recorded once the archive has been
-        unpacked as a whole. Else the empty string.
+        Its SHA-256 if there is no hash to compare with, to be recorded once the archive has been unpacked
+        completely; else the empty string.
 
     Raises:
-        UvlpError: another hash; both are named.
+        UvlpError: the hashes differ; both are given.
     """
     record = _record_of(path)
     if archive.md5:
         with path.open("rb") as file:
-            kind, found = "MD5", hashlib.file_digest(file, _md5).hexdigest()
-        expected, said_by = archive.md5, "published"
+            kind, actual = "MD5", hashlib.file_digest(file, _md5).hexdigest()
+        expected, origin = archive.md5, "published"
     else:
-        kind, found = "SHA-256", file_sha256(path)
-        expected, said_by = _recorded(record), f"recorded in {record}"
-    if found == expected:
+        kind, actual = "SHA-256", file_sha256(path)
+        expected, origin = _recorded(record), f"recorded in {record}"
+    if actual == expected:
         return ""
     if expected:
-        again = "" if archive.md5 else f"; where the publisher has changed it, delete {record} as well"
+        again = "" if archive.md5 else f"; if the publisher has replaced the file, also delete {record}"
         raise UvlpError(
-            f"{path} has another {kind} than the one {said_by}",
-            got=found,
+            f"the {kind} of {path} is not the one {origin}",
+            got=actual,
             allowed=expected,
             fix=f"delete the file and fetch again{again}",
         )
-    return found
+    return actual
 
 
 def _record_of(path: Path) -> Path:
@@ -205,7 +206,7 @@ def _md5() -> hashlib._Hash:
 
 
 def _recorded(record: Path) -> str:
-    """The SHA-256 of an earlier download, empty if there was none."""
+    """The SHA-256 recorded at an earlier download; empty if there was none."""
     if not record.exists():
         return ""
     check_regular(record)

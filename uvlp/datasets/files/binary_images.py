@@ -1,4 +1,4 @@
-"""CIFAR's binary archives, and datasets that are one of them: fixed-length records, no pickle is opened.
+"""CIFAR's binary archives as datasets: fixed-length records; no pickle is opened.
 
 A record is one label byte (CIFAR-100: coarse, then fine), then 1,024 red, green and blue values of 32 x 32
 pixels, row by row.
@@ -51,12 +51,12 @@ PIXEL_BYTES = 3 * IMAGE_PX * IMAGE_PX
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The files of one archive.
+    """The files in an archive.
 
     Attributes:
-        archive: what holds them.
+        archive: contains the files.
         files: per split, in the order of the record numbers.
-        label_bytes: labels before the pixels; the last one counts.
+        label_bytes: label bytes before the pixels; the last one is used.
         names_file: text file with the class names, in the order of the labels.
     """
 
@@ -67,12 +67,12 @@ class Layout:
 
     @property
     def record_bytes(self) -> int:
-        """Length of one record."""
+        """Length of a record."""
         return self.label_bytes + PIXEL_BYTES
 
     @property
     def every_file(self) -> tuple[str, ...]:
-        """All files that are read."""
+        """Names of all files to read."""
         return (*(name for split in SPLITS for name in self.files[split]), self.names_file)
 
 
@@ -81,13 +81,13 @@ class BinaryImages:
 
     def __init__(self, root: Path, layout: Layout, facts: NamedSet, cache: Path, progress: Progress) -> None:
         self._root, self._layout, self._facts = root, layout, facts
-        self._known = self._hash(cache, progress)
+        self._hashes = self._hash(cache, progress)
         self._read: dict[str, bytes] = {}
-        self._listed: dict[str, list[tuple[int, int]]] = {}
+        self._sorted: dict[str, list[tuple[int, int]]] = {}
         self.manifest = self._manifest(cache)
 
     def files(self, split: str) -> tuple[str, ...]:
-        """Names such as ``train/airplane/00029.png``; the number is the record's."""
+        """Names such as ``train/airplane/00029.png``; the number is that of the record."""
         ids = self._facts.ids
         return tuple(f"{split}/{ids[label]}/{record:05d}.png" for label, record in self._records(split))
 
@@ -112,16 +112,16 @@ class BinaryImages:
         import numpy
 
         records = self._records(split)
-        found = (self._pixels(split, records[index][1]) for index in indices)
-        return [numpy.ascontiguousarray(planes.transpose(1, 2, 0)) for planes in found]
+        channels_first = (self._pixels(split, records[index][1]) for index in indices)
+        return [numpy.ascontiguousarray(image.transpose(1, 2, 0)) for image in channels_first]
 
     def captions(self) -> Mapping[str, str] | None:
-        """Caption by name below `train/`, or None without a file of captions."""
-        found = find_captions(self._root)
-        if not found:
+        """Caption by name below `train/`; None if there is no caption file."""
+        files = find_captions(self._root)
+        if not files:
             return None
-        with held_still(self._root, caption_hashes(self._root, found, self._known)):
-            return look_up_captions(self._root, found, self.files("train")).texts
+        with held_still(self._root, caption_hashes(self._root, files, self._hashes)):
+            return look_up_captions(self._root, files, self.files("train")).texts
 
     def _pixels(self, split: str, record: int) -> numpy.ndarray:
         """uint8 [3, 32, 32] of one record."""
@@ -139,73 +139,73 @@ class BinaryImages:
         raise AssertionError("no such record")
 
     def _records(self, split: str) -> list[tuple[int, int]]:
-        """Label and record number of every image of a split, by label, then by number."""
-        if split not in self._listed:
+        """Label and record number of every image of a split, sorted by label, then by number."""
+        if split not in self._sorted:
             labels = (label for name in self._layout.files[split] for label in self._labels(name))
-            self._listed[split] = sorted((label, record) for record, label in enumerate(labels))
-        return self._listed[split]
+            self._sorted[split] = sorted((label, record) for record, label in enumerate(labels))
+        return self._sorted[split]
 
     def _labels(self, name: str) -> bytes:
-        """The label of every record; numpy is not needed."""
+        """The label of every record; does not need numpy."""
         content, path = self._content(name), self._root / name
         if content and len(content) % self._layout.record_bytes == 0:
             return content[self._layout.label_bytes - 1 :: self._layout.record_bytes]
         raise UvlpError(
-            f"{path} is cut off",
+            f"{path} is truncated",
             got=f"{len(content):,} bytes" if content else "an empty file",
             allowed=f"a multiple of {self._layout.record_bytes:,} bytes",
             fix=f"delete {path.parent} and fetch the dataset again",
         )
 
     def _content(self, name: str) -> bytes:
-        """The bytes of a file, read once and compared with the hash that the key was made from."""
+        """The bytes of a file, read once and compared with the hash that entered the key."""
         if name not in self._read:
             path = self._root / name
             try:
-                self._read[name] = read_hashed(path, self._known[name].files.hex())
+                self._read[name] = read_hashed(path, self._hashes[name].files.hex())
             except OSError as error:
                 fix = f"allow reading, or delete {path.parent} and fetch the dataset again"
                 raise UvlpError(f"cannot read {path}", got=error.strerror, fix=fix) from error
         return self._read[name]
 
     def _hash(self, cache: Path, progress: Progress) -> dict[str, Hashed]:
-        """The hashes of every file that is read, by its name."""
+        """Hash every file that is read; by file name."""
         groups = {name: {name: name} for name in self._layout.every_file}
         groups |= find_captions(self._root).groups()
         return hash_groups(self._root, groups, cache, progress)
 
     def _manifest(self, cache: Path) -> DatasetManifest:
-        """The manifest, which after the first call needs no look into the records."""
-        files = [[name, hashed.content] for name, hashed in self._known.items()]
+        """The manifest; from the second call on it is read from the cache, not counted from the records."""
+        files = [[name, hashed.content] for name, hashed in self._hashes.items()]
         names = [[entry.id, entry.name] for entry in self._facts.classes]
         content_hash = digest({"files": files, "classes": names, "reader": "binary"})
         remembered = cache / f"{self._facts.name}-{content_hash[:16]}.json"
         manifest = recall(remembered, content_hash)
         if manifest is None:
-            manifest = self._count(content_hash)
+            manifest = self._build_manifest(content_hash)
             remember(remembered, manifest)
         return manifest
 
     def _check_names(self) -> None:
-        """The archive's own class names, in the order of its labels, are those of the list."""
+        """Check that the archive's class names, in label order, are those of the class list."""
         name, facts = self._layout.names_file, self._facts
         lines = split_lines(self._content(name).decode("utf-8", "replace"))
-        found = tuple(line.strip() for line in lines if line.strip())
-        if found != facts.ids:
-            other = [word for word in found if word not in facts.ids] or list(found)
-            what = f"{self._root / name}: other classes than those of {facts.name}"
-            raise UvlpError(what, got=first_few(other))
+        names = tuple(line.strip() for line in lines if line.strip())
+        if names != facts.ids:
+            unknown = [entry for entry in names if entry not in facts.ids] or list(names)
+            what = f"{self._root / name}: the classes are not those of {facts.name}"
+            raise UvlpError(what, got=first_few(unknown))
 
-    def _count(self, content_hash: str) -> DatasetManifest:
+    def _build_manifest(self, content_hash: str) -> DatasetManifest:
         facts = self._facts
         self._check_names()
         labels = {split: [label for label, _ in self._records(split)] for split in SPLITS}
-        for split, found in labels.items():
-            if found and found[-1] >= len(facts.ids):
-                raise UvlpError(f"{self._root}: a label of {split} is out of range", got=found[-1])
-            lacking = [name for index, name in enumerate(facts.ids) if index not in set(found)]
-            if lacking:
-                raise UvlpError(f"{self._root}: no images in {split} of some classes", got=first_few(lacking))
+        for split, values in labels.items():
+            if values and values[-1] >= len(facts.ids):
+                raise UvlpError(f"{self._root}: a label of {split} is out of range", got=values[-1])
+            empty = [name for index, name in enumerate(facts.ids) if index not in set(values)]
+            if empty:
+                raise UvlpError(f"{self._root}: some classes have no images in {split}", got=first_few(empty))
         return DatasetManifest(
             name=facts.name,
             argument="",
@@ -231,10 +231,10 @@ class BinaryImages:
 def open_binary(
     layout: Layout, facts: NamedSet, spec: DatasetSpec, cache: Path, progress: Progress | None
 ) -> Dataset:
-    """Open the unpacked archive, below the data folder or the data folder itself.
+    """Open the unpacked archive, in the data folder or the data folder itself.
 
     Raises:
-        UvlpError: it is not there, or not what it should be.
+        UvlpError: it is missing or invalid.
     """
     root = binary_root(layout, spec)
     if root is None:
@@ -243,8 +243,8 @@ def open_binary(
 
 
 def _missing(layout: Layout, facts: NamedSet, spec: DatasetSpec) -> UvlpError:
-    """The error for an archive that is not there, or that somebody turned into image files."""
-    if any(facts.classes_in(spec.root / place) for place in ("", "train")):
+    """The error for an archive that is missing or was converted to image files."""
+    if any(facts.classes_in(spec.root / folder) for folder in ("", "train")):
         return DatasetElsewhere(
             f"the dataset {facts.name} is read from its binary archive",
             got=f"image files in {spec.root}",
@@ -256,10 +256,10 @@ def _missing(layout: Layout, facts: NamedSet, spec: DatasetSpec) -> UvlpError:
 
 
 def binary_root(layout: Layout, spec: DatasetSpec) -> Path | None:
-    """The folder with the first file of records."""
-    places = (spec.root / layout.archive.folder, spec.root)
+    """The folder that contains the first file of records; None if there is none."""
+    candidates = (spec.root / layout.archive.folder, spec.root)
     first = layout.files["train"][0]
-    return next((Path(os.path.realpath(place)) for place in places if (place / first).is_file()), None)
+    return next((Path(os.path.realpath(folder)) for folder in candidates if (folder / first).is_file()), None)
 
 
 VARIANTS: tuple[str, ...] = ()
@@ -267,10 +267,10 @@ VARIANTS: tuple[str, ...] = ()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BinarySet:
-    """What a plug-in of such a dataset does.
+    """A dataset plug-in for such an archive.
 
     Attributes:
-        name: plug-in, and the list of its classes.
+        name: of the plug-in and of its class list.
         layout: the archive and the files in it.
         counts: known numbers of training and test images.
     """
@@ -283,7 +283,7 @@ class BinarySet:
         """Open the unpacked archive.
 
         Raises:
-            UvlpError: it is not there, or not what it should be.
+            UvlpError: it is missing or invalid.
         """
         chosen_variant(spec, VARIANTS)
         facts = NamedSet(
@@ -295,16 +295,16 @@ class BinarySet:
         return open_binary(self.layout, facts, spec, cache, progress)
 
     def download(self, spec: DatasetSpec) -> Download | None:
-        """What :meth:`fetch` would still transfer, None if nothing."""
+        """The download that :meth:`fetch` would still make; None if there is none."""
         chosen_variant(spec, VARIANTS)
-        there = binary_root(self.layout, spec)
-        return None if there else plan_archived(self.name, self.layout.archive, spec)
+        root = binary_root(self.layout, spec)
+        return None if root else plan_archived(self.name, self.layout.archive, spec)
 
     def fetch(self, spec: DatasetSpec, progress: Progress) -> None:
-        """Put the archive's folder into the data folder.
+        """Download the archive's folder into the data folder.
 
         Raises:
-            UvlpError: no space, no connection, a wrong hash.
+            UvlpError: no space, no connection, a hash mismatch.
         """
         chosen_variant(spec, VARIANTS)
         if binary_root(self.layout, spec) is None:
@@ -312,6 +312,6 @@ class BinarySet:
 
 
 def binary_size(one: BinarySet, classes: int) -> DatasetSize:
-    """How large such a dataset is."""
+    """Size of such a dataset."""
     archive = one.layout.archive
     return archived_size(archive, classes, one.counts, IMAGE_PX * IMAGE_PX, "the archive's page")

@@ -1,6 +1,6 @@
-"""Images of any method in class folders, and which of them are used (evaluation.md 1.2, 1.3, Q2).
+"""Find a method's images in class folders and choose which are used (evaluation.md 1.2, 1.3, Q2).
 
-Either the first files of each class, as the published code takes them, or a draw.
+The choice is the first files of each class, as in the published code, or a random draw.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from uvlp.datasets.files.images import image_files
 from uvlp.datasets.files.nearby_folders import did_you_mean, file_names, folder_names, nearby, show
 
 NUMBER_OF_IMAGES = re.compile(r"\d+|.*ipc.*", re.IGNORECASE)
-"""Folders of one method at several IPC are no seeds of it."""
+"""Matches folders of one method at several IPC, which are not seeds of it."""
 LAYOUT = "PATH/<class>/<images> or PATH/train/<class>/<images>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassFolders:
-    """The images that are used.
+    """The images to use.
 
     Attributes:
         root: the folder with the class folders, absolute.
-        naming: ``"id"``, ``"name"`` or ``"index"``: what the class folders are named by.
+        naming: ``"id"``, ``"name"`` or ``"index"``: how the class folders are named.
         ipc: images per class, the same in every class.
-        select: ``"drawn"`` if images were left out by a draw, else ``"first"``.
-        files: (name below ``root``, label), classes in plain string order of their ids.
-        notes: lines that the user should read.
+        select: ``"drawn"`` if the images are a random draw of more, else ``"first"``.
+        files: (path below ``root``, label), classes in string order of their ids.
+        notes: lines to show to the user.
     """
 
     root: Path
@@ -55,18 +55,18 @@ class ClassFolders:
 def scan_classes(
     path: Path, classes: Sequence[ClassInfo], *, ipc: int | None, select: str, seed: int
 ) -> ClassFolders:
-    """Find the images of every class below ``path`` or ``path/train``; none is opened.
+    """List the images of every class below ``path`` or ``path/train`` without opening any.
 
     Args:
-        path: the folder that a method made.
+        path: the folder that a method wrote.
         classes: of the dataset; the class folders must be exactly these.
-        ipc: images per class; None where every class holds the same number, which it then is.
-        select: where a class holds more than ``ipc``: ``"first"`` of the walk in string order, or
-            ``"drawn"`` per class from the seed, without replacement and with the order kept.
+        ipc: images per class; None for the number in each class, which must be the same in all.
+        select: what to use of a class with more than ``ipc`` images: the ``"first"`` in string order, or
+            images ``"drawn"`` from the seed, per class, without replacement and in their order.
         seed: of the draw.
 
     Raises:
-        UvlpError: the path, a class folder or the number of images in one is wrong.
+        UvlpError: the path, a class folder or a number of images is wrong.
     """
     if select not in SELECTIONS:
         raise unknown_name("selection of images", select, SELECTIONS)
@@ -80,13 +80,14 @@ def scan_classes(
     except UvlpError as error:
         raise _with_advice(error, root, names) from error
     notes += assigned.notes
-    listed = _list_images(root, assigned.folder_of, remarks)
+    images_of = _list_images(root, assigned.folder_of, remarks)
     notes += [*remarks.notes(), *others_note(len(remarks.other_files))]
-    ipc = ipc or _common_count(root, listed)
-    _check_enough(root, listed, ipc)
-    drawn = select == "drawn" and any(len(images) > ipc for images in listed.values())
-    chosen = {name: choose(images, name, ipc, seed if drawn else None) for name, images in listed.items()}
-    _note_left_out(listed, chosen, f"drawn from seed {seed}" if drawn else "first in string order", notes)
+    ipc = ipc or _common_count(root, images_of)
+    _check_enough(root, images_of, ipc)
+    drawn = select == "drawn" and any(len(images) > ipc for images in images_of.values())
+    chosen = {name: choose(images, name, ipc, seed if drawn else None) for name, images in images_of.items()}
+    how = f"drawn from seed {seed}" if drawn else "first in string order"
+    _note_left_out(images_of, chosen, how, notes)
     label_of = {info.id: info.index for info in classes}
     return ClassFolders(
         root=root,
@@ -99,7 +100,7 @@ def scan_classes(
 
 
 def named_images(path: Path, classes: Sequence[ClassInfo], facts: Mapping[str, Any]) -> ClassFolders:
-    """The images of ``path`` that the facts of a task name: ``ipc``, ``select`` and, of a draw, ``seed``.
+    """The images of ``path`` that a task's facts select: ``ipc``, ``select`` and, for a draw, ``seed``.
 
     Raises:
         UvlpError: as :func:`scan_classes`.
@@ -108,7 +109,7 @@ def named_images(path: Path, classes: Sequence[ClassInfo], facts: Mapping[str, A
 
 
 def _image_root(path: Path, names: Names) -> tuple[Path, list[str]]:
-    """``path/train`` if class folders may be there (a class may itself be called train), else ``path``."""
+    """``path/train`` if it has the class folders (a class itself may be called train), else ``path``."""
     check_folder(path, "image folder", LAYOUT)
     root = Path(os.path.realpath(path))
     inner = root / "train"
@@ -118,7 +119,7 @@ def _image_root(path: Path, names: Names) -> tuple[Path, list[str]]:
 
 
 def _is_image(name: str) -> bool:
-    """Whether a file is an image by its name."""
+    """Return whether a file name has an image extension."""
     return name.lower().endswith(image_files.EXTENSIONS)
 
 
@@ -127,15 +128,15 @@ def _folder_names(folder: Path) -> list[str]:
 
 
 def _class_folders(root: Path, notes: list[str], remarks: Remarks) -> list[str]:
-    """Names of the folders in ``root``; other files may lie beside them, but no images."""
+    """Names of the folders in ``root``; other files are allowed beside them, but not images."""
     files = [entry.name for entry in visible_entries(root, remarks) if not entry.is_dir()]
     images = [name for name in files if _is_image(name)]
     if images:
         raise UvlpError(
-            f"{root} holds images beside the class folders",
+            f"{root} contains images beside the class folders",
             got=first_few(images),
             allowed=LAYOUT,
-            fix="move them into the folder of their class, or away",
+            fix="move them into their class folders, or elsewhere",
         )
     folders = _folder_names(root)
     if not folders:
@@ -146,76 +147,81 @@ def _class_folders(root: Path, notes: list[str], remarks: Remarks) -> list[str]:
 
 
 def _with_advice(error: UvlpError, root: Path, names: Names) -> UvlpError:
-    """The error with what was probably meant: a folder above or below, or images sorted into folders."""
+    """The error with a suggestion: a folder above or below, or sorting the images into folders."""
 
     def fits(folder: Path) -> bool:
-        return any(names.fit(folder_names(place)) for place in (folder, folder / "train"))
+        return any(names.fit(folder_names(root)) for root in (folder, folder / "train"))
 
-    found = nearby(root, fits)
-    advice = did_you_mean(found)
-    if len(found) > 1 and not any(NUMBER_OF_IMAGES.fullmatch(folder.name) for folder in found):
-        seeds = ",".join(show(folder) for folder in found[:2])
-        advice += f" Seeds of one method are written NAME={seeds},..."
+    matches = nearby(root, fits)
+    advice = did_you_mean(matches)
+    if len(matches) > 1 and not any(NUMBER_OF_IMAGES.fullmatch(folder.name) for folder in matches):
+        seeds = ",".join(show(folder) for folder in matches[:2])
+        advice += f" For seeds of one method use NAME={seeds},..."
     if not advice and names.known([root.name]) and any(map(_is_image, file_names(root))):
-        advice = "this is the folder of one class: name the folder with the folders of all classes"
+        advice = "this is the folder of a single class: pass the folder that contains all class folders"
     if advice := advice or _sorted_by_name(root, names):
         return UvlpError(error.what, got=error.got, allowed=error.allowed, fix=advice)
     return error
 
 
 def _sorted_by_name(root: Path, names: Names) -> str:
-    """What to do about images in one folder whose names begin with their class."""
+    """The fix for images in one folder whose names start with their class; else the empty string."""
     inner = folder_names(root)
     if len(inner) > 1:
         return ""
     root = root / "".join(inner)
     files = [name for name in file_names(root) if _is_image(name)]
-    classes = {file: names.begins(file) for file in files}
+    classes = {file: names.class_prefix(file) for file in files}
     if not files or not all(classes.values()):
         return ""
     file, name = next(iter(classes.items()))
-    return f"their names begin with their class: in {show(root)} put {file} into a folder {name}/, and so on"
+    return (
+        f"the file names start with the class: in {show(root)} move {file} into a folder {name}/, and so on"
+    )
 
 
 def _list_images(root: Path, folder_of: Mapping[str, str], remarks: Remarks) -> dict[str, Sequence[str]]:
-    """Every image below ``root`` by class id, classes in plain string order of their ids."""
-    fix = "add images, or remove the folder"
+    """The images below ``root`` by class id, classes in string order of their ids."""
+    fix = "add images, or delete the folder"
     return {name: image_names(root, folder_of[name], fix, remarks) for name in sorted(folder_of)}
 
 
-def _common_count(root: Path, listed: Mapping[str, Sequence[str]]) -> int:
-    """Images per class where every class holds the same number."""
+def _common_count(root: Path, images_of: Mapping[str, Sequence[str]]) -> int:
+    """The number of images per class if it is the same in all classes."""
     by_count: dict[int, list[str]] = {}
-    for name, images in listed.items():
+    for name, images in images_of.items():
         by_count.setdefault(len(images), []).append(name)
     if len(by_count) > 1:
         raise UvlpError(
-            f"{root}: the classes hold different numbers of images",
+            f"{root}: the classes have different numbers of images",
             got="; ".join(f"{count} in {first_few(by_count[count])}" for count in sorted(by_count)),
             allowed="the same number in every class",
-            fix=f"give --ipc, at most {min(by_count)}, to use that many of each",
+            fix=f"pass --ipc, at most {min(by_count)}, to use that many of each class",
         )
     return next(iter(by_count))
 
 
-def _check_enough(root: Path, listed: Mapping[str, Sequence[str]], ipc: int) -> None:
-    few = {name: len(images) for name, images in listed.items() if len(images) < ipc}
+def _check_enough(root: Path, images_of: Mapping[str, Sequence[str]], ipc: int) -> None:
+    few = {name: len(images) for name, images in images_of.items() if len(images) < ipc}
     if few:
         raise UvlpError(
-            f"{root}: too few images in {len(few)} of {len(listed)} classes",
+            f"{root}: too few images in {len(few)} of {len(images_of)} classes",
             got=first_few(f"{count} of class {name}" for name, count in few.items()),
             allowed=f"{ipc} or more",
-            fix=f"add images, or give --ipc, at most {min(few.values())}",
+            fix=f"add images, or pass --ipc, at most {min(few.values())}",
         )
 
 
 def _note_left_out(
-    listed: Mapping[str, Sequence[str]], chosen: Mapping[str, Sequence[str]], how: str, notes: list[str]
+    images_of: Mapping[str, Sequence[str]],
+    chosen: Mapping[str, Sequence[str]],
+    how: str,
+    notes: list[str],
 ) -> None:
-    total = sum(map(len, listed.values()))
+    total = sum(map(len, images_of.values()))
     left_out = total - sum(map(len, chosen.values()))
     if left_out:
-        name = next(name for name in listed if len(listed[name]) > len(chosen[name]))
+        name = next(name for name in images_of if len(images_of[name]) > len(chosen[name]))
         notes.append(
             f"{left_out} of {total} images are left out, {len(chosen[name])} of each class are used, {how}: "
             f"of {name} {first_few(Path(file).name for file in chosen[name])}"
@@ -223,15 +229,15 @@ def _note_left_out(
 
 
 def content_hash(folders: ClassFolders, cache: Path, progress: Progress) -> tuple[str, list[str]]:
-    """Hexadecimal SHA-256 over names, labels and bytes of the images that are used, and that of each image.
+    """Hexadecimal SHA-256 over names, labels and bytes of the used images, and the hash of each image.
 
     Args:
         folders: as scanned.
-        cache: folder that remembers hashes by size and times of the files.
-        progress: told about the reading.
+        cache: folder where hashes are cached by size and times of the files.
+        progress: reports the reading.
 
     Raises:
-        UvlpError: a file cannot be read, is a pointer to an image, or none by its header.
+        UvlpError: a file cannot be read, is a Git LFS pointer, or has no image header.
     """
     image_files.check_pointers(folders.root / name for name, _ in folders.files)
     files = [name for name, _ in folders.files]
@@ -244,9 +250,9 @@ SELECTIONS = ("first", "drawn")
 
 
 def choose(images: Sequence[str], identity: str, ipc: int, seed: int | None = None) -> list[str]:
-    """``ipc`` images of one class in their order: the first ones, or with a seed a draw without replacement.
+    """Choose ``ipc`` images of a class in their order: the first, or with a seed a draw without replacement.
 
-    Draws of one seed are nested: those of IPC 10 are among those of IPC 50.
+    Draws of one seed are nested: the images of IPC 10 are a subset of those of IPC 50.
 
     Raises:
         UvlpError: the class has fewer than ``ipc`` images.

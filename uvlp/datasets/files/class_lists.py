@@ -1,7 +1,7 @@
 """Class lists of the published datasets: ids, names for prompts, synonyms (`uvlp/datasets/classes/*.tsv`).
 
-The files keep the order of the evaluators' own lists; datasets count their classes in the alphabetical
-order of the ids, as torchvision's folders, the RDED teachers and the captions do (decisions: Evaluation).
+The files keep the order of the published lists; label indices follow the alphabetical order of the ids, as
+in torchvision's folders, the RDED teachers and the captions (decisions: Evaluation).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent.parent / "classes"
 
 @dataclass(frozen=True, slots=True)
 class ClassName:
-    """One class: folder name, name for prompts, and all its names, e.g. ``tench, Tinca tinca``."""
+    """A class: folder name, name for prompts, and all synonyms, e.g. ``tench, Tinca tinca``."""
 
     id: str
     name: str
@@ -25,30 +25,30 @@ class ClassName:
 
 
 def wordnet_classes(stem: str) -> tuple[ClassName, ...]:
-    """Classes of a list of WordNet ids, in alphabetical order of the ids.
+    """Read a list of WordNet ids, in alphabetical order of the ids.
 
-    The name is the first synonym; a class whose name an earlier one has takes its next synonym that is
-    free, else its id (``crane`` is a bird, the machine is ``n03126707``).
+    The name is the first synonym. If an earlier class already has that name, it is the next unused synonym,
+    else the id (``crane`` is a bird, the machine is ``n03126707``).
     """
     rows = sorted(_rows(stem))
     firsts = [_names(synonyms)[0] for _, synonyms in rows]
-    found, taken = [], set[str]()
+    classes, taken = [], set[str]()
     for (identity, synonyms), first in zip(rows, firsts, strict=True):
         others = (name for name in _names(synonyms)[1:] if name not in firsts and name not in taken)
         name = first if first not in taken else next(others, identity)
         taken.add(name)
-        found.append(ClassName(identity, name, synonyms))
-    return tuple(found)
+        classes.append(ClassName(identity, name, synonyms))
+    return tuple(classes)
 
 
 def numbered_classes(stem: str) -> tuple[ClassName, ...]:
-    """Classes of a list whose folders are the names themselves, in the order of their numbers."""
+    """Read a list whose folder names are the class names, in label order."""
     rows = _rows(stem)
     return tuple(ClassName(name, name.replace("_", " "), name.replace("_", " ")) for _, name in rows)
 
 
 def exchanged(classes: Sequence[ClassName], one: str, other: str) -> tuple[ClassName, ...]:
-    """The classes with the names of two ids exchanged; their synonyms stay."""
+    """Swap the names of two ids; the synonyms stay."""
     names = {entry.id: entry.name for entry in classes}
     names[one], names[other] = names[other], names[one]
     return tuple(ClassName(entry.id, names[entry.id], entry.synonyms) for entry in classes)

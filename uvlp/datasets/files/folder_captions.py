@@ -1,9 +1,8 @@
-"""The captions that lie in a dataset's folder: where they are looked for, and which image each belongs to.
+"""Find and read the captions in a dataset's folder, and match them to its images.
 
-Files with rows are called `metadata` or `captions` and lie at the top, in `train/` or in a class folder;
-names in them are relative to where they lie (methods.md A.2, B.5). Beside an image ``1.png`` its caption may
-lie as ``1.txt``, ``1.caption`` or ``1.json``. Two captions for one image that say different things stop the
-run.
+Tables are called `metadata` or `captions` and are in the top folder, in `train/` or in a class folder; file
+names in them are relative to the table (methods.md A.2, B.5). The caption of an image ``1.png`` may also be
+in ``1.txt``, ``1.caption`` or ``1.json`` beside it. Two different captions for one image are an error.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ from uvlp.datasets.files.folder_hashes import HASH_BYTES, Hashed, sha256_of
 from uvlp.datasets.files.folder_scan import Listing, visible_entries
 
 PREFIX = "train/"
-UNREAD_ENDING = ".parquet"
-ENDINGS = (".jsonl", ".csv", ".tsv", ".json", ".txt", UNREAD_ENDING)
+UNREAD_SUFFIX = ".parquet"
+SUFFIXES = (".jsonl", ".csv", ".tsv", ".json", ".txt", UNREAD_SUFFIX)
 MOST_FOLDERS, MOST_FILES = 20, 50
-LONGEST_LOOK_BYTES = 5_000_000
+MOST_READ_BYTES = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class CaptionFiles:
-    """Files with captions, as names below the dataset's folder.
+    """Caption files, as paths below the dataset's folder.
 
     Attributes:
-        tables: files with rows.
-        sidecars: image as the dataset names it -> the files beside it.
+        tables: files with one row per caption.
+        sidecars: the files beside each image, by the image's name in the dataset.
     """
 
     tables: tuple[str, ...] = ()
@@ -50,15 +49,15 @@ class CaptionFiles:
         return bool(self.tables or self.sidecars)
 
     def beside_images(self) -> int:
-        """Number of files in class folders."""
+        """The number of caption files in class folders."""
         return sum(name.count("/") > 1 for name in self.tables) + sum(map(len, self.sidecars.values()))
 
     def groups(self) -> dict[str, dict[str, str]]:
-        """The files in groups that are hashed together: each table, and the sidecars of a folder."""
-        found = {name: {name: name} for name in self.tables}
+        """Groups of files that are hashed together: each table, and the sidecars of each folder."""
+        groups = {name: {name: name} for name in self.tables}
         for name in (name for names in self.sidecars.values() for name in names):
-            found.setdefault(f"captions in {PurePosixPath(name).parent}", {})[name] = name
-        return found
+            groups.setdefault(f"captions in {PurePosixPath(name).parent}", {})[name] = name
+        return groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class FolderCaptions:
 
     Attributes:
         texts: by name below `train/`.
-        notes: lines that the user should read.
+        notes: lines to show to the user.
     """
 
     texts: Mapping[str, str]
@@ -75,44 +74,43 @@ class FolderCaptions:
 
 
 def find_captions(root: Path, listing: Listing | None = None) -> CaptionFiles:
-    """The files with captions below ``root``.
+    """Find the caption files below ``root``.
 
     Args:
-        listing: the images; None for a dataset that is no folder of images.
+        listing: the images; None if the dataset is not a folder of images.
 
     Raises:
-        UvlpError: captions lie there in a form that is not read.
+        UvlpError: a caption file has an unsupported format.
     """
-    lying = _by_folder(listing.others) if listing is not None else {}
-    lying |= {folder: _tables_in(root / folder) for folder in ("", "train")}
-    images = _images(listing, lying) if listing is not None else {}
+    files = _by_folder(listing.others) if listing is not None else {}
+    files |= {folder: _tables_in(root / folder) for folder in ("", "train")}
+    images = _images(listing, files) if listing is not None else {}
     tables: list[str] = []
     sidecars: dict[str, tuple[str, ...]] = {}
-    for folder in sorted(lying):
-        names = lying[folder]
+    for folder in sorted(files):
+        names = files[folder]
         _refuse_unread(root / folder, names)
-        found = sorted(name for name in names if name.lower() in TABLES)
-        tables += [
-            os.path.join(folder, name) for name in sorted(found, key=lambda name: TABLES.index(name.lower()))
-        ]
-        in_form = {_in_form(name): name for name in names}
+        in_folder = sorted(name for name in names if name.lower() in TABLES)
+        in_folder.sort(key=lambda name: TABLES.index(name.lower()))
+        tables += [os.path.join(folder, name) for name in in_folder]
+        normalised = {_normalise(name): name for name in names}
         for file, image in images.get(folder, {}).items():
-            beside = [in_form[name] for name in _beside(nfc(file)) if name in in_form]
+            beside = [normalised[name] for name in _sidecar_names(nfc(file)) if name in normalised]
             if beside:
                 sidecars[image] = tuple(f"{folder}/{name}" for name in beside)
     return CaptionFiles(tuple(tables), sidecars)
 
 
 def caption_hashes(root: Path, files: CaptionFiles, known: Mapping[str, Hashed]) -> dict[str, str]:
-    """SHA-256 of every file of captions, by its name below ``root``.
+    """SHA-256 of every caption file, by its path below ``root``.
 
     Args:
         root: of the dataset.
-        files: as they are found now.
-        known: the groups of files as they were hashed for the dataset's key.
+        files: the caption files that exist now.
+        known: the groups of files as hashed for the dataset's key.
 
     Raises:
-        UvlpError: there are other files than were hashed.
+        UvlpError: the files are not the ones that were hashed.
     """
     hashes = {}
     for group, names in files.groups().items():
@@ -124,72 +122,74 @@ def caption_hashes(root: Path, files: CaptionFiles, known: Mapping[str, Hashed])
 
 
 def _by_folder(paths: Iterable[str]) -> dict[str, set[str]]:
-    """Names of files by folder, of those in class folders for training."""
-    found: dict[str, set[str]] = {}
+    """File names by folder, for the training class folders."""
+    names: dict[str, set[str]] = {}
     for path in paths:
         folder, _, name = path.rpartition("/")
         if folder.startswith(PREFIX):
-            found.setdefault(folder, set()).add(name)
-    return found
+            names.setdefault(folder, set()).add(name)
+    return names
 
 
 def _images(listing: Listing, folders: Container[str]) -> dict[str, dict[str, str]]:
-    """Training images in ``folders``: file name where it lies -> the name that the dataset gives it."""
-    found: dict[str, dict[str, str]] = {}
+    """Training images in ``folders``: by folder, the name in the dataset by file name on disk."""
+    images: dict[str, dict[str, str]] = {}
     for name in (name for names in listing.files["train"] for name in names):
         folder, _, file = listing.source(name).rpartition("/")
         if folder in folders:
-            found.setdefault(folder, {})[file] = name
-    return found
+            images.setdefault(folder, {})[file] = name
+    return images
 
 
-def _in_form(name: str) -> str:
-    """A file's name in NFC, its ending in small letters."""
-    stem, dot, ending = nfc(name).rpartition(".")
-    return stem + dot + ending.lower()
+def _normalise(name: str) -> str:
+    """A file name in NFC with a lower-case suffix."""
+    stem, dot, suffix = nfc(name).rpartition(".")
+    return stem + dot + suffix.lower()
 
 
-def _tables_in(place: Path) -> set[str]:
-    """Names of files with rows; a link to nothing is there too, and refused where it is read."""
-    if not place.is_dir():
+def _tables_in(folder: Path) -> set[str]:
+    """Names of the tables in a folder; broken links are included, and rejected when they are read."""
+    if not folder.is_dir():
         return set()
     return {
         entry.name
-        for entry in os.scandir(place)
+        for entry in os.scandir(folder)
         if entry.name.lower() in (*TABLES, *UNREAD) and not entry.is_dir()
     }
 
 
-def _refuse_unread(place: Path, names: set[str]) -> None:
+def _refuse_unread(folder: Path, names: set[str]) -> None:
     for name in sorted(names):
         if name.lower() in UNREAD:
-            target = place / f"{name.partition('.')[0]}.csv"
-            code = f"import pandas; pandas.read_parquet('{place / name}').to_csv('{target}', index=False)"
+            target = folder / f"{name.partition('.')[0]}.csv"
+            code = f"import pandas; pandas.read_parquet('{folder / name}').to_csv('{target}', index=False)"
             raise UvlpError(
-                "captions are not read from a Parquet file",
-                got=str(place / name),
+                "Parquet files of captions are not supported",
+                got=str(folder / name),
                 allowed=first_few(TABLES),
-                fix=f'convert it and move it away: python -c "{code}"',
+                fix=f'convert it, then move the Parquet file elsewhere: python -c "{code}"',
             )
 
 
-def _beside(file: str) -> list[str]:
-    """What a caption beside an image is called: as it, with or without the image's own ending."""
+def _sidecar_names(file: str) -> list[str]:
+    """Possible names of a caption beside an image: the image's name with or without its own suffix."""
     stem = file.rpartition(".")[0]
-    return [name + ending for ending in SIDECARS for name in (stem, file)]
+    return [name + suffix for suffix in SIDECARS for name in (stem, file)]
 
 
 def unread_captions(root: Path, files: CaptionFiles) -> tuple[str, ...]:
-    """A line about files at the top, or in a folder there, that hold captions under another name."""
+    """A note on unused files, in the top folder or one level below, that seem to contain captions."""
     entries = _entries(root)
     folders = [entry for entry in entries if entry.is_dir() and entry.name not in SPLITS]
     for folder in folders[:MOST_FOLDERS]:
         entries += _entries(folder.path) if _is_small(folder.path) else []
-    found = (entry for entry in entries if entry.name.lower().endswith(ENDINGS) and _has_captions(entry))
-    names = [name for name in (os.path.relpath(e.path, root) for e in found) if name not in files.tables]
+    matches = (entry for entry in entries if entry.name.lower().endswith(SUFFIXES) and _has_captions(entry))
+    names = [name for name in (os.path.relpath(e.path, root) for e in matches) if name not in files.tables]
     if not names:
         return ()
-    return (f"{first_few(names)}: may hold captions and is not read; `uvlp captions import FILE` takes it",)
+    return (
+        f"{first_few(names)}: not read, but may contain captions; `uvlp captions import FILE` imports them",
+    )
 
 
 def _is_small(folder: str) -> bool:
@@ -201,7 +201,7 @@ def _is_small(folder: str) -> bool:
 
 
 def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
-    """What lies in a folder; nothing where it cannot be read."""
+    """The entries of a folder; none if it cannot be read."""
     try:
         return visible_entries(folder)
     except UvlpError:
@@ -211,9 +211,9 @@ def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
 def _has_captions(entry: os.DirEntry[str]) -> bool:
     if not entry.is_file():
         return False
-    if entry.name.lower().endswith(UNREAD_ENDING):
+    if entry.name.lower().endswith(UNREAD_SUFFIX):
         return True
-    if entry.stat().st_size > LONGEST_LOOK_BYTES:
+    if entry.stat().st_size > MOST_READ_BYTES:
         return not entry.name.lower().endswith(".txt")
     try:
         return any(True for _ in itertools.islice(formats.read_rows([Path(entry.path)]), 1))
@@ -222,13 +222,13 @@ def _has_captions(entry: os.DirEntry[str]) -> bool:
 
 
 def read_captions(root: Path, files: CaptionFiles, listing: Listing) -> FolderCaptions:
-    """The captions of a folder of somebody's images, whose rows must all be for images that are there.
+    """Read the captions of a user's folder, where every row must belong to an existing image.
 
     Raises:
-        UvlpError: a broken row, a caption for an image that does not exist, or two that differ.
+        UvlpError: a malformed row, a caption for an image that does not exist, or two that differ.
     """
     every = [name for split in SPLITS for names in listing.files[split] for name in names]
-    captions = _FoundCaptions()
+    captions = _Collector()
     for table in files.tables:
         prefix = nfc(table[: table.rfind("/") + 1])
         relative = [name.removeprefix(prefix) for name in every if name.startswith(prefix)]
@@ -240,27 +240,27 @@ def read_captions(root: Path, files: CaptionFiles, listing: Listing) -> FolderCa
 
 
 def look_up_captions(root: Path, files: CaptionFiles, names: Sequence[str]) -> FolderCaptions:
-    """The captions of a published set, whose rows may be for other images too.
+    """Read the captions of a published dataset, where rows for other images are allowed.
 
-    Rows are found as the published code finds them (`caption_lookup`), by their bare names too.
+    Images are looked up as in the published code (:func:`find_caption`), also by their bare file names.
 
     Args:
         root: folder of the dataset.
-        files: as found.
+        files: its caption files.
         names: training images, e.g. ``train/n01440764/n01440764_18.JPEG``.
 
     Raises:
-        UvlpError: a file cannot be read, a row is broken, or two captions of an image differ.
+        UvlpError: a file cannot be read, a row is malformed, or two captions of an image differ.
     """
-    captions = _FoundCaptions()
+    captions = _Collector()
     for table in files.tables:
         folder = nfc(table.rpartition("/")[0])
         within = f"{folder}/".removeprefix(PREFIX) if folder else ""
         rows = captions.rows(table, formats.read_rows([root / table]))
         texts = {within + name.removeprefix("" if folder else PREFIX): text for name, text in rows.items()}
         relative = (name.removeprefix(PREFIX) for name in names)
-        found = {PREFIX + name: _look_up(texts, name) for name in relative if name.startswith(within)}
-        captions.add(table, {name: text for name, text in found.items() if text})
+        by_image = {PREFIX + name: _look_up(texts, name) for name in relative if name.startswith(within)}
+        captions.add(table, {name: text for name, text in by_image.items() if text})
     captions.read_sidecars(root, files)
     return captions.captions()
 
@@ -269,8 +269,8 @@ def _look_up(texts: Mapping[str, str], name: str) -> str:
     return find_caption(texts, name.split("/")[0], name.split("/")[-1], bare_names=True)
 
 
-class _FoundCaptions:
-    """What the files say, with the file that says it first."""
+class _Collector:
+    """Collects captions, each with the first file that contains it."""
 
     def __init__(self) -> None:
         self._texts: dict[str, tuple[str, str]] = {}
@@ -278,20 +278,20 @@ class _FoundCaptions:
         self._further = 0
 
     def rows(self, table: str, captions: Iterable[Caption]) -> dict[str, str]:
-        """Caption by name as written; of several rows for one name the last one counts."""
-        found = list(captions)
-        texts = {caption.name: caption.text for caption in found}
-        if len(texts) < len(found):
-            overruled = len(found) - len(texts)
-            self._notes.append(f"{table}: {overruled} rows are overruled by a later row for the same image")
-        self._further += sum(caption.further for caption in found)
+        """Caption by name as written in the table; the last of several rows for a name is used."""
+        rows = list(captions)
+        texts = {caption.name: caption.text for caption in rows}
+        if len(texts) < len(rows):
+            overridden = len(rows) - len(texts)
+            self._notes.append(f"{table}: {overridden} rows are overridden by a later row for the same image")
+        self._further += sum(caption.further for caption in rows)
         return texts
 
     def add(self, file: str, texts: Mapping[str, str]) -> None:
-        """Captions by image; an empty one leaves the word to another file.
+        """Add captions by image; an empty one may be filled by another file.
 
         Raises:
-            UvlpError: another file says something else of an image.
+            UvlpError: another file has a different caption for an image.
         """
         differing = []
         for image, text in texts.items():
@@ -304,11 +304,11 @@ class _FoundCaptions:
             raise UvlpError(
                 f"two captions differ for {len(differing)} images",
                 got=first_few(differing),
-                fix="keep one of the two files, or import the right captions with `uvlp captions import`",
+                fix="keep one of the two files, or import the correct captions with `uvlp captions import`",
             )
 
     def read_sidecars(self, root: Path, files: CaptionFiles) -> None:
-        """Add the files beside the images; those that hold something else than a caption are counted."""
+        """Add the captions beside the images; files without a caption are counted."""
         others = 0
         for image, names in files.sidecars.items():
             for name in names:
@@ -319,14 +319,12 @@ class _FoundCaptions:
                 self._further += further
                 self.add(name, {image: text})
         if others:
-            self._notes.append(f"{others} files beside images hold no caption and are not used")
+            self._notes.append(f"{others} files beside images contain no caption and are not used")
 
     def captions(self) -> FolderCaptions:
-        """All of them."""
+        """The collected captions of training images."""
         if self._further:
-            self._notes.append(
-                f"{self._further} further captions are not used, the first of each image counts"
-            )
+            self._notes.append(f"{self._further} further captions are not used, only the first of each image")
         texts = {
             image.removeprefix(PREFIX): text
             for image, (text, _) in self._texts.items()
@@ -338,15 +336,15 @@ class _FoundCaptions:
 def find_caption(
     captions: Mapping[str, str], class_id: str, file_name: str, *, bare_names: bool = False
 ) -> str:
-    """The caption, or the empty string when there is none.
+    """The caption of an image, or the empty string.
 
-    Tried in this order, empty captions passed over: ``class/file``; the same with ``_<class>.JPEG``
+    Keys are tried in this order, skipping empty captions: ``class/file``; the same with ``_<class>.JPEG``
     shortened to ``.JPEG``; and, for VLCP's files, the bare file name (E31).
 
     Args:
-        captions: text by ``file_name`` of the metadata.
+        captions: text by ``file_name`` in the metadata.
         class_id: class folder of the image.
-        file_name: base name of the image.
+        file_name: file name of the image, without folders.
         bare_names: also try the bare file name.
     """
     key = f"{class_id}/{file_name}"

@@ -1,4 +1,4 @@
-"""What lies in image folders without being an image of a class, counted for one note of each kind."""
+"""Count files in image folders that are not images of a class, for one note of each kind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FOLDERS = frozenset(
         *("__pycache__", "_gsdata_"),
     )
 )
-"""Folders that systems make; hidden ones need no name here."""
+"""Folders that operating systems create; hidden ones are recognised by their dot."""
 FILES = frozenset(
     (
         "thumbs.db",
@@ -35,23 +35,23 @@ FILES = frozenset(
         "icon\r",
     )
 )
-"""Files that systems and programs make, in small letters."""
-BEGINNINGS = ("~$", "thumbs.db:")
-ENDINGS = (".tmp", "~", ".part", ".partial", ".crdownload", "@synoresource", "@synoeastream")
+"""Files that operating systems and programs create, in lower case."""
+PREFIXES = ("~$", "thumbs.db:")
+SUFFIXES = (".tmp", "~", ".part", ".partial", ".crdownload", "@synoresource", "@synoeastream")
 
 
 def is_leftover(name: str, folder: bool) -> bool:
-    """Whether an entry of that name is hidden, or one that a system leaves behind."""
+    """Return whether an entry of that name is hidden or left behind by an operating system."""
     if name.startswith("."):
         return True
-    small = name.casefold()
+    folded = name.casefold()
     if folder:
-        return small in FOLDERS
-    return small in FILES or small.startswith(BEGINNINGS) or small.endswith(ENDINGS)
+        return folded in FOLDERS
+    return folded in FILES or folded.startswith(PREFIXES) or folded.endswith(SUFFIXES)
 
 
 class Remarks:
-    """Counts of what a scan met and did not use, or met in an odd place.
+    """Counts of entries that a scan skipped or found in an unusual folder.
 
     Attributes:
         other_files: files in class folders without an image extension, with their folders.
@@ -63,45 +63,45 @@ class Remarks:
         self.other_files: list[str] = []
 
     def leave_out(self, entry: os.DirEntry[str]) -> None:
-        """Count a hidden file or folder, or one that a system left behind."""
-        # A name may hold a line's end (a Mac's icons); a surrogate could not be printed.
+        """Count a hidden file or folder, or one left behind by an operating system."""
+        # Names may contain a newline (icons of macOS) or unprintable surrogates.
         self._leftovers[entry.name.strip().encode(errors="replace").decode()] += _files(entry)
 
     def nested(self, names: Iterable[str]) -> None:
-        """Keep images that lie in a folder below their class folder."""
+        """Add images in a folder below their class folder."""
         self._nested.extend(names)
 
     def others(self, names: Iterable[str]) -> None:
-        """Keep files in class folders without an image extension."""
+        """Add files in class folders without an image extension."""
         self.other_files.extend(names)
 
     def notes(self) -> Iterator[str]:
-        """A line per kind."""
-        if passed := self._leftovers.total():
+        """One line per kind."""
+        if skipped := self._leftovers.total():
             names = sorted(self._leftovers, key=_rank)
-            what = "1 file is" if passed == 1 else f"{passed} files are"
-            yield f"{what} passed over, hidden or left behind by a system: {first_few(names)}"
+            what = "1 file was" if skipped == 1 else f"{skipped} files were"
+            yield f"{what} skipped, hidden or left behind by an operating system: {first_few(names)}"
         if self._nested:
             images, their = (
-                ("1 image lies", "its")
+                ("1 image is", "its")
                 if len(self._nested) == 1
-                else (f"{len(self._nested)} images lie", "their")
+                else (f"{len(self._nested)} images are", "their")
             )
             yield f"{images} in a folder below {their} class folder: {first_few(self._nested)}"
 
 
 def others_note(count: int) -> list[str]:
-    """A line about files in class folders that are neither images nor captions; nothing for none."""
+    """A note on files in class folders that are neither images nor captions; empty for none."""
     return [f"{count} files without an image extension are not used"] if count else []
 
 
 def _rank(name: str) -> tuple[bool, str]:
-    """Folders of systems before hidden files, which every Mac leaves."""
+    """Sorts system folders before hidden files, which every Mac leaves behind."""
     return name.startswith("."), name
 
 
 def _files(entry: os.DirEntry[str]) -> int:
-    """Files in a folder at any depth, 1 for a file; what cannot be read is not counted."""
+    """The number of files in a folder at any depth, 1 for a file; unreadable folders are not counted."""
     if not entry.is_dir(follow_symlinks=False):
         return 1
     return sum(len(files) for _, _, files in os.walk(entry.path))

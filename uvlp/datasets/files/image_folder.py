@@ -1,4 +1,4 @@
-"""A dataset made of image files: `train/<class>/` and `val/<class>/`, with captions if it has any."""
+"""A dataset of image files in `train/<class>/` and `val/<class>/`, with optional captions."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ NAMES = "classes.tsv"
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a dataset holds, as its key says it.
+    """The hashes of a dataset's content.
 
     Attributes:
-        sha256: hexadecimal, over images, their names, classes, class names, captions and how they are read.
+        sha256: hexadecimal, over images, file and class names, labels, captions and the reader's revision.
         images: per split the hashes of the files, in the order of the listing (`folder_hashes.Hashed`).
-        captions: the same of the files of captions, by the groups of `CaptionFiles`.
+        captions: the hashes of the caption files, by the groups of `CaptionFiles`.
     """
 
     sha256: str
@@ -54,7 +54,7 @@ class Content:
     captions: Mapping[str, Hashed]
 
     def of(self, split: str, indices: Iterable[int]) -> list[str]:
-        """The hashes of some images."""
+        """The hashes of the images at ``indices``."""
         return [sha256_of(self.images[split], index) for index in indices]
 
 
@@ -64,9 +64,9 @@ class ImageFolder:
     Args:
         root: the folder.
         listing: its classes and images.
-        manifest: what is known of them.
-        content: the hashes of its files, with which every byte that is read is compared.
-        published: a published set, whose file of captions may be for other images too.
+        manifest: describes them.
+        content: the hashes of its files; all bytes read are compared with them.
+        published: whether it is a published dataset; its captions may cover other images too.
     """
 
     def __init__(
@@ -100,21 +100,21 @@ class ImageFolder:
         )
 
     def originals(self, split: str, indices: Sequence[int]) -> list[numpy.ndarray]:
-        """uint8 [H, W, 3] each, at the size they are stored in."""
+        """uint8 [H, W, 3] each, at their stored size."""
         return image_files.load_originals(self._paths(split, indices), self._content.of(split, indices))
 
     def captions(self) -> Mapping[str, str] | None:
-        """Caption by name below `train/`, or None without captions in files or beside the images."""
+        """Caption by name below `train/`; None if there are no captions."""
         files = find_captions(self._root, self._listing)
         if not files:
             return None
         with held_still(self._root, caption_hashes(self._root, files, self._content.captions)):
             if self._published:
-                found = look_up_captions(self._root, files, self.files("train"))
+                captions = look_up_captions(self._root, files, self.files("train"))
             else:
-                found = read_captions(self._root, files, self._listing)
-        # Files of another program beside the images are no captions.
-        return found.texts if found.texts or files.tables else None
+                captions = read_captions(self._root, files, self._listing)
+        # Files beside the images without any caption belong to another program.
+        return captions.texts if captions.texts or files.tables else None
 
     def _paths(self, split: str, indices: Sequence[int]) -> list[Path]:
         names = self.files(split)
@@ -122,14 +122,14 @@ class ImageFolder:
 
 
 def open_image_folder(root: Path, argument: str, cache: Path, progress: Progress) -> ImageFolder:
-    """Open ``root``; every file is hashed and decoded once, after that only its size and times are read.
+    """Open ``root``; every file is hashed and decoded once, later only its size and times are read.
 
     Args:
-        argument: what the user called it, for the manifest.
-        cache: folder for what was learnt.
+        argument: the path as the user wrote it, for the manifest.
+        cache: folder for hashes and manifests.
 
     Raises:
-        UvlpError: layout, an image, the class names or the captions are wrong.
+        UvlpError: the layout, an image, the class names or the captions are invalid.
     """
     root = Path(os.path.realpath(root))
     listing = scan(root)
@@ -151,27 +151,27 @@ def open_image_folder(root: Path, argument: str, cache: Path, progress: Progress
 
 
 def class_names(root: Path, ids: Sequence[str]) -> dict[str, str]:
-    """Readable name by class id: of `classes.tsv` if there is one, else the id with blanks for ``_``.
+    """Readable name by class id: from `classes.tsv` if it exists, else the id with spaces for ``_``.
 
     Raises:
-        UvlpError: a line is broken, names no class folder or one twice, or a class is not named.
+        UvlpError: a line is malformed, its class has no folder or another line, or a class has no line.
     """
     path = root / NAMES
     if not os.path.lexists(path):
         return {name: name.replace("_", " ") for name in ids}
-    named: dict[str, str] = {}
+    name_of: dict[str, str] = {}
     for number, line in enumerate(_lines(path), 1):
         identity, _, name = nfc(line).partition("\t")
         if not identity or not name.strip():
             raise UvlpError(f"{path}, line {number}", got=line, allowed="id<TAB>name")
-        if identity in named or identity not in ids:
-            problem = "class named twice" if identity in named else "no such class folder"
+        if identity in name_of or identity not in ids:
+            problem = "duplicate class" if identity in name_of else "no such class folder"
             raise UvlpError(f"{path}, line {number}: {problem}", got=identity, allowed=first_few(ids))
-        named[identity] = name.strip()
-    lacking = [name for name in ids if name not in named]
-    if lacking:
-        raise UvlpError(f"{path} does not name every class", got=f"no line for {first_few(lacking)}")
-    return {name: named[name] for name in ids}
+        name_of[identity] = name.strip()
+    missing = [name for name in ids if name not in name_of]
+    if missing:
+        raise UvlpError(f"{path} does not name every class", got=f"no line for {first_few(missing)}")
+    return {name: name_of[name] for name in ids}
 
 
 def _lines(path: Path) -> list[str]:
@@ -184,7 +184,7 @@ def _lines(path: Path) -> list[str]:
 def hash_content(
     root: Path, listing: Listing, classes: Sequence[ClassName], cache: Path, progress: Progress
 ) -> Content:
-    """The hashes of all that decides about the dataset.
+    """Hash everything that defines the dataset.
 
     Raises:
         UvlpError: a file cannot be read.
@@ -212,7 +212,7 @@ def hash_content(
 
 
 def class_infos(listing: Listing, classes: Sequence[ClassName]) -> tuple[ClassInfo, ...]:
-    """The classes with their numbers of images, in the order of the labels."""
+    """The classes with their image counts, in label order."""
     groups = zip(classes, listing.files["train"], listing.files["val"], strict=True)
     return tuple(
         ClassInfo(
@@ -230,14 +230,14 @@ def class_infos(listing: Listing, classes: Sequence[ClassName]) -> tuple[ClassIn
 def _make_manifest(
     root: Path, listing: Listing, classes: Sequence[ClassName], content: Content, progress: Progress
 ) -> DatasetManifest:
-    """Read captions and decode every image once; what is found holds as long as the hash does."""
+    """Build the manifest: read the captions and decode every image once."""
     notes: tuple[str, ...] = ()
-    # What is wrong with captions is told where they are asked for; an import stands in for them.
+    # Errors in captions are reported when captions are needed; imported captions may replace them.
     captions = find_captions(root, listing)
     hashes = caption_hashes(root, captions, content.captions)
     with held_still(root, hashes), contextlib.suppress(UvlpError):
         notes = read_captions(root, captions, listing).notes
-    image_px, not_turned = _look_at_images(root, listing, content, progress)
+    image_px, not_turned = _check_images(root, listing, content, progress)
     return DatasetManifest(
         name="folder",
         argument="",
@@ -250,25 +250,25 @@ def _make_manifest(
     )
 
 
-def _look_at_images(
+def _check_images(
     root: Path, listing: Listing, content: Content, progress: Progress
 ) -> tuple[int, tuple[str, ...]]:
-    """Decode every image; the side of all if they are squares of one size, else 0, and what must be noted."""
+    """Decode every image; return the side if all are squares of one size, else 0, and notes."""
     names = {split: [name for group in listing.files[split] for name in group] for split in SPLITS}
     paths = [root / listing.source(name) for split in SPLITS for name in names[split]]
     hashes = [sha256 for split in SPLITS for sha256 in content.of(split, range(len(names[split])))]
-    seen: set[tuple[int, int]] = set()
+    sizes: set[tuple[int, int]] = set()
     not_turned = []
-    looks = in_order(_look, image_files.with_hashes(paths, hashes))
-    for path, (size, turned) in zip(paths, progress.track(looks, "check images", len(paths)), strict=True):
-        seen.add(size)
+    results = in_order(_check, image_files.with_hashes(paths, hashes))
+    for path, (size, turned) in zip(paths, progress.track(results, "check images", len(paths)), strict=True):
+        sizes.add(size)
         if not turned:
             not_turned.append(path.relative_to(root).as_posix())
-    width_px, height_px = next(iter(seen))
-    note = f"images whose orientation cannot be read, used as they are stored: {first_few(not_turned)}"
-    return width_px if len(seen) == 1 and width_px == height_px else 0, (note,) * bool(not_turned)
+    width_px, height_px = next(iter(sizes))
+    note = f"images whose orientation cannot be read, used as stored: {first_few(not_turned)}"
+    return width_px if len(sizes) == 1 and width_px == height_px else 0, (note,) * bool(not_turned)
 
 
-def _look(file: tuple[Path, str]) -> tuple[tuple[int, int], bool]:
+def _check(file: tuple[Path, str]) -> tuple[tuple[int, int], bool]:
     decoded = image_files.load_converted(*file)
     return decoded.image.size, decoded.turned

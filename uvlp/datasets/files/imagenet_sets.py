@@ -1,4 +1,4 @@
-"""Datasets of ImageNet's classes: any of a local ILSVRC-2012 folder, or ten as fast.ai packs them."""
+"""Datasets of ImageNet classes, from a local ILSVRC-2012 folder or fast.ai's archives of ten classes."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ VARIANTS: tuple[str, ...] = ()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IlsvrcSet:
-    """What a plug-in of such a dataset does.
+    """A dataset plug-in for classes of a local ILSVRC-2012 folder.
 
     Attributes:
-        name: plug-in, and the list of its classes.
-        source: where the images come from, in words.
-        counts: known numbers of training and validation images; None: not known.
-        strict: folders of other classes are refused, not passed over.
+        name: of the plug-in and of its class list.
+        source: origin of the images, for the manifest.
+        counts: expected numbers of training and validation images; None if unknown.
+        strict: whether folders of other classes are an error; else they are skipped.
     """
 
     name: str
@@ -43,10 +43,10 @@ class IlsvrcSet:
     strict: bool = False
 
     def open_dataset(self, spec: DatasetSpec, cache: Path, progress: Progress | None = None) -> Dataset:
-        """Open the classes in the ILSVRC folder that `--data` names.
+        """Open the classes in the ILSVRC folder given by `--data`.
 
         Raises:
-            UvlpError: it is not there, or lacks classes.
+            UvlpError: the folder is missing, or lacks classes.
         """
         chosen_variant(spec, VARIANTS)
         facts = NamedSet(
@@ -64,10 +64,10 @@ class IlsvrcSet:
         return None
 
     def fetch(self, spec: DatasetSpec, progress: Progress) -> None:
-        """Nothing to do where the folder is there.
+        """Check that the folder exists; nothing can be downloaded.
 
         Raises:
-            UvlpError: it is not; which layout is needed.
+            UvlpError: it does not exist; states the required layout.
         """
         chosen_variant(spec, VARIANTS)
         fetch_ilsvrc(self.name, spec)
@@ -79,13 +79,13 @@ FAST_AI = "fast.ai's lists (field_notes.md 1.2)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FastaiSet:
-    """A set in two versions with the same classes.
+    """A dataset plug-in with the same classes from fast.ai or from ILSVRC.
 
     Attributes:
-        name: plug-in.
-        variants: versions; all but ``ilsvrc`` are fast.ai's images.
-        archive: fast.ai's file at full size.
-        counts: training and validation images of that file.
+        name: of the plug-in and of its class list.
+        variants: all but ``ilsvrc`` use fast.ai's images.
+        archive: fast.ai's full-size archive.
+        counts: numbers of training and validation images in the archive.
         ilsvrc_counts: those of the same classes in ILSVRC-2012.
     """
 
@@ -102,35 +102,35 @@ class FastaiSet:
         progress: Progress | None,
         classes: Sequence[ClassName] | None = None,
     ) -> ImageFolder:
-        """Open the version asked for; ``classes`` replace the list's names.
+        """Open the requested variant; ``classes`` replaces the class list.
 
         Raises:
-            UvlpError: it is not there, or has other classes.
+            UvlpError: it is missing, or its classes are not those of the dataset.
         """
         variant = chosen_variant(spec, self.variants)
-        own = variant != ILSVRC
+        fastai = variant != ILSVRC
         facts = NamedSet(
             name=self.name,
             variant=variant,
-            source=f"fast.ai, {self.archive.name}" if own else f"ten classes of ILSVRC-2012 ({self.name})",
+            source=f"fast.ai, {self.archive.name}" if fastai else f"ten classes of ILSVRC-2012 ({self.name})",
             classes=tuple(classes or wordnet_classes(self.name)),
-            counts=self.counts if own else self.ilsvrc_counts,
-            strict=own,
+            counts=self.counts if fastai else self.ilsvrc_counts,
+            strict=fastai,
         )
-        if own:
+        if fastai:
             return open_archived(facts, self.archive, spec, cache, progress)
         return open_ilsvrc(facts, spec, cache, progress)
 
     def download(self, spec: DatasetSpec) -> Download | None:
-        """What a fetch would still transfer."""
-        own = chosen_variant(spec, self.variants) != ILSVRC
-        return plan_archived(self.name, self.archive, spec) if own else None
+        """The download that :meth:`fetch` would still make; None if there is none."""
+        fastai = chosen_variant(spec, self.variants) != ILSVRC
+        return plan_archived(self.name, self.archive, spec) if fastai else None
 
     def fetch(self, spec: DatasetSpec, progress: Progress) -> None:
-        """Download and unpack fast.ai's file.
+        """Download and unpack fast.ai's archive.
 
         Raises:
-            UvlpError: it cannot be had; ILSVRC never can.
+            UvlpError: the download fails; ILSVRC cannot be downloaded.
         """
         if chosen_variant(spec, self.variants) == ILSVRC:
             fetch_ilsvrc(f"{self.name} ({ILSVRC})", spec)
@@ -139,7 +139,7 @@ class FastaiSet:
 
 
 def fastai_sizes(one: FastaiSet, classes: int) -> dict[str, DatasetSize]:
-    """How large each version of such a set is."""
-    own = archived_size(one.archive, classes, one.counts, ILSVRC_PX, FAST_AI)
-    sizes = {variant: own for variant in one.variants if variant != ILSVRC}
+    """Size of each variant of such a dataset."""
+    fastai = archived_size(one.archive, classes, one.counts, ILSVRC_PX, FAST_AI)
+    sizes = {variant: fastai for variant in one.variants if variant != ILSVRC}
     return {**sizes, ILSVRC: of_ilsvrc(classes, one.ilsvrc_counts[0])}

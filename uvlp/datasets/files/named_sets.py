@@ -1,4 +1,4 @@
-"""What the published datasets share: where they lie, what is wrong when they do not, their manifests."""
+"""Shared code of the published datasets: their folders, errors when they are missing, manifests."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from uvlp.datasets.files.image_folder import ImageFolder, class_infos, hash_cont
 from uvlp.datasets.files.images.sizes import size_notes
 from uvlp.datasets.files.nearby_folders import Fits, did_you_mean, folder_names, nearby, show
 
-ILSVRC_PLACES = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")
-"""Where ILSVRC's archives and their mirrors put train/ and val/, below --data."""
+ILSVRC_FOLDERS = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC")
+"""Folders below --data in which ILSVRC's archives and mirrors have train/ and val/."""
 ILSVRC_LAYOUT = "--data DIR with DIR/train/<wnid>/*.JPEG and DIR/val/<wnid>/*.JPEG of ILSVRC-2012"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedSet:
-    """A published dataset, or one version of it.
+    """A published dataset, or one variant of it.
 
     Attributes:
-        name: plug-in, with ``-``.
-        variant: which version; empty where there is one.
-        source: where the images come from, in words.
+        name: of the plug-in, with ``-``.
+        variant: empty if the dataset has only one.
+        source: origin of the images, for the manifest.
         classes: in label order.
-        counts: known numbers of training and validation images; None: not known.
-        strict: folders of other classes are an error.
+        counts: expected numbers of training and validation images; None if unknown.
+        strict: whether folders of other classes are an error.
         image_px: side of the images if all are squares of one size, else 0.
     """
 
@@ -52,42 +52,42 @@ class NamedSet:
         return tuple(entry.id for entry in self.classes)
 
     def remarks(self, train: int, val: int) -> tuple[str, ...]:
-        """A line per split whose number of images is not the known one."""
+        """A note per split whose number of images is not the expected one."""
         return tuple(
-            f"{split}/ has {found:,} images, {self.title} has {known:,}"
-            for split, found, known in zip(SPLITS, (train, val), self.counts, strict=True)
-            if known is not None and found != known
+            f"{split}/ has {count:,} images, {self.title} has {expected:,}"
+            for split, count, expected in zip(SPLITS, (train, val), self.counts, strict=True)
+            if expected is not None and count != expected
         )
 
-    def lies_in(self, folder: Path) -> bool:
-        """Whether ``folder`` holds `train/` and `val/` with half of the classes or more."""
+    def is_in(self, folder: Path) -> bool:
+        """Return whether ``folder`` has `train/` and `val/` and at least half of the classes."""
         return has_splits(folder) and self.classes_in(folder / "train")
 
     def classes_in(self, folder: Path) -> bool:
-        """Whether half of the class folders or more lie in ``folder``."""
+        """Return whether at least half of the class folders are in ``folder``."""
         return 2 * len({*folder_names(folder)} & {*self.ids}) >= len(self.ids)
 
     @property
     def title(self) -> str:
-        """Name with the version."""
+        """Name with the variant."""
         return f"{self.name} ({self.variant})" if self.variant else self.name
 
 
 def chosen_variant(spec: DatasetSpec, variants: Sequence[str]) -> str:
-    """The version asked for, the first if none was; nothing may stand behind a colon.
+    """The requested variant, by default the first.
 
     Raises:
-        UvlpError: something does, or there is no such version.
+        UvlpError: an unknown variant, or an argument after a colon.
     """
     if spec.argument:
         raise UvlpError(
             f"the dataset `{spec.name}` takes nothing after a colon",
             got=spec.argument,
-            fix=f"write {spec.name}; --data says where it lies, --variant which version it is",
+            fix=f"use {spec.name}; choose its folder with --data and its variant with --variant",
         )
     known = variants or ("",)
     if spec.variant and spec.variant not in known:
-        allowed = ", ".join(variants) or f"{spec.name} has one version only"
+        allowed = ", ".join(variants) or f"{spec.name} has no variants"
         raise UvlpError("unknown variant of a dataset", got=spec.variant, allowed=allowed)
     return spec.variant or known[0]
 
@@ -95,60 +95,62 @@ def chosen_variant(spec: DatasetSpec, variants: Sequence[str]) -> str:
 def open_archived(
     facts: NamedSet, archive: Archive, spec: DatasetSpec, cache: Path, progress: Progress | None
 ) -> ImageFolder:
-    """Open what :func:`fetch_archived` made, or the same folder wherever `--data` points.
+    """Open the folder that :func:`fetch_archived` created, or a copy of it given by `--data`.
 
     Raises:
-        UvlpError: it is not there, or has other classes.
+        UvlpError: it is missing, or its classes are not those of the dataset.
     """
     root = archived_root(archive, spec)
     if root is None:
-        raise missing_archive(facts, archive, spec, facts.lies_in)
+        raise missing_archive(facts, archive, spec, facts.is_in)
     listing = scan_classes(root, facts.ids, facts.title, strict=facts.strict)
     return open_listed(root, listing, facts, cache, progress)
 
 
 def archived_root(archive: Archive, spec: DatasetSpec) -> Path | None:
-    """The archive's folder with `train/` and `val/`, below the data folder or the data folder itself."""
-    places = (spec.root / archive.folder, spec.root)
-    return next((Path(os.path.realpath(place)) for place in places if has_splits(place)), None)
+    """The archive's folder with `train/` and `val/`: in the data folder, or the data folder itself."""
+    candidates = (spec.root / archive.folder, spec.root)
+    return next((Path(os.path.realpath(folder)) for folder in candidates if has_splits(folder)), None)
 
 
 def missing_archive(facts: NamedSet, archive: Archive, spec: DatasetSpec, fits: Fits) -> UvlpError:
-    """The error for a dataset that can be fetched and is not there; ``fits``: whether a folder holds it."""
-    what, got = f"the dataset {facts.name} is not there", f"nothing in {spec.root / archive.folder}"
+    """The error for a missing dataset that can be downloaded; ``fits``: whether a folder contains it."""
+    what, got = f"the dataset {facts.name} is missing", f"nothing in {spec.root / archive.folder}"
     if advice := did_you_mean(nearby(spec.root, fits), "--data {}"):
         return DatasetElsewhere(what, got=got, fix=advice)
     return UvlpError(
         what,
         got=got,
-        fix=f"fetch it with `uvlp fetch {facts.name}`, or say where it lies with --data "
-        f"(the folder above {archive.folder}/)",
+        fix=f"download it with `uvlp fetch {facts.name}`, or pass its folder with --data "
+        f"(the parent folder of {archive.folder}/)",
     )
 
 
 def plan_archived(name: str, archive: Archive, spec: DatasetSpec) -> Download | None:
-    """What :func:`fetch_archived` would transfer; None if the dataset is there."""
+    """The download that :func:`fetch_archived` would make; None if the dataset exists."""
     return planned(archive, spec.root, f"dataset {name}") if archived_root(archive, spec) is None else None
 
 
 def fetch_archived(archive: Archive, spec: DatasetSpec, progress: Progress) -> None:
-    """Download and unpack what is not there.
+    """Download and unpack the archive if its folder is missing.
 
     Raises:
-        UvlpError: no space, no connection, a wrong hash or a damaged archive.
+        UvlpError: no space, no connection, a hash mismatch or a damaged archive.
     """
     if archived_root(archive, spec) is not None:
         return
     folder = spec.root / archive.folder
-    above = [place for place in Path(os.path.abspath(spec.root)).parents if place.name == archive.folder]
-    if above and any(above[0].iterdir()):
+    parents = [path for path in Path(os.path.abspath(spec.root)).parents if path.name == archive.folder]
+    if parents and any(parents[0].iterdir()):
         raise UvlpError(
-            "the data folder lies inside the dataset",
+            "the data folder is inside the dataset",
             got=str(spec.root),
-            fix=f"name the folder above it: --data {show(above[0].parent)}",
+            fix=f"use the parent folder of the dataset: --data {show(parents[0].parent)}",
         )
     if folder.exists():
-        raise UvlpError("a folder of a dataset without the dataset", got=str(folder), fix="delete it first")
+        raise UvlpError(
+            "the folder of the dataset exists, but without train/ and val/", got=str(folder), fix="delete it"
+        )
     prepare(archive, spec.root, progress)
 
 
@@ -156,41 +158,41 @@ def open_ilsvrc(facts: NamedSet, spec: DatasetSpec, cache: Path, progress: Progr
     """Open classes of a local ILSVRC-2012 folder.
 
     Raises:
-        UvlpError: there is none, or classes are missing in it.
+        UvlpError: the folder or some of its classes are missing.
     """
     root = ilsvrc_root(spec)
     if root is None:
-        raise missing_ilsvrc(facts.title, spec, facts.lies_in)
+        raise missing_ilsvrc(facts.title, spec, facts.is_in)
     listing = scan_classes(root, facts.ids, facts.title, strict=facts.strict)
     return open_listed(root, listing, facts, cache, progress)
 
 
 def ilsvrc_root(spec: DatasetSpec) -> Path | None:
-    """The folder with ILSVRC's `train/` and `val/`."""
-    places = (spec.root / place for place in ILSVRC_PLACES)
-    return next((Path(os.path.realpath(place)) for place in places if has_splits(place)), None)
+    """The folder with ILSVRC's `train/` and `val/`; None if there is none."""
+    candidates = (spec.root / inner for inner in ILSVRC_FOLDERS)
+    return next((Path(os.path.realpath(folder)) for folder in candidates if has_splits(folder)), None)
 
 
-def missing_ilsvrc(title: str, spec: DatasetSpec, lies_in: Fits) -> UvlpError:
-    """The error for a dataset that nobody may hand out and that is not there."""
+def missing_ilsvrc(title: str, spec: DatasetSpec, is_in: Fits) -> UvlpError:
+    """The error for a missing dataset that cannot be downloaded automatically."""
 
     def fits(folder: Path) -> bool:
-        return any(lies_in(folder / place) for place in ILSVRC_PLACES)
+        return any(is_in(folder / inner) for inner in ILSVRC_FOLDERS)
 
     advice = did_you_mean(nearby(spec.root, fits), "--data {}")
     return UvlpError(
         f"{title} needs the images of ILSVRC-2012, which cannot be downloaded without an account",
         got=f"no train/ and val/ in {spec.root}",
         allowed=ILSVRC_LAYOUT,
-        fix=advice or "get them from image-net.org and point --data (or $UVLP_DATA) to them",
+        fix=advice or "get them from image-net.org and set --data (or $UVLP_DATA) to their folder",
     )
 
 
 def fetch_ilsvrc(title: str, spec: DatasetSpec) -> None:
-    """Nothing can be fetched.
+    """Check that the images exist; they cannot be downloaded.
 
     Raises:
-        UvlpError: the images are not there.
+        UvlpError: the images are missing.
     """
     if ilsvrc_root(spec) is None:
         raise missing_ilsvrc(title, spec, has_splits)
@@ -199,10 +201,10 @@ def fetch_ilsvrc(title: str, spec: DatasetSpec) -> None:
 def open_listed(
     root: Path, listing: Listing, facts: NamedSet, cache: Path, progress: Progress | None
 ) -> ImageFolder:
-    """The dataset of a listing, hashed but not decoded: damaged pixels are found where they are read.
+    """Open the images of a listing: files are hashed but not decoded, so damaged pixels are reported later.
 
     Raises:
-        UvlpError: a file cannot be read, or is no image.
+        UvlpError: a file cannot be read, or is not an image.
     """
     classes = class_infos(listing, facts.classes)
     counts = (sum(entry.train for entry in classes), sum(entry.val for entry in classes))

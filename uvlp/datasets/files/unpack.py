@@ -1,4 +1,4 @@
-"""Unpack a tar or zip file that nobody has to trust: plain files at paths inside, nothing else."""
+"""Unpack an untrusted tar or zip file: only regular files, only at paths inside the target."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.wording import byte_size, first_few
 
-OURS = ".uvlp-unpacking"
-"""Marks a folder in which nothing but an archive is being unpacked."""
+MARKER = ".uvlp-unpacking"
+"""Marks a temporary folder that only contains an archive being unpacked."""
 BLOCK_BYTES = 1 << 20
-HEADER_BYTES = 512  # what a file costs even where it is empty, as in a tar file
+HEADER_BYTES = 512  # counted for every file, even an empty one, as in a tar file
 LARGEST_HEADER_BYTES = 1 << 20
-"""Of what a tar file says of one member beside its first 512 bytes: a long name, times, attributes."""
+"""Limit of a tar member's extended header (long name, times, attributes)."""
 MOST_HEADERS = 100
-"""Such headers in a row; each is read while the one before waits."""
+"""Limit of consecutive extended headers; tarfile reads them recursively."""
 EXTENDED = (
     *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
@@ -35,40 +35,40 @@ NAMES_CLASH = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 def unpack(path: Path, root: Path, folder: str, progress: Progress, *, at_most: int = sys.maxsize) -> None:
-    """Unpack a tar or zip file whose content is ``folder`` into ``root``.
+    """Unpack a tar or zip file with the top-level ``folder`` into ``root``.
 
-    Only plain files are written, at paths inside; a link inside the archive becomes a copy.
+    Only regular files are written, at paths inside; a link inside the archive becomes a copy.
 
     Args:
-        at_most: bytes that all files together may have.
+        at_most: limit of the total size in bytes.
 
     Raises:
-        UvlpError: a path or link that leaves the archive, a device, a damaged file, another content, or
+        UvlpError: a path or link that leaves the archive, a device, a damaged file, unexpected content, or
             too much of it.
     """
     temporary = root / f".{folder}.unpacking"
-    _remove_rest(temporary)
+    _remove_leftover(temporary)
     temporary.mkdir()
-    (temporary / OURS).touch()
+    (temporary / MARKER).touch()
     try:
-        room = _Room(path, at_most)
-        with _explain_damage(path), contextlib.closing(_members(path, room)) as members:
+        budget = _Budget(path, at_most)
+        with _explain_damage(path), contextlib.closing(_members(path, budget)) as members:
             for member in progress.track(members, f"unpack {path.name}, files"):
-                room.take(HEADER_BYTES)
+                budget.take(HEADER_BYTES)
                 with _new_file(path, temporary, member.name) as file:
                     while block := member.content.read(BLOCK_BYTES):
-                        room.take(len(block))
+                        budget.take(len(block))
                         file.write(block)
-        made = sorted(entry.name for entry in temporary.iterdir() if entry.name != OURS)
+        top_level = sorted(entry.name for entry in temporary.iterdir() if entry.name != MARKER)
         if not (temporary / folder).is_dir():
-            raise UvlpError(f"{path} does not hold the folder {folder}", got=first_few(made))
+            raise UvlpError(f"{path} does not contain the folder {folder}", got=first_few(top_level))
         os.rename(temporary / folder, root / folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a file begins as a tar or zip file does; a damaged one is said where it is unpacked.
+    """Return whether a file starts like a tar or zip file; damage is reported by :func:`unpack`.
 
     Raises:
         OSError: it cannot be read.
@@ -77,23 +77,23 @@ def is_archive(path: Path) -> bool:
         with _explain_damage(path):
             if zipfile.is_zipfile(path):
                 return True
-            with tarfile.open(path, "r:*", tarinfo=_bounded(path, _Room(path, sys.maxsize))):
+            with tarfile.open(path, "r:*", tarinfo=_bounded(path, _Budget(path, sys.maxsize))):
                 return True
     except UvlpError as error:
         return not isinstance(error.__cause__, tarfile.TarError)
 
 
-def _remove_rest(temporary: Path) -> None:
-    """Delete what a killed run left, and nothing that has its name by chance."""
-    if temporary.exists() and not (temporary / OURS).is_file():
+def _remove_leftover(temporary: Path) -> None:
+    """Delete the leftovers of a killed run, but no other folder of that name."""
+    if temporary.exists() and not (temporary / MARKER).is_file():
         raise UvlpError(
-            "a folder stands where an archive is to be unpacked", got=str(temporary), fix="move it away"
+            "the temporary folder for unpacking already exists", got=str(temporary), fix="move it elsewhere"
         )
     shutil.rmtree(temporary, ignore_errors=True)
 
 
-class _Room:
-    """Bytes that an archive may still unpack to; a small one can hold more than any disk takes."""
+class _Budget:
+    """Bytes that an archive may still unpack to: a small archive can expand to more than any disk holds."""
 
     def __init__(self, path: Path, at_most: int) -> None:
         self._path, self._at_most, self._left = path, at_most, at_most
@@ -103,11 +103,11 @@ class _Room:
         self.expect(0)
 
     def expect(self, count: int) -> None:
-        """Refuse what is known to come."""
+        """Raise an error if ``count`` more bytes exceed the limit."""
         if count > self._left:
             raise UvlpError(
-                f"{self._path} unpacks to far more than its dataset",
-                got=f"{byte_size(self._path.stat().st_size)} that hold more than {byte_size(self._at_most)}",
+                f"{self._path} unpacks to far more data than its dataset",
+                got=f"{byte_size(self._path.stat().st_size)} with more than {byte_size(self._at_most)}",
                 allowed=f"at most {byte_size(self._at_most)}",
                 fix="do not use it; delete the file and fetch again",
             )
@@ -118,14 +118,14 @@ class _Member(NamedTuple):
     content: IO[bytes]
 
 
-def _members(path: Path, room: _Room) -> Generator[_Member, None, None]:
-    """The plain files of an archive."""
-    yield from _of_zip(path, room) if zipfile.is_zipfile(path) else _of_tar(path, room)
+def _members(path: Path, budget: _Budget) -> Generator[_Member, None, None]:
+    """The regular files of an archive."""
+    yield from _zip_members(path, budget) if zipfile.is_zipfile(path) else _tar_members(path, budget)
 
 
 @contextlib.contextmanager
 def _explain_damage(path: Path) -> Iterator[None]:
-    """What reads archives raises nearly anything on damaged ones; the system's refusals have a number."""
+    """Turn the library's exceptions on damaged archives, which vary, into one error; OS errors propagate."""
     try:
         yield
     except (UvlpError, MemoryError):
@@ -138,10 +138,10 @@ def _explain_damage(path: Path) -> Iterator[None]:
 
 
 def _new_file(path: Path, folder: Path, name: str) -> IO[bytes]:
-    """A file below ``folder``.
+    """Create a file below ``folder``.
 
     Raises:
-        UvlpError: a file and a folder of the archive have one name, or a name is too long.
+        UvlpError: a file and a folder of the archive have the same name, or a name is too long.
     """
     target = folder / name
     try:
@@ -153,10 +153,10 @@ def _new_file(path: Path, folder: Path, name: str) -> IO[bytes]:
         raise
 
 
-def _bounded(path: Path, room: _Room) -> type[tarfile.TarInfo]:
-    """What reads the headers of a tar file, but none that fill the memory; data sets need no sparse files.
+def _bounded(path: Path, budget: _Budget) -> type[tarfile.TarInfo]:
+    """A `TarInfo` that refuses huge headers, which would fill the memory, and sparse files.
 
-    The methods are those that `tarfile` calls by the type of a member, for subclasses to override.
+    It overrides the methods that `tarfile` calls for each type of member.
     """
     in_a_row = 0
 
@@ -169,12 +169,12 @@ def _bounded(path: Path, room: _Room) -> type[tarfile.TarInfo]:
                     raise _too_long(path, byte_size(self.size), f"at most {byte_size(LARGEST_HEADER_BYTES)}")
                 if in_a_row > MOST_HEADERS:
                     got = f"more than {MOST_HEADERS} in a row"
-                    raise _too_long(path, got, f"at most {MOST_HEADERS} in front of a member")
-                room.take(HEADER_BYTES + self.size)
+                    raise _too_long(path, got, f"at most {MOST_HEADERS} before a member")
+                budget.take(HEADER_BYTES + self.size)
             elif self.type == tarfile.GNUTYPE_SPARSE:
                 raise _refused(path, self.name, "a sparse file")
-            found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
-            return found
+            member: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+            return member
 
         def _refuse_sparse(self, *_: object) -> None:
             raise _refused(path, self.name, "a sparse file")
@@ -186,11 +186,11 @@ def _bounded(path: Path, room: _Room) -> type[tarfile.TarInfo]:
 
 def _too_long(path: Path, got: str, allowed: str) -> UvlpError:
     fix = "do not use it; delete the file and fetch again"
-    return UvlpError(f"{path} has headers of no dataset", got=got, allowed=allowed, fix=fix)
+    return UvlpError(f"{path} has oversized headers", got=got, allowed=allowed, fix=fix)
 
 
-def _of_tar(path: Path, room: _Room) -> Iterator[_Member]:
-    with tarfile.open(path, "r:*", tarinfo=_bounded(path, room)) as archive:
+def _tar_members(path: Path, budget: _Budget) -> Iterator[_Member]:
+    with tarfile.open(path, "r:*", tarinfo=_bounded(path, budget)) as archive:
         for member in archive:
             _check_inside(path, member.name, member.name)
             if member.issym():
@@ -206,22 +206,22 @@ def _of_tar(path: Path, room: _Room) -> Iterator[_Member]:
             )
             if content is None:
                 raise _refused(path, member.name, "neither a file nor a folder")
-            room.expect(member.size)
+            budget.expect(member.size)
             with content:
                 yield _Member(member.name, content)
-        # tarfile takes a file that was cut off between two members for its end; gzip's checksum does not.
+        # tarfile does not notice truncation between two members; reading to the end checks gzip's checksum.
         while archive.fileobj is not None and (rest := archive.fileobj.read(BLOCK_BYTES)):
-            room.take(len(rest))
+            budget.take(len(rest))
 
 
-def _of_zip(path: Path, room: _Room) -> Iterator[_Member]:
+def _zip_members(path: Path, budget: _Budget) -> Iterator[_Member]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             _check_inside(path, member.filename, member.filename)
             if stat.S_ISLNK(member.external_attr >> 16):
                 raise _refused(path, member.filename, "a link")
             if not member.is_dir():
-                room.expect(member.file_size)
+                budget.expect(member.file_size)
                 with archive.open(member) as content:
                     yield _Member(member.filename, content)
 
@@ -234,8 +234,8 @@ def _check_inside(path: Path, member: str, target: str) -> None:
 
 def _refused(path: Path, member: str, why: str) -> UvlpError:
     return UvlpError(
-        f"{path} holds what no dataset may hold, {why}",
+        f"{path} contains an entry that is not allowed: {why}",
         got=member,
-        allowed="files and folders below the archive's own",
+        allowed="regular files and folders inside the archive",
         fix="do not use it; delete the file and fetch again",
     )

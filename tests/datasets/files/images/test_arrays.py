@@ -1,4 +1,4 @@
-"""A dataset of arrays: names and labels follow from the manifest, images are made once."""
+"""A dataset of arrays: names and labels come from the manifest, images are read once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MANIFEST = DatasetManifest(
 )
 
 
-def test_images_come_class_after_class_and_are_made_once() -> None:
+def test_images_are_sorted_by_class_and_read_once() -> None:
     made: list[str] = []
 
     def read(split: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Decoding and squashing every kind of file that people have (golden `preprocess`: test_golden_inputs)."""
+"""Loading and squashing images of all kinds (golden `preprocess`: test_golden_inputs)."""
 
 from pathlib import Path
 
@@ -11,16 +11,16 @@ from uvlp.datasets.files.images.image_files import load_originals, load_rgb, loa
 
 
 def ramp(width_px: int = 6, height_px: int = 4) -> numpy.ndarray:
-    """uint8 [H, W, 3] with a different value in every place."""
+    """uint8 [H, W, 3] with different values everywhere."""
     return numpy.arange(height_px * width_px * 3, dtype=numpy.uint8).reshape(height_px, width_px, 3) * 3
 
 
-def test_the_native_size_is_left_alone() -> None:
+def test_an_image_of_the_target_size_is_unchanged() -> None:
     numpy.testing.assert_array_equal(squash(Image.fromarray(ramp(5, 5)), 5), ramp(5, 5))
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif", "a.ppm", "a.jpg"])
-def test_content_decides_not_the_extension(name: str, tmp_path: Path) -> None:
+def test_the_format_is_detected_from_the_content(name: str, tmp_path: Path) -> None:
     Image.fromarray(ramp()).save(tmp_path / name, format="PNG")
     numpy.testing.assert_array_equal(load_rgb(tmp_path / name), ramp())
 
@@ -59,9 +59,9 @@ def test_cmyk_is_converted(tmp_path: Path) -> None:
     assert blue < 5
 
 
-def test_an_image_is_turned_upright(tmp_path: Path) -> None:
+def test_an_image_is_rotated_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned by 90 degrees
+    exif[0x0112] = 6  # the camera was rotated by 90 degrees
     Image.fromarray(ramp()).save(tmp_path / "a.png", exif=exif)
     numpy.testing.assert_array_equal(load_rgb(tmp_path / "a.png"), numpy.rot90(ramp(), k=-1))
 
@@ -87,21 +87,25 @@ def damaged(folder: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["empty", "text", "cut png", "cut jpeg", "header only", "flipped"])
-def test_a_damaged_file_is_named(kind: str, tmp_path: Path) -> None:
-    with pytest.raises(UvlpError, match=r"cannot read the image .*bad\.png") as caught:
-        load_rgb(damaged(tmp_path, kind))
+def test_a_damaged_file_is_refused(kind: str, tmp_path: Path) -> None:
+    path = damaged(tmp_path, kind)
+    with pytest.raises(UvlpError) as caught:
+        load_rgb(path)
+    assert caught.value.what == f"cannot read the image {path}"
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UvlpError, match=r"gone\.png.*No such file"):
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UvlpError) as caught:
         load_rgb(tmp_path / "gone.png")
+    assert "gone.png" in caught.value.what and caught.value.got == "No such file or directory"
 
 
-def test_thirty_two_bits_have_no_eight_bit_meaning(tmp_path: Path) -> None:
+def test_32_bits_per_channel_are_refused(tmp_path: Path) -> None:
     Image.fromarray(numpy.ones((2, 2), dtype=numpy.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(UvlpError, match=r"a\.tif.*32 bits per channel"):
+    with pytest.raises(UvlpError) as caught:
         load_rgb(tmp_path / "a.tif")
+    assert "a.tif" in caught.value.what and caught.value.got == "32 bits per channel"
 
 
 def test_many_files_keep_their_order(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Another size of a published set is said, by the dry run and under the table."""
+"""A published dataset at an unexpected size is noted, by the dry run and below the table."""
 
 import json
 from collections.abc import Sequence
@@ -20,20 +20,20 @@ Size = tuple[int, int]
 
 
 def images(root: Path, name: str, sizes: Sequence[Size]) -> Path:
-    """A set with one image per class and split, of the sizes in turn."""
+    """Create a dataset with one image per class and split, cycling through the sizes."""
     ids = [entry.id for entry in wordnet_classes(name)]
     return fill(root, ids, (1, 1), lambda number: jpeg(number, sizes[number // 2 % len(sizes)]))
 
 
-def said(call: Call, name: str, data: Path, *words: object) -> list[str]:
+def size_notes(call: Call, name: str, data: Path, *options: object) -> list[str]:
     nano = ("--data", data, "--method", "random", "--profile", "nano", "--dry-run")
-    answer = call("reproduce", name, "1", *nano, *words)
+    answer = call("reproduce", name, "1", *nano, *options)
     assert answer.code == 0, answer.error
     return [note for note in answer.notes if "first images" in note]
 
 
 NATURAL = [(500, 375), (375, 500), (500, 333), (400, 300), (640, 480), (500, 500)]
-"""Sizes as ImageNet has them."""
+"""Typical sizes in ImageNet."""
 
 
 @pytest.mark.parametrize(
@@ -52,49 +52,53 @@ NATURAL = [(500, 375), (375, 500), (500, 333), (400, 300), (640, 480), (500, 500
         ("imageidc", "", [(500, 375)], ""),
     ],
 )
-def test_imagenet_at_another_size(
+def test_imagenet_at_an_unexpected_size_is_noted(
     name: str, variant: str, sizes: list[Size], expected: str, call: Call, tmp_path: Path
 ) -> None:
-    notes = said(call, name, images(tmp_path / "data", name, sizes), *["--variant", variant] * bool(variant))
+    notes = size_notes(
+        call, name, images(tmp_path / "data", name, sizes), *["--variant", variant] * bool(variant)
+    )
     assert len(notes) == bool(expected)
     assert all(expected in note and "not the full-size set of the papers" in note for note in notes)
 
 
-def test_one_split_alone_is_named(call: Call, tmp_path: Path) -> None:
+def test_a_resized_split_is_named(call: Call, tmp_path: Path) -> None:
     root = images(tmp_path / "data", "imagenette", NATURAL)
     for path in (root / "val").glob("*/*"):
         path.write_bytes(jpeg(0, (213, 160)))
-    (note,) = said(call, "imagenette", root)
+    (note,) = size_notes(call, "imagenette", root)
     assert "val/: the first images have a shorter side of 160 px" in note
 
 
 @pytest.mark.parametrize("side_px", [64, 224])
-def test_tiny_imagenet(side_px: int, call: Call, tmp_path: Path) -> None:
-    notes = said(call, "tiny-imagenet", images(tmp_path / "data", "tinyimagenet", [(side_px, side_px)]))
+def test_tiny_imagenet_at_an_unexpected_size_is_noted(side_px: int, call: Call, tmp_path: Path) -> None:
+    notes = size_notes(call, "tiny-imagenet", images(tmp_path / "data", "tinyimagenet", [(side_px, side_px)]))
     assert len(notes) == (side_px != 64)
     assert all("224 x 224 px, those of the published set 64 x 64 px" in note for note in notes)
 
 
 @pytest.mark.parametrize("side_px", [32, 96])
-def test_a_folder_with_the_classes_of_a_published_set(side_px: int, call: Call, tmp_path: Path) -> None:
+def test_a_folder_with_the_classes_of_a_published_dataset_is_checked(
+    side_px: int, call: Call, tmp_path: Path
+) -> None:
     ids = [entry.id for entry in numbered_classes("cifar10")]
     root = fill(tmp_path / "png", ids, (1, 1), lambda number: jpeg(number, (side_px, side_px)))
     notes = [note for note in call.reproduce(root).notes if "first images" in note]
     assert len(notes) == (side_px != 32)
 
 
-def test_the_answer_is_remembered_and_damage_to_it_is_not_believed(call: Call, tmp_path: Path) -> None:
+def test_a_damaged_cache_of_the_notes_is_ignored(call: Call, tmp_path: Path) -> None:
     root = images(tmp_path / "data", "imagenette", [(213, 160)])
-    first = said(call, "imagenette", root)
+    first = size_notes(call, "imagenette", root)
     (record,) = (tmp_path / "store").rglob("sizes-*.json")
-    whole = record.read_text()
-    (content_hash,) = json.loads(whole)["content"]
-    for damage in ("", "[1]", json.dumps({content_hash: [1, 2]}), whole.replace("213", "214")):
+    intact = record.read_text()
+    (content_hash,) = json.loads(intact)["content"]
+    for damage in ("", "[1]", json.dumps({content_hash: [1, 2]}), intact.replace("213", "214")):
         record.write_text(damage)
-        assert said(call, "imagenette", root) == first
+        assert size_notes(call, "imagenette", root) == first
 
 
-def test_the_table_carries_it(tmp_path: Path) -> None:
+def test_the_table_has_the_note(tmp_path: Path) -> None:
     images(tmp_path / "data", "imagenette", [(213, 160)])
     spec = DatasetSpec(name="imagenette", data=str(tmp_path / "data"))
     manifest = plugins.load("datasets", "imagenette").open_dataset(spec, tmp_path).manifest

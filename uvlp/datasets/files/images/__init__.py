@@ -1,1 +1,1 @@
-"""One image file: its format, size, metadata and pixels."""
+"""Image files: format, size, metadata and pixels."""

@@ -1,4 +1,4 @@
-"""A dataset whose images are arrays in memory: the manifest says how many of each class there are."""
+"""A dataset of in-memory arrays, with class sizes from the manifest."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Arrays:
 
     Args:
         manifest: names, counts and the hash of the images.
-        read: from ``"train"`` or ``"val"`` to its images, uint8 [N, H, W, 3], class after class as the
-            manifest counts them; called once for each when images are asked for.
+        read: returns the images of ``"train"`` or ``"val"``, uint8 [N, H, W, 3], sorted by class as in the
+            manifest; called once per split, when images are first requested.
     """
 
     def __init__(self, manifest: DatasetManifest, read: Callable[[str], numpy.ndarray]) -> None:
@@ -55,5 +55,5 @@ class Arrays:
         return [self._pixels[split][index] for index in indices]
 
     def captions(self) -> Mapping[str, str] | None:
-        """None: no captions come with arrays."""
+        """None: arrays have no captions."""
         return None

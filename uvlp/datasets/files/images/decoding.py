@@ -1,7 +1,7 @@
-"""One image file to 8-bit RGB: which formats, how large, how turned, and what its colours become.
+"""Decode an image file to 8-bit RGB: accepted formats, size limits, orientation, colour conversion.
 
-Only formats that Pillow decodes by itself are tried: for others it starts programs (Ghostscript for EPS,
-whatever the file is called). The size is known from the header before a pixel is decoded.
+Only formats that Pillow decodes by itself are accepted: for others it starts external programs (Ghostscript
+for EPS, whatever the file's name). The size is checked in the header before any pixel is decoded.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from uvlp.datasets.files.images.metadata import ORIENTATION, orientation_tag, wi
 if TYPE_CHECKING:
     from PIL import Image
 
-# MPO, two photographs in one file, is opened as JPEG.
+# MPO files (two photographs in one) are opened as JPEG.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 ALPHA, GREY = "alpha", "grey"
 WIDE = ("I", "F")
-"""Modes of 32 bits per channel, which mean no 8-bit number."""
+"""Modes with 32 bits per channel, which have no defined conversion to 8 bits."""
 TILE_SIDES = (322, 323)
 STDERR = 2
-LARGEST_PX = 2**30 // 4 // 3  # Pillow warns of a decompression bomb from here on: a gibibyte of pixels
+LARGEST_PX = 2**30 // 4 // 3  # Pillow's limit for decompression bombs: a gibibyte of pixels
 MOST_SCANS = 100
-"""Of a JPEG, each of which goes over all pixels; encoders make about 20, and libtiff has this limit."""
+"""Limit of scans in a JPEG; each covers all pixels. Encoders write about 20; libtiff has the same limit."""
 SCAN = b"\xff\xda"
-LARGEST_BYTES = 8 * LARGEST_PX  # four channels of 16 bits, not compressed
+LARGEST_BYTES = 8 * LARGEST_PX  # four channels of 16 bits, uncompressed
 
-# Pillow warns of metadata without a file's name. What is lost is reported here instead, once per dataset;
-# a filter per image would not do, because filters belong to all threads together.
+# Pillow's warnings about metadata do not name the file. Lost orientations are reported once per dataset
+# instead. The filter is global because warning filters are shared by all threads.
 warnings.filterwarnings("ignore", module=r"PIL\b")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 class Decoded(NamedTuple):
-    """An image of mode RGB, upright.
+    """An upright image of mode RGB.
 
     Attributes:
         image: the pixels.
-        kind: ``ALPHA``, ``GREY`` or "" for what the file held.
-        turned: whether the orientation could be read; where it could not, the image is as it is stored.
+        kind: ``ALPHA``, ``GREY`` or "": the kind of image in the file.
+        turned: whether the orientation could be read; if not, the image is as stored.
     """
 
     image: Image.Image
@@ -59,14 +59,14 @@ class Decoded(NamedTuple):
 
 
 class _Budget:
-    """Pixels that all threads together decode at a time: large images wait for each other, not for memory."""
+    """Limits the pixels that all threads decode at the same time, so that large images fit in memory."""
 
     def __init__(self, px: int) -> None:
         self._total = self._free = px
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
-    def taken(self, px: int) -> Iterator[None]:
+    def reserve(self, px: int) -> Iterator[None]:
         px = min(px, self._total)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= px)
@@ -80,29 +80,29 @@ class _Budget:
 
 
 class _SilentTiff:
-    """libtiff prints what is wrong by itself, without the file's name; what it means is raised by Pillow.
+    """Suppresses libtiff's messages on standard error, which do not name the file; Pillow raises the errors.
 
-    Standard error belongs to all threads: the first that enters turns it away, the last puts it back.
+    Standard error is shared by all threads: the first to enter redirects it, the last restores it.
     """
 
     def __init__(self) -> None:
-        self._lock, self._inside, self._kept = threading.Lock(), 0, -1
+        self._lock, self._inside, self._saved = threading.Lock(), 0, -1
 
     def __enter__(self) -> None:
         with self._lock, contextlib.suppress(OSError):
             self._inside += 1
             if self._inside == 1:
-                self._kept = os.dup(STDERR)
-                with open(os.devnull, "wb") as nowhere:
-                    os.dup2(nowhere.fileno(), STDERR)
+                self._saved = os.dup(STDERR)
+                with open(os.devnull, "wb") as devnull:
+                    os.dup2(devnull.fileno(), STDERR)
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._inside -= 1
-            if not self._inside and self._kept >= 0:
-                os.dup2(self._kept, STDERR)
-                os.close(self._kept)
-                self._kept = -1
+            if not self._inside and self._saved >= 0:
+                os.dup2(self._saved, STDERR)
+                os.close(self._saved)
+                self._saved = -1
 
 
 _budget = _Budget(LARGEST_PX)
@@ -110,28 +110,28 @@ _silent_tiff = _SilentTiff()
 
 
 def decode(file: IO[bytes], path: Path) -> Decoded:
-    """The image in an opened file.
+    """Decode the image in an open file.
 
     Args:
-        file: read from its beginning.
-        path: its name for messages.
+        file: at its beginning.
+        path: for messages.
 
     Raises:
-        UvlpError: damaged, truncated, too large, no image, or of a kind without an 8-bit meaning.
+        UvlpError: damaged, truncated, too large, not an image, or of a mode without 8-bit conversion.
     """
     try:
         return _decoded(file, path)
     except (UvlpError, MemoryError):
         raise
     except Exception as error:  # decoders raise nearly anything on damaged data
-        decoded = _pixels_alone(file, path)
+        decoded = _without_metadata(file, path)
         if decoded is None:
             raise _unreadable(path, file, error) from error
         return decoded
 
 
-def _pixels_alone(file: IO[bytes], path: Path) -> Decoded | None:
-    """A second attempt without the metadata; None where the pixels are what cannot be decoded."""
+def _without_metadata(file: IO[bytes], path: Path) -> Decoded | None:
+    """Decode the file without its metadata; None if the pixels themselves cannot be decoded."""
     file.seek(0)
     try:
         stripped, exif_lost = without_metadata(file.read()) or (b"", False)
@@ -149,7 +149,7 @@ def _decoded(file: IO[bytes], path: Path) -> Decoded:
         if image.format == "JPEG":
             _check_scans(file, path)
         before = _before_loading(image, path)
-        with _budget.taken(width_px * height_px):
+        with _budget.reserve(width_px * height_px):
             with _silent_tiff if image.format == "TIFF" else contextlib.nullcontext():
                 image.load()
             after = _orientation(image)
@@ -157,14 +157,14 @@ def _decoded(file: IO[bytes], path: Path) -> Decoded:
 
 
 def _opened(file: IO[bytes], path: Path) -> Image.Image:
-    """The image of which the header alone is read."""
+    """Open an image, reading only its header."""
     from PIL import Image
 
     try:
         image = Image.open(file, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        found = re.search(r"\d+", str(error))
-        raise _too_large(path, f"{int(found[0]):,} pixels" if found else str(error)) from error
+        number = re.search(r"\d+", str(error))
+        raise _too_large(path, f"{int(number[0]):,} pixels" if number else str(error)) from error
     width_px, height_px = image.size
     if width_px * height_px > LARGEST_PX:
         raise _too_large(path, f"{width_px} x {height_px} pixels")
@@ -174,7 +174,7 @@ def _opened(file: IO[bytes], path: Path) -> Image.Image:
 
 
 def header_fits(file: IO[bytes], path: Path) -> bool:
-    """Whether the header alone is that of an image; where it is not, decoding tells why, or copes with it.
+    """Return whether the header is valid; if not, decoding gives the reason, or succeeds nevertheless.
 
     Raises:
         UvlpError: the image is too large.
@@ -189,23 +189,23 @@ def header_fits(file: IO[bytes], path: Path) -> bool:
 
 
 def _check_scans(file: IO[bytes], path: Path) -> None:
-    """A progressive JPEG of a few kilobytes can ask for thousands of passes over all its pixels."""
-    place = file.tell()
+    """Refuse a JPEG with too many scans: a few kilobytes can require thousands of passes over all pixels."""
+    position = file.tell()
     file.seek(0)
-    # The mark cannot stand among compressed numbers, where a zero follows every 0xff.
+    # The marker cannot occur in compressed data, where a zero follows every 0xff.
     scans = file.read().count(SCAN)
-    file.seek(place)
+    file.seek(position)
     if scans > MOST_SCANS:
         raise UvlpError(
-            f"the image {path} is coded in too many scans",
+            f"the image {path} has too many scans",
             got=scans,
             allowed=f"at most {MOST_SCANS}",
-            fix="save it anew, or remove it",
+            fix="save it again, or delete it",
         )
 
 
 def _before_loading(image: Image.Image, path: Path) -> int:
-    """Remove what Pillow would stumble over while it loads, and turns, a TIFF file; the orientation."""
+    """Remove metadata of a TIFF file that Pillow may fail on while loading; return the orientation."""
     if image.format != "TIFF":
         return 1
     from PIL import TiffImagePlugin, TiffTags
@@ -218,14 +218,14 @@ def _before_loading(image: Image.Image, path: Path) -> int:
     exif = image.getexif()
     for tag in TiffTags.TAGS_V2_GROUPS:
         if tag in exif:
-            del exif[tag]  # further directories, which it would parse
+            del exif[tag]  # nested directories that Pillow would parse
     return orientation
 
 
 def _orientation(image: Image.Image) -> int:
-    """Tag 274, 1 where there is none, 0 where the metadata cannot be read."""
+    """The orientation (tag 274): 1 if there is none, 0 if the metadata cannot be read."""
     value = None
-    with contextlib.suppress(Exception):  # EXIF is written by anything and parsed without checks
+    with contextlib.suppress(Exception):  # Pillow parses malformed EXIF without checks
         value = image.getexif().get(ORIENTATION)
     exif = image.info.get("exif")
     if value is None and exif:
@@ -236,7 +236,7 @@ def _orientation(image: Image.Image) -> int:
     return next((method for method in range(2, 9) if value == method), 1)
 
 
-def _turned(image: Image.Image, orientation: int) -> Image.Image:
+def _rotated(image: Image.Image, orientation: int) -> Image.Image:
     from PIL.Image import Transpose
 
     methods = (
@@ -252,12 +252,12 @@ def _rgb(image: Image.Image, orientation: int) -> Image.Image:
 
     if image.mode.startswith("I;16"):
         upper = Image.fromarray((numpy.asarray(image) >> 8).astype(numpy.uint8))
-        return _turned(upper.convert("RGB"), orientation)
+        return _rotated(upper.convert("RGB"), orientation)
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         white.alpha_composite(image.convert("RGBA"))
-        return _turned(white.convert("RGB"), orientation)
-    return _turned(image.convert("RGB"), orientation)
+        return _rotated(white.convert("RGB"), orientation)
+    return _rotated(image.convert("RGB"), orientation)
 
 
 def _kind(image: Image.Image) -> str:
@@ -271,7 +271,7 @@ def _too_large(path: Path, got: str) -> UvlpError:
         f"the image {path} is too large",
         got=got,
         allowed=f"at most {LARGEST_PX:,} pixels",
-        fix="scale it down, or remove it",
+        fix="resize it, or delete it",
     )
 
 
@@ -280,17 +280,17 @@ def _unreadable(path: Path, file: IO[bytes], error: Exception) -> UvlpError:
 
     file.seek(0)
     beginning = file.read(BEGINNING_BYTES)
-    got, fix = str(error) or type(error).__name__, "replace or remove it"
+    got, fix = str(error) or type(error).__name__, "replace or delete it"
     other = impostor(beginning)
     if not beginning:
         got = "an empty file"
     elif other is not None:
-        got, fix = f"{other.title}, not the image", other.fix
+        got, fix = f"{other.title} instead of the image", other.fix
     elif isinstance(error, UnidentifiedImageError):
-        got = "no image"
+        got = "not an image"
     return UvlpError(
         f"cannot read the image {path}",
         got=got,
-        allowed=f"whole {', '.join(FORMATS)} files with 8 or 16 bits per channel",
+        allowed=f"complete {', '.join(FORMATS)} files with 8 or 16 bits per channel",
         fix=fix,
     )

@@ -1,8 +1,8 @@
-"""Image files to 8-bit RGB arrays, upright, at their own size or squashed to a square.
+"""Load image files as upright 8-bit RGB arrays, at their own size or squashed to a square.
 
-One rule for every file: the first frame, turned as its EXIF orientation says, transparent parts over
-white, 16-bit grey cut to its upper 8 bits (as PIL does for 16-bit colour), everything else by PIL's
-``convert("RGB")``. Differs from the published loader (``convert("RGB")`` alone) only for files with
+All files are converted in the same way: the first frame, rotated by its EXIF orientation, transparent parts
+over white, 16-bit grey reduced to its upper 8 bits (as PIL does for 16-bit colour), everything else by PIL's
+``convert("RGB")``. This differs from the published loader (``convert("RGB")`` alone) only for files with
 an EXIF orientation, transparency or 16-bit grey.
 """
 
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # evaluation.md 1.3
-REVISION = 1  # raise when the same file gives other pixels; part of every dataset's content hash
+REVISION = 1  # raise it when the same file gives different pixels; enters every dataset's content hash
 
 
 def load_rgb(path: Path, sha256: str = "") -> Image.Image:
-    """The whole file decoded, mode RGB.
+    """Decode an image file to mode RGB.
 
     Args:
-        sha256: what the file must hold, byte for byte; empty: anything.
+        sha256: expected hash of the file; empty for no check.
 
     Raises:
-        UvlpError: the file is no regular one, damaged, truncated, too large, no image, of a kind without an
-            8-bit meaning, or has other bytes than ``sha256``.
+        UvlpError: the file is not regular, damaged, truncated, too large, not an image, of a mode without
+            8-bit conversion, or its hash is not ``sha256``.
     """
     return load_converted(path, sha256).image
 
 
 def load_converted(path: Path, sha256: str = "") -> Decoded:
-    """As :func:`load_rgb`, and what is known of the file.
+    """As :func:`load_rgb`, with the kind of the image and whether its orientation was read.
 
     Raises:
         UvlpError: see :func:`load_rgb`.
@@ -51,7 +51,7 @@ def load_converted(path: Path, sha256: str = "") -> Decoded:
     try:
         size = check_regular(path, "image")
         check_size(path, "image", size, LARGEST_BYTES)
-        # Decoded is what was compared, not what stands in the file a moment later.
+        # Decode the bytes that were hashed; the file may change meanwhile.
         content = read_hashed(path, sha256) if sha256 else path.read_bytes()
         return decode(io.BytesIO(content), path)
     except OSError as error:
@@ -59,12 +59,12 @@ def load_converted(path: Path, sha256: str = "") -> Decoded:
 
 
 def check_header(path: Path) -> None:
-    """Refuse a file that is called an image and whose beginning tells that it is none that can be read.
+    """Refuse a file with an image extension and an invalid header.
 
-    Looked at whenever a file is read for its hash, so that it is known before hours of work on the others.
+    Called whenever a file is hashed, so that errors are reported before hours of work on other images.
 
     Raises:
-        UvlpError: as :func:`load_rgb`, for what a header tells.
+        UvlpError: as :func:`load_rgb`, for errors in the header.
         OSError: the file cannot be read.
     """
     if not path.name.lower().endswith(EXTENSIONS):
@@ -73,17 +73,17 @@ def check_header(path: Path) -> None:
     with path.open("rb") as file:
         fits = header_fits(file, path)
     if not fits:
-        load_rgb(path)  # raises with the reason, or reads it without its metadata
+        load_rgb(path)  # raises with the reason, or succeeds without the metadata
 
 
 def check_pointers(paths: Iterable[Path]) -> None:
-    """Refuse small texts in place of images (a repository cloned without git-lfs), and files too large.
+    """Refuse text files in place of images (a repository cloned without git-lfs), and oversized files.
 
     Nothing is decoded.
 
     Raises:
-        UvlpError: the first of them is named.
-        OSError: a file is not there.
+        UvlpError: names the first such file.
+        OSError: a file does not exist.
     """
     for path in paths:
         size = os.stat(path).st_size
@@ -121,5 +121,5 @@ def load_originals(paths: Sequence[Path], hashes: Sequence[str] = ()) -> list[nu
 
 
 def with_hashes(paths: Sequence[Path], hashes: Sequence[str]) -> list[tuple[Path, str]]:
-    """Each path with the hash of its file, or with none where there are no hashes."""
+    """Pair each path with its hash, or with an empty string if ``hashes`` is empty."""
     return list(zip(paths, hashes or [""] * len(paths), strict=True))

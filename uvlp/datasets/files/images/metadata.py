@@ -1,8 +1,8 @@
-"""The same image file without what is not needed for its pixels: for files whose metadata cannot be parsed.
+"""Strip metadata that is not needed for the pixels, for image files whose metadata cannot be parsed.
 
-Phones, cameras and editors write EXIF, XMP, ICC profiles, previews and comments that Pillow trips over
-although any viewer shows the image. What decides about pixels is kept byte for byte, so that a damaged
-picture stays one; of the rest, EXIF is kept where it is whole, for the orientation.
+Phones, cameras and editors write EXIF, XMP, ICC profiles, previews and comments that Pillow fails on although
+any viewer shows the image. Everything that affects pixels is kept byte for byte, so damaged images remain
+damaged; of the rest only EXIF is kept, if it is complete, for the orientation.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ PNG, JPEG, RIFF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8", b"RIFF"
 PNG_KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 WEBP_KEPT = (b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF")
 EXTENDED, WEBP_EXIF = b"VP8X", b"EXIF"
-# ICC and XMP of the flags of a VP8X chunk (WebP container specification)
+# ICC and XMP flags of a VP8X chunk (WebP container specification)
 WEBP_METADATA_FLAGS = 0b0010_0100
-# JFIF's and Adobe's segment say what the colours are; both have a least length.
+# The JFIF and Adobe segments define the colour space; both have a minimum length.
 JPEG_KEPT = {0xE0: (b"JFIF\0", 14), 0xEE: (b"Adobe", 12)}
 JPEG_EXIF, START_OF_SCAN = 0xE1, 0xDA
 EXIF_MARKS = (b"eXIf", b"EXIF", b"Exif\0\0")
 ORIENTATION, SHORT, LONG = 274, 3, 4
 TIFF_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
-# Tags of TIFF 6.0 and its technical notes that say where pixels lie and what they mean
+# Tags of TIFF 6.0 and its technical notes that locate and describe the pixels
 TIFF_KEPT = {
     *(254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 292, 293, 317, 320),
     *(322, 323, 324, 325, 332, 333, 334, 336, 338, 339, 347, 512, 513, 514, 529, 530, 532),
@@ -31,23 +31,23 @@ TIFF_KEPT = {
 
 
 def without_metadata(content: bytes) -> tuple[bytes, bool] | None:
-    """The file with its pixels alone, and whether EXIF had to be left out; None for another format.
+    """Return the file without metadata, and whether EXIF was dropped; None for other formats.
 
     Raises:
-        struct.error, IndexError: the structure around the pixels is broken.
+        struct.error, IndexError: the container structure is damaged.
     """
-    for beginning, strip in _STRIPPERS.items():
-        if content.startswith(beginning):
+    for signature, strip in _STRIPPERS.items():
+        if content.startswith(signature):
             stripped = strip(content)
             return stripped, any(mark in content and mark not in stripped for mark in EXIF_MARKS)
     return None
 
 
 def orientation_tag(exif: bytes) -> int | None:
-    """The orientation alone, whatever else the EXIF holds; None where it has none.
+    """Read only the orientation from EXIF data; None if it has none.
 
     Raises:
-        struct.error, ValueError: it ends before, or is no EXIF.
+        struct.error, ValueError: the data is truncated or not EXIF.
     """
     content = exif.removeprefix(b"Exif\0\0")
     for tag, kind, count, value in _entries(content):
@@ -64,12 +64,12 @@ def _order(tiff: bytes) -> str:
 
 
 def _entries(tiff: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """Tag, type, count and the four bytes of the value or its place, of the first directory."""
+    """Tag, type, count and the four bytes of the value or its offset, of the first directory."""
     order = _order(tiff)
-    (place,) = struct.unpack_from(f"{order}I", tiff, 4)
-    (count,) = struct.unpack_from(f"{order}H", tiff, place)
+    (offset,) = struct.unpack_from(f"{order}I", tiff, 4)
+    (count,) = struct.unpack_from(f"{order}H", tiff, offset)
     for row in range(count):
-        yield struct.unpack_from(f"{order}HHI4s", tiff, place + 2 + 12 * row)
+        yield struct.unpack_from(f"{order}HHI4s", tiff, offset + 2 + 12 * row)
 
 
 def _png(content: bytes) -> bytes:
@@ -78,8 +78,8 @@ def _png(content: bytes) -> bytes:
         length, name = struct.unpack_from(">I4s", content, position)
         chunk = content[position : position + 12 + length]
         position += len(chunk)
-        whole_exif = name == b"eXIf" and chunk[-4:] == struct.pack(">I", zlib.crc32(chunk[4:-4]))
-        if name in PNG_KEPT or whole_exif:
+        intact_exif = name == b"eXIf" and chunk[-4:] == struct.pack(">I", zlib.crc32(chunk[4:-4]))
+        if name in PNG_KEPT or intact_exif:
             kept.append(chunk)
     return b"".join(kept)
 
@@ -103,8 +103,8 @@ def _jpeg(content: bytes) -> bytes:
 
 def _needed_in_jpeg(marker: int, content: bytes) -> bool:
     if marker in JPEG_KEPT:
-        beginning, least = JPEG_KEPT[marker]
-        return content.startswith(beginning) and len(content) >= least
+        prefix, shortest = JPEG_KEPT[marker]
+        return content.startswith(prefix) and len(content) >= shortest
     is_comment, is_application = marker == 0xFE, 0xE0 <= marker <= 0xEF
     exif = marker == JPEG_EXIF and content.startswith(b"Exif\0\0")
     return exif or not (is_comment or is_application)
@@ -126,7 +126,7 @@ def _webp(content: bytes) -> bytes:
 
 
 def _tiff(content: bytes) -> bytes:
-    """Points to a new first directory, at the end, of the tags that are needed."""
+    """Append a new first directory with only the needed tags, and point the header to it."""
     order = _order(content)
     kept = [struct.pack(f"{order}HHI4s", *entry) for entry in _entries(content) if entry[0] in TIFF_KEPT]
     content += b"\0" * (len(content) % 2)
