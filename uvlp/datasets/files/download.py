@@ -46,6 +46,7 @@ def download(url: str, target: Path, progress: Progress, *, at_most: int = sys.m
                 break
             reason = "the connection ended early"
         except urllib.error.HTTPError as error:
+            error.close()
             raise _failed(url, part, f"HTTP status {error.code}, {error.reason}") from error
         except CONNECTION_ERRORS as error:
             reason = str(getattr(error, "reason", "") or error) or type(error).__name__
