@@ -109,8 +109,8 @@ def run(name: str, part: Part, settings: Any, images: Any, texts: list[str], roo
         part.seconds = time.monotonic() - began
 
     def tell(event: Event) -> None:
-        if event.say:
-            print(f"{name}: {event.say}")
+        if event.message:
+            print(f"{name}: {event.message}")
 
     one_cycle.one_cycle = timed
     machine.release_gpu()

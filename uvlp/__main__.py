@@ -6,8 +6,8 @@ from uvlp.core.files import utf8
 
 def main() -> None:
     """The console script."""
-    utf8.insist()
-    interrupts.listen()
+    utf8.ensure_utf8_mode()
+    interrupts.install_handlers()
     from uvlp.cli import app
 
     try:

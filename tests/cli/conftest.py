@@ -25,13 +25,13 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
-    """The command line in this process: exit code, standard output, standard error."""
+    """Run the command line in this process: exit code, standard output, standard error."""
 
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["uvlp", *words, "--store", str(tmp_path / "store")])
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["uvlp", *arguments, "--store", str(tmp_path / "store")])
         with pytest.raises(SystemExit) as end:
             app.main()
-        said = capsys.readouterr()
-        return int(end.value.code or 0), said.out, said.err
+        output = capsys.readouterr()
+        return int(end.value.code or 0), output.out, output.err
 
     return run

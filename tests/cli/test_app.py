@@ -1,4 +1,4 @@
-"""The commands that make nothing: list, doctor, table, --print-config."""
+"""Commands without computations: list, doctor, table, --print-config."""
 
 import json
 import sys
@@ -22,8 +22,8 @@ Call = Callable[..., tuple[int, str, str]]
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
     """Run the command line in this process: exit code, standard output, standard error."""
 
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["uvlp", *words])
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["uvlp", *arguments])
         with pytest.raises(SystemExit) as end:
             app.main()
         printed = capsys.readouterr()
@@ -33,7 +33,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(
-    ("room", "name"),
+    ("group", "name"),
     [
         ("methods", "uvlp"),
         ("datasets", "folder"),
@@ -43,13 +43,13 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         ("captioners", "llava"),
     ],
 )
-def test_list_prints_names_with_their_meaning(call: Call, room: str, name: str) -> None:
-    code, out, _ = call("list", room)
+def test_list_prints_names_with_descriptions(call: Call, group: str, name: str) -> None:
+    code, out, _ = call("list", group)
     line = next(line for line in out.splitlines() if line.startswith(f"{name} "))
     assert code == 0 and len(line.split(maxsplit=1)[1]) > 20
 
 
-def test_list_names_the_package_of_a_plug_in(call: Call, tmp_path: Path) -> None:
+def test_list_shows_the_package_of_a_plugin(call: Call, tmp_path: Path) -> None:
     text = '"""Mine: as another one does."""\n'
     install(tmp_path, "else-where", {"else_where.py": text}, {"methods": {"mine": "else_where"}}, "2.1")
     with importable(tmp_path):
@@ -62,22 +62,22 @@ def test_list_as_json(call: Call) -> None:
     assert set(json.loads(call("list", "methods", "--json")[1])) >= {"d4m", "vlcp", "uvlp"}
 
 
-def test_an_unknown_list_offers_the_nearest(call: Call) -> None:
+def test_unknown_list_suggests_the_nearest(call: Call) -> None:
     code, _, err = call("list", "method")
     assert code == 2 and "did you mean 'methods'" in err
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("arguments", "expected"),
     [(("digits-ipc9",), "no such table"), (("digits-ipc10", "--format", "latx"), "did you mean 'latex'")],
 )
-def test_a_wrong_table_is_one_line(call: Call, tmp_path: Path, words: tuple[str, ...], expected: str) -> None:
+def test_wrong_table_request(call: Call, tmp_path: Path, arguments: tuple[str, ...], expected: str) -> None:
     put_table(tmp_path, "digits-ipc10")
-    code, _, err = call("table", *words, "--store", str(tmp_path))
+    code, _, err = call("table", *arguments, "--store", str(tmp_path))
     assert code == 2 and expected in err and len(err.splitlines()) == 1
 
 
-def test_print_config_says_meaning_and_source_of_every_setting(call: Call) -> None:
+def test_print_config_describes_every_setting_and_its_source(call: Call) -> None:
     code, out, _ = call("reproduce", "digits", "10", "--print-config", "--set", "evaluate.epochs=7")
     lines = dict(line.split(" = ", 1) for line in out.splitlines())
     assert code == 0 and lines["evaluate.epochs"].startswith("7 ")
@@ -87,13 +87,13 @@ def test_print_config_says_meaning_and_source_of_every_setting(call: Call) -> No
     assert all("#" in value and value.endswith("]") for value in lines.values())
 
 
-def test_print_config_as_json_is_the_whole_recipe(call: Call) -> None:
+def test_print_config_as_json_is_the_complete_recipe(call: Call) -> None:
     recipe = json.loads(call("reproduce", "digits", "10", "--print-config", "--json")[1])
     assert recipe["ipc"] == 10 and recipe["evaluate"]["size_px"] == 16
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         *((stage, "digits", "2") for stage in ("reproduce", "caption", "finetune", "embed")),
         *((stage, "digits", "2") for stage in ("prototype", "synthesise")),
@@ -102,26 +102,24 @@ def test_print_config_as_json_is_the_whole_recipe(call: Call) -> None:
         ("teacher", "digits", "conv3"),
     ],
 )
-def test_portable_is_set_before_a_command_does_anything(
-    call: Call, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+def test_portable_environment_is_set_first(
+    call: Call, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     called: list[str] = []
     monkeypatch.setattr(portable, "enforce", lambda: called.append("enforced"))
-    code, printed, _ = call(*words, "--portable", "--print-config")
+    code, printed, _ = call(*arguments, "--portable", "--print-config")
     assert code == 0 and "portable = true" in printed and called == ["enforced"]
-    call(*words, "--print-config")
-    assert called == ["enforced"], "only where it is asked for"
+    call(*arguments, "--print-config")
+    assert called == ["enforced"], "only if requested"
 
 
-def test_doctor_finds_this_machine_well(call: Call, tmp_path: Path) -> None:
+def test_doctor_accepts_this_machine(call: Call, tmp_path: Path) -> None:
     code, out, _ = call("doctor", "--store", str(tmp_path))
     assert code == 0, out
     assert {line.split()[1] for line in out.splitlines()} >= {"python", "torch", "gpu", "disk", "store"}
 
 
-def test_doctor_says_how_to_fix_what_is_missing(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_doctor_prints_fixes(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installation, "NEEDED_GB", 10**9)
     monkeypatch.setattr("importlib.metadata.requires", lambda name: ["no-such-package>=1"])
     code, out, _ = call("doctor", "--store", str(tmp_path / "file" / "below"))
@@ -130,7 +128,7 @@ def test_doctor_says_how_to_fix_what_is_missing(
     assert "FAIL  disk" in out and "--store DIR" in out
 
 
-def test_help_names_every_command(call: Call) -> None:
+def test_help_lists_every_command(call: Call) -> None:
     code, out, _ = call("--help")
     assert code == 0
     for name in ("reproduce", "caption", "finetune", "embed", "prototype", "synthesise", "table", "doctor"):
@@ -138,23 +136,23 @@ def test_help_names_every_command(call: Call) -> None:
 
 
 COMMANDS = typer.main.get_command(app.app).commands  # type: ignore[attr-defined]
-WORDS = [
+ARGUMENTS = [
     *((name,) for name in COMMANDS if name != "captions"),
     *(("captions", name) for name in COMMANDS["captions"].commands),
 ]
 
 
-@pytest.mark.parametrize("words", WORDS, ids=" ".join)
-def test_a_commands_help_has_its_options_by_panel_and_an_example(call: Call, words: tuple[str, ...]) -> None:
-    code, out, _ = call(*words, "--help")
+@pytest.mark.parametrize("arguments", ARGUMENTS, ids=" ".join)
+def test_command_help_has_panels_and_an_example(call: Call, arguments: tuple[str, ...]) -> None:
+    code, out, _ = call(*arguments, "--help")
     headings = [line.removesuffix(":") for line in out.splitlines() if line.endswith(":") and line[0] != " "]
     panels = [WHAT, HOW, OUTPUT]
     assert code == 0 and headings == [panel for panel in panels if panel in headings]
-    assert OUTPUT in headings and (WHAT in headings or words == ("doctor",))
-    assert f"Example: uvlp {' '.join(words)}" in out
+    assert OUTPUT in headings and (WHAT in headings or arguments == ("doctor",))
+    assert f"Example: uvlp {' '.join(arguments)}" in out
 
 
-@pytest.mark.parametrize("words", [(), ("captions",)])
-def test_no_command_prints_the_help(call: Call, words: tuple[str, ...]) -> None:
-    code, _, said = call(*words)
-    assert code == 2 and said.startswith("Usage: ") and "Commands:" in said
+@pytest.mark.parametrize("arguments", [(), ("captions",)])
+def test_missing_command_prints_the_help(call: Call, arguments: tuple[str, ...]) -> None:
+    code, _, output = call(*arguments)
+    assert code == 2 and output.startswith("Usage: ") and "Commands:" in output

@@ -1,4 +1,4 @@
-"""Each wrong request or input: one clear line that names the value, exit code 2, nothing lost."""
+"""Wrong requests and inputs: one clear line that names the value, exit code 2, nothing lost."""
 
 import json
 import os
@@ -23,8 +23,8 @@ Answer = tuple[int, str]
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> object:
     """Run the command line in this process: (exit code, standard error without progress lines)."""
 
-    def run(*words: str, store: Path = tmp_path / "store") -> Answer:
-        monkeypatch.setattr(sys, "argv", ["uvlp", *words, "--store", str(store)])
+    def run(*arguments: str, store: Path = tmp_path / "store") -> Answer:
+        monkeypatch.setattr(sys, "argv", ["uvlp", *arguments, "--store", str(store)])
         with pytest.raises(SystemExit) as end:
             app.main()
         lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("uvlp:")]
@@ -47,16 +47,16 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
-def wrong(answer: Answer, *words: str) -> None:
+def wrong(answer: Answer, *parts: str) -> None:
     code, line = answer
     assert code == 2, line
     assert line.count("\n") == 0
-    for word in words:
-        assert word in line, line
+    for part in parts:
+        assert part in line, line
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("arguments", "expected"),
     [
         (("digit", "10"), ("unknown dataset", "'digit'", "did you mean 'digits'")),
         (("digits", "10", "--method", "uvpl"), ("unknown method", "'uvpl'", "did you mean 'uvlp'")),
@@ -93,7 +93,7 @@ def wrong(answer: Answer, *words: str) -> None:
         (("digits", "10", "--set", "finetune.lr=1e300"), ("setting lr", "'1e300'", "up to 1e+30")),
         (("digits", "10", "--set", "caption.batch=-1"), ("caption.batch", "got -1", "1 or more")),
         (("digits", "10", "--set", "embed.shard=0"), ("embed.shard", "got 0")),
-        (("digits", "10", "--set", "embed.shard=99999999999999999999"), ("setting shard", "whole number")),
+        (("digits", "10", "--set", "embed.shard=99999999999999999999"), ("setting shard", "integer")),
         (("digits", "10", "--set", "uvlp.synthesis.batch=-3"), ("uvlp.synthesis.batch", "got -3")),
         (("digits", "10", "--set", "uvlp.synthesis.noise=x"), ("uvlp.synthesis.noise", "published")),
         (("digits", "10", "--set", "uvlp.order=x"), ("uvlp.order", "'x'", "file, published")),
@@ -114,42 +114,42 @@ def wrong(answer: Answer, *words: str) -> None:
         (("digits", "10", "--set", "uvlp.synthesis=1"), ("unknown setting", "''", "guidance")),
         (("digits", "10", "--set", "evaluate=1"), ("setting evaluate has parts", "evaluate.epochs")),
         (("digits", "10", "--set", "evaluate.epochs.x=1"), ("setting epochs has no parts",)),
-        (("digits", "10", "--set", "evaluate.epochs="), ("setting epochs", "''", "whole number")),
-        (("digits", "10", "--set", f"evaluate.epochs={'[' * 100_000}"), ("setting epochs", "whole number")),
-        (("digits", "10", "--set", "note=\udcff"), ("no UTF-8 text",)),
-        (("folder:\udcff", "10"), ("no UTF-8 text",)),
+        (("digits", "10", "--set", "evaluate.epochs="), ("setting epochs", "''", "integer")),
+        (("digits", "10", "--set", f"evaluate.epochs={'[' * 100_000}"), ("setting epochs", "integer")),
+        (("digits", "10", "--set", "note=\udcff"), ("not UTF-8",)),
+        (("folder:\udcff", "10"), ("not UTF-8",)),
     ],
 )
-def test_a_wrong_request_names_its_value(
-    call: object, words: tuple[str, ...], expected: tuple[str, ...]
+def test_wrong_request_names_its_value(
+    call: object, arguments: tuple[str, ...], expected: tuple[str, ...]
 ) -> None:
-    wrong(call("reproduce", *words), *expected)  # type: ignore[operator]
+    wrong(call("reproduce", *arguments), *expected)  # type: ignore[operator]
 
 
-def reproduce(call: object, images: Path, *words: str) -> Answer:
-    arguments = ("reproduce", f"folder:{images}", "2", "--profile", "nano", "--method", "uvlp", *words)
+def reproduce(call: object, images: Path, *arguments: str) -> Answer:
+    arguments = ("reproduce", f"folder:{images}", "2", "--profile", "nano", "--method", "uvlp", *arguments)
     answer: Answer = call(*arguments)  # type: ignore[operator]
     return answer
 
 
-def test_an_empty_class_folder(call: object, images: Path) -> None:
+def test_empty_class_folder_is_named(call: object, images: Path) -> None:
     (images / "train" / "emu").mkdir()
     (images / "val" / "emu").mkdir()
     wrong(reproduce(call, images), "emu")
 
 
-def test_a_truncated_image(call: object, images: Path) -> None:
+def test_truncated_image_is_named(call: object, images: Path) -> None:
     victim = images / "train" / "cat" / "2.png"
     victim.write_bytes(victim.read_bytes()[:300])
     wrong(reproduce(call, images), "2.png")
 
 
-def test_a_file_that_is_no_image(call: object, images: Path) -> None:
+def test_file_that_is_not_an_image_is_named(call: object, images: Path) -> None:
     (images / "val" / "dog" / "9.jpg").write_text("hello")
     wrong(reproduce(call, images), "9.jpg")
 
 
-def test_classes_that_differ_between_train_and_val(call: object, images: Path) -> None:
+def test_different_classes_in_train_and_val_are_named(call: object, images: Path) -> None:
     shutil.move(images / "val" / "dog", images / "val" / "wolf")
     wrong(reproduce(call, images), "dog", "wolf")
 
@@ -167,43 +167,44 @@ def test_missing_captions_are_named_and_counted(call: object, images: Path) -> N
     wrong(reproduce(call, images), "3 of 8", "cat/0.png", "--missing-captions empty")
 
 
-def test_a_broken_line_of_captions(call: object, images: Path) -> None:
+def test_invalid_caption_line_is_named(call: object, images: Path) -> None:
     path = captions(images)
     path.write_text(path.read_text() + '{"file_name": \n')
     wrong(reproduce(call, images), "metadata.jsonl", "9")
 
 
-def test_a_caption_for_a_file_that_does_not_exist(call: object, images: Path) -> None:
+def test_caption_of_a_missing_file_is_named(call: object, images: Path) -> None:
     path = captions(images)
     path.write_text(path.read_text() + '{"file_name": "cat/77.png", "text": "x"}\n')
     wrong(reproduce(call, images), "cat/77.png")
 
 
-def test_a_store_that_is_a_file(call: object, tmp_path: Path) -> None:
+def test_store_that_is_a_file_is_refused(call: object, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("x")
     answer = call("reproduce", "digits", "2", "--profile", "nano", store=tmp_path / "taken")  # type: ignore[operator]
-    wrong(answer, "the store cannot lie at", "taken", "--store")
+    wrong(answer, "the store cannot be at", "taken", "--store")
 
 
 @pytest.mark.slow
-def test_a_nan_loss_in_training_a_model(call: object) -> None:
-    words = ("digits", "2", "--profile", "nano", "--method", "uvlp", "--set", "autoencoder.lr=1e30")
-    wrong(call("reproduce", *words, "--set", "autoencoder.steps=20"), "autoencoder", "not a number", "step")  # type: ignore[operator]
+def test_nan_loss_of_a_model_is_reported(call: Any) -> None:
+    settings = ("--set", "autoencoder.lr=1e30", "--set", "autoencoder.steps=20")
+    answer = call("reproduce", "digits", "2", "--profile", "nano", "--method", "uvlp", *settings)
+    wrong(answer, "autoencoder", "not a number", "step")
 
 
 @pytest.mark.slow
-def test_a_nan_loss_in_evaluation_keeps_what_is_finished(call: object, tmp_path: Path) -> None:
-    words = ("reproduce", "digits", "2", "--profile", "nano", "--method", "random")
+def test_nan_loss_in_evaluation_keeps_finished_artifacts(call: object, tmp_path: Path) -> None:
+    arguments = ("reproduce", "digits", "2", "--profile", "nano", "--method", "random")
     extra = ("--set", "evaluate.lr=1e30", "--set", "evaluate.epochs=20")
-    wrong(call(*words, *extra), "convnet-3", "not a number", "epoch")  # type: ignore[operator]
+    wrong(call(*arguments, *extra), "convnet-3", "not a number", "epoch")  # type: ignore[operator]
     assert len(list((tmp_path / "store" / "distilled").iterdir())) == 1
     assert list((tmp_path / "store" / ".tmp").iterdir()) == []
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root; CI is root")
-def test_a_full_disk_and_a_read_only_disk(tmp_path: Path) -> None:
-    # Large enough for what is certain to be written (3.7 MB), too small for the weights.
+def test_full_and_read_only_disks_are_reported(tmp_path: Path) -> None:
+    # Large enough for the minimum that is checked beforehand (3.7 MB), too small for the weights.
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(disk)], check=True)
@@ -218,7 +219,7 @@ def test_a_full_disk_and_a_read_only_disk(tmp_path: Path) -> None:
 
 
 def run_on(disk: Path) -> subprocess.CompletedProcess[str]:
-    words = (
+    arguments = (
         "reproduce",
         "digits",
         "2",
@@ -229,11 +230,13 @@ def run_on(disk: Path) -> subprocess.CompletedProcess[str]:
         "--store",
         str(disk / "store"),
     )
-    return subprocess.run([sys.executable, "-m", "uvlp", *words], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "uvlp", *arguments], capture_output=True, text=True, check=False
+    )
 
 
-def paper(call: object, images: Path, *words: str) -> Answer:
-    """Profile sd15 on tiny models in the files of the published ones."""
+def paper(call: object, images: Path, *arguments: str) -> Answer:
+    """Run profile sd15 on tiny models in the format of the published ones."""
     from tests import tiny_models
 
     root = images.parent / "models"
@@ -242,10 +245,10 @@ def paper(call: object, images: Path, *words: str) -> Answer:
         "models.clip": f"local-dir:{tiny_models.clip(root / 'clip')}",
         "models.llava": tiny_models.llava(root / "llava"),
     }
-    arguments = [f"--set={name}={value}" for name, value in settings.items()]
+    options = [f"--set={name}={value}" for name, value in settings.items()]
     answer: Answer = call(  # type: ignore[operator]
         *("reproduce", f"folder:{images}", "2", "--profile", "sd15", "--offline", "--workers", "1"),
-        *("--method", "vlcp", "--network", "convnet-3", *arguments, *words),
+        *("--method", "vlcp", "--network", "convnet-3", *options, *arguments),
     )
     return answer
 
@@ -260,14 +263,14 @@ def paper(call: object, images: Path, *words: str) -> Answer:
         ("image_px=60", ("image_px", "multiple of 8")),
     ],
 )
-def test_what_this_machine_cannot_do_is_said_before_anything_is_made(
+def test_unsupported_settings_are_refused_before_work_starts(
     call: object, images: Path, tmp_path: Path, setting: str, expected: tuple[str, ...]
 ) -> None:
     wrong(paper(call, images, "--set", setting), *expected)
     assert not (tmp_path / "store" / "features").exists()
 
 
-def test_captions_for_only_some_images_are_told_before_the_features_are_made(
+def test_missing_captions_are_reported_before_features_are_computed(
     call: object, images: Path, tmp_path: Path
 ) -> None:
     captions(images, skip=3)
@@ -275,17 +278,17 @@ def test_captions_for_only_some_images_are_told_before_the_features_are_made(
     assert not (tmp_path / "store" / "features").exists()
 
 
-def test_a_dry_run_on_a_folder_tells_of_missing_models(call: object, images: Path) -> None:
+def test_dry_run_with_missing_models_succeeds(call: object, images: Path) -> None:
     code, line = call("reproduce", f"folder:{images}", "2", "--profile", "sd15", "--dry-run")  # type: ignore[operator]
     assert (code, line) == (0, "")
 
 
 @pytest.mark.parametrize("folder", ["", "/no/such", "relative/nothing"])
-def test_a_finetuned_model_that_is_not_there(call: object, images: Path, folder: str) -> None:
+def test_missing_finetuned_model_is_refused(call: object, images: Path, folder: str) -> None:
     wrong(paper(call, images, "--finetuned-model", folder), "--finetuned-model: no such folder", repr(folder))
 
 
-def test_portable_on_another_processor_makes_nothing(
+def test_portable_on_another_processor_is_refused(
     call: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
@@ -293,5 +296,5 @@ def test_portable_on_another_processor_makes_nothing(
     assert not (tmp_path / "store").exists()
 
 
-def test_portable_is_an_option_and_no_setting(call: Any) -> None:
+def test_portable_cannot_be_a_setting(call: Any) -> None:
     wrong(call("reproduce", "digits", "10", "--set", "portable=true"), "portable", "--portable")

@@ -1,4 +1,4 @@
-"""Captions in every form that conventions know: read by one reader, or refused by name."""
+"""Every supported caption format is read; other files are refused with a reason."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Any
 
 import pytest
 
-from tests.cli.caption_forms import COCO, FORMS, SAID, TRAIN, Call, checked, imported, lines, refused
+from tests.cli.caption_forms import COCO, FORMS, TEXTS, TRAIN, Call, checked, imported, lines, refused
 
 
 @pytest.mark.parametrize("name", sorted(FORMS))
-def test_every_form_is_imported(name: str, call: Call, data: Path, tmp_path: Path) -> None:
+def test_every_format_is_imported(name: str, call: Call, data: Path, tmp_path: Path) -> None:
     content = FORMS[name]
     (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert imported(call, data, str(tmp_path / name)) == SAID
+    assert imported(call, data, str(tmp_path / name)) == TEXTS
 
 
 @pytest.mark.parametrize("name", ["a.csv", "llava.json", "coco.json", "kohya.json"])
-def test_every_form_is_checked(name: str, call: Call, data: Path, tmp_path: Path) -> None:
+def test_every_format_is_checked(name: str, call: Call, data: Path, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(str(FORMS[name]).encode())
-    found = checked(call, data, str(tmp_path / name))
-    assert found["total"] == {"images": 4, "missing": 0, "empty": 0, "overruled": 0, "long": 0}
+    report = checked(call, data, str(tmp_path / name))
+    assert report["total"] == {"images": 4, "missing": 0, "empty": 0, "overruled": 0, "long": 0}
 
 
-def test_a_field_can_be_named(call: Call, data: Path, tmp_path: Path) -> None:
-    rows = [{"image": name, "caption": "x", "prompt": "y", "blip": text} for name, text in SAID.items()]
+def test_caption_field_can_be_chosen(call: Call, data: Path, tmp_path: Path) -> None:
+    rows = [{"image": name, "caption": "x", "prompt": "y", "blip": text} for name, text in TEXTS.items()]
     file = tmp_path / "m.jsonl"
     file.write_text(lines(rows))
     line = refused(call, data, str(file))
     assert "several fields may be the caption: got 'caption, prompt'" in line and "--caption-field" in line
-    assert imported(call, data, str(file), "--caption-field", "blip") == SAID
+    assert imported(call, data, str(file), "--caption-field", "blip") == TEXTS
     assert checked(call, data, str(file), "--caption-field", "blip")["images_without_caption"] == []
     assert "no field 'blop'" in refused(call, data, str(file), "--caption-field", "blop")
 
@@ -40,7 +40,7 @@ HUGE = {f"key {number}": {"x": number} for number in range(800)}
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "words"),
+    ("name", "content", "text"),
     [
         ("m.parquet", b"PAR1\x15\x04", "a Parquet file"),
         ("m.xlsx", b"PK\x03\x04", "spreadsheet"),
@@ -75,14 +75,14 @@ HUGE = {f"key {number}": {"x": number} for number in range(800)}
         ("m.json", '{"a": [{"x": 1}], "b": [{"y": 2}]}', "not a known kind of caption file: got 'a, b'"),
     ],
 )
-def test_what_is_no_caption_is_refused_in_a_short_line(
-    name: str, content: str | bytes, words: str, call: Call, data: Path, tmp_path: Path
+def test_invalid_caption_file_is_refused_in_a_short_line(
+    name: str, content: str | bytes, text: str, call: Call, data: Path, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert words in refused(call, data, str(tmp_path / name))
+    assert text in refused(call, data, str(tmp_path / name))
 
 
-# An id that means two things
+# Ids with two meanings
 
 
 def questions(path: Path, *pairs: tuple[object, str]) -> Path:
@@ -97,10 +97,10 @@ def answers(path: Path, *pairs: tuple[object, str], **more: Any) -> Path:
 
 
 @pytest.mark.parametrize("numbers", [(0, 1, 0, 1), (0, 1, "0", "1")])
-def test_numbers_that_begin_anew_stop_the_import(
+def test_duplicate_question_ids_stop_the_import(
     numbers: tuple[object, ...], call: Call, data: Path, tmp_path: Path
 ) -> None:
-    """One number, or one as a text, for an image of either class."""
+    """The same id, as a number or a string, for images of two classes."""
     asked = questions(tmp_path / "q", *zip(numbers, TRAIN, strict=True))
     given = answers(tmp_path / "a", (0, "the first cat"), (1, "the second"))
     line = refused(call, data, str(given), "--questions", str(asked))
@@ -108,26 +108,26 @@ def test_numbers_that_begin_anew_stop_the_import(
     assert "number them anew" in line and not (tmp_path / "store" / "imported").exists()
 
 
-def test_each_file_of_answers_with_its_own_questions(call: Call, data: Path, tmp_path: Path) -> None:
-    """What the refusal asks for works: the second import keeps what the first one brought."""
+def test_separate_imports_with_their_own_questions_are_merged(call: Call, data: Path, tmp_path: Path) -> None:
+    """The suggested fix works: the second import keeps the captions of the first."""
     for number, images in enumerate((TRAIN[:2], TRAIN[2:])):
         asked = questions(tmp_path / f"q{number}", *enumerate(images))
         given = answers(tmp_path / f"a{number}", *((at, f"of {name}") for at, name in enumerate(images)))
-        found = imported(call, data, str(given), "--questions", str(asked))
-    assert found == {name: f"of {name}" for name in TRAIN}
+        captions = imported(call, data, str(given), "--questions", str(asked))
+    assert captions == {name: f"of {name}" for name in TRAIN}
 
 
-def test_a_later_import_counts_and_says_so(call: Call, data: Path, tmp_path: Path) -> None:
+def test_later_import_reports_kept_and_replaced_captions(call: Call, data: Path, tmp_path: Path) -> None:
     first, second = (tmp_path / name for name in "12")
     first.write_text(lines([{"file_name": name, "text": "old"} for name in TRAIN[:3]]))
     second.write_text(lines([{"file_name": name, "text": "new"} for name in TRAIN[2:]]))
     imported(call, data, str(first))
     code, out, _ = call("captions", "import", str(second), "--dataset", f"folder:{data}")
-    assert code == 0 and "captions of an earlier import: 2 kept, 1 replaced; to begin anew delete" in out
+    assert code == 0 and "captions of an earlier import: 2 kept, 1 replaced; to start over, delete" in out
     assert checked(call, data)["images_without_caption"] == []
 
 
-def test_harmless_repeats_of_a_number(call: Call, data: Path, tmp_path: Path) -> None:
+def test_harmless_duplicate_ids_are_accepted(call: Call, data: Path, tmp_path: Path) -> None:
     """The id is the image, or both rows name one image in two ways."""
     pairs = [(name, name) for name in TRAIN] * 2 + [("cat/0.png", "./cat/0.png")]
     asked = questions(tmp_path / "q", *pairs)
@@ -135,7 +135,7 @@ def test_harmless_repeats_of_a_number(call: Call, data: Path, tmp_path: Path) ->
     assert imported(call, data, str(given), "--questions", str(asked)).keys() == set(TRAIN)
 
 
-def test_an_answer_to_another_question_stops_the_import(call: Call, data: Path, tmp_path: Path) -> None:
+def test_answer_to_another_question_stops_the_import(call: Call, data: Path, tmp_path: Path) -> None:
     asked = questions(tmp_path / "q", *enumerate(TRAIN))
     given = answers(tmp_path / "a", (0, "x"), prompt="What is 1?")
     assert "the answer to another question than number 0" in refused(
@@ -149,8 +149,8 @@ def test_an_answer_to_another_question_stops_the_import(call: Call, data: Path, 
     )
 
 
-def test_a_number_that_is_answered_twice(call: Call, data: Path, tmp_path: Path) -> None:
-    """As where two files of answers were joined; the same answer twice does no harm."""
+def test_two_answers_to_one_question_stop_the_import(call: Call, data: Path, tmp_path: Path) -> None:
+    """As in concatenated answer files; a repeated identical answer is accepted."""
     asked = questions(tmp_path / "q", *enumerate(TRAIN))
     given = answers(tmp_path / "a", (0, "x"), (0, "x"))
     assert imported(call, data, str(given), "--questions", str(asked)) == {TRAIN[0]: "x"}
@@ -159,14 +159,14 @@ def test_a_number_that_is_answered_twice(call: Call, data: Path, tmp_path: Path)
     assert "line 2: the question id 0 is answered twice" in line and "got 'x / y'" in line
 
 
-def test_image_ids_of_coco_are_held_to_the_same(call: Call, data: Path, tmp_path: Path) -> None:
+def test_duplicate_coco_image_ids_stop_the_import(call: Call, data: Path, tmp_path: Path) -> None:
     images = [{"id": number % 2, "file_name": name} for number, name in enumerate(TRAIN)]
     (tmp_path / "m.json").write_text(json.dumps(COCO | {"images": images}))
     line = refused(call, data, str(tmp_path / "m.json"))
     assert "the image id 0 stands for two images (cat/0.png, dog/0.png)" in line
 
 
-def test_two_files_must_agree(call: Call, data: Path, tmp_path: Path) -> None:
+def test_contradicting_files_stop_the_import(call: Call, data: Path, tmp_path: Path) -> None:
     one, two = (tmp_path / f"{name}.jsonl" for name in ("one", "two"))
     one.write_text(lines([{"file_name": name, "text": "same"} for name in TRAIN]))
     two.write_text(lines([{"file_name": TRAIN[1], "text": "same "}, {"file_name": TRAIN[2], "text": "no"}]))

@@ -1,30 +1,30 @@
-"""`uvlp captions`: what is printed, and the exit code."""
+"""`uvlp captions`: output and exit code."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from tests.cli.caption_forms import SAID, TRAIN, Call, lines
+from tests.cli.caption_forms import TEXTS, TRAIN, Call, lines
 
-ROWS = [{"file_name": name, "text": SAID[name]} for name in TRAIN[1:]]
-STRANGER = {"file_name": "x.png", "text": "a dog"}
+ROWS = [{"file_name": name, "text": TEXTS[name]} for name in TRAIN[1:]]
+UNMATCHED = {"file_name": "x.png", "text": "a dog"}
 
 
-def test_an_import_says_what_became_of_the_rows(call: Call, data: Path, tmp_path: Path) -> None:
+def test_import_reports_the_use_of_its_rows(call: Call, data: Path, tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
-    file.write_text(lines([ROWS[0], *ROWS, STRANGER]), encoding="utf-8")
+    file.write_text(lines([ROWS[0], *ROWS, UNMATCHED]), encoding="utf-8")
     code, out, _ = call("captions", "import", str(file), "--dataset", f"folder:{data}")
-    said = out.splitlines()
-    assert code == 0 and said[0].startswith(f"3 of 4 training images of folder:{data} have a caption now: ")
-    assert said[1:] == [
+    output = out.splitlines()
+    assert code == 0 and output[0].startswith(f"3 of 4 training images of folder:{data} now have a caption: ")
+    assert output[1:] == [
         "rows read: 5, overridden by another row for the same image: 1",
-        "rows without an image of their own: 1, x.png",
+        "rows that match no image: 1, x.png",
         f"images without a caption (allow them with --missing-captions empty): 1, {TRAIN[0]}",
         "used by --set caption.captioner=file, and by auto",
     ]
 
 
-def test_a_check_counts_by_class_and_ends_with_2_where_captions_are_missing(
+def test_check_counts_by_class_and_exits_with_2_if_captions_are_missing(
     call: Call, data: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "rows.jsonl"

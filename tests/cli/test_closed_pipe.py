@@ -10,12 +10,12 @@ import pytest
 SMALL = ("reproduce", "digits", "1", "--profile", "nano", "--method", "random", "--workers", "2")
 
 
-def to_nobody(*words: str, closed: str) -> subprocess.CompletedProcess[bytes]:
-    """The command with its standard output, or error, or both, in a pipe that nobody reads."""
+def with_closed_pipe(*arguments: str, closed: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command with standard output, error or both in a pipe without a reader."""
     reading, writing = os.pipe()
     os.close(reading)
     streams = {"out": subprocess.PIPE, "err": subprocess.PIPE} | dict.fromkeys(closed.split(), writing)
-    call = [sys.executable, "-m", "uvlp", *words]
+    call = [sys.executable, "-m", "uvlp", *arguments]
     try:
         return subprocess.run(call, stdout=streams["out"], stderr=streams["err"], check=False, timeout=300)
     finally:
@@ -23,7 +23,7 @@ def to_nobody(*words: str, closed: str) -> subprocess.CompletedProcess[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("words", "closed"),
+    ("arguments", "closed"),
     [
         (("list", "networks"), "out"),
         (("list", "networks"), "out err"),
@@ -31,34 +31,34 @@ def to_nobody(*words: str, closed: str) -> subprocess.CompletedProcess[bytes]:
         (("reproduce", "digits", "10", "--print-config"), "out"),
     ],
 )
-def test_a_result_that_nobody_reads(words: tuple[str, ...], closed: str) -> None:
-    done = to_nobody(*words, closed=closed)
+def test_result_into_a_closed_pipe(arguments: tuple[str, ...], closed: str) -> None:
+    done = with_closed_pipe(*arguments, closed=closed)
     assert done.returncode == 141
     assert not done.stderr
 
 
-def test_an_error_that_nobody_reads_keeps_its_exit_code() -> None:
-    assert to_nobody("list", "nothing", closed="err").returncode == 2
+def test_error_into_a_closed_pipe_keeps_its_exit_code() -> None:
+    assert with_closed_pipe("list", "nothing", closed="err").returncode == 2
 
 
 def left_behind(mark: str) -> list[int]:
-    """Processes whose environment holds the mark."""
-    found = []
+    """Return the processes whose environment contains the mark."""
+    processes = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and folder.name != str(os.getpid()):
             try:
                 if mark.encode() in (folder / "environ").read_bytes():
-                    found.append(int(folder.name))
+                    processes.append(int(folder.name))
             except OSError:
                 continue
-    return found
+    return processes
 
 
-def test_a_run_whose_progress_nobody_reads_stops_with_its_workers(
+def test_closed_progress_pipe_stops_the_run_and_its_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mark = f"UVLP_TEST_MARK={tmp_path}"
     monkeypatch.setenv(*mark.split("="))
-    done = to_nobody(*SMALL, "--store", str(tmp_path / "store"), closed="err")
+    done = with_closed_pipe(*SMALL, "--store", str(tmp_path / "store"), closed="err")
     assert (done.returncode, done.stdout) == (141, b"")
     assert not left_behind(mark)

@@ -1,4 +1,4 @@
-"""`uvlp doctor` about GPUs and places; what a GPU says of itself is put into torch's mouth."""
+"""`uvlp doctor` on GPUs and folders; torch's answers about GPUs are faked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from uvlp.cli.findings import gpu as gpu_findings, places
+from uvlp.cli.findings import folders, gpu as gpu_findings
 from uvlp.cli.findings.finding import INSTALL, Finding
 from uvlp.core import nvidia
 from uvlp.core.nvidia import Card
@@ -29,7 +29,7 @@ Gpu = Callable[..., None]
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
-    """Let the driver name cards and the CUDA that it runs, and torch what it found."""
+    """Fake the driver's GPUs and CUDA version, and torch's answers."""
 
     def install(
         cards: tuple[Card, ...], cuda: tuple[int, int] | None, built: str | None, **facts: object
@@ -44,13 +44,13 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
     return install
 
 
-def lines() -> dict[str, Finding]:
+def findings() -> dict[str, Finding]:
     return {finding.what: finding for finding in gpu_findings.findings()}
 
 
-def test_a_good_gpu_is_named_with_what_it_will_do(gpu: Gpu) -> None:
+def test_supported_gpu_is_described(gpu: Gpu) -> None:
     gpu((CARD,), (13, 0), "13.2")
-    found = lines()
+    found = findings()
     assert all(finding.good for finding in found.values())
     assert found["driver"].found == "NVIDIA 580.65.06, runs CUDA up to 13.0; torch is built for CUDA 13.2"
     assert found["gpu"].found == "NVIDIA H200, compute capability 9.0, 140 GiB (138 free), bfloat16"
@@ -63,10 +63,10 @@ def test_a_good_gpu_is_named_with_what_it_will_do(gpu: Gpu) -> None:
 
 def test_several_gpus_are_counted(gpu: Gpu) -> None:
     gpu((CARD, CARD), (13, 0), "13.2", device_count=2)
-    assert lines()["gpus"].found == "2: fine-tuning uses all, everything else the first"
+    assert findings()["gpus"].found == "2: fine-tuning uses all, everything else the first"
 
 
-def test_a_small_turing_card_says_what_does_not_fit(gpu: Gpu) -> None:
+def test_small_turing_gpu_lists_what_does_not_fit(gpu: Gpu) -> None:
     gpu(
         (CARD,),
         None,
@@ -75,7 +75,7 @@ def test_a_small_turing_card_says_what_does_not_fit(gpu: Gpu) -> None:
         mem_get_info=(14 * 2**30, 15 * 2**30),
         get_device_name="Tesla T4",
     )
-    found = lines()
+    found = findings()
     assert found["driver"].found == "NVIDIA 580.65.06; torch is built for CUDA 13.2"
     assert found["gpu"].found == "Tesla T4, compute capability 7.5, 15 GiB (14 free), no bfloat16"
     assert found["precision"].found.startswith("float16 to caption, embed and synthesise, float16 to train")
@@ -83,46 +83,46 @@ def test_a_small_turing_card_says_what_does_not_fit(gpu: Gpu) -> None:
         "gpu memory",
         False,
         "too little in profile sd15 for captions by LLaVA (16 GiB), fine-tuning (20 GiB)",
-        "caption, fine-tune and synthesise with fewer images at once; profiles small and tiny fit",
+        "reduce the batch sizes of caption, finetune and synthesise, or use profile small or tiny",
     )
 
 
-def test_a_card_of_24_gb_is_enough(gpu: Gpu) -> None:
-    # Torch sees 23.5 GiB of an RTX 4090; fine-tuning computes its batch in parts there.
+def test_gpu_of_24_gb_is_enough(gpu: Gpu) -> None:
+    # Torch reports 23.5 GiB for an RTX 4090; fine-tuning splits its batch there.
     gpu((CARD,), None, "13.2", mem_get_info=(23 * 2**30, int(23.5 * 2**30)))
     assert all(finding.good for finding in gpu_findings.findings())
 
 
-def test_a_card_that_torch_has_no_kernels_for(gpu: Gpu) -> None:
+def test_gpu_without_kernels_in_torch_is_refused(gpu: Gpu) -> None:
     gpu((CARD,), (13, 0), "13.2", get_device_capability=(7, 0), get_device_name="Tesla V100")
-    found = lines()
+    found = findings()
     assert not found["gpu"].good and "batches" not in found
     assert found["gpu"].fix == "this torch needs 7.5 or newer; CUDA_VISIBLE_DEVICES= uses the CPU"
 
 
-def test_a_driver_that_is_too_old(gpu: Gpu) -> None:
+def test_too_old_driver_is_refused(gpu: Gpu) -> None:
     gpu((CARD,), (12, 2), "13.2", is_available=False)
-    found = lines()["gpu"]
+    found = findings()["gpu"]
     assert found == Finding(
         "gpu",
         False,
         "NVIDIA H200, but its driver runs CUDA 12.2 and torch needs 13.2",
-        "install driver 580 or newer; on a data-centre GPU cuda-compat-13 will do",
+        "install driver 580 or newer; on a data-centre GPU cuda-compat-13 is enough",
     )
 
 
-def test_a_torch_without_cuda(gpu: Gpu) -> None:
+def test_torch_without_cuda_is_reported(gpu: Gpu) -> None:
     gpu((CARD,), (13, 0), None, is_available=False)
-    found = lines()
-    assert found["driver"].found.endswith("torch is built for the CPU alone")
-    assert found["gpu"] == Finding("gpu", False, "NVIDIA H200, but torch is built for the CPU alone", INSTALL)
+    found = findings()
+    assert found["driver"].found.endswith("torch is built for the CPU only")
+    assert found["gpu"] == Finding("gpu", False, "NVIDIA H200, but torch is built for the CPU only", INSTALL)
 
 
 @pytest.mark.parametrize("value", ["", "-1"])
-def test_a_hidden_card(gpu: Gpu, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_masked_gpu_is_reported(gpu: Gpu, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     gpu((CARD,), (13, 0), "13.2", is_available=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
-    assert lines()["gpu"] == Finding(
+    assert findings()["gpu"] == Finding(
         "gpu",
         False,
         f"NVIDIA H200, hidden by CUDA_VISIBLE_DEVICES={value}",
@@ -130,21 +130,21 @@ def test_a_hidden_card(gpu: Gpu, monkeypatch: pytest.MonkeyPatch, value: str) ->
     )
 
 
-def test_a_card_that_does_not_start(gpu: Gpu) -> None:
+def test_cuda_initialisation_failure_is_reported(gpu: Gpu) -> None:
     gpu((CARD,), (13, 2), "13.2", is_available=False)
-    found = lines()["gpu"]
-    assert not found.good and found.found == "NVIDIA H200, but CUDA does not start"
+    found = findings()["gpu"]
+    assert not found.good and found.found == "NVIDIA H200, but CUDA cannot be initialised"
     assert "--gpus all" in found.fix
 
 
-def test_no_gpu_is_well_and_slow(gpu: Gpu) -> None:
+def test_no_gpu_is_accepted(gpu: Gpu) -> None:
     gpu((), None, "13.2", is_available=False)
-    assert lines() == {"gpu": Finding("gpu", True, gpu_findings.NONE)}
+    assert findings() == {"gpu": Finding("gpu", True, gpu_findings.NONE)}
     assert "everything runs on the CPU" in gpu_findings.NONE
 
 
 @pytest.fixture
-def empty_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def empty_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     import huggingface_hub.constants
 
     monkeypatch.setenv("UVLP_DATA", str(tmp_path / "data"))
@@ -153,21 +153,22 @@ def empty_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     yield tmp_path
 
 
-def test_empty_places_say_how_to_fill_them(empty_places: Path) -> None:
-    found = {finding.what: finding for finding in places.findings()}
+def test_empty_folders_are_reported_with_fixes(empty_folders: Path) -> None:
+    found = {finding.what: finding for finding in folders.findings()}
     assert all(finding.good for finding in found.values())
-    assert found["models folder"].found.startswith(f"{empty_places / 'hub'}, ")
-    assert found["models"].found == "not here: Stable Diffusion 1.5, CLIP ViT-L/14, LLaVA-1.5-7B"
-    assert found["data folder"].found.startswith(f"{empty_places / 'data'}, ")
+    assert found["models folder"].found.startswith(f"{empty_folders / 'hub'}, ")
+    assert found["models"].found == "not present: Stable Diffusion 1.5, CLIP ViT-L/14, LLaVA-1.5-7B"
+    assert found["data folder"].found.startswith(f"{empty_folders / 'data'}, ")
     assert found["data folder"].found.endswith(" free (UVLP_DATA)")
     assert (
-        found["datasets"].found.startswith("not here: cifar10, ") and "imagenette" in found["datasets"].found
+        found["datasets"].found.startswith("not present: cifar10, ")
+        and "imagenette" in found["datasets"].found
     )
-    assert found["datasets"].fix == "`uvlp fetch DATASET`; those of an ILSVRC folder: --data"
+    assert found["datasets"].fix == "`uvlp fetch DATASET`; subsets of an ILSVRC folder: --data DIR"
 
 
-def test_without_torch_the_doctor_still_speaks(tmp_path: Path) -> None:
-    """As on a machine where nothing is installed yet; the packages are hidden, not removed."""
+def test_doctor_runs_without_torch(tmp_path: Path) -> None:
+    """As on a machine where nothing is installed; the packages are hidden, not removed."""
     code = (
         "import importlib.util, sys\n"
         "real = importlib.util.find_spec\n"
@@ -184,12 +185,12 @@ def test_without_torch_the_doctor_still_speaks(tmp_path: Path) -> None:
     assert "FAIL  models           unknown without huggingface_hub" in done.stdout
 
 
-def test_a_folder_that_cannot_be_read_is_one_finding_among_the_others(
+def test_unreadable_folder_is_one_finding_among_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("UVLP_DATA", str(tmp_path / ("x" * 300)))
-    found = {finding.what: finding for finding in places.findings()}
+    found = {finding.what: finding for finding in folders.findings()}
     assert found["models folder"].good
     assert not found["data folder"].good
     assert found["data folder"].found.endswith("File name too long")
-    assert found["data folder"].fix == "name a shorter path"
+    assert found["data folder"].fix == "choose a shorter path"

@@ -1,4 +1,4 @@
-"""`uvlp evaluate`: folders of any origin are scored, compared, kept and trained again."""
+"""`uvlp evaluate`: folders of any source are scored, compared, stored and retrained."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ NAMINGS = {"by_id": CLASSES, "by_index": ("00000", "00001", "00002")}
 
 
 def draw(folder: Path, label: int, count: int, seed: int) -> None:
-    """Images whose class is the place and colour of a bar."""
+    """Write images whose class is the position and colour of a bar."""
     folder.mkdir(parents=True)
     generator = np.random.default_rng([seed, label])
     for index in range(count):
@@ -33,7 +33,7 @@ def draw(folder: Path, label: int, count: int, seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dataset with train/ and val/, and two folders of two images per class, named in two ways."""
+    """A dataset with train/ and val/, and two folders of two images per class with different naming."""
     root = tmp_path_factory.mktemp("images")
     for split, count, seed in (("train", 6, 0), ("val", 5, 1)):
         for label, name in enumerate(CLASSES):
@@ -44,10 +44,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def run(root: Path, *words: str, store: str = "store") -> subprocess.CompletedProcess[str]:
-    """`uvlp evaluate` in a process of its own; the recipe is the nano one of folder datasets."""
+def run(root: Path, *arguments: str, store: str = "store") -> subprocess.CompletedProcess[str]:
+    """Run `uvlp evaluate` in a separate process with profile nano."""
     options = ["--dataset", f"folder:{root}/data", "--profile", "nano", "--store", str(root / store)]
-    command = [sys.executable, "-m", "uvlp", "evaluate", *words, *options, "--workers", "1"]
+    command = [sys.executable, "-m", "uvlp", "evaluate", *arguments, *options, "--workers", "1"]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
 
@@ -63,7 +63,7 @@ def result(root: Path) -> dict[str, Any]:
     return answer
 
 
-def test_the_folders_and_random_images_of_their_size_are_scored(result: dict[str, Any], root: Path) -> None:
+def test_folders_and_random_images_of_their_size_are_scored(result: dict[str, Any], root: Path) -> None:
     assert result["ipc"] == 2
     assert [cell["title"] for cell in result["table"]["cells"]] == [*NAMINGS, "Random"]
     assert all(len(cell["best_pct"]) == 2 for cell in result["table"]["cells"])
@@ -72,7 +72,7 @@ def test_the_folders_and_random_images_of_their_size_are_scored(result: dict[str
     assert {cell["validation_images"] for cell in result["table"]["cells"]} == {15}
 
 
-def test_labels_do_not_depend_on_how_the_folders_are_named(result: dict[str, Any], root: Path) -> None:
+def test_labels_do_not_depend_on_folder_naming(result: dict[str, Any], root: Path) -> None:
     for naming in NAMINGS:
         folder = root / "store" / result["artifacts"][f"images of {naming}"] / "train"
         rows = [json.loads(line) for line in (folder / "metadata.jsonl").read_text().splitlines()]
@@ -83,37 +83,37 @@ def test_labels_do_not_depend_on_how_the_folders_are_named(result: dict[str, Any
 
 def test_any_two_methods_of_a_table_can_be_compared(result: dict[str, Any], root: Path) -> None:
     by_id, _ = folders(root)
-    words = ["table", result["table"]["name"], "--against", by_id, "--store", str(root / "store")]
-    shown = subprocess.run([sys.executable, "-m", "uvlp", *words], capture_output=True, text=True, check=True)
+    arguments = ["table", result["table"]["name"], "--against", by_id, "--store", str(root / "store")]
+    shown = subprocess.run(
+        [sys.executable, "-m", "uvlp", *arguments], capture_output=True, text=True, check=True
+    )
     assert "Difference from by_id in points" in shown.stdout
     assert [line.split()[1] for line in shown.stdout.splitlines() if " cannot tell " in line] == [
         "by_index",
         "Random",
     ]
-    words[3] = "vlcp"
+    arguments[3] = "vlcp"
     wrong = subprocess.run(
-        [sys.executable, "-m", "uvlp", *words], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "uvlp", *arguments], capture_output=True, text=True, check=False
     )
     assert wrong.returncode == 2 and "unknown method of this table" in wrong.stderr
 
 
-def test_a_terminal_without_the_sign_of_a_deviation_still_gets_the_table(
-    result: dict[str, Any], root: Path
-) -> None:
-    words = ["table", result["table"]["name"], "--store", str(root / "store")]
+def test_ascii_terminal_gets_the_table(result: dict[str, Any], root: Path) -> None:
+    arguments = ["table", result["table"]["name"], "--store", str(root / "store")]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    shown = subprocess.run([sys.executable, "-m", "uvlp", *words], capture_output=True, env=environment)
+    shown = subprocess.run([sys.executable, "-m", "uvlp", *arguments], capture_output=True, env=environment)
     assert shown.returncode == 0 and b"mean ? sample standard deviation" in shown.stdout, shown.stderr
 
 
-def test_a_method_of_a_table_may_be_named_as_the_table_does(
+def test_table_method_can_be_named_by_its_title(
     result: dict[str, Any], root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = root / "store"
 
     def against(method: str) -> tuple[int, str, str]:
-        words = ["uvlp", "table", result["table"]["name"], "--against", method, "--store", str(store)]
-        monkeypatch.setattr(sys, "argv", words)
+        arguments = ["uvlp", "table", result["table"]["name"], "--against", method, "--store", str(store)]
+        monkeypatch.setattr(sys, "argv", arguments)
         with pytest.raises(SystemExit) as end:
             app.main()
         return int(end.value.code or 0), *capsys.readouterr()
@@ -122,25 +122,25 @@ def test_a_method_of_a_table_may_be_named_as_the_table_does(
     score = store / result["table"]["cells"][0]["scores"][0] / "score.json"
     away = score.rename(root / "score.json")
     try:
-        code, _, said = against("by_index")
+        code, _, output = against("by_index")
     finally:
         away.rename(score)
-    assert code == 2 and "score.json is missing" in said
+    assert code == 2 and "score.json is missing" in output
 
 
 @pytest.mark.slow
-def test_the_same_images_have_the_same_score_whoever_brings_them(result: dict[str, Any], root: Path) -> None:
+def test_same_images_have_the_same_score_as_a_folder(result: dict[str, Any], root: Path) -> None:
     ours = next(cell for cell in result["table"]["cells"] if cell["method"] == "random")
     folder = root / "store" / result["artifacts"]["random images, seed 0"]
     again = json.loads(run(root, str(folder), "--no-random", "--repeats", "1", "--json").stdout)
     (theirs,) = again["table"]["cells"]
     assert again["made"] == 3 and theirs["scores"][0] != ours["scores"][0]
     kept = [(root / "store" / cell["scores"][0] / "score.json").read_bytes() for cell in (ours, theirs)]
-    assert kept[0] == kept[1]  # the right images too, one bit each
+    assert kept[0] == kept[1]  # including the bits of correctly classified images
 
 
 @pytest.mark.slow
-def test_a_further_repeat_reuses_the_others(result: dict[str, Any], root: Path) -> None:
+def test_additional_repeat_reuses_the_others(result: dict[str, Any], root: Path) -> None:
     more = json.loads(run(root, *folders(root), "--repeats", "3", "--json").stdout)
     assert more["made"] == 3 + 1  # one training of each, and the table
     for old, new in zip(result["table"]["cells"], more["table"]["cells"], strict=True):
@@ -148,9 +148,9 @@ def test_a_further_repeat_reuses_the_others(result: dict[str, Any], root: Path) 
 
 
 @pytest.mark.slow
-def test_a_repeat_can_be_trained_again_alone(result: dict[str, Any], root: Path) -> None:
+def test_single_repeat_can_be_rerun(result: dict[str, Any], root: Path) -> None:
     again = run(root, *folders(root), "--rerun", "2")
-    assert again.returncode == 0 and "3 trainings gave the stored scores" in again.stdout, again.stderr
+    assert again.returncode == 0 and "3 trainings reproduced the stored scores" in again.stdout, again.stderr
     cell = result["table"]["cells"][0]
     changed = root / "store" / cell["scores"][1] / "score.json"
     text = changed.read_text()
@@ -164,18 +164,16 @@ def test_a_repeat_can_be_trained_again_alone(result: dict[str, Any], root: Path)
 
 
 def swapped(bits: str) -> str:
-    """Hexadecimal digits with another right image instead of the first: the accuracy stays."""
+    """Swap one correct and one wrong image in hexadecimal digits: the accuracy stays."""
     text = f"{int(bits, 16):0{4 * len(bits)}b}"
     right, wrong = text.index("1"), text.index("0")
-    digits = [{right: "0", wrong: "1"}.get(place, digit) for place, digit in enumerate(text)]
+    digits = [{right: "0", wrong: "1"}.get(index, digit) for index, digit in enumerate(text)]
     return f"{int(''.join(digits), 2):0{len(bits)}x}"
 
 
-def test_a_score_that_was_forged_with_its_hash_is_not_that_of_a_training(
-    result: dict[str, Any], root: Path
-) -> None:
+def test_rerun_detects_a_score_forged_with_its_hash(result: dict[str, Any], root: Path) -> None:
     shutil.copytree(root / "store", root / "forged")
-    shutil.rmtree(root / "forged" / "tables")  # they hold the hash of the score that it was
+    shutil.rmtree(root / "forged" / "tables")  # they contain the hash of the original score
     folder = root / "forged" / result["table"]["cells"][0]["scores"][0]
     score = json.loads((folder / "score.json").read_bytes())
     score |= {name: swapped(score[name]) for name in ("correct_best", "correct_last")}
@@ -187,7 +185,7 @@ def test_a_score_that_was_forged_with_its_hash_is_not_that_of_a_training(
     assert other.returncode == 2 and "not the same score" in other.stderr, other.stderr
 
 
-def test_nothing_damaged_is_trained_on_again(result: dict[str, Any], root: Path) -> None:
+def test_rerun_refuses_damaged_images(result: dict[str, Any], root: Path) -> None:
     image = min((root / "store" / result["artifacts"]["images of by_id"] / "train").rglob("*.png"))
     content = image.read_bytes()
     try:
@@ -199,23 +197,25 @@ def test_nothing_damaged_is_trained_on_again(result: dict[str, Any], root: Path)
     assert "damaged artifact" in other.stderr and image.name in other.stderr, other.stderr
 
 
-def test_more_repeats_than_stored_cannot_be_trained_again(result: dict[str, Any], root: Path) -> None:
+def test_rerun_refuses_a_repeat_that_is_not_stored(result: dict[str, Any], root: Path) -> None:
     again = run(root, *folders(root), "--repeats", "9", "--rerun", "9")
     assert again.returncode == 2
     assert "--rerun" in again.stderr and "got 9; allowed: 1 to" in again.stderr
 
 
-def test_random_images_can_be_left_out(result: dict[str, Any], root: Path) -> None:
+def test_random_images_can_be_disabled(result: dict[str, Any], root: Path) -> None:
     answer = json.loads(run(root, folders(root)[0], "--no-random", "--json").stdout)
     assert [cell["title"] for cell in answer["table"]["cells"]] == ["by_id"]
     assert answer["made"] == 1  # the table
 
 
 @pytest.mark.slow
-def test_soft_labels_come_from_one_teacher_that_is_trained_first(root: Path) -> None:
+def test_soft_labels_come_from_the_teacher_trained_before(root: Path) -> None:
     data, store = f"folder:{root}/data", str(root / "soft")
-    words = [sys.executable, "-m", "uvlp", "teacher", data, "convnet-3", "--profile", "nano"]
-    made = subprocess.run([*words, "--store", store, "--json"], capture_output=True, text=True, check=True)
+    arguments = [sys.executable, "-m", "uvlp", "teacher", data, "convnet-3", "--profile", "nano"]
+    made = subprocess.run(
+        [*arguments, "--store", store, "--json"], capture_output=True, text=True, check=True
+    )
     teacher = json.loads(made.stdout)["teacher"]
     assert teacher["architecture"] == "conv3" and teacher["accuracy_pct"] > 60
     assert teacher["class_ids"] == list(CLASSES)
@@ -224,26 +224,30 @@ def test_soft_labels_come_from_one_teacher_that_is_trained_first(root: Path) -> 
     assert [cell["network"] for cell in answer["table"]["cells"]] == ["conv3", "conv3"]
     assert answer["made"] == 2 + 4 + 1, scored.stderr  # images, trainings and the table; not the teacher
     checkpoint = next((root / "soft" / "teachers").glob("*/model.safetensors"))
-    taken = [*words, "--store", store, "--json", "--checkpoint", str(checkpoint)]
+    taken = [*arguments, "--store", store, "--json", "--checkpoint", str(checkpoint)]
     imported = json.loads(subprocess.run(taken, capture_output=True, text=True, check=True).stdout)["teacher"]
     assert imported["accuracy_pct"] == teacher["accuracy_pct"] and "sha256" in imported["source"]
 
 
-def plan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, str]:
-    """What `uvlp evaluate ... --dry-run` would make, and what it says."""
-    monkeypatch.setattr(sys, "argv", ["uvlp", "evaluate", *words, "--profile", "nano", "--dry-run", "--json"])
+def plan(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[Any, str]:
+    """Return the planned artifacts and the messages of `uvlp evaluate ... --dry-run`."""
+    monkeypatch.setattr(
+        sys, "argv", ["uvlp", "evaluate", *arguments, "--profile", "nano", "--dry-run", "--json"]
+    )
     with pytest.raises(SystemExit) as end:
         app.main()
-    said = capsys.readouterr()
-    assert end.value.code == 0, said.err
-    return json.loads(said.out)["artifacts"], said.err
+    output = capsys.readouterr()
+    assert end.value.code == 0, output.err
+    return json.loads(output.out)["artifacts"], output.err
 
 
 def titles(tasks: list[dict[str, Any]], artifact: str) -> list[str]:
     return [task["title"] for task in tasks if task["artifact"].startswith(artifact)]
 
 
-def test_folders_of_one_name_and_a_folder_called_random_stay_apart(
+def test_folders_of_the_same_name_stay_distinct(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, seed in (("a/out", 5), ("b/out", 6), ("random", 7)):
@@ -264,18 +268,18 @@ def test_folders_of_one_name_and_a_folder_called_random_stay_apart(
     assert title.startswith(f"table a/out-b/out-{tmp_path.name}/random-on-folder-data-")
 
 
-def test_what_is_drawn_is_said_for_every_seed(
+def test_drawn_images_are_reported_for_every_seed(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = ["--dataset", f"folder:{root}/data", "--store", str(tmp_path)]
-    words = [f"{root}/data/train", "--ipc", "2", "--seed", "0,1", *data]
-    said = plan(monkeypatch, capsys, *words, "--select", "drawn")[1]
-    assert said.count("drawn from seed 0") == said.count("drawn from seed 1") == 1
-    assert plan(monkeypatch, capsys, *words)[1].count("first in string order") == 1
+    arguments = [f"{root}/data/train", "--ipc", "2", "--seed", "0,1", *data]
+    output = plan(monkeypatch, capsys, *arguments, "--select", "drawn")[1]
+    assert output.count("drawn from seed 0") == output.count("drawn from seed 1") == 1
+    assert plan(monkeypatch, capsys, *arguments)[1].count("first in string order") == 1
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("arguments", "expected"),
     [
         (
             ("{root}/by_id", "{root}/data/train"),
@@ -288,7 +292,7 @@ def test_what_is_drawn_is_said_for_every_seed(
             ("{root}/by_id", "--ipc", "3"),
             ("by_id: too few images in 3 of 3 classes", "2 of class ant", "3 or more"),
         ),
-        (("{root}/by_id", "--ipc", "0"), ("IPC must be a whole number", "'0'")),
+        (("{root}/by_id", "--ipc", "0"), ("IPC must be an integer", "'0'")),
         (("{root}/by_id", "--select", "best"), ("'best'", "first", "drawn")),
         (("{root}/data/train", "--ipc", "7"), ("6 of class ant",)),
         (("{root}/data/val",), ("the dataset's test images", "data/val")),
@@ -304,16 +308,16 @@ def test_what_is_drawn_is_said_for_every_seed(
         (("{root}/by_id", "--protocol", "dsa"), ("unknown protocol", "'dsa'", "minimax, rded")),
     ],
 )
-def test_a_wrong_request_is_one_line(
+def test_wrong_request_prints_one_line(
     root: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    words: tuple[str, ...],
+    arguments: tuple[str, ...],
     expected: tuple[str, ...],
 ) -> None:
     options = ["--dataset", f"folder:{root}/data", "--store", str(tmp_path)]
-    given = [word.format(root=root) for word in words]
+    given = [argument.format(root=root) for argument in arguments]
     monkeypatch.setattr(sys, "argv", ["uvlp", "evaluate", *given, *options])
     with pytest.raises(SystemExit) as end:
         app.main()
@@ -325,7 +329,7 @@ def test_a_wrong_request_is_one_line(
 
 @pytest.fixture(scope="module")
 def seeds(result: dict[str, Any], root: Path) -> dict[str, Any]:
-    """Both folders as two seeds of one row; what `result` trained is not trained again."""
+    """Both folders as two seeds of one row; reuses the trainings of `result`."""
     finished = run(root, "ours=" + ",".join(folders(root)), "--json")
     assert finished.returncode == 0, finished.stderr
     answer: dict[str, Any] = json.loads(finished.stdout)
@@ -333,7 +337,7 @@ def seeds(result: dict[str, Any], root: Path) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_folders_are_seeds_of_one_row(seeds: dict[str, Any], result: dict[str, Any], root: Path) -> None:
+def test_folders_can_be_seeds_of_one_row(seeds: dict[str, Any], result: dict[str, Any], root: Path) -> None:
     ours, random = seeds["table"]["cells"]
     assert (ours["title"], random["title"]) == ("ours", "Random")
     assert ours["seeds"] == random["seeds"] == [0, 0, 1, 1]
@@ -347,17 +351,17 @@ def test_folders_are_seeds_of_one_row(seeds: dict[str, Any], result: dict[str, A
 
 
 @pytest.mark.slow
-def test_every_form_of_the_table_has_the_row(seeds: dict[str, Any], root: Path) -> None:
+def test_every_table_format_has_the_row(seeds: dict[str, Any], root: Path) -> None:
     for form in ("markdown", "latex", "csv"):
-        words = ["table", seeds["table"]["name"], "--format", form, "--store", str(root / "store")]
+        arguments = ["table", seeds["table"]["name"], "--format", form, "--store", str(root / "store")]
         shown = subprocess.run(
-            [sys.executable, "-m", "uvlp", *words], capture_output=True, text=True, check=True
+            [sys.executable, "-m", "uvlp", *arguments], capture_output=True, text=True, check=True
         )
         assert "ours" in shown.stdout, form
 
 
 @pytest.mark.slow
-def test_a_row_of_seeds_is_trained_again(seeds: dict[str, Any], root: Path) -> None:
+def test_row_of_seeds_can_be_rerun(seeds: dict[str, Any], root: Path) -> None:
     finished = run(root, "ours=" + ",".join(folders(root)), "--rerun", "1", "--json")
     assert finished.returncode == 0, finished.stderr
     assert len(json.loads(finished.stdout)["same"]) == 4

@@ -1,4 +1,4 @@
-"""`uvlp fetch`: what is printed."""
+"""`uvlp fetch`: output."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from tests.cli.caption_forms import Call
 
 
-def test_what_is_here_is_printed_with_its_hash(call: Call) -> None:
+def test_present_files_are_printed_with_their_hash(call: Call) -> None:
     code, out, err = call("fetch", "digits", "--json")
-    found = json.loads(out)
-    (row,) = found["here"]
-    assert code == 0 and found["fetched"] == [] and not err
+    result = json.loads(out)
+    (row,) = result["here"]
+    assert code == 0 and result["fetched"] == [] and not err
     assert call("fetch", "digits") == (0, f"digits: {Path(row['place'])}  sha256 {row['sha256']}\n", "")

@@ -1,4 +1,4 @@
-"""`--finetuned-model`: looked at before anything is fetched, and refused where nothing reads it."""
+"""`--finetuned-model`: checked before downloads, and refused if no method uses it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Call = Callable[..., tuple[int, str, str]]
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
     fake_hub.live_in(tmp_path / "home", monkeypatch)
 
-    def run(*words: str) -> tuple[int, str, str]:
-        place = ("--store", str(tmp_path / "store"), "--data", str(tmp_path / "data"))
-        monkeypatch.setattr(sys, "argv", ["uvlp", "reproduce", "imagenette", "1", *words, *place])
+    def run(*arguments: str) -> tuple[int, str, str]:
+        folders = ("--store", str(tmp_path / "store"), "--data", str(tmp_path / "data"))
+        monkeypatch.setattr(sys, "argv", ["uvlp", "reproduce", "imagenette", "1", *arguments, *folders])
         with pytest.raises(SystemExit) as end:
             app.main()
-        said = capsys.readouterr()
-        return int(end.value.code or 0), said.out, said.err
+        output = capsys.readouterr()
+        return int(end.value.code or 0), output.out, output.err
 
     return run
 
@@ -41,9 +41,7 @@ def lora(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("how", [["--dry-run"], ["--offline"], ["--dry-run", "--offline"], []])
 @pytest.mark.parametrize("given", ["folder", "file"])
-def test_a_wrong_folder_stops_before_anything_is_fetched(
-    how: list[str], given: str, call: Call, lora: Path
-) -> None:
+def test_wrong_folder_is_refused_before_downloads(how: list[str], given: str, call: Call, lora: Path) -> None:
     """Dataset, CLIP and autoencoder are missing too, and the hub cannot be reached."""
     path = lora if given == "folder" else next(lora.iterdir())
     code, out, err = call("--method", "uvlp", "--finetuned-model", str(path), *how)
@@ -53,12 +51,12 @@ def test_a_wrong_folder_stops_before_anything_is_fetched(
 
 
 @pytest.mark.parametrize("setting", ["models.diffusion={}", "models.clip=local-dir:{}", "models.llava={}"])
-def test_so_does_a_wrong_folder_of_any_model(setting: str, call: Call, lora: Path) -> None:
+def test_wrong_folder_of_any_model_is_refused(setting: str, call: Call, lora: Path) -> None:
     code, _, err = call("--method", "uvlp", "--set", setting.format(lora), "--dry-run")
     assert code == 2 and "this folder holds LoRA weights" in err
 
 
-@pytest.mark.parametrize("words", [["--method", "d4m"], ["--method", "random"], ["--profile", "tiny"]])
-def test_where_nothing_reads_it_it_is_refused(words: list[str], call: Call, lora: Path) -> None:
-    code, _, err = call("--finetuned-model", str(lora), "--dry-run", *words)
+@pytest.mark.parametrize("arguments", [["--method", "d4m"], ["--method", "random"], ["--profile", "tiny"]])
+def test_unused_finetuned_model_is_refused(arguments: list[str], call: Call, lora: Path) -> None:
+    code, _, err = call("--finetuned-model", str(lora), "--dry-run", *arguments)
     assert code == 2 and "--finetuned-model: " in err and "leave it out, or" in err

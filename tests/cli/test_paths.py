@@ -1,4 +1,4 @@
-"""A path that cannot be read or written, in every option: exit code 2 and one line that names it."""
+"""Paths that cannot be read or written, in every option: exit code 2 and one line that names them."""
 
 import os
 import sys
@@ -15,10 +15,10 @@ LONG = "x" * 300
 
 @pytest.fixture
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Run the command line in this process: (exit code, its one line)."""
+    """Run the command line in this process: (exit code, error line)."""
 
-    def run(*words: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["uvlp", *words])
+    def run(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["uvlp", *arguments])
         with pytest.raises(SystemExit) as end:
             app.main()
         lines = [line for line in capsys.readouterr().err.split("\n") if line.startswith("uvlp:")]
@@ -29,7 +29,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a link to itself, a link to nothing and a file; the current one."""
+    """The current folder, with a link to itself, a broken link and a file."""
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "dangling").symlink_to("nothing")
     (tmp_path / "file").write_text("x", encoding="utf-8")
@@ -41,8 +41,8 @@ BAD = ("loop", "file/below", LONG, "~nobody-of-this-name/below")
 
 
 @pytest.mark.parametrize("path", BAD)
-def test_every_option_that_takes_a_path(path: str, call: Call, here: Path) -> None:
-    for words in (
+def test_invalid_path_in_every_option_is_refused(path: str, call: Call, here: Path) -> None:
+    for arguments in (
         ("reproduce", f"folder:{path}", "1", "--dry-run"),
         ("evaluate", path, "--dataset", "digits", "--dry-run"),
         ("captions", "import", path, "--dataset", "digits"),
@@ -54,27 +54,30 @@ def test_every_option_that_takes_a_path(path: str, call: Call, here: Path) -> No
         ("reproduce", "digits", "1", "--profile", "sd15", "--offline", f"--set=models.diffusion={path}"),
         ("reproduce", "digits", "1", "--profile", "sd15", "--offline", f"--set=models.clip=local-dir:{path}"),
     ):
-        code, line = call(*words, "--store", str(here / "store"))
-        assert code == 2, (words, line)
-        assert line.count("\n") == 0 and line.startswith("uvlp:") and "defect" not in line, (words, line)
+        code, line = call(*arguments, "--store", str(here / "store"))
+        assert code == 2, (arguments, line)
+        assert line.count("\n") == 0 and line.startswith("uvlp:") and "unexpected error" not in line, (
+            arguments,
+            line,
+        )
 
 
 @pytest.mark.parametrize("path", ["loop", "loop/below", "file", "file/below", LONG, f"{LONG}/below"])
-def test_a_store_that_cannot_be(path: str, call: Call, here: Path) -> None:
+def test_impossible_store_is_refused(path: str, call: Call, here: Path) -> None:
     code, line = call("reproduce", "digits", "1", "--profile", "nano", "--method", "random", "--store", path)
     assert code == 2, line
-    assert path in line and "defect" not in line
+    assert path in line and "unexpected error" not in line
     assert sorted(os.listdir(here)) == ["dangling", "file", "loop"]
 
 
-def test_a_current_folder_that_is_gone(call: Call, here: Path) -> None:
+def test_deleted_current_folder_is_reported(call: Call, here: Path) -> None:
     gone = here / "gone"
     gone.mkdir()
     os.chdir(gone)
     gone.rmdir()
     assert call("list", "tables", "--store", "store") == (
         2,
-        "uvlp: the current folder is gone; change to one that is there",
+        "uvlp: the current folder no longer exists; change to an existing one",
     )
 
 
@@ -91,27 +94,27 @@ def test_a_current_folder_that_is_gone(call: Call, here: Path) -> None:
         "http://x:y",
     ],
 )
-def test_a_hub_that_is_no_address(address: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_hub_url_is_refused(address: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", address)
     code, line = call("list", "methods")
     assert code == 2
-    assert line.startswith("uvlp: HF_ENDPOINT is no address of a hub: got ") and address in line
+    assert line.startswith("uvlp: HF_ENDPOINT is not a valid URL: got ") and address in line
 
 
-def test_an_empty_address_of_a_hub_is_none(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_hub_url_is_ignored(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "")
     assert call("list", "methods") == (0, "")
 
 
 @pytest.mark.parametrize("path", ["file", "loop", "dangling"])
-def test_a_store_that_is_no_folder_has_no_tables(path: str, call: Call, here: Path) -> None:
-    for words in (("list", "tables"), ("table", "digits-ipc10")):
-        code, line = call(*words, "--store", path)
+def test_store_that_is_not_a_folder_is_refused(path: str, call: Call, here: Path) -> None:
+    for arguments in (("list", "tables"), ("table", "digits-ipc10")):
+        code, line = call(*arguments, "--store", path)
         assert code == 2
-        assert line.startswith(f"uvlp: the store cannot lie at {path}")
+        assert line.startswith(f"uvlp: the store cannot be at {path}")
 
 
-def test_captions_behind_a_link_to_nothing_are_missed(call: Call, here: Path) -> None:
+def test_broken_link_to_captions_is_reported(call: Call, here: Path) -> None:
     for split in ("train", "val"):
         (here / "images" / split / "cat").mkdir(parents=True)
         (here / "images" / split / "cat" / "1.png").write_bytes(b"")

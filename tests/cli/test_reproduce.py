@@ -1,4 +1,4 @@
-"""The whole chain at profile nano: two steps everywhere, real data, real (tiny) models."""
+"""The complete chain at profile nano: two steps everywhere, real data, real (tiny) models."""
 
 import json
 import os
@@ -23,10 +23,10 @@ METHODS = "full,random,k-center,herding,d4m,vlcp,uvlp"
 CLASSES, IPC = 3, 2
 
 
-def uvlp(*words: str, store: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own, as a user would."""
+def uvlp(*arguments: str, store: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a separate process, as a user would."""
     result = subprocess.run(
-        [sys.executable, "-m", "uvlp", *words, "--store", str(store)],
+        [sys.executable, "-m", "uvlp", *arguments, "--store", str(store)],
         capture_output=True,
         text=True,
         check=False,
@@ -38,8 +38,8 @@ def uvlp(*words: str, store: Path, check: bool = True) -> subprocess.CompletedPr
 
 
 @pytest.fixture(scope="module")
-def request_words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """`reproduce` on a small folder of drawn images, nano, one worker."""
+def call_arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Arguments of `reproduce` on a small folder of drawn images, nano, one worker."""
     root = tmp_path_factory.mktemp("images")
     generator = np.random.default_rng(0)
     for split, count in (("train", 8), ("val", 4)):
@@ -54,23 +54,23 @@ def request_words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def contents(store: Path) -> dict[str, bytes]:
-    """Bytes of every file of every artifact, without manifests and their times."""
-    found = {}
+    """Return the bytes of every file of every artifact, without manifests and their times."""
+    files = {}
     for path in sorted(store.rglob("*")):
         name = path.relative_to(store)
         if path.is_file() and not name.parts[0].startswith(".") and path.name != MANIFEST:
-            found[str(name)] = path.read_bytes()
-    return found
+            files[str(name)] = path.read_bytes()
+    return files
 
 
 @pytest.fixture(scope="module")
-def finished(request_words: list[str], tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """A store with every method, and the JSON that the run printed."""
+def finished(call_arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A store with every method, and the JSON output of the run."""
     store = tmp_path_factory.mktemp("finished") / "store"
-    return store, json.loads(uvlp(*request_words, "--method", METHODS, "--json", store=store).stdout)
+    return store, json.loads(uvlp(*call_arguments, "--method", METHODS, "--json", store=store).stdout)
 
 
-def test_every_method_gets_a_cell_with_all_its_trainings(finished: Finished) -> None:
+def test_every_method_has_a_cell_with_all_trainings(finished: Finished) -> None:
     cells = finished[1]["table"]["cells"]
     assert [cell["method"] for cell in cells] == METHODS.split(",")
     assert all(len(cell["best_pct"]) == len(cell["scores"]) == 2 for cell in cells)
@@ -78,7 +78,7 @@ def test_every_method_gets_a_cell_with_all_its_trainings(finished: Finished) -> 
     assert all(0 <= last <= best <= 100 for last, best in pairs)
 
 
-def test_every_class_gets_exactly_ipc_images(finished: Finished) -> None:
+def test_every_class_has_ipc_images(finished: Finished) -> None:
     store, result = finished
     for title, name in result["artifacts"].items():
         if name.startswith("distilled/"):
@@ -88,20 +88,20 @@ def test_every_class_gets_exactly_ipc_images(finished: Finished) -> None:
             assert (store / name / distilled.SHEET).stat().st_size > 500
 
 
-def test_a_second_call_makes_nothing_and_prints_the_same(
-    finished: Finished, request_words: list[str]
+def test_second_call_computes_nothing_and_prints_the_same(
+    finished: Finished, call_arguments: list[str]
 ) -> None:
     store, first = finished
     before = contents(store)
-    again = json.loads(uvlp(*request_words, "--method", METHODS, "--json", store=store).stdout)
+    again = json.loads(uvlp(*call_arguments, "--method", METHODS, "--json", store=store).stdout)
     assert again.pop("made") == 0 and again == {name: first[name] for name in first if name != "made"}
     assert contents(store) == before
 
 
-def test_a_second_call_imports_no_model_library(finished: Finished, request_words: list[str]) -> None:
-    words = ["uvlp", *request_words, "--method", METHODS, "--store", str(finished[0])]
+def test_second_call_imports_no_model_library(finished: Finished, call_arguments: list[str]) -> None:
+    arguments = ["uvlp", *call_arguments, "--method", METHODS, "--store", str(finished[0])]
     code = (
-        f"import sys; sys.argv = {words!r}\n"
+        f"import sys; sys.argv = {arguments!r}\n"
         "from uvlp.cli import app as cli\n"
         "try: cli.main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
@@ -111,7 +111,7 @@ def test_a_second_call_imports_no_model_library(finished: Finished, request_word
     assert result.stdout.splitlines()[-1] == "[]"
 
 
-def test_prototypes_say_where_they_come_from(finished: Finished) -> None:
+def test_prototypes_record_their_origin(finished: Finished) -> None:
     store, result = finished
     latents, rows = prototypes.read(store / result["artifacts"]["uvlp prototypes, seed 0"])
     assert latents.shape == (CLASSES * IPC, 4, 8, 8)
@@ -119,7 +119,7 @@ def test_prototypes_say_where_they_come_from(finished: Finished) -> None:
     assert all("cluster_alpha" in row.details for row in rows)
 
 
-def test_a_plain_pipeline_loads_the_weights(finished: Finished) -> None:
+def test_diffusers_pipeline_loads_the_weights(finished: Finished) -> None:
     from diffusers import StableDiffusionPipeline
 
     store, result = finished
@@ -129,19 +129,19 @@ def test_a_plain_pipeline_loads_the_weights(finished: Finished) -> None:
 
 
 @pytest.mark.slow
-def test_two_workers_make_the_same_bytes_as_one(
-    finished: Finished, request_words: list[str], tmp_path: Path
+def test_two_workers_give_the_same_bytes_as_one(
+    finished: Finished, call_arguments: list[str], tmp_path: Path
 ) -> None:
-    uvlp(*request_words, "--method", METHODS, "--workers", "2", store=tmp_path)
+    uvlp(*call_arguments, "--method", METHODS, "--workers", "2", store=tmp_path)
     assert contents(tmp_path) == contents(finished[0])
 
 
 @pytest.mark.slow
-def test_another_seed_gives_other_prototypes_images_and_scores(
-    finished: Finished, request_words: list[str], tmp_path: Path
+def test_other_seed_gives_other_results(
+    finished: Finished, call_arguments: list[str], tmp_path: Path
 ) -> None:
-    words = (*request_words, "--json", "--seed", "1", "--method", "uvlp,random")
-    result = json.loads(uvlp(*words, store=tmp_path).stdout)
+    arguments = (*call_arguments, "--json", "--seed", "1", "--method", "uvlp,random")
+    result = json.loads(uvlp(*arguments, store=tmp_path).stdout)
     for kind in ("uvlp prototypes", "uvlp images", "random images"):
         old = contents(finished[0] / finished[1]["artifacts"][f"{kind}, seed 0"])
         new = contents(tmp_path / result["artifacts"][f"{kind}, seed 1"])
@@ -154,89 +154,89 @@ def test_another_seed_gives_other_prototypes_images_and_scores(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seen", ["weights/*", "scores/*"])
-def test_a_killed_run_continues_to_the_same_bytes(
-    finished: Finished, request_words: list[str], tmp_path: Path, seen: str
+def test_killed_run_resumes_to_the_same_bytes(
+    finished: Finished, call_arguments: list[str], tmp_path: Path, seen: str
 ) -> None:
-    words = [*request_words, "--method", METHODS]
-    command = [sys.executable, "-m", "uvlp", *words, "--store", str(tmp_path)]
+    arguments = [*call_arguments, "--method", METHODS]
+    command = [sys.executable, "-m", "uvlp", *arguments, "--store", str(tmp_path)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     while not list(tmp_path.glob(seen)) and process.poll() is None:
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert contents(tmp_path) != contents(finished[0])
-    uvlp(*words, store=tmp_path)
+    uvlp(*arguments, store=tmp_path)
     assert contents(tmp_path) == contents(finished[0])
 
 
 @pytest.mark.slow
-def test_two_processes_on_one_store_both_finish(
-    finished: Finished, request_words: list[str], tmp_path: Path
+def test_two_processes_can_share_a_store(
+    finished: Finished, call_arguments: list[str], tmp_path: Path
 ) -> None:
-    words = [*request_words, "--method", "random,uvlp", "--store", str(tmp_path)]
+    arguments = [*call_arguments, "--method", "random,uvlp", "--store", str(tmp_path)]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "uvlp", *words],
+            [sys.executable, "-m", "uvlp", *arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
-    assert "waiting: another uvlp process is making" in "".join(said)
-    expected, found = contents(finished[0]), contents(tmp_path)
-    assert all(found[name] == expected[name] for name in found if not name.startswith("tables/"))
+    output = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], output
+    assert "waiting: another uvlp process is making" in "".join(output)
+    expected, actual = contents(finished[0]), contents(tmp_path)
+    assert all(actual[name] == expected[name] for name in actual if not name.startswith("tables/"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("artifact", ["diffuser, seed 0", "uvlp images, seed 0"])
-def test_a_damaged_artifact_is_named_and_rebuilt_only_with_force(
-    finished: Finished, request_words: list[str], tmp_path: Path, artifact: str
+def test_damaged_artifact_is_rebuilt_only_with_force(
+    finished: Finished, call_arguments: list[str], tmp_path: Path, artifact: str
 ) -> None:
     store = tmp_path / "copy"
     shutil.copytree(finished[0], store)
-    words = [*request_words, "--method", METHODS]
+    arguments = [*call_arguments, "--method", METHODS]
     name = finished[1]["artifacts"][artifact]
     files = [path for path in (store / name).rglob("*") if path.is_file() and path.name != MANIFEST]
     victim = max(files, key=lambda path: path.stat().st_size)
     original = victim.read_bytes()
     victim.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
-    result = uvlp(*words, store=store, check=False)
+    result = uvlp(*arguments, store=store, check=False)
     assert result.returncode == 2
     assert f"damaged artifact {name}" in result.stderr
     assert victim.name in result.stderr and "--force" in result.stderr and victim.read_bytes() != original
-    uvlp(*words, "--force", store=store)
+    uvlp(*arguments, "--force", store=store)
     assert victim.read_bytes() == original
 
 
 @pytest.mark.slow
-def test_missing_captions_are_counted_under_the_table(request_words: list[str], tmp_path: Path) -> None:
+def test_missing_captions_are_counted_under_the_table(call_arguments: list[str], tmp_path: Path) -> None:
     root = tmp_path / "images"
-    shutil.copytree(request_words[1].removeprefix("folder:"), root)
+    shutil.copytree(call_arguments[1].removeprefix("folder:"), root)
     rows = [{"file_name": f"class{n}/{i}.png", "text": f"thing {n}"} for n in range(3) for i in range(6)]
     (root / "train" / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     more = ["--method", "vlcp", "--missing-captions", "empty"]
-    printed = uvlp("reproduce", f"folder:{root}", *request_words[2:], *more, store=tmp_path / "store").stdout
+    printed = uvlp("reproduce", f"folder:{root}", *call_arguments[2:], *more, store=tmp_path / "store").stdout
     assert "VLCP: 6 missing captions" in printed
 
 
 @pytest.mark.slow
-def test_a_stage_command_stops_after_its_stage(tmp_path: Path) -> None:
+def test_stage_command_stops_after_its_stage(tmp_path: Path) -> None:
     uvlp("caption", "digits", "2", "--profile", "nano", store=tmp_path)
     kinds = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
     assert kinds == {"captions", "datasets", "uvlp_store.json"}
 
 
-def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
-    words = ("reproduce", "digits", "2", "--profile", "nano", "--method", "random,uvlp", "--dry-run")
-    result = uvlp(*words, store=tmp_path)
+def test_dry_run_computes_nothing(tmp_path: Path) -> None:
+    arguments = ("reproduce", "digits", "2", "--profile", "nano", "--method", "random,uvlp", "--dry-run")
+    result = uvlp(*arguments, store=tmp_path)
     assert "15 of 15 artifacts to make" in result.stdout
     assert not (tmp_path / "weights").exists()
 
 
-def test_the_table_command_prints_what_the_run_printed(finished: Finished) -> None:
+def test_table_command_prints_the_table_of_the_run(finished: Finished) -> None:
     store, result = finished
     printed = uvlp("table", result["table"]["name"], store=store).stdout
     assert result["table"]["caption"] in printed

@@ -1,4 +1,4 @@
-"""Profile sd15 from captions to the table, on tiny random models in the files of the published ones."""
+"""Profile sd15 from captions to the table, on tiny random models in the format of the published ones."""
 
 import json
 from collections.abc import Mapping
@@ -66,21 +66,21 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="module")
-def words(images: Path, models: Mapping[str, str]) -> list[str]:
+def arguments(images: Path, models: Mapping[str, str]) -> list[str]:
     settings = [f"--set={name}={value}" for name, value in {**SMALL, **models}.items()]
     chain = ["reproduce", f"folder:{images}", str(IPC), "--profile", "sd15", "--offline", "--workers", "1"]
     return [*chain, "--network", "convnet-3", "--repeats", "1", "--method", METHODS, *settings]
 
 
 @pytest.fixture(scope="module")
-def finished(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """The store, and what the run printed."""
+def finished(arguments: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """The store, and the JSON output of the run."""
     store = tmp_path_factory.mktemp("store")
-    printed = json.loads(uvlp(*words, "--json", store=store).stdout)
+    printed = json.loads(uvlp(*arguments, "--json", store=store).stdout)
     return store, printed
 
 
-def test_from_captions_to_the_table(finished: tuple[Path, dict[str, Any]]) -> None:
+def test_complete_chain_makes_all_artifacts(finished: tuple[Path, dict[str, Any]]) -> None:
     store, printed = finished
     cells = {cell["method"]: cell for cell in printed["table"]["cells"]}
     assert list(cells) == METHODS.split(",")
@@ -96,7 +96,7 @@ def test_from_captions_to_the_table(finished: tuple[Path, dict[str, Any]]) -> No
         folder = store / printed["artifacts"][f"{method} images, seed 0"]
         entries = distilled.read_entries(folder)
         assert [entry.class_id for entry in entries] == [name for name in CLASSES for _ in range(IPC)]
-    assert not list((store / "partial").glob("*")), "what an interrupted run could need is gone"
+    assert not list((store / "partial").glob("*")), "temporary files are removed"
 
 
 ARRAYS = {
@@ -106,7 +106,7 @@ ARRAYS = {
 }
 
 
-def test_the_least_that_is_asked_of_the_disk_is_what_the_arrays_took(
+def test_minimum_disk_space_equals_the_size_of_the_arrays(
     finished: tuple[Path, dict[str, Any]], images: Path, models: Mapping[str, str]
 ) -> None:
     store = Store(finished[0])
@@ -134,10 +134,10 @@ def test_the_least_that_is_asked_of_the_disk_is_what_the_arrays_took(
             assert size.kept <= taken, task.title
     assert {task.kind for task in tasks} >= ARRAYS.keys()
     (tuned,) = (task for task in tasks if task.kind == "weights")
-    assert least(tuned, plan).passing == 36 * 2 * 2 * 2 * 4 * 8 * 8, "mirrored moments; no checkpoint is due"
+    assert least(tuned, plan).passing == 36 * 2 * 2 * 2 * 4 * 8 * 8, "mirrored moments; no checkpoints"
 
 
-def test_a_manifest_says_which_models_were_read(
+def test_manifest_records_the_models(
     finished: tuple[Path, dict[str, Any]], models: Mapping[str, str]
 ) -> None:
     store, printed = finished
@@ -146,22 +146,22 @@ def test_a_manifest_says_which_models_were_read(
     assert set(content["facts"]["models"]) == {"llava"} and len(content["facts"]["models"]["llava"]) == 64
 
 
-def test_the_same_command_makes_nothing_more(words: list[str], finished: tuple[Path, dict[str, Any]]) -> None:
-    assert json.loads(uvlp(*words, "--json", store=finished[0]).stdout)["made"] == 0
+def test_second_call_computes_nothing(arguments: list[str], finished: tuple[Path, dict[str, Any]]) -> None:
+    assert json.loads(uvlp(*arguments, "--json", store=finished[0]).stdout)["made"] == 0
 
 
-def test_a_copy_of_the_models_elsewhere_has_the_same_keys(
-    words: list[str],
+def test_copied_models_have_the_same_keys(
+    arguments: list[str],
     finished: tuple[Path, dict[str, Any]],
     tmp_path: Path,
 ) -> None:
     clip = f"local-dir:{tiny_models.clip(tmp_path / 'clip')}"
-    moved = [word if "models.clip" not in word else f"--set=models.clip={clip}" for word in words]
+    moved = [each if "models.clip" not in each else f"--set=models.clip={clip}" for each in arguments]
     rows = json.loads(uvlp(*moved, "--dry-run", "--json", store=finished[0]).stdout)["artifacts"]
     assert rows and not any(row["make"] for row in rows)
 
 
-def test_d4m_takes_the_model_as_published_and_the_others_the_finetuned_one(
+def test_d4m_uses_the_published_model_and_others_the_finetuned_one(
     finished: tuple[Path, dict[str, Any]],
 ) -> None:
     store, printed = finished

@@ -1,4 +1,4 @@
-"""What a message advises exists: every command, option and setting that it names."""
+"""Commands, options and settings that messages mention exist."""
 
 import ast
 import re
@@ -18,11 +18,11 @@ COMMAND = re.compile(r"`uvlp ([a-z]+)\b")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+(?![\w-])")
 SETTING = re.compile(r"--set[ =]([a-z_]+(?:\.[a-z_]+)+)\b")
 NOT_ADVICE = {"launch.py", "nvidia.py"}
-"""They call other programs."""
+"""Files that call other programs."""
 
 
 def texts() -> Iterator[tuple[str, str]]:
-    """Every text in the package, with where it stands."""
+    """Yield every string in the package with its location."""
     for path in sorted(Path(uvlp.__file__).parent.rglob("*.py")):
         if path.name in NOT_ADVICE:
             continue
@@ -32,7 +32,7 @@ def texts() -> Iterator[tuple[str, str]]:
 
 
 def options(command: Any) -> set[str]:
-    """The options of a command and of those below it."""
+    """Return the options of a command and its subcommands."""
     own = {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
     return own.union(*(options(each) for each in getattr(command, "commands", {}).values()))
 
@@ -44,7 +44,7 @@ def has(settings: Any, path: str) -> bool:
 
 
 def is_setting(path: str) -> bool:
-    """Whether `--set` takes it, of the recipe or of a method."""
+    """Return whether `--set` accepts the path, for the recipe or a method."""
     method, _, rest = path.partition(".")
     if method not in plugins.names("methods"):
         return has(request.resolve(request.Request(dataset="digits", ipc=1)), path)
@@ -53,10 +53,10 @@ def is_setting(path: str) -> bool:
     return has(module.SYNTHESIS, synthesis) if synthesis != rest else has(module.Settings(), rest)
 
 
-def test_advice_names_commands_options_and_settings_that_exist() -> None:
+def test_messages_mention_existing_commands_options_and_settings() -> None:
     app: Any = typer.main.get_command(cli.app)
     known = options(app) | OF_OTHER_PROGRAMS | {"--help"}
-    seen = 0
+    settings = 0
     for where, text in texts():
         for name in COMMAND.findall(text):
             assert name in app.commands, (where, name)
@@ -64,5 +64,5 @@ def test_advice_names_commands_options_and_settings_that_exist() -> None:
             assert option in known, (where, option)
         for path in SETTING.findall(text):
             assert is_setting(path), (where, path)
-            seen += 1
-    assert seen, "no advice names a setting"
+            settings += 1
+    assert settings, "no message mentions a setting"

@@ -1,4 +1,4 @@
-"""Hashes are pinned, and a file is read again exactly when it may have changed."""
+"""Hashes are pinned, and files are hashed again exactly when they may have changed."""
 
 import hashlib
 import json
@@ -14,46 +14,46 @@ from uvlp.core.hashing import CLOCK_TICK_NS, HashCache, canonical_json, digest, 
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files whose content is read, as they are read."""
-    seen: list[str] = []
+    """Names of the files whose content is read, in order."""
+    names: list[str] = []
 
-    def noted(path: Path) -> str:
-        seen.append(path.name)
+    def recording(path: Path) -> str:
+        names.append(path.name)
         return file_sha256(path)
 
-    monkeypatch.setattr(hashing, "file_sha256", noted)
-    return seen
+    monkeypatch.setattr(hashing, "file_sha256", recording)
+    return names
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A file that is old enough to be remembered."""
+    """A file that is old enough to be cached."""
     path = tmp_path / "a.bin"
     path.write_bytes(b"abc")
     time.sleep(2 * CLOCK_TICK_NS / 1e9)
     return path
 
 
-def test_a_files_hash_is_that_of_its_bytes(file: Path) -> None:
+def test_file_hash_is_sha256_of_its_bytes(file: Path) -> None:
     assert file_sha256(file) == hashlib.sha256(b"abc").hexdigest()
 
 
-def test_canonical_json_ignores_the_order_of_keys_and_keeps_letters() -> None:
+def test_canonical_json_sorts_keys_and_keeps_non_ascii() -> None:
     assert canonical_json({"b": [1, 2.5, None], "a": "é"}) == '{"a":"é","b":[1,2.5,null]}'
 
 
-def test_the_digest_of_a_value_is_pinned() -> None:
+def test_digest_of_a_value_is_pinned() -> None:
     assert digest({"b": 1, "a": "é"}) == digest({"a": "é", "b": 1})
     assert digest({"b": 1, "a": "é"}) == hashlib.sha256('{"a":"é","b":1}'.encode()).hexdigest()
     assert digest({}) == "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
 
 
-def test_a_value_without_json_is_refused() -> None:
+def test_value_without_json_form_is_refused() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         digest({"loss": float("nan")})
 
 
-def test_an_unchanged_file_is_read_once(file: Path, tmp_path: Path, reads: list[str]) -> None:
+def test_unchanged_file_is_read_once(file: Path, tmp_path: Path, reads: list[str]) -> None:
     cache = HashCache(tmp_path / "cache.json")
     first = cache.sha256(file)
     cache.save()
@@ -61,7 +61,7 @@ def test_an_unchanged_file_is_read_once(file: Path, tmp_path: Path, reads: list[
     assert reads == ["a.bin"]
 
 
-def test_a_file_overwritten_in_place_with_its_old_date_is_read_again(file: Path, tmp_path: Path) -> None:
+def test_file_overwritten_with_its_old_modification_time_is_read_again(file: Path, tmp_path: Path) -> None:
     cache = HashCache(tmp_path / "cache.json")
     before, times = cache.sha256(file), file.stat()
     file.write_bytes(b"abd")
@@ -69,7 +69,7 @@ def test_a_file_overwritten_in_place_with_its_old_date_is_read_again(file: Path,
     assert cache.sha256(file) == hashlib.sha256(b"abd").hexdigest() != before
 
 
-def test_a_file_that_was_just_written_is_not_remembered(tmp_path: Path, reads: list[str]) -> None:
+def test_recently_written_file_is_not_cached(tmp_path: Path, reads: list[str]) -> None:
     path, cache = tmp_path / "new.bin", HashCache(tmp_path / "cache.json")
     path.write_bytes(b"abc")
     cache.sha256(path)
@@ -78,7 +78,7 @@ def test_a_file_that_was_just_written_is_not_remembered(tmp_path: Path, reads: l
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b'{"a": 3}', b"\xff\xfe"])
-def test_a_damaged_cache_is_ignored_and_replaced(damage: bytes, file: Path, tmp_path: Path) -> None:
+def test_damaged_cache_is_ignored_and_replaced(damage: bytes, file: Path, tmp_path: Path) -> None:
     path = tmp_path / "cache.json"
     path.write_bytes(damage)
     cache = HashCache(path)
@@ -87,13 +87,13 @@ def test_a_damaged_cache_is_ignored_and_replaced(damage: bytes, file: Path, tmp_
     assert list(json.loads(path.read_text())["content"]) == [str(file)]
 
 
-def test_saving_makes_the_folder_and_leaves_nothing_else(file: Path, tmp_path: Path) -> None:
+def test_saving_creates_the_folder_and_leaves_no_other_files(file: Path, tmp_path: Path) -> None:
     cache = HashCache(tmp_path / "store" / "cache.json")
     cache.sha256(file)
     cache.save()
     assert [path.name for path in (tmp_path / "store").iterdir()] == ["cache.json"]
 
 
-def test_nothing_learnt_is_nothing_written(tmp_path: Path) -> None:
+def test_unchanged_cache_is_not_written(tmp_path: Path) -> None:
     HashCache(tmp_path / "cache.json").save()
     assert not (tmp_path / "cache.json").exists()

@@ -1,4 +1,4 @@
-"""What the driver says, by an `nvidia-smi` that the tests write, and what follows for workers."""
+"""GPUs as reported by a fake `nvidia-smi`, and the resulting number of workers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Driver = Callable[..., None]
 
 @pytest.fixture
 def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
-    """Put a program `nvidia-smi` in front of every other that prints the given lines."""
+    """Put a program `nvidia-smi` that prints the given lines first in PATH."""
 
     def install(*lines: str, code: int = 0) -> None:
         program = tmp_path / "nvidia-smi"
@@ -34,7 +34,7 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Driver]:
     nvidia.visible_gpus.cache_clear()
 
 
-def test_cards_are_read_with_names_that_hold_commas(driver: Driver) -> None:
+def test_gpu_names_may_contain_commas(driver: Driver) -> None:
     driver(H200, "GPU, odd, 580.65.06, [N/A]")
     assert nvidia.cards() == (
         Card(name="NVIDIA H200", driver="580.65.06", total_mib=143771),
@@ -43,25 +43,25 @@ def test_cards_are_read_with_names_that_hold_commas(driver: Driver) -> None:
     assert machine.driver_version() == "580.65.06"
 
 
-def test_a_warning_among_the_cards_is_none_of_them(driver: Driver) -> None:
+def test_driver_warnings_are_not_gpus(driver: Driver) -> None:
     driver(H200, "WARNING: infoROM is corrupted at gpu 0000:04:00.0")
     assert [card.name for card in nvidia.cards()] == ["NVIDIA H200"]
 
 
-def test_a_driver_that_fails_is_none(driver: Driver) -> None:
+def test_failing_driver_counts_as_no_driver(driver: Driver) -> None:
     driver("NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver", code=9)
     assert nvidia.cards() == () and machine.driver_version() is None
 
 
 @pytest.mark.parametrize("value", ["", "-1"])
-def test_a_hidden_card_is_not_usable(driver: Driver, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_masked_gpu_is_not_visible(driver: Driver, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     driver(H200)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
     assert nvidia.all_gpus_masked() and nvidia.visible_gpus() == () and len(nvidia.cards()) == 1
 
 
 @pytest.mark.parametrize(("card", "cores", "expected"), [(H200, 16, 4), (L4, 16, 1), (H200, 2, 2)])
-def test_a_gpu_has_as_many_workers_as_its_memory_is_enough_for(
+def test_gpu_memory_limits_the_number_of_workers(
     driver: Driver, monkeypatch: pytest.MonkeyPatch, card: str, cores: int, expected: int
 ) -> None:
     driver(card)
@@ -70,7 +70,7 @@ def test_a_gpu_has_as_many_workers_as_its_memory_is_enough_for(
     assert machine.takes_the_gpu("finetune") and not machine.takes_the_gpu("evaluate")
 
 
-def test_without_a_gpu_two_workers_share_the_cores(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_gpu_at_most_two_workers_run(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     driver(code=1)
     for cores, expected in ((1, 1), (8, 2)):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)))

@@ -1,4 +1,4 @@
-"""Names without imports, unknown names with the nearest one, and plug-ins of other packages."""
+"""Names of plug-ins without imports, unknown names, and plug-ins of other packages."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 
 
-def refused(room: str, name: str) -> UvlpError:
+def refused(group: str, name: str) -> UvlpError:
     with pytest.raises(UvlpError) as error:
-        plugins.load(room, name)
+        plugins.load(group, name)
     return error.value
 
 
-def test_a_file_is_a_name() -> None:
+def test_each_file_is_a_plugin_name() -> None:
     assert {"random", "k-center", "herding", "d4m", "vlcp", "uvlp", "full"} <= set(plugins.names("methods"))
 
 
-def test_both_spellings_load_the_same() -> None:
+def test_hyphen_and_underscore_are_equivalent() -> None:
     assert plugins.load("methods", "k-center") is plugins.load("methods", "k_center")
 
 
-def test_an_unknown_name_offers_the_nearest() -> None:
+def test_unknown_name_suggests_the_nearest() -> None:
     error = refused("methods", "hering")
     assert error.got == "hering" and "herding" in str(error.fix)
 
 
-def test_a_module_of_another_package_is_a_name(tmp_path: Path) -> None:
+def test_entry_point_of_another_package_is_a_plugin(tmp_path: Path) -> None:
     install(tmp_path, "blue-pack", {"blue_pack/one.py": "X = 1"}, {"methods": {"blue_one": "blue_pack.one"}})
     with importable(tmp_path):
         assert "blue-one" in plugins.names("methods") and "blue-one" not in plugins.names("datasets")
@@ -42,14 +42,14 @@ def test_a_module_of_another_package_is_a_name(tmp_path: Path) -> None:
     assert "blue-one" not in plugins.names("methods")
 
 
-def test_a_name_of_ours_cannot_be_taken(tmp_path: Path) -> None:
+def test_built_in_name_cannot_be_reused(tmp_path: Path) -> None:
     install(tmp_path, "red-pack", {"red_pack/uvlp.py": ""}, {"methods": {"k_center": "red_pack.uvlp"}})
     with importable(tmp_path):
         error = refused("methods", "random")
     assert error.got == "uvlp/methods/k_center.py and red_pack/uvlp.py (red-pack 1.0)"
 
 
-def test_two_packages_cannot_have_one_name(tmp_path: Path) -> None:
+def test_two_packages_cannot_share_a_name(tmp_path: Path) -> None:
     for name in ("left", "right"):
         install(tmp_path, name, {f"{name}/own.py": ""}, {"networks": {"wide": f"{name}.own"}})
     with importable(tmp_path):
@@ -65,9 +65,7 @@ def test_two_packages_cannot_have_one_name(tmp_path: Path) -> None:
         ("wide", "odd.own:METHOD", "odd.own:METHOD"),
     ],
 )
-def test_an_entry_point_names_a_module_and_can_be_typed(
-    tmp_path: Path, point: str, module: str, got: str
-) -> None:
+def test_invalid_entry_points_are_refused(tmp_path: Path, point: str, module: str, got: str) -> None:
     install(tmp_path, "odd", {"odd/own.py": ""}, {"methods": {point: module}})
     with importable(tmp_path):
         error = refused("methods", "random")
@@ -82,9 +80,7 @@ def test_an_entry_point_names_a_module_and_can_be_typed(
         ("def select(:\n", "line 1", "def select(:"),
     ],
 )
-def test_a_file_that_cannot_be_imported_is_named_with_its_line(
-    tmp_path: Path, text: str, what: str, got: str
-) -> None:
+def test_import_error_names_file_and_line(tmp_path: Path, text: str, what: str, got: str) -> None:
     name = f"broken{abs(hash(text))}"
     install(tmp_path, name, {f"{name}/own.py": text}, {"methods": {"broken": f"{name}.own"}})
     with importable(tmp_path):
@@ -94,35 +90,37 @@ def test_a_file_that_cannot_be_imported_is_named_with_its_line(
 
 
 def raised(folder: Path, text: str) -> Exception:
-    """What calling `f` of a plug-in of another package raises."""
+    """Return the exception that `f` of another package's plug-in raises."""
     name = f"raises{abs(hash(text))}"
     install(folder, name, {f"{name}/own.py": text}, {"methods": {"raises": f"{name}.own"}})
     with importable(folder):
         try:
             plugins.load("methods", "raises").f()
         except Exception as error:
-            assert plugins.blamed(error).startswith(f"{name}/own.py, line 2: {type(error).__name__}: ")
-            error.add_note(plugins.last_line(error))
+            assert plugins.describe_error(error).startswith(
+                f"{name}/own.py, line 2: {type(error).__name__}: "
+            )
+            error.add_note(plugins.plugin_line(error))
             return error
     raise AssertionError("nothing was raised")
 
 
-def test_an_error_is_blamed_on_the_line_of_the_plug_in_that_led_to_it(tmp_path: Path) -> None:
+def test_error_description_names_the_plugin_line_that_led_to_it(tmp_path: Path) -> None:
     own = raised(tmp_path / "own", "def f():\n    return 1 / 0\n")
-    assert own.__notes__ == [""]  # its line is the last of the traceback anyway
+    assert own.__notes__ == [""]  # its line ends the traceback anyway
     called = raised(tmp_path / "called", "def f():\n    return __import__('json').loads('{')\n")
     (line,) = called.__notes__
     assert "own.py, line 2, in f\n    return __import__('json').loads('{')" in line
 
 
-def test_an_error_of_ours_is_blamed_on_nobody() -> None:
+def test_error_outside_plugins_names_no_plugin() -> None:
     with pytest.raises(ValueError) as error:
         int("x")
-    assert plugins.blamed(error.value).startswith("ValueError: invalid literal")
-    assert plugins.last_line(error.value) == ""
+    assert plugins.describe_error(error.value).startswith("ValueError: invalid literal")
+    assert plugins.plugin_line(error.value) == ""
 
 
-def test_a_module_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_module_of_an_entry_point_is_named(tmp_path: Path) -> None:
     install(tmp_path, "gone", {"gone/__init__.py": ""}, {"networks": {"gone": "gone.away"}})
     with importable(tmp_path), pytest.raises(UvlpError) as error:
         plugins.source(plugins.find("networks", "gone"))

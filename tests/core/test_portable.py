@@ -1,4 +1,4 @@
-"""The environment of `--portable`: overwritten, in force in a new process, and refused where it cannot be."""
+"""The environment of `--portable`: set, in effect in a new process, and refused where unsupported."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from numpy._core import _multiarray_umath
 from uvlp.core import nvidia, portable
 from uvlp.core.errors import UvlpError
 
-HOSTILE = {
+CONFLICTING = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "DNNL_MAX_CPU_ISA": "AVX2",
     "KMP_AFFINITY": "compact",
@@ -37,9 +37,9 @@ print(json.dumps([pool["num_threads"] for pool in pools]))
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Hostile, and after the test as it was before."""
+    """Conflicting variables, restored after the test."""
     before = dict(os.environ)
-    os.environ.update(HOSTILE)
+    os.environ.update(CONFLICTING)
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)
     yield
     os.environ.clear()
@@ -47,23 +47,23 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     nvidia.visible_gpus.cache_clear()
 
 
-def test_every_setting_is_overwritten_and_what_interferes_removed() -> None:
+def test_settings_are_overwritten_and_interfering_variables_removed() -> None:
     portable.enforce()
     assert {name: os.environ[name] for name in portable.SETTINGS} == portable.SETTINGS
-    assert not set(HOSTILE) - set(portable.SETTINGS) & set(os.environ)
+    assert not set(CONFLICTING) - set(portable.SETTINGS) & set(os.environ)
 
 
-def test_the_settings_are_in_force_in_a_process_that_is_started_then() -> None:
+def test_settings_are_in_effect_in_a_new_process() -> None:
     portable.enforce()
-    found = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=False)
-    assert found.returncode == 0, found.stderr
-    cores, threads = map(json.loads, found.stdout.splitlines())
-    # OpenBLAS has one set of kernels for its oldest processors, and names the first of them.
+    completed = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
+    cores, threads = map(json.loads, completed.stdout.splitlines())
+    # OpenBLAS has one set of kernels for its oldest processors, and reports the first of them.
     assert cores and set(cores) <= {"Prescott", "Katmai"}, "numpy's and scipy's OpenBLAS"
     assert set(threads) == {1}
 
 
-def test_a_gpu_is_left_alone_and_its_owner_told(
+def test_unused_gpu_is_reported_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     card = nvidia.Card(name="NVIDIA H200", driver="1", total_mib=1)
@@ -71,10 +71,10 @@ def test_a_gpu_is_left_alone_and_its_owner_told(
     portable.enforce()
     assert "CPU" in capsys.readouterr().err and nvidia.visible_gpus() == ()
     portable.enforce()
-    assert capsys.readouterr().err == "", "told once"
+    assert capsys.readouterr().err == "", "reported once"
 
 
-def test_a_c_library_that_does_not_take_the_mask_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c_library_that_ignores_the_mask_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     number, exponential = portable.EXP
     monkeypatch.setattr(portable, "EXP", (number, exponential * (1 + 2**-52)))
     with pytest.raises(UvlpError) as error:
@@ -82,7 +82,7 @@ def test_a_c_library_that_does_not_take_the_mask_is_refused(monkeypatch: pytest.
     assert error.value.got == portable.libc() and "2.33" in (error.value.allowed or "")
 
 
-def test_numpy_with_more_instructions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numpy_with_other_instructions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     number, _ = portable.EXP
     monkeypatch.setattr(portable, "EXP", (number, math.exp(number)))
     target = _multiarray_umath.__cpu_dispatch__[0]
@@ -101,4 +101,4 @@ def test_other_processors_and_systems_are_refused(
     with pytest.raises(UvlpError) as error:
         portable.enforce()
     assert error.value.got == f"{system} on {machine}" and error.value.exit_code == 2
-    assert os.environ["MKL_CBWR"] == "AUTO", "nothing is changed then"
+    assert os.environ["MKL_CBWR"] == "AUTO", "the environment is unchanged"

@@ -1,4 +1,4 @@
-"""Work ahead of the consumer: in order, bounded, and ended with it."""
+"""Prefetching: in order, bounded, and ended with the consumer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from uvlp.core.prefetch import in_background, in_order
 
 
-def test_results_come_in_order_whatever_takes_longest() -> None:
+def test_results_are_in_order_whatever_takes_longest() -> None:
     def work(item: int) -> int:
         time.sleep(0.002 * (item % 3 == 0))
         return item * item
@@ -19,22 +19,22 @@ def test_results_come_in_order_whatever_takes_longest() -> None:
     assert list(in_order(work, range(40), 4, 8)) == list(in_order(work, range(40))) == expected
 
 
-def test_no_more_is_made_than_ahead() -> None:
-    made: list[int] = []
+def test_prefetching_is_bounded() -> None:
+    started: list[int] = []
 
     def work(item: int) -> int:
-        made.append(item)
+        started.append(item)
         return item
 
     results = in_order(work, range(100), 2, 5)
     assert next(results) == 0
     time.sleep(0.05)
-    assert len(made) <= 5
+    assert len(started) <= 5
     results.close()
-    assert len(made) <= 5
+    assert len(started) <= 5
 
 
-def test_an_error_comes_where_its_item_would() -> None:
+def test_error_is_raised_in_place_of_its_result() -> None:
     def work(item: int) -> int:
         if item == 3:
             raise ValueError("broken")
@@ -46,7 +46,7 @@ def test_an_error_comes_where_its_item_would() -> None:
         next(results)
 
 
-def test_the_background_is_another_thread_and_ends_with_the_consumer() -> None:
+def test_background_thread_ends_with_the_consumer() -> None:
     before = threading.active_count()
     results = in_background((threading.current_thread() for _ in range(50)), 3)
     assert next(results) is not threading.current_thread()
@@ -54,6 +54,6 @@ def test_the_background_is_another_thread_and_ends_with_the_consumer() -> None:
     assert threading.active_count() == before
 
 
-def test_an_empty_iterable_gives_nothing() -> None:
+def test_empty_iterable_yields_nothing() -> None:
     assert list(in_background([], 2)) == []
     assert list(in_background(iter([None, 0]), 2)) == [None, 0]

@@ -7,11 +7,11 @@ def test_derived_seeds_are_pinned() -> None:
     assert derive(0, "synthesise", "uvlp", "3", 7) == 5169872920513135244
 
 
-def test_every_part_counts() -> None:
+def test_every_part_changes_the_seed() -> None:
     seeds = {derive(0, "a", 1), derive(1, "a", 1), derive(0, "b", 1), derive(0, "a", 2), derive(0, "a1")}
     assert len(seeds) == 5
 
 
-def test_generators_follow_the_seed() -> None:
+def test_generators_use_the_derived_seed() -> None:
     assert torch_generator(0, "x").initial_seed() == derive(0, "x")
     assert numpy_generator(0, "x").integers(1 << 30) == numpy_generator(0, "x").integers(1 << 30)

@@ -1,4 +1,4 @@
-"""Outputs that are closed or full: exit code 0 or 2, at most one line, never a traceback."""
+"""Closed or full outputs: exit code 0 or 2, at most one line, never a traceback."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ COMMAND = f"{sys.executable} -m uvlp list"
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "line"),
+    ("arguments", "code", "line"),
     [
         ("protocols >/dev/full", 2, "No space left on device"),
         ("protocols >&-", 2, "standard output is closed"),
@@ -19,9 +19,9 @@ COMMAND = f"{sys.executable} -m uvlp list"
         ("protocols <&- >&- 2>&-", 2, ""),
     ],
 )
-def test_outputs_that_take_nothing(words: str, code: int, line: str) -> None:
-    ran = subprocess.run(["bash", "-c", f"{COMMAND} {words}"], capture_output=True, encoding="utf-8")
-    assert ran.returncode == code
-    assert line in ran.stderr
-    assert ran.stderr.count("\n") == bool(line)
-    assert ("minimax" in ran.stdout) == (code == 0)
+def test_closed_or_full_outputs(arguments: str, code: int, line: str) -> None:
+    done = subprocess.run(["bash", "-c", f"{COMMAND} {arguments}"], capture_output=True, encoding="utf-8")
+    assert done.returncode == code
+    assert line in done.stderr
+    assert done.stderr.count("\n") == bool(line)
+    assert ("minimax" in done.stdout) == (code == 0)

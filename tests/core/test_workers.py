@@ -1,4 +1,4 @@
-"""Worker processes: order, errors, death."""
+"""Worker processes: order, errors, signals."""
 
 import multiprocessing
 import os
@@ -30,7 +30,7 @@ class Job:
 
 
 class OutOfMemoryError(RuntimeError):
-    """As torch names it."""
+    """Named as torch's."""
 
 
 class Recorder:
@@ -41,7 +41,7 @@ class Recorder:
         self.lines.append(f"begin {title}")
 
     def event(self, title: str, event: Event) -> None:
-        self.lines.append(f"event {title} {event.say}")
+        self.lines.append(f"event {title} {event.message}")
 
     def end(self, title: str, seconds: float) -> None:
         self.lines.append(f"end {title}")
@@ -53,7 +53,7 @@ class Recorder:
 def _touch(folder: Path, job: Job, progress: Progress) -> None:
     for needed in job.inputs.values():
         assert (folder / needed.key).exists()
-    progress.say("working")
+    progress.log("working")
     (folder / job.key).write_text(os.environ["UVLP_TEST_WORKER"])
 
 
@@ -76,7 +76,7 @@ def run(jobs: list[Job], make: object, view: Recorder, alone: Callable[[Job], bo
     workers.run(jobs, make, workers=2, environment=environment, view=view, alone=alone)  # type: ignore[arg-type]
 
 
-def test_inputs_are_made_before_what_reads_them(tmp_path: Path) -> None:
+def test_inputs_finish_before_their_consumers_start(tmp_path: Path) -> None:
     first, second = Job("a"), Job("b")
     third = Job("c", {"a": first, "b": second})
     view = Recorder()
@@ -87,7 +87,7 @@ def test_inputs_are_made_before_what_reads_them(tmp_path: Path) -> None:
     assert "event job a working" in view.lines and view.lines[-1] == "close"
 
 
-def test_what_is_behind_a_finished_input_is_waited_for_too(tmp_path: Path) -> None:
+def test_indirect_inputs_are_waited_for(tmp_path: Path) -> None:
     rebuilt = Job("a")
     finished = Job("b", {"a": rebuilt})
     (tmp_path / "b").touch()
@@ -96,7 +96,7 @@ def test_what_is_behind_a_finished_input_is_waited_for_too(tmp_path: Path) -> No
     assert view.lines.index("begin job c") > view.lines.index("end job a")
 
 
-def test_jobs_that_need_to_be_alone_take_turns_and_others_run_beside_them(tmp_path: Path) -> None:
+def test_exclusive_jobs_take_turns_beside_other_jobs(tmp_path: Path) -> None:
     jobs = [Job("gpu a"), Job("gpu b"), Job("gpu c"), Job("d"), Job("e")]
     view = Recorder()
     run(jobs, partial(_touch, tmp_path), view, alone=lambda job: job.key.startswith("gpu"))
@@ -106,25 +106,26 @@ def test_jobs_that_need_to_be_alone_take_turns_and_others_run_beside_them(tmp_pa
     assert view.lines.index("begin job d") < view.lines.index("end job gpu a")
 
 
-def test_bad_input_in_a_worker_is_raised_here() -> None:
-    with pytest.raises(UvlpError, match="broken: got 'x'") as caught:
+def test_user_error_in_a_worker_is_raised_in_the_main_process() -> None:
+    with pytest.raises(UvlpError) as caught:
         run([Job("bad input")], _fail, Recorder())
+    assert (caught.value.what, caught.value.got) == ("broken", "x")
     assert "_fail" in caught.value.details
 
 
-def test_a_full_gpu_is_not_a_defect() -> None:
+def test_full_gpu_is_a_user_error() -> None:
     with pytest.raises(UvlpError) as caught:
         run([Job("full GPU")], _fail, Recorder())
     assert "--workers 1" in str(caught.value.fix)
 
 
-def test_a_defect_in_a_worker_keeps_its_traceback() -> None:
+def test_unexpected_error_in_a_worker_keeps_its_traceback() -> None:
     with pytest.raises(WorkerFailed, match="ZeroDivisionError: division by zero") as caught:
         run([Job("defect")], _fail, Recorder())
     assert "_fail" in caught.value.details
 
 
-def test_a_killed_worker_is_said() -> None:
+def test_killed_worker_is_reported() -> None:
     with pytest.raises(WorkerFailed, match=r"'job killed' was killed \(SIGKILL; out of memory\?\)"):
         run([Job("killed")], _fail, Recorder())
 
@@ -132,30 +133,31 @@ def test_a_killed_worker_is_said() -> None:
 def _interrupted_twice(folder: Path, job: Job, progress: Progress) -> None:
     try:
         os.kill(os.getpid(), signal.SIGINT)
-        (folder / "went on").touch()
+        (folder / "continued").touch()
     finally:
         os.kill(os.getpid(), signal.SIGTERM)
         (folder / "cleaned up").touch()
 
 
-def test_a_second_signal_does_not_cut_off_the_clean_up(tmp_path: Path) -> None:
-    with pytest.raises(Stopped, match="'job stopped' was asked to end") as caught:
+def test_second_signal_does_not_interrupt_clean_up(tmp_path: Path) -> None:
+    with pytest.raises(Stopped) as caught:
         run([Job("stopped")], partial(_interrupted_twice, tmp_path), Recorder())
+    assert "'job stopped'" in caught.value.what
     assert [path.name for path in tmp_path.iterdir()] == ["cleaned up"]
     assert caught.value.exit_code == 130
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "cause"),
     [
-        (-signal.SIGTERM, "asked to end (SIGTERM)"),
-        (128 + signal.SIGINT, "asked to end (SIGINT)"),
+        (-signal.SIGTERM, "stopped by SIGTERM"),
+        (128 + signal.SIGINT, "stopped by SIGINT"),
         (-signal.SIGSEGV, "ended by SIGSEGV"),
         (3, "ended with exit code 3"),
     ],
 )
-def test_how_a_process_ended_is_told(code: int, said: str) -> None:
-    assert said in str(workers.death("a process", code))
+def test_error_describes_how_a_process_ended(code: int, cause: str) -> None:
+    assert cause in str(workers.process_death("a process", code))
 
 
 @pytest.mark.parametrize(
@@ -167,9 +169,10 @@ def test_how_a_process_ended_is_told(code: int, said: str) -> None:
         ),
     ],
 )
-def test_a_full_memory_is_not_a_defect(error: Exception) -> None:
-    with pytest.raises(UvlpError, match="the machine's memory is full"):
+def test_full_memory_is_a_user_error(error: Exception) -> None:
+    with pytest.raises(UvlpError) as caught:
         run([Job("large")], partial(_raise, error), Recorder())
+    assert caught.value.what == "out of memory"
 
 
 def _raise(error: Exception, job: Job, progress: Progress) -> None:
@@ -178,20 +181,20 @@ def _raise(error: Exception, job: Job, progress: Progress) -> None:
 
 @pytest.fixture
 def keyboard() -> Iterator[None]:
-    """SIGINT raises KeyboardInterrupt, also where the tests run in a shell's background, which ignores it."""
+    """Make SIGINT raise KeyboardInterrupt even if the tests run in the background of a shell."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("keyboard")
-def test_a_signal_while_a_worker_is_started_waits_until_the_worker_knows_what_it_is(
+def test_signal_during_worker_start_is_deferred(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before that the worker would show a traceback of its own."""
+    """Otherwise the worker would print a traceback."""
     start = multiprocessing.process.BaseProcess.start
 
-    def elsewhere() -> None:  # as a thread of a library, which knows nothing of the mask
+    def elsewhere() -> None:  # like a thread of a library, which ignores the mask
         signal.pthread_sigmask(signal.SIG_UNBLOCK, workers.SIGNALS)
         signal.raise_signal(signal.SIGINT)
 
@@ -208,59 +211,61 @@ def test_a_signal_while_a_worker_is_started_waits_until_the_worker_knows_what_it
     assert not multiprocessing.active_children()
 
 
-def _says_how_it_begins(folder: Path, job: Job, progress: Progress) -> None:
-    held_back = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    (folder / job.key).write_text(" ".join(sorted(signal.Signals(each).name for each in held_back)))
+def _record_blocked_signals(folder: Path, job: Job, progress: Progress) -> None:
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    (folder / job.key).write_text(" ".join(sorted(signal.Signals(each).name for each in blocked)))
 
 
 class _Interrupting(Recorder):
-    """Unpickled in a worker before it serves: a signal comes while it is still importing."""
+    """Unpickled while a worker is still importing, and sends it a signal then."""
 
     def __call__(self, job: Job, progress: Progress) -> None:
-        raise AssertionError("the worker has left before")
+        raise AssertionError("the worker has exited before")
 
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__ = state
         os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_signal_while_a_worker_starts_shows_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(Stopped, match="asked to end"):
+def test_signal_in_a_starting_worker_prints_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Stopped):
         run([Job("stopped")], _Interrupting(), Recorder())
     assert capfd.readouterr().err == ""
 
 
-def test_a_worker_that_has_started_holds_no_signal_back(tmp_path: Path) -> None:
-    run([Job("a")], partial(_says_how_it_begins, tmp_path), Recorder())
+def test_started_worker_blocks_no_signals(tmp_path: Path) -> None:
+    run([Job("a")], partial(_record_blocked_signals, tmp_path), Recorder())
     assert (tmp_path / "a").read_text() == ""
     assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) & set(workers.SIGNALS)
 
 
-@pytest.mark.parametrize("told", [b"", b"\x80\x04\x95\x00\x01"], ids=["nothing", "a part"])
-def test_a_worker_that_is_never_told_what_it_is_ends_without_a_traceback(told: bytes) -> None:
-    ours, theirs = os.pipe()
-    os.write(theirs, told)
-    os.close(theirs)
+@pytest.mark.parametrize("sent", [b"", b"\x80\x04\x95\x00\x01"], ids=["nothing", "a part"])
+def test_worker_without_start_up_data_exits_without_traceback(sent: bytes) -> None:
+    reader, writer = os.pipe()
+    os.write(writer, sent)
+    os.close(writer)
     with workers._quiet_if_alone():
-        command = spawn.get_command_line(tracker_fd=ours, pipe_handle=ours)
-    assert spawn.get_command_line(tracker_fd=1, pipe_handle=1) != command, "as it was before"
-    ran = subprocess.run([sys.executable, *command[1:]], pass_fds=[ours], stderr=subprocess.PIPE, check=False)
-    os.close(ours)
-    assert (ran.returncode, ran.stderr) == (1, b"")
+        command = spawn.get_command_line(tracker_fd=reader, pipe_handle=reader)
+    assert spawn.get_command_line(tracker_fd=1, pipe_handle=1) != command, "restored"
+    completed = subprocess.run(
+        [sys.executable, *command[1:]], pass_fds=[reader], stderr=subprocess.PIPE, check=False
+    )
+    os.close(reader)
+    assert (completed.returncode, completed.stderr) == (1, b"")
 
 
-def test_a_main_process_that_is_killed_while_a_worker_starts_leaves_no_traceback() -> None:
+def test_killed_main_process_leaves_no_traceback_of_a_starting_worker() -> None:
     program = """
 import os, signal
 from multiprocessing import resource_tracker, util
 from uvlp.core import workers
 resource_tracker.ensure_running()
 start = util.spawnv_passfds
-def killed(*words):
-    start(*words)
+def killed(*arguments):
+    start(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
 util.spawnv_passfds = killed
 workers._start(print)
 """
-    ran = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, check=False)
-    assert (ran.returncode, ran.stderr) == (-signal.SIGKILL, b"")
+    completed = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, check=False)
+    assert (completed.returncode, completed.stderr) == (-signal.SIGKILL, b"")

@@ -25,7 +25,7 @@ READERS: dict[str, Callable[[Dataset], object]] = {
 def refused(dataset: Dataset, read: Callable[[Dataset], object], path: Path) -> None:
     with pytest.raises(UvlpError) as caught:
         read(dataset)
-    assert (caught.value.what, caught.value.got) == ("changed while it was read", str(path.resolve()))
+    assert (caught.value.what, caught.value.got) == ("a file changed while it was read", str(path.resolve()))
     assert caught.value.fix and "nothing was stored" in caught.value.fix
 
 

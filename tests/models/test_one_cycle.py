@@ -151,7 +151,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(
     assert [path.name for path in tmp_path.iterdir()] == ["diffuser.safetensors"]
     events: list[Event] = []
     assert same(train(tmp_path, precision=precision, events=events), whole)
-    assert events[0].say == "going on after step 5 of 8"
+    assert events[0].message == "going on after step 5 of 8"
     assert events[-1] == Event("finetune diffuser steps", 3, 3)
 
 
@@ -172,7 +172,7 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "diffuser.safetensors").write_bytes(b"\x10" + b"\0" * 40)
     events: list[Event] = []
     assert same(train(tmp_path, events=events), train())
-    assert events[0].say == (
+    assert events[0].message == (
         "diffuser.safetensors is not as it was written: the training of the diffuser begins anew"
     )
 
@@ -187,7 +187,7 @@ def test_a_flipped_bit_is_never_trained_on(
     flip(tmp_path / "diffuser.safetensors", share)
     events: list[Event] = []
     assert same(train(tmp_path, events=events), train())
-    assert "begins anew" in events[0].say
+    assert "begins anew" in events[0].message
 
 
 @pytest.mark.parametrize("change", ["other", "old"])
@@ -204,7 +204,7 @@ def test_a_checkpoint_of_another_training_or_without_a_hash_is_not_taken_up(
         save_file(load_file(file), file, {"step": "5", "scaler": "{}"})
     events: list[Event] = []
     assert same(train(tmp_path / change, events=events), train())
-    assert "begins anew" in events[0].say
+    assert "begins anew" in events[0].message
 
 
 def test_mixed_precision_changes_the_numbers_and_not_the_weights_type() -> None:
@@ -244,13 +244,13 @@ def test_a_long_training_says_how_fast_it_was(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(one_cycle, "TELL_FROM_S", 0.0)
     events: list[Event] = []
     train(events=events)
-    assert "images/s" in events[-1].say and events[-1].say.endswith("s/step in float32 on cpu")
+    assert "images/s" in events[-1].message and events[-1].message.endswith("s/step in float32 on cpu")
 
 
 def test_a_training_that_was_sized_for_a_gpu_says_so_on_a_cpu() -> None:
     events: list[Event] = []
     same_bits = same(train(precision="auto", events=events), train())
-    assert same_bits and events[0].say == (
+    assert same_bits and events[0].message == (
         "no GPU, for which its 8 steps of 4 images were chosen; a CPU takes hours or days"
     )
 

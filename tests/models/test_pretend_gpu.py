@@ -131,7 +131,7 @@ def test_small_models(
     clip, coder, said = tmp_path / "clip", tmp_path / "coder", list[str]()
     embedder.train(images, texts, replace(EMBEDDER, **change), 0, clip, Progress())
     autoencoder.train(images, replace(AUTOENCODER, **change), 0, coder, Progress())
-    progress = Progress(lambda event: said.append(event.say) if event.say else None)
+    progress = Progress(lambda event: said.append(event.message) if event.message else None)
     for name in ("first", "again"):
         settings = replace(DIFFUSER, **change)
         diffuser.train(images, texts, clip, coder, settings, 0, tmp_path / name, progress, tmp_path)

@@ -99,7 +99,7 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "setting embedder.layers": ("--set=embedder.layers=1,1,1",),
     "setting image_px": ("--set=image_px=33",),
     "the dataset has no captions": ("--set=caption.captioner=file", "--method=uvlp"),
-    "images in a class without its last partial batch": (
+    "too few images in a class after dropping its last partial batch": (
         *("--method=d4m:reference-flush", "--set=d4m.km_expand=1000"),
     ),
 }
@@ -338,7 +338,7 @@ UNFETCHED: Mapping[str, tuple[str, ...]] = {
     "classes to tell apart": ("--method=uvlp",),
     "IPC is above the smallest class": ("--method=vlcp", "9"),
     "missing captions": ("--method=vlcp", "--missing-captions=stop"),
-    "images in a class without its last partial batch": (
+    "too few images in a class after dropping its last partial batch": (
         *("--method=d4m:reference-flush", "--set=d4m.km_expand=1000"),
     ),
     "image too small for resnet-ap-10": (

@@ -29,7 +29,7 @@ def test_a_field_is_set_in_its_type(path: str, text: str, read: object) -> None:
         (
             "evaluate.epochs",
             "many",
-            "the setting epochs has another type: got 'many'; allowed: a whole number",
+            "the setting epochs has another type: got 'many'; allowed: an integer",
         ),
         ("evaluate.epochs", "1.5", "another type"),
         ("evaluate.lr", "NaN", "another type: got 'NaN'; allowed: a number"),

@@ -80,12 +80,12 @@ def make(store: Store, wanted: Task, said: list[str] | None = None) -> Path:
     """Make the artifact as the pipeline does; its folder."""
 
     def hear(event: Event) -> None:
-        if event.say and said is not None:
-            said.append(event.say)
+        if event.message and said is not None:
+            said.append(event.message)
 
     store.prepare()
     progress = Progress(hear)
-    with store.making(wanted, progress.say) as folder:
+    with store.making(wanted, progress.log) as folder:
         assert folder is not None
         caption.run(
             Work(task=wanted, folder=folder, store=store, progress=progress, open_dataset=open_dataset)

@@ -234,7 +234,7 @@ def test_a_truncated_image_stops_by_name(path: Path, tmp_path: Path) -> None:
 def test_a_folder_that_changed_since_is_refused(path: Path, tmp_path: Path) -> None:
     made = task(path, tmp_path)
     Image.fromarray(noise(9, 9, 3, seed=99)).save(path / "00002/0.png")
-    assert f"changed while it was read: got '{path}'" in refusal(made, tmp_path)
+    assert f"a file changed while it was read: got '{path}'" in refusal(made, tmp_path)
 
 
 def test_an_image_that_is_exchanged_while_it_is_copied_is_refused(

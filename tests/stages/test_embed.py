@@ -169,7 +169,7 @@ def test_an_interrupted_run_goes_on_after_its_last_shard(
     monkeypatch.setattr(ImageEncoder, "encode", counted)
     again = run(tmp_path, task(root, "images"), events)
     assert sizes == [1, 3, 3, 2]  # the sample, and the rows from 12 on
-    assert "12 rows are there from an earlier run" in " ".join(event.say for event in events)
+    assert "12 rows are there from an earlier run" in " ".join(event.message for event in events)
     for path in whole.iterdir():
         assert (again / path.name).read_bytes() == path.read_bytes()
 
@@ -197,7 +197,7 @@ def test_a_full_disk_in_the_middle_keeps_finished_shards(
     assert "finished is kept" in str(error.value.fix)
     events: list[Event] = []
     run(tmp_path, given, events)
-    assert "6 rows are there from an earlier run" in " ".join(event.say for event in events)
+    assert "6 rows are there from an earlier run" in " ".join(event.message for event in events)
 
 
 def test_a_disk_that_is_too_small_is_said_before_the_work(
@@ -287,7 +287,7 @@ def test_interrupted_texts_go_on_too(root: Path, tmp_path: Path, monkeypatch: py
         run(tmp_path, given)
     events: list[Event] = []
     found = features.read({"texts": run(tmp_path, given, events)})
-    assert "6 rows are there from an earlier run" in " ".join(event.say for event in events)
+    assert "6 rows are there from an earlier run" in " ".join(event.message for event in events)
     clip = Embedder.load(root / "clip")
     np.testing.assert_allclose(
         found["text"], clip.text_features(texts), rtol=0, atol=rounding(depth(clip._model))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.places import check_folder, expanded
+from uvlp.core.files.paths import check_folder, expand_home
 from uvlp.core.hashing import read_checked, write_checked
 from uvlp.core.wording import first_few
 
@@ -53,7 +53,7 @@ class DatasetSpec:
     def place(self) -> str:
         """Name and variant, or the one path of a folder; equal for equal requests, whatever lies there."""
         if self.argument:
-            return f"{self.name}:{os.path.realpath(expanded(self.argument))}"
+            return f"{self.name}:{os.path.realpath(expand_home(self.argument))}"
         return f"{self.name} {self.variant}".strip()
 
     @property
@@ -63,7 +63,7 @@ class DatasetSpec:
         Raises:
             UvlpError: no folder can be there.
         """
-        place = expanded(self.data or os.environ.get("UVLP_DATA") or "uvlp_data")
+        place = expand_home(self.data or os.environ.get("UVLP_DATA") or "uvlp_data")
         return check_folder("data folder", place, "--data DIR")
 
 

@@ -54,22 +54,22 @@ class GrowingImages:
 
     Args:
         folder: that outlives an interrupted run.
-        say: told what is dropped because it is not as it was written.
+        log: called with a line about what is dropped because it is not as it was written.
 
     Attributes:
         state: how far it is, after the last batch whose images are all as they were written.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, log: Callable[[str], None]) -> None:
         self._folder, self.state = folder, State()
         while (path := self._record(self.state.done)).exists():
             state = self._read(path)
             if state is None:
-                say(f"images from {self.state.done + 1} on are not as they were written: making them again")
+                log(f"images from {self.state.done + 1} on are not as they were written: making them again")
                 break
             self.state = state
         if (folder / OLD_STATE).exists():
-            say("images that an earlier version left without hashes: making them again")
+            log("images that an earlier version left without hashes: making them again")
             (folder / OLD_STATE).unlink()
 
     def _record(self, done: int) -> Path:

@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.foreign_files import lines_of
+from uvlp.core.files.foreign_files import iter_lines
 from uvlp.core.files.unicode_form import nfc
-from uvlp.core.hashing import changed_meanwhile
+from uvlp.core.hashing import changed_during_read
 from uvlp.core.wording import first_few
 
 FILE, CAPTIONS = "metadata.jsonl", "file with captions"
@@ -56,7 +56,7 @@ def objects(path: Path, allowed: str = ROW, sha256: str = "") -> Iterator[tuple[
     """
     found = hashlib.sha256()
     try:
-        for number, line in enumerate(lines_of(path, CAPTIONS), 1):
+        for number, line in enumerate(iter_lines(path, CAPTIONS), 1):
             found.update(line)
             content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
             if content.strip():
@@ -65,7 +65,7 @@ def objects(path: Path, allowed: str = ROW, sha256: str = "") -> Iterator[tuple[
     except OSError as error:
         raise UvlpError(f"cannot read {path}", got=error.strerror) from error
     if sha256 and found.hexdigest() != sha256:
-        raise changed_meanwhile(path)
+        raise changed_during_read(path)
 
 
 def _object(line: bytes, where: str, allowed: str) -> dict[str, Any]:

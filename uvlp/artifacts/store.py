@@ -55,7 +55,7 @@ class Store:
         Raises:
             UvlpError: see `store_mark.begin`.
         """
-        store_mark.begin(self.root, lambda text: streams.complain(f"note   {text}"))
+        store_mark.begin(self.root, lambda text: streams.print_error(f"note   {text}"))
 
     def prepare(self) -> None:
         """Make the root, test that it can be written, and sweep what killed runs left.
@@ -111,7 +111,7 @@ class Store:
         wrong = scores_wrong or self._verified.damage(name)
         if wrong is None and name in self._verified.fresh and self._lacks_hashes(name):
             told = "made by an earlier version, without hashes of its scores; its numbers agree with them"
-            streams.complain(f"note   {name}: {told}")
+            streams.print_error(f"note   {name}: {told}")
         return wrong
 
     def _damaged_score(self, name: str) -> str | None:
@@ -178,7 +178,7 @@ class Store:
         return aside
 
     @contextlib.contextmanager
-    def making(self, task: Task, say: Callable[[str], None]) -> Iterator[Path | None]:
+    def making(self, task: Task, log: Callable[[str], None]) -> Iterator[Path | None]:
         """Hold the artifact's lock and give an empty folder to fill; None if another process made it.
 
         The caller finishes with :meth:`commit`; an exception leaves nothing behind.
@@ -188,7 +188,7 @@ class Store:
         try:
             lock.acquire(timeout=0)
         except TimeoutError:
-            say(f"waiting: another uvlp process is making {task.name} ({task.title})")
+            log(f"waiting: another uvlp process is making {task.name} ({task.title})")
             lock.acquire()
         folder = self.root / ".tmp" / name
         try:
@@ -197,20 +197,20 @@ class Store:
                 return
             shutil.rmtree(folder, ignore_errors=True)
             with explain_store_errors(self.root):
-                self._clear(task, say)
+                self._clear(task, log)
                 folder.mkdir(parents=True)
                 yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             lock.release()
 
-    def _clear(self, task: Task, say: Callable[[str], None]) -> None:
+    def _clear(self, task: Task, log: Callable[[str], None]) -> None:
         """Make room for an artifact: what stands in its place without a manifest is not the store's."""
         folder = self.folder(task)
         if folder.is_dir() and any(folder.iterdir()):
             aside = self._aside(task)
             os.rename(folder, aside)
-            say(f"what lay in {task.name} without a manifest is kept in {aside}")
+            log(f"what lay in {task.name} without a manifest is kept in {aside}")
 
     def partial(self, task: Task) -> Path:
         """Where an artifact in the making keeps what the next run can go on with."""

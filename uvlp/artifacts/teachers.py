@@ -13,7 +13,7 @@ from pathlib import Path
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
-from uvlp.core.files.foreign_files import check_regular, refuse_impostor
+from uvlp.core.files.foreign_files import check_regular, refuse_wrong_content
 from uvlp.core.hashing import file_sha256
 
 KIND = "teachers"
@@ -89,5 +89,5 @@ def checkpoint_hash(path: str) -> str:
             allowed="trained, torchvision, or the path of a .safetensors or .pth file",
         )
     check_regular(Path(path), "teacher checkpoint")
-    refuse_impostor(Path(path), "teacher checkpoint", text=False)
+    refuse_wrong_content(Path(path), "teacher checkpoint", text=False)
     return file_sha256(Path(path))

@@ -1,6 +1,6 @@
-"""Arguments in, exit code out: 0 done, 1 a stage failed, 2 the request or the input is wrong, 130 stopped.
+"""The command line. Exit codes: 0 done, 1 a stage failed, 2 wrong request or input, 130 interrupted.
 
-A command's file declares its options and imports what it needs when it is called: the help needs none of it.
+The file of a command declares its options and imports what it needs only when the command runs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from uvlp.cli import captions, doctor, evaluate, fetch, listing, reproduce, tabl
 from uvlp.cli.options import Command
 from uvlp.core import interrupts, plugins, streams
 from uvlp.core.errors import UvlpError, WorkerFailed
-from uvlp.core.files import os_errors, places
+from uvlp.core.files import os_errors, paths
 
 DEBUG_HINT = " (--debug shows the traceback)"
 
@@ -38,7 +38,7 @@ app.add_typer(captions.app, name="captions")
 
 
 def _no_negative_numbers(arguments: list[str]) -> None:
-    # The option parser would take -3 for an unknown option.
+    # The option parser would read -3 as an unknown option.
     for argument in arguments:
         if re.fullmatch(r"-[0-9.]+", argument):
             allowed = "IPC and repeats 1 or more, seeds 0 or more"
@@ -46,56 +46,56 @@ def _no_negative_numbers(arguments: list[str]) -> None:
 
 
 def _no_unreadable_arguments(arguments: list[str]) -> None:
-    # They end in files of UTF-8, sooner or later.
+    # Arguments are stored in UTF-8 files.
     for argument in arguments:
-        if any("\ud800" <= sign <= "\udfff" for sign in argument):
-            fix = "rename what it names"
-            raise UvlpError("an argument is no UTF-8 text", got=argument, fix=fix)
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            fix = "rename the file or folder"
+            raise UvlpError("an argument is not UTF-8", got=argument, fix=fix)
 
 
 def _call() -> int:
     streams.check_output()
     _no_unreadable_arguments(sys.argv[1:])
-    places.check_endpoint()
+    paths.check_endpoint()
     _no_negative_numbers(sys.argv[1:])
     return app(standalone_mode=False) or 0
 
 
 def _guarded(debug: bool) -> int:
-    """Run the command line; every error becomes one line and an exit code."""
+    """Run the command line, turning every error into one line and an exit code."""
     try:
         code = _call()
     except KeyboardInterrupt:
         code = interrupts.STOPPED
-    except SystemExit as end:  # the library's way to end where a pipe is closed
-        if not (isinstance(end.__context__, BrokenPipeError) and streams.nobody_reads()):
+    except SystemExit as end:  # click exits this way when a pipe is closed
+        if not (isinstance(end.__context__, BrokenPipeError) and streams.output_closed()):
             raise
-        return streams.leave_quietly()
+        return streams.discard_closed_output()
     except (UvlpError, typer.TyperException, WorkerFailed) as error:
         text = error.format_message() if hasattr(error, "format_message") else str(error)
         hint = "" if debug or isinstance(error, UvlpError | typer.TyperException) else DEBUG_HINT
-        asked = text.startswith("Usage:")  # no command at all: the text is the help
-        streams.complain(text if asked else f"uvlp: {text}{hint}")
+        is_help = text.startswith("Usage:")  # without a command, the text is the help
+        streams.print_error(text if is_help else f"uvlp: {text}{hint}")
         if debug:
-            streams.complain(getattr(error, "details", "") or "".join(traceback.format_exception(error)))
+            streams.print_error(getattr(error, "details", "") or "".join(traceback.format_exception(error)))
         return int(getattr(error, "exit_code", 1))
     except Exception as error:
-        if isinstance(error, BrokenPipeError) and streams.nobody_reads():
-            return streams.leave_quietly()
-        refused = os_errors.explained(error)
-        defect = f"a defect: {plugins.blamed(error)}{'' if debug else DEBUG_HINT}"
-        streams.complain(f"uvlp: {refused or defect}")
+        if isinstance(error, BrokenPipeError) and streams.output_closed():
+            return streams.discard_closed_output()
+        explained = os_errors.as_uvlp_error(error)
+        defect = f"unexpected error: {plugins.describe_error(error)}{'' if debug else DEBUG_HINT}"
+        streams.print_error(f"uvlp: {explained or defect}")
         if debug:
             lines = traceback.format_exception(error)
-            streams.complain("".join(lines) + plugins.last_line(error))
-        return refused.exit_code if refused else 1
+            streams.print_error("".join(lines) + plugins.plugin_line(error))
+        return explained.exit_code if explained else 1
     if code == interrupts.STOPPED:
         interrupts.report()
     return code
 
 
 def main() -> None:
-    """The console script."""
+    """Run the command line; entry point of the console script."""
     streams.prepare()
-    places.forget_empty_variables()
+    paths.forget_empty_variables()
     sys.exit(streams.finish(_guarded("--debug" in sys.argv)))

@@ -1,4 +1,4 @@
-"""`uvlp captions import` and `check`: take over captions of others, report what is wrong with captions."""
+"""`uvlp captions import` and `check`: import existing captions, and report problems of captions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from uvlp.cli.options import (
     VariantOption,
     path_option,
 )
-from uvlp.core.files.places import expanded
+from uvlp.core.files.paths import expand_home
 from uvlp.core.wording import first_few
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from uvlp.pipeline.captions import Coverage, Imported, Tally
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Take over captions of others, and check captions."
+    no_args_is_help=True, rich_markup_mode=None, help="Import existing captions, and check captions."
 )
 
 FilesArgument = Annotated[
@@ -40,7 +40,7 @@ FilesArgument = Annotated[
 FileArgument = Annotated[
     Path | None,
     typer.Argument(
-        metavar="FILE", help="captions to look at [those that the dataset uses]", rich_help_panel=WHAT
+        metavar="FILE", help="captions to check [those that the dataset uses]", rich_help_panel=WHAT
     ),
 ]
 DatasetOption = Annotated[
@@ -48,7 +48,7 @@ DatasetOption = Annotated[
     typer.Option(
         "--dataset",
         metavar="NAME",
-        help="whose training images: imagenette, ..., or folder:PATH",
+        help="dataset of the images: imagenette, ..., or folder:PATH",
         rich_help_panel=WHAT,
     ),
 ]
@@ -58,7 +58,7 @@ QuestionsOption = Annotated[
         "--questions",
         metavar="FILE",
         callback=path_option,
-        help="LLaVA's question file, for answers that name no image",
+        help="LLaVA's question file, for answers without image names",
         rich_help_panel=WHAT,
     ),
 ]
@@ -75,7 +75,7 @@ PublishedOption = Annotated[
     bool,
     typer.Option(
         "--published-names",
-        help="leave out what UVLP's notebook does (ImageWoof: 338)",
+        help="skip the images that UVLP's notebook skips (ImageWoof: 338)",
         rich_help_panel=WHAT,
     ),
 ]
@@ -94,7 +94,7 @@ def import_captions(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Take over captions that others made; the next run of the dataset uses them.
+    """Import existing captions; the next run of the dataset uses them.
 
     Example: uvlp captions import nette.jsonl --dataset imagenette
     """
@@ -103,36 +103,38 @@ def import_captions(
     from uvlp.pipeline import captions
 
     spec = DatasetSpec.parse(dataset, data or "", variant or "")
-    found = captions.import_files(
-        [expanded(str(file)) for file in files],
+    imported = captions.import_files(
+        [expand_home(str(file)) for file in files],
         spec,
         store_at(store),
-        questions=expanded(questions) if questions else None,
+        questions=expand_home(questions) if questions else None,
         field=caption_field,
         published=published_names,
     )
     if as_json:
-        print(json.dumps({**found.counts, "file": str(found.path)}, indent=1))
+        print(json.dumps({**imported.counts, "file": str(imported.path)}, indent=1))
     else:
-        _print_import(found, spec)
+        _print_import(imported, spec)
 
 
-def _print_import(found: Imported, spec: DatasetSpec) -> None:
-    counts = found.counts
+def _print_import(imported: Imported, spec: DatasetSpec) -> None:
+    counts = imported.counts
     print(
-        f"{counts['captions']} of {counts['images']} training images of {spec} have a caption now: "
-        f"{found.path}"
+        f"{counts['captions']} of {counts['images']} training images of {spec} now have a caption: "
+        f"{imported.path}"
     )
     print(f"rows read: {counts['rows']}, overridden by another row for the same image: {counts['overruled']}")
     if counts["further"]:
-        print(f"further captions in a row, which are not used: {counts['further']}")
+        print(f"additional captions in a row (not used): {counts['further']}")
     if counts["kept"] or counts["replaced"]:
         print(
             f"captions of an earlier import: {counts['kept']} kept, {counts['replaced']} replaced; "
-            f"to begin anew delete {found.path}"
+            f"to start over, delete {imported.path}"
         )
-    _print_names("rows without an image of their own", found.without_image)
-    _print_names("images without a caption (allow them with --missing-captions empty)", found.without_caption)
+    _print_names("rows that match no image", imported.without_image)
+    _print_names(
+        "images without a caption (allow them with --missing-captions empty)", imported.without_caption
+    )
     print("used by --set caption.captioner=file, and by auto")
 
 
@@ -161,39 +163,39 @@ def check_captions(
     from uvlp.pipeline import captions
 
     spec = DatasetSpec.parse(dataset, data or "", variant or "")
-    found = captions.check(
-        expanded(str(file)) if file else None,
+    coverage = captions.check(
+        expand_home(str(file)) if file else None,
         spec,
         store_at(store),
-        questions=expanded(questions) if questions else None,
+        questions=expand_home(questions) if questions else None,
         field=caption_field,
     )
     if as_json:
-        print(json.dumps(_as_json(found), indent=1, ensure_ascii=False))
+        print(json.dumps(_as_json(coverage), indent=1, ensure_ascii=False))
     else:
-        _print_check(found, spec)
-    raise typer.Exit(2 if found.without_caption else 0)
+        _print_check(coverage, spec)
+    raise typer.Exit(2 if coverage.without_caption else 0)
 
 
-def _as_json(found: Coverage) -> Mapping[str, object]:
+def _as_json(coverage: Coverage) -> Mapping[str, object]:
     return {
-        "source": found.source,
-        "classes": {identity: asdict(tally) for identity, (_, tally) in found.classes.items()},
-        "total": asdict(found.total),
-        "rows_without_image": len(found.without_image),
-        "images_without_caption": found.without_caption,
+        "source": coverage.source,
+        "classes": {identity: asdict(tally) for identity, (_, tally) in coverage.classes.items()},
+        "total": asdict(coverage.total),
+        "rows_without_image": len(coverage.without_image),
+        "images_without_caption": coverage.without_caption,
     }
 
 
-def _print_check(found: Coverage, spec: DatasetSpec) -> None:
-    print(f"captions of {spec}: {found.source}\n")
+def _print_check(coverage: Coverage, spec: DatasetSpec) -> None:
+    print(f"captions of {spec}: {coverage.source}\n")
     tallies = {
         identity if name == identity else f"{identity} {name}": tally
-        for identity, (name, tally) in found.classes.items()
+        for identity, (name, tally) in coverage.classes.items()
     }
-    _print_tallies(tallies, found.total)
-    _print_names("\nrows without an image of their own", found.without_image)
-    _print_names("images without a caption", found.without_caption)
+    _print_tallies(tallies, coverage.total)
+    _print_names("\nrows that match no image", coverage.without_image)
+    _print_names("images without a caption", coverage.without_caption)
 
 
 def _print_tallies(tallies: Mapping[str, Tally], total: Tally) -> None:

@@ -1,4 +1,4 @@
-"""`--print-config`: the resolved recipe, each setting with its meaning and the source of its value."""
+"""`--print-config`: the resolved recipe, each setting with its description and source."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uvlp.pipeline.names import Checked
 
 
 def show(checked: Checked, as_json: bool) -> None:
-    """Print the recipe, and the settings of its methods, in the names of `--set`."""
+    """Print the recipe and the settings of its methods, with the names that `--set` accepts."""
     if as_json:
         print(json.dumps(plain(checked.recipe), indent=1, ensure_ascii=False))
         return

@@ -1,4 +1,4 @@
-"""`--dry-run`: what would be made, what is missing, and what it would cost on this machine."""
+"""`--dry-run`: list the artifacts to be made and what is missing, and estimate the cost on this machine."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from uvlp.pipeline.prepare import Plan
 
 
 def show(plan: Plan, store: Store, workers: int | None, as_json: bool) -> None:
-    """Print it; nothing is made or transferred.
+    """Print the artifacts and the estimate; nothing is computed or downloaded.
 
     Args:
-        plan: of the run. Where something is missing, no artifact can be named.
-        store: what is already made.
-        workers: processes; None: as many as the run would start.
+        plan: of the run. While something is missing, artifacts cannot be listed.
+        store: the store with existing artifacts.
+        workers: worker processes; None: as many as the run would start.
 
     Raises:
-        UvlpError: what the run would refuse, too; or nobody knows the size of the dataset.
+        UvlpError: the run would fail with the same error, or the size of the dataset is unknown.
     """
     artifacts: list[dict[str, Any]] = []
     if plan.complete:
@@ -56,8 +56,8 @@ def _artifacts(plan: Plan, store: Store) -> list[dict[str, Any]]:
 
 def _print(estimate: Estimate, artifacts: list[dict[str, Any]], absent: str, as_json: bool) -> None:
     if as_json:
-        found = {"artifacts": artifacts, "absent": absent, "estimate": estimate.json()}
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        result = {"artifacts": artifacts, "absent": absent, "estimate": estimate.json()}
+        print(json.dumps(result, indent=1, ensure_ascii=False))
         return
     for row in artifacts:
         state = "done" if row["done"] else "make" if row["make"] else "skip"

@@ -1,4 +1,4 @@
-"""`uvlp evaluate`: score image folders of any origin."""
+"""`uvlp evaluate`: score image folders from any source."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ DatasetOption = Annotated[
     typer.Option(
         "--dataset",
         metavar="NAME",
-        help="whose real test images score them: digits, imagenette, ..., or folder:PATH",
+        help="dataset with the real test images: digits, imagenette, ..., or folder:PATH",
         rich_help_panel=WHAT,
     ),
 ]
@@ -57,7 +57,7 @@ IpcOption = Annotated[
         "--ipc",
         metavar="N",
         parser=counted("IPC"),
-        help="images per class [all, where every class holds as many]",
+        help="images per class [all, if every class has the same number]",
         rich_help_panel=WHAT,
     ),
 ]
@@ -66,7 +66,7 @@ SelectOption = Annotated[
     typer.Option(
         "--select",
         metavar="HOW",
-        help="which, where there are more: first (in string order), or drawn",
+        help="which images to use if there are more: first (in string order), or drawn",
         rich_help_panel=WHAT,
     ),
 ]
@@ -74,7 +74,7 @@ RandomOption = Annotated[
     bool,
     typer.Option(
         "--random/--no-random",
-        help="score as many random training images beside them",
+        help="also score the same number of random training images",
         rich_help_panel=WHAT,
     ),
 ]
@@ -105,7 +105,7 @@ def evaluate(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Score image folders that any method made on the real test images of a dataset.
+    """Score image folders of any method on the real test images of a dataset.
 
     Example: uvlp evaluate made/images --dataset digits
     """
@@ -146,7 +146,7 @@ def _score(
     store: str | None,
     execution: Execution,
 ) -> None:
-    """Score the folders, with random images of the same size beside them unless that is switched off."""
+    """Score the folders, and the same number of random images unless disabled."""
     from uvlp.cli.request import resolve, store_at
     from uvlp.cli.run import run
     from uvlp.pipeline.folders.collect import Collect, seeds_of

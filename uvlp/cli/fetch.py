@@ -1,4 +1,4 @@
-"""`uvlp fetch`: get datasets and published models, announced first; afterwards nothing needs the network."""
+"""`uvlp fetch`: download datasets and published models, so that later runs need no network."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fetch(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Fetch a dataset or the published models; sizes first, and afterwards nothing needs the network.
+    """Download a dataset or the published models, after printing sizes; later runs need no network.
 
     Example: uvlp fetch imagenette
     """
@@ -45,10 +45,12 @@ def fetch(
 
     opened = store_at(store)
     opened.begin()
-    found = fetch_named(target, data or "", variant or "", settings or [], opened.cache)
+    fetched = fetch_named(target, data or "", variant or "", settings or [], opened.cache)
     if as_json:
-        print(json.dumps({"fetched": found.transferred, "here": found.here}, indent=1, ensure_ascii=False))
+        print(
+            json.dumps({"fetched": fetched.transferred, "here": fetched.here}, indent=1, ensure_ascii=False)
+        )
         return
-    for row in found.here:
+    for row in fetched.here:
         revision = f" at {row['revision']}" if row.get("revision") else ""
         print(f"{row['what']}: {row['place']}{revision}  sha256 {row['sha256']}")

@@ -1,4 +1,4 @@
-"""`uvlp list`: the names that the other commands take."""
+"""`uvlp list`: the names that other commands accept."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WhatArgument = Annotated[
 def list_names(
     what: WhatArgument, store: StoreOption = None, as_json: JsonOption = False, debug: DebugOption = False
 ) -> None:
-    """List what there is, by the names that the other commands take.
+    """List available methods, datasets, networks, ... with the names that other commands accept.
 
     Example: uvlp list methods
     """
@@ -35,45 +35,45 @@ def list_names(
         raise unknown_name("list", what, LISTS)
     match what:
         case "tables":
-            found = _tables(store)
+            texts = _tables(store)
         case "networks":
-            found = _networks()
+            texts = _networks()
         case _:
-            found = _described(what)
+            texts = _described(what)
     if as_json:
-        print(json.dumps(found, indent=1, ensure_ascii=False))
+        print(json.dumps(texts, indent=1, ensure_ascii=False))
     else:
-        for name, text in found.items():
+        for name, text in texts.items():
             print(f"{name:<18}  {text}")
 
 
 def _tables(store: str | None) -> dict[str, str]:
-    """Tables by name with their captions; a line on standard error for each that cannot be shown."""
+    """Return the captions of tables by name; print a line on standard error for each damaged one."""
     from uvlp.cli.request import store_at
     from uvlp.core import streams
     from uvlp.pipeline import stored_tables
 
     complete, broken = stored_tables.measured(store_at(store))
-    for one in broken:
-        streams.complain(f"note   left out: {stored_tables.damaged(one)}")
-    return {name: one.caption for name, one in complete.items()}
+    for table in broken:
+        streams.print_error(f"note   skipped: {stored_tables.damaged(table)}")
+    return {name: table.caption for name, table in complete.items()}
 
 
 def _networks() -> dict[str, str]:
-    """What `--network` takes: families with a depth behind them, then the names of other protocols."""
+    """Return what `--network` accepts: families with a depth, then the networks of other protocols."""
     from uvlp.pipeline import names
 
-    found = {f"{name}-DEPTH": text for name, text in _described("networks").items()}
+    texts = {f"{name}-DEPTH": text for name, text in _described("networks").items()}
     for name, protocol in names.networks().items():
-        found.setdefault(name, f"a network of --protocol {protocol}")
-    return found
+        texts.setdefault(name, f"a network of --protocol {protocol}")
+    return texts
 
 
-def _described(room: str) -> dict[str, str]:
-    """By name the first line of a plug-in's file, and the package that it comes from if it is not ours."""
+def _described(group: str) -> dict[str, str]:
+    """Return the first docstring line of each plug-in by name, with its package if it is not built in."""
     from uvlp.core import plugins
 
-    return {name: _line(plugins.find(room, name)) for name in plugins.names(room)}
+    return {name: _line(plugins.find(group, name)) for name in plugins.names(group)}
 
 
 def _line(origin: Origin) -> str:
@@ -83,5 +83,5 @@ def _line(origin: Origin) -> str:
         return docstring(origin)
     try:
         return f"{docstring(origin)} [{origin.package}]".strip()
-    except UvlpError as error:  # of somebody else's: the others are listed all the same
+    except UvlpError as error:  # a broken plug-in of another package must not hide the rest
         return str(error)

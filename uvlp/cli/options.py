@@ -1,4 +1,4 @@
-"""Options that several commands share, with their help, and how a command's help is laid out."""
+"""Options that several commands share, and the layout of a command's help."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import typer
 from typer.core import TyperCommand
 
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.places import refuse_empty
-from uvlp.recipes.overrides import LARGEST_WHOLE
+from uvlp.core.files.paths import refuse_empty
+from uvlp.recipes.overrides import LARGEST_INTEGER
 
 MOST_WORKERS = 1024
 WHAT, HOW, OUTPUT = "What to run", "How to run", "Output"
@@ -19,10 +19,10 @@ Many = list[str] | None
 
 
 class Command(TyperCommand):
-    """A command whose help has a section for each panel of its options, in plain text."""
+    """A command whose help has one plain-text section per panel of options."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """The options by panel; arguments without their type, which the help describes."""
+        """Write the options by panel; the type of arguments is omitted, since the help describes it."""
         panels: dict[str, list[tuple[str, str]]] = {WHAT: [], HOW: [], OUTPUT: []}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
@@ -35,17 +35,17 @@ class Command(TyperCommand):
                     formatter.write_dl(rows)
 
 
-def number(what: str, text: str, least: int, most: int = LARGEST_WHOLE) -> int:
-    """A whole number of at least ``least`` and at most ``most``.
+def number(what: str, text: str, least: int, most: int = LARGEST_INTEGER) -> int:
+    """Parse an integer from ``least`` to ``most``.
 
     Raises:
-        UvlpError: it is none, too small or too large.
+        UvlpError: it is not an integer, too small or too large.
     """
-    # `int` reads 1_0 as ten, and digits of any script.
+    # `int` would accept 1_0 as ten, and digits of any script.
     digits = re.fullmatch(r"\s*\+?0*([0-9]{1,20})\s*", text)
     value = int(digits[1]) if digits else least - 1
     if not least <= value <= most:
-        raise UvlpError(f"{what} must be a whole number", got=text, allowed=f"{least} or more, up to {most}")
+        raise UvlpError(f"{what} must be an integer", got=text, allowed=f"{least} or more, up to {most}")
     return value
 
 
@@ -53,7 +53,7 @@ def path_option(option: typer.CallbackParam, value: str | None) -> str | None:
     """Refuse an empty path.
 
     Raises:
-        UvlpError: the option was given, and is empty.
+        UvlpError: the option was given but is empty.
     """
     return refuse_empty(option.opts[0], value)
 
@@ -64,8 +64,8 @@ _output = partial(typer.Option, rich_help_panel=OUTPUT)
 _argument = partial(typer.Argument, rich_help_panel=WHAT)
 
 
-def counted(what: str, least: int = 1, most: int = LARGEST_WHOLE) -> Any:
-    """A parser of whole numbers, for an option called ``what``."""
+def counted(what: str, least: int = 1, most: int = LARGEST_INTEGER) -> Any:
+    """Return a parser of integers for an option called ``what``."""
     return lambda text: number(what, text, least, most)
 
 
@@ -79,12 +79,12 @@ DatasetArgument = Annotated[
 IpcArgument = Annotated[int, _argument(metavar="IPC", parser=counted("IPC"), help="images per class")]
 MethodOption = Annotated[
     Many,
-    _what("--method", metavar="NAME,...", help="methods with variants, e.g. random,uvlp:no-outliers"),
+    _what("--method", metavar="NAME,...", help="methods and variants, e.g. random,uvlp:no-outliers"),
 ]
 SeedOption = Annotated[Many, _what("--seed", metavar="N,...", help="distillation seeds, e.g. 0,1,2")]
 NetworkOption = Annotated[
     Many,
-    _what("--network", metavar="NAME,...", help="test networks with depth, e.g. convnet-3,resnet-18"),
+    _what("--network", metavar="NAME,...", help="test networks with their depth, e.g. convnet-3,resnet-18"),
 ]
 RepeatsOption = Annotated[
     int | None,
@@ -102,7 +102,12 @@ ProtocolOption = Annotated[
     str | None, _what("--protocol", metavar="NAME", help="evaluation protocol: minimax, rded")
 ]
 MissingOption = Annotated[
-    str | None, _what("--missing-captions", metavar="RULE", help="a missing caption: stop, or empty")
+    str | None,
+    _what(
+        "--missing-captions",
+        metavar="RULE",
+        help="for images without a caption: stop, or empty (use an empty one)",
+    ),
 ]
 DataOption = Annotated[
     str | None,
@@ -110,20 +115,20 @@ DataOption = Annotated[
         "--data",
         metavar="DIR",
         callback=path_option,
-        help="folder with the named dataset [$UVLP_DATA or ./uvlp_data]",
+        help="folder of datasets [$UVLP_DATA or ./uvlp_data]",
     ),
 ]
 VariantOption = Annotated[
     str | None,
-    _what("--variant", metavar="NAME", help="which published version of the dataset, e.g. fastai, ilsvrc"),
+    _what("--variant", metavar="NAME", help="published version of the dataset, e.g. fastai, ilsvrc"),
 ]
 FinetunedOption = Annotated[
     str | None,
-    _what("--finetuned-model", metavar="DIR", help="a fine-tuned pipeline, instead of fine-tuning here"),
+    _what("--finetuned-model", metavar="DIR", help="use this fine-tuned pipeline instead of fine-tuning"),
 ]
 AlphaOption = Annotated[
     float | None,
-    _what("--alpha", metavar="X", help="global α of uvlp, 0 to 1, instead of searching it"),
+    _what("--alpha", metavar="X", help="global α of uvlp, 0 to 1, instead of searching for it"),
 ]
 SetOption = Annotated[
     Many,
@@ -135,7 +140,7 @@ SetOption = Annotated[
 ]
 PortableOption = Annotated[
     bool,
-    _what("--portable", help="on the CPU, with the instructions that every x86-64-v2 processor has"),
+    _what("--portable", help="same bytes on every x86-64-v2 processor; runs on the CPU"),
 ]
 StoreOption = Annotated[
     str | None,
@@ -152,10 +157,10 @@ WorkersOption = Annotated[
         "--workers",
         metavar="N",
         parser=counted("--workers", 1, MOST_WORKERS),
-        help=f"worker processes, up to {MOST_WORKERS}; changes no result",
+        help=f"number of worker processes, up to {MOST_WORKERS}; results are the same",
     ),
 ]
-OfflineOption = Annotated[bool, _how("--offline", help="fetch nothing; report what is missing instead")]
+OfflineOption = Annotated[bool, _how("--offline", help="download nothing; report what is missing instead")]
 ForceOption = Annotated[bool, _how("--force", help="rebuild damaged artifacts")]
 RerunOption = Annotated[
     int | None,
@@ -163,10 +168,10 @@ RerunOption = Annotated[
         "--rerun",
         metavar="N",
         parser=counted("--rerun"),
-        help="train this repeat again and compare it with the stored one",
+        help="train repeat N again and compare it with the stored scores",
     ),
 ]
-DryRunOption = Annotated[bool, _how("--dry-run", help="show what would be made, make nothing")]
-PrintOption = Annotated[bool, _output("--print-config", help="print the resolved recipe and stop")]
+DryRunOption = Annotated[bool, _how("--dry-run", help="list what would be computed and estimate the cost")]
+PrintOption = Annotated[bool, _output("--print-config", help="print the resolved recipe and exit")]
 JsonOption = Annotated[bool, _output("--json", help="print the result as JSON")]
 DebugOption = Annotated[bool, _output("--debug", help="show the traceback of an error")]

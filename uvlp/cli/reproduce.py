@@ -1,4 +1,4 @@
-"""`uvlp reproduce`, and the commands that stop at an earlier stage of the same chain."""
+"""`uvlp reproduce`, and the commands that stop after an earlier stage of the same chain."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from uvlp.cli.options import (
 )
 
 COMMANDS = {
-    "reproduce": ("tabulate", "Run the whole chain and print the table."),
+    "reproduce": ("tabulate", "Run the complete chain and print the table."),
     "caption": ("caption", "Stop after the captions."),
     "finetune": ("finetune", "Stop after the models."),
     "embed": ("embed", "Stop after the features."),
     "prototype": ("prototype", "Stop after the prototypes."),
     "synthesise": ("synthesise", "Stop after the distilled images."),
 }
-"""The last stage of each, and its help."""
+"""The last stage of each command, and its help."""
 
 
 def chain(
@@ -69,7 +69,7 @@ def chain(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Run the chain up to the last stage of the command that was called."""
+    """Run the chain up to the last stage of the called command."""
     from uvlp.cli.request import Request, resolve, store_at
     from uvlp.cli.run import Execution, run
 

@@ -1,4 +1,4 @@
-"""The command line as a request: its options, checked, and the recipe that they make of a dataset's own."""
+"""Options of the command line, checked, and applied to the default recipe of a dataset."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uvlp.artifacts.store import Store
 from uvlp.cli.options import number
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.places import check_folder, expanded, store_folder
+from uvlp.core.files.paths import check_folder, expand_home, store_folder
 from uvlp.core.files.unicode_form import nfc
 from uvlp.models.published import find
 from uvlp.pipeline.names import default_recipe
@@ -19,7 +19,7 @@ from uvlp.recipes import overrides, profiles
 from uvlp.recipes.schema import Recipe
 
 LARGEST_SEED = 2**32 - 1
-"""Of scikit-learn's and numpy's older generators."""
+"""Limit of scikit-learn's and numpy's older generators."""
 OPTIONS = {
     "dataset": "DATASET or --dataset",
     "ipc": "IPC or --ipc",
@@ -35,14 +35,14 @@ OPTIONS = {
     "models.finetuned": "--finetuned-model",
     "portable": "--portable",
 }
-"""Fields of a recipe that have an option or argument of their own."""
+"""Recipe fields with a dedicated option or argument."""
 REMARKS = ("models_note", "protocol_notes")
-"""Fields that say what the numbers of a recipe mean; nobody sets them away."""
+"""Fields that explain what the numbers of a recipe mean; they cannot be overwritten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """The options that decide about the recipe; ``ipc`` is None where it comes from elsewhere."""
+    """The options that determine the recipe; ``ipc`` is None if it is not given."""
 
     dataset: str
     ipc: int | None = None
@@ -62,23 +62,23 @@ class Request:
 
 
 def store_at(folder: str | None) -> Store:
-    """The store: the option, else ``$UVLP_STORE``, else ``./uvlp_store``.
+    """Return the store: the option, else ``$UVLP_STORE``, else ``./uvlp_store``.
 
     Raises:
-        UvlpError: the option is empty, names the home of nobody, or a path where no folder can be.
+        UvlpError: the option is empty, names the home of an unknown user, or cannot be a folder.
     """
     return Store(check_folder("store", store_folder(folder), "--store DIR"))
 
 
 def resolve(request: Request) -> Recipe:
-    """The recipe of the dataset with everything that the request changes; `pipeline/names.check` checks it.
+    """Return the recipe of the dataset with the changes of the request; `pipeline/names.check` checks it.
 
     Raises:
-        UvlpError: an unknown dataset, profile or setting, a value of another type, or an empty option.
+        UvlpError: an unknown dataset, profile or setting, a value of the wrong type, or an empty option.
     """
     for option in ("profile", "protocol", "variant"):
-        if getattr(request, option) == "":  # of a variable that was not set
-            raise UvlpError(f"no --{option} given", got="", fix="leave the option out, or name one")
+        if getattr(request, option) == "":  # e.g. from an unset shell variable
+            raise UvlpError(f"--{option} is empty", got="", fix="give a name, or omit the option")
     recipe = default_recipe(request.dataset, request.ipc or 1)
     recipe = profiles.apply(recipe, request.profile or recipe.profile)
     recipe = replace(recipe, dataset=request.dataset, **_replacements(request))
@@ -93,47 +93,47 @@ def resolve(request: Request) -> Recipe:
         recipe = _set(recipe, text)
     for name in ("methods", "networks", "seeds"):
         if not getattr(recipe, name):
-            raise UvlpError(f"no {name} given", fix="leave the option out, or name at least one")
+            raise UvlpError(f"no {name} given", fix="give at least one, or omit the option")
     return recipe
 
 
 def _finetuned(folder: str) -> str:
-    """The absolute path of a folder: a relative one would look like the name of a hub repository."""
-    path = expanded(folder).absolute()
+    """Return the absolute path of a folder: a relative one would look like the name of a hub repository."""
+    path = expand_home(folder).absolute()
     if folder and path.is_file():
         find.check_finetuned(path)
     if not folder or not path.is_dir():
-        fix = "name the folder of a fine-tuned pipeline, as save_pretrained writes it"
+        fix = "give the folder of a fine-tuned pipeline as written by save_pretrained"
         raise UvlpError("--finetuned-model: no such folder", got=folder, fix=fix)
     return str(path)
 
 
 def _replacements(request: Request) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
     if request.methods:
-        found["methods"] = tuple(split(request.methods))
+        changes["methods"] = tuple(split(request.methods))
     if request.networks:
-        found["networks"] = tuple(split(request.networks))
+        changes["networks"] = tuple(split(request.networks))
     if request.seeds:
-        found["seeds"] = tuple(number("seed", text, 0, LARGEST_SEED) for text in split(request.seeds))
+        changes["seeds"] = tuple(number("seed", text, 0, LARGEST_SEED) for text in split(request.seeds))
     if request.portable:
-        found["portable"] = True
+        changes["portable"] = True
     for name in ("repeats", "protocol", "data", "variant"):
         if getattr(request, name) is not None:
-            found[name] = getattr(request, name)
-    return found
+            changes[name] = getattr(request, name)
+    return changes
 
 
 def _set_alpha(recipe: Recipe, alpha: float) -> Recipe:
-    """What `--alpha` means to the published package: no global search, class and cluster α start from it."""
+    """Apply `--alpha` as the published package does: no global search, class and cluster α start from it."""
     if not 0 <= alpha <= 1:
-        raise UvlpError("--alpha", got=alpha, allowed="0 (text alone) to 1 (image alone)")
+        raise UvlpError("--alpha is out of range", got=alpha, allowed="0 (text only) to 1 (image only)")
     own = {**recipe.method.get("uvlp", {}), "search": "package", "alpha": alpha}
     return replace(recipe, method={**recipe.method, "uvlp": own})
 
 
 def split(values: Sequence[str]) -> list[str]:
-    """The values of an option that may be repeated and may hold commas, each once."""
+    """Return the distinct values of an option that may be repeated and may contain commas."""
     parts = (part.strip() for value in values for part in value.split(","))
     return list(dict.fromkeys(filter(None, parts)))
 
@@ -144,14 +144,14 @@ def _set(recipe: Recipe, text: str) -> Recipe:
         raise UvlpError("--set needs key=value", got=text, fix="for example --set evaluate.epochs=100")
     if path.partition(".")[0] in REMARKS:
         raise UvlpError(
-            f"--set {path}: a recipe's own remark stays",
+            f"--set {path}: the notes of a recipe cannot be changed",
             got=text,
-            fix="add one of yours with --set note=TEXT",
+            fix="add your own note with --set note=TEXT",
         )
     if path == "note":
         return replace(recipe, note="; ".join(filter(None, [recipe.note, _own_note(value)])))
     if path in OPTIONS:
-        # That option checks its value, and joins it with the others.
+        # The option also checks its value and its combination with others.
         raise UvlpError(f"--set {path} is not supported", got=text, fix=f"use {OPTIONS[path]}")
     section, _, rest = path.partition(".")
     plugin = section.replace("_", "-")
@@ -164,9 +164,7 @@ def _set(recipe: Recipe, text: str) -> Recipe:
 
 
 def _own_note(text: str) -> str:
-    """A remark of the user's, which stands beside those of the recipe."""
+    """Return a note of the user, which is added to those of the recipe."""
     if not text.strip() or not text.isprintable():
-        raise UvlpError(
-            "--set note= adds a remark, and takes none away", got=text, allowed="a line of plain text"
-        )
+        raise UvlpError("--set note= cannot be empty", got=text, allowed="a line of plain text")
     return nfc(text.strip())

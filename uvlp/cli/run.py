@@ -1,4 +1,4 @@
-"""What the commands of the chain share: plan, then make it or estimate its cost, and print."""
+"""Shared by the commands of the chain: plan, then run the plan or estimate its cost, and print."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from uvlp.tables.table import markdown
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """The options that decide how a recipe is run, and what is printed.
+    """The options that determine how a recipe is run, and what is printed.
 
     Attributes:
-        workers: processes; None: as many as this machine is good for.
+        workers: number of worker processes; None: chosen for this machine.
         rerun: the repeat to train again; None: none.
     """
 
@@ -41,17 +41,17 @@ class Execution:
 def run(
     recipe: Recipe, store: Store, until: str, execution: Execution, collect: Collect | None = None
 ) -> None:
-    """Check a recipe, then print it, or its cost, or make it up to a stage and print the result.
+    """Check a recipe, then print it or its cost, or run it up to a stage and print the result.
 
     Args:
-        recipe: resolved from the command line.
-        store: of the artifacts.
+        recipe: the resolved recipe.
+        store: the store of the artifacts.
         until: the last stage.
-        execution: how, and which of these.
+        execution: selects one of these and how it is done.
         collect: image folders to score beside the recipe's methods.
 
     Raises:
-        UvlpError: an unknown name, a wrong number, files that are wrong, or something that cannot be made.
+        UvlpError: an unknown name, a wrong number, invalid files, or an artifact that cannot be made.
     """
     if recipe.portable:
         portable.enforce()
@@ -89,15 +89,15 @@ def _check_dataset(plan: Plan, *, needed: bool) -> None:
 
 def _rerun(plan: Plan, store: Store, execution: Execution) -> None:
     assert execution.rerun is not None
-    again = rerun(plan, store, execution.rerun, execution.workers or machine.default_workers())
+    repeated = rerun(plan, store, execution.rerun, execution.workers or machine.default_workers())
     if execution.as_json:
-        print(json.dumps({"repeat": execution.rerun, "same": [task.name for task in again]}, indent=1))
+        print(json.dumps({"repeat": execution.rerun, "same": [task.name for task in repeated]}, indent=1))
     else:
-        print(f"repeat {execution.rerun}: {len(again)} trainings gave the stored scores, bit for bit")
+        print(f"repeat {execution.rerun}: {len(repeated)} trainings reproduced the stored scores bit for bit")
 
 
 def _make(plan: Plan, store: Store, execution: Execution) -> None:
-    """Make what is missing of the plan and print the result."""
+    """Make the missing artifacts of the plan and print the result."""
     damaged = make.find_damage(plan, store, execution.force)
     made = make.make(plan, store, execution.workers or machine.default_workers(), damaged)
     if execution.as_json:
@@ -106,10 +106,10 @@ def _make(plan: Plan, store: Store, execution: Execution) -> None:
     if plan.until == "tabulate":
         print(markdown(tables.read(store.folder(plan.goal))))
     if plan.until == "teacher":
-        found = teachers.read(store.folder(plan.goal))
-        images = f"{found.validation_images} test images of {found.validation_set}"
-        print(f"{found.architecture}: {found.accuracy_pct:.1f} % of {images}; {found.source}\n")
-    print(f"Artifacts ({made} made now) in {store.root}:")
+        summary = teachers.read(store.folder(plan.goal))
+        images = f"{summary.validation_images} test images of {summary.validation_set}"
+        print(f"{summary.architecture}: {summary.accuracy_pct:.1f} % of {images}; {summary.source}\n")
+    print(f"Artifacts in {store.root} ({made} new):")
     shown = _shown(plan, store)
     width = max((len(task.title) for task in shown), default=0)
     for task in shown:
@@ -119,7 +119,7 @@ def _make(plan: Plan, store: Store, execution: Execution) -> None:
 
 
 def _shown(plan: Plan, store: Store) -> list[Task]:
-    """The artifacts worth a line: the scores are named in the table's own files."""
+    """Return the artifacts to list; the scores are listed in the files of the table."""
     return [task for task in plan.tasks if task.stage not in ("pixels", "evaluate") and store.has(task)]
 
 

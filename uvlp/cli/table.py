@@ -1,4 +1,4 @@
-"""`uvlp table`: print a table that the store holds."""
+"""`uvlp table`: print a table from the store."""
 
 from __future__ import annotations
 

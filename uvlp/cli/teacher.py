@@ -1,4 +1,4 @@
-"""`uvlp teacher`: the network whose soft labels the RDED protocol learns."""
+"""`uvlp teacher`: the network whose soft labels are the targets of the RDED protocol."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CheckpointOption = Annotated[
         "--checkpoint",
         metavar="FILE",
         callback=path_option,
-        help="a .safetensors or .pth file, or `torchvision`, to take it from [train it here]",
+        help="import a .safetensors or .pth file, or `torchvision` [train it here]",
         rich_help_panel=WHAT,
     ),
 ]
@@ -62,9 +62,9 @@ def teacher(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Train or import the teacher of the RDED protocol, and measure it on the real test images.
+    """Train or import the teacher of the RDED protocol, and measure its accuracy on the real test images.
 
-    It is the one that `uvlp reproduce --protocol rded` would make.
+    The result is the teacher that `uvlp reproduce --protocol rded` uses.
 
     Example: uvlp teacher digits conv3
     """
@@ -90,7 +90,7 @@ def teacher(
     )
     recipe = resolve(request)
     source = recipe.teacher.source if checkpoint is None else checkpoint
-    # The recipe's own networks may be those of another protocol.
-    settled = replace(recipe.teacher, network=network, source=source)
-    recipe = replace(recipe, networks=(network,), teacher=settled)
+    # The recipe's own networks may belong to another protocol.
+    settings_of_teacher = replace(recipe.teacher, network=network, source=source)
+    recipe = replace(recipe, networks=(network,), teacher=settings_of_teacher)
     run(recipe, store_at(store), "teacher", execution)

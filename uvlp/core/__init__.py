@@ -1,1 +1,1 @@
-"""What every room needs and what needs no room: errors, seeds, hashes, progress, plug-ins."""
+"""Shared by all packages and importing none of them: errors, seeds, hashes, progress, plug-ins."""

@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read."""
+"""The exception that is meant for users, and errors that several packages raise."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Iterable
 from uvlp.core.wording import cut
 
 LONGEST = 1_000
-"""Characters of an input that a line shows: somebody's file may be one line of a megabyte."""
+"""Characters of an input that an error message shows: a file may be one line of a megabyte."""
 
 
 class UvlpError(Exception):
-    """The request, the input or the machine is wrong: one line, exit code 2.
+    """An error in the request, the input or the machine: one line, exit code 2.
 
-    The line says what was wrong, what was got, what is allowed and what to do.
-    Anything else that is raised is a defect of ours and ends with exit code 1.
+    The line states what is wrong, what was given, what is allowed and how to fix it.
+    Any other exception is a defect of UVLP and ends with exit code 1.
 
     Args:
-        what: the thing that is wrong, e.g. ``"unknown method"``.
+        what: what is wrong, e.g. ``"unknown method"``.
         got: the offending value, shown verbatim; a long one is cut in its middle.
-        allowed: the accepted values or range, in words.
-        fix: the next step for the reader.
+        allowed: the accepted values or range.
+        fix: the next step for the user.
     """
 
     exit_code = 2
@@ -50,13 +50,13 @@ def _rebuild(what: str, got: object, allowed: str | None, fix: str | None) -> Uv
 
 
 class Stopped(UvlpError):
-    """Somebody asked a process of the run to end: exit code 130, as where the run itself is asked."""
+    """A process of the run received SIGINT or SIGTERM: exit code 130, as for a signal to the run itself."""
 
     exit_code = 130
 
 
 class WorkerFailed(Exception):
-    """A stage raised something that is not the user's fault, or its process died: exit code 1.
+    """A stage raised an unexpected exception, or its process died: exit code 1.
 
     Args:
         text: one line.
@@ -72,7 +72,7 @@ class WorkerFailed(Exception):
 
 
 def unknown_name(kind: str, got: str, names: Iterable[str]) -> UvlpError:
-    """The error for a name that is not in ``names``, with the nearest one offered."""
+    """Return the error for a name that is not in ``names``; it suggests the nearest one."""
     known = sorted(names)
     near = difflib.get_close_matches(got, known, n=1, cutoff=0.5)
     fix = f"did you mean {near[0]!r}?" if near else None
@@ -80,26 +80,26 @@ def unknown_name(kind: str, got: str, names: Iterable[str]) -> UvlpError:
 
 
 def wrong_return(file: str, function: str, wanted: str, got: object) -> UvlpError:
-    """The error for what a function of a plug-in's file returned.
+    """Return the error for a wrong return value of a plug-in's function.
 
     Args:
-        wanted: what it must return.
-        got: what it did return.
+        wanted: description of what it must return.
+        got: what it returned.
     """
     return UvlpError(f"{file}: {function} must return {wanted}", got=got)
 
 
 def too_few_images(count: int, least: int) -> UvlpError:
-    """The error for a class with ``count`` images where ``least`` are needed."""
+    """Return the error for a class with ``count`` images where ``least`` are needed."""
     return UvlpError(
-        "images in a class", got=count, allowed=f"at least {least}", fix="lower the IPC or add images"
+        "too few images in a class", got=count, allowed=f"at least {least}", fix="lower the IPC or add images"
     )
 
 
 def too_few_for_a_fit(count: int, least: int) -> UvlpError:
-    """The error for a class whose ``count`` images fill no batch, where an unfilled one is dropped."""
+    """Return the error for a class with less than one batch of images where a partial batch is dropped."""
     return UvlpError(
-        "images in a class without its last partial batch",
+        "too few images in a class after dropping its last partial batch",
         got=count,
         allowed=f"at least {least}",
         fix="lower km_expand or flush every class",

@@ -1,4 +1,4 @@
-"""SHA-256 of values and of files, and a memory of files that need not be read twice."""
+"""SHA-256 of values and files, and a cache of file hashes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ CLOCK_TICK_NS = 20_000_000
 
 
 def file_sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes.
+    """Return the hexadecimal SHA-256 of a file's bytes.
 
     Raises:
-        UvlpError: it is no regular file.
+        UvlpError: it is not a regular file.
         OSError: it cannot be read.
     """
     check_regular(path)
@@ -32,22 +32,22 @@ def file_sha256(path: Path) -> str:
 
 
 def canonical_json(value: Any) -> str:
-    """The one JSON text of ``value``: sorted keys, no blanks, non-ASCII kept.
+    """Return the canonical JSON text of ``value``: sorted keys, no whitespace, non-ASCII kept.
 
     Raises:
-        ValueError: ``value`` holds a NaN or an infinity, which JSON cannot express.
-        TypeError: ``value`` holds something else than JSON values.
+        ValueError: ``value`` contains a NaN or an infinity, which JSON cannot express.
+        TypeError: ``value`` contains something other than JSON values.
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def digest(value: Any) -> str:
-    """Hexadecimal SHA-256 of ``canonical_json(value)`` in UTF-8."""
+    """Return the hexadecimal SHA-256 of ``canonical_json(value)`` in UTF-8."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 def write_checked(path: Path, value: Any, *, flushed: bool = False) -> None:
-    """Keep a JSON value that can be made again, with the hash of its text in front of it.
+    """Write a JSON value that can be recomputed, preceded by the hash of its text.
 
     Raises:
         OSError: it cannot be written.
@@ -57,7 +57,7 @@ def write_checked(path: Path, value: Any, *, flushed: bool = False) -> None:
 
 
 def read_checked(path: Path) -> Any:
-    """The value that :func:`write_checked` kept; None if it is not there, or a byte of it is another one."""
+    """Return the value that :func:`write_checked` wrote; None if the file is missing or any byte differs."""
     try:
         content = path.read_bytes() if path.is_file() else b""
     except OSError:
@@ -79,60 +79,60 @@ HEAD_BYTES = len(_head(b""))
 
 
 def read_hashed(path: Path, sha256: str) -> bytes:
-    """The bytes of a file, which must be those that were hashed before.
+    """Return the bytes of a file, which must be those that were hashed before.
 
     Raises:
-        UvlpError: they are others.
+        UvlpError: they have changed.
         OSError: the file cannot be read.
     """
     check_regular(path)
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise changed_meanwhile(path)
+        raise changed_during_read(path)
     return content
 
 
 @contextlib.contextmanager
-def held_still(root: Path, hashes: Mapping[str, str]) -> Iterator[None]:
-    """What is read inside is what was hashed, where other code opens the files.
+def unchanged_during(root: Path, hashes: Mapping[str, str]) -> Iterator[None]:
+    """Guarantee that other code reads the hashed bytes: check the files before and after the block.
 
     Args:
         root: folder of the files.
         hashes: hexadecimal SHA-256 by name below ``root``.
 
     Raises:
-        UvlpError: a file has other bytes, or was touched before the end.
+        UvlpError: a file has other bytes, or was modified before the end of the block.
         OSError: a file cannot be read.
     """
-    before = {name: mark(os.stat(root / name)) for name in hashes}
+    before = {name: fingerprint(os.stat(root / name)) for name in hashes}
     for name, sha256 in hashes.items():
         if file_sha256(root / name) != sha256:
-            raise changed_meanwhile(root / name)
+            raise changed_during_read(root / name)
     yield
-    for name, found in before.items():
-        if mark(os.stat(root / name)) != found:
-            raise changed_meanwhile(root / name)
+    for name, earlier in before.items():
+        if fingerprint(os.stat(root / name)) != earlier:
+            raise changed_during_read(root / name)
 
 
-def changed_meanwhile(path: Path) -> UvlpError:
-    """The error for a file that is no longer the one whose hash is part of a key."""
+def changed_during_read(path: Path) -> UvlpError:
+    """Return the error for a file that no longer has the hash that is part of a key."""
     return UvlpError(
-        "changed while it was read",
+        "a file changed while it was read",
         got=str(path),
-        fix="run the same command again; nothing was stored of it",
+        fix="re-run the command; nothing was stored from this file",
     )
 
 
-def mark(status: os.stat_result) -> tuple[int, int, int, int]:
-    """Size, times and inode; the time of the last status change cannot be set back."""
+def fingerprint(status: os.stat_result) -> tuple[int, int, int, int]:
+    """Return size, times and inode of a file."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 class HashCache:
-    """SHA-256 per file, remembered by size, times and inode in one JSON file.
+    """SHA-256 of files, cached by size, times and inode in one JSON file.
 
-    The time of the last status change is part of it, because it cannot be set back: a file that
-    was overwritten in place and given its old date is read again.
+    The time of the last status change is included because it cannot be set back: a file that
+    was overwritten in place and given its old modification time is read again.
     """
 
     def __init__(self, path: Path) -> None:
@@ -141,30 +141,30 @@ class HashCache:
         self._changed = False
 
     def sha256(self, file: Path, look: Callable[[Path], None] | None = None) -> str:
-        """Hash of ``file``, read only if it is not known as it now stands.
+        """Return the hash of ``file``, which is read only if it changed since it was cached.
 
         Args:
-            look: called with a file that is about to be read; what it raises is passed on.
+            look: called with a file that is about to be read; its exceptions propagate.
 
         Raises:
             OSError: the file cannot be read.
         """
         status = file.stat()
-        found = list(mark(status))
+        current = list(fingerprint(status))
         known = self._known.get(str(file))
-        if known is not None and known[:-1] == found:
+        if known is not None and known[:-1] == current:
             return str(known[-1])
         if look is not None:
             look(file)
         started_ns = time.time_ns()
         sha256 = file_sha256(file)
         if started_ns - status.st_ctime_ns > CLOCK_TICK_NS:
-            self._known[str(file)] = [*found, sha256]
+            self._known[str(file)] = [*current, sha256]
             self._changed = True
         return sha256
 
     def save(self) -> None:
-        """Write what was learnt, if anything was.
+        """Write the cache if it changed.
 
         Raises:
             OSError: the file cannot be written.
@@ -175,9 +175,9 @@ class HashCache:
 
 
 def read_records(path: Path, fields: int) -> dict[str, list[Any]]:
-    """Remembered hashes, lists of ``fields`` values by name; none if the file is not there or damaged.
+    """Return cached records, lists of ``fields`` values by name; empty if the file is missing or damaged.
 
-    What is lost can be made again.
+    Lost records are recomputed.
     """
     known = read_checked(path)
     if not isinstance(known, dict):

@@ -1,4 +1,4 @@
-"""Ctrl-C, or `docker stop`, in the main process: one line and exit code 130, whenever it comes."""
+"""Handling of Ctrl-C and `docker stop` in the main process: one line and exit code 130 at any time."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SHOW_CURSOR = "\x1b[?25h"
 
 
-def listen() -> None:
-    """From now on a signal raises `KeyboardInterrupt`, or ends this process if modules are being imported.
+def install_handlers() -> None:
+    """Make SIGINT and SIGTERM raise `KeyboardInterrupt`, or exit if modules are being imported.
 
-    Libraries swallow an interrupt of their imports, or turn it into an error of another name, and the run
-    would go on half loaded. Nothing is lost: whatever is written is renamed into place when it is whole.
+    Libraries swallow an interrupt of their imports or turn it into another error, and the run would
+    continue half loaded. Nothing is lost: files are renamed into place only when they are complete.
     """
     for each in SIGNALS:
         signal.signal(each, _stop)
 
 
 def ignore() -> None:
-    """The result is out: a signal must not show a traceback while Python ends."""
+    """Ignore signals once the result is printed, so that no traceback appears while Python exits."""
     for each in SIGNALS:
-        # SIG_IGN would make Python complain of a signal that is on its way already.
+        # SIG_IGN would make Python warn about a signal that is already pending.
         signal.signal(each, lambda *_: None)
 
 
 def report() -> None:
-    """Print that the run was stopped."""
-    streams.complain("uvlp: stopped; finished artifacts are kept, re-run the command to resume")
+    """Print that the run was interrupted."""
+    streams.print_error("uvlp: interrupted; finished artifacts are kept, re-run the command to resume")
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     for each in SIGNALS:
-        signal.signal(each, _leave)  # whoever asks a second time does not want to wait for the clean-up
+        signal.signal(each, _leave)  # a second signal skips the clean-up
     if _importing(frame):
         _leave()
     raise KeyboardInterrupt
@@ -46,7 +46,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _leave(*_: object) -> None:
     if sys.stderr.isatty():
-        sys.stderr.write(SHOW_CURSOR)  # a bar hides it
+        sys.stderr.write(SHOW_CURSOR)  # a progress bar hides it
     report()
     os._exit(STOPPED)
 

@@ -1,4 +1,4 @@
-"""Facts about this machine; they stand in manifests and never enter a key."""
+"""Facts about this machine; they are recorded in manifests and never enter a key."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from uvlp.core import nvidia
 from uvlp.core.errors import UvlpError
 
 CUBLAS_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-"""What cuBLAS needs to give the same bits every time; 32 MB."""
+"""The setting that makes cuBLAS deterministic; 32 MB."""
 GPU_STAGES = ("caption", "finetune", "embed", "synthesise", "teacher")
-"""Stages that choose their batches for a GPU that they have to themselves."""
+"""Stages whose batch sizes assume that they have a GPU to themselves."""
 MIB_PER_WORKER = 20 * 1024
-"""Memory for one process: CUDA's own, one evaluation at 224 px, and a share of the largest model stage."""
+"""GPU memory per process: the CUDA context, one evaluation at 224 px, a share of the largest model stage."""
 MOST_ON_A_GPU = 4
 PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "scikit-learn", "numpy", "pillow")
 
 
 @cache
 def versions() -> dict[str, str]:
-    """Installed versions of Python and of the packages that decide about results."""
-    found = {"python": platform.python_version()}
+    """Return the installed versions of Python and of the packages that affect results."""
+    installed = {"python": platform.python_version()}
     for name in ("uvlp", *PACKAGES):
         try:
-            found[name] = importlib.metadata.version(name)
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return found
+            installed[name] = "missing"
+    return installed
 
 
 def peak_memory_mb() -> int:
-    """Peak resident memory of this process so far, MB."""
+    """Return the peak resident memory of this process so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def single_thread() -> None:
-    """Run torch on one thread: other counts change the last bits."""
+    """Run torch on one thread: other thread counts change the last bits."""
     import torch
 
     torch.set_num_threads(1)
 
 
 def thread_environment() -> dict[str, str]:
-    """Environment for worker processes, to be set before torch is imported."""
+    """Return the environment for worker processes, to be set before torch is imported."""
     return {
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
@@ -61,28 +61,28 @@ def thread_environment() -> dict[str, str]:
 
 
 def device() -> str:
-    """`cuda` where torch finds one, else `cpu`."""
+    """Return `cuda` if torch finds a GPU, else `cpu`."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def gpu_name() -> str | None:
-    """Name of the GPU in use, None on a CPU."""
+    """Return the name of the GPU in use, None on a CPU."""
     import torch
 
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
 
 
 def gpu_has_bfloat16() -> bool:
-    """Whether the GPU in use computes in bfloat16 itself, from compute capability 8.0 on."""
+    """Return whether the GPU in use supports bfloat16 natively (compute capability 8.0 or higher)."""
     import torch
 
     return torch.cuda.get_device_capability()[0] >= 8
 
 
 def default_workers() -> int:
-    """Worker processes: two on a CPU with two cores or more; on a GPU as many as its memory is enough for."""
+    """Return the number of worker processes: at most two on a CPU; on a GPU as many as fit in its memory."""
     cores = len(os.sched_getaffinity(0))
     gpus = nvidia.visible_gpus()
     if not gpus:
@@ -91,18 +91,18 @@ def default_workers() -> int:
 
 
 def takes_the_gpu(stage: str) -> bool:
-    """Whether a stage fills a GPU, so that no second one of the kind may run beside it."""
+    """Return whether a stage needs a GPU to itself, so that no second such stage may run beside it."""
     return stage in GPU_STAGES and bool(nvidia.visible_gpus())
 
 
 def driver_version() -> str | None:
-    """Version of NVIDIA's driver, None without one."""
+    """Return the version of the NVIDIA driver, None without one."""
     gpus = nvidia.visible_gpus()
     return gpus[0].driver if gpus else None
 
 
 def release_gpu() -> None:
-    """Give back what a finished task held of the GPU's memory, and begin to measure its peak anew."""
+    """Free the GPU memory of a finished task and reset the peak measurement."""
     import torch
 
     if torch.cuda.is_available():
@@ -112,14 +112,14 @@ def release_gpu() -> None:
 
 
 def gpu_peak_memory_mb() -> int | None:
-    """Most GPU memory that this process's tensors held since `release_gpu`, MB; None on a CPU."""
+    """Return the peak GPU memory of this process's tensors since `release_gpu` in MB, None on a CPU."""
     import torch
 
     return torch.cuda.max_memory_allocated() // 2**20 if torch.cuda.is_available() else None
 
 
 def too_little_gpu_memory(what: str, fix: str) -> UvlpError:
-    """The error for a GPU that has no room ``what``, e.g. "to fine-tune"; ``do`` is what to do about it."""
+    """Return the error for too little GPU memory ``what``, e.g. "to fine-tune"."""
     import torch
 
     free, total = torch.cuda.mem_get_info() if torch.cuda.is_available() else (0, 0)

@@ -1,4 +1,4 @@
-"""What NVIDIA's driver says about the GPUs of this machine, without torch."""
+"""GPUs of this machine as NVIDIA's driver reports them, without torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONGEST_S = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One GPU; memory in MiB, as the driver counts it."""
+    """One GPU; memory in MiB, as the driver reports it."""
 
     name: str
     driver: str
@@ -24,37 +24,37 @@ class Card:
 
 
 def cards() -> tuple[Card, ...]:
-    """Every GPU that the driver knows, masked ones too; none without a driver."""
+    """Return every GPU that the driver lists, including masked ones; empty without a driver."""
     command = [*QUERY, "--format=csv,noheader,nounits"]
     try:
-        ran = subprocess.run(command, capture_output=True, timeout=LONGEST_S, check=True)
+        completed = subprocess.run(command, capture_output=True, timeout=LONGEST_S, check=True)
     except (OSError, subprocess.SubprocessError):
         return ()
     rows = [
-        [word.strip() for word in line.rsplit(",", 2)]
-        for line in split_lines(ran.stdout.decode(errors="replace"))
+        [field.strip() for field in line.rsplit(",", 2)]
+        for line in split_lines(completed.stdout.decode(errors="replace"))
     ]
     return tuple(
-        # A part of a GPU (MIG) has no memory of its own in this table.
+        # A MIG partition has no memory of its own in this table.
         Card(name=row[0], driver=row[1], total_mib=_number(row[2]))
         for row in rows
-        if len(row) == 3  # warnings of the driver, e.g. of a corrupted infoROM, stand among the rows
+        if len(row) == 3  # driver warnings, e.g. of a corrupted infoROM, appear between the rows
     )
 
 
 def all_gpus_masked() -> bool:
-    """Whether the environment hides every GPU from CUDA."""
+    """Return whether the environment hides every GPU from CUDA."""
     return os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
 
 
 @cache
 def visible_gpus() -> tuple[Card, ...]:
-    """`cards`, unless they are masked; asked once, for it takes a tenth of a second and more."""
+    """Return `cards`, or nothing if they are masked; cached, because the query takes over 0.1 s."""
     return () if all_gpus_masked() else cards()
 
 
 def driver_cuda() -> tuple[int, int] | None:
-    """Newest version of CUDA that the driver can run, e.g. ``(13, 0)``; None without a driver."""
+    """Return the newest CUDA version that the driver supports, e.g. ``(13, 0)``; None without a driver."""
     try:
         library = ctypes.CDLL("libcuda.so.1")
     except OSError:

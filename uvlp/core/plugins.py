@@ -1,6 +1,6 @@
-"""Where plug-ins are found, and the only dynamic imports.
+"""Discovery of plug-ins, and the only dynamic imports.
 
-A plug-in is a file of a room, ``uvlp/methods/NAME.py``; file name = name on the command line (``-`` for
+A plug-in is one file, e.g. ``uvlp/methods/NAME.py``; file name = name on the command line (``-`` for
 ``_``) = row of a table. An installed package adds one by an entry point in the group ``uvlp.methods``.
 """
 
@@ -35,67 +35,67 @@ SINGULAR = {
     "protocols/training": "model",
 }
 OPEN = ("methods", "datasets", "networks", "protocols", "captioners")
-"""Rooms that other packages may add to."""
+"""Groups that other packages may add to."""
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """A plug-in and where it comes from.
+    """A plug-in and its origin.
 
     Attributes:
-        room: of the package, e.g. ``"methods"``.
-        name: on the command line, with ``-``.
-        module: dotted name.
-        package: name and version of the distribution that brings it; empty: it is ours.
+        group: sub-package of uvlp, e.g. ``"methods"``.
+        name: name on the command line, with ``-``.
+        module: dotted module name.
+        package: name and version of the distribution that provides it; empty for UVLP itself.
     """
 
-    room: str
+    group: str
     name: str
     module: str
     package: str = ""
 
     @property
     def kind(self) -> str:
-        """What it is, for readers."""
-        return SINGULAR[self.room]
+        """What kind of plug-in it is, for messages."""
+        return SINGULAR[self.group]
 
     @property
     def file(self) -> str:
-        """Its file, for readers."""
+        """Its file, for messages."""
         path = f"{self.module.replace('.', '/')}.py"
         return f"{path} ({self.package})" if self.package else path
 
 
-def names(room: str) -> list[str]:
-    """Names of the plug-ins of a room, without importing any of them.
+def names(group: str) -> list[str]:
+    """Return the names of the plug-ins of a group, without importing any of them.
 
     Raises:
-        UvlpError: two have one name, or one has a name that cannot be.
+        UvlpError: two share a name, or a name is invalid.
     """
-    return sorted(_found(room))
+    return sorted(_origins(group))
 
 
-def find(room: str, name: str) -> Origin:
-    """The plug-in of that name; ``-`` and ``_`` are the same.
+def find(group: str, name: str) -> Origin:
+    """Return the plug-in of that name; ``-`` and ``_`` are equivalent.
 
     Raises:
-        UvlpError: there is none, and the nearest name is offered; or see `names`.
+        UvlpError: there is none (the nearest name is suggested), or see `names`.
     """
-    found, wanted = _found(room), name.replace("_", "-")
-    if wanted not in found:
-        raise unknown_name(SINGULAR[room], name, found)
-    return found[wanted]
+    origins, wanted = _origins(group), name.replace("_", "-")
+    if wanted not in origins:
+        raise unknown_name(SINGULAR[group], name, origins)
+    return origins[wanted]
 
 
-def load(room: str, name: str) -> ModuleType:
+def load(group: str, name: str) -> ModuleType:
     """Import one plug-in.
 
     Raises:
-        UvlpError: there is none of that name; or, in a room that others add to, it cannot be imported.
+        UvlpError: there is none of that name; or, in a group of `OPEN`, it cannot be imported.
     """
-    origin = find(room, name)
-    if room not in OPEN:
+    origin = find(group, name)
+    if group not in OPEN:
         return importlib.import_module(origin.module)
     try:
         return importlib.import_module(origin.module)
@@ -106,7 +106,7 @@ def load(room: str, name: str) -> ModuleType:
 
 
 def source(origin: Origin) -> Path:
-    """The file of a plug-in; of another package's only what is above it is imported.
+    """Return the file of a plug-in; of another package's plug-in only its parent packages are imported.
 
     Raises:
         UvlpError: there is no such file.
@@ -115,10 +115,10 @@ def source(origin: Origin) -> Path:
         return PACKAGE.parent / f"{origin.module.replace('.', '/')}.py"
     try:
         spec = importlib.util.find_spec(origin.module)
-    except Exception as error:  # of a package above it, which may be anything
+    except Exception as error:  # a parent package may raise anything
         raise _not_imported(origin, error) from error
     if spec is None or not spec.origin or not spec.origin.endswith(".py"):
-        allowed = f"a module of {origin.package}, as its entry point says"
+        allowed = f"a module of {origin.package}, as its entry point declares"
         raise UvlpError(f"{origin.file}: no such file", got=origin.module, allowed=allowed)
     return Path(spec.origin)
 
@@ -127,19 +127,19 @@ def _not_imported(origin: Origin, error: Exception) -> UvlpError:
     if isinstance(error, SyntaxError):
         return UvlpError(f"{origin.file}, line {error.lineno}: {error.msg}", got=(error.text or "").strip())
     last = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(last.filename).name}, line {last.lineno}"
-    return UvlpError(f"{origin.file} cannot be imported ({place})", got=f"{type(error).__name__}: {error}")
+    location = f"{Path(last.filename).name}, line {last.lineno}"
+    return UvlpError(f"{origin.file} cannot be imported ({location})", got=f"{type(error).__name__}: {error}")
 
 
-def blamed(error: Exception) -> str:
-    """One line about an error that nobody expected, with the plug-in's line that led to it, if one did."""
-    what = f"{type(error).__name__}: {error}".replace("\n", " ")
+def describe_error(error: Exception) -> str:
+    """Describe an unexpected error in one line, with the plug-in's line that led to it, if any."""
+    text = f"{type(error).__name__}: {error}".replace("\n", " ")
     frame = _last_frame(error)
-    return what if frame is None else f"{_file(frame)}, line {frame.tb_lineno}: {what}"
+    return text if frame is None else f"{_file(frame)}, line {frame.tb_lineno}: {text}"
 
 
-def last_line(error: Exception) -> str:
-    """What to show below the traceback of an error: the plug-in's line, where others stand below it."""
+def plugin_line(error: Exception) -> str:
+    """Return the plug-in's line, to be shown below the traceback if that ends in other code; else ""."""
     frame = _last_frame(error)
     if frame is None or frame.tb_next is None:
         return ""
@@ -148,16 +148,16 @@ def last_line(error: Exception) -> str:
 
 
 def _last_frame(error: Exception) -> TracebackType | None:
-    """The innermost frame of an error that lies in a plug-in, or in the package of one."""
+    """Return the innermost frame of an error that lies in a plug-in, or in the package of one."""
     packages: set[str] = set()
-    with contextlib.suppress(UvlpError):  # one that is wrong is told of elsewhere
-        packages = {origin.module.split(".")[0] for room in OPEN for origin in _entry_points(room)}
-    found, frame = None, error.__traceback__
+    with contextlib.suppress(UvlpError):  # a wrong one is reported elsewhere
+        packages = {origin.module.split(".")[0] for group in OPEN for origin in _entry_points(group)}
+    innermost, frame = None, error.__traceback__
     while frame is not None:
         module = _module(frame).split(".")
         ours = len(module) == 3 and module[0] == PACKAGE.name and module[1] in OPEN
-        found, frame = frame if ours or module[0] in packages else found, frame.tb_next
-    return found
+        innermost, frame = frame if ours or module[0] in packages else innermost, frame.tb_next
+    return innermost
 
 
 def _module(frame: TracebackType) -> str:
@@ -168,53 +168,53 @@ def _file(frame: TracebackType) -> str:
     return f"{_module(frame).replace('.', '/')}.py"
 
 
-def _found(room: str) -> dict[str, Origin]:
-    found = dict(_ours(room))
-    for other in _entry_points(room) if room in OPEN else ():
-        if other.name in found:
+def _origins(group: str) -> dict[str, Origin]:
+    origins = dict(_built_in(group))
+    for other in _entry_points(group) if group in OPEN else ():
+        if other.name in origins:
             raise UvlpError(
-                f"two {room} are called {other.name}",
-                got=f"{found[other.name].file} and {other.file}",
-                fix="rename the entry point of one, or do without its package",
+                f"two {group} are called {other.name}",
+                got=f"{origins[other.name].file} and {other.file}",
+                fix="rename one of the entry points, or uninstall its package",
             )
-        found[other.name] = other
-    return found
+        origins[other.name] = other
+    return origins
 
 
-def _ours(room: str) -> Iterator[tuple[str, Origin]]:
-    for file in sorted((PACKAGE / room).glob("*.py")):
+def _built_in(group: str) -> Iterator[tuple[str, Origin]]:
+    for file in sorted((PACKAGE / group).glob("*.py")):
         if not file.stem.startswith("_"):
-            module = f"uvlp.{room.replace('/', '.')}.{file.stem}"
-            yield (origin := _origin(room, file.stem, module)).name, origin
+            module = f"uvlp.{group.replace('/', '.')}.{file.stem}"
+            yield (origin := _origin(group, file.stem, module)).name, origin
 
 
 @cache
-def _entry_points(room: str) -> tuple[Origin, ...]:
-    """What other packages add, in the order of their names."""
+def _entry_points(group: str) -> tuple[Origin, ...]:
+    """Return the plug-ins of other packages, sorted by name."""
     from importlib.metadata import entry_points
 
-    found = []
-    for point in entry_points(group=f"uvlp.{room}"):
+    origins = []
+    for point in entry_points(group=f"uvlp.{group}"):
         package = f"{point.dist.name} {point.dist.version}" if point.dist else "a package without a name"
-        origin = _origin(room, point.name, point.module, package)
+        origin = _origin(group, point.name, point.module, package)
         if point.attr:
             fix = f"write {point.name} = {point.module}"
             raise UvlpError(f"an entry point of {package} names no module", got=point.value, fix=fix)
-        found.append(origin)
-    return tuple(sorted(found, key=lambda origin: (origin.name, origin.package)))
+        origins.append(origin)
+    return tuple(sorted(origins, key=lambda origin: (origin.name, origin.package)))
 
 
-def _origin(room: str, name: str, module: str, package: str = "") -> Origin:
-    origin = Origin(room=room, name=name.replace("_", "-"), module=module, package=package)
+def _origin(group: str, name: str, module: str, package: str = "") -> Origin:
+    origin = Origin(group=group, name=name.replace("_", "-"), module=module, package=package)
     if not NAME.fullmatch(origin.name):
         allowed = "lower-case letters, digits, and - or _ between them"
-        raise UvlpError(f"{origin.file}: name of a {origin.kind}", got=name, allowed=allowed)
+        raise UvlpError(f"{origin.file}: invalid name of a {origin.kind}", got=name, allowed=allowed)
     return origin
 
 
 @cache
 def revision(path: str) -> int:
-    """`REVISION` in ``uvlp/<path>.py``, read from the source so that no model library is imported."""
+    """Return `REVISION` of ``uvlp/<path>.py``, read from the source so that no model library is imported."""
     text = (PACKAGE / f"{path}.py").read_text(encoding="utf-8")
     for node in ast.parse(text).body:
         match node:

@@ -1,6 +1,6 @@
-"""`--portable`: the same bytes on every x86-64-v2 processor, by instructions that all of them have.
+"""`--portable`: the same bytes on every x86-64-v2 processor, using only instructions that all of them have.
 
-What each setting is for, what no setting changes, and how to check it stands in docs/portability.md.
+docs/portability.md explains each setting, the limits, and how to check the result.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from uvlp.core import nvidia
 from uvlp.core.errors import UvlpError
 
 REVISION = 2
-"""Raised with every change of bytes; 1 left convolutions to oneDNN, which cuts sums by the size of caches."""
+"""Raised when bytes change; 1 used oneDNN for convolutions, which splits sums by the size of caches."""
 SETTINGS = {
     "ATEN_CPU_CAPABILITY": "default",
     "ONEDNN_MAX_CPU_ISA": "SSE41",
-    "MKL_CBWR": "COMPATIBLE",  # the only branch that is meant for both vendors
+    "MKL_CBWR": "COMPATIBLE",  # the only code path intended for both vendors
     "OPENBLAS_CORETYPE": "Prescott",
     "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
     "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-AVX512DQ,-AVX2,-FMA,-FMA4,-AVX",
@@ -27,21 +27,21 @@ SETTINGS = {
     "OPENBLAS_NUM_THREADS": "1",
     "CUDA_VISIBLE_DEVICES": "",
 }
-"""Environment of every process that computes; libraries read it when they are loaded, glibc before `main`."""
+"""Environment of every process that computes; read by libraries when loaded, by glibc before `main`."""
 INTERFERING = (
     *("ATEN_", "BLIS_", "DNNL_", "GOMP_", "GOTO_", "KMP_", "MKL_", "NPY_", "OMP_", "ONEDNN_", "OPENBLAS_"),
     *("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32", "TORCH_CPU", "TORCH_MKLDNN"),
 )
-"""How the names begin of variables that choose kernels or numbers of threads."""
+"""Prefixes of variables that select kernels or thread counts."""
 EXP = (float.fromhex("-0x1.3cffdf3baa54ep+2"), float.fromhex("0x1.cec6031da45bep-8"))
-"""A number and its exponential: where glibc uses FMA instructions, it gives the next number above."""
+"""A number and its exponential: with FMA instructions glibc returns the next larger number."""
 
 
 def libc() -> str:
-    """Name and version of the C library, e.g. ``glibc 2.36``: its functions are part of the promise.
+    """Return name and version of the C library, e.g. ``glibc 2.36``; its functions affect the bytes.
 
     Raises:
-        UvlpError: another processor, system or C library than the settings are for.
+        UvlpError: the settings do not support this processor, system or C library.
     """
     machine = f"{sys.platform} on {platform.machine()}"
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
@@ -53,14 +53,14 @@ def libc() -> str:
 
 
 def identity() -> str:
-    """What decides about the bytes beside the packages, for keys: the C library and `REVISION`."""
+    """Return what determines the bytes besides the packages, for keys: the C library and `REVISION`."""
     return f"{libc()}, revision {REVISION}"
 
 
 def enforce() -> None:
-    """Set the environment of the processes that are started from now on, and tell who expects a GPU.
+    """Set the environment of processes started from now on; print a note if a GPU is left unused.
 
-    This process has loaded its C library already; what it computes must not reach an artifact.
+    This process has already loaded its C library, so nothing that it computes may enter an artifact.
 
     Raises:
         UvlpError: see `libc`.
@@ -75,19 +75,19 @@ def enforce() -> None:
 
 
 def begin(*, torch: bool) -> None:
-    """In a process that was started after `enforce`: see that the settings are in force, and do what is left.
+    """In a process started after `enforce`: check that the settings are in effect, and set the rest.
 
     Args:
-        torch: whether torch computes here; importing it takes a second.
+        torch: whether this process uses torch; importing it takes a second.
 
     Raises:
-        UvlpError: glibc, numpy or torch still uses instructions that not every processor has.
+        UvlpError: glibc, numpy or torch still uses instructions that some processors lack.
     """
     if math.exp(EXP[0]) != EXP[1]:
         raise UvlpError(
-            "--portable: this C library goes on using FMA instructions",
+            "--portable: this C library still uses FMA instructions",
             got=libc(),
-            allowed="glibc from 2.33, whose GLIBC_TUNABLES can mask them",
+            allowed="glibc 2.33 or later, whose GLIBC_TUNABLES can disable them",
             fix="run it in the container (docker/README.md), which has glibc 2.36",
         )
     import numpy._core._multiarray_umath as numpy  # type: ignore[import-not-found]
@@ -101,10 +101,10 @@ def begin(*, torch: bool) -> None:
 
 
 def plain_convolutions() -> None:
-    """Leave convolutions to matrix products of MKL, which alone promises equal results everywhere.
+    """Compute convolutions as MKL matrix products, the only backend that guarantees equal results everywhere.
 
-    oneDNN cuts long sums into parts by the sizes of a processor's caches, with any instructions, and NNPACK
-    is used only where there are AVX2 and FMA. No variable turns either off.
+    oneDNN splits long sums by the sizes of a processor's caches, whatever the instructions, and NNPACK
+    is used only with AVX2 and FMA. No environment variable disables either.
     """
     from torch.backends import mkldnn, nnpack
 
@@ -115,7 +115,7 @@ def plain_convolutions() -> None:
 def _refuse(package: str, used: list[str]) -> None:
     if used:
         raise UvlpError(
-            f"--portable: {package} goes on using instructions that not every processor has",
+            f"--portable: {package} still uses instructions that some processors lack",
             got=", ".join(used),
             fix="install the locked packages (docker/requirements.lock)",
         )

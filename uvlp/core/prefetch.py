@@ -1,4 +1,4 @@
-"""Prepare what comes next in threads, a bounded distance ahead, so that a GPU never waits for a decoder."""
+"""Prefetching in threads, with a bounded number of items ahead, so that a GPU never waits for a decoder."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _END = object()
 def in_order(
     work: Callable[[T], R], items: Iterable[T], threads: int = 0, ahead: int = 0
 ) -> Generator[R, None, None]:
-    """``work`` on every item, results in order, whatever the consumer's speed.
+    """Yield ``work(item)`` for every item, in order.
 
     Args:
-        threads: that work; 0: one per processor, at most `THREADS`.
-        ahead: results that are in the making or waiting, at most; 0: `AHEAD` per thread.
+        threads: number of threads; 0: one per processor, at most `THREADS`.
+        ahead: most results that are being computed or waiting; 0: `AHEAD` per thread.
     """
     threads = threads or min(THREADS, len(os.sched_getaffinity(0)))
     ahead = ahead or AHEAD * threads
@@ -44,14 +44,14 @@ def in_order(
 
 
 def in_background(items: Iterable[T], ahead: int) -> Iterator[T]:
-    """``items``, made by another thread, ``ahead`` of them at most before they are asked for."""
+    """Yield ``items``, computed by another thread at most ``ahead`` items before they are requested."""
     source = iter(items)
 
     def following(_: None) -> T | object:
         return next(source, _END)
 
-    with closing(in_order(following, itertools.repeat(None), 1, ahead)) as made:
-        for item in made:
+    with closing(in_order(following, itertools.repeat(None), 1, ahead)) as results:
+        for item in results:
             if item is _END:
                 return
             yield item  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What a stage tells while it works, apart from how it is shown (see ``core/views.py``)."""
+"""Progress reports of a stage, separate from how they are shown (see ``core/views.py``)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ REPORT_EVERY_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One report: ``done`` of ``total`` steps of ``label``, or a remark to be read (``say``)."""
+    """One report: ``done`` of ``total`` steps of ``label``, or a ``message`` for the user."""
 
     label: str
     done: int = 0
     total: int = 0
-    say: str = ""
+    message: str = ""
 
 
 def _drop(_: Event) -> None:
@@ -32,7 +32,7 @@ class Progress:
 
     Args:
         send: receives each event; the default drops it (library use and tests).
-        label: what is being made, e.g. ``"finetune diffuser"``.
+        label: what is being computed, e.g. ``"finetune diffuser"``.
     """
 
     def __init__(self, send: Callable[[Event], None] = _drop, label: str = "") -> None:
@@ -52,17 +52,17 @@ class Progress:
         self._send(Event(label, total, total))
 
     def at(self, done: int, total: int, what: str = "") -> None:
-        """Report how far something is that passes through no loop of ours, e.g. the bytes of a transfer."""
+        """Report progress outside `track`, e.g. the bytes of a transfer."""
         if done >= total or time.monotonic() - self._last >= REPORT_EVERY_S:
             self._last = time.monotonic()
             self._send(Event(f"{self.label} {what}".strip(), done, total))
 
-    def say(self, text: str) -> None:
-        """Pass on one line that the user should read whatever the view, e.g. a counted warning."""
-        self._send(Event(self.label, say=text))
+    def log(self, text: str) -> None:
+        """Report one line that every view shows, e.g. a warning with a count."""
+        self._send(Event(self.label, message=text))
 
 
-def print_remark(event: Event) -> None:
-    """Print an event's remark on standard error, for reading that no view shows; counts are dropped."""
-    if event.say:
-        print(f"note   {event.label}: {event.say}", file=sys.stderr)
+def print_message(event: Event) -> None:
+    """Print an event's message on standard error where there is no view; counts are dropped."""
+    if event.message:
+        print(f"note   {event.label}: {event.message}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Seeds derived from names, so that no result depends on batches, workers or order."""
+"""Seeds derived from names, so that results do not depend on batches, workers or order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def derive(seed: int, *parts: str | int) -> int:
-    """A 63-bit seed for one purpose, e.g. ``derive(0, "synthesise", "uvlp", "n01440764", 3)``.
+    """Return a 63-bit seed for one purpose, e.g. ``derive(0, "synthesise", "uvlp", "n01440764", 3)``.
 
     Equal arguments give equal seeds on every machine; any other argument gives an unrelated one.
     """
@@ -20,14 +20,14 @@ def derive(seed: int, *parts: str | int) -> int:
 
 
 def torch_generator(seed: int, *parts: str | int) -> torch.Generator:
-    """A CPU generator seeded with ``derive(seed, *parts)``."""
+    """Return a CPU generator seeded with ``derive(seed, *parts)``."""
     import torch
 
     return torch.Generator().manual_seed(derive(seed, *parts))
 
 
 def numpy_generator(seed: int, *parts: str | int) -> numpy.random.Generator:
-    """A numpy generator seeded with ``derive(seed, *parts)``."""
+    """Return a numpy generator seeded with ``derive(seed, *parts)``."""
     import numpy
 
     return numpy.random.default_rng(derive(seed, *parts))

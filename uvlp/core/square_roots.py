@@ -1,7 +1,7 @@
-"""Square roots that are rounded as IEEE 754 demands, on every CPU.
+"""Square roots that are rounded as IEEE 754 requires, on every CPU.
 
-torch hands `sqrt` and powers of one half on a CPU to MKL's vector library. For AMD's processors that
-computes from an estimate, and a fifth of its float32 roots are the neighbour of the right number.
+On a CPU, torch computes `sqrt` and powers of one half with MKL's vector library. On AMD processors that
+starts from an estimate, and a fifth of its float32 roots are off by one unit in the last place.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 METHODS = ("__init__", "add_noise", "scale_model_input", "set_timesteps", "step")
-"""Of a scheduler: all that computes."""
+"""The methods of a scheduler that compute."""
 
 
 def square_root(values: Tensor) -> Tensor:
-    """Correctly rounded roots in the shape of ``values``, which need no gradient; not a number below zero.
+    """Return correctly rounded roots in the shape of ``values``, without gradients; NaN below zero.
 
-    Half precision is computed in float32, which rounds to the same. A GPU computes as it always does.
+    Half precision is computed in float32, which rounds to the same result. GPUs use their own `sqrt`.
     """
     assert not values.requires_grad
     if values.device.type != "cpu":
         return values.sqrt()
     if values.dtype != torch.float64:
-        # Exact for float32 itself; integers become it, as torch has it.
+        # Exact for float32; integers become float32, as in torch.
         dtype = values.dtype if values.is_floating_point() else torch.float32
         return _root(values.float()).to(dtype)
     return _root(values)
@@ -40,7 +40,7 @@ def _root(values: Tensor) -> Tensor:
 
 
 class _Rooted(TorchFunctionMode):
-    """Within it every call of torch for a root, or a power of one half, is `square_root`."""
+    """Mode in which every torch call for a root, or a power of one half, is `square_root`."""
 
     def __torch_function__(
         self, func: Any, types: Sequence[Any], args: Sequence[Any] = (), kwargs: Any = None
@@ -55,13 +55,13 @@ def _is_half(args: Sequence[Any]) -> bool:
 
 
 def with_square_roots(scheduler: type) -> Any:
-    """A scheduler class of diffusers, of the same name and settings, that computes with `square_root`."""
-    own = {name: _within(getattr(scheduler, name)) for name in METHODS if hasattr(scheduler, name)}
-    return type(scheduler.__name__, (scheduler,), own)
+    """Return the diffusers scheduler class, with its name and settings, computing with `square_root`."""
+    wrapped = {name: _within(getattr(scheduler, name)) for name in METHODS if hasattr(scheduler, name)}
+    return type(scheduler.__name__, (scheduler,), wrapped)
 
 
 def _within(method: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(method)  # diffusers asks for the parameters
+    @wraps(method)  # diffusers inspects the parameters
     def rooted(*args: Any, **kwargs: Any) -> Any:
         with _Rooted():
             return method(*args, **kwargs)

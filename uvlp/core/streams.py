@@ -1,4 +1,4 @@
-"""Standard output and error that are closed, full or narrow: no traceback, and no result lost unsaid."""
+"""Standard output and error that are closed, full or not UTF-8: no traceback, no result lost silently."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import TextIO
 
 from uvlp.core.errors import UvlpError
 
-NOBODY_READS = 128 + signal.SIGPIPE
+PIPE_CLOSED = 128 + signal.SIGPIPE
 
 
 def prepare() -> None:
-    """Open what is closed, and show a ? for ± and the like where an output has no such sign.
+    """Open closed standard streams, and print ? for characters that an output cannot encode.
 
-    The next file that is opened would take the number of a closed output, and be printed into.
+    Otherwise the next opened file would get the descriptor of a closed output and be printed into.
     """
     for number, flags in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
         try:
@@ -33,67 +33,67 @@ def prepare() -> None:
 
 
 def check_output() -> None:
-    """Refuse to work for nobody.
+    """Refuse to run when standard output is closed.
 
     Raises:
         UvlpError: standard output is closed.
     """
     if sys.stdout is None:
-        raise UvlpError("standard output is closed", fix="leave out >&-; >/dev/null throws the result away")
+        raise UvlpError("standard output is closed", fix="remove >&-; use >/dev/null to discard the result")
 
 
-def complain(text: str) -> None:
-    """Print a line to standard error, if that is possible."""
+def print_error(text: str) -> None:
+    """Print a line to standard error, ignoring failures."""
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 
-def nobody_reads() -> bool:
-    """Whether standard output or error is a pipe whose reader has ended, as `head` does after its lines."""
+def output_closed() -> bool:
+    """Return whether standard output or error is a pipe whose reader has exited, as `head` does."""
     return any(_is_abandoned(stream) for stream in (sys.stdout, sys.stderr))
 
 
 def _is_abandoned(stream: TextIO | None) -> bool:
     try:
         number = stream.fileno() if stream is not None else -1
-    except (OSError, ValueError):  # a stream of a test's
+    except (OSError, ValueError):  # a stream without a descriptor
         return False
     poll = select.poll()
     poll.register(max(number, 0), 0)
     return number >= 0 and any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0))
 
 
-def leave_quietly() -> int:
-    """The exit code where nobody reads any more, that of other tools; nothing more is written."""
+def discard_closed_output() -> int:
+    """Discard further output to closed pipes and return the conventional exit code (128 + SIGPIPE)."""
     for stream in (sys.stdout, sys.stderr):
         if _is_abandoned(stream):
-            _give_up(stream)
-    return NOBODY_READS
+            _discard(stream)
+    return PIPE_CLOSED
 
 
 def finish(code: int) -> int:
-    """Write what is still held back; the exit code.
+    """Flush the standard streams and return the exit code.
 
-    It is 2 where the result could not be written, and that of a closed pipe where nobody reads it.
+    It is 2 if the result could not be written, and that of a closed pipe if the reader has exited.
     """
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        code = leave_quietly()
+        code = discard_closed_output()
     except OSError as error:
-        complain(f"uvlp: the result cannot be written to standard output: {error.strerror}")
-        _give_up(sys.stdout)
+        print_error(f"uvlp: the result cannot be written to standard output: {error.strerror}")
+        _discard(sys.stdout)
         code = 2
     try:
         sys.stderr.flush()
     except OSError:
-        _give_up(sys.stderr)
+        _discard(sys.stderr)
     return code
 
 
-def _give_up(stream: TextIO) -> None:
-    """Let Python's own attempt at its end, which would change the exit code, go nowhere."""
+def _discard(stream: TextIO) -> None:
+    """Redirect a stream to /dev/null: Python's own flush at exit would change the exit code."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)

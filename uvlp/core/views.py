@@ -1,6 +1,6 @@
-"""How progress is shown: bars with the time left on a terminal, plain lines otherwise.
+"""Display of progress: bars with the time left on a terminal, plain lines otherwise.
 
-Everything goes to standard error, so that standard output holds the result alone.
+Everything goes to standard error, so that standard output contains only the result.
 """
 
 from __future__ import annotations
@@ -12,40 +12,40 @@ from typing import Any, Protocol
 from uvlp.core.progress import Event
 
 PLAIN_EVERY_S, PLAIN_AT_MOST_S = 15.0, 300.0
-"""Least and most time between two lines about an artifact; in between a sixtieth of its time so far."""
+"""Shortest and longest interval between two lines about an artifact; otherwise 1/60 of its time so far."""
 
 
 class View(Protocol):
-    """Receives what the workers tell."""
+    """Receives the reports of the workers."""
 
     def begin(self, title: str) -> None:
-        """An artifact is being made."""
+        """Called when an artifact is started."""
 
     def event(self, title: str, event: Event) -> None:
-        """Progress or a remark from the stage that makes it."""
+        """Called with progress or a message from its stage."""
 
     def end(self, title: str, seconds: float) -> None:
-        """It is finished."""
+        """Called when it is finished."""
 
     def close(self) -> None:
-        """No more will come."""
+        """Called after the last report."""
 
 
 def _duration(seconds: float) -> str:
-    whole = int(seconds)
+    seconds_int = int(seconds)
     if seconds < 60:
         return f"{seconds:.1f} s"
     if seconds < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole // 60 % 60:02d} min"
+        return f"{seconds_int // 60} min {seconds_int % 60:02d} s"
+    return f"{seconds_int // 3600} h {seconds_int // 60 % 60:02d} min"
 
 
 class PlainView:
-    """One line when something begins or ends, and in between ever fewer, so that days fill no log."""
+    """One line when an artifact begins or ends, and ever fewer lines in between, so that logs stay short."""
 
     def __init__(self, total: int) -> None:
         self.total, self.done = total, 0
-        self._told: dict[str, float] = {}
+        self._reported: dict[str, float] = {}
         self._first: dict[str, tuple[str, int, float]] = {}
         self._began: dict[str, float] = {}
 
@@ -54,25 +54,25 @@ class PlainView:
 
     def begin(self, title: str) -> None:
         """See `View`."""
-        self._began[title] = self._told[title] = time.monotonic()
+        self._began[title] = self._reported[title] = time.monotonic()
         self._print(f"begin  {title}")
 
     def event(self, title: str, event: Event) -> None:
         """See `View`."""
-        if event.say:
-            self._print(f"note   {title}: {event.say}")
+        if event.message:
+            self._print(f"note   {title}: {event.message}")
             return
         now = time.monotonic()
         label, done, _ = self._first.get(title, ("", 0, 0.0))
         if label != event.label or event.done < done:
             self._first[title] = event.label, event.done, now
         pause = min(max(PLAIN_EVERY_S, (now - self._began[title]) / 60), PLAIN_AT_MOST_S)
-        if event.total and now - self._told[title] >= pause:
-            self._told[title] = now
+        if event.total and now - self._reported[title] >= pause:
+            self._reported[title] = now
             self._print(f"       {event.label}: {event.done}/{event.total}{self._left(title, event, now)}")
 
     def _left(self, title: str, event: Event, now: float) -> str:
-        """Time left by the speed since this part of the work began, or went on after an interruption."""
+        """Format the time left, from the speed since this part of the work began or resumed."""
         _, done, since = self._first[title]
         if event.done <= done:
             return ""
@@ -89,21 +89,21 @@ class PlainView:
 
 
 class TerminalView:
-    """A bar for the whole run and one for each artifact that is being made."""
+    """A bar for the entire run and one for each artifact in progress."""
 
     def __init__(self, total: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._bars = Progress(
-            TextColumn("{task.description}", markup=False),  # titles hold names of folders
+            TextColumn("{task.description}", markup=False),  # titles contain folder names
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
         self._bars.start()
-        self._whole = self._bars.add_task("artifacts", total=total)
+        self._total = self._bars.add_task("artifacts", total=total)
         self._tasks: dict[str, Any] = {}
 
     def begin(self, title: str) -> None:
@@ -112,8 +112,8 @@ class TerminalView:
 
     def event(self, title: str, event: Event) -> None:
         """See `View`."""
-        if event.say:
-            self._bars.console.print(f"{title}: {event.say}", highlight=False, markup=False)
+        if event.message:
+            self._bars.console.print(f"{title}: {event.message}", highlight=False, markup=False)
             return
         bar = self._tasks[title]
         self._bars.update(bar, description=event.label, completed=event.done, total=event.total or None)
@@ -123,7 +123,7 @@ class TerminalView:
         self._bars.remove_task(self._tasks.pop(title))
         text = f"done {title} in {_duration(seconds)}"
         self._bars.console.print(text, highlight=False, markup=False)
-        self._bars.advance(self._whole)
+        self._bars.advance(self._total)
 
     def close(self) -> None:
         """See `View`."""
@@ -131,5 +131,5 @@ class TerminalView:
 
 
 def view(total: int) -> View:
-    """The view for this standard error, for ``total`` artifacts to be made."""
+    """Return the view for this standard error, for a run of ``total`` artifacts."""
     return TerminalView(total) if sys.stderr.isatty() else PlainView(total)

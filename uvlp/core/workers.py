@@ -1,7 +1,7 @@
-"""Worker processes that make artifacts, each on one thread.
+"""Worker processes that compute artifacts, each on one thread.
 
-Workers import the model libraries, each once, and then make one artifact after the other. A worker
-that loses its main process (killed, say) stops at its next report.
+Each worker imports the model libraries once and then computes one artifact after the other. A worker
+whose main process was killed stops at its next report.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from typing import Any, Protocol
 
 from uvlp.core import machine, plugins
 from uvlp.core.errors import Stopped, UvlpError, WorkerFailed
-from uvlp.core.files.os_errors import explained
+from uvlp.core.files.os_errors import as_uvlp_error
 from uvlp.core.progress import Event, Progress
 from uvlp.core.views import View
 
 PATIENCE_S = 5.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-ASKED_TO_END = 128  # and the signal's number: the exit code of a worker that left in order, as in a shell
-CONTINUES = "finished artifacts are kept, re-run the command to resume"
+SIGNAL_EXIT = 128  # plus the signal's number: exit code of an orderly exit, as in a shell
+RESUME = "finished artifacts are kept, re-run the command to resume"
 
 
 class Job(Protocol):
-    """What a worker can be given: hashable by ``key``, with the keys that must be made before."""
+    """A task for a worker, identified by ``key``; its inputs must be finished before it starts."""
 
     @property
     def key(self) -> str:
-        """Unique name."""
+        """Unique key."""
 
     @property
     def title(self) -> str:
-        """What the user reads."""
+        """Name shown to the user."""
 
     @property
     def inputs(self) -> Mapping[str, Job]:
-        """Jobs whose results this one reads."""
+        """Jobs whose results this one uses."""
 
 
 Make = Callable[[Any, Progress], None]
@@ -56,11 +56,11 @@ try:
 except (EOFError, pickle.UnpicklingError):
     raise SystemExit(1) from None
 """
-"""What a worker runs: without a traceback where the main process is killed before it has told it all."""
+"""Program of a worker: no traceback if the main process is killed before it has sent all start-up data."""
 
 
 def _serve(connection: Connection, make: Make) -> None:
-    """The loop of a worker: receive a job, make it, say how it went."""
+    """Run the loop of a worker: receive a job, run it, report the outcome."""
     for each in SIGNALS:
         signal.signal(each, _leave)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
@@ -78,31 +78,31 @@ def _serve(connection: Connection, make: Make) -> None:
 
 
 def _leave(number: int, _: object) -> None:
-    """An orderly exit, so that `finally` blocks and libraries clean up; a second signal must not cut it off.
+    """Exit in an orderly way, so that `finally` blocks and libraries clean up; ignore a second signal.
 
-    Ctrl-C reaches every process, and the main one then asks its workers to end.
+    Ctrl-C reaches every process, and the main process then terminates its workers.
     """
     for each in SIGNALS:
-        # SIG_IGN would make Python complain of a signal that is on its way already.
+        # SIG_IGN would make Python warn about a signal that is already pending.
         signal.signal(each, lambda *_: None)
-    # Where Python happens to be in a finaliser, it would show the exit as an ignored error.
+    # Inside a finaliser, Python would report the exit as an ignored exception.
     sys.unraisablehook = lambda *_: None
-    sys.exit(ASKED_TO_END + number)
+    sys.exit(SIGNAL_EXIT + number)
 
 
 def _portable(error: Exception) -> tuple[BaseException, str]:
-    """The error in a form that another process can read, and its traceback."""
-    details = "".join(traceback.format_exception(error)) + plugins.last_line(error)
+    """Return the error in a form that another process can unpickle, and its traceback."""
+    details = "".join(traceback.format_exception(error)) + plugins.plugin_line(error)
     if isinstance(error, UvlpError):
         return error, details
-    if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported for its name
+    if type(error).__name__ == "OutOfMemoryError":  # torch's; compared by name so as not to import torch
         return machine.too_little_gpu_memory(
             "for this step", "run with --workers 1, or free the GPU"
         ), details
-    refused = explained(error)
-    if refused is not None:
-        return refused, details
-    return WorkerFailed(plugins.blamed(error), details), details
+    explained = as_uvlp_error(error)
+    if explained is not None:
+        return explained, details
+    return WorkerFailed(plugins.describe_error(error), details), details
 
 
 @dataclass
@@ -115,30 +115,30 @@ class _Worker:
 
 def _start(make: Make) -> _Worker:
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, make), daemon=True)
-    resource_tracker.ensure_running()  # it would let signals through as soon as it has started
-    worker = _Worker(process, ours)
+    parent_end, child_end = context.Pipe()
+    process = context.Process(target=_serve, args=(child_end, make), daemon=True)
+    resource_tracker.ensure_running()  # starting it inside the block would unblock signals
+    worker = _Worker(process, parent_end)
     try:
-        with _signals_held_back(), _quiet_if_alone():
+        with _signals_deferred(), _quiet_if_alone():
             process.start()
     except BaseException:
-        theirs.close()
+        child_end.close()
         if process.pid is not None:
             _stop(worker)
         raise
-    # With the child's end closed here, the child alone holds it and sees when we are gone.
-    theirs.close()
+    # With its end closed here, the child sees end-of-file when this process exits.
+    child_end.close()
     return worker
 
 
 @contextlib.contextmanager
 def _quiet_if_alone() -> Iterator[None]:
-    """Processes that are started inside run `QUIET`: no code of ours runs until they know what they are."""
-    usual = spawn.get_command_line
+    """Make processes that are started inside the block run `QUIET`: UVLP's code is not loaded before that."""
+    original = spawn.get_command_line
 
     def command_line(**values: Any) -> list[str]:
-        command = usual(**values)
+        command = original(**values)
         at = command.index("-c") + 1
         return [*command[:at], QUIET.format(program=command[at]), *command[at + 1 :]]
 
@@ -146,18 +146,18 @@ def _quiet_if_alone() -> Iterator[None]:
     try:
         yield
     finally:
-        spawn.get_command_line = usual
+        spawn.get_command_line = original
 
 
 @contextlib.contextmanager
-def _signals_held_back() -> Iterator[None]:
-    """A worker begins with signals blocked: it cannot leave in order before it has imported anything.
+def _signals_deferred() -> Iterator[None]:
+    """Start a worker with signals blocked: it cannot exit in an orderly way before its imports.
 
-    Nor may this process leave before it has told the worker what it is: the worker would complain. The mask
-    alone is not enough for that, because another thread may take the signal.
+    Nor may this process exit before it has sent the worker its start-up data, or the worker would print an
+    error. The mask alone does not ensure that, because another thread may receive the signal.
     """
-    waiting: list[int] = []
-    handlers = {each: signal.signal(each, lambda number, _: waiting.append(number)) for each in SIGNALS}
+    pending: list[int] = []
+    handlers = {each: signal.signal(each, lambda number, _: pending.append(number)) for each in SIGNALS}
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
@@ -165,8 +165,8 @@ def _signals_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         for each, handler in handlers.items():
             signal.signal(each, handler)
-        if waiting:
-            signal.raise_signal(waiting[0])
+        if pending:
+            signal.raise_signal(pending[0])
 
 
 def run(
@@ -178,20 +178,20 @@ def run(
     view: View,
     alone: Callable[[Any], bool] = lambda job: False,
 ) -> None:
-    """Make every job, those that others wait for first, on up to ``workers`` processes.
+    """Run every job after its inputs, on up to ``workers`` processes.
 
     Args:
-        jobs: in an order in which they could be made one by one.
-        make: a picklable function; called in the worker with the job and a `Progress`.
+        jobs: in an order in which they could run one by one.
+        make: a picklable function, called in the worker with the job and a `Progress`.
         workers: number of processes.
         environment: set in every worker before it imports anything.
-        view: shows what happens.
-        alone: whether a job must not be made while another one is, for which this holds too.
+        view: displays the progress.
+        alone: whether a job may not run beside another job for which this is true.
 
     Raises:
         UvlpError: as raised by a job.
-        Stopped: somebody asked a worker to end.
-        WorkerFailed: a job raised anything else, or its process died.
+        Stopped: a worker received SIGINT or SIGTERM.
+        WorkerFailed: a job raised any other exception, or its process died.
     """
     os.environ.update(environment)
     pool: list[_Worker] = []
@@ -206,7 +206,7 @@ def run(
 
 
 def _stop(worker: _Worker) -> None:
-    """End a worker: an idle one ends by itself when its connection closes."""
+    """Stop a worker; an idle one exits by itself when its connection closes."""
     worker.connection.close()
     if worker.job is not None:
         worker.process.terminate()
@@ -232,7 +232,7 @@ def _schedule(waiting: list[Any], pool: list[_Worker], view: View, alone: Callab
 def _hand_over(
     worker: _Worker, startable: list[Any], waiting: list[Any], unfinished: set[str], view: View
 ) -> None:
-    """Give an idle worker the first job that waits for no other."""
+    """Give an idle worker the first job whose inputs are finished."""
     for job in startable:
         if not _waits(job, unfinished):
             waiting.remove(job)
@@ -246,42 +246,42 @@ def _hand_over(
 
 
 def _waits(job: Any, unfinished: set[str]) -> bool:
-    """Whether anything that the job is made from is unfinished: its inputs, and theirs.
+    """Return whether anything that the job depends on, directly or indirectly, is unfinished.
 
-    An input may be finished while one of its own is made again, as where a damaged file is rebuilt; a table
-    reads what those counted, too.
+    An input may be finished while one of its own inputs is rebuilt, e.g. after damage; a table also reads
+    those.
     """
     seen: set[str] = set()
-    behind = list(job.inputs.values())
-    while behind:
-        needed = behind.pop()
+    queue = list(job.inputs.values())
+    while queue:
+        needed = queue.pop()
         if needed.key in unfinished:
             return True
         if needed.key not in seen:
             seen.add(needed.key)
-            behind.extend(needed.inputs.values())
+            queue.extend(needed.inputs.values())
     return False
 
 
 def _death(worker: _Worker) -> Exception:
     worker.process.join()
-    return death(f"the process making {worker.job.title!r}", worker.process.exitcode or 0)
+    return process_death(f"the process making {worker.job.title!r}", worker.process.exitcode or 0)
 
 
-def death(process: str, code: int, details: str = "") -> Exception:
-    """The error for a process that ended in the middle of its work.
+def process_death(process: str, code: int, details: str = "") -> Exception:
+    """Return the error for a process that ended before it was finished.
 
     Args:
-        process: which, in words.
-        code: its exit code; -N where the signal N ended it.
+        process: description of the process.
+        code: its exit code; -N if signal N ended it.
     """
-    number = -code if code < 0 else code - ASKED_TO_END
+    number = -code if code < 0 else code - SIGNAL_EXIT
     if number in SIGNALS:
-        return Stopped(f"{process} was asked to end ({signal.Signals(number).name})", fix=CONTINUES)
+        return Stopped(f"{process} was stopped by {signal.Signals(number).name}", fix=RESUME)
     if code == -signal.SIGKILL:
         return WorkerFailed(f"{process} was killed (SIGKILL; out of memory?)", details)
-    name = f"by {signal.Signals(number).name}" if code < 0 else f"with exit code {code}"
-    return WorkerFailed(f"{process} was ended {name}", details)
+    cause = f"was ended by {signal.Signals(number).name}" if code < 0 else f"ended with exit code {code}"
+    return WorkerFailed(f"{process} {cause}", details)
 
 
 def _receive(worker: _Worker, unfinished: set[str], view: View) -> None:
@@ -298,7 +298,7 @@ def _receive(worker: _Worker, unfinished: set[str], view: View) -> None:
         worker.job = None
         view.end(title, content)
     else:
-        worker.job = None  # it waits for the next one, and ends when it sees that there is none
+        worker.job = None  # so that `_stop` lets it exit by itself
         if isinstance(content, UvlpError):
             content.details = details
         raise content if kind == "failed" else AssertionError(details)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from uvlp.artifacts.dataset import Dataset, DatasetSpec
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.places import expanded
+from uvlp.core.files.paths import expand_home
 from uvlp.core.progress import Progress
 from uvlp.datasets.files.folder_scan import LAYOUT
 from uvlp.datasets.files.image_folder import open_image_folder
@@ -31,4 +31,4 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress | None = Non
     argument = spec.argument
     if not argument:
         raise UvlpError("the dataset `folder` requires a path", allowed=LAYOUT, fix="use folder:PATH")
-    return open_image_folder(expanded(argument), argument, cache, progress or Progress())
+    return open_image_folder(expand_home(argument), argument, cache, progress or Progress())

@@ -116,7 +116,7 @@ def of_module(kind: type[T], origin: Origin) -> T:
     Raises:
         UvlpError: it cannot be imported, or a field is missing, wrong or misspelt.
     """
-    module = plugins.load(origin.room, origin.name)
+    module = plugins.load(origin.group, origin.name)
     given = vars(module)
     own = {name for name, value in given.items() if name.isupper() or _is_own(value, origin.module)}
     return _declared(kind, origin, given, own)

@@ -16,11 +16,11 @@ LESS_MEMORY = "stop other programs on the GPU, or hide it with CUDA_VISIBLE_DEVI
 
 
 def in_batches(
-    compute: Callable[[Sequence[T]], R], items: Sequence[T], batch: int, say: Callable[[str], None]
+    compute: Callable[[Sequence[T]], R], items: Sequence[T], batch: int, log: Callable[[str], None]
 ) -> Iterator[tuple[Sequence[T], R]]:
     """Yield (items of a batch, what ``compute`` made of them), in order.
 
-    Out of memory halves the batch for the rest of the items; ``say`` is told.
+    Out of memory halves the batch for the rest of the items; ``log`` is called with one line.
 
     Raises:
         UvlpError: one item alone does not fit.
@@ -34,7 +34,7 @@ def in_batches(
             if len(part) == 1:
                 raise machine.too_little_gpu_memory("for a batch of one", LESS_MEMORY) from error
             batch = len(part) // 2
-            say(f"out of GPU memory at {len(part)} at once: going on with {batch}")
+            log(f"out of GPU memory at {len(part)} at once: going on with {batch}")
         else:
             yield part, made
             start += len(part)

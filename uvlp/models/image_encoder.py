@@ -29,7 +29,7 @@ class ImageEncoder:
         autoencoder: the VAE, in its own number type (methods.md A.4).
         device: where both lie.
         stored: number type in which moments are kept.
-        say: told when a batch had to be halved.
+        log: called with one line when a batch had to be halved.
     """
 
     def __init__(
@@ -38,10 +38,10 @@ class ImageEncoder:
         autoencoder: Autoencoder,
         device: str,
         stored: torch.dtype,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
         self._embedder, self._autoencoder = embedder, autoencoder
-        self._device, self._stored, self._say = device, stored, say
+        self._device, self._stored, self._log = device, stored, log
         self._fitting: int | None = None
 
     def prepare(self, image: NDArray[np.uint8]) -> Prepared:
@@ -63,7 +63,7 @@ class ImageEncoder:
         if self._fitting is None:
             self._fitting = max(1, PIXELS[self._device] // (height * width))
         at_once = self._fitting
-        made = list(in_batches(lambda rows: self._encode(batch, rows), range(count), at_once, self._say))
+        made = list(in_batches(lambda rows: self._encode(batch, rows), range(count), at_once, self._log))
         if len(made) > 1:
             self._fitting = min(len(rows) for rows, _ in made[:-1])
         return {name: np.concatenate([arrays[name] for _, arrays in made]) for name in made[0][1]}

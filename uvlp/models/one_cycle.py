@@ -82,7 +82,7 @@ def one_cycle(
     dtype = torch_dtype(settings.precision, device, training=True)
     if settings.precision == "auto" and device == "cpu":
         size = f"{settings.steps} steps of {settings.batch} images"
-        progress.say(f"no GPU, for which its {size} were chosen; a CPU takes hours or days")
+        progress.log(f"no GPU, for which its {size} were chosen; a CPU takes hours or days")
     state = TrainingState(
         model=model,
         optimiser=torch.optim.AdamW(parameters, lr=settings.lr, fused=True),
@@ -172,14 +172,14 @@ def _resume(state: TrainingState, saved: Path | None, what: str, steps: int, pro
     try:
         step = state.load(saved)
     except (SafetensorError, OSError):
-        progress.say(f"{saved.name} is not as it was written: the training of the {what} begins anew")
+        progress.log(f"{saved.name} is not as it was written: the training of the {what} begins anew")
         saved.unlink()
         return 0
     except (KeyError, ValueError, RuntimeError) as error:  # whole, and of another version of the model
         raise UvlpError(
             f"a checkpoint of another {what}", got=str(saved), fix="delete it; its training begins anew"
         ) from error
-    progress.say(f"going on after step {step} of {steps}")
+    progress.log(f"going on after step {step} of {steps}")
     return step
 
 
@@ -202,4 +202,4 @@ def _tell(
     """How fast it was, where it took long enough to say."""
     if seconds >= TELL_FROM_S:
         speed = steps * settings.batch / seconds
-        progress.say(f"{speed:.3g} images/s, {seconds / steps:.3f} s/step in {dtype_name(dtype)} on {device}")
+        progress.log(f"{speed:.3g} images/s, {seconds / steps:.3f} s/step in {dtype_name(dtype)} on {device}")

@@ -14,7 +14,7 @@ from uvlp.artifacts.store import Store
 from uvlp.captioners.texts import formats, imported
 from uvlp.captioners.texts.match import Match, match
 from uvlp.core.errors import UvlpError
-from uvlp.core.progress import Progress, print_remark
+from uvlp.core.progress import Progress, print_message
 from uvlp.core.wording import first_few
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.folders.collect import check_store
@@ -103,7 +103,7 @@ def import_files(
 def _opened(spec: DatasetSpec, store: Store) -> Dataset:
     check_store(store.root, spec)
     store.begin()
-    dataset: Dataset = open_dataset(spec, store.cache, Progress(print_remark, "dataset"))
+    dataset: Dataset = open_dataset(spec, store.cache, Progress(print_message, "dataset"))
     print_notes(str(spec), dataset.manifest)
     return dataset
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from uvlp.core.files.disk_space import free_bytes, too_small
-from uvlp.core.files.places import existing
+from uvlp.core.files.paths import nearest_existing
 from uvlp.core.wording import first_few
 
 
@@ -37,9 +37,9 @@ def check(wanted: Sequence[Wanted], fix: str) -> None:
     """
     disks: dict[int, list[Wanted]] = {}
     for each in wanted:
-        disks.setdefault(existing(each.place).stat().st_dev, []).append(each)
+        disks.setdefault(nearest_existing(each.place).stat().st_dev, []).append(each)
     for parts in disks.values():
-        needed, place = sum(part.bytes for part in parts), existing(parts[0].place)
+        needed, place = sum(part.bytes for part in parts), nearest_existing(parts[0].place)
         free = free_bytes(place)
         if free >= needed:
             continue

@@ -11,7 +11,7 @@ from typing import Any
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
-from uvlp.core.progress import Progress, print_remark
+from uvlp.core.progress import Progress, print_message
 from uvlp.models.published import find
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.names import check_place
@@ -99,7 +99,7 @@ def _model_row(models: ModelSettings, part: str, cache: Path) -> Row:
 
 
 def _dataset_row(spec: DatasetSpec, cache: Path) -> Row:
-    manifest = open_dataset(spec, cache, Progress(print_remark, "dataset")).manifest
+    manifest = open_dataset(spec, cache, Progress(print_message, "dataset")).manifest
     return {
         "what": str(spec),
         "source": manifest.source,

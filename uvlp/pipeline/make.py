@@ -16,7 +16,7 @@ from uvlp.artifacts.task import Task, chain
 from uvlp.artifacts.work import Work
 from uvlp.core import machine, plugins, portable, streams, views, workers
 from uvlp.core.errors import UvlpError
-from uvlp.core.hashing import changed_meanwhile
+from uvlp.core.hashing import changed_during_read
 from uvlp.core.progress import Progress
 from uvlp.models.published import find
 from uvlp.pipeline import disk, preflight
@@ -149,14 +149,14 @@ def _write(root: Path, task: Task, progress: Progress) -> None:
     """Let the task's stage fill a folder, and keep it with the facts of this machine."""
     store = Store(root)
     began = time.monotonic()
-    with store.making(task, progress.say) as folder:
+    with store.making(task, progress.log) as folder:
         if folder is None:
             return
         work = Work(task=task, folder=folder, store=store, progress=progress, open_dataset=open_dataset)
         models = _model_marks(task, store)
         plugins.load("stages", task.stage).run(work)
         if _model_marks(task, store) != models:
-            raise changed_meanwhile(Path(", ".join(task.origins.values())))
+            raise changed_during_read(Path(", ".join(task.origins.values())))
         store.commit(task, folder, _made(time.monotonic() - began, task))
 
 
@@ -225,7 +225,7 @@ def print_reasons(plan: Plan, store: Store, todo: Sequence[Task]) -> None:
     spec = plan.goal.dataset_spec
     datasets = made_anew.Datasets(plan.manifest, spec.place if spec else "", store.cache)
     for line in made_anew.reasons(todo, store.root, datasets):
-        streams.complain(f"note   {line}")
+        streams.print_error(f"note   {line}")
 
 
 def _make_on_workers(jobs: list[Task], store: Store, count: int) -> None:

@@ -13,7 +13,7 @@ from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, chain
 from uvlp.captioners.texts import imported
 from uvlp.core.errors import UvlpError
-from uvlp.core.progress import Progress, print_remark
+from uvlp.core.progress import Progress, print_message
 from uvlp.models.published import find
 from uvlp.models.published.find import Found
 from uvlp.pipeline import names
@@ -153,7 +153,7 @@ def _look(
 ) -> _Found:
     """Open the dataset, which may be missing where it is fetched or its size is known."""
     try:
-        dataset = opened or open_dataset(spec, store.cache, Progress(print_remark, "dataset"))
+        dataset = opened or open_dataset(spec, store.cache, Progress(print_message, "dataset"))
     except UvlpError as error:
         planner, size = _without_dataset(recipe, spec)
         missing = fetchable or (size is not None and not is_here(spec))

@@ -9,7 +9,7 @@ from typing import Any
 
 from uvlp.core.errors import UvlpError, unknown_name
 
-LARGEST_WHOLE = 2**31 - 1
+LARGEST_INTEGER = 2**31 - 1
 LARGEST = 1e30
 """Beyond these, libraries fail in words of their own; 32-bit numbers end a little later."""
 
@@ -52,10 +52,10 @@ def convert(name: str, old: Any, text: str) -> Any:
     except (ValueError, RecursionError):
         value = text
     number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
-    whole = number and isinstance(value, int) and abs(value) <= LARGEST_WHOLE
+    whole = number and isinstance(value, int) and abs(value) <= LARGEST_INTEGER
     fits = {
         bool: (isinstance(value, bool), "true or false"),
-        int: (whole, f"a whole number up to {LARGEST_WHOLE}"),
+        int: (whole, f"an integer up to {LARGEST_INTEGER}"),
         float: (number, f"a number up to {LARGEST:g}"),
     }
     fit, allowed = fits[type(old)]

@@ -89,9 +89,9 @@ def _from_model(work: Work, dataset: Any, settings: CaptionSettings, captioner: 
     files = dataset.files("train")
     size = -(-settings.shard // settings.batch) * settings.batch
     folder, of = _shards(work, settings), _ask_key(work, settings)
-    answers = shards.read(folder, of, files, size, work.progress.say)
+    answers = shards.read(folder, of, files, size, work.progress.log)
     if answers:
-        work.progress.say(f"{len(answers)} of {len(files)} captions are there, going on")
+        work.progress.log(f"{len(answers)} of {len(files)} captions are there, going on")
     if len(answers) < len(files):
         place = Path(work.place(captioner.MODEL))
         with captioner.opened(place, settings, work.task.facts["precision"]) as model:
@@ -115,7 +115,7 @@ def _ask(
     from uvlp.models.batches import in_batches
 
     if machine.device() == "cpu":
-        work.progress.say("no GPU: LLaVA runs on the CPU, minutes per image at its published size")
+        work.progress.log("no GPU: LLaVA runs on the CPU, minutes per image at its published size")
     files, labels = dataset.files("train"), dataset.labels("train")
     classes, file = dataset.manifest.classes, declared_captioner(settings.captioner).origin.file
 
@@ -128,7 +128,7 @@ def _ask(
         )
         return shards.check(found, len(part), file)
 
-    for _, made in in_batches(answers, indices, settings.batch, work.progress.say):
+    for _, made in in_batches(answers, indices, settings.batch, work.progress.log):
         yield from made
 
 

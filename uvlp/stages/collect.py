@@ -12,7 +12,7 @@ from uvlp.artifacts.dataset import ClassInfo
 from uvlp.artifacts.distilled import Entry
 from uvlp.artifacts.work import Work
 from uvlp.core.errors import UvlpError
-from uvlp.core.hashing import changed_meanwhile
+from uvlp.core.hashing import changed_during_read
 from uvlp.core.progress import Progress
 from uvlp.datasets.files.class_folders import ClassFolders, content_hash, named_images
 
@@ -34,7 +34,7 @@ def run(work: Work) -> None:
     folders = named_images(path, classes, facts)
     content, hashes = content_hash(folders, work.store.cache, work.progress)
     if content != facts["content"]:
-        raise changed_meanwhile(path)
+        raise changed_during_read(path)
     entries = list(_entries(folders, classes))
     converted: Counter[str] = Counter()
     shown = (distilled.read_image(work.folder, entries[row]) for row in distilled.sheet_rows(entries))

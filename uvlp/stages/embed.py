@@ -72,7 +72,7 @@ def _encoder(work: Work) -> ImageEncoder:
         device,
         # Published latents are in half precision; 1.3 million images of 512 px are 84 GB in it.
         torch.float16 if work.task.published else torch.float32,
-        work.progress.say,
+        work.progress.log,
     )
 
 
@@ -110,7 +110,7 @@ def _texts(work: Work) -> None:
     rows = _open(work, {"text": names}, len(found.texts))
     for part in _tracked(work, rows, rows.missing(batch)):
         texts = found.texts[part.start : part.stop]
-        made = in_batches(embedder.text_features, texts, len(texts), work.progress.say)
+        made = in_batches(embedder.text_features, texts, len(texts), work.progress.log)
         text = numpy.concatenate([array for _, array in made])
         _write(rows, part, {"text": text}, found.files)
     rows.link(work.folder)
@@ -123,12 +123,12 @@ def _open(work: Work, sample: dict[str, numpy.ndarray], count: int) -> RowFiles:
     columns = {name: Column.of(rows) for name, rows in sample.items()}
     made_by = machine.gpu_name() or "cpu"
     shard = settings.shard * settings.batch
-    return RowFiles(work.partial, columns, count, shard, made_by, work.progress.say)
+    return RowFiles(work.partial, columns, count, shard, made_by, work.progress.log)
 
 
 def _tracked(work: Work, rows: RowFiles, parts: Sequence[range]) -> Iterator[range]:
     if rows.finished_rows:
-        work.progress.say(f"{rows.finished_rows} rows are there from an earlier run: going on after them")
+        work.progress.log(f"{rows.finished_rows} rows are there from an earlier run: going on after them")
     return work.progress.track(parts)
 
 

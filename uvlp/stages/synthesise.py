@@ -67,13 +67,13 @@ def _synthesise(work: Work, method: MethodDeclaration) -> None:
         )
         for prototype in described
     ]
-    images = GrowingImages(work.partial, work.progress.say)
+    images = GrowingImages(work.partial, work.progress.log)
     if images.state.done < len(entries):
         _grow(work, method.long_prompts, latents, described, entries, images)
     images.finish(work.folder, entries)
     shown = distilled.sheet_rows(entries)
     if len(classes) > distilled.SHEET_CLASSES:
-        work.progress.say(f"{distilled.SHEET}: the first {distilled.SHEET_CLASSES} of {len(classes)} classes")
+        work.progress.log(f"{distilled.SHEET}: the first {distilled.SHEET_CLASSES} of {len(classes)} classes")
     sheet = (distilled.read_image(work.folder, entries[row]) for row in shown)
     distilled.finish(work.folder, entries, sheet)
     work.note(_notes(work.task.settings, images.state, len(entries)))
@@ -105,7 +105,7 @@ def _grow(
         entries=entries,
     )
     images.state.precision, images.state.device = dtype_name(dtype), device
-    grown = synthesis.grow(images, work.progress.say)
+    grown = synthesis.grow(images, work.progress.log)
     for _ in work.progress.track(grown, total=len(entries) - images.state.done):
         pass
 

@@ -90,11 +90,11 @@ CONTENTS: dict[str, tuple[bytes, Expected]] = {
     "rows of spreadsheets": (b"file_name,text\ncat/0.png,a cat\n", done("1 of 12")),
     "names above the folder": (
         line(file_name="../../mine/thesis.txt", text="a"),
-        done("12 of 12", "without an image of their own: 1"),
+        done("12 of 12", "that match no image: 1"),
     ),
     "a whole path": (
         line(file_name="/etc/passwd", text="a"),
-        done("12 of 12", "without an image of their own: 1"),
+        done("12 of 12", "that match no image: 1"),
     ),
     "a path with train": (rows(names=[f"train/{name}" for name in NAMES]), done("12 of 12")),
     "paths of Windows": (rows(names=[name.replace("/", "\\\\") for name in NAMES]), done("12 of 12")),
@@ -253,7 +253,7 @@ def questions() -> list[Attack]:
         "an answer to no question": (
             asked[:3],
             answered,
-            done("3 of 12", "without an image of their own: 9"),
+            done("3 of 12", "that match no image: 9"),
         ),
         "ids as texts": (
             [{**each, "question_id": str(number)} for number, each in enumerate(asked)],

@@ -1,4 +1,4 @@
-"""Files of others through the command line: pointers and pages in their place, what is no file at all."""
+"""Foreign files on the command line: pointers and web pages instead of content, and special files."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from uvlp.cli import app
 from uvlp.core.errors import UvlpError
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
-# EXIF whose orientation is whole, and a rational that Pillow reads but cannot write back
+# EXIF with a valid orientation and a rational that Pillow reads but cannot write back
 NEGATIVE = (
     b"Exif\0\0II*\0\x08\0\0\0\x02\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"
     b"\x1a\x01\x0a\0\x01\0\0\0\x26\0\0\0\0\0\0\0\xff\xff\xff\xff\x03\0\0\0"
@@ -36,19 +36,19 @@ def images(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
-def refused(*words: object) -> UvlpError:
-    """What the command line refuses a request with."""
+def refused(*arguments: object) -> UvlpError:
+    """Return the error with which the command line refuses the arguments."""
     with pytest.raises(UvlpError) as caught:
-        app.app(list(map(str, words)), standalone_mode=False)
+        app.app(list(map(str, arguments)), standalone_mode=False)
     return caught.value
 
 
-def refused_dataset(images: Path, *words: object) -> UvlpError:
+def refused_dataset(images: Path, *arguments: object) -> UvlpError:
     chain = ("reproduce", f"folder:{images}", "2", "--profile", "nano", "--method", "random", "--dry-run")
-    return refused(*chain, "--store", images.parent / "store", *words)
+    return refused(*chain, "--store", images.parent / "store", *arguments)
 
 
-def test_a_git_lfs_pointer_in_place_of_an_image(images: Path) -> None:
+def test_git_lfs_pointer_instead_of_an_image(images: Path) -> None:
     (images / "train" / "dog" / "1.png").write_bytes(POINTER)
     error = refused_dataset(images)
     assert "train/dog/1.png" in error.what
@@ -56,7 +56,7 @@ def test_a_git_lfs_pointer_in_place_of_an_image(images: Path) -> None:
     assert "git lfs pull" in str(error.fix)
 
 
-def test_a_git_lfs_pointer_among_images_to_score_is_told_before_anything_is_made(tmp_path: Path) -> None:
+def test_git_lfs_pointer_among_scored_images_is_refused_before_work_starts(tmp_path: Path) -> None:
     for digit in range(10):
         (tmp_path / "made" / str(digit)).mkdir(parents=True)
         (tmp_path / "made" / str(digit) / "0.png").write_bytes(POINTER)
@@ -68,14 +68,14 @@ def test_a_git_lfs_pointer_among_images_to_score_is_told_before_anything_is_made
     assert "git lfs pull" in str(error.fix)
 
 
-def test_no_library_warns_by_itself_of_metadata_that_it_cannot_parse(images: Path) -> None:
-    """In a process of its own, because the test runner takes warnings away."""
+def test_libraries_print_no_warnings_about_metadata(images: Path) -> None:
+    """In a separate process, because the test runner captures warnings."""
     pixels = Image.open(images / "train" / "cat" / "0.png").convert("RGB")
     pixels.save(images / "train" / "cat" / "3.jpg", exif=NEGATIVE)
     pixels.save(images / "train" / "cat" / "4.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x0f\x01\x02\0")
     (images / "val" / "cat" / "9.tif").write_bytes(b"II*\0\x08\0\0\0\x01\0garbage")
-    words = ("reproduce", f"folder:{images}", "2", "--profile", "nano", "--method", "random", "--dry-run")
-    call = [sys.executable, "-m", "uvlp", *words, "--store", str(images.parent / "store")]
+    arguments = ("reproduce", f"folder:{images}", "2", "--profile", "nano", "--method", "random", "--dry-run")
+    call = [sys.executable, "-m", "uvlp", *arguments, "--store", str(images.parent / "store")]
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1, done.stderr
@@ -101,7 +101,7 @@ PAGE = b"<!DOCTYPE html>\n<html><body>log in</body></html>\n"
     ("content", "what", "fix"),
     [(POINTER, "Git LFS pointer", "git lfs pull"), (PAGE, "HTML page", "download it again")],
 )
-def test_what_stands_in_place_of_captions(content: bytes, what: str, fix: str, images: Path) -> None:
+def test_pointer_or_page_instead_of_captions(content: bytes, what: str, fix: str, images: Path) -> None:
     captions(images).write_bytes(content)
     error = refused_dataset(images)
     assert what in error.what
@@ -114,7 +114,7 @@ def test_what_stands_in_place_of_captions(content: bytes, what: str, fix: str, i
         assert what in refused("captions", *command, *spec).what
 
 
-def test_class_names_in_a_pointer(images: Path) -> None:
+def test_git_lfs_pointer_instead_of_class_names(images: Path) -> None:
     (images / "classes.tsv").write_bytes(POINTER)
     error = refused_dataset(images)
     assert "classes.tsv" in f"{error.what} {error.got}"
@@ -122,29 +122,29 @@ def test_class_names_in_a_pointer(images: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["train/metadata.jsonl", "train/cat/metadata.jsonl", "classes.tsv"])
-def test_a_named_pipe_among_the_files_of_a_dataset_is_not_opened(name: str, images: Path) -> None:
+def test_named_pipe_in_a_dataset_is_not_opened(name: str, images: Path) -> None:
     os.mkfifo(images / name)
     error = refused_dataset(images)
     assert Path(name).name in f"{error.what} {error.got}"
 
 
 @pytest.mark.parametrize("form", ["import", "check", "questions"])
-def test_captions_from_a_pipe_or_a_device_are_not_waited_for(form: str, images: Path) -> None:
+def test_captions_from_a_pipe_or_device_are_refused(form: str, images: Path) -> None:
     pipe, zeros = images.parent / "pipe", images.parent / "zeros"
     os.mkfifo(pipe)
     zeros.symlink_to("/dev/zero")
     (images.parent / "a.jsonl").write_text('{"question_id": 1, "text": "a", "answer_id": "b"}\n')
     spec = ("--dataset", f"folder:{images}", "--store", images.parent / "store")
     for path, got in ((pipe, "a named pipe"), (zeros, "a device")):
-        words = {
+        arguments = {
             "import": ("import", path),
             "check": ("check", path),
             "questions": ("import", images.parent / "a.jsonl", "--questions", path),
         }
-        assert refused("captions", *words[form], *spec).got == got
+        assert refused("captions", *arguments[form], *spec).got == got
 
 
-def test_a_line_without_end_is_not_held(images: Path) -> None:
+def test_too_long_line_is_refused(images: Path) -> None:
     with captions(images).open("wb") as file:
         file.write(b'{"file_name": "cat/0.png", "text": "a"}\n{"file_name": "cat/1.png", "text": "')
         file.truncate(5 * 10**6)
@@ -154,23 +154,23 @@ def test_a_line_without_end_is_not_held(images: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["train/cat/0.png", "train/metadata.jsonl"])
-def test_a_file_of_many_gigabytes_is_not_read(name: str, images: Path) -> None:
+def test_file_of_many_gigabytes_is_refused(name: str, images: Path) -> None:
     with (images / name).open("ab") as file:
-        file.truncate(10**12)  # a hole, which takes no space
+        file.truncate(10**12)  # sparse: takes no disk space
     error = refused_dataset(images)
     assert name in error.what
     assert (error.got, error.allowed) == ("1000.0 GB", "at most 1.0 GB")
 
 
-def test_a_caption_of_many_lines_may_be_long_in_all(images: Path) -> None:
+def test_large_caption_file_of_short_lines_is_accepted(images: Path) -> None:
     rows = [
         json.dumps({"file_name": f"{name}/{number}.png", "text": "word " * 100_000})
         for name in ("cat", "dog")
         for number in range(3)
     ]
     captions(images).write_text("\n".join(rows))
-    words = ("reproduce", f"folder:{images}", "2", "--profile", "nano", "--method", "random", "--dry-run")
-    app.app([*words, "--store", str(images.parent / "store")], standalone_mode=False)
+    arguments = ("reproduce", f"folder:{images}", "2", "--profile", "nano", "--method", "random", "--dry-run")
+    app.app([*arguments, "--store", str(images.parent / "store")], standalone_mode=False)
 
 
 @pytest.mark.parametrize(
@@ -182,9 +182,11 @@ def test_a_caption_of_many_lines_may_be_long_in_all(images: Path) -> None:
         (lambda path: path.write_bytes(PAGE), "this is an HTML page", "teacher.pth"),
     ],
 )
-def test_what_is_no_checkpoint(make: Callable[[Path], object], what: str, got: str, tmp_path: Path) -> None:
+def test_invalid_checkpoint_is_refused(
+    make: Callable[[Path], object], what: str, got: str, tmp_path: Path
+) -> None:
     make(tmp_path / "teacher.pth")
-    words = ("teacher", "digits", "conv3", "--checkpoint", tmp_path / "teacher.pth", "--profile", "nano")
-    error = refused(*words, "--store", tmp_path / "store", "--dry-run")
+    arguments = ("teacher", "digits", "conv3", "--checkpoint", tmp_path / "teacher.pth", "--profile", "nano")
+    error = refused(*arguments, "--store", tmp_path / "store", "--dry-run")
     assert error.what.startswith(what)
     assert str(error.got).endswith(got)

@@ -1,4 +1,4 @@
-"""JSON of another shape than it was written in is damage that is named, never a crash."""
+"""JSON with an unexpected structure is reported as damage, never a crash."""
 
 import json
 import sys
@@ -48,34 +48,34 @@ BAD: dict[str, str] = {
 CHANGES: dict[str, dict[str, Any]] = {
     "null for a text": {"name": None},
     "a number as a text": {"count": "1"},
-    "a truth for a number": {"count": True},
-    "a fraction for a whole number": {"count": 1.5},
+    "a boolean for a number": {"count": True},
+    "a fraction for an integer": {"count": 1.5},
     "null for a list": {"pairs": None},
     "an object for a list": {"pairs": {}},
     "a pair of one": {"pairs": [[1]]},
-    "a number that no float holds": {"pairs": [[1, 10**400]]},
+    "a number beyond float": {"pairs": [[1, 10**400]]},
     "a list for an object": {"inner": []},
     "nothing for an object": {"inner": {}},
     "an unknown field": {"x": 1},
 }
 
 
-def written(path: Path, text: str) -> Path:
+def write(path: Path, text: str) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     return path
 
 
-def test_a_record_comes_back_by_type(tmp_path: Path) -> None:
-    path = written(tmp_path / "record.json", json.dumps(GOOD))
+def test_record_is_read_with_its_types(tmp_path: Path) -> None:
+    path = write(tmp_path / "record.json", json.dumps(GOOD))
     assert json_files.read(Record, path) == Record("a", 1, ((1, 2.0), (3, 0.5)), Inner(None))
 
 
 @pytest.mark.parametrize(
     "text", [*BAD.values(), *(json.dumps({**GOOD, **each}) for each in CHANGES.values())]
 )
-def test_another_shape_is_named(text: str, tmp_path: Path) -> None:
-    path = written(tmp_path / "record.json", text)
+def test_unexpected_structure_is_reported(text: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "record.json", text)
     with pytest.raises(UvlpError) as caught:
         json_files.read(Record, path)
     assert caught.value.got == str(path)
@@ -83,23 +83,23 @@ def test_another_shape_is_named(text: str, tmp_path: Path) -> None:
     assert len(str(caught.value)) < 600
 
 
-def test_a_damaged_line_is_numbered(tmp_path: Path) -> None:
-    path = written(tmp_path / "rows.jsonl", f"{json.dumps(GOOD)}\n{{}}\n")
+def test_damaged_line_is_reported_with_its_number(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", f"{json.dumps(GOOD)}\n{{}}\n")
     with pytest.raises(UvlpError) as caught:
         json_files.read_rows(Record, path)
-    assert caught.value.what == "a file of an artifact is damaged, line 2: no field name"
+    assert caught.value.what == "a file of an artifact is damaged, line 2: missing field name"
 
 
-def test_every_file_of_a_table_may_be_anything(tmp_path: Path) -> None:
+def test_table_files_with_any_content_are_refused(tmp_path: Path) -> None:
     tables.write(tmp_path, TABLE, texts(TABLE))
     assert tables.read(tmp_path) == TABLE
-    whole = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
-    shapes = [*BAD.values(), *(json.dumps({**whole, name: 7}) for name in whole if name != "schema")]
+    complete = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"))
+    shapes = [*BAD.values(), *(json.dumps({**complete, name: 7}) for name in complete if name != "schema")]
     shapes += [
-        json.dumps({**whole, "cells": [{**whole["cells"][0], name: []}]}) for name in ("best", "title")
+        json.dumps({**complete, "cells": [{**complete["cells"][0], name: []}]}) for name in ("best", "title")
     ]
     for text in shapes:
-        written(tmp_path / "table.json", text)
+        write(tmp_path / "table.json", text)
         with pytest.raises(UvlpError):
             tables.read(tmp_path)
 
@@ -107,34 +107,34 @@ def test_every_file_of_a_table_may_be_anything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", [*BAD.values(), "{}", '{"files": []}', '{"files": {"a": 1}}', '{"files": null}']
 )
-def test_a_manifest_of_another_shape_is_damage(text: str, tmp_path: Path) -> None:
-    written(tmp_path / MANIFEST, text)
+def test_manifest_with_unexpected_structure_is_refused(text: str, tmp_path: Path) -> None:
+    write(tmp_path / MANIFEST, text)
     with pytest.raises(ValueError):
         read_manifest(tmp_path)
 
 
 @pytest.mark.parametrize("text", [*BAD.values(), '{"done": "3"}', '{"x": 1}'])
-def test_what_an_interrupted_run_left_is_made_again(text: str, tmp_path: Path) -> None:
-    said: list[str] = []
-    written(tmp_path / OLD_STATE, text)
-    assert GrowingImages(tmp_path, said.append).state == State()
-    written(tmp_path / BATCHES / "00000000.json", text)
-    assert GrowingImages(tmp_path, said.append).state == State()
-    written(tmp_path / "00000000.jsonl", text)
-    assert shards.read(tmp_path, "key", ["a.png"], 1, said.append) == []
-    assert len(said) == 3
+def test_damaged_state_of_an_interrupted_run_is_recomputed(text: str, tmp_path: Path) -> None:
+    messages: list[str] = []
+    write(tmp_path / OLD_STATE, text)
+    assert GrowingImages(tmp_path, messages.append).state == State()
+    write(tmp_path / BATCHES / "00000000.json", text)
+    assert GrowingImages(tmp_path, messages.append).state == State()
+    write(tmp_path / "00000000.jsonl", text)
+    assert shards.read(tmp_path, "key", ["a.png"], 1, messages.append) == []
+    assert len(messages) == 3
 
 
-def test_one_damaged_table_hides_no_other(
+def test_damaged_table_does_not_hide_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_table(tmp_path, "good")
     bad, _ = put_table(tmp_path, "bad", profile="small")
-    written(bad / "table.json", "[]")
+    write(bad / "table.json", "[]")
     monkeypatch.setattr(sys, "argv", ["uvlp", "list", "tables", "--store", str(tmp_path)])
     with pytest.raises(SystemExit) as end:
         app.main()
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     assert not end.value.code
-    assert said.out.split()[0] == "good" and said.out.count("\n") == 1
-    assert bad.name in said.err and "damaged" in said.err
+    assert output.out.split()[0] == "good" and output.out.count("\n") == 1
+    assert bad.name in output.err and "damaged" in output.err

@@ -1,4 +1,4 @@
-"""Lines end at a line feed alone, whatever else a caption, a prompt or a name holds."""
+"""Lines end only at line feeds, whatever else a caption, a prompt or a name contains."""
 
 import ast
 from pathlib import Path
@@ -15,7 +15,7 @@ TEXT = "".join(f"{mark}{number}" for number, mark in enumerate(BREAKS))
 IMAGE = numpy.zeros((8, 8, 3), numpy.uint8)
 
 
-def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
+def test_only_line_feeds_end_lines(tmp_path: Path) -> None:
     assert split_lines(f"a{TEXT}\r\n\nb\rc\n") == [f"a{TEXT}", "", "b\rc"]
     assert split_lines("a\nb") == ["a", "b"]
     assert split_lines("") == []
@@ -24,7 +24,7 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
     assert read_lines(path, "utf-8-sig") == [TEXT, "b"]
 
 
-def test_every_file_of_rows_gives_back_such_a_text(tmp_path: Path) -> None:
+def test_text_with_other_breaks_survives_every_file_format(tmp_path: Path) -> None:
     captions.write(tmp_path, [("a.png", TEXT)], {"a": TEXT})
     assert captions.read(tmp_path).texts == (TEXT,)
     entry = distilled.Entry(file_name="a/0.png", label=0, class_id="a", class_name=TEXT, text=TEXT)
@@ -38,7 +38,7 @@ def test_every_file_of_rows_gives_back_such_a_text(tmp_path: Path) -> None:
     assert shards.read(tmp_path, "key", ["a.png"], 1, print) == answers
 
 
-def test_no_file_of_ours_is_split_at_other_characters() -> None:
+def test_splitlines_is_not_used() -> None:
     for path in sorted(Path(uvlp.__file__).parent.rglob("*.py")):
         called = {
             node.attr for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Attribute)

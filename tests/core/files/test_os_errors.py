@@ -1,4 +1,4 @@
-"""A full disk is recognised whatever library met it; refusals of the system become one clear line."""
+"""A full disk is recognised whatever library reports it; system errors become one clear line."""
 
 import errno
 import resource
@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from uvlp.artifacts import pixels
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.os_errors import explain_os_errors, explained, is_full
+from uvlp.core.files.os_errors import as_uvlp_error, explain_os_errors, is_full
 
 NOISE = numpy.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=numpy.uint8)
 
@@ -36,7 +36,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "numpy, zipped": lambda path: numpy.savez(path, NOISE),
     "safetensors": lambda path: save_file({"noise": NOISE}, path),
     "torch": lambda path: torch.save(torch.from_numpy(NOISE), path),
-    # Pillow says nothing of a JPEG that was cut off by a full disk; we write none.
+    # Pillow does not report a JPEG that is truncated by a full disk; UVLP writes none.
     "PNG": lambda path: Image.fromarray(NOISE).save(path, "PNG"),
     "zip": write_zip,
     "pixels": write_pixels,
@@ -52,7 +52,7 @@ def no_room() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_every_library_that_writes_is_understood(no_room: None, tmp_path: Path) -> None:
+def test_full_disk_is_recognised_from_every_library(no_room: None, tmp_path: Path) -> None:
     for name, write in WRITERS.items():
         with pytest.raises(UvlpError) as caught, explain_os_errors(tmp_path, "cannot write", "make room"):
             write(tmp_path / "file")
@@ -60,7 +60,7 @@ def test_every_library_that_writes_is_understood(no_room: None, tmp_path: Path) 
         assert (caught.value.got, caught.value.fix) == (str(tmp_path), "make room"), name
 
 
-def test_a_full_disk_behind_another_error_is_found() -> None:
+def test_full_disk_is_found_among_the_causes() -> None:
     try:
         try:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -68,9 +68,9 @@ def test_a_full_disk_behind_another_error_is_found() -> None:
             raise KeyError("state")  # noqa: B904 - as libraries do
     except KeyError as error:
         assert is_full(error)
-        found = explained(error)
-    assert found is not None
-    assert found.what.endswith("No space left on device")
+        converted = as_uvlp_error(error)
+    assert converted is not None
+    assert converted.what.endswith("No space left on device")
 
 
 @pytest.mark.parametrize(
@@ -82,20 +82,20 @@ def test_a_full_disk_behind_another_error_is_found() -> None:
         (OSError("Error: Disk quota exceeded"), "No space left on device", None),
     ],
 )
-def test_a_refusal_that_nobody_explained(error: Exception, what: str, got: str | None) -> None:
-    found = explained(error)
-    assert found is not None and found.fix
-    assert (found.what, found.got) == (f"a file or folder cannot be used: {what}", got)
+def test_system_error_becomes_one_clear_line(error: Exception, what: str, got: str | None) -> None:
+    converted = as_uvlp_error(error)
+    assert converted is not None and converted.fix
+    assert (converted.what, converted.got) == (f"a file or folder cannot be used: {what}", got)
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), ConnectionResetError(104, "reset"), OSError("in words")])
-def test_a_defect_stays_a_defect(error: Exception, tmp_path: Path) -> None:
-    assert explained(error) is None
+def test_other_errors_are_not_converted(error: Exception, tmp_path: Path) -> None:
+    assert as_uvlp_error(error) is None
     with pytest.raises(type(error)), explain_os_errors(tmp_path, "cannot write", "make room"):
         raise error
 
 
-def test_a_full_memory_is_the_machines_affair() -> None:
-    found = explained(MemoryError())
-    assert found is not None
-    assert found.what == "the machine's memory is full"
+def test_full_memory_is_a_user_error() -> None:
+    converted = as_uvlp_error(MemoryError())
+    assert converted is not None
+    assert converted.what == "out of memory"

@@ -1,4 +1,4 @@
-"""Arrays written shard by shard: whole in the end, resumed after an interruption, refused on a full disk."""
+"""Arrays written shard by shard: complete in the end, resumed after interruption, refused on a full disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.row_files import JOURNAL, Column, RowFiles
 
 COUNT, SHARD, BATCH = 11, 4, 2
-SAID: list[str] = []
+MESSAGES: list[str] = []
 
 
 @pytest.fixture
@@ -30,15 +30,15 @@ def arrays() -> dict[str, np.ndarray]:
 
 def opened(folder: Path, arrays: dict[str, np.ndarray], **changes: Any) -> RowFiles:
     columns = {name: Column.of(array) for name, array in arrays.items()}
-    given: dict[str, Any] = {
+    arguments: dict[str, Any] = {
         "columns": columns,
         "count": COUNT,
         "shard": SHARD,
         "made_by": "cpu",
-        "say": SAID.append,
+        "log": MESSAGES.append,
     }
-    given |= changes
-    return RowFiles(folder, **given)
+    arguments |= changes
+    return RowFiles(folder, **arguments)
 
 
 def fill(rows: RowFiles, arrays: dict[str, np.ndarray], batches: int | None = None) -> None:
@@ -46,7 +46,7 @@ def fill(rows: RowFiles, arrays: dict[str, np.ndarray], batches: int | None = No
         rows.write(part, {name: array[part.start : part.stop] for name, array in arrays.items()})
 
 
-def test_the_files_are_those_of_numpy(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+def test_files_equal_those_of_numpy(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
     (tmp_path / "made").mkdir()
     (tmp_path / "out").mkdir()
     rows = opened(tmp_path / "made", arrays)
@@ -59,11 +59,11 @@ def test_the_files_are_those_of_numpy(tmp_path: Path, arrays: dict[str, np.ndarr
 
 
 def test_batches_never_cross_a_shard(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
-    found = opened(tmp_path, arrays, shard=6).missing(3)
-    assert found == [range(3), range(3, 6), range(6, 9), range(9, 11)]
+    batches = opened(tmp_path, arrays, shard=6).missing(3)
+    assert batches == [range(3), range(3, 6), range(6, 9), range(9, 11)]
 
 
-def test_only_whole_shards_outlive_an_interruption(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+def test_only_complete_shards_survive_an_interruption(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
     fill(opened(tmp_path, arrays), arrays, batches=3)  # the second shard is half done
     again = opened(tmp_path, arrays)
     assert again.finished_rows == SHARD
@@ -74,7 +74,7 @@ def test_only_whole_shards_outlive_an_interruption(tmp_path: Path, arrays: dict[
 
 
 @pytest.mark.parametrize("changes", [{"made_by": "another GPU"}, {"count": COUNT + 1}, {"shard": 2 * SHARD}])
-def test_rows_of_another_making_are_dropped(
+def test_rows_with_another_layout_or_origin_are_discarded(
     tmp_path: Path, arrays: dict[str, np.ndarray], changes: dict[str, Any]
 ) -> None:
     fill(opened(tmp_path, arrays), arrays)
@@ -82,7 +82,7 @@ def test_rows_of_another_making_are_dropped(
 
 
 @pytest.mark.parametrize("damage", ["journal", "file"])
-def test_a_damaged_partial_folder_is_begun_again(
+def test_damaged_partial_folder_is_restarted(
     tmp_path: Path, arrays: dict[str, np.ndarray], damage: str
 ) -> None:
     fill(opened(tmp_path, arrays), arrays)
@@ -90,46 +90,46 @@ def test_a_damaged_partial_folder_is_begun_again(
         (tmp_path / JOURNAL).write_text('{"layout": ')
     else:
         (tmp_path / "one.npy").write_bytes(b"short")
-    SAID.clear()
+    MESSAGES.clear()
     again = opened(tmp_path, arrays)
-    assert again.finished_rows == 0 and len(SAID) == 1
+    assert again.finished_rows == 0 and len(MESSAGES) == 1
     fill(again, arrays)
     np.testing.assert_array_equal(np.load(tmp_path / "one.npy"), arrays["one"])
 
 
 @pytest.mark.parametrize("name", ["one.npy", "two.npy", JOURNAL])
 @pytest.mark.parametrize("share", [0, 0.6, 0.8, 1])
-def test_a_flipped_bit_costs_its_shard_and_is_never_used(
+def test_shard_with_a_flipped_bit_is_recomputed(
     tmp_path: Path, arrays: dict[str, np.ndarray], name: str, share: float
 ) -> None:
     fill(opened(tmp_path, arrays), arrays)
-    whole = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    complete = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     flip(tmp_path / name, share)
-    SAID.clear()
+    MESSAGES.clear()
     again = opened(tmp_path, arrays)
     at_least = 0 if share == 0 or name == JOURNAL else COUNT - SHARD
-    assert at_least <= again.finished_rows < COUNT and len(SAID) == 1
+    assert at_least <= again.finished_rows < COUNT and len(MESSAGES) == 1
     fill(again, arrays)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == complete
 
 
-def test_a_journal_of_another_artifact_is_not_taken_up(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+def test_journal_of_another_artifact_is_not_used(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
     (tmp_path / "one").mkdir()
     fill(opened(tmp_path / "one", arrays), arrays)
     (tmp_path / "one").rename(tmp_path / "other")
     assert opened(tmp_path / "other", arrays).finished_rows == 0
 
 
-def test_a_journal_without_hashes_is_not_taken_up(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """As earlier versions wrote it."""
+def test_journal_without_hashes_is_not_used(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Earlier versions wrote such journals."""
     fill(opened(tmp_path, arrays), arrays)
     layout = opened(tmp_path, arrays)._layout
     (tmp_path / JOURNAL).write_text(json.dumps({"layout": layout, "finished": [0, 1, 2]}), encoding="utf-8")
-    SAID.clear()
-    assert opened(tmp_path, arrays).finished_rows == 0 and len(SAID) == 1
+    MESSAGES.clear()
+    assert opened(tmp_path, arrays).finished_rows == 0 and len(MESSAGES) == 1
 
 
-def test_a_small_disk_is_said_before_the_work(
+def test_too_small_disk_is_reported_before_the_work(
     tmp_path: Path, arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -144,16 +144,16 @@ def test_a_small_disk_is_said_before_the_work(
     assert not list(tmp_path.glob("*.npy"))
 
 
-def test_a_disk_that_fills_up_meanwhile_costs_one_shard(
+def test_disk_that_fills_up_loses_one_shard(
     tmp_path: Path, arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows, write, calls = opened(tmp_path, arrays), os.pwrite, []
 
-    def full(descriptor: int, content: Any, place: int) -> int:
-        calls.append(place)
+    def full(descriptor: int, content: Any, offset: int) -> int:
+        calls.append(offset)
         if len(calls) > 6:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return write(descriptor, content, place)
+        return write(descriptor, content, offset)
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "pwrite", full)
@@ -162,16 +162,16 @@ def test_a_disk_that_fills_up_meanwhile_costs_one_shard(
     assert opened(tmp_path, arrays).finished_rows == SHARD
 
 
-def test_short_writes_go_on(
+def test_short_writes_are_continued(
     tmp_path: Path, arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda file, content, place: write(file, content[:5], place))
+    monkeypatch.setattr(os, "pwrite", lambda file, content, offset: write(file, content[:5], offset))
     fill(opened(tmp_path, arrays), arrays)
     np.testing.assert_array_equal(np.load(tmp_path / "two.npy"), arrays["two"])
 
 
-def test_without_hard_links_the_files_are_moved(
+def test_files_are_moved_without_hard_links(
     tmp_path: Path, arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:

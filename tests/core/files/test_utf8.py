@@ -1,4 +1,4 @@
-"""A locale without letters beyond ASCII: the same names, keys and bytes as in one of UTF-8."""
+"""An ASCII locale gives the same names, keys and bytes as a UTF-8 locale."""
 
 import json
 import os
@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
-    """A folder beyond ASCII with a dataset and its captions, and with a store for each locale."""
+    """A folder with a non-ASCII name, a dataset and its captions."""
     here = tmp_path / CAFE
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     for split in ("train", "val"):
@@ -31,20 +31,20 @@ def here(tmp_path: Path) -> Path:
     return here
 
 
-def run(here: Path, locale: dict[str, str], *words: str) -> tuple[int, str, str]:
+def run(here: Path, locale: dict[str, str], *arguments: str) -> tuple[int, str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "PYTHON"))}
-    ran = subprocess.run(
-        [sys.executable, "-m", "uvlp", *words],
+    completed = subprocess.run(
+        [sys.executable, "-m", "uvlp", *arguments],
         cwd=here,
         env=kept | {"PYTHONPATH": str(REPOSITORY)} | locale,
         capture_output=True,
         check=False,
     )
-    return ran.returncode, ran.stdout.decode("utf-8"), ran.stderr.decode("utf-8")
+    return completed.returncode, completed.stdout.decode("utf-8"), completed.stderr.decode("utf-8")
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "shown"),
+    ("arguments", "code", "shown"),
     [
         (("table", CAFE), 2, f"got '{CAFE}'"),
         (("evaluate", f"{CAFE}=nowhere", "--dataset", f"folder:{CAFE}", "--profile", "nano"), 2, "nowhere"),
@@ -52,36 +52,36 @@ def run(here: Path, locale: dict[str, str], *words: str) -> tuple[int, str, str]
         (("list", "methods", "--data", CAFE), 2, "--data"),
     ],
 )
-def test_every_word_may_be_beyond_ascii(here: Path, words: tuple[str, ...], code: int, shown: str) -> None:
+def test_arguments_may_be_non_ascii(here: Path, arguments: tuple[str, ...], code: int, shown: str) -> None:
     store = ("--store", f"store {CAFE}")
-    plain, usual = (run(here, locale, *words, *store) for locale in LOCALES.values())
+    plain, usual = (run(here, locale, *arguments, *store) for locale in LOCALES.values())
     assert plain == usual
     assert plain[0] == code and shown in "".join(plain[1:]), plain
 
 
-def test_the_same_bytes_are_stored(here: Path) -> None:
-    words = ("captions", "import", f"{CAFE}.jsonl", "--dataset", f"folder:{CAFE}", "--json")
-    found = []
+def test_stored_bytes_do_not_depend_on_the_locale(here: Path) -> None:
+    arguments = ("captions", "import", f"{CAFE}.jsonl", "--dataset", f"folder:{CAFE}", "--json")
+    contents = []
     for name, locale in LOCALES.items():
         store = here / f"{CAFE} {name}"
-        code, out, err = run(here, locale, *words, "--store", store.name)
+        code, out, err = run(here, locale, *arguments, "--store", store.name)
         assert (code, err.count("uvlp:")) == (0, 0), err
         files = {path.relative_to(store): path for path in (store / "imported").rglob("*")}
-        found.append({str(place): path.read_bytes() for place, path in files.items() if path.is_file()})
-    assert found[0] == found[1] != {}
+        contents.append({str(name): path.read_bytes() for name, path in files.items() if path.is_file()})
+    assert contents[0] == contents[1] != {}
 
 
-def test_an_argument_that_is_no_utf8_is_refused(here: Path) -> None:
+def test_argument_that_is_not_utf8_is_refused(here: Path) -> None:
     for locale in LOCALES.values():
         ran = run(here, locale, "table", "\udce9", "--store", "store")
-        assert ran[0] == 2 and ran[2].startswith("uvlp: an argument is no UTF-8 text")
+        assert ran[0] == 2 and ran[2].startswith("uvlp: an argument is not UTF-8")
 
 
-def test_an_isolated_python_is_started_again_once(here: Path) -> None:
-    """It looks at no variable of the environment: one that only set PYTHONUTF8 would start for ever."""
+def test_isolated_python_is_restarted_once(here: Path) -> None:
+    """It ignores environment variables: setting only PYTHONUTF8 would restart it for ever."""
     program = (
         f"import sys; sys.path.insert(0, {str(REPOSITORY)!r})"
-        "; from uvlp.core.files import utf8; utf8.insist()"
+        "; from uvlp.core.files import utf8; utf8.ensure_utf8_mode()"
     )
     program += "; print(sys.flags.isolated, sys.getfilesystemencoding(), sys.argv[1])"
     ran = subprocess.run(
@@ -90,25 +90,25 @@ def test_an_isolated_python_is_started_again_once(here: Path) -> None:
         capture_output=True,
         timeout=60,
     )
-    assert ran.stdout.split()[:2] == [b"1", b"ascii"], "as it was asked for, once"
-    # PYTHONUTF8=0 holds for no isolated Python, whose plain locale then means UTF-8.
+    assert ran.stdout.split()[:2] == [b"1", b"ascii"], "as requested, without another restart"
+    # An isolated Python ignores PYTHONUTF8=0, and its plain locale then means UTF-8.
     ran = subprocess.run(
         [sys.executable, "-I", "-c", program, CAFE], env=PLAIN, capture_output=True, timeout=60
     )
     assert ran.stdout == f"1 utf-8 {CAFE}\n".encode()
 
 
-def test_a_terminal_of_another_encoding_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_encoding_of_the_terminal_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []
     monkeypatch.setattr("sys.getfilesystemencoding", lambda: "iso8859-1")
     monkeypatch.setattr("locale.getencoding", lambda: "ISO-8859-1")
-    monkeypatch.setattr("os.execv", lambda program, words: started.append(words))
+    monkeypatch.setattr("os.execv", lambda program, arguments: started.append(arguments))
     environment = {"PYTHONUTF8": "0"}
     monkeypatch.setattr("os.environ", environment)
-    utf8.insist()
+    utf8.ensure_utf8_mode()
     assert environment == {"PYTHONIOENCODING": "ISO-8859-1", "PYTHONUTF8": "1"}
     assert started == [[sys.executable, "-X", "utf8", *sys.orig_argv[1:]]]
     del environment["PYTHONIOENCODING"]
     monkeypatch.setattr("locale.getencoding", lambda: "ANSI_X3.4-1968")
-    utf8.insist()
+    utf8.ensure_utf8_mode()
     assert environment == {"PYTHONUTF8": "1"} and len(started) == 2

@@ -1,4 +1,4 @@
-"""A file is under its name as a whole or not at all."""
+"""A file exists under its name completely or not at all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from uvlp.core.files.writing import complete_file, keep_folder, write_utf8
 
 
-def test_a_written_file_has_the_usual_mode(tmp_path: Path) -> None:
+def test_written_file_has_the_permissions_of_the_umask(tmp_path: Path) -> None:
     mask = os.umask(0o022)
     try:
         write_utf8(tmp_path / "a.txt", "é\n")
@@ -20,7 +20,7 @@ def test_a_written_file_has_the_usual_mode(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o644
 
 
-def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
+def test_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
     with pytest.raises(UnicodeEncodeError):
@@ -28,7 +28,7 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("a.txt", "old")]
 
 
-def test_a_file_is_not_there_before_it_is_complete(tmp_path: Path) -> None:
+def test_file_appears_only_when_complete(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.bin"
     with complete_file(path) as unfinished:
         unfinished.write_bytes(b"half")
@@ -37,7 +37,7 @@ def test_a_file_is_not_there_before_it_is_complete(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["a.bin"] and path.read_bytes() == b"whole"
 
 
-def test_a_finished_folder_moves_with_the_usual_modes(tmp_path: Path) -> None:
+def test_finished_folder_is_moved_with_the_permissions_of_the_umask(tmp_path: Path) -> None:
     (tmp_path / "made" / "inner").mkdir(parents=True)
     (tmp_path / "made" / "inner" / "private").touch(mode=0o600)
     mask = os.umask(0o022)

@@ -294,7 +294,7 @@ def test_an_unpublished_hash_is_recorded_at_the_first_download(server: FileServe
     prepare(wanted, tmp_path, Progress(events.append))
     record = tmp_path / "set.tgz.json"
     assert json.loads(record.read_text()) == {"url": wanted.url, "sha256": sha256}
-    assert [event.say for event in events if event.say] == [
+    assert [event.message for event in events if event.message] == [
         f"set.tgz: no hash is published; its SHA-256 {sha256} is recorded in {record}"
     ]
     shutil.rmtree(tmp_path / "set")
@@ -382,7 +382,7 @@ def test_a_second_process_waits_for_the_first(server: FileServer, tmp_path: Path
         second.start()
         while not events:
             time.sleep(0.01)
-        assert events[0].say == f"waiting: another process is fetching into {tmp_path}"
+        assert events[0].message == f"waiting: another process is fetching into {tmp_path}"
         assert server.requests == []
         (tmp_path / "set").mkdir()  # the first has finished
     second.join()

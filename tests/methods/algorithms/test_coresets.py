@@ -58,7 +58,7 @@ def test_picks(case: dict) -> None:
 @pytest.mark.parametrize("select", [herding, k_center])
 def test_equal_rows_are_picked_once_in_order(select) -> None:
     assert select(numpy.ones((4, 3)), 4) == [0, 1, 2, 3]
-    with pytest.raises(UvlpError, match="images in a class: got 4; allowed: at least 5"):
+    with pytest.raises(UvlpError, match="too few images in a class: got 4; allowed: at least 5"):
         select(numpy.ones((4, 3)), 5)
 
 

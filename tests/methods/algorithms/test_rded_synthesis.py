@@ -13,7 +13,7 @@ from uvlp.methods.algorithms.rded_synthesis import crop_losses, mosaics, select_
 def test_ties_go_to_the_first_image_and_crop() -> None:
     losses = torch.tensor([[2.0, 1.0, 1.0], [3.0, 3.0, 3.0], [1.0, 5.0, 1.0]])
     assert select_crops(losses, 3).tolist() == [[0, 1], [2, 0], [1, 0]]
-    with pytest.raises(UvlpError, match="images in a class: got 3; allowed: at least 4"):
+    with pytest.raises(UvlpError, match="too few images in a class: got 3; allowed: at least 4"):
         select_crops(losses, 4)
 
 

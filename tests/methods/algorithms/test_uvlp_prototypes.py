@@ -46,7 +46,9 @@ def check_partition(found: ClusteringResult, ipc: int) -> None:
 @pytest.mark.parametrize("ipc", [1, 2, 10])
 def test_split_gives_exactly_ipc(count: int, ipc: int) -> None:
     if count < ipc:
-        with pytest.raises(UvlpError, match=f"images in a class: got {count}; allowed: at least {ipc}"):
+        with pytest.raises(
+            UvlpError, match=f"too few images in a class: got {count}; allowed: at least {ipc}"
+        ):
             derived(features(count), ipc)
     else:
         check_partition(derived(features(count), ipc), ipc)

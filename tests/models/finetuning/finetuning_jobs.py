@@ -96,8 +96,8 @@ def killed_at(step: int, said: list[str] | None = None) -> Progress:
     """A progress that ends the run when it hears of this update."""
 
     def send(event: Event) -> None:
-        if event.say and said is not None:
-            said.append(event.say)
+        if event.message and said is not None:
+            said.append(event.message)
         if event.done == step and event.label == "updates":
             raise Killed
 

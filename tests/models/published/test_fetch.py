@@ -160,7 +160,7 @@ def test_a_server_that_is_down_is_asked_three_times(hub: Hub, monkeypatch: pytes
     events: list[Event] = []
     text = refused(lambda: find.fetch(HUB, ["diffusion"], Progress(events.append)))
     assert "stopped 3 times" in text and "503" in text and "resume" in text
-    assert [event.say.rpartition("; ")[2] for event in events] == ["attempt 2 of 3", "attempt 3 of 3"]
+    assert [event.message.rpartition("; ")[2] for event in events] == ["attempt 2 of 3", "attempt 3 of 3"]
 
 
 def test_a_repository_without_any_file_that_is_needed_is_one_line(hub: Hub, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def write(root: Path) -> None:
         write_utf8(root / MARK, json.dumps(CONTENT, indent=1) + "\n")
 
 
-def begin(root: Path, say: Callable[[str], None]) -> None:
+def begin(root: Path, log: Callable[[str], None]) -> None:
     """Look at the folder before anything is written into it.
 
     A store that was made before stores had a mark gets one. Where a store would begin beside other things,
@@ -66,10 +66,10 @@ def begin(root: Path, say: Callable[[str], None]) -> None:
         # Where the mark cannot be written, nothing is deleted either.
         with contextlib.suppress(OSError):
             write(root)
-            say(f"{root} holds artifacts of an earlier version; it is marked as a store now: {MARK}")
+            log(f"{root} holds artifacts of an earlier version; it is marked as a store now: {MARK}")
     elif not _has_caches(root):
         _refuse_taken(root)
-        say(f"a store begins in {root} beside other things ({first_few(names)}), which it leaves alone")
+        log(f"a store begins in {root} beside other things ({first_few(names)}), which it leaves alone")
 
 
 def _names(root: Path) -> list[str]:

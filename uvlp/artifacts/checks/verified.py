@@ -15,7 +15,7 @@ from typing import Any
 from uvlp.artifacts.checks.contradictions import contradiction
 from uvlp.artifacts.checks.kinds import lacking
 from uvlp.artifacts.task import MANIFEST, key_of, read_manifest
-from uvlp.core.hashing import CLOCK_TICK_NS, file_sha256, mark, read_checked, write_checked
+from uvlp.core.hashing import CLOCK_TICK_NS, file_sha256, fingerprint, read_checked, write_checked
 
 Files = dict[str, list[Any]]
 """By name of a file: size, times, inode, SHA-256."""
@@ -88,7 +88,7 @@ class Verified:
 def _marks(path: Path) -> list[int] | None:
     """Size, times and inode of a file; None where there is none."""
     try:
-        return list(mark(os.stat(path))) if path.is_file() else None
+        return list(fingerprint(os.stat(path))) if path.is_file() else None
     except FileNotFoundError:
         return None
 

@@ -18,7 +18,7 @@ from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
 from uvlp.artifacts.store import explain_store_errors
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.places import expanded
+from uvlp.core.files.paths import expand_home
 from uvlp.core.files.writing import write_utf8
 from uvlp.core.hashing import digest, file_sha256, read_checked, write_checked
 
@@ -33,7 +33,7 @@ def place(store: Path, spec: DatasetSpec, manifest: DatasetManifest) -> Path:
         spec: the dataset as it was opened; the path of ``folder:PATH`` tells several apart.
         manifest: its manifest, which knows the variant.
     """
-    path = os.path.realpath(expanded(spec.argument)) if spec.argument else ""
+    path = os.path.realpath(expand_home(spec.argument)) if spec.argument else ""
     parts = [spec.name, manifest.variant, digest(path)[:12] if path else ""]
     return store / FOLDER / ("-".join(filter(None, parts)) + ".jsonl")
 

@@ -39,7 +39,7 @@ def check(found: object, count: int, file: str) -> list[Answer]:
     return list(found)
 
 
-def read(folder: Path, of: str, files: Sequence[str], size: int, say: Callable[[str], None]) -> list[Answer]:
+def read(folder: Path, of: str, files: Sequence[str], size: int, log: Callable[[str], None]) -> list[Answer]:
     """The answers of all shards up to the first that is missing or not as it was written, which is said.
 
     Args:
@@ -55,7 +55,7 @@ def read(folder: Path, of: str, files: Sequence[str], size: int, say: Callable[[
             break
         answers = _read(path, of, files[len(found) : len(found) + size])
         if answers is None:
-            say(f"{path.name}: captions that are not as they were written; asking again from there on")
+            log(f"{path.name}: captions that are not as they were written; asking again from there on")
             break
         found += answers
     return found

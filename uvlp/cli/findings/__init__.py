@@ -1,1 +1,1 @@
-"""What `uvlp doctor` looks at, one file each."""
+"""The checks of `uvlp doctor`, one file per subject."""

@@ -1,4 +1,4 @@
-"""What `uvlp doctor` prints."""
+"""One line of `uvlp doctor`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ INSTALL = "python -m pip install --require-hashes -r docker/requirements.lock"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: what was checked, whether it is good, what was found, how to fix it."""
+    """Result of a check: what was checked, whether it is fine, what was found, how to fix it."""
 
     what: str
     good: bool

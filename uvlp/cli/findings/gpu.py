@@ -1,4 +1,4 @@
-"""The GPU: driver, memory, dtypes, batches, and what is wrong."""
+"""The GPU: driver, memory, dtypes, batch sizes, and problems."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from uvlp.recipes.precision import resolve_dtype
 from uvlp.recipes.schema import CaptionSettings, EmbedSettings, FinetuneSettings
 
 NEEDS_GIB = {"captions by LLaVA": 16, "fine-tuning": 20, "synthesis": 6}
-"""Of profile sd15, by arithmetic: weights in half precision (14 GB of LLaVA, 2 GB of Stable Diffusion), for
-fine-tuning weights, gradients, two moments and their average in float32 (17 GB), half-precision weights
-beside them (2 GB), and room for an image: it computes its batch in as many parts as it takes."""
+"""GPU memory of profile sd15, calculated: half-precision weights (14 GB of LLaVA, 2 GB of Stable Diffusion);
+for fine-tuning weights, gradients, two moments and their average in float32 (17 GB), half-precision weights
+(2 GB), and activations of one image, since it splits its batch into as many parts as needed."""
 OLDEST_DRIVER = {12: 525, 13: 580}
-"""First driver of each CUDA; a driver of the same major version runs every minor one."""
+"""First driver of each CUDA major version; it supports every minor version."""
 NONE = "none: everything runs on the CPU (digits and folder need no GPU; the papers' sizes would take days)"
-SIZES = "caption, fine-tune and synthesise with fewer images at once; profiles small and tiny fit"
+SIZES = "reduce the batch sizes of caption, finetune and synthesise, or use profile small or tiny"
 IPC = 50
 SD15_CHANNELS, SD15_CELLS, SD15_WEIGHTS = 320, 64 * 64, 2_200_000_000
-"""First channels of the UNet, cells of a latent at 512 px, and bytes of the pipeline in float16."""
+"""First channels of the UNet, positions of a latent at 512 px, and bytes of the pipeline in float16."""
 FLOAT16_BYTES = 2
 
 
 def findings() -> Iterator[Finding]:
-    """One or more lines; torch is there."""
+    """Yield one or more lines; torch is installed."""
     import torch
 
     cards, cuda = nvidia.cards(), nvidia.driver_cuda()
@@ -39,8 +39,8 @@ def findings() -> Iterator[Finding]:
             "driver", True, f"NVIDIA {cards[0].driver}{runs}; torch is built for {_built_for(torch)}"
         )
     with warnings.catch_warnings(action="ignore"):  # an old driver is reported below
-        found = torch.cuda.is_available()
-    if found:
+        available = torch.cuda.is_available()
+    if available:
         yield from _cards(torch)
     elif cards:
         yield _unused(torch, cards, cuda)
@@ -49,49 +49,49 @@ def findings() -> Iterator[Finding]:
 
 
 def _built_for(torch: Any) -> str:
-    return f"CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU alone"
+    return f"CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU only"
 
 
 def _unused(torch: Any, cards: tuple[nvidia.Card, ...], cuda: tuple[int, int] | None) -> Finding:
-    """Why torch does not use the GPU that the driver sees."""
+    """Return why torch does not use the GPU that the driver lists."""
     name = cards[0].name
     if nvidia.all_gpus_masked():
         value = os.environ["CUDA_VISIBLE_DEVICES"]
         fix = "unset CUDA_VISIBLE_DEVICES, or continue on the CPU"
         return Finding("gpu", False, f"{name}, hidden by CUDA_VISIBLE_DEVICES={value}", fix)
     if not torch.version.cuda:
-        return Finding("gpu", False, f"{name}, but torch is built for the CPU alone", INSTALL)
+        return Finding("gpu", False, f"{name}, but torch is built for the CPU only", INSTALL)
     wanted = int(torch.version.cuda.partition(".")[0])
     if cuda is not None and cuda[0] < wanted:
         oldest = OLDEST_DRIVER.get(wanted)
         newer = f"driver {oldest} or newer" if oldest else "a newer driver"
         problem = f"{name}, but its driver runs CUDA {cuda[0]}.{cuda[1]} and torch needs {torch.version.cuda}"
         return Finding(
-            "gpu", False, problem, f"install {newer}; on a data-centre GPU cuda-compat-{wanted} will do"
+            "gpu", False, problem, f"install {newer}; on a data-centre GPU cuda-compat-{wanted} is enough"
         )
     fix = "run nvidia-smi; in a container start it with --gpus all; then restart the machine"
-    return Finding("gpu", False, f"{name}, but CUDA does not start", fix)
+    return Finding("gpu", False, f"{name}, but CUDA cannot be initialised", fix)
 
 
 def _cards(torch: Any) -> Iterator[Finding]:
-    """The GPU that is used, how it computes, and how much at once."""
+    """Yield lines about the GPU in use: capability, memory, precision and batch sizes."""
     count = torch.cuda.device_count()
     major, minor = torch.cuda.get_device_capability(0)
     free, total = (size / 2**30 for size in torch.cuda.mem_get_info(0))
     name = torch.cuda.get_device_name(0)
     bfloat16 = "bfloat16" if major >= 8 else "no bfloat16"
-    found = f"{name}, compute capability {major}.{minor}, {total:.0f} GiB ({free:.0f} free), {bfloat16}"
+    description = f"{name}, compute capability {major}.{minor}, {total:.0f} GiB ({free:.0f} free), {bfloat16}"
     oldest = min((int(arch.removeprefix("sm_")) for arch in _architectures(torch)), default=0)
     if 10 * major + minor < oldest:
         fix = f"this torch needs {oldest // 10}.{oldest % 10} or newer; CUDA_VISIBLE_DEVICES= uses the CPU"
-        yield Finding("gpu", False, found, fix)
+        yield Finding("gpu", False, description, fix)
         return
-    yield Finding("gpu", True, found)
+    yield Finding("gpu", True, description)
     if count > 1:
         yield Finding("gpus", True, f"{count}: fine-tuning uses all, everything else the first")
-    lacking = [f"{what} ({need} GiB)" for what, need in NEEDS_GIB.items() if total < need]
-    if lacking:
-        yield Finding("gpu memory", False, f"too little in profile sd15 for {', '.join(lacking)}", SIZES)
+    too_large = [f"{what} ({need} GiB)" for what, need in NEEDS_GIB.items() if total < need]
+    if too_large:
+        yield Finding("gpu memory", False, f"too little in profile sd15 for {', '.join(too_large)}", SIZES)
     yield Finding("precision", True, _precision())
     yield Finding("batches", True, _batches(int(free * 2**30)))
 
@@ -108,7 +108,7 @@ def _precision() -> str:
 
 
 def _batches(free: int) -> str:
-    """Images at once in profile sd15; what does not fit is halved while it runs, training in parts."""
+    """List the batch sizes of profile sd15; they are halved at run time if memory runs out."""
     each = memory.prototype_bytes(SD15_CHANNELS, SD15_CELLS, FLOAT16_BYTES)
     finetune = FinetuneSettings()
     parts = {

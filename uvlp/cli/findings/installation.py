@@ -1,4 +1,4 @@
-"""Python, packages, disk and store, and then everything else that `uvlp doctor` looks at."""
+"""Python, packages, disk and store, followed by all other checks of `uvlp doctor`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from uvlp.cli.findings import gpu, places
+from uvlp.cli.findings import folders, gpu
 from uvlp.cli.findings.finding import INSTALL, Finding
-from uvlp.core.files.places import existing, unfit
+from uvlp.core.files.paths import nearest_existing, why_unusable
 
 NEEDED_GB = 2
 
@@ -49,26 +49,26 @@ def _gpu() -> Iterator[Finding]:
 
 
 def _store(root: Path) -> Iterator[Finding]:
-    folder = existing(root)
+    folder = nearest_existing(root)
     free_gb = shutil.disk_usage(folder).free / 1e9
     good = free_gb >= NEEDED_GB
     yield Finding(
         "disk", good, f"{free_gb:.1f} GB free at {folder}", "" if good else "free some space, or --store DIR"
     )
-    if reason := unfit(root):
-        yield Finding("store", False, f"{root}: {reason}", "name another path: --store DIR")
+    if reason := why_unusable(root):
+        yield Finding("store", False, f"{root}: {reason}", "choose another path: --store DIR")
         return
     try:
         with tempfile.TemporaryFile(dir=folder):
-            yield Finding("store", True, f"{root} can be written")
+            yield Finding("store", True, f"{root} is writable")
     except OSError as error:
         yield Finding("store", False, f"{root}: {error.strerror}", "make the folder writable, or --store DIR")
 
 
 def findings(root: Path) -> Iterator[Finding]:
-    """Everything, for a store at ``root``."""
+    """Yield the results of all checks, for a store at ``root``."""
     yield _python()
     yield from _packages()
     yield from _gpu()
-    yield from places.readable("store", lambda: _store(root))
-    yield from places.findings()
+    yield from folders.readable("store", lambda: _store(root))
+    yield from folders.findings()

@@ -1,1 +1,1 @@
-"""Files of the user and of others: read carefully, named exactly."""
+"""Reading, checking and writing of files."""

@@ -1,4 +1,4 @@
-"""Whether a disk holds what is about to be written, asked before the work and not in its middle."""
+"""Checks of free disk space, done before the work starts."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from uvlp.core.wording import byte_size
 
 
 def check_space(what: str, folder: Path, needed: int, fix: str) -> None:
-    """Refuse to begin what cannot end.
+    """Refuse to start work whose output does not fit on the disk.
 
     Args:
-        what: is to be written, e.g. "the features".
-        folder: that exists, on the disk that is asked.
-        needed: bytes.
+        what: what is to be written, e.g. "the features".
+        folder: an existing folder on the disk.
+        needed: bytes needed.
         fix: what to do about it.
 
     Raises:
-        UvlpError: fewer are free.
+        UvlpError: fewer bytes are free.
     """
     free = free_bytes(folder)
     if free < needed:
@@ -27,13 +27,13 @@ def check_space(what: str, folder: Path, needed: int, fix: str) -> None:
 
 
 def free_bytes(folder: Path) -> int:
-    """What this user can still write; the administrator's reserve is root's."""
+    """Return the bytes that this user can still write; the reserved blocks count for root only."""
     status = os.statvfs(folder)
     return status.f_frsize * (status.f_bfree if os.geteuid() == 0 else status.f_bavail)
 
 
 def too_small(what: str, folder: Path, needed: int, free: int, fix: str) -> UvlpError:
-    """The error for a disk with ``free`` bytes, of ``needed``; see :func:`check_space`."""
+    """Return the error for a disk with ``free`` bytes of ``needed``; see :func:`check_space`."""
     return UvlpError(
         f"the disk is too small for {what}",
         got=f"{byte_size(free) if free else 'nothing'} free in {folder}",

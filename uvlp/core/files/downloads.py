@@ -1,4 +1,4 @@
-"""What is still to be transferred before a run can start, announced before it begins."""
+"""Description of downloads, announced before a run starts."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """One transfer: an archive of a dataset, or the files of a published model.
+    """One download: an archive of a dataset, or the files of a published model.
 
     Attributes:
-        what: what it is, in words, e.g. ``"Stable Diffusion 1.5"``.
-        urls: where it comes from.
-        bytes: bytes that are still to be transferred; 0: nobody knows before it begins.
-        disk_bytes: bytes that it will take on the disk while it is prepared; 0: unknown.
-        note: one line to be read beside it, e.g. how it is checked; may be empty.
+        what: title, e.g. ``"Stable Diffusion 1.5"``.
+        urls: sources.
+        bytes: bytes still to be downloaded; 0: unknown until it starts.
+        disk_bytes: disk space needed during preparation; 0: unknown.
+        note: one line shown beside it, e.g. how it is verified; may be empty.
     """
 
     what: str

@@ -1,4 +1,4 @@
-"""Files that others made: what is no regular file is not opened, what stands in its place is named."""
+"""Files from other sources: only regular files are opened, and wrong content is identified in the error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST_LINE_BYTES = 10**6
 LONGEST_TEXT_BYTES = 10**9
 LONGEST_CONFIGURATION_BYTES = 10**8
 
-# An open FIFO or terminal waits for a writer, a device never ends.
+# Opening a FIFO or terminal blocks until there is a writer; a device never ends.
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -27,21 +27,21 @@ _KINDS = (
 )
 
 
-class Impostor(NamedTuple):
-    """What a file is that stands in another one's place, and what to do about it."""
+class WrongContent(NamedTuple):
+    """What a file contains instead of the expected content, and how to fix it."""
 
     title: str
     fix: str
 
 
-_POINTER = Impostor("a Git LFS pointer", "run `git lfs pull` in its folder")
-_ANNEX = Impostor("a git-annex pointer", "run `git annex get .` in its folder")
-_PAGE = Impostor("an HTML page", "delete it and download it again: a log-in or error page came instead")
-_DRAWING = Impostor("an SVG drawing", "convert it to PNG")
-_XML = Impostor("an XML text", "delete it and download it again: an error message came instead")
-_JSON = Impostor("a JSON text", "delete it and download it again: an error message came instead")
+_POINTER = WrongContent("a Git LFS pointer", "run `git lfs pull` in its folder")
+_ANNEX = WrongContent("a git-annex pointer", "run `git annex get .` in its folder")
+_PAGE = WrongContent("an HTML page", "download it again: the server sent a log-in or error page")
+_DRAWING = WrongContent("an SVG drawing", "convert it to PNG")
+_XML = WrongContent("an XML text", "download it again: the server sent an error message")
+_JSON = WrongContent("a JSON text", "download it again: the server sent an error message")
 
-# By how a file begins, blanks and a byte order mark left out, in small letters; the first that fits.
+# By the first bytes of a file, without whitespace and byte order mark, in lower case; first match wins.
 _BEGINNINGS = (
     (b"version https://git-lfs", _POINTER),
     (b"version https://hawser", _POINTER),
@@ -56,69 +56,69 @@ _BEGINNINGS = (
 
 
 def check_regular(path: Path, what: str = "file") -> int:
-    """Refuse what is no regular file before it is opened; the size of one that is.
+    """Return the size of a regular file; refuse anything else before it is opened.
 
     Args:
-        path: of somebody else; a link is followed.
-        what: the file should be, for the message.
+        path: the file; links are followed.
+        what: what the file should be, for the message.
 
     Raises:
-        UvlpError: a folder, named pipe, socket or device.
-        OSError: there is nothing, or it may not be looked at.
+        UvlpError: it is a folder, named pipe, socket or device.
+        OSError: it does not exist or cannot be accessed.
     """
     status = os.stat(path)
     for is_kind, title in _KINDS:
         if is_kind(status.st_mode):
-            raise UvlpError(f"the {what} {path} is no file", got=title, allowed="a regular file")
+            raise UvlpError(f"the {what} {path} is not a file", got=title, allowed="a regular file")
     return status.st_size
 
 
 def check_text(path: Path, what: str, at_most: int = LONGEST_TEXT_BYTES) -> None:
-    """Refuse what cannot be read as a text of others: no regular file, too long, a pointer or a page.
+    """Refuse what cannot be read as text: anything but a regular file, a file too large, a pointer or a page.
 
     Args:
-        what: the file should be, for the message.
-        at_most: bytes.
+        what: what the file should be, for the message.
+        at_most: largest size in bytes.
 
     Raises:
         UvlpError: it is one of these.
-        OSError: there is nothing, or it may not be read.
+        OSError: it does not exist or cannot be read.
     """
     check_size(path, what, check_regular(path, what), at_most)
-    refuse_impostor(path, what, text=True)
+    refuse_wrong_content(path, what, text=True)
 
 
 def check_size(path: Path, what: str, size: int, at_most: int) -> None:
-    """Refuse a file that cannot be what it should be by its bytes, before any is read.
+    """Refuse a file that is too large for its purpose, before it is read.
 
     Raises:
-        UvlpError: it has more than ``at_most``.
+        UvlpError: it has more than ``at_most`` bytes.
     """
     if size > at_most:
         allowed = f"at most {byte_size(at_most)}"
         raise UvlpError(f"the {what} {path} is too large", got=byte_size(size), allowed=allowed)
 
 
-def refuse_impostor(path: Path, what: str, *, text: bool) -> None:
-    """Refuse a regular file that stands in another one's place.
+def refuse_wrong_content(path: Path, what: str, *, text: bool) -> None:
+    """Refuse a regular file whose first bytes show that it is something else.
 
     Args:
-        what: the file should be, for the message.
-        text: that is a text itself.
+        what: what the file should be, for the message.
+        text: whether the expected file is a text itself.
 
     Raises:
-        UvlpError: what it is instead, and what to do.
+        UvlpError: names what it is instead, and how to fix it.
     """
-    other = impostor(begins(path), text=text)
-    if other is not None:
-        raise UvlpError(f"this is {other.title}, not the {what}", got=str(path), fix=other.fix)
+    actual = wrong_content(first_bytes(path), text=text)
+    if actual is not None:
+        raise UvlpError(f"this is {actual.title}, not the {what}", got=str(path), fix=actual.fix)
 
 
-def lines_of(path: Path, what: str) -> Iterator[bytes]:
-    """The lines of a text of others with their ends, one after the other.
+def iter_lines(path: Path, what: str) -> Iterator[bytes]:
+    """Yield the lines of a text file with their line ends.
 
     Raises:
-        UvlpError: it is no such text (:func:`check_text`, at any length), or a line is too long to be held.
+        UvlpError: it is not a text (:func:`check_text`, of any size), or a line is too long.
         OSError: it cannot be read.
     """
     check_text(path, what, sys.maxsize)
@@ -135,27 +135,27 @@ def lines_of(path: Path, what: str) -> Iterator[bytes]:
             yield line
 
 
-def impostor(beginning: bytes, *, text: bool = False) -> Impostor | None:
-    """What a file is that begins so and should be an image, weights or an archive; None for all else.
+def wrong_content(beginning: bytes, *, text: bool = False) -> WrongContent | None:
+    """Identify by its first bytes what a supposed image, weights file or archive is; None if unknown.
 
     Args:
         beginning: its first ``BEGINNING_BYTES`` bytes.
-        text: it should be JSON or another text, so that only pointers and pages are told.
+        text: the file should be JSON or another text, so that only pointers and pages are reported.
     """
     start = beginning.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    found = next((kind for known, kind in _BEGINNINGS if start.startswith(known)), None)
-    if found is _XML:
-        found = _DRAWING if b"<svg" in start else _PAGE if b"<html" in start else _XML
-    if (text and found in (_JSON, _XML)) or b"\0" in beginning:
-        return None  # the length in front of weights may begin as JSON does
-    return found
+    content = next((kind for known, kind in _BEGINNINGS if start.startswith(known)), None)
+    if content is _XML:
+        content = _DRAWING if b"<svg" in start else _PAGE if b"<html" in start else _XML
+    if (text and content in (_JSON, _XML)) or b"\0" in beginning:
+        return None  # the length prefix of a safetensors file may look like JSON
+    return content
 
 
-def begins(path: Path) -> bytes:
-    """The first bytes of a regular file; none where it cannot be read.
+def first_bytes(path: Path) -> bytes:
+    """Return the first bytes of a regular file; empty if it cannot be read.
 
     Raises:
-        UvlpError: it is no regular file.
+        UvlpError: it is not a regular file.
     """
     try:
         check_regular(path)

@@ -1,4 +1,4 @@
-"""JSON files read into dataclasses, field by field by type: another shape is damage, never a crash."""
+"""JSON files read into dataclasses, with every field checked against its type."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ T = TypeVar("T")
 
 
 def parse(text: str | bytes) -> Any:
-    """The value of a JSON text.
+    """Parse a JSON text.
 
     Raises:
-        ValueError: it is none, not UTF-8, nested too deeply, or has a key twice in one object.
+        ValueError: it is not JSON, not UTF-8, nested too deeply, or repeats a key in an object.
     """
     try:
         return json.loads(text, object_pairs_hook=_object)
@@ -30,29 +30,29 @@ def parse(text: str | bytes) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice in an object")
-    return found
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key appears twice in an object")
+    return value
 
 
 def build(kind: type[T], value: Any) -> T:
-    """A dataclass from a JSON object whose fields have its names and types; lists become tuples.
+    """Build a dataclass from a JSON object with the same fields and types; lists become tuples.
 
     Raises:
         ValueError: a field is missing, unknown or of another type.
     """
     if not isinstance(value, dict):
-        raise ValueError("no JSON object")
+        raise ValueError("not a JSON object")
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     unknown = [name for name in value if name not in known]
-    lacking = [
+    missing = [
         name
         for name, field in known.items()
         if name not in value and field.default is MISSING and field.default_factory is MISSING
     ]
-    if unknown or lacking:
-        raise ValueError(f"no field {lacking[0]}" if lacking else f"an unknown field {unknown[0]!r}"[:80])
+    if unknown or missing:
+        raise ValueError(f"missing field {missing[0]}" if missing else f"unknown field {unknown[0]!r}"[:80])
     hints = _hints(kind)  # type: ignore[arg-type]
     return kind(**{name: _typed(hints[name], each, name) for name, each in value.items()})
 
@@ -71,9 +71,9 @@ def _typed(hint: Any, value: Any, name: str) -> Any:
             return None
         return _typed(next(part for part in parts if part is not NoneType), value, name)
     if origin is tuple and isinstance(value, list):
-        of_each = parts[:1] * len(value) if parts[1:] == (...,) else parts
-        if len(of_each) == len(value):
-            return tuple(_typed(part, each, name) for part, each in zip(of_each, value, strict=True))
+        item_types = parts[:1] * len(value) if parts[1:] == (...,) else parts
+        if len(item_types) == len(value):
+            return tuple(_typed(part, each, name) for part, each in zip(item_types, value, strict=True))
     if origin in (dict, Mapping) and isinstance(value, dict):
         return {key: _typed(parts[1], each, f"{name}.{key}"[:80]) for key, each in value.items()}
     if is_dataclass(hint) and isinstance(value, dict):
@@ -85,14 +85,14 @@ def _typed(hint: Any, value: Any, name: str) -> Any:
             raise ValueError(f"field {name} is too large") from None
     if hint in (bool, int, str) and type(value) is hint:
         return value
-    raise ValueError(f"field {name} is of another type")
+    raise ValueError(f"field {name} has the wrong type")
 
 
 def read(kind: type[T], path: Path) -> T:
-    """The dataclass that a file of an artifact holds as JSON.
+    """Read the dataclass that an artifact's file stores as JSON.
 
     Raises:
-        UvlpError: the file is damaged; the field is named.
+        UvlpError: the file is damaged; names the field.
         OSError: it cannot be read.
     """
     try:
@@ -102,32 +102,32 @@ def read(kind: type[T], path: Path) -> T:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object that a file of an artifact holds.
+    """Read the JSON object that an artifact's file stores.
 
     Raises:
         UvlpError: the file is damaged.
         OSError: it cannot be read.
     """
     try:
-        found = parse(_content(path))
-        if not isinstance(found, dict):
-            raise ValueError("no JSON object")
+        value = parse(_content(path))
+        if not isinstance(value, dict):
+            raise ValueError("not a JSON object")
     except ValueError as error:
         raise damaged(path, error) from error
-    return found
+    return value
 
 
 def read_texts(path: Path) -> dict[str, str]:
-    """The JSON object of texts that a file of an artifact holds.
+    """Read the JSON object of strings that an artifact's file stores.
 
     Raises:
         UvlpError: the file is damaged.
         OSError: it cannot be read.
     """
-    found = read_object(path)
-    if not all(isinstance(value, str) for value in found.values()):
-        raise damaged(path, ValueError("not an object of texts"))
-    return found
+    texts = read_object(path)
+    if not all(isinstance(value, str) for value in texts.values()):
+        raise damaged(path, ValueError("not an object of strings"))
+    return texts
 
 
 def _content(path: Path) -> bytes:
@@ -136,16 +136,16 @@ def _content(path: Path) -> bytes:
 
 
 def read_rows(kind: type[T], path: Path) -> list[T]:
-    """The dataclasses that a file of an artifact holds, one JSON object per line.
+    """Read the dataclasses that an artifact's file stores, one JSON object per line.
 
     Raises:
-        UvlpError: the file is damaged; the line is named.
+        UvlpError: the file is damaged; names the line.
         OSError: it cannot be read.
     """
     check_regular(path)
     number, rows = 0, []
     try:
-        for number, line in enumerate(read_lines(path), 1):  # noqa: B007 - it stands in the message
+        for number, line in enumerate(read_lines(path), 1):  # noqa: B007 - used in the message
             rows.append(build(kind, parse(line)))
     except ValueError as error:
         raise damaged(path, error, f", line {number}") from error
@@ -153,7 +153,7 @@ def read_rows(kind: type[T], path: Path) -> list[T]:
 
 
 def damaged(path: Path, error: Exception, where: str = "") -> UvlpError:
-    """The error for a file of an artifact that has another shape than it was written in."""
+    """Return the error for an artifact's file that does not have the format in which it was written."""
     reason = str(error)[:120]
     what = f"a file of an artifact is damaged{where}: {reason}"
-    return UvlpError(what, got=str(path), fix="run the command that made it with --force, to make it again")
+    return UvlpError(what, got=str(path), fix="re-run the command that created it with --force")

@@ -1,9 +1,9 @@
-"""Arrays with one row per image, written shard by shard, so that a killed run goes on where it was.
+"""Arrays with one row per image, written shard by shard, so that a killed run can resume.
 
-Every array is a `.npy` file that has its full size from the start: a disk that is too small is noticed
-before the work and not in its middle. Rows are written by position and never through a memory map, where a
-full disk would kill the process instead of raising an error. A shard counts once its rows are on the disk
-and the journal that holds their hashes was renamed into place; the next run compares them.
+Every array is a `.npy` file that is allocated at its full size, so that a full disk is noticed before the
+work starts. Rows are written by position and never through a memory map, where a full disk would kill the
+process instead of raising an error. A shard counts as finished once its rows are on the disk and the journal
+with their hashes has been renamed into place; the next run verifies the hashes.
 """
 
 from __future__ import annotations
@@ -31,37 +31,37 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One array: its number type, e.g. ``float32``, and the shape of a row."""
+    """One array: its dtype, e.g. ``float32``, and the shape of a row."""
 
     dtype: str
     shape: tuple[int, ...]
 
     @classmethod
     def of(cls, rows: numpy.ndarray) -> Column:
-        """The column that ``rows`` [n, ...] belong to."""
+        """Return the column of an array ``rows`` [n, ...]."""
         return cls(dtype=rows.dtype.name, shape=tuple(rows.shape[1:]))
 
     @property
     def row_bytes(self) -> int:
-        """Size of a row."""
+        """Size of a row in bytes."""
         import numpy
 
         return math.prod(self.shape) * numpy.dtype(self.dtype).itemsize
 
 
 class RowFiles:
-    """Files in the making, in a folder that outlives an interrupted run.
+    """Array files being written, in a folder that is kept when a run is interrupted.
 
     Args:
-        folder: where they are kept until they are whole.
-        columns: by the name of the file, without `.npy`.
+        folder: where they are kept until they are complete.
+        columns: by file name without `.npy`.
         count: number of rows.
-        shard: rows that are kept together.
-        made_by: what decides about the last bits, e.g. the device; rows made by anything else are dropped.
-        say: told what is dropped because it is not as it was written.
+        shard: number of rows per shard.
+        made_by: what determines the last bits, e.g. the device; rows with another value are discarded.
+        log: called with a line about damaged rows that are discarded.
 
     Raises:
-        UvlpError: the disk is too small for the whole of it.
+        UvlpError: the disk is too small for the complete arrays.
     """
 
     def __init__(
@@ -71,10 +71,10 @@ class RowFiles:
         count: int,
         shard: int,
         made_by: str,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
         self._folder, self._columns, self._count, self._shard = folder, dict(columns), count, shard
-        self._say = say
+        self._log = log
         self._layout = json.loads(
             json.dumps(
                 {
@@ -86,21 +86,21 @@ class RowFiles:
             )
         )
         self._hashes: dict[str, Any] = {}
-        """Of the shard that is being written, by column."""
-        found = self._recall()
-        self._finished: dict[int, dict[str, str]] = found or {}
+        """Running hashes of the shard that is being written, by column."""
+        recovered = self._recover()
+        self._finished: dict[int, dict[str, str]] = recovered or {}
         """SHA-256 of the rows of each finished shard, by column."""
-        if found is None:
+        if recovered is None:
             self._allocate()
 
     @property
     def finished_rows(self) -> int:
-        """Rows that an earlier run has finished, or this one so far."""
+        """Number of rows finished by an earlier run or this one."""
         return sum(len(self._rows_of(shard)) for shard in self._finished)
 
     def missing(self, batch: int) -> list[range]:
-        """Rows of the shards that are not finished, in batches with borders that never change."""
-        assert self._shard % batch == 0, "a shard is made of whole batches"
+        """Return the rows of unfinished shards, in batches with fixed borders."""
+        assert self._shard % batch == 0, "the size of a shard is a multiple of the batch size"
         shards = (
             self._rows_of(shard)
             for shard in range(math.ceil(self._count / self._shard))
@@ -109,7 +109,7 @@ class RowFiles:
         return [rows[start : start + batch] for rows in shards for start in range(0, len(rows), batch)]
 
     def write(self, rows: range, arrays: Mapping[str, numpy.ndarray]) -> None:
-        """Write a batch of :meth:`missing`, in its order; the last one of a shard finishes the shard."""
+        """Write a batch of :meth:`missing`, in that order; the last batch of a shard finishes the shard."""
         import numpy
 
         shard = rows.start // self._shard
@@ -119,14 +119,14 @@ class RowFiles:
             array = numpy.ascontiguousarray(arrays[name])
             assert Column.of(array) == column and len(array) == len(rows), name
             with self._path(name).open("r+b") as file:
-                place = self._header_bytes(name) + rows.start * column.row_bytes
-                _write_at(file.fileno(), array.data.cast("B"), place)
+                offset = self._header_bytes(name) + rows.start * column.row_bytes
+                _write_at(file.fileno(), array.data.cast("B"), offset)
             self._hashes[name].update(array.data.cast("B"))
         if rows.stop == self._rows_of(shard).stop:
             self._finish(shard)
 
     def link(self, folder: Path) -> None:
-        """Put the whole files into ``folder``; where links exist, a kill after this loses nothing."""
+        """Hard-link the complete files into ``folder`` (safe against a kill), or move them if links fail."""
         assert self.finished_rows == self._count
         for name in self._columns:
             try:
@@ -159,22 +159,22 @@ class RowFiles:
     def _size(self, name: str) -> int:
         return self._header_bytes(name) + self._count * self._columns[name].row_bytes
 
-    def _recall(self) -> dict[int, dict[str, str]] | None:
-        """Shards that an earlier run finished; None if there are none that can be used."""
+    def _recover(self) -> dict[int, dict[str, str]] | None:
+        """Return the shards that an earlier run finished; None if none can be reused."""
         if not (self._folder / JOURNAL).exists():
             return None
         try:
             journal: dict[str, Any] = sealed.read(self._folder / JOURNAL, self._folder.name)
             if journal["layout"] != self._layout:
                 return None
-            found = {int(shard): dict(hashes) for shard, hashes in journal["finished"].items()}
-            whole = all(self._is_as_allocated(name) for name in self._columns)
+            shards = {int(shard): dict(hashes) for shard, hashes in journal["finished"].items()}
+            intact = all(self._is_as_allocated(name) for name in self._columns)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            whole = False
-        if not whole:
-            self._say("features that are not as they were written: making them again")
+            intact = False
+        if not intact:
+            self._log("stored features are damaged: computing them again")
             return None
-        return {shard: hashes for shard, hashes in found.items() if self._is_as_written(shard, hashes)}
+        return {shard: hashes for shard, hashes in shards.items() if self._is_as_written(shard, hashes)}
 
     def _is_as_allocated(self, name: str) -> bool:
         header = self._header(name)
@@ -186,8 +186,8 @@ class RowFiles:
         for name, column in self._columns.items():
             start = self._header_bytes(name) + rows.start * column.row_bytes
             if _sha256_of(self._path(name), start, len(rows) * column.row_bytes) != hashes.get(name):
-                text = f"rows {rows.start + 1} to {rows.stop} of {name}.npy are not as they were written"
-                self._say(f"{text}: making them again")
+                text = f"rows {rows.start + 1} to {rows.stop} of {name}.npy are damaged"
+                self._log(f"{text}: computing them again")
                 return False
         return True
 
@@ -206,14 +206,14 @@ class RowFiles:
                 self._path(name).unlink(missing_ok=True)
             if not is_full(error):
                 raise
-            fix = "free some space or choose another folder with --store; everything finished is kept"
+            fix = "free some space or choose another folder with --store; finished artifacts are kept"
             raise too_small("the features", self._folder, needed, free, fix) from error
         self._save()
 
     def _finish(self, shard: int) -> None:
         for name in self._columns:
             flush(self._path(name))
-        self._finished[shard] = {name: made.hexdigest() for name, made in self._hashes.items()}
+        self._finished[shard] = {name: sha256.hexdigest() for name, sha256 in self._hashes.items()}
         self._save()
 
     def _save(self) -> None:
@@ -222,18 +222,18 @@ class RowFiles:
         sealed.write(self._folder / JOURNAL, self._folder.name, value)
 
 
-def _write_at(descriptor: int, content: memoryview, place: int) -> None:
+def _write_at(descriptor: int, content: memoryview, offset: int) -> None:
     while content:
-        written = os.pwrite(descriptor, content, place)
-        content, place = content[written:], place + written
+        written = os.pwrite(descriptor, content, offset)
+        content, offset = content[written:], offset + written
 
 
 def _sha256_of(path: Path, start: int, count: int) -> str:
-    """Of a part of a file, read piece by piece."""
-    found = hashlib.sha256()
+    """Return the hash of ``count`` bytes of a file from ``start``, read in blocks."""
+    sha256 = hashlib.sha256()
     with path.open("rb") as file:
         file.seek(start)
-        while count and (piece := file.read(min(count, MEGABYTE))):
-            found.update(piece)
-            count -= len(piece)
-    return found.hexdigest()
+        while count and (block := file.read(min(count, MEGABYTE))):
+            sha256.update(block)
+            count -= len(block)
+    return sha256.hexdigest()

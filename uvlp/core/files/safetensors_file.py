@@ -1,8 +1,8 @@
-"""Is a safetensors file whole? Told from its header, without reading a weight.
+"""Checks that a safetensors file is complete, from its header, without reading any weights.
 
 The format: eight bytes with the length of the header (little endian), the header in JSON (name of each
-tensor, its dtype, shape and place in the rest), and the rest. A download that stopped, or a page of text
-that was saved under the name, is noticed here instead of in the middle of a run.
+tensor, its dtype, shape and offsets in the data), and the data. A truncated download, or a web page saved
+under the name, is noticed here instead of in the middle of a run.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.foreign_files import check_regular
 from uvlp.core.files.torchscript import TITLE, is_torchscript
 
-GARBLED = "the header of a safetensors file is garbled"
+CORRUPT = "the header of a safetensors file is corrupt"
 PREFIX_BYTES = 8
 LONGEST_HEADER_BYTES = 100_000_000  # the library's own limit
 FLOATS = ("F", "BF")
-"""How the names of their types begin."""
+"""Prefixes of floating-point dtypes."""
 COUNTERS = ("position_ids", "num_batches_tracked")
-"""Names of what holds whole numbers beside the weights."""
+"""Names of integer tensors that are stored beside the weights."""
 
 BLOCK_BYTES = 1 << 24
-# By dtype its bits as whole numbers, and those of the exponent, all of which a NaN or an infinity has.
+# By dtype: the integer dtype of the same size, and the exponent bits, all set in a NaN or an infinity.
 EXPONENTS = {
     "F64": ("<u8", 0x7FF0_0000_0000_0000),
     "F32": ("<u4", 0x7F80_0000),
@@ -39,20 +39,20 @@ BITS: Mapping[str, int] = {
     **dict.fromkeys(("F16", "BF16", "I16", "U16"), 16),
     **dict.fromkeys(("BOOL", "I8", "U8", "F8_E4M3", "F8_E5M2", "F8_E8M0"), 8),
 }
-"""Size of a number, by its type."""
+"""Bits per number by dtype."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
 
 def check(path: Path, fix: str, *, floats: bool = False) -> Shapes:
-    """The shapes of the tensors in ``path``, whose size must be what its header says.
+    """Return the shapes of the tensors in ``path``, whose size must match its header.
 
     Args:
-        fix: what mends a damaged file, for the reader.
-        floats: whether it holds weights, which are no whole numbers.
+        fix: how to fix a damaged file, for the message.
+        floats: whether it contains weights, which must be floating-point.
 
     Raises:
-        UvlpError: it is no safetensors file, a part of one, or has whole numbers where weights belong.
+        UvlpError: it is not a safetensors file, is truncated, or has integers instead of weights.
         OSError: it cannot be read.
     """
     size = check_regular(path, "file with weights")
@@ -62,14 +62,14 @@ def check(path: Path, fix: str, *, floats: bool = False) -> Shapes:
             if is_torchscript(path):
                 fix = "get the weights as safetensors"
                 raise UvlpError(f"this is {TITLE}, not a safetensors file", got=str(path), fix=fix)
-            # A page of text, or a pointer that git left in place of the weights, has letters here.
-            raise _damaged("this is no safetensors file", path, f"it begins {_beginning(path)!r}", fix)
+            # A web page, or a pointer that git left instead of the weights, has letters here.
+            raise _damaged("this is not a safetensors file", path, f"begins with {_beginning(path)!r}", fix)
         if PREFIX_BYTES + length > size:
-            raise _damaged("a safetensors file is truncated", path, f"{size} bytes, header not whole", fix)
+            raise _damaged("a safetensors file is truncated", path, f"{size} bytes, header incomplete", fix)
         header = _parse(file.read(length), path, fix)
     end, shapes = _read(header, path, fix)
     if floats:
-        _refuse_whole_numbers(header, path, fix)
+        _refuse_integers(header, path, fix)
     expected = PREFIX_BYTES + length + end
     if size != expected:
         what = "a safetensors file is truncated" if size < expected else "a safetensors file is too long"
@@ -77,23 +77,23 @@ def check(path: Path, fix: str, *, floats: bool = False) -> Shapes:
     return shapes
 
 
-def _refuse_whole_numbers(header: dict[str, Any], path: Path, fix: str) -> None:
-    """As whole numbers the bits of weights are read as others, and loaded without a word."""
+def _refuse_integers(header: dict[str, Any], path: Path, fix: str) -> None:
+    """Refuse integer weights: libraries would load them as other values without a warning."""
     for name, entry in header.items():
         if name != "__metadata__" and not name.endswith(COUNTERS) and not entry["dtype"].startswith(FLOATS):
-            found = f"{name[:80]}: {entry['dtype']}"
-            raise _damaged("weights of a safetensors file are no floats", path, found, fix)
+            details = f"{name[:80]}: {entry['dtype']}"
+            raise _damaged("weights of a safetensors file are not floating-point", path, details, fix)
 
 
 def check_finite(path: Path, fix: str) -> None:
-    """Refuse weights with a NaN or an infinity, which whatever reads them would blame on something else.
+    """Refuse weights with a NaN or an infinity, whose errors would appear far from their cause.
 
     Args:
-        path: of a file that :func:`check` found whole.
-        fix: what mends it, for the reader.
+        path: a file that passed :func:`check`.
+        fix: how to fix it, for the message.
 
     Raises:
-        UvlpError: the tensor is named.
+        UvlpError: weights are not finite; names the tensor.
         OSError: the file cannot be read.
     """
     with path.open("rb") as file:
@@ -107,15 +107,14 @@ def check_finite(path: Path, fix: str) -> None:
                 file.seek(PREFIX_BYTES + length + first)
                 finite = _are_finite(file, last - first, *EXPONENTS[entry["dtype"]])
             except (TypeError, ValueError):
-                what = "the header of a safetensors file is garbled"
-                raise _damaged(what, path, f"tensor {name}", fix) from None
+                raise _damaged(CORRUPT, path, f"tensor {name}", fix) from None
             if not finite:
-                what = f"weights that are not numbers (NaN or infinite): tensor {name}"
+                what = f"weights are not finite (NaN or infinite): tensor {name}"
                 raise UvlpError(what, got=str(path), fix=fix)
 
 
 def _are_finite(file: IO[bytes], count: int, kind: str, exponent: int) -> bool:
-    """Of the next ``count`` bytes."""
+    """Return whether all numbers in the next ``count`` bytes are finite."""
     import numpy
 
     for start in range(0, count, BLOCK_BYTES):
@@ -131,43 +130,43 @@ def _parse(text: bytes, path: Path, fix: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
-        raise _damaged(GARBLED, path, "no JSON object", fix)
+        raise _damaged(CORRUPT, path, "not a JSON object", fix)
     return header
 
 
 def _read(header: dict[str, Any], path: Path, fix: str) -> tuple[int, Shapes]:
-    """End of the last tensor, and all shapes; the tensors lie one behind the other, without gaps."""
-    places, shapes = [], {}
+    """Return the end of the last tensor and all shapes; tensors must be contiguous."""
+    ranges, shapes = [], {}
     for name, entry in header.items():
         if name == "__metadata__":
             continue
         try:
-            shapes[name], place = _tensor(entry)
+            shapes[name], offsets = _tensor(entry)
         except (TypeError, KeyError, ValueError):
-            raise _damaged(GARBLED, path, f"tensor {name[:80]}", fix) from None
-        places.append((*place, name))
+            raise _damaged(CORRUPT, path, f"tensor {name[:80]}", fix) from None
+        ranges.append((*offsets, name))
     end = 0
-    for begin, stop, name in sorted(places):
+    for begin, stop, name in sorted(ranges):
         if begin != end:
-            raise _damaged(GARBLED, path, f"tensor {name[:80]} begins at {begin}, not at {end}", fix)
+            raise _damaged(CORRUPT, path, f"tensor {name[:80]} begins at {begin}, not at {end}", fix)
         end = stop
     return end, shapes
 
 
 def _tensor(entry: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, int]]:
-    """Shape and place of a tensor.
+    """Return shape and offsets of a tensor.
 
     Raises:
-        TypeError, KeyError, ValueError: the entry is none, or its place is not as long as its numbers.
+        TypeError, KeyError, ValueError: the entry is invalid, or its length does not fit shape and dtype.
     """
     shape, (begin, stop) = entry["shape"], entry["data_offsets"]
     if not isinstance(shape, list) or any(
         type(each) is not int or each < 0 for each in (*shape, begin, stop)
     ):
-        raise TypeError("no whole numbers")
-    bits = BITS.get(entry["dtype"])  # a number type that came after this list is taken as it is
+        raise TypeError("not integers")
+    bits = BITS.get(entry["dtype"])  # newer dtypes are not checked
     if stop < begin or (bits is not None and math.prod(shape) * bits != (stop - begin) * 8):
-        raise ValueError("another length than its numbers need")
+        raise ValueError("the length does not fit shape and dtype")
     return tuple(shape), (begin, stop)
 
 
@@ -176,5 +175,5 @@ def _beginning(path: Path) -> str:
         return file.read(40).decode("ascii", "replace")
 
 
-def _damaged(what: str, path: Path, found: str, fix: str) -> UvlpError:
-    return UvlpError(f"{what} ({found})", got=str(path), fix=fix)
+def _damaged(what: str, path: Path, details: str, fix: str) -> UvlpError:
+    return UvlpError(f"{what} ({details})", got=str(path), fix=fix)

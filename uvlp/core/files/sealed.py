@@ -1,8 +1,8 @@
-"""What an interrupted run leaves for the next one: believed only with the hash of what was written.
+"""State that an interrupted run leaves for the next one, trusted only if its hash matches.
 
-A sealed file holds a JSON value behind its SHA-256 and the name of what it belongs to, so that neither a
-flipped bit nor a file of another run is taken up. Large binary files lie beside it: their hashes are the
-value. Files that an earlier version left without a hash count as damaged.
+A sealed file contains a JSON value, its SHA-256 and the name of what it belongs to, so that neither a
+flipped bit nor a file of another run is used. For large binary files beside it, the value contains their
+hashes. Files that an earlier version wrote without a hash count as damaged.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from uvlp.core.hashing import read_checked, write_checked
 
 
 def write(path: Path, of: str, value: Any) -> None:
-    """Write a JSON value; the file is on the disk, whole, when it has its name.
+    """Write a JSON value atomically and flush it to the disk.
 
     Args:
-        of: what it belongs to, the same words when it is read.
+        of: name of what it belongs to, to be given again when it is read.
 
     Raises:
         OSError: it cannot be written.
@@ -26,6 +26,6 @@ def write(path: Path, of: str, value: Any) -> None:
 
 
 def read(path: Path, of: str) -> Any:
-    """The value that :func:`write` kept; None if there is none, or it is another one or of something else."""
-    found = read_checked(path)
-    return found.get("value") if isinstance(found, dict) and found.get("of") == of else None
+    """Return the value that :func:`write` wrote; None if missing, damaged or of something else."""
+    content = read_checked(path)
+    return content.get("value") if isinstance(content, dict) and content.get("of") == of else None

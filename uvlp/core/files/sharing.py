@@ -1,4 +1,4 @@
-"""Files that several users share: as open as the user's umask, whatever a library made of them."""
+"""Permissions of files in shared folders: those that the user's umask gives, whatever a library set."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 
 def umask() -> int:
-    """The bits that this process takes from new files."""
+    """Return the umask of this process."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
 
 
 def follow_umask(path: Path) -> None:
-    """Give a file, or all files below a folder, the bits that the umask leaves; safetensors gives 0600.
+    """Give a file, or all files below a folder, the permissions of the umask; safetensors sets 0600.
 
-    The group is that of the folder where its bit for it is set. What belongs to somebody else stays as it is.
+    A setgid folder determines the group. Files of other users stay as they are.
     """
     bits = 0o666 & ~umask()
     for each in path.rglob("*") if path.is_dir() else (path,):

@@ -1,4 +1,4 @@
-"""One Unicode form for names: a Mac decomposes what Linux composes, and both look the same."""
+"""Unicode normal forms of names: macOS decomposes what Linux composes, and both look the same."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ DIFFERENT = "the names differ in their Unicode form only (NFC, NFD)"
 
 
 def nfc(text: str) -> str:
-    """The composed form, in which names are compared and sorted."""
+    """Return the composed form, in which names are compared and sorted."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def twins(names: Iterable[str]) -> str:
-    """Names that are one in NFC, with the form of each; "" where there are none."""
-    every = [name for name in names if not name.isascii()]
-    counts = Counter(map(nfc, every))
-    return first_few(f"{name} ({form(name)})" for name in every if counts[nfc(name)] > 1)
+    """List names that are equal in NFC, with the form of each; "" if there are none."""
+    candidates = [name for name in names if not name.isascii()]
+    counts = Counter(map(nfc, candidates))
+    return first_few(f"{name} ({form(name)})" for name in candidates if counts[nfc(name)] > 1)
 
 
 def form(name: str) -> str:
-    """What a name is written in, for messages."""
+    """Return the normal form of a name, for messages."""
     if name == nfc(name):
         return "NFC"
     return "NFD" if name == unicodedata.normalize("NFD", name) else "mixed"
 
 
 def other_form(path: Path) -> Path | None:
-    """A folder that is there and equals ``path``, which is not, in NFC; None where there is none."""
+    """Return an existing folder that equals the missing ``path`` in NFC; None if there is none."""
     if path.is_dir() or str(path).isascii():
         return path if path.is_dir() else None
-    above = other_form(path.parent)
+    parent = other_form(path.parent)
     try:
-        alike = [entry for entry in above.iterdir() if nfc(entry.name) == nfc(path.name)] if above else []
+        equal = [entry for entry in parent.iterdir() if nfc(entry.name) == nfc(path.name)] if parent else []
     except OSError:
         return None
-    return alike[0] if len(alike) == 1 and alike[0].is_dir() else None
+    return equal[0] if len(equal) == 1 and equal[0].is_dir() else None

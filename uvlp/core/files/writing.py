@@ -1,6 +1,6 @@
-"""The one way to write a file or a folder that counts: under another name, flushed to the disk, renamed last.
+"""Atomic writing of files and folders: under a temporary name, flushed to the disk, renamed last.
 
-Whoever finds it under its own name finds all of it, whatever stopped the writer.
+A file under its final name is always complete, whatever interrupted the writer.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from uvlp.core.files.sharing import follow_umask
 
 @contextlib.contextmanager
 def complete_file(path: Path, *, flushed: bool = True) -> Iterator[Path]:
-    """Give a new file beside ``path`` to fill, which takes its place at the end of the block.
+    """Yield a new temporary file beside ``path``, which replaces it at the end of the block.
 
-    Several processes may do so at once: the last one's file stays. After an error everything is as before.
+    If several processes do so at once, the last file wins. After an error, ``path`` is unchanged.
 
     Args:
-        flushed: the file outlives a power cut; not needed for what is made again in no time.
+        flushed: the file survives a power cut; not needed for what can be recomputed quickly.
 
     Raises:
         OSError: it cannot be written.
@@ -32,7 +32,7 @@ def complete_file(path: Path, *, flushed: bool = True) -> Iterator[Path]:
     unfinished = Path(name)
     try:
         yield unfinished
-        # mkstemp's file is private to its owner; a shared store is not.
+        # mkstemp creates private files; a shared store needs the umask's permissions.
         follow_umask(unfinished)
         if flushed:
             flush(unfinished)
@@ -46,27 +46,27 @@ def complete_file(path: Path, *, flushed: bool = True) -> Iterator[Path]:
 
 
 def write_utf8(path: Path, text: str, *, flushed: bool = True) -> None:
-    """Write a file in UTF-8 as :func:`complete_file` does."""
+    """Write a text file in UTF-8 atomically; see :func:`complete_file`."""
     with complete_file(path, flushed=flushed) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
 
 
-def keep_folder(made: Path, target: Path) -> None:
-    """Flush a finished folder with all that is in it, and move it to ``target``, where nothing stands.
+def keep_folder(finished: Path, target: Path) -> None:
+    """Flush a finished folder with its contents and move it to ``target``, which must not exist.
 
     Raises:
         OSError: it cannot be written or moved.
     """
-    follow_umask(made)
-    for path in [*made.rglob("*"), made]:
+    follow_umask(finished)
+    for path in [*finished.rglob("*"), finished]:
         flush(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    os.rename(made, target)
+    os.rename(finished, target)
     flush(target.parent)
 
 
 def flush(path: Path) -> None:
-    """Return when a file, or a folder's list of names, is on the disk."""
+    """Flush a file, or a folder's list of names, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -13,7 +13,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 from uvlp.core.files.disk_space import check_space
 from uvlp.core.files.downloads import Download
-from uvlp.core.files.foreign_files import begins, check_regular, impostor
+from uvlp.core.files.foreign_files import check_regular, first_bytes, wrong_content
 from uvlp.core.files.os_errors import explain_os_errors
 from uvlp.core.files.writing import write_utf8
 from uvlp.core.hashing import file_sha256
@@ -113,7 +113,7 @@ def prepare(archive: Archive, root: Path, progress: Progress) -> None:
             if fetched:
                 path.unlink()
             else:
-                progress.say(f"{path} already existed: it is kept, but no longer needed")
+                progress.log(f"{path} already existed: it is kept, but no longer needed")
 
 
 @contextlib.contextmanager
@@ -124,7 +124,7 @@ def _locked(lock: Path, progress: Progress) -> Iterator[None]:
     try:
         file_lock.acquire(timeout=0)
     except TimeoutError:
-        progress.say(f"waiting: another process is fetching into {lock.parent}")
+        progress.log(f"waiting: another process is fetching into {lock.parent}")
         file_lock.acquire()
     try:
         yield
@@ -150,8 +150,8 @@ def _check_kind(path: Path) -> None:
     check_regular(path, "archive")
     if is_archive(path):
         return
-    beginning = begins(path)
-    other = impostor(beginning)
+    beginning = first_bytes(path)
+    other = wrong_content(beginning)
     raise UvlpError(
         f"{path} is not an archive",
         got=other.title if other else beginning[:40].decode("ascii", "replace") or "an empty file",
@@ -198,7 +198,7 @@ def _record_of(path: Path) -> Path:
 def _record(archive: Archive, path: Path, sha256: str, progress: Progress) -> None:
     record = _record_of(path)
     write_utf8(record, json.dumps({"url": archive.url, "sha256": sha256}, indent=1) + "\n")
-    progress.say(f"{path.name}: no hash is published; its SHA-256 {sha256} is recorded in {record}")
+    progress.log(f"{path.name}: no hash is published; its SHA-256 {sha256} is recorded in {record}")
 
 
 def _md5() -> hashlib._Hash:

@@ -25,7 +25,7 @@ from uvlp.artifacts.dataset import (
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.downloads import Download
 from uvlp.core.files.lines import split_lines
-from uvlp.core.hashing import digest, held_still, read_hashed
+from uvlp.core.hashing import digest, read_hashed, unchanged_during
 from uvlp.core.progress import Progress
 from uvlp.core.wording import first_few
 from uvlp.datasets.files.archive import Archive, archived_size
@@ -120,7 +120,7 @@ class BinaryImages:
         files = find_captions(self._root)
         if not files:
             return None
-        with held_still(self._root, caption_hashes(self._root, files, self._hashes)):
+        with unchanged_during(self._root, caption_hashes(self._root, files, self._hashes)):
             return look_up_captions(self._root, files, self.files("train")).texts
 
     def _pixels(self, split: str, record: int) -> numpy.ndarray:

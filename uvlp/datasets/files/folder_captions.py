@@ -21,7 +21,7 @@ from uvlp.captioners.texts.sidecars import SIDECARS, read_sidecar
 from uvlp.captioners.texts.tables import TABLES, UNREAD
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.unicode_form import nfc
-from uvlp.core.hashing import changed_meanwhile
+from uvlp.core.hashing import changed_during_read
 from uvlp.core.wording import first_few
 from uvlp.datasets.files.folder_hashes import HASH_BYTES, Hashed, sha256_of
 from uvlp.datasets.files.folder_scan import Listing, visible_entries
@@ -115,7 +115,7 @@ def caption_hashes(root: Path, files: CaptionFiles, known: Mapping[str, Hashed])
     hashes = {}
     for group, names in files.groups().items():
         if group not in known or len(known[group].files) != HASH_BYTES * len(names):
-            raise changed_meanwhile(root / next(iter(names.values())))
+            raise changed_during_read(root / next(iter(names.values())))
         for index, name in enumerate(names.values()):
             hashes[name] = sha256_of(known[group].files, index)
     return hashes

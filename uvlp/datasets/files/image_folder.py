@@ -15,7 +15,7 @@ from uvlp.artifacts.dataset import SPLITS, ClassInfo, DatasetManifest, recall, r
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.lines import read_lines
 from uvlp.core.files.unicode_form import nfc
-from uvlp.core.hashing import digest, held_still
+from uvlp.core.hashing import digest, unchanged_during
 from uvlp.core.prefetch import in_order
 from uvlp.core.progress import Progress
 from uvlp.core.wording import first_few
@@ -108,7 +108,7 @@ class ImageFolder:
         files = find_captions(self._root, self._listing)
         if not files:
             return None
-        with held_still(self._root, caption_hashes(self._root, files, self._content.captions)):
+        with unchanged_during(self._root, caption_hashes(self._root, files, self._content.captions)):
             if self._published:
                 captions = look_up_captions(self._root, files, self.files("train"))
             else:
@@ -235,7 +235,7 @@ def _make_manifest(
     # Errors in captions are reported when captions are needed; imported captions may replace them.
     captions = find_captions(root, listing)
     hashes = caption_hashes(root, captions, content.captions)
-    with held_still(root, hashes), contextlib.suppress(UvlpError):
+    with unchanged_during(root, hashes), contextlib.suppress(UvlpError):
         notes = read_captions(root, captions, listing).notes
     image_px, not_turned = _check_images(root, listing, content, progress)
     return DatasetManifest(

@@ -93,7 +93,7 @@ def _remove(checkpoints: Sequence[Path]) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def latest(folder: Path, say: Callable[[str], None]) -> tuple[Path | None, int]:
+def latest(folder: Path, log: Callable[[str], None]) -> tuple[Path | None, int]:
     """The latest whole checkpoint and its step; damaged ones are said and deleted, so are halves."""
     for half in folder.glob(f"{HALF}*"):
         shutil.rmtree(half, ignore_errors=True)
@@ -101,7 +101,7 @@ def latest(folder: Path, say: Callable[[str], None]) -> tuple[Path | None, int]:
         damaged = _damage(checkpoint)
         if damaged is None:
             return checkpoint, _step(checkpoint)
-        say(f"{checkpoint.name} is damaged ({damaged}): going on from the one before")
+        log(f"{checkpoint.name} is damaged ({damaged}): going on from the one before")
         _remove([checkpoint])
     return None, 0
 

@@ -57,7 +57,7 @@ def stored(
     """Encode every image that is not yet encoded, each process its share; then read from the file."""
     cache = LatentCache(partial, images, parts.latent, mirrored=settings.random_flip)
     if accelerator.is_main_process:
-        cache.open(progress.say)
+        cache.open(progress.log)
     accelerator.wait_for_everyone()
 
     def encode(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

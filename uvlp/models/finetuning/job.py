@@ -111,7 +111,7 @@ def train(job: Job, progress: Progress) -> None:
     accelerator = make_accelerator(dtype, device, settings, Path(job.logs))
     progress = progress if accelerator.is_main_process else Progress()
     if device == "cpu":
-        progress.say("no GPU: fine-tuning on the CPU, which takes weeks at full size")
+        progress.log("no GPU: fine-tuning on the CPU, which takes weeks at full size")
     try:
         with ThreadPoolExecutor(DECODERS) as pool:
             training = _prepare(job, dtype, accelerator, pool, progress)

@@ -46,7 +46,7 @@ class LatentCache:
         self._shape = (images, 2 if mirrored else 1, MOMENTS, *latent)
         self._bytes = int(np.prod(self._shape)) * np.dtype(np.float16).itemsize
 
-    def open(self, say: Callable[[str], None]) -> None:
+    def open(self, log: Callable[[str], None]) -> None:
         """Make the file, or take up what an interrupted run left and is as it was written; by one process.
 
         Raises:
@@ -55,7 +55,7 @@ class LatentCache:
         size = self._data.stat().st_size if self._data.is_file() else 0
         if size != self._bytes:
             if self._marks.is_dir():
-                say("the stored latents are damaged: encoding anew")
+                log("the stored latents are damaged: encoding anew")
                 shutil.rmtree(self._marks)
             self._data.unlink(missing_ok=True)
             self._check_space()
@@ -66,7 +66,7 @@ class LatentCache:
             mark = self._mark(start)
             if mark.exists() and sealed.read(mark, self._of) != self._sha256(start):
                 stop = min(start + BLOCK, self._shape[0])
-                say(f"stored latents {start + 1} to {stop} are not as they were written: encoding them anew")
+                log(f"stored latents {start + 1} to {stop} are not as they were written: encoding them anew")
                 mark.unlink()
 
     def _sha256(self, start: int) -> str:

@@ -77,8 +77,8 @@ def _relay(line: str, progress: Progress) -> None:
         event = Event(**json.loads(line))
     except (ValueError, TypeError):
         return
-    if event.say:
-        progress.say(event.say)
+    if event.message:
+        progress.log(event.message)
     else:
         progress.at(event.done, event.total, event.label)
 
@@ -104,7 +104,7 @@ def _failure(folder: Path, code: int) -> Exception:
             return UvlpError(found["what"], got=found["got"], allowed=found["allowed"], fix=found["fix"])
         return WorkerFailed(found["text"], found["details"])
     details = (folder / OUTPUT).read_text(encoding="utf-8", errors="replace")
-    return workers.death("a process of the fine-tuning", code, details)
+    return workers.process_death("a process of the fine-tuning", code, details)
 
 
 def serve(job: Path, train: Callable[[str, Progress], None]) -> None:

@@ -142,11 +142,11 @@ class Training:
         """Take up the latest checkpoint; the number of updates that are done."""
         main = self.accelerator.is_main_process
         if main:
-            checkpoints.latest(folder, self._progress.say)  # deletes what is damaged before others look
+            checkpoints.latest(folder, self._progress.log)  # deletes what is damaged before others look
         self.accelerator.wait_for_everyone()
         checkpoint, step = checkpoints.latest(folder, lambda _: None)
         if checkpoint is not None:
-            self._progress.say(f"going on from {checkpoint.name}")
+            self._progress.log(f"going on from {checkpoint.name}")
             self.log = checkpoints.load(self.accelerator, self.average, checkpoint, step)
         return step
 
@@ -226,7 +226,7 @@ class Training:
             self.optimiser.zero_grad()
             torch.cuda.empty_cache()
             self.splits *= 2
-            self._progress.say(
+            self._progress.log(
                 f"out of GPU memory: computing each batch of {self.settings.batch} in {self.splits} parts; "
                 "the result differs in rounding only"
             )

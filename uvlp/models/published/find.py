@@ -168,8 +168,8 @@ def marks(place: str, sha256: str, cache: Path) -> list[tuple[int, int, int, int
     for layout in LAYOUTS.values():
         found = contents(layout, folder)
         if not found.missing and _digest(folder, found, cache, Progress(), lambda _: "") == sha256:
-            return [hashing.mark(os.stat(folder / name)) for name in found.read]
-    raise hashing.changed_meanwhile(path)
+            return [hashing.fingerprint(os.stat(folder / name)) for name in found.read]
+    raise hashing.changed_during_read(path)
 
 
 def _mend(source: Source, path: Path) -> str:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from uvlp.core import streams
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
-from uvlp.core.files.foreign_files import begins, check_regular, impostor
+from uvlp.core.files.foreign_files import check_regular, first_bytes, wrong_content
 from uvlp.core.files.os_errors import NOT_WRITABLE, is_full
 from uvlp.core.files.writing import write_utf8
 from uvlp.core.progress import Progress
@@ -97,7 +97,7 @@ def _recorded() -> dict[str, str]:
 @cache
 def _tell(text: str) -> None:
     """Say it once, however often it is met."""
-    streams.complain(f"note   {text}")
+    streams.print_error(f"note   {text}")
 
 
 def recorded(repository: str) -> str:
@@ -190,7 +190,7 @@ def transfer(repository: str, revision: str, patterns: Sequence[str], progress: 
                     f"the transfer of {repository} stopped {ATTEMPTS} times: {_line(error)}",
                     fix="check the network; re-run the command to resume",
                 ) from caught
-            progress.say(f"{repository}: {_line(error)}; attempt {attempt + 1} of {ATTEMPTS}")
+            progress.log(f"{repository}: {_line(error)}; attempt {attempt + 1} of {ATTEMPTS}")
     raise AssertionError
 
 
@@ -224,7 +224,7 @@ def _resume(repository: str, commit: str, name: str, bar: type) -> None:
     if blob.exists():
         return
     part = blob.with_name(f"{blob.name}{UNFINISHED}")
-    if part.is_file() and (part.stat().st_size > facts.size or impostor(begins(part))):
+    if part.is_file() and (part.stat().st_size > facts.size or wrong_content(first_bytes(part))):
         part.unlink()
     part.parent.mkdir(parents=True, exist_ok=True)
     headers = build_hf_headers()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.places import expanded
+from uvlp.core.files.paths import expand_home
 from uvlp.core.wording import first_few
 from uvlp.models.published import hub, kinds
 from uvlp.models.published.layout import LAYOUTS, Contents, Layout, contents
@@ -149,7 +149,7 @@ def _unknown_form(value: str) -> UvlpError:
 
 
 def _folder(setting: str, value: str) -> Path:
-    folder = expanded(value)
+    folder = expand_home(value)
     if folder.is_file():
         kind = setting.partition(".")[2]
         error = kinds.recognise(kind, Path(os.path.realpath(folder)), ())

@@ -42,7 +42,7 @@ class Synthesis:
     prototypes: Sequence[Prototype]
     entries: Sequence[Entry]
 
-    def grow(self, images: GrowingImages, say: Callable[[str], None]) -> Iterator[int]:
+    def grow(self, images: GrowingImages, log: Callable[[str], None]) -> Iterator[int]:
         """Add what is not there yet, batch by batch; yields each row once it is saved.
 
         Prompts of equal length share a batch, in the order of class and slot.
@@ -61,7 +61,7 @@ class Synthesis:
 
         def halve(text: str) -> None:
             state.batch, state.halved = tried // 2, state.halved + 1
-            say(text)
+            log(text)
 
         before = state.decoded_again - self.sampler.decoded_again
         for rows, made in in_batches(compute, order[state.done :], state.batch, halve):

@@ -18,9 +18,9 @@ from typing import Any
 from uvlp.artifacts.checks.store_mark import FOLDERS
 from uvlp.artifacts.dataset import SPLITS, DatasetSpec
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.places import expanded
+from uvlp.core.files.paths import expand_home
 from uvlp.core.files.unicode_form import nfc
-from uvlp.core.progress import Progress, print_remark
+from uvlp.core.progress import Progress, print_message
 from uvlp.core.wording import first_few
 from uvlp.pipeline.folders.rows import FORM, Row
 from uvlp.pipeline.planning.contenders import Folder
@@ -116,7 +116,7 @@ def check_store(store: Path, spec: DatasetSpec) -> None:
         UvlpError: one lies in the other.
     """
     location = Path(os.path.realpath(store))
-    data = Path(os.path.realpath(expanded(spec.argument) if spec.argument else spec.root))
+    data = Path(os.path.realpath(expand_home(spec.argument) if spec.argument else spec.root))
     if location.is_relative_to(data) and {*SPLITS} & {*location.relative_to(data).parts}:
         raise UvlpError(
             "the store lies among the images of the dataset",
@@ -141,7 +141,7 @@ def _path(path: str) -> Path:
     Raises:
         UvlpError: it has no name, or one that cannot be printed.
     """
-    location = os.path.realpath(expanded(path))
+    location = os.path.realpath(expand_home(path))
     if not path or not location.isprintable():
         raise UvlpError("path of an image folder", got=path, allowed="plain text", fix="rename the folder")
     return Path(location)
@@ -233,7 +233,7 @@ def _check_overlap(collect: Collect, planner: Planner, cache: Path, folder: Fold
             Path(origin),
             planner.manifest.classes,
             cache,
-            Progress(print_remark, folder.paths[seed]),
+            Progress(print_message, folder.paths[seed]),
             folder.facts[seed],
         )
         for seed, origin in folder.origins.items()
@@ -267,7 +267,7 @@ def _find_images(
             folder,
             planner.manifest.classes,
             cache,
-            Progress(print_remark, path),
+            Progress(print_message, path),
             ipc=collect.ipc,
             select=collect.select,
             seed=seed,

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.places import expanded
+from uvlp.core.files.paths import expand_home
 from uvlp.core.files.unicode_form import nfc
 
 FORM = "NAME=FOLDER,FOLDER,..., one folder per seed"
@@ -93,6 +93,6 @@ def _plain(text: str) -> str:
 
 def _is_folder(text: str) -> bool:
     try:
-        return bool(text) and "\0" not in text and os.path.isdir(expanded(text))
+        return bool(text) and "\0" not in text and os.path.isdir(expand_home(text))
     except UvlpError:
         return False

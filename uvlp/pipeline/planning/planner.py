@@ -13,7 +13,7 @@ from uvlp.artifacts import (
 )
 from uvlp.artifacts.task import Task
 from uvlp.core import plugins
-from uvlp.core.files.places import expanded
+from uvlp.core.files.paths import expand_home
 from uvlp.declarations.protocol import ProtocolDeclaration, declared_protocol
 from uvlp.pipeline.planning.contenders import Folder, Method
 from uvlp.pipeline.planning.images import ImagePlanner, network_of
@@ -50,7 +50,7 @@ class Planner(ImagePlanner):
         origins = {}
         if settings.source not in ("trained", "torchvision"):
             # The key holds what the file contains, not where it lies.
-            checkpoint = str(expanded(settings.source))
+            checkpoint = str(expand_home(settings.source))
             origins["checkpoint"], facts["file"] = checkpoint, teachers.checkpoint_hash(checkpoint)
             settings = replace(settings, source="file")
         # The facts name the network, whether it was asked for or is the student's own.

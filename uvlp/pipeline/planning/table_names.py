@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
-from uvlp.core.files.places import expanded
+from uvlp.core.files.paths import expand_home
 from uvlp.core.files.unicode_form import nfc
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.recipes.schema import Recipe
@@ -38,7 +38,7 @@ def table_name(recipe: Recipe, manifest: DatasetManifest, spec: DatasetSpec, fol
 def dataset_name(manifest: DatasetManifest, spec: DatasetSpec) -> str:
     """The dataset with its variant; a folder of somebody by its own name and the hash of what it holds."""
     if spec.argument:
-        own = re.sub(r"[^\w.]+", "-", nfc(expanded(spec.argument).resolve().name)).strip("-")[:LONGEST]
+        own = re.sub(r"[^\w.]+", "-", nfc(expand_home(spec.argument).resolve().name)).strip("-")[:LONGEST]
         return "-".join(filter(None, [manifest.name, own, manifest.content_hash[:HASH_DIGITS]]))
     variants = declared_dataset(spec.name).variants or ()
     other = manifest.variant and manifest.variant not in variants[:1]

@@ -21,7 +21,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.foreign_files import check_regular, refuse_impostor
+from uvlp.core.files.foreign_files import check_regular, refuse_wrong_content
 from uvlp.core.files.torchscript import TITLE, is_torchscript
 from uvlp.core.hashing import file_sha256, read_hashed
 from uvlp.core.wording import first_few
@@ -100,7 +100,7 @@ def read(path: Path, sha256: str = "") -> dict[str, Tensor]:
     if not os.path.exists(path):
         raise UvlpError("no such teacher checkpoint", got=str(path), allowed="the path of a file")
     check_regular(path, "teacher checkpoint")
-    refuse_impostor(path, "teacher checkpoint", text=False)
+    refuse_wrong_content(path, "teacher checkpoint", text=False)
     if is_torchscript(path):
         raise UvlpError(
             f"teacher checkpoint is {TITLE}",

@@ -61,7 +61,7 @@ def test_every_cluster_has_a_member(contamination: float) -> None:
         assert found.inliers.all()
     (centre,) = latent_clusters(equal[:1], 1, contamination, 0).centres
     numpy.testing.assert_array_equal(centre, equal[0])
-    with pytest.raises(UvlpError, match="images in a class: got 6; allowed: at least 7"):
+    with pytest.raises(UvlpError, match="too few images in a class: got 6; allowed: at least 7"):
         latent_clusters(equal, 7, contamination, 0)
 
 
@@ -81,5 +81,5 @@ def test_a_class_that_never_fills_a_batch() -> None:
     assert numpy.isfinite(streamed_centres(few, 5, 2)).all()
     with pytest.raises(UvlpError, match="got 7; allowed: at least 10"):
         streamed_centres(few, 5, 2, flush=False)
-    with pytest.raises(UvlpError, match="images in a class: got 7; allowed: at least 8"):
+    with pytest.raises(UvlpError, match="too few images in a class: got 7; allowed: at least 8"):
         streamed_centres(few, 8)

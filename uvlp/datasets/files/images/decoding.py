@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.foreign_files import BEGINNING_BYTES, impostor
+from uvlp.core.files.foreign_files import BEGINNING_BYTES, wrong_content
 from uvlp.datasets.files.images.metadata import ORIENTATION, orientation_tag, without_metadata
 
 if TYPE_CHECKING:
@@ -281,7 +281,7 @@ def _unreadable(path: Path, file: IO[bytes], error: Exception) -> UvlpError:
     file.seek(0)
     beginning = file.read(BEGINNING_BYTES)
     got, fix = str(error) or type(error).__name__, "replace or delete it"
-    other = impostor(beginning)
+    other = wrong_content(beginning)
     if not beginning:
         got = "an empty file"
     elif other is not None:

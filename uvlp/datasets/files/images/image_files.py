@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.foreign_files import BEGINNING_BYTES, begins, check_regular, check_size, impostor
+from uvlp.core.files.foreign_files import (
+    BEGINNING_BYTES,
+    check_regular,
+    check_size,
+    first_bytes,
+    wrong_content,
+)
 from uvlp.core.hashing import read_hashed
 from uvlp.core.prefetch import in_order
 from uvlp.datasets.files.images.decoding import LARGEST_BYTES, Decoded, decode, header_fits
@@ -88,7 +94,7 @@ def check_pointers(paths: Iterable[Path]) -> None:
     for path in paths:
         size = os.stat(path).st_size
         check_size(path, "image", size, LARGEST_BYTES)
-        if size <= BEGINNING_BYTES and impostor(begins(path)):
+        if size <= BEGINNING_BYTES and wrong_content(first_bytes(path)):
             load_rgb(path)  # raises, with the reason
 
 

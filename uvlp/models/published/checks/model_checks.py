@@ -14,7 +14,7 @@ from pathlib import Path
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import safetensors_file
-from uvlp.core.files.foreign_files import refuse_impostor
+from uvlp.core.files.foreign_files import refuse_wrong_content
 from uvlp.core.files.safetensors_file import Shapes
 from uvlp.models.published.checks import clip_checks, model_tensors
 from uvlp.models.published.checks.model_fields import (
@@ -77,7 +77,7 @@ def check(part: str, folder: Path, found: Contents, mend: Callable[[Path], str])
     """
     for name in found.read:
         kind = "model's weights" if name.endswith(".safetensors") else "model's file"
-        refuse_impostor(folder / name, kind, text=name.endswith(TEXTS))
+        refuse_wrong_content(folder / name, kind, text=name.endswith(TEXTS))
         if name.endswith(".json"):
             read_config(folder / name)  # a library that reads it later would fail in its own words
     tensors: dict[str, Shapes] = {}

@@ -1,4 +1,4 @@
-"""Disks: where published models and datasets lie, and which are there."""
+"""Folders of published models and datasets: locations, free space, and which of them are present."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.cli.findings.finding import INSTALL, Finding
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.os_errors import explained
-from uvlp.core.files.places import existing
+from uvlp.core.files.os_errors import as_uvlp_error
+from uvlp.core.files.paths import nearest_existing
 from uvlp.core.wording import byte_size
 from uvlp.pipeline.transfers import datasets_here
 from uvlp.recipes.schema import ModelSettings
@@ -20,7 +20,7 @@ PARTS = {"diffusion": "Stable Diffusion 1.5", "clip": "CLIP ViT-L/14", "llava": 
 
 
 def findings() -> Iterator[Finding]:
-    """Two lines each for models and datasets; neither is needed by profiles small and tiny."""
+    """Yield two lines each for models and datasets; profiles small and tiny need neither."""
     if importlib.util.find_spec("huggingface_hub") is None:
         yield Finding("models", False, "unknown without huggingface_hub", INSTALL)
     else:
@@ -29,14 +29,14 @@ def findings() -> Iterator[Finding]:
 
 
 def readable(what: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings, or that their folder cannot be read; the others are reported anyway."""
+    """Yield the findings of ``look``, or one that its folder cannot be read."""
     try:
         yield from look()
     except UvlpError as error:
         yield Finding(what, False, f"{error.what}: {error.got}", error.fix or "")
     except OSError as error:
-        refused = explained(error)
-        fix = (refused and refused.fix) or ""
+        explained = as_uvlp_error(error)
+        fix = (explained and explained.fix) or ""
         yield Finding(what, False, f"{error.filename}: {error.strerror}", fix)
 
 
@@ -45,7 +45,7 @@ def _models() -> Iterator[Finding]:
 
     yield Finding("models folder", True, f"{hub.cache_folder()}, {_free(hub.cache_folder())} (HF_HOME)")
     here = [title for part, title in PARTS.items() if not find.needed(ModelSettings(), [part])]
-    yield _stock("models", here, list(PARTS.values()), "`uvlp fetch models` where profile sd15 is wanted")
+    yield _stock("models", here, list(PARTS.values()), "`uvlp fetch models` for profile sd15")
 
 
 def _datasets() -> Iterator[Finding]:
@@ -54,19 +54,21 @@ def _datasets() -> Iterator[Finding]:
     here = datasets_here()
     yield _stock(
         "datasets",
-        [name for name, found in here.items() if found],
+        [name for name, present in here.items() if present],
         list(here),
-        "`uvlp fetch DATASET`; those of an ILSVRC folder: --data",
+        "`uvlp fetch DATASET`; subsets of an ILSVRC folder: --data DIR",
     )
 
 
 def _stock(what: str, here: list[str], known: list[str], fix: str) -> Finding:
     missing = [name for name in known if name not in here]
     parts = [
-        f"{state}: {', '.join(names)}" for state, names in (("here", here), ("not here", missing)) if names
+        f"{state}: {', '.join(names)}"
+        for state, names in (("present", here), ("not present", missing))
+        if names
     ]
     return Finding(what, True, "; ".join(parts), fix if missing else "")
 
 
 def _free(folder: Path) -> str:
-    return f"{byte_size(shutil.disk_usage(existing(folder)).free)} free"
+    return f"{byte_size(shutil.disk_usage(nearest_existing(folder)).free)} free"

@@ -1,4 +1,4 @@
-"""Folders that cannot be one, and ~, in every option and variable that names a place."""
+"""Impossible folders, and ~, in every option and variable that names a path."""
 
 import os
 from collections.abc import Callable
@@ -10,10 +10,10 @@ from uvlp.cli import app
 from uvlp.core.errors import UvlpError
 
 
-def refused(*words: object) -> UvlpError:
-    """What the command line refuses a request with."""
+def refused(*arguments: object) -> UvlpError:
+    """Return the error with which the command line refuses the arguments."""
     with pytest.raises(UvlpError) as caught:
-        app.app(list(map(str, words)), standalone_mode=False)
+        app.app(list(map(str, arguments)), standalone_mode=False)
     return caught.value
 
 
@@ -22,65 +22,65 @@ def dangling(path: Path) -> None:
 
 
 NO_FOLDERS = [
-    (dangling, "a link to nothing"),
-    (lambda path: path.touch(), "something that is no folder"),
-    (os.mkfifo, "something that is no folder"),
-    (lambda path: path.symlink_to("/proc"), "a view into the kernel"),
+    (dangling, "a broken link to"),
+    (lambda path: path.touch(), "not a folder"),
+    (os.mkfifo, "not a folder"),
+    (lambda path: path.symlink_to("/proc"), "a file system of the kernel"),
 ]
 RUN = ("reproduce", "digits", "2", "--profile", "nano", "--method", "random")
 
 
 @pytest.mark.parametrize(("make", "got"), NO_FOLDERS)
 @pytest.mark.parametrize("command", [RUN, (*RUN, "--dry-run"), ("list", "tables"), ("table", "x")])
-def test_a_store_where_no_folder_can_be(
+def test_impossible_store_is_refused(
     command: tuple[str, ...], make: Callable[[Path], object], got: str, tmp_path: Path
 ) -> None:
     make(tmp_path / "store")
     error = refused(*command, "--store", tmp_path / "store")
-    assert error.what == f"the store cannot lie at {tmp_path / 'store'}"
+    assert error.what == f"the store cannot be at {tmp_path / 'store'}"
     assert str(error.got).startswith(got)
     assert "--store" in str(error.fix)
 
 
-@pytest.mark.parametrize("place", ["/proc", "/proc/x/y"])
-def test_a_store_in_the_kernel(place: str) -> None:
-    assert str(refused(*RUN, "--store", place).got).startswith("a view into the kernel")
+@pytest.mark.parametrize("path", ["/proc", "/proc/x/y"])
+def test_store_on_a_kernel_file_system_is_refused(path: str) -> None:
+    assert str(refused(*RUN, "--store", path).got).startswith("a file system of the kernel")
 
 
 @pytest.mark.parametrize(("make", "got"), NO_FOLDERS)
-def test_a_data_folder_where_no_folder_can_be(
+def test_impossible_data_folder_is_refused(
     make: Callable[[Path], object], got: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(tmp_path / "data")
-    words = ("reproduce", "imagenette", "2", "--dry-run", "--store", tmp_path / "store")
-    assert str(refused(*words, "--data", tmp_path / "data").got).startswith(got)
+    arguments = ("reproduce", "imagenette", "2", "--dry-run", "--store", tmp_path / "store")
+    assert str(refused(*arguments, "--data", tmp_path / "data").got).startswith(got)
     monkeypatch.setenv("UVLP_DATA", str(tmp_path / "data"))
-    error = refused(*words)
-    assert error.what == f"the data folder cannot lie at {tmp_path / 'data'}"
+    error = refused(*arguments)
+    assert error.what == f"the data folder cannot be at {tmp_path / 'data'}"
     assert "--data" in str(error.fix)
 
 
-def test_the_doctor_tells_such_a_store_and_goes_on(
+def test_doctor_reports_an_impossible_store_and_continues(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dangling(tmp_path / "store")
     dangling(tmp_path / "data")
     monkeypatch.setenv("UVLP_DATA", str(tmp_path / "data"))
     assert app.app(["doctor", "--store", str(tmp_path / "store")], standalone_mode=False) == 2
-    lines = [line for line in capsys.readouterr().out.splitlines() if "a link to nothing" in line]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "a broken link to" in line]
     assert len(lines) == 2
 
 
-def test_a_tilde_is_the_home_in_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shell leaves it where an option is joined with `=`, or in a variable between quotes."""
+def test_tilde_is_expanded_in_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell does not expand it after `--option=`, or in a quoted variable."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("UVLP_STORE", "~/store")
     (tmp_path / "weights.pth").write_bytes(b"no weights")
     (tmp_path / "captions.jsonl").write_text('{"file_name": "x.png", "text": "a"}\n')
-    words = ("--dataset", "digits")
-    assert refused("captions", "import", "~/captions.jsonl", *words).got == "x.png"
-    questions = refused("captions", "import", "~/captions.jsonl", "--questions", "~/none.jsonl", *words)
+    dataset = ("--dataset", "digits")
+    assert refused("captions", "import", "~/captions.jsonl", *dataset).got == "x.png"
+    questions = refused("captions", "import", "~/captions.jsonl", "--questions", "~/none.jsonl", *dataset)
     assert str(tmp_path) in questions.what
     damaged = refused("teacher", "digits", "conv3", "--checkpoint", "~/weights.pth", "--dry-run")
     assert damaged.got == str(tmp_path / "weights.pth")
