@@ -59,4 +59,4 @@ def test_wrong_folder_of_any_model_is_refused(setting: str, call: Call, lora: Pa
 @pytest.mark.parametrize("arguments", [["--method", "d4m"], ["--method", "random"], ["--profile", "tiny"]])
 def test_unused_finetuned_model_is_refused(arguments: list[str], call: Call, lora: Path) -> None:
     code, _, err = call("--finetuned-model", str(lora), "--dry-run", *arguments)
-    assert code == 2 and "--finetuned-model: " in err and "leave it out, or" in err
+    assert code == 2 and "--finetuned-model: " in err and "omit it, or" in err

@@ -1,4 +1,4 @@
-"""A hub on this machine with tiny models in the files of the published ones."""
+"""A local hub with tiny models in the format of the published ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models on a hub of this machine, by the settings that name them."""
+"""Settings that name the models on the local hub."""
 
 from __future__ import annotations
 

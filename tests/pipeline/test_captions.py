@@ -1,4 +1,4 @@
-"""Captions of others: what is taken over, and what is counted."""
+"""Existing captions: import and coverage."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def written(path: Path, *rows: Any) -> Path:
+def write(path: Path, *rows: Any) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
@@ -53,8 +53,8 @@ def row(name: str, text: str = "a dog") -> dict[str, str]:
     return {"file_name": name, "text": text}
 
 
-def take_over(spec: DatasetSpec, store: Store, *files: Path, **how: Any) -> Imported:
-    return captions.import_files(files, spec, store, **how)
+def import_files(spec: DatasetSpec, store: Store, *files: Path, **options: Any) -> Imported:
+    return captions.import_files(files, spec, store, **options)
 
 
 WOOF = [
@@ -65,16 +65,16 @@ WOOF = [
 ]
 
 
-def test_woof_is_taken_over(data: Path, spec: DatasetSpec, store: Store) -> None:
+def test_import_matches_images_and_counts_rows(data: Path, spec: DatasetSpec, store: Store) -> None:
     before = {path: path.stat().st_mtime_ns for path in data.rglob("*")}
-    made = take_over(spec, store, written(data.parent / "woof.jsonl", *WOOF))
+    made = import_files(spec, store, write(data.parent / "woof.jsonl", *WOOF))
     assert made.counts == {
         "rows": 4, "images": 3, "captions": 2, "overruled": 1, "without_image": 1, "without_caption": 1,
         "further": 0, "kept": 0, "replaced": 0,
     }  # fmt: skip
     assert (list(made.without_image), list(made.without_caption)) == (["x.JPEG"], [IMAGES[2]])
     assert {path: path.stat().st_mtime_ns for path in data.rglob("*")} == before, (
-        "the images' folder is left alone"
+        "the folder of the images is unchanged"
     )
     manifest = open_dataset(spec, store.cache, Progress()).manifest
     found = imported.find(store.root, spec, manifest)
@@ -82,26 +82,26 @@ def test_woof_is_taken_over(data: Path, spec: DatasetSpec, store: Store) -> None
     assert [json.loads(line) for line in found.read_text().splitlines()] == [row(IMAGES[0]), row(IMAGES[1])]
 
 
-def test_the_published_look_up_as_an_option(data: Path, spec: DatasetSpec, store: Store) -> None:
-    made = take_over(spec, store, written(data.parent / "woof.jsonl", *WOOF), published=True)
+def test_import_with_published_names(data: Path, spec: DatasetSpec, store: Store) -> None:
+    made = import_files(spec, store, write(data.parent / "woof.jsonl", *WOOF), published=True)
     assert made.counts == {
         "rows": 4, "images": 3, "captions": 1, "overruled": 1, "without_image": 2, "without_caption": 2,
         "further": 0, "kept": 0, "replaced": 0,
     }  # fmt: skip
 
 
-def test_answers_with_their_questions(data: Path, spec: DatasetSpec, store: Store) -> None:
-    questions = written(
+def test_answers_are_imported_with_their_questions(data: Path, spec: DatasetSpec, store: Store) -> None:
+    questions = write(
         data.parent / "q",
         *({"question_id": number, "image": name, "text": "?"} for number, name in enumerate(IMAGES)),
     )
     parts = [
-        written(
+        write(
             data.parent / f"a{number}", {"question_id": number, "text": f' the "{number}" ', "answer_id": "x"}
         )
         for number in range(3)
     ]
-    take_over(spec, store, *parts, questions=questions)
+    import_files(spec, store, *parts, questions=questions)
     manifest = open_dataset(spec, store.cache, Progress()).manifest
     found = imported.find(store.root, spec, manifest)
     assert found is not None
@@ -112,8 +112,8 @@ def test_answers_with_their_questions(data: Path, spec: DatasetSpec, store: Stor
     ]
 
 
-def test_two_folders_keep_their_captions_apart(data: Path, spec: DatasetSpec, store: Store) -> None:
-    take_over(spec, store, written(data.parent / "m", row(IMAGES[0])))
+def test_captions_of_two_folders_are_separate(data: Path, spec: DatasetSpec, store: Store) -> None:
+    import_files(spec, store, write(data.parent / "m", row(IMAGES[0])))
     manifest = open_dataset(spec, store.cache, Progress()).manifest
     elsewhere = DatasetSpec(name="folder", argument=str(data / "elsewhere"))
     assert imported.find(store.root, spec, manifest) is not None
@@ -121,43 +121,44 @@ def test_two_folders_keep_their_captions_apart(data: Path, spec: DatasetSpec, st
     assert imported.place(store.root, DatasetSpec(name="woof"), manifest).name == "woof.jsonl"
 
 
-def test_a_file_for_another_dataset_is_refused(data: Path, spec: DatasetSpec, store: Store) -> None:
+def test_captions_of_another_dataset_are_refused(data: Path, spec: DatasetSpec, store: Store) -> None:
     for rows, got in (([row("x.JPEG")], "x.JPEG"), ([], "no rows with a text")):
         with pytest.raises(UvlpError) as refused:
-            take_over(spec, store, written(data.parent / "m", *rows))
+            import_files(spec, store, write(data.parent / "m", *rows))
         assert refused.value.got == got and IMAGES[0] in str(refused.value.allowed)
     assert not (store.root / "imported").exists()
 
 
-def test_a_store_that_cannot_be_written(data: Path, spec: DatasetSpec, tmp_path: Path) -> None:
+def test_unwritable_store_is_reported(data: Path, spec: DatasetSpec, tmp_path: Path) -> None:
     Store(tmp_path / "store").prepare()
     (tmp_path / "store" / "imported").write_text("a file where a folder should be")
-    with pytest.raises(UvlpError, match="cannot write the store"):
-        take_over(spec, Store(tmp_path / "store"), written(data.parent / "m", row(IMAGES[0])))
+    with pytest.raises(UvlpError) as caught:
+        import_files(spec, Store(tmp_path / "store"), write(data.parent / "m", row(IMAGES[0])))
+    assert caught.value.what.startswith("cannot write the store")
 
 
-def test_what_the_check_counts(data: Path, spec: DatasetSpec, store: Store) -> None:
-    """77 tokens are 75 words and two marks: one word more is too long."""
+def test_check_counts_by_class(data: Path, spec: DatasetSpec, store: Store) -> None:
+    """77 tokens are 75 words, start and end: one word more is too long."""
     rows = [row(IMAGES[1], "dog " * 75), row(IMAGES[1], " "), row(IMAGES[2], "dog " * 76), row("x.JPEG")]
-    file = written(data.parent / "m", *rows)
-    found = captions.check(file, spec, store)
+    file = write(data.parent / "m", *rows)
+    coverage = captions.check(file, spec, store)
     woof = Tally(images=2, missing=1, empty=1, overruled=1, long=0)
     ridgeback = Tally(images=1, missing=0, empty=0, overruled=0, long=1)
-    assert found.classes == {W: ("Shih-Tzu", woof), V: ("Rhodesian ridgeback", ridgeback)}
-    assert found.total == Tally(images=3, missing=1, empty=1, overruled=1, long=1)
-    assert list(found.without_image) == ["x.JPEG"]
-    assert list(found.without_caption) == list(IMAGES[:2])
+    assert coverage.classes == {W: ("Shih-Tzu", woof), V: ("Rhodesian ridgeback", ridgeback)}
+    assert coverage.total == Tally(images=3, missing=1, empty=1, overruled=1, long=1)
+    assert list(coverage.without_image) == ["x.JPEG"]
+    assert list(coverage.without_caption) == list(IMAGES[:2])
 
 
-def test_the_datasets_own_captions_are_checked_and_then_those_that_were_imported(
+def test_check_prefers_imported_captions_to_the_datasets_own(
     data: Path, spec: DatasetSpec, store: Store
 ) -> None:
     with pytest.raises(UvlpError) as none:
         captions.check(None, spec, store)
-    assert none.value.got == "no metadata.jsonl, no texts beside the images, nothing imported"
-    written(data / "train" / "metadata.jsonl", *(row(name) for name in IMAGES))
-    found = captions.check(None, spec, store)
-    assert found.source == "the dataset's own" and not found.without_caption
-    take_over(spec, store, written(data.parent / "m", *(row(name) for name in IMAGES[1:])))
-    found = captions.check(None, spec, store)
-    assert "imported" in found.source and list(found.without_caption) == [IMAGES[0]]
+    assert none.value.got == "no metadata.jsonl, no text files beside the images, no imported captions"
+    write(data / "train" / "metadata.jsonl", *(row(name) for name in IMAGES))
+    coverage = captions.check(None, spec, store)
+    assert coverage.source == "the dataset's own" and not coverage.without_caption
+    import_files(spec, store, write(data.parent / "m", *(row(name) for name in IMAGES[1:])))
+    coverage = captions.check(None, spec, store)
+    assert "imported" in coverage.source and list(coverage.without_caption) == [IMAGES[0]]

@@ -1,4 +1,4 @@
-"""Is a disk called too small where it certainly is, and nowhere else?"""
+"""A disk is refused exactly if it is certainly too small."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ UNET, REST = PUBLISHED["parameters"]["unet"], PUBLISHED["parameters"]["vae"] + P
 
 
 def sizes(recipe: Recipe, *, dataset_here: bool = True) -> dict[str, tuple[int, int]]:
-    """By the title of a task what it keeps, and what it takes besides, before any model is here."""
+    """Return permanent and temporary bytes by the title of a task, before any model is present."""
     plan = planned(recipe)
-    if dataset_here:  # its models are not
+    if dataset_here:  # its models are missing
         plan = replace(plan, dataset=HERE, transfers=(MODELS,))
     return {task.title: least(task, plan) for task in plan.tasks}
 
 
-def test_the_papers_run() -> None:
+def test_minimum_disk_usage_of_the_papers_run() -> None:
     found = sizes(paper(seeds=(0,)))
     cells = 4 * 64 * 64
     latents, checkpoint = IMAGES * 2 * 2 * 2 * cells, 4 * 4 * UNET
@@ -52,7 +52,7 @@ def test_the_papers_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "passing"),
+    ("changes", "temporary"),
     [
         ({"cache_latents": False, "center_crop": False}, 4 * 4 * UNET),
         ({"cache_latents": False, "use_ema": False}, 3 * 4 * UNET),
@@ -68,27 +68,31 @@ def test_the_papers_run() -> None:
         ({"random_flip": False, "checkpointing_steps": 593}, IMAGES * 2 * 2 * 4 * 64 * 64),
     ],
 )
-def test_what_passes_while_fine_tuning(changes: dict[str, object], passing: int) -> None:
+def test_temporary_disk_usage_of_finetuning(changes: dict[str, object], temporary: int) -> None:
     """There are 8 x 74 updates."""
     recipe = paper(seeds=(0,), finetune=FinetuneSettings(**changes))  # type: ignore[arg-type]
-    assert sizes(recipe)["fine-tuned Stable Diffusion, seed 0"][1] == passing
+    assert sizes(recipe)["fine-tuned Stable Diffusion, seed 0"][1] == temporary
 
 
-def test_what_is_not_certain_is_not_counted() -> None:
+def test_uncertain_sizes_are_not_counted() -> None:
     others = ModelSettings(diffusion="some/sd", clip="hf-hub:some/clip")
-    assert {kept + passing for kept, passing in sizes(paper(models=others), dataset_here=False).values()} <= {
+    assert {
+        kept + temporary for kept, temporary in sizes(paper(models=others), dataset_here=False).values()
+    } <= {
         0,
         100 * 3 * 512 * 512 // 1032,
     }
 
 
-def test_what_is_begun_takes_no_more_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "free_bytes", lambda place: 1_000_000)
-    begun = tmp_path / "partial" / "features-0"
-    begun.mkdir(parents=True)
-    with (begun / "sparse").open("wb") as file:
+def test_space_of_unfinished_artifacts_is_not_counted_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "free_bytes", lambda folder: 1_000_000)
+    unfinished = tmp_path / "partial" / "features-0"
+    unfinished.mkdir(parents=True)
+    with (unfinished / "sparse").open("wb") as file:
         file.truncate(10**9)
-    wanted = [Wanted("features", tmp_path / "store", 2_000_000, (begun.parent,))]
+    wanted = [Wanted("features", tmp_path / "store", 2_000_000, (unfinished.parent,))]
     with pytest.raises(UvlpError) as caught:
         disk.check(wanted, "make room")
     assert (caught.value.got, caught.value.allowed, caught.value.fix) == (
@@ -96,12 +100,12 @@ def test_what_is_begun_takes_no_more_room(tmp_path: Path, monkeypatch: pytest.Mo
         "2.0 MB or more",
         "make room",
     )
-    (begun / "mean.npy").write_bytes(os.urandom(1_000_000))
+    (unfinished / "mean.npy").write_bytes(os.urandom(1_000_000))
     disk.check(wanted, "make room")
 
 
-def test_what_goes_to_one_disk_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "free_bytes", lambda place: 1_000_000)
+def test_needs_on_one_disk_are_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "free_bytes", lambda folder: 1_000_000)
     one, other = (Wanted(name, tmp_path / name, 600_000) for name in ("CLIP", "features"))
     disk.check([one], "")
     with pytest.raises(UvlpError) as caught:

@@ -1,4 +1,4 @@
-"""`uvlp fetch` against a hub on this machine."""
+"""`uvlp fetch` with a local hub."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def refused(*arguments: Any) -> UvlpError:
     return caught.value
 
 
-def test_models_are_announced_fetched_and_told(
+def test_models_are_announced_downloaded_and_listed(
     hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = fetch_named("models", "", "", SET, tmp_path / "cache")
@@ -40,7 +40,7 @@ def test_models_are_announced_fetched_and_told(
     ]
     assert all("unknown size" in line and str(tmp_path / "home" / "hub") in line for line in announced)
     assert (
-        printed.err.index("together unknown size\n") < printed.err.index("begin") < printed.err.index("done")
+        printed.err.index("in total unknown size\n") < printed.err.index("begin") < printed.err.index("done")
     )
     for part, row in zip(("diffusion", "clip", "llava"), made.here, strict=True):
         assert (row["what"], row["sha256"]) == (part, find.find(MODELS, part, tmp_path).sha256)
@@ -51,21 +51,23 @@ def test_models_are_announced_fetched_and_told(
     assert [row["revision"] for row in again.here] == [commit(digit) for digit in "abc"]
 
 
-def test_one_part_alone(hub: Hub, tmp_path: Path) -> None:
+def test_single_part_is_downloaded(hub: Hub, tmp_path: Path) -> None:
     made = fetch_named("autoencoder", "", "", SET, tmp_path)
     assert {name for name, _ in hub.asked} == {"config.json", "diffusion_pytorch_model.safetensors"}
     assert made.transferred == ("the autoencoder of Stable Diffusion 1.5",)
     assert [row["what"] for row in made.here] == ["autoencoder"]
 
 
-def test_a_dataset_that_needs_no_transfer(tmp_path: Path) -> None:
+def test_dataset_without_download_is_listed(tmp_path: Path) -> None:
     (row,) = fetch_named("digits", "", "", [], tmp_path).here
     assert (row["what"], row["classes"], row["train"], row["val"]) == ("digits", 10, 1307, 490)
     assert len(row["sha256"]) == 64
 
 
-def test_too_little_disk_names_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: Hub) -> None:
-    monkeypatch.setattr(disk, "free_bytes", lambda place: 3_000_000_000)
+def test_too_small_disk_is_reported_with_both_sizes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: Hub
+) -> None:
+    monkeypatch.setattr(disk, "free_bytes", lambda folder: 3_000_000_000)
     error = refused("models", "", "", [], tmp_path)
     assert str(error.got).startswith("3.0 GB free in ") and error.allowed == "20.1 GB or more"
     assert "HF_HOME" in str(error.fix)
@@ -80,11 +82,11 @@ def test_known_sizes_are_summed_with_the_time(
     refused("models", "", "", [], tmp_path)
     announced = capsys.readouterr().err
     assert "Stable Diffusion 1.5: 4.3 GB" in announced and "LLaVA-1.5: 14.1 GB" in announced
-    assert "together 20.1 GB; about 27 min at 100 Mbit/s" in announced
+    assert "in total 20.1 GB; about 27 min at 100 Mbit/s" in announced
 
 
 @pytest.mark.parametrize(
-    ("target", "settings", "words"),
+    ("target", "settings", "text"),
     [
         ("imagenete", [], "did you mean 'imagenette'"),
         ("lava", [], "did you mean 'llava'"),
@@ -94,18 +96,20 @@ def test_known_sizes_are_summed_with_the_time(
         ("models", ["models.precision=half"], "setting models.precision"),
     ],
 )
-def test_what_cannot_be_meant(target: str, settings: list[str], words: str, tmp_path: Path) -> None:
-    assert words in str(refused(target, "", "", settings, tmp_path))
+def test_invalid_targets_and_settings_are_refused(
+    target: str, settings: list[str], text: str, tmp_path: Path
+) -> None:
+    assert text in str(refused(target, "", "", settings, tmp_path))
 
 
-def test_options_of_the_other_kind_are_refused(tmp_path: Path) -> None:
+def test_inapplicable_options_are_refused(tmp_path: Path) -> None:
     assert refused("clip", "/data", "", [], tmp_path).what.startswith("--data and --variant")
     assert refused("digits", "", "", SET, tmp_path).what.startswith("--set")
-    assert refused("digits", "/data", "", [], tmp_path).what.endswith("takes no --data")
+    assert refused("digits", "/data", "", [], tmp_path).what.endswith("does not support --data")
     assert refused("imagenette", "", "fastia", [], tmp_path).what.startswith("unknown variant")
 
 
-def test_what_is_finished_is_kept(hub: Hub, tmp_path: Path) -> None:
+def test_finished_downloads_are_kept(hub: Hub, tmp_path: Path) -> None:
     hub.refuse["some/llava"] = 401, "GatedRepo"
     text = str(refused("models", "", "", SET, tmp_path))
     assert "some/llava" in text and "HF_TOKEN" in text

@@ -1,4 +1,4 @@
-"""The plan: what is here of a dataset, who captions it, and what stands in for what is missing."""
+"""Plans: state of the dataset, choice of the captioner, and placeholders of what is missing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def folder_recipe(data: Path, **changes: Any) -> Recipe:
-    """Whose dataset is here."""
+    """Return a recipe whose dataset is present."""
     usual: dict[str, Any] = {"dataset": f"folder:{data}", "methods": ("vlcp",), "networks": ("convnet-1",)}
     return replace(default_recipe("folder", 1), **usual | changes)
 
@@ -49,16 +49,16 @@ def planned(recipe: Recipe, store: Store, until: str = "tabulate") -> Plan:
 AUTO = CaptionSettings(captioner="auto")
 
 
-def test_auto_is_what_measures_where_there_are_no_captions(data: Path, store: Store) -> None:
+def test_auto_without_captions_is_colours(data: Path, store: Store) -> None:
     assert planned(folder_recipe(data, caption=AUTO), store).recipe.caption.captioner == "colours"
 
 
-def test_auto_is_the_datasets_own_captions(data: Path, store: Store) -> None:
+def test_auto_with_captions_of_the_dataset_is_file(data: Path, store: Store) -> None:
     (data / "train" / "metadata.jsonl").write_text(CAPTIONS, encoding="utf-8")
     assert planned(folder_recipe(data, caption=AUTO), store).recipe.caption.captioner == "file"
 
 
-def test_auto_is_the_imported_captions_and_a_note_names_the_others(
+def test_auto_prefers_imported_captions_and_reports_unused_ones(
     data: Path, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (data / "train" / "metadata.jsonl").write_text(CAPTIONS, encoding="utf-8")
@@ -73,7 +73,7 @@ def test_auto_is_the_imported_captions_and_a_note_names_the_others(
     assert captions[0].key != captions[1].key
 
 
-def test_a_dataset_that_is_not_here_is_stood_in_for(tmp_path: Path, store: Store) -> None:
+def test_missing_dataset_has_a_placeholder(tmp_path: Path, store: Store) -> None:
     recipe = replace(default_recipe("imagenette", 10), data=str(tmp_path / "data"), methods=("random",))
     plan = planned(recipe, store)
     assert plan.dataset is None and plan.absent is not None and not plan.complete
@@ -82,12 +82,12 @@ def test_a_dataset_that_is_not_here_is_stood_in_for(tmp_path: Path, store: Store
     assert {task.title for task in plan.tasks} == {task.title for task in outline(check(recipe)).tasks}
 
 
-def test_a_folder_that_is_not_here_is_an_error(tmp_path: Path, store: Store) -> None:
+def test_missing_folder_dataset_is_an_error(tmp_path: Path, store: Store) -> None:
     with pytest.raises(UvlpError):
         planned(folder_recipe(tmp_path / "nowhere"), store)
 
 
-def test_only_the_stages_that_are_asked_for_are_planned(data: Path, store: Store) -> None:
+def test_only_requested_stages_are_planned(data: Path, store: Store) -> None:
     every = planned(folder_recipe(data), store)
     some = planned(folder_recipe(data), store, "embed")
     assert every.complete and some.complete
@@ -95,6 +95,6 @@ def test_only_the_stages_that_are_asked_for_are_planned(data: Path, store: Store
     assert {task.key for task in some.tasks} < {task.key for task in every.tasks}
 
 
-def test_a_teacher_is_planned_alone(data: Path, store: Store) -> None:
+def test_teacher_is_planned_without_other_stages(data: Path, store: Store) -> None:
     plan = planned(folder_recipe(data, protocol="rded", networks=("conv3",)), store, "teacher")
     assert {task.stage for task in plan.tasks} == {"pixels", "teacher"}

@@ -1,4 +1,4 @@
-"""What `uvlp reproduce` fetches first is what its plan reads and this machine lacks."""
+"""`uvlp reproduce` downloads exactly the missing inputs of its plan."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ def recipe(**changes: Any) -> Recipe:
     return Recipe(**(usual | changes))
 
 
-def planned(asked: Recipe, store: Path, until: str = "tabulate") -> Plan:
-    return prepare(check(asked), Store(store), until)
+def planned(wanted: Recipe, store: Path, until: str = "tabulate") -> Plan:
+    return prepare(check(wanted), Store(store), until)
 
 
-def refused(asked: Recipe, store: Path) -> UvlpError:
-    """What is said where nothing may be fetched."""
+def refused(wanted: Recipe, store: Path) -> UvlpError:
+    """Return the error of an offline run."""
     with pytest.raises(UvlpError) as caught:
-        transfers.fetch(planned(asked, store).transfers, offline=True)
+        transfers.fetch(planned(wanted, store).transfers, offline=True)
     assert "\n" not in str(caught.value)
     return caught.value
 
 
-def test_offline_names_everything_at_once(tmp_path: Path, hub: Hub) -> None:
+def test_offline_lists_everything_that_is_missing(tmp_path: Path, hub: Hub) -> None:
     asked = recipe(
         dataset="imagenette", data=str(tmp_path / "data"), caption=CaptionSettings(captioner="auto")
     )
@@ -52,9 +52,9 @@ def test_offline_names_everything_at_once(tmp_path: Path, hub: Hub) -> None:
         "`uvlp fetch clip --set models.clip=hf-hub:some/clip`",
         "`uvlp fetch llava --set models.llava=some/llava",
     ]
-    places = ["some/sd/tree/", f" into {tmp_path / 'data'}", f" into {hub_folders.cache_folder()}"]
+    locations = ["some/sd/tree/", f" into {tmp_path / 'data'}", f" into {hub_folders.cache_folder()}"]
     folders = ["--data FOLDER", "--set models.clip=local-dir:FOLDER", "--set models.llava=FOLDER"]
-    assert [words for words in [*commands, *places, *folders] if words not in text] == []
+    assert [part for part in [*commands, *locations, *folders] if part not in text] == []
     assert not hub.asked
 
 
@@ -70,20 +70,19 @@ def test_offline_names_everything_at_once(tmp_path: Path, hub: Hub) -> None:
         ({"pretrained": False}, set()),
     ],
 )
-def test_a_recipe_fetches_what_it_reads(
+def test_recipe_downloads_what_it_uses(
     changes: dict[str, Any], parts: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = recipe(**changes)
     transfers.fetch(planned(asked, tmp_path).transfers, offline=False)
     here = set(find.PARTS) - set(find.needed(MODELS, ["clip", "llava", "diffusion"]))
     pipeline = {"autoencoder"} if "diffusion" in parts else set()
-    whole = here - {"autoencoder"} | (parts & {"autoencoder"})
-    assert whole == parts
+    assert here - {"autoencoder"} | (parts & {"autoencoder"}) == parts
     assert not find.needed(MODELS, parts | pipeline)
     assert planned(asked, tmp_path).complete
 
 
-def test_a_finetuned_folder_stands_in_for_the_pipeline(originals: dict[str, Path], tmp_path: Path) -> None:
+def test_finetuned_folder_replaces_the_pipeline(originals: dict[str, Path], tmp_path: Path) -> None:
     own = recipe(models=replace(MODELS, finetuned=str(originals["diffusion"])))
     text = str(refused(own, tmp_path))
     assert "the autoencoder" in text and "uvlp fetch diffusion" not in text
@@ -91,7 +90,7 @@ def test_a_finetuned_folder_stands_in_for_the_pipeline(originals: dict[str, Path
     assert "uvlp fetch diffusion" in str(refused(base, tmp_path))
 
 
-def test_a_teacher_reads_no_published_model(tmp_path: Path) -> None:
+def test_teacher_needs_no_published_model(tmp_path: Path) -> None:
     asked = recipe(protocol="rded", networks=("conv3",))
     assert planned(asked, tmp_path, "teacher").complete
 
@@ -106,14 +105,14 @@ def test_a_teacher_reads_no_published_model(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_sides_are_compared_before_the_weights_of_an_autoencoder_come(
+def test_image_sides_are_checked_before_the_weights_are_downloaded(
     changes: dict[str, Any],
     setting: str,
     originals: dict[str, Path],
     hub: Hub,
     tmp_path: Path,
 ) -> None:
-    """With a level more than Stable Diffusion 1.5 has, its cells have 16 px."""
+    """With one level more than Stable Diffusion 1.5, the autoencoder downsamples by 16."""
     own = Path(shutil.copytree(originals["diffusion"], tmp_path / "own"))
     path = own / "vae" / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
@@ -129,10 +128,10 @@ def test_sides_are_compared_before_the_weights_of_an_autoencoder_come(
     assert not [name for name, _ in hub.asked if name.endswith(".safetensors")]
 
 
-def test_the_disk_must_hold_what_is_made_of_them_too(
+def test_disk_check_includes_artifacts_made_from_downloads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: Hub
 ) -> None:
-    monkeypatch.setattr(disk, "free_bytes", lambda place: 7_000_000_000)
+    monkeypatch.setattr(disk, "free_bytes", lambda folder: 7_000_000_000)
     colours = CaptionSettings(captioner="colours")
     plan = planned(
         recipe(models=ModelSettings(), dataset="digits", ipc=1, image_px=512, caption=colours), tmp_path

@@ -1,1 +1,1 @@
-"""From a recipe to the artifacts of its table."""
+"""Planning and running of recipes, from settings to the artifacts of a table."""

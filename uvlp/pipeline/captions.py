@@ -1,4 +1,4 @@
-"""Captions of others for a dataset: taken over into the store, and compared with its training images."""
+"""Existing captions of a dataset: import into the store, and comparison with its training images."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ CLIP_TOKENS = 77
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What became of an import.
+    """Result of an import.
 
     Attributes:
-        path: of the captions that the dataset has now.
-        counts: rows read, training images, captions that there are now, rows that another row for the same
-            image overrides (``overruled``), rows without an image, images without a caption, further captions
-            in a row, captions of an earlier import that were kept, and that were replaced.
-        without_image: names in rows that belong to no training image.
-        without_caption: names of training images.
+        path: file with all imported captions of the dataset.
+        counts: rows read, training images, images that now have a caption, rows that are overridden by
+            another row for the same image (``overruled``), rows without an image, images without a caption,
+            additional captions in a row, and captions of an earlier import that were kept or replaced.
+        without_image: names in rows that match no training image.
+        without_caption: names of training images without a caption.
     """
 
     path: Path
@@ -51,43 +51,43 @@ def import_files(
     field: str = "",
     published: bool = False,
 ) -> Imported:
-    """Take over the captions of ``files`` for a dataset.
+    """Import the captions of ``files`` for a dataset.
 
     Args:
-        files: as `captioners/texts/formats.py` knows them; of several rows for an image the last counts.
+        files: in the formats of `captioners/texts/formats.py`; the last row for an image counts.
         spec: the dataset.
-        store: where the captions are kept.
-        questions: LLaVA's question file, for answers that name no image.
-        field: name of the field with the caption; empty: as the conventions have it.
+        store: where the captions are stored.
+        questions: LLaVA's question file, for answers without image names.
+        field: name of the field with the caption; empty: one of the usual names.
         published: match names without a folder as UVLP's notebook does.
 
     Raises:
-        UvlpError: a broken line, no row that belongs to an image, two files that give an image different
-            captions, or a store that cannot be written.
+        UvlpError: an invalid line, no row that matches an image, contradicting captions in two files, or a
+            store that cannot be written.
     """
     dataset = _opened(spec, store)
     images = _images(dataset)
     rows = {file: list(formats.read_rows([file], questions, field)) for file in files}
     _check_agreement({file: match(part, images, published=published) for file, part in rows.items()})
-    found = match([row for part in rows.values() for row in part], images, published=published)
-    if len(found.without_caption) == len(images):
+    matched = match([row for part in rows.values() for row in part], images, published=published)
+    if len(matched.without_caption) == len(images):
         raise UvlpError(
-            f"no caption in these files is for a training image of {spec}",
-            got=first_few(found.without_image) or "no rows with a text",
+            f"no caption in these files matches a training image of {spec}",
+            got=first_few(matched.without_image) or "no rows with a text",
             allowed=f"names such as {first_few(images)}",
         )
     store.prepare()
     path = imported.place(store.root, spec, dataset.manifest)
-    texts, kept, replaced = _with_earlier(path, found.texts)
+    texts, kept, replaced = _with_earlier(path, matched.texts)
     imported.write(path, texts)
-    lacking = [name for name, text in texts.items() if not text.strip()]
+    without_caption = [name for name, text in texts.items() if not text.strip()]
     counts = {
-        "rows": found.rows,
+        "rows": matched.rows,
         "images": len(images),
-        "captions": len(images) - len(lacking),
-        "overruled": sum(found.overruled.values()),
-        "without_image": len(found.without_image),
-        "without_caption": len(lacking),
+        "captions": len(images) - len(without_caption),
+        "overruled": sum(matched.overruled.values()),
+        "without_image": len(matched.without_image),
+        "without_caption": len(without_caption),
         "further": sum(row.further for part in rows.values() for row in part),
         "kept": kept,
         "replaced": replaced,
@@ -95,8 +95,8 @@ def import_files(
     return Imported(
         path=path,
         counts=counts,
-        without_image=found.without_image,
-        without_caption=lacking,
+        without_image=matched.without_image,
+        without_caption=without_caption,
     )
 
 
@@ -113,46 +113,46 @@ def _images(dataset: Dataset) -> list[str]:
 
 
 def _check_agreement(matches: Mapping[Path, Match]) -> None:
-    """No image has different captions in two files; within a file the last row counts.
+    """Refuse files that contradict each other; within a file the last row counts.
 
     Raises:
-        UvlpError: some have.
+        UvlpError: an image has different captions in two files.
     """
     first: dict[str, tuple[str, Path]] = {}
     differing = []
-    for file, found in matches.items():
-        for image, text in found.texts.items():
+    for file, matched in matches.items():
+        for image, text in matched.texts.items():
             if text.strip():
-                known, by = first.setdefault(image, (text, file))
-                if known.strip() != text.strip():
-                    differing.append(f"{image}: {by} and {file}")
+                earlier_text, earlier_file = first.setdefault(image, (text, file))
+                if earlier_text.strip() != text.strip():
+                    differing.append(f"{image}: {earlier_file} and {file}")
     if differing:
         raise UvlpError(
             f"two files give {len(differing)} images different captions",
             got=first_few(differing),
-            fix="import the right one, or both in order: the later import overrides the earlier; answers of "
-            "LLaVA whose numbering restarts each need their own question file",
+            fix="import the right one, or both in order: the later import overrides the earlier; LLaVA's "
+            "answers whose numbering restarts need a separate import with their own question file",
         )
 
 
 def _with_earlier(path: Path, texts: Mapping[str, str]) -> tuple[dict[str, str], int, int]:
-    """The captions, with earlier ones where there is no new one; how many were kept and replaced."""
+    """Complete captions with earlier ones; also return the numbers of kept and replaced ones."""
     earlier = metadata_jsonl.parse(path, imported.sha256(path)).texts if path.is_file() else {}
-    both = {name: text if text.strip() else earlier.get(name, "") for name, text in texts.items()}
+    merged = {name: text if text.strip() else earlier.get(name, "") for name, text in texts.items()}
     kept = sum(name in earlier and not text.strip() for name, text in texts.items())
-    replaced = sum(name in earlier and both[name] != earlier[name] for name in both)
-    return both, kept, replaced
+    replaced = sum(name in earlier and merged[name] != earlier[name] for name in merged)
+    return merged, kept, replaced
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What stands in a line of the check: counts of training images, and of rows that others override.
+    """Counts of training images and of overridden rows, for a class or in total.
 
     Attributes:
-        images: all of them.
-        missing: those without a row.
-        empty: those whose caption is empty.
-        overruled: rows that a later or better row for the same image overrides.
+        images: all images.
+        missing: images without a row.
+        empty: images whose caption is empty.
+        overruled: rows that are overridden by a later or better row for the same image.
         long: captions of more than 77 of CLIP's tokens, start and end included.
     """
 
@@ -171,11 +171,11 @@ class Coverage:
     """How well captions cover a dataset's training images.
 
     Attributes:
-        source: where the captions are from.
-        classes: by id its name and its tally.
-        total: of all classes.
-        without_image: names in rows that belong to no training image.
-        without_caption: names of training images.
+        source: file with the captions, or "the dataset's own".
+        classes: name and tally by class id.
+        total: tally of all classes.
+        without_image: names in rows that match no training image.
+        without_caption: names of training images without a caption.
     """
 
     source: str
@@ -191,34 +191,34 @@ def check(
     """Count overridden rows, missing, empty and long captions per class.
 
     Args:
-        file: captions to look at; None for those that the dataset would use.
+        file: captions to check; None for those that the dataset uses.
         spec: the dataset.
-        store: that holds imported captions.
-        questions: LLaVA's question file, for answers in ``file`` that name no image.
-        field: name of the field with the caption in ``file``; empty: as the conventions have it.
+        store: the store with imported captions.
+        questions: LLaVA's question file, for answers in ``file`` without image names.
+        field: name of the field with the caption in ``file``; empty: one of the usual names.
 
     Raises:
-        UvlpError: a broken line, or no captions at all.
+        UvlpError: an invalid line, or no captions at all.
     """
     dataset = _opened(spec, store)
     if file is None:
         source, rows = _rows(spec, dataset, store)
     else:
         source, rows = str(file), list(formats.read_rows([file], questions, field))
-    found = match(rows, _images(dataset))
+    matched = match(rows, _images(dataset))
     names = {info.id: info.name for info in dataset.manifest.classes}
-    tallies = _tallies(found, list(names), dataset.labels("train"))
+    tallies = _tallies(matched, list(names), dataset.labels("train"))
     return Coverage(
         source=source,
         classes={identity: (names[identity], tally) for identity, tally in tallies.items()},
         total=sum(tallies.values(), Tally(0, 0, 0, 0, 0)),
-        without_image=found.without_image,
-        without_caption=found.without_caption,
+        without_image=matched.without_image,
+        without_caption=matched.without_caption,
     )
 
 
 def _rows(spec: DatasetSpec, dataset: Dataset, store: Store) -> tuple[str, Sequence[Sequence[Any]]]:
-    """Where the captions that the dataset uses are from, and their rows."""
+    """Return the source of the captions that the dataset uses, and their rows."""
     file = imported.find(store.root, spec, dataset.manifest)
     if file is not None:
         imported.sha256(file)
@@ -227,22 +227,22 @@ def _rows(spec: DatasetSpec, dataset: Dataset, store: Store) -> tuple[str, Seque
     if own is None:
         raise UvlpError(
             f"{spec} has no captions",
-            got="no metadata.jsonl, no texts beside the images, nothing imported",
-            fix="import some with `uvlp captions import FILE`, or name a file to check",
+            got="no metadata.jsonl, no text files beside the images, no imported captions",
+            fix="import some with `uvlp captions import FILE`, or give a file to check",
         )
     return "the dataset's own", list(own.items())
 
 
-def _tallies(found: Match, class_ids: Sequence[str], labels: Sequence[int]) -> dict[str, Tally]:
-    """A tally per class."""
+def _tallies(matched: Match, class_ids: Sequence[str], labels: Sequence[int]) -> dict[str, Tally]:
+    """Return a tally per class."""
     images, missing, empty, overruled, long = (Counter[str]() for _ in range(5))
-    lengths = _token_counts(list(found.texts.values()))
-    for label, (name, text), tokens in zip(labels, found.texts.items(), lengths, strict=True):
+    lengths = _token_counts(list(matched.texts.values()))
+    for label, (name, text), tokens in zip(labels, matched.texts.items(), lengths, strict=True):
         identity = class_ids[label]
         images[identity] += 1
-        missing[identity] += name not in found.with_rows
-        empty[identity] += name in found.with_rows and not text.strip()
-        overruled[identity] += found.overruled.get(name, 0)
+        missing[identity] += name not in matched.with_rows
+        empty[identity] += name in matched.with_rows and not text.strip()
+        overruled[identity] += matched.overruled.get(name, 0)
         long[identity] += tokens > CLIP_TOKENS
     return {
         identity: Tally(*(counts[identity] for counts in (images, missing, empty, overruled, long)))
@@ -251,7 +251,7 @@ def _tallies(found: Match, class_ids: Sequence[str], labels: Sequence[int]) -> d
 
 
 def _token_counts(texts: Sequence[str]) -> list[int]:
-    """CLIP's tokens per text, start and end included."""
+    """Return the number of CLIP tokens per text, including start and end."""
     from open_clip.tokenizer import SimpleTokenizer
 
     tokenizer = SimpleTokenizer()

@@ -1,4 +1,4 @@
-"""A dataset by the name that the user or a task gives."""
+"""Opening of datasets by name."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress, content_has
     """Open a dataset.
 
     Args:
-        spec: which, and where it lies.
+        spec: name and location of the dataset.
         cache: folder with the manifests of datasets that were opened before.
-        progress: of the reading.
-        content_hash: what it must hold, as the key of a task says; empty: anything.
+        progress: reports reading.
+        content_hash: expected content hash, from the key of a task; empty: any.
 
     Raises:
-        UvlpError: unknown dataset, its files are wrong, what its plug-in gives contradicts itself, or it
-            changed since the key was made.
+        UvlpError: unknown dataset, invalid files, inconsistent results of its plug-in, or it changed since
+            the key was computed.
     """
     declared = declared_dataset(spec.name)
     if spec.argument and not declared.argument:
-        what = f"the dataset `{spec.name}` takes nothing after a colon"
+        what = f"the dataset `{spec.name}` takes no argument after a colon"
         raise UvlpError(what, got=spec.argument, fix=f"write {spec.name}")
     dataset = checked(declared.open_dataset(spec, cache, progress), spec.name, declared.origin.file)
     check_content(spec, dataset.manifest, content_hash)

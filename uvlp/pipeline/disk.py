@@ -1,4 +1,4 @@
-"""Is a disk certainly too small for what is about to be fetched or made?"""
+"""Check whether disks are large enough for what is to be downloaded or computed."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ from uvlp.core.wording import first_few
 
 
 class Wanted(NamedTuple):
-    """What is to be written.
+    """Data that is to be written.
 
     Attributes:
-        what: a name for readers.
-        place: the folder that it goes into; it need not be there.
-        bytes: at least so many.
-        unfinished: folders that may hold a part of it.
+        what: title for messages.
+        folder: target folder; it need not exist.
+        bytes: minimum size.
+        unfinished: folders that may already contain a part of it.
     """
 
     what: str
-    place: Path
+    folder: Path
     bytes: int
     unfinished: tuple[Path, ...] = ()
 
 
 def check(wanted: Sequence[Wanted], fix: str) -> None:
-    """Refuse to begin what cannot end; folders on one disk share its room.
+    """Refuse to start work whose output cannot fit; folders on one disk share its free space.
 
     Raises:
-        UvlpError: a disk is too small, with what it has and what is wanted.
+        UvlpError: a disk is too small; gives free and needed space.
     """
     disks: dict[int, list[Wanted]] = {}
     for each in wanted:
-        disks.setdefault(nearest_existing(each.place).stat().st_dev, []).append(each)
+        disks.setdefault(nearest_existing(each.folder).stat().st_dev, []).append(each)
     for parts in disks.values():
-        needed, place = sum(part.bytes for part in parts), nearest_existing(parts[0].place)
-        free = free_bytes(place)
+        needed, folder = sum(part.bytes for part in parts), nearest_existing(parts[0].folder)
+        free = free_bytes(folder)
         if free >= needed:
             continue
-        begun = sum(_occupied(folder) for part in parts for folder in part.unfinished)
-        if free + begun < needed:
+        written = sum(_occupied(each) for part in parts for each in part.unfinished)
+        if free + written < needed:
             names = first_few(part.what for part in parts if part.bytes)
-            raise too_small(names, place, needed - begun, free, fix)
+            raise too_small(names, folder, needed - written, free, fix)
 
 
 def _occupied(folder: Path) -> int:
-    """Bytes on the disk of the files below a folder; a sparse file has fewer than its length."""
-    found = 0
+    """Return the disk usage of the files below a folder; a sparse file uses less than its length."""
+    total = 0
     for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # gone meanwhile
-            found += os.lstat(path).st_blocks * 512
-    return found
+        with contextlib.suppress(OSError):  # deleted meanwhile
+            total += os.lstat(path).st_blocks * 512
+    return total

@@ -1,4 +1,4 @@
-"""What `uvlp fetch` gets: a dataset or published models by name, and what of them is here afterwards."""
+"""`uvlp fetch`: download a dataset or published models by name, and list what is present afterwards."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.progress import Progress, print_message
 from uvlp.models.published import find
 from uvlp.pipeline.datasets import open_dataset
-from uvlp.pipeline.names import check_place
+from uvlp.pipeline.names import check_data_options
 from uvlp.pipeline.transfers import Transfer, dataset_missing, fetch, models_missing
 from uvlp.recipes import overrides
 from uvlp.recipes.schema import ModelSettings
 from uvlp.recipes.setting import check_limits
 
 MODELS = {"models": ("diffusion", "clip", "llava")} | {part: (part,) for part in find.PARTS}
-"""Targets that are no dataset, with their parts."""
+"""Targets other than datasets, with their parts."""
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """What was transferred, by its title, and a row for each thing that is here now."""
+    """Titles of what was downloaded, and a row for each item that is now present."""
 
     transferred: tuple[str, ...]
     here: tuple[Row, ...]
 
 
 def fetch_named(target: str, data: str, variant: str, settings: Sequence[str], cache: Path) -> Fetched:
-    """Fetch what is missing of ``target``.
+    """Download what is missing of ``target``.
 
     Args:
         target: a dataset, or a key of `MODELS`.
         data: folder for the dataset; empty: ``$UVLP_DATA``, else ``./uvlp_data``.
         variant: of the dataset; empty: its first.
         settings: ``models.FIELD=VALUE``, as in the other commands.
-        cache: where hashes and manifests are remembered.
+        cache: folder with cached hashes and manifests.
 
     Raises:
-        UvlpError: unknown target or setting, too little disk, or see `models/published/find.py`.
+        UvlpError: unknown target or setting, too little disk space, or see `models/published/find.py`.
     """
     if target not in MODELS:
         return _fetch_dataset(target, data, variant, settings, cache)
@@ -62,7 +62,7 @@ def _fetch_dataset(target: str, data: str, variant: str, settings: Sequence[str]
     spec = DatasetSpec.parse(target, data, variant)
     if spec.name not in plugins.names("datasets"):
         raise unknown_name("dataset or model to fetch", target, [*plugins.names("datasets"), *MODELS])
-    check_place(spec.name, data, variant)
+    check_data_options(spec.name, data, variant)
     if settings:
         raise UvlpError("--set does not apply to datasets", got=settings[0])
     transfers = dataset_missing(spec)
@@ -88,13 +88,13 @@ def _models(settings: Sequence[str]) -> ModelSettings:
 
 def _model_row(models: ModelSettings, part: str, cache: Path) -> Row:
     print(f"check  {part}", file=sys.stderr)  # weights are hashed once, which takes a while
-    found = find.find(models, part, cache)
+    model = find.find(models, part, cache)
     return {
         "what": part,
-        "source": found.source,
-        "revision": found.revision,
-        "place": found.place,
-        "sha256": found.sha256,
+        "source": model.source,
+        "revision": model.revision,
+        "place": model.place,
+        "sha256": model.sha256,
     }
 
 

@@ -1,4 +1,4 @@
-"""plan -> artifacts: make what the store does not hold, in order, on the workers."""
+"""Execution of a plan: make the missing artifacts in order on worker processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from uvlp.pipeline.prepare import Plan
 
 
 def damage(plan: Plan, store: Store) -> Iterator[tuple[Task, str]]:
-    """The finished artifacts of the chain that are not as made, each with the file that is not and why."""
+    """Yield the damaged artifacts of the chain, each with its damaged file and the reason."""
     for task in filter(store.has, chain(plan.goal)):
         name = store.damage(task)
         if name is not None:
@@ -34,27 +34,26 @@ def damage(plan: Plan, store: Store) -> Iterator[tuple[Task, str]]:
 
 
 def damaged(task: Task, name: str, fix: str) -> UvlpError:
-    """The error for a file of an artifact that is not as made, and for what to do about it."""
-    return UvlpError(
-        f"damaged artifact {task.name} ({task.title}): {name} is missing or not as made", fix=fix
-    )
+    """Return the error for a damaged file of an artifact."""
+    return UvlpError(f"damaged artifact {task.name} ({task.title}): {name} is missing or changed", fix=fix)
 
 
 DECODING = ("pixels", "collect")
-"""Stages that read images once in minutes and wait for nothing."""
+"""Stages that read images once, take minutes and have no inputs."""
 
 
 def find_damage(plan: Plan, store: Store, force: bool) -> list[Task]:
-    """Compare every finished artifact of the chain with its manifest; the tasks that have to be rebuilt.
+    """Compare every finished artifact of the chain with its manifest; return the tasks to rebuild.
+
+    With ``force`` damaged artifacts are deleted, and missing inputs of finished artifacts are rebuilt too.
 
     Raises:
-        UvlpError: an artifact is damaged and ``force`` is off; with ``force`` it is deleted instead, and what
-            is missing behind finished artifacts is rebuilt too.
+        UvlpError: an artifact is damaged and ``force`` is off.
     """
     deleted = []
     for task, name in damage(plan, store):
         if not force:
-            raise damaged(task, name, "run again with --force to rebuild it")
+            raise damaged(task, name, "re-run the command with --force to rebuild it")
         print(f"note   {task.name}: {name} is damaged, rebuilding", file=sys.stderr)
         aside = store.remove(task)
         if aside:
@@ -66,7 +65,7 @@ def find_damage(plan: Plan, store: Store, force: bool) -> list[Task]:
         deleted += _gone(plan, store, deleted)
     goal = plan.goal
     if deleted and goal not in deleted and goal.stage == "tabulate" and store.has(goal):
-        print(f"note   {goal.name}: made again from what is rebuilt", file=sys.stderr)
+        print(f"note   {goal.name}: rebuilding from the rebuilt artifacts", file=sys.stderr)
         store.remove(goal)
         deleted.append(goal)
     store.save_verified()
@@ -74,26 +73,26 @@ def find_damage(plan: Plan, store: Store, force: bool) -> list[Task]:
 
 
 def _gone(plan: Plan, store: Store, deleted: Sequence[Task]) -> list[Task]:
-    """What finished artifacts were made from and is not there: a rebuilding that was interrupted left it so.
+    """Return missing inputs of finished artifacts, left by an interrupted rebuild.
 
-    A table made without it would lack what it counted.
+    A table made without them would lack their counts.
     """
     known = {task.key for task in deleted}
-    gone = {
+    absent = {
         earlier.key: earlier
         for task in filter(store.has, chain(plan.goal))
         for earlier in task.inputs.values()
         if earlier.key not in known and not store.has(earlier)
     }
-    for task in gone.values():
-        print(f"note   {task.name}: missing behind finished artifacts, rebuilding", file=sys.stderr)
-    return list(gone.values())
+    for task in absent.values():
+        print(f"note   {task.name}: missing input of finished artifacts, rebuilding", file=sys.stderr)
+    return list(absent.values())
 
 
 def missing(plan: Plan, store: Store, rebuild: Sequence[Task] = ()) -> list[Task]:
-    """What has to be made: the targets that are not there, and what they need that is not there.
+    """Return the tasks to run: missing targets and their missing inputs.
 
-    The targets are the artifacts of the last stage that is asked for, and ``rebuild``.
+    The targets are the artifacts of the last requested stage, and ``rebuild``.
     """
     tasks = plan.tasks
     targets = [task for task in tasks if task.stage == plan.until or task in rebuild] or tasks
@@ -108,28 +107,27 @@ def missing(plan: Plan, store: Store, rebuild: Sequence[Task] = ()) -> list[Task
 
     for target in targets:
         want(target)
-    found = [task for task in tasks if task.key in needed]
+    todo = [task for task in tasks if task.key in needed]
 
-    measured = [task for task in found if task.stage == "teacher" and task.settings.source != "trained"]
+    measured = [task for task in todo if task.stage == "teacher" and task.settings.source != "trained"]
     early = {each.key for task in measured for each in (task, *task.inputs.values())}
-    early |= {task.key for task in found if task.stage in DECODING}
+    early |= {task.key for task in todo if task.stage in DECODING}
 
-    # Evaluations wait for nothing but their images and nothing waits for them: the long chain
-    # of models goes first, and of the evaluations the longest. Captions that are incomplete are known
-    # before hours of features; before hours of anything, that a given teacher knows other classes, and that
-    # an image cannot be decoded.
+    # Evaluations depend only on their images, and nothing depends on them: the long chain of models goes
+    # first, and the longest evaluations before others. Errors are found early: incomplete captions before
+    # hours of features; a teacher of other classes and undecodable images before anything long.
     def rank(task: Task) -> tuple[bool, bool, bool, bool]:
         late = task.key not in early
         return task.stage == "evaluate", late and not task.whole_set, late, task.stage != "caption"
 
-    return sorted(found, key=rank)
+    return sorted(todo, key=rank)
 
 
 def execute(root: Path, task: Task, progress: Progress) -> None:
-    """Make one artifact; called in a worker.
+    """Make one artifact, in a worker process.
 
     Raises:
-        UvlpError: the input is wrong or the store cannot be written.
+        UvlpError: the input is invalid or the store cannot be written.
     """
     if task.portable:
         portable.begin(torch=task.stage != "tabulate")
@@ -141,33 +139,33 @@ def execute(root: Path, task: Task, progress: Progress) -> None:
     try:
         _write(root, task, progress)
     finally:
-        # What an idle worker still held, the stage of another one could not have.
+        # Memory that an idle worker keeps would be missing for other workers.
         machine.release_gpu()
 
 
 def _write(root: Path, task: Task, progress: Progress) -> None:
-    """Let the task's stage fill a folder, and keep it with the facts of this machine."""
+    """Run the task's stage, and store its folder with facts about this machine."""
     store = Store(root)
     began = time.monotonic()
     with store.making(task, progress.log) as folder:
         if folder is None:
             return
         work = Work(task=task, folder=folder, store=store, progress=progress, open_dataset=open_dataset)
-        models = _model_marks(task, store)
+        models = _model_fingerprints(task, store)
         plugins.load("stages", task.stage).run(work)
-        if _model_marks(task, store) != models:
+        if _model_fingerprints(task, store) != models:
             raise changed_during_read(Path(", ".join(task.origins.values())))
         store.commit(task, folder, _made(time.monotonic() - began, task))
 
 
-def _model_marks(task: Task, store: Store) -> list[Any]:
-    """Of the published models that a task reads: too large to be held in memory and compared there."""
+def _model_fingerprints(task: Task, store: Store) -> list[Any]:
+    """Return size and times of a task's published models, which are too large to hash again."""
     hashes = task.facts.get("models", {})
     return [find.marks(task.origins[name], sha256, store.cache) for name, sha256 in hashes.items()]
 
 
 def _made(seconds: float, task: Task) -> dict[str, Any]:
-    """Machine facts for the manifest."""
+    """Return the machine facts for the manifest."""
     computed = task.stage != "tabulate"
     return {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -177,7 +175,7 @@ def _made(seconds: float, task: Task) -> dict[str, Any]:
         "gpu": machine.gpu_name() if computed else None,
         "gpu_peak_memory_mb": machine.gpu_peak_memory_mb() if computed else None,
         "driver": machine.driver_version(),
-        # The snapshot of a hub repository is named by its commit.
+        # The snapshot folder of a hub repository is named by its commit.
         "origins": dict(task.origins),
         "dataset": task.dataset_spec.place if task.dataset_spec else "",
         "threads": 1,
@@ -186,17 +184,17 @@ def _made(seconds: float, task: Task) -> dict[str, Any]:
 
 
 def make(plan: Plan, store: Store, count: int, rebuild: Sequence[Task] = ()) -> int:
-    """Make what is missing on ``count`` worker processes; the number of artifacts made.
+    """Make missing artifacts on ``count`` worker processes; return their number.
 
     Args:
-        plan: a complete one.
-        store: where to make it.
-        count: worker processes.
-        rebuild: artifacts to make even where nothing that is missing needs them.
+        plan: a complete plan.
+        store: the store.
+        count: number of worker processes.
+        rebuild: artifacts to make even if no missing artifact needs them.
 
     Raises:
-        UvlpError: bad input, found before anything is made or by a stage.
-        WorkerFailed: a stage failed in a way that is not the user's fault.
+        UvlpError: invalid input, found before the start or by a stage.
+        WorkerFailed: a stage failed unexpectedly.
     """
     todo = missing(plan, store, rebuild)
     if not todo:
@@ -210,18 +208,18 @@ def make(plan: Plan, store: Store, count: int, rebuild: Sequence[Task] = ()) -> 
 
 
 def check(plan: Plan, store: Store, todo: Sequence[Task]) -> None:
-    """Refuse what is certain to fail before anything is made; see `preflight.check`.
+    """Refuse runs that are certain to fail, before they start; see `preflight.check`.
 
     Raises:
-        UvlpError: what no task of the run could work with, or a disk that is too small for it.
+        UvlpError: unusable settings or input, or a disk that is too small.
     """
     preflight.check(plan, todo)
-    fix = "make room, or use a larger disk: --store FOLDER; everything finished is kept"
+    fix = "free some space, or use a larger disk: --store DIR; finished artifacts are kept"
     disk.check([of_store(plan, todo, store.root)], fix)
 
 
 def print_reasons(plan: Plan, store: Store, todo: Sequence[Task]) -> None:
-    """Say why what an earlier version made is made anew."""
+    """Print why artifacts of an earlier version are rebuilt."""
     spec = plan.goal.dataset_spec
     datasets = made_anew.Datasets(plan.manifest, spec.place if spec else "", store.cache)
     for line in made_anew.reasons(todo, store.root, datasets):

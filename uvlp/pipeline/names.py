@@ -1,4 +1,4 @@
-"""A recipe's names exist and its numbers are in range: checked before its dataset is opened or fetched."""
+"""Check names and numbers of a recipe, before its dataset is opened or downloaded."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from uvlp.recipes.setting import check_limits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """A recipe that was checked as far as it can be without its dataset.
+    """A recipe that was checked as far as possible without its dataset.
 
     Attributes:
-        recipe: with its networks' names as they stand in tables.
+        recipe: the recipe, with canonical names of networks.
         spec: how its dataset is opened.
-        methods: of the recipe, loaded, with their settings.
+        methods: the recipe's methods with their settings.
     """
 
     recipe: Recipe
@@ -32,7 +32,7 @@ class Checked:
 
 
 def default_recipe(dataset: str, ipc: int) -> Recipe:
-    """The recipe that a dataset's own file gives, at ``ipc`` images per class.
+    """Return the recipe that a dataset's plug-in declares, at ``ipc`` images per class.
 
     Raises:
         UvlpError: there is no such dataset.
@@ -41,19 +41,19 @@ def default_recipe(dataset: str, ipc: int) -> Recipe:
 
 
 def networks() -> dict[str, str]:
-    """What `--network` takes beside the families of `uvlp/networks`, with the protocol that knows it."""
-    found: dict[str, str] = {}
+    """Return the networks that protocols accept besides the families of `uvlp/networks`, by protocol."""
+    protocol_of: dict[str, str] = {}
     for protocol in plugins.names("protocols"):
         for name in declared_protocol(protocol).networks():
-            found.setdefault(name, protocol)
-    return found
+            protocol_of.setdefault(name, protocol)
+    return protocol_of
 
 
 def check(recipe: Recipe) -> Checked:
     """Check every name and every number of a recipe.
 
     Raises:
-        UvlpError: an unknown name, with the nearest known one, or a number out of range.
+        UvlpError: an unknown name (suggests the nearest), or a number out of range.
     """
     dataset = recipe.dataset.partition(":")[0]
     declared_dataset(dataset)
@@ -61,7 +61,7 @@ def check(recipe: Recipe) -> Checked:
     captioners = [*plugins.names("captioners"), "auto", "file"]
     if recipe.caption.captioner not in captioners:
         raise unknown_name("captioner", recipe.caption.captioner, captioners)
-    check_place(dataset, recipe.data, recipe.variant)
+    check_data_options(dataset, recipe.data, recipe.variant)
     limits.check(recipe)
     check_limits(protocol.settings_in(recipe), protocol.section)
     methods = tuple(resolve_method(spec, recipe) for spec in recipe.methods)
@@ -74,38 +74,38 @@ def check(recipe: Recipe) -> Checked:
 
 
 def _check_finetuned(recipe: Recipe, methods: Sequence[Method]) -> None:
-    """Refuse a fine-tuned model that nothing of the recipe reads."""
+    """Refuse a fine-tuned model that no method of the recipe uses."""
     if not recipe.pretrained:
-        what = f"--finetuned-model: profile {recipe.profile} trains its own models and reads none"
-        raise UvlpError(what, got=recipe.models.finetuned, fix="leave it out, or use --profile sd15")
+        what = f"--finetuned-model: profile {recipe.profile} trains its own models"
+        raise UvlpError(what, got=recipe.models.finetuned, fix="omit it, or use --profile sd15")
     if not any(method.synthesis is not None and method.declared.finetuned for method in methods):
         names = ", ".join(method.spec for method in methods)
-        fix = "leave it out, or add uvlp or vlcp"
-        raise UvlpError("--finetuned-model: no method of this run reads it", got=names, fix=fix)
+        fix = "omit it, or add uvlp or vlcp"
+        raise UvlpError("--finetuned-model: no method of this run uses it", got=names, fix=fix)
 
 
 def check_networks(recipe: Recipe) -> None:
-    """Refuse networks that the images are too small for, or that the protocol's settings cannot train.
+    """Refuse networks that cannot be trained with the protocol's image size and settings.
 
     Raises:
-        UvlpError: a network that takes no images of the protocol's size.
+        UvlpError: names the network.
     """
     protocol = declared_protocol(recipe.protocol)
     for network in recipe.networks:
         protocol.check(network, protocol.settings_in(recipe))
 
 
-def check_place(name: str, data: str, variant: str) -> None:
-    """Refuse `--data` or `--variant` for a dataset that has no use for it.
+def check_data_options(name: str, data: str, variant: str) -> None:
+    """Refuse `--data` or `--variant` for a dataset that does not support it.
 
     Raises:
-        UvlpError: the dataset ``name`` takes no such option, or has no such variant.
+        UvlpError: the dataset ``name`` does not support the option, or has no such variant.
     """
     variants = declared_dataset(name).variants
     if variants is None:
         if data or variant:
             option = "--data" if data else "--variant"
-            raise UvlpError(f"the dataset {name} takes no {option}", got=data or variant)
+            raise UvlpError(f"the dataset {name} does not support {option}", got=data or variant)
     elif variant and variant not in variants:
         allowed = ", ".join(variants) or f"{name} has one version only"
         raise UvlpError("unknown variant of a dataset", got=variant, allowed=allowed)

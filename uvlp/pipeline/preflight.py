@@ -1,8 +1,8 @@
-"""What could be known first is known first: asked of tasks before the first of them is made.
+"""Checks of all tasks before the first one starts, so that errors are found early.
 
-From the recipe, the dataset's manifest, the configurations of published models and what this machine has.
-The dry run asks the same. No model library is imported, except for a teacher's checkpoint, whose tensors
-only torch can read.
+They use the recipe, the dataset's manifest, the configurations of published models and facts about this
+machine. The dry run makes the same checks. No model library is imported, except to read the tensors of a
+teacher's checkpoint.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from uvlp.recipes import limits
 from uvlp.recipes.precision import resolve_dtype
 from uvlp.recipes.schema import SynthesisSettings
 
-CPU_HAS_NOT = "float16"
+GPU_ONLY_DTYPE = "float16"
 SMALL = ("embedder", "autoencoder", "diffuser")
 
 
 def check(plan: Plan, todo: Sequence[Task]) -> None:
-    """Refuse tasks of which it is certain that they fail.
+    """Refuse tasks that are certain to fail.
 
     Args:
-        plan: what is known; the less of the dataset and the published models is here, the less is asked.
-            A stand-in for a dataset has as many classes, but not as many images in each.
-        todo: the tasks that are to be made.
+        plan: the plan; fewer checks are made if the dataset or published models are missing. The placeholder
+            of a dataset has the right number of classes, but not of images in each.
+        todo: the tasks to run.
 
     Raises:
-        UvlpError: what no task of the run could work with.
+        UvlpError: a task cannot succeed with these settings or inputs.
     """
     checks = {
         "caption": _caption,
@@ -47,15 +47,15 @@ def check(plan: Plan, todo: Sequence[Task]) -> None:
         "teacher": _teacher,
         "evaluate": _evaluate,
     }
-    asked: set[tuple[object, ...]] = set()
+    checked: set[tuple[object, ...]] = set()
     for task in todo:
         _refuse_half(precision_of(task))
-        # Hundreds of trainings differ in seed and repeat alone.
+        # Hundreds of trainings differ only in seed and repeat.
         named = (task.facts.get("network"), task.facts.get("ipc"))
         same = (task.stage, task.plugin, *named, _side_px(plan, task))
-        if task.stage in checks and (task.stage != "evaluate" or same not in asked):
+        if task.stage in checks and (task.stage != "evaluate" or same not in checked):
             checks[task.stage](plan, task)
-        asked.add(same)
+        checked.add(same)
         if plan.dataset is not None:
             _with_dataset(plan.dataset, task)
         if plan.complete:
@@ -64,13 +64,13 @@ def check(plan: Plan, todo: Sequence[Task]) -> None:
 
 
 def _refuse_half(precision: str) -> None:
-    """A CPU computes in no half precision; whether a GPU has bfloat16 is asked of torch."""
-    if precision == CPU_HAS_NOT and not nvidia.visible_gpus():
-        raise UvlpError("precision on cpu", got=precision, allowed="auto, float32, bfloat16")
+    """Refuse float16 on a CPU; torch knows whether a GPU supports bfloat16."""
+    if precision == GPU_ONLY_DTYPE and not nvidia.visible_gpus():
+        raise UvlpError("unsupported precision on cpu", got=precision, allowed="auto, float32, bfloat16")
 
 
 def precision_of(task: Task) -> str:
-    """The dtype that a task asks for, as `models/device.py` reads it; empty: none."""
+    """Return the dtype that a task requests, in the terms of `models/device.py`; empty: none."""
     if task.stage == "finetune" and task.plugin in SMALL:
         return str(task.settings.precision)
     return str(task.facts.get("precision", ""))
@@ -87,17 +87,17 @@ def _finetune(plan: Plan, task: Task) -> None:
 
 
 def _check_classes(plan: Plan, use: str) -> None:
-    """Whatever answers one class alone is always right: its accuracy is 100 % and says nothing."""
+    """Refuse datasets with one class, where every accuracy is a meaningless 100 %."""
     classes = len(plan.manifest.classes)
     if plan.size is not None and classes < 2:
-        fix = "give train/ and val/ a folder for each class; `uvlp synthesise` makes images of one class, too"
-        raise UvlpError(f"classes to {use}", got=classes, allowed="2 or more", fix=fix)
+        fix = "give train/ and val/ a folder per class; `uvlp synthesise` also works with one class"
+        raise UvlpError(f"too few classes to {use}", got=classes, allowed="2 or more", fix=fix)
 
 
 def _represent(plan: Plan, task: Task) -> None:
     protocol = declared_protocol(features.PROTOCOL)
     protocol.check(features.NETWORK, task.settings)
-    _check_classes(plan, "train the network that gives features on")
+    _check_classes(plan, "train the feature network")
     if plan.dataset is not None:
         classes, images = len(plan.manifest.classes), plan.manifest.count("train")
         protocol.check_images(
@@ -106,7 +106,7 @@ def _represent(plan: Plan, task: Task) -> None:
 
 
 def _teacher(plan: Plan, task: Task) -> None:
-    _check_classes(plan, "train a teacher on")
+    _check_classes(plan, "train a teacher")
     classes = len(plan.manifest.classes) if plan.size is not None else None
     plugins.load("stages", task.stage).check(task, classes)
 
@@ -114,7 +114,7 @@ def _teacher(plan: Plan, task: Task) -> None:
 def _evaluate(plan: Plan, task: Task) -> None:
     protocol, network = declared_protocol(task.plugin), task.facts["network"]
     protocol.check(network, task.settings)
-    _check_classes(plan, "tell apart")
+    _check_classes(plan, "classify")
     if plan.size is None or (task.whole_set and plan.dataset is None):
         return
     classes = len(plan.manifest.classes)
@@ -131,16 +131,16 @@ def _evaluate(plan: Plan, task: Task) -> None:
 
 
 def _side_px(plan: Plan, task: Task) -> int:
-    """Side of the images that a training reads, 0 where only the images show it."""
-    made = task.inputs.get("distilled")
-    if made is not None and isinstance(made.settings, SynthesisSettings):
-        return made.settings.size_px or plan.recipe.image_px
-    own = made is not None and made.stage == "synthesise"
-    return plan.manifest.image_px if own else 0
+    """Return the side of the images of a training; 0 if it is only known from the images."""
+    distilled = task.inputs.get("distilled")
+    if distilled is not None and isinstance(distilled.settings, SynthesisSettings):
+        return distilled.settings.size_px or plan.recipe.image_px
+    selected = distilled is not None and distilled.stage == "synthesise"
+    return plan.manifest.image_px if selected else 0
 
 
 def _with_dataset(dataset: Dataset, task: Task) -> None:
-    """What the files of the dataset show, which is here."""
+    """Make the checks that need the files of the dataset."""
     if task.stage == "caption" and task.plugin == "file":
         plugins.load("stages", task.stage).from_files(task, dataset)
     if task.stage == "prototype" or (task.stage == "synthesise" and "prototypes" not in task.inputs):
@@ -152,12 +152,12 @@ def _with_dataset(dataset: Dataset, task: Task) -> None:
 
 
 def check_precision(todo: Sequence[Task]) -> None:
-    """Refuse a dtype that this GPU does not compute in; only torch knows.
+    """Refuse a dtype that this GPU does not support, as reported by torch.
 
     Raises:
-        UvlpError: it is named, with those that it has.
+        UvlpError: names the dtype and the supported ones.
     """
     for task in todo:
-        asked = precision_of(task)
-        if asked in ("float16", "bfloat16"):
-            resolve_dtype(asked, machine.device(), training=task.stage == "finetune")
+        precision = precision_of(task)
+        if precision in ("float16", "bfloat16"):
+            resolve_dtype(precision, machine.device(), training=task.stage == "finetune")

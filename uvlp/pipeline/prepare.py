@@ -1,4 +1,4 @@
-"""recipe -> plan: the one plan that a run, a dry run and a fetch read, before anything is made or fetched."""
+"""Planning of a recipe: the plan that a run, a dry run and a fetch use, before any work or download."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from uvlp.models.published.find import Found
 from uvlp.pipeline import names
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.estimates import sizes
-from uvlp.pipeline.folders.collect import Collect, check_places, find_folders, joined_titles
+from uvlp.pipeline.folders.collect import Collect, check_folders, find_folders, joined_titles
 from uvlp.pipeline.names import Checked
 from uvlp.pipeline.planning.contenders import Folder, Method
 from uvlp.pipeline.planning.planner import STAGES, Planner
@@ -29,22 +29,22 @@ from uvlp.recipes.dataset_size import DatasetSize
 from uvlp.recipes.schema import ModelSettings, Recipe
 
 SCORING = STAGES[STAGES.index("teacher") :]
-"""Stages that train or read networks."""
+"""Stages that train or use test networks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A checked recipe, and the tasks that make what was asked for.
+    """A checked recipe, and the tasks that make the requested artifacts.
 
     Attributes:
         recipe: fully resolved.
-        dataset: opened; None where it is not here.
-        manifest: the dataset's classes, counts and hash; a stand-in where it is not here.
-        size: of the dataset; None where nobody knows it.
-        goal: the task at the end of the chain. Its keys hold only where nothing is missing.
-        until: the last stage that is asked for.
-        transfers: what has to be fetched before anything can be made.
-        absent: why the dataset cannot be opened; None where it can.
+        dataset: the opened dataset; None if it is missing.
+        manifest: classes, counts and hash of the dataset; a placeholder if it is missing.
+        size: size of the dataset; None if unknown.
+        goal: the last task of the chain. Keys are valid only if nothing is missing.
+        until: the last requested stage.
+        transfers: downloads that are needed before the run.
+        absent: why the dataset cannot be opened; None if it can.
     """
 
     recipe: Recipe
@@ -58,12 +58,12 @@ class Plan:
 
     @property
     def complete(self) -> bool:
-        """Whether all that decides about the keys of the tasks is here."""
+        """Whether everything that determines the keys of the tasks is present."""
         return self.dataset is not None and not self.transfers
 
     @property
     def tasks(self) -> list[Task]:
-        """The tasks that are asked for, in an order in which they could be made."""
+        """The requested tasks, inputs first."""
         wanted = STAGES[: STAGES.index(self.until) + 1]
         return [task for task in chain(self.goal) if task.stage in wanted]
 
@@ -75,58 +75,58 @@ def prepare(
     collect: Collect | None = None,
     opened: Dataset | None = None,
 ) -> Plan:
-    """Look at what is here of the dataset and the published models, and plan with it.
+    """Check which parts of the dataset and the published models are present, and make a plan.
 
-    What the user should know about the dataset is printed when it is opened.
+    Notes about the dataset are printed when it is opened.
 
     Args:
-        checked: what to run.
-        store: whose cache knows the dataset, and that holds imported captions.
-        until: the last stage that is asked for; `teacher`: the teacher of the first network alone.
-        collect: image folders to score beside the recipe's methods; they decide on the IPC. They are left
-            out of the plan where the dataset, whose classes they have, is not here.
-        opened: the dataset, where an earlier call opened it.
+        checked: the checked recipe.
+        store: the store, with its cache and imported captions.
+        until: the last requested stage; `teacher`: only the teacher of the first network.
+        collect: image folders to score beside the recipe's methods; they determine the IPC. They are left
+            out of the plan if the dataset with their classes is missing.
+        opened: the dataset, if an earlier call opened it.
 
     Raises:
-        UvlpError: a wrong number, a dataset or folder whose files are wrong, or a dataset that is not here
-            and of which nobody knows more.
+        UvlpError: a number out of range, a dataset or folder with invalid files, or a missing dataset of
+            unknown size.
     """
     recipe, spec = checked.recipe, checked.spec
     methods = () if until == "teacher" else checked.methods
     if collect is not None:
-        check_places(collect, store.root, spec)
+        check_folders(collect, store.root, spec)
     if until in SCORING:
         names.check_networks(recipe)
     if recipe.pretrained and recipe.models.finetuned:
         find.check_finetuned(Path(recipe.models.finetuned))
     transfers = dataset_missing(spec)
-    found = _look(recipe, spec, store, opened, fetchable=bool(transfers))
-    planner = found.planner
+    state = _open(recipe, spec, store, opened, fetchable=bool(transfers))
+    planner = state.planner
     transfers += _models_missing(planner, methods)
-    complete = found.dataset is not None and not transfers
+    complete = state.dataset is not None and not transfers
     if complete:
         planner = replace(planner, find=_finder(recipe.models, store))
     folders: list[Folder] = []
-    if collect is not None and found.dataset is not None:
+    if collect is not None and state.dataset is not None:
         ipc, folders = find_folders(collect, planner, store.cache, [method.title for method in methods])
         planner = replace(planner, recipe=replace(planner.recipe, ipc=ipc))
     limits.check_trainings(planner.recipe, len(folders) + len(methods))
-    if methods and found.dataset is not None:
-        _check_ipc(planner, "" if collect is None else "leave them out: --no-random")
+    if methods and state.dataset is not None:
+        _check_ipc(planner, "" if collect is None else "disable random images: --no-random")
     return Plan(
         recipe=planner.recipe,
-        dataset=found.dataset,
+        dataset=state.dataset,
         manifest=planner.manifest,
-        size=found.size,
+        size=state.size,
         goal=_goal(planner, methods, folders, until),
         until=until,
         transfers=tuple(transfers),
-        absent=found.absent,
+        absent=state.absent,
     )
 
 
 def outline(checked: Checked) -> Plan:
-    """What a run would make on a machine that has nothing yet: its keys mean nothing."""
+    """Return the plan of a run on a new machine; its keys are placeholders."""
     planner, size = _without_dataset(checked.recipe, checked.spec)
     return Plan(
         recipe=planner.recipe,
@@ -139,8 +139,8 @@ def outline(checked: Checked) -> Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """What is here of a dataset: see `Plan`; the planner takes every published model to be missing."""
+class _DatasetState:
+    """State of a dataset, see `Plan`; the planner assumes that published models are missing."""
 
     planner: Planner
     dataset: Dataset | None
@@ -148,10 +148,10 @@ class _Found:
     absent: UvlpError | None
 
 
-def _look(
+def _open(
     recipe: Recipe, spec: DatasetSpec, store: Store, opened: Dataset | None, *, fetchable: bool
-) -> _Found:
-    """Open the dataset, which may be missing where it is fetched or its size is known."""
+) -> _DatasetState:
+    """Open the dataset, which may be missing if it can be downloaded or its size is known."""
     try:
         dataset = opened or open_dataset(spec, store.cache, Progress(print_message, "dataset"))
     except UvlpError as error:
@@ -159,7 +159,7 @@ def _look(
         missing = fetchable or (size is not None and not is_here(spec))
         if isinstance(error, DatasetElsewhere) or spec.argument or not missing:
             raise
-        return _Found(planner=planner, dataset=None, size=size, absent=error)
+        return _DatasetState(planner=planner, dataset=None, size=size, absent=error)
     caveats = (*dataset.manifest.caveats, *same_names(dataset.manifest.classes))
     manifest = replace(dataset.manifest, caveats=caveats)
     if opened is None:
@@ -172,51 +172,51 @@ def _look(
         recipe=_captioned_by(recipe, captioner),
         manifest=manifest,
         spec=spec,
-        find=_stand_in,
+        find=_placeholder,
         imported=imported_file,
     )
-    return _Found(planner=planner, dataset=dataset, size=sizes.of_manifest(manifest), absent=None)
+    return _DatasetState(planner=planner, dataset=dataset, size=sizes.of_manifest(manifest), absent=None)
 
 
 def print_notes(dataset: str, manifest: DatasetManifest) -> None:
-    """Print what the user should know about a dataset that was opened."""
+    """Print the notes of a dataset that was opened."""
     for line in (*manifest.notes, *manifest.caveats):
         print(f"note   {dataset}: {line}", file=sys.stderr)
 
 
 def _without_dataset(recipe: Recipe, spec: DatasetSpec) -> tuple[Planner, DatasetSize | None]:
-    """A planner with a stand-in of the dataset's known size. It brings no captions as far as is known."""
+    """Return a planner with a placeholder dataset of the known size, assumed to have no captions."""
     size = sizes.lookup(recipe)
     captioner, _ = _captioner(recipe, None, None)
     planner = Planner(
         recipe=_captioned_by(recipe, captioner),
-        manifest=sizes.stand_in(spec, size),
+        manifest=sizes.placeholder(spec, size),
         spec=spec,
-        find=_stand_in,
+        find=_placeholder,
     )
     return planner, size
 
 
 def _captioner(recipe: Recipe, dataset: Dataset | None, imported_file: Path | None) -> tuple[str, str]:
-    """The captioner, where `auto` was asked for the one that it means, and a note on captions left unused.
+    """Return the captioner, with `auto` resolved, and a note about unused captions.
 
     Raises:
-        UvlpError: the dataset's own captions, which would be used, are wrong.
+        UvlpError: the dataset's own captions would be used but are invalid.
     """
-    asked = recipe.caption.captioner
+    setting = recipe.caption.captioner
     model = "llava" if recipe.pretrained else "colours"
-    if dataset is None or asked == "file":
-        return model if asked == "auto" else asked, ""
-    if asked == "auto" and imported_file is None:
+    if dataset is None or setting == "file":
+        return model if setting == "auto" else setting, ""
+    if setting == "auto" and imported_file is None:
         return model if dataset.captions() is None else "file", ""
-    used = "imported ones" if asked == "auto" else asked
-    unused = _has_own(dataset) or (asked != "auto" and imported_file is not None)
+    used = "imported ones" if setting == "auto" else setting
+    unused = _has_own(dataset) or (setting != "auto" and imported_file is not None)
     note = f"its captions in files are not used, but {used}" if unused else ""
-    return "file" if asked == "auto" else asked, note
+    return "file" if setting == "auto" else setting, note
 
 
 def _has_own(dataset: Dataset) -> bool:
-    """Whether the dataset brings captions, be they wrong."""
+    """Return whether the dataset has captions of its own, valid or not."""
     try:
         return dataset.captions() is not None
     except UvlpError:
@@ -227,23 +227,23 @@ def _captioned_by(recipe: Recipe, captioner: str) -> Recipe:
     return replace(recipe, caption=replace(recipe.caption, captioner=captioner))
 
 
-def _stand_in(part: str) -> Found:
-    """A published model that is not here, or not looked for yet: it lies at the name of its part."""
+def _placeholder(part: str) -> Found:
+    """Return a placeholder for a published model that is missing or was not searched for yet."""
     return Found(place=part, sha256=part, source=part, revision="")
 
 
 def _models_missing(planner: Planner, methods: Sequence[Method]) -> list[Transfer]:
-    """What is missing of the models that the images of these methods rest on; seeds make no difference."""
+    """Return the downloads of missing models that these methods need, whatever the seed."""
     seed = planner.recipe.seeds[0]
     tasks = [task for method in methods for task in chain(planner.distilled(method, seed))]
-    read = {place for task in tasks for place in task.origins.values()}
-    parts = [part for part in find.PARTS if part in read]
+    used = {origin for task in tasks for origin in task.origins.values()}
+    parts = [part for part in find.PARTS if part in used]
     sides = {setting: side_px for task in tasks for _, setting, side_px in latent_sides(task)}
     return models_missing(planner.recipe.models, parts, sides)
 
 
 def _finder(models: ModelSettings, store: Store) -> Callable[[str], Found]:
-    """Where the published models lie; each is looked for once."""
+    """Return a function that finds published models, each only once."""
 
     @cache
     def look_up(part: str) -> Found:
@@ -261,13 +261,13 @@ def _goal(planner: Planner, methods: Sequence[Method], folders: Sequence[Folder]
 
 
 def _check_ipc(planner: Planner, fix: str) -> None:
-    """Refuse more images per class than every class has; ``do`` is what else can be done about it."""
+    """Refuse an IPC above the size of the smallest class; ``fix`` is an alternative to a lower IPC."""
     recipe = planner.recipe
     name, count = planner.manifest.smallest_class()
     if recipe.ipc > count:
         raise UvlpError(
             f"IPC is above the smallest class of {recipe.dataset} ({name}, {count} training images)",
             got=recipe.ipc,
-            allowed=f"1 to {count}" + (" where random images stand beside it" if fix else ""),
+            allowed=f"1 to {count}" + (" with random images" if fix else ""),
             fix=fix or None,
         )

@@ -1,4 +1,4 @@
-"""`--rerun N`: train repeat N again, alone, and compare its scores with the stored ones bit for bit."""
+"""`--rerun N`: train only repeat N again, and compare its scores bit for bit with the stored ones."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from uvlp.pipeline.prepare import Plan
 
 
 def rerun(plan: Plan, store: Store, repeat: int, count: int) -> list[Task]:
-    """Train every network of one repeat again on ``count`` workers; nothing in the store changes.
+    """Train every network of one repeat again on ``count`` workers, without changing the store.
 
     Returns:
-        The trainings, all of which gave the stored scores.
+        The trainings, all of which reproduced the stored scores.
 
     Raises:
-        UvlpError: that repeat is not stored, an artifact of the run is damaged, or a score is not the same.
+        UvlpError: that repeat is not stored, an artifact of the run is damaged, or a score differs.
     """
     for task, name in make.damage(plan, store):
-        raise make.damaged(task, name, "run again with --force and without --rerun to rebuild it")
+        raise make.damaged(task, name, "re-run with --force and without --rerun to rebuild it")
     store.save_verified()
     evaluations = [task for task in plan.tasks if task.stage == "evaluate"]
     stored = _stored_repeats(evaluations, store)
@@ -37,21 +37,21 @@ def rerun(plan: Plan, store: Store, repeat: int, count: int) -> list[Task]:
             "--rerun: that repeat is not stored for every method, network and seed",
             got=repeat,
             allowed=f"1 to {stored}" if stored else "none is stored yet",
-            fix="run the same command without --rerun first, with --repeats if there are to be more",
+            fix="run the command without --rerun first, with --repeats for more repeats",
         )
-    again = [task for task in evaluations if task.facts["repeat"] == repeat]
+    repeated = [task for task in evaluations if task.facts["repeat"] == repeat]
     workers.run(
-        again,
+        repeated,
         partial(_train_again, store.root),
         workers=count,
         environment=machine.thread_environment(),
-        view=views.view(len(again)),
+        view=views.view(len(repeated)),
     )
-    return again
+    return repeated
 
 
 def _stored_repeats(evaluations: list[Task], store: Store) -> int:
-    """The highest N such that the repeats 1 to N are all stored."""
+    """Return the highest N such that repeats 1 to N are all stored."""
     missing = [task.facts["repeat"] for task in evaluations if not store.has(task)]
     return min(missing) - 1 if missing else max(task.facts["repeat"] for task in evaluations)
 
@@ -64,19 +64,19 @@ def _train_again(root: Path, task: Task, progress: Progress) -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Work(task=task, folder=Path(folder), store=store, progress=progress, open_dataset=open_dataset)
         plugins.load("stages", task.stage).run(work)
-        found, kept = scores.read(Path(folder)), scores.read(store.folder(task))
-    if found != kept:
+        new, stored = scores.read(Path(folder)), scores.read(store.folder(task))
+    if new != stored:
         raise UvlpError(
             f"not the same score: {task.title} ({task.name})",
-            got=_numbers(found),
-            allowed=f"{_numbers(kept)} and the same bit for every image",
+            got=_numbers(new),
+            allowed=f"{_numbers(stored)} and the same bit for every image",
             fix="another processor, GPU or package version rounds differently (see its manifest.json); "
             "on a GPU only --set evaluate.deterministic=true gives the same bits",
         )
 
 
 def _numbers(score: scores.Score) -> str:
-    """The accuracies of a score, in percent."""
+    """Format the accuracies of a score in percent."""
     text = f"best {score.best_pct:.2f}, last {score.last_pct:.2f}"
     if score.top5_best_pct is None:
         return text

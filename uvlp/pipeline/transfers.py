@@ -1,4 +1,4 @@
-"""What a run needs and this machine lacks: announced with its size, then fetched."""
+"""Downloads of missing datasets and models: announced with their sizes, then carried out."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from uvlp.pipeline.disk import Wanted
 from uvlp.recipes.schema import ModelSettings
 
 SPEED_BYTES_PER_S = 100e6 / 8
-CODED = ("diffusion", "autoencoder")
-"""Parts with an autoencoder."""
+WITH_AUTOENCODER = ("diffusion", "autoencoder")
+"""Parts that contain an autoencoder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """Something to fetch.
+    """One download.
 
     Attributes:
         part: the setting of `models` that names it; empty for a dataset.
-        download: what is announced.
-        folder: that it fills.
-        command: that fetches it alone.
-        run: fetches it.
+        download: its description.
+        folder: the target folder.
+        command: the command that downloads only this.
+        run: carries out the download.
     """
 
     part: str = ""
@@ -48,15 +48,15 @@ class Transfer:
 
 
 def fetch(transfers: Sequence[Transfer], further: Sequence[Wanted] = (), *, offline: bool) -> None:
-    """Announce, look at the disk, then fetch one after the other; what is finished is kept.
+    """Announce the downloads, check the disk, then carry them out one by one; finished ones are kept.
 
     Args:
-        further: what will be written when they are here.
-        offline: fetch nothing.
+        further: what will be written after the downloads.
+        offline: download nothing.
 
     Raises:
-        UvlpError: ``offline`` and there is something to fetch: one line with all of it; too little disk; or
-            see `models/published/find.py` and the dataset.
+        UvlpError: ``offline`` and something is missing (lists all of it), too little disk space, or see
+            `models/published/find.py` and the dataset.
     """
     if not transfers:
         return
@@ -64,14 +64,14 @@ def fetch(transfers: Sequence[Transfer], further: Sequence[Wanted] = (), *, offl
         commands = "; ".join(f"`{each.command}`" for each in transfers)
         folders = sorted({_folder_option(each) for each in transfers})
         raise UvlpError(
-            "this needs files that are not here, and --offline fetches none",
+            "files are missing, and --offline does not download them",
             got="; ".join(map(_described, transfers)),
-            fix=f"with a network: {commands}; or name a folder that holds them: {', '.join(folders)}",
+            fix=f"with a network: {commands}; or give a folder that contains them: {', '.join(folders)}",
         )
     _announce(transfers)
     wanted = [Wanted(each.download.what, each.folder, each.download.disk_bytes) for each in transfers]
-    place = " --store for artifacts," if further else ""
-    fix = f"make room, or use a larger disk:{place} --data for datasets, HF_HOME for models"
+    store_option = " --store for artifacts," if further else ""
+    fix = f"free some space, or use a larger disk:{store_option} --data for datasets, HF_HOME for models"
     disk.check([*further, *wanted], fix)
     view = views.view(len(transfers))
     try:
@@ -82,14 +82,14 @@ def fetch(transfers: Sequence[Transfer], further: Sequence[Wanted] = (), *, offl
 
 
 def _described(transfer: Transfer) -> str:
-    """What it is, where from, and the folder that it goes into."""
+    """Describe title, size, sources and target folder of a download."""
     download = transfer.download
-    way = f"from {' and '.join(download.urls)} into {transfer.folder}"
-    return f"{download.what} ({byte_size(download.bytes)} {way})"
+    route = f"from {' and '.join(download.urls)} into {transfer.folder}"
+    return f"{download.what} ({byte_size(download.bytes)} {route})"
 
 
 def _folder_option(transfer: Transfer) -> str:
-    """The option that names a folder with a copy."""
+    """Return the option that sets a folder with a copy."""
     if not transfer.part:
         return "--data FOLDER"
     return f"--set models.{transfer.part}={'local-dir:' * (transfer.part == 'clip')}FOLDER"
@@ -98,14 +98,14 @@ def _folder_option(transfer: Transfer) -> str:
 def models_missing(
     models: ModelSettings, parts: Iterable[str], sides: Mapping[str, int] | None = None
 ) -> list[Transfer]:
-    """The transfers of those ``parts`` of the published models that are not here.
+    """Return the downloads of those ``parts`` of the published models that are missing.
 
     Args:
-        sides: of the images that the autoencoder is to take, by the setting, in pixels. Whether they fit is
-            known by its configuration, which comes before its weights.
+        sides: sides of the autoencoder's images in pixels, by setting. Its configuration, downloaded before
+            its weights, shows whether they fit.
 
     Raises:
-        UvlpError: a setting names a folder with something else.
+        UvlpError: a setting names a folder with other content.
     """
     return [
         Transfer(
@@ -113,14 +113,14 @@ def models_missing(
             download=download,
             folder=hub.cache_folder(),
             command=command(models, part),
-            run=partial(find.fetch, models, [part], sides=sides if part in CODED else None),
+            run=partial(find.fetch, models, [part], sides=sides if part in WITH_AUTOENCODER else None),
         )
         for part, download in find.needed(models, parts).items()
     ]
 
 
 def latent_sides(task: Task) -> Iterator[tuple[str, str, int]]:
-    """Of a task that encodes images by a published autoencoder: its name there, a setting, and their side."""
+    """Yield, for a task with a published autoencoder, its name there, a setting, and the image side."""
     if task.stage == "embed" and "autoencoder" in task.origins:
         yield "autoencoder", "image_px", task.facts["image_px"]
     if task.stage == "finetune" and "diffusion" in task.origins:
@@ -128,7 +128,7 @@ def latent_sides(task: Task) -> Iterator[tuple[str, str, int]]:
 
 
 def dataset_missing(spec: DatasetSpec) -> list[Transfer]:
-    """The transfer of a dataset that is not here; nothing for one that is never fetched."""
+    """Return the download of a missing dataset; empty for a dataset without downloads."""
     dataset = declared_dataset(spec.name)
     if dataset.download is None or dataset.fetch is None:
         return []
@@ -141,18 +141,18 @@ def dataset_missing(spec: DatasetSpec) -> list[Transfer]:
 
 
 def datasets_here() -> dict[str, bool]:
-    """Whether each of the datasets that are fetched lies in the usual folder."""
+    """Return for each downloadable dataset whether it is in the default folder."""
     fetched = [name for name in plugins.names("datasets") if declared_dataset(name).download is not None]
     return {name: is_here(DatasetSpec(name=name)) for name in fetched}
 
 
 def is_here(spec: DatasetSpec) -> bool:
-    """Whether a dataset that is fetched lies where ``spec`` says; whether it is good, opening it tells."""
+    """Return whether a downloadable dataset is present; its files are verified when it is opened."""
     dataset = declared_dataset(spec.name)
     if dataset.download is None or dataset.fetch is None or dataset.download(spec) is not None:
         return False
     try:
-        dataset.fetch(spec, Progress())  # with nothing left to transfer it only looks whether it is there
+        dataset.fetch(spec, Progress())  # with nothing left to download it only checks for presence
     except UvlpError:
         return False
     return True
@@ -167,15 +167,15 @@ def _fetch(transfer: Transfer, view: views.View) -> None:
 
 
 def _announce(transfers: Sequence[Transfer]) -> None:
-    """What will be transferred, on standard error: the result alone goes to standard output."""
+    """Print the downloads on standard error; only results go to standard output."""
     for transfer in transfers:
         download = transfer.download
         note = f"  [{download.note}]" if download.note else ""
-        way = f"from {', '.join(download.urls)} into {transfer.folder}"
-        print(f"fetch  {download.what}: {byte_size(download.bytes)} {way}{note}", file=sys.stderr)
+        route = f"from {', '.join(download.urls)} into {transfer.folder}"
+        print(f"fetch  {download.what}: {byte_size(download.bytes)} {route}{note}", file=sys.stderr)
     total = sum(transfer.download.bytes for transfer in transfers)
     unknown = sum(not transfer.download.bytes for transfer in transfers)
     more = f", and {unknown} of unknown size" if unknown and total else ""
     minutes = max(1, round(total / SPEED_BYTES_PER_S / 60))
     time_left = f"; about {minutes} min at 100 Mbit/s" if total else ""
-    print(f"       together {byte_size(total)}{more}{time_left}", file=sys.stderr)
+    print(f"       in total {byte_size(total)}{more}{time_left}", file=sys.stderr)

@@ -199,10 +199,10 @@ def test_a_store_among_the_images_of_a_dataset_is_refused(
 ) -> None:
     before = tree(tmp_path)
     code, err = call(*importing, "--store", str(tmp_path / "set" / place))
-    assert code == 2 and "the store lies among the images of the dataset" in err
+    assert code == 2 and "the store is among the images of the dataset" in err
     words = ["reproduce", importing[-1], "1", "--profile", "nano", "--store", str(tmp_path / "set" / place)]
     code, err = call(*words)
-    assert code == 2 and "the store lies among the images of the dataset" in err
+    assert code == 2 and "the store is among the images of the dataset" in err
     assert tree(tmp_path) == before
 
 

@@ -1,4 +1,4 @@
-"""What is asked once in a process is asked anew by every test: each has a driver of its own."""
+"""Clear cached facts about the machine for every test, since each fakes its own driver."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from uvlp.pipeline.estimates import cards
 
 
 @pytest.fixture(autouse=True)
-def ask_anew() -> Iterator[None]:
-    _forget()  # dry runs of other rooms ask in the same process
+def clear_caches() -> Iterator[None]:
+    _clear()  # filled by dry runs of other tests in the same process
     yield
-    _forget()
+    _clear()
 
 
-def _forget() -> None:
+def _clear() -> None:
     nvidia.visible_gpus.cache_clear()
     cards.this_machine.cache_clear()

@@ -1,4 +1,4 @@
-"""Recipes to estimate: small enough to reckon by hand."""
+"""Recipes for estimates that can be calculated by hand."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PAPER = Recipe(
 
 
 def planned(recipe: Recipe) -> Plan:
-    """Its plan on a machine that has nothing yet."""
+    """Return the plan of a recipe on a new machine."""
     return outline(check(recipe))
 
 
 def paper(**changes: Any) -> Recipe:
-    """`PAPER` with some fields replaced."""
+    """Return `PAPER` with some fields replaced."""
     return replace(PAPER, **changes)

@@ -1,4 +1,4 @@
-"""The counted operations: equal to the record they come from, and to the specification's arithmetic."""
+"""Counted operations agree with their record and with the specification."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from uvlp.recipes.schema import DiffuserSettings, Recipe, SynthesisSettings
 RECORD = PACKAGE.parent / "paper_tables" / "measured" / "benchmarks" / "flops.json"
 
 
-def test_published_models_are_counted_as_in_the_record() -> None:
+def test_published_models_have_the_counts_of_the_record() -> None:
     rows = json.loads(RECORD.read_text(encoding="utf-8"))
     assert PUBLISHED["flops"] == {name: row["flops"] for name, row in rows.items()}, (
-        "count anew: python -m benchmarks.count_costs"
+        "run python -m benchmarks.count_costs"
     )
     assert PUBLISHED["activation_bytes"] == {name: row["activation_bytes"] for name, row in rows.items()}
     assert 2 * PUBLISHED["unet_by_side"]["64"] == PUBLISHED["flops"]["unet_pair"]
@@ -41,35 +41,35 @@ def test_networks_agree_with_the_specification(
     name: str, size_px: int, giga_multiply_adds: float, parameters: int
 ) -> None:
     # evaluation.md 2.3.
-    found = network(name, size_px)
-    assert found is not None
-    assert found["flops"] / 2e9 == pytest.approx(giga_multiply_adds, abs=6e-4)
-    assert found["parameters"] == parameters
+    counts = network(name, size_px)
+    assert counts is not None
+    assert counts["flops"] / 2e9 == pytest.approx(giga_multiply_adds, abs=6e-4)
+    assert counts["parameters"] == parameters
 
 
-def test_a_training_of_the_specification() -> None:
+def test_training_costs_agree_with_the_specification() -> None:
     # evaluation.md 7: ConvNet-6 at IPC 10: 3.16 PFLOP of training, 2.07 of validation.
-    found = network("convnet-6", 224)
-    assert found is not None
-    assert 200_000 * 3 * found["flops"] == pytest.approx(3.16e15, rel=5e-3)
-    assert 392_500 * found["flops"] == pytest.approx(2.07e15, rel=5e-3)
+    counts = network("convnet-6", 224)
+    assert counts is not None
+    assert 200_000 * 3 * counts["flops"] == pytest.approx(3.16e15, rel=5e-3)
+    assert 392_500 * counts["flops"] == pytest.approx(2.07e15, rel=5e-3)
 
 
-def test_what_was_not_counted_is_none() -> None:
+def test_uncounted_sizes_give_none() -> None:
     assert network("resnet-ap-10", 225) is None
     assert small_models(Recipe(diffuser=DiffuserSettings(channels=(32, 96)))) is None
 
 
-def test_every_profile_that_trains_its_models_is_counted() -> None:
+def test_every_profile_with_small_models_is_counted() -> None:
     from uvlp.recipes import profiles
 
     for name in profiles.PROFILES:
         recipe = profiles.apply(digits.recipe(10), name)
         if not recipe.pretrained:
-            assert small_models(recipe) is not None, "count anew: python -m benchmarks.count_costs"
+            assert small_models(recipe) is not None, "run python -m benchmarks.count_costs"
 
 
-def test_sides_that_were_not_counted_go_by_area() -> None:
+def test_uncounted_sides_are_scaled_by_area() -> None:
     assert assumptions.unet_flops(16) == PUBLISHED["unet_by_side"]["64"] / 16
     assert assumptions.encode_flops(512) == PUBLISHED["flops"]["vae_encode"]
 
@@ -78,12 +78,12 @@ def test_sides_that_were_not_counted_go_by_area() -> None:
     ("strength", "scheduler", "calls"),
     [(0.75, "pndm", 38), (0.7, "pndm", 36), (1.0, "pndm", 51), (0.02, "pndm", 2), (0.75, "ddim", 37)],
 )
-def test_unet_calls_are_those_of_the_schedule(strength: float, scheduler: str, calls: int) -> None:
+def test_unet_calls_follow_the_schedule(strength: float, scheduler: str, calls: int) -> None:
     # methods.md D.3.
     assert unet_calls(SynthesisSettings(strength=strength, scheduler=scheduler)) == calls
 
 
-def test_known_counts_are_those_that_the_datasets_check() -> None:
+def test_expected_sizes_agree_with_the_datasets() -> None:
     for name in ("imagenette", "imagewoof"):
         known = sizes.lookup(Recipe(dataset=name))
         assert known is not None
@@ -94,11 +94,11 @@ def test_known_counts_are_those_that_the_datasets_check() -> None:
         assert ilsvrc is not None and (ilsvrc.train, ilsvrc.val) == facts.ilsvrc_counts
 
 
-def test_every_named_dataset_is_known_and_stands_in_with_its_counts() -> None:
+def test_every_named_dataset_has_a_placeholder_of_its_size() -> None:
     for name in set(names("datasets")) - {"folder"}:
         known = sizes.lookup(Recipe(dataset=name))
         assert known is not None
-        manifest = sizes.stand_in(DatasetSpec(name=name), known)
+        manifest = sizes.placeholder(DatasetSpec(name=name), known)
         assert (manifest.count("train"), manifest.count("val")) == (known.train, known.val)
         assert len(manifest.classes) == known.classes
         assert sizes.of_manifest(manifest).train == known.train

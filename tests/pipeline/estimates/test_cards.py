@@ -1,4 +1,4 @@
-"""Cards by name, and this machine."""
+"""Cards by name, and detection of this machine."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from uvlp.pipeline.estimates import cards
 
 
 @pytest.fixture(autouse=True)
-def forget() -> None:
+def clear_cache() -> None:
     cards.this_machine.cache_clear()
 
 
 @pytest.mark.parametrize(
-    ("said", "card"),
+    ("reported", "card"),
     [
         ("NVIDIA H200, 143771", "h200"),
         ("NVIDIA H100 80GB HBM3, 81559", "h100"),
@@ -27,40 +27,40 @@ def forget() -> None:
         ("NVIDIA GeForce RTX 4090, 24564", "rtx-4090"),
     ],
 )
-def test_a_card_is_known_by_the_drivers_name(
-    said: str, card: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_card_is_recognised_by_its_driver_name(
+    reported: str, card: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    driver(said, tmp_path, monkeypatch)
-    found = cards.this_machine()
-    assert found.half == cards.CARDS[card].half and found.known
-    assert found.name == said.partition(",")[0]
-    assert found.memory_bytes == float(said.partition(",")[2]) * 2**20
+    driver(reported, tmp_path, monkeypatch)
+    machine = cards.this_machine()
+    assert machine.half == cards.CARDS[card].half and machine.known
+    assert machine.name == reported.partition(",")[0]
+    assert machine.memory_bytes == float(reported.partition(",")[2]) * 2**20
 
 
-def driver(said: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, _, mebibytes = said.partition(",")
+def driver(reported: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, _, mebibytes = reported.partition(",")
     program = folder / "nvidia-smi"
     program.write_text(f'#!/bin/sh\necho "{name}, 580.65.06,{mebibytes}"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=":")
 
 
-def test_another_card_is_named_and_has_no_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_card_is_named_and_has_no_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     driver("NVIDIA Something 9, 1000", tmp_path, monkeypatch)
-    found = cards.this_machine()
-    assert (found.known, found.name, found.gpu) == (False, "NVIDIA Something 9", True)
+    machine = cards.this_machine()
+    assert (machine.known, machine.name, machine.gpu) == (False, "NVIDIA Something 9", True)
 
 
-def test_a_driver_without_a_card_is_a_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_driver_without_a_card_means_a_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "nvidia-smi"
     program.write_text("#!/bin/sh\necho 'no devices were found' >&2\nexit 9\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    found = cards.this_machine()
-    assert not found.gpu and found.known and found.single > 1e8
-    assert "measured now" in found.source
+    machine = cards.this_machine()
+    assert not machine.gpu and machine.known and machine.single > 1e8
+    assert "measured now" in machine.source
 
 
-def test_names_may_be_written_in_several_ways() -> None:
+def test_card_names_can_be_written_in_several_ways() -> None:
     assert cards.named("NVIDIA H200") is cards.named("h200")
     assert cards.named("RTX_4090") is cards.named("rtx-4090")

@@ -1,5 +1,5 @@
-"""What a run will cost: time, GPU memory, host memory and disk per stage, before anything is there.
+"""Estimates of time, GPU memory, host memory and disk space per stage, before a run.
 
-`report.estimate` is the way in. Operations are counted (`costs.json`), rates are measured by others or by
-this project where there is such a measurement, and assumed elsewhere (`assumptions.py` says which).
+`report.estimate` is the entry point. Operations are counted (`costs.json`); rates are measured by others or
+by this project if available, and assumed otherwise (see `assumptions.py`).
 """

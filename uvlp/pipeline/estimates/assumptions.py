@@ -1,13 +1,13 @@
-"""What estimates assume: counts of operations and bytes, and rates that nobody measured on the card.
+"""Assumptions of estimates: counts of operations and bytes, and rates that were not measured on the card.
 
 Operations and bytes of models and networks are counted (`costs.json`, by `benchmarks/count_costs.py`). A rate
-is a share of the card's dense peak. Two are computed from rates that others measured on an A100 (diffusers'
-documentation, img2img uncompiled in float16; mosaicml/diffusion's README, a UNet of about this size), by our
-own count of operations; for every other card, and for every other kind of work, they are assumed. FFCV trains
-a ResNet-18 on an A100 at 9,800 images/s of 160 to 192 px, 21 % of its half-precision peak. On the processor
-whose digits `measured/benchmarks/evaluation_speed_cpu.md` tells of, one thread multiplies matrices at
-55 GFLOP/s; the networks reached 38 % of it at 16 px and 58 % at 32 px. One image took 9 ms at 256 px
-(evaluation.md 7); 500 x 375 px to 512 is more.
+is a share of the card's dense peak. Two shares are computed from rates that others measured on an A100
+(diffusers' documentation, img2img uncompiled in float16; mosaicml/diffusion's README, a UNet of about this
+size) and our count of operations; for other cards and other kinds of work they are assumed. FFCV trains a
+ResNet-18 on an A100 at 9,800 images/s of 160 to 192 px, 21 % of its half-precision peak. On the processor of
+`measured/benchmarks/evaluation_speed_cpu.md`, one thread multiplies matrices at 55 GFLOP/s; the networks
+reached 38 % of that at 16 px and 58 % at 32 px. One image took 9 ms at 256 px (evaluation.md 7); resizing
+500 x 375 px to 512 px takes longer.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ PUBLISHED: Mapping[str, Any] = COSTS["published"]
 
 
 TRAINING = {"steps", "batch", "lr", "kl_weight", "ema", "caption_drop", "precision"}
-"""Settings of the small models that decide about no shape."""
+"""Settings of the small models that do not affect shapes."""
 
 
 def shapes(recipe: Recipe) -> dict[str, Any]:
-    """What decides about the shapes of the models that a recipe trains from scratch."""
+    """Return the settings that determine the shapes of the models trained from scratch."""
     parts = {part: plain(getattr(recipe, part)) for part in ("embedder", "autoencoder", "diffuser")}
     own = {
         part: {name: value for name, value in settings.items() if name not in TRAINING}
@@ -41,25 +41,25 @@ def shapes(recipe: Recipe) -> dict[str, Any]:
 
 
 def small_models(recipe: Recipe) -> Mapping[str, Any] | None:
-    """The counts of the models that the recipe trains from scratch; None for shapes that were not counted."""
+    """Return the counts of the models trained from scratch; None for shapes that were not counted."""
     wanted = shapes(recipe)
-    return next((found for found in COSTS["small"] if found["shapes"] == wanted), None)
+    return next((counts for counts in COSTS["small"] if counts["shapes"] == wanted), None)
 
 
 def network(name: str, size_px: int, width: int = 0) -> Mapping[str, int] | None:
-    """The counts of a test network; None for one that was not counted at this size."""
+    """Return the counts of a test network; None if it was not counted at this size."""
     key = f"{name} {size_px}" + (f" w{width}" if width else "")
-    found: Mapping[str, int] | None = COSTS["networks"].get(key)
-    return found
+    counts: Mapping[str, int] | None = COSTS["networks"].get(key)
+    return counts
 
 
 def unet_flops(latent_px: int) -> float:
-    """One sample through the published UNet; sides that were not counted by their area."""
+    """Return the operations of the published UNet for one sample; uncounted sides are scaled by area."""
     return _by_side(PUBLISHED["unet_by_side"], latent_px)
 
 
 def encode_flops(image_px: int) -> float:
-    """One image through the published VAE encoder."""
+    """Return the operations of the published VAE encoder for one image."""
     return _by_side(PUBLISHED["encode_by_side"], image_px // 8)
 
 
@@ -77,7 +77,7 @@ PAIR, STEP = PUBLISHED["flops"]["unet_pair"], PUBLISHED["flops"]["finetune"]
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """A number and what it rests on, in one line."""
+    """A number and its source in one line."""
 
     value: float
     because: str
@@ -88,7 +88,7 @@ SYNTHESIS_SHARE = Assumed(
     "synthesis at the share that diffusers' documentation reached on an A100, 16 at once: 1.51 images/s",
 )
 SYNTHESIS_BATCH = 32
-"""Prototypes at once where the recipe leaves it to the memory, and that is large enough."""
+"""Batch size if the recipe leaves it to the memory, and the memory is large enough."""
 FINETUNE_SHARE = Assumed(
     36 * STEP / A100,
     "fine-tuning at the share that MosaicML reached on an A100 with stored latents of 512 px: 36 images/s",
@@ -122,12 +122,12 @@ LARGE_PROCESSOR_SHARE = Assumed(
 HOST_RATE = Assumed(25e9, "prototypes at 25 GFLOP/s on one thread of the host")
 DECODE_S = Assumed(0.02, "20 ms of one core to read and resize an image of 500 x 375 px")
 START_S = 10.0
-"""To load the libraries, once per worker process (feasibility.md 5)."""
+"""Time to load the libraries, once per worker process (feasibility.md 5)."""
 CONTEXT_BYTES = 10**9
-"""What CUDA and its libraries take of a card."""
+"""GPU memory that CUDA and its libraries need."""
 PROCESS_BYTES = 3 * 10**9
 """Host memory of a process with the model libraries loaded and its batches in flight."""
 RECOMPUTED = 0.1
-"""Share of a training step's maps that one checkpointed block holds while it is computed again."""
+"""Share of a training step's activations that one checkpointed block needs while it is recomputed."""
 PNG_BYTES_PER_PIXEL = 1.7
 CAPTION_BYTES = 600

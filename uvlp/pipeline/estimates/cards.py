@@ -1,4 +1,4 @@
-"""What a machine can do: graphics cards by their data sheets, this processor by a short measurement."""
+"""Speed and memory of a machine: GPUs by their data sheets, this processor by a short measurement."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ print(2 * 768**3 * count / (time.perf_counter() - start))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Where a run takes place.
+    """The machine of a run.
 
     Attributes:
-        name: for readers.
+        name: title for messages.
         half, tf32, single: dense peak in float16 or bfloat16, TF32 and float32, operations per second; for a
-            processor all three are the float32 matrix rate that one thread reached.
-        bandwidth: of the memory, bytes per second; 0: not known.
-        memory_bytes: of the card; 0 for a processor.
+            processor all three are the measured float32 matrix rate of one thread.
+        bandwidth: memory bandwidth, bytes per second; 0: unknown.
+        memory_bytes: GPU memory; 0 for a processor.
         cores: processor cores that read and decode images.
-        source: where the figures are from.
-        known: whether time can be estimated; False for a card without a data sheet here.
+        source: source of the figures.
+        known: whether time can be estimated; False for a card that is not in `CARDS`.
     """
 
     name: str
@@ -53,12 +53,12 @@ class Machine:
 
     @property
     def gpu(self) -> bool:
-        """Whether it is a graphics card."""
+        """Whether it is a GPU."""
         return self.memory_bytes > 0
 
 
 def _card(name: str, half: float, tf32: float, single: float, bandwidth: float, memory: float) -> Machine:
-    """Rates in tera-operations per second, bandwidth in GB/s, memory in GB."""
+    """Build a card from rates in tera-operations per second, bandwidth in GB/s and memory in GB."""
     return Machine(
         name=name,
         half=half * TERA,
@@ -72,7 +72,7 @@ def _card(name: str, half: float, tf32: float, single: float, bandwidth: float, 
 
 
 HOST_CORES = 12
-"""Assumed beside a named card; this machine's are counted."""
+"""Assumed for a named card; those of this machine are counted."""
 CARDS = {
     "b200": _card("NVIDIA B200", 2250, 1125, 75, 7700, 180),
     "h200": _card("NVIDIA H200", 989, 495, 67, 4800, 141),
@@ -98,14 +98,14 @@ DRIVER_NAMES = (
     ("RTX 4090", "rtx-4090"),
     ("RTX 3090", "rtx-3090"),
 )
-"""Patterns in the names that the driver gives, first match; more special ones first."""
+"""Patterns of driver names; the first match wins, so more specific ones come first."""
 
 
 def named(name: str) -> Machine:
-    """A card by its name in `CARDS`.
+    """Return a card by its name in `CARDS`.
 
     Raises:
-        UvlpError: no such card, with the nearest one offered.
+        UvlpError: no such card; suggests the nearest one.
     """
     wanted = name.lower().replace("_", "-").replace(" ", "-").removeprefix("nvidia-")
     if wanted not in CARDS:
@@ -115,7 +115,7 @@ def named(name: str) -> Machine:
 
 @cache
 def this_machine() -> Machine:
-    """The first GPU that the driver names and nothing hides, else this machine's processor."""
+    """Return the first visible GPU, else this machine's processor."""
     gpus = nvidia.visible_gpus()
     return _gpu(gpus[0].name, gpus[0].total_mib * 2**20) if gpus else _processor()
 
@@ -126,12 +126,12 @@ def _gpu(name: str, memory_bytes: float) -> Machine:
         if re.search(pattern, name):
             return replace(CARDS[card], name=name, memory_bytes=memory_bytes, cores=cores)
     unknown = _card(name, 0, 0, 0, 0, 0)
-    why = "no data sheet for this card here"
+    why = "no data sheet for this card"
     return replace(unknown, memory_bytes=memory_bytes, cores=cores, source=why, known=False)
 
 
 def _processor() -> Machine:
-    """This processor, measured for 0.3 s on one thread, as tasks run, in a process of its own."""
+    """Measure this processor for 0.3 s on one thread, as tasks run, in a separate process."""
     environment = {**os.environ, **machine.thread_environment()}
     printed = subprocess.run(
         [sys.executable, "-c", PROBE], capture_output=True, encoding="utf-8", check=True, env=environment

@@ -1,6 +1,6 @@
-"""What making images costs, stage by stage: captions, models, features, prototypes, synthesis.
+"""Cost of making images, stage by stage: captions, models, features, prototypes, synthesis.
 
-Memory is that of the weights, of what the optimiser keeps of them, and of the counted maps of a batch.
+Memory is that of the weights, the optimiser state, and the counted activations of a batch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PUBLISHED_PX = 512
 
 
 def caption(task: Task, context: RunContext) -> Cost:
-    """LLaVA in batches; a file or an attribute captioner takes no time worth counting."""
+    """Return the cost of LLaVA in batches; files and attribute captioners take negligible time."""
     images, disk = context.size.train, context.size.train * assumed.CAPTION_BYTES
     if task.plugin != "llava":
         seconds = 0.0 if task.plugin == "file" else images * context.decode_s
@@ -29,17 +29,17 @@ def caption(task: Task, context: RunContext) -> Cost:
     batch, steps = task.settings.batch, assumed.CAPTION_TOKENS.value
     weights = context.half * WEIGHTS["llava"] / (4 if task.settings.quantise else 1)
     cache = max(LIVE["llava_token"], LIVE["llava_prefill"]) * context.half / HALF
-    look = context.seconds(
+    prefill = context.seconds(
         FLOPS["llava_image"] + FLOPS["llava_prefill"], context.machine.half, assumed.CAPTION_SHARE
     )
-    speak = context.seconds(FLOPS["llava_token"], context.machine.half, assumed.CAPTION_SHARE)
+    token = context.seconds(FLOPS["llava_token"], context.machine.half, assumed.CAPTION_SHARE)
     if context.machine.gpu:
         read = (weights + batch * LIVE["llava_token"]) / context.machine.bandwidth
-        speak = max(assumed.TOKEN_S.value, read) / batch
+        token = max(assumed.TOKEN_S.value, read) / batch
     return Cost(
         items=images,
         unit="images",
-        seconds=images * (look + steps * speak),
+        seconds=images * (prefill + steps * token),
         gpu_bytes=context.on_card(weights, batch * cache),
         host_bytes=context.on_host(weights, batch * cache),
         disk_bytes=disk,
@@ -48,7 +48,7 @@ def caption(task: Task, context: RunContext) -> Cost:
 
 
 def finetune(task: Task, context: RunContext) -> Cost:
-    """Stable Diffusion, or one of the small models."""
+    """Return the cost of fine-tuning Stable Diffusion, or of training one of the small models."""
     return _stable_diffusion(task, context) if task.plugin == "stable-diffusion" else _small(task, context)
 
 
@@ -57,7 +57,7 @@ def _stable_diffusion(task: Task, context: RunContext) -> Cost:
     seen, side = own.epochs * images, own.resolution_px
     kind = "finetune_checkpointed" if own.gradient_checkpointing else "finetune"
     area = (side / PUBLISHED_PX) ** 2
-    # The counted step at 512 px, as much dearer than a call as it is there.
+    # A training step costs a fixed multiple of a UNet call, counted at 512 px.
     step = assumed.unet_flops(side // 8) * FLOPS[kind] / PUBLISHED["unet_by_side"]["64"]
     encodings = images * (2 if own.random_flip else 1) if own.cache_latents else seen
     train = context.seconds(
@@ -69,7 +69,7 @@ def _stable_diffusion(task: Task, context: RunContext) -> Cost:
     kept = PUBLISHED["kept_bytes"][kind] + (
         assumed.RECOMPUTED * PUBLISHED["kept_bytes"]["finetune"] if own.gradient_checkpointing else 0.0
     )
-    # Weights, gradients, two moments and the average in float32; on a card half-precision weights too.
+    # Weights, gradients, two moments and the average in float32; on a card also half-precision weights.
     copies = 5 if own.use_ema else 4
     weights = (SINGLE * copies + (HALF if context.machine.gpu else 0)) * WEIGHTS["unet"]
     weights += context.half * (WEIGHTS["vae"] + WEIGHTS["text"])
@@ -89,16 +89,16 @@ def _stable_diffusion(task: Task, context: RunContext) -> Cost:
 
 
 def _small(task: Task, context: RunContext) -> Cost:
-    own, found = task.settings, assumed.small_models(context.recipe)
+    own, counts = task.settings, assumed.small_models(context.recipe)
     seen = own.steps * own.batch
-    if found is None:
+    if counts is None:
         return Cost(items=seen, unit="images in all steps", seconds=None)
     flops = {
-        "embedder": found["flops"]["clip_image"] + found["flops"]["clip_text"],
-        "autoencoder": found["flops"]["vae_encode"] + found["flops"]["vae_decode"],
-        "diffuser": found["flops"]["unet"],
+        "embedder": counts["flops"]["clip_image"] + counts["flops"]["clip_text"],
+        "autoencoder": counts["flops"]["vae_encode"] + counts["flops"]["vae_decode"],
+        "diffuser": counts["flops"]["unet"],
     }[task.plugin]
-    weights = SINGLE * 5 * sum(found["parameters"].values())
+    weights = SINGLE * 5 * sum(counts["parameters"].values())
     rate = context.machine.tf32 if own.precision == "float32" else context.machine.half
     computing = context.seconds(3 * seen * flops, rate, assumed.SMALL_SHARE)
     starting = own.steps * assumed.STEP_S if context.machine.gpu else 0.0
@@ -107,13 +107,13 @@ def _small(task: Task, context: RunContext) -> Cost:
         unit="images in all steps",
         seconds=max(computing, starting),
         gpu_bytes=context.on_card(weights, 0.0),
-        disk_bytes=SINGLE * sum(found["parameters"].values()),
+        disk_bytes=SINGLE * sum(counts["parameters"].values()),
         rests_on=context.rests_on(assumed.SMALL_SHARE),
     )
 
 
 def embed(task: Task, context: RunContext) -> Cost:
-    """CLIP features and VAE moments of the images in one pass, or CLIP features of the texts."""
+    """Return the cost of CLIP features and VAE moments of images in one pass, or of CLIP text features."""
     images, batch = context.size.train, task.settings.batch
     models = _encoders(context.recipe)
     if models is None:
@@ -145,20 +145,20 @@ def embed(task: Task, context: RunContext) -> Cost:
 
 
 def _encoders(recipe: Recipe) -> tuple[Mapping[str, int], int, int, int, int] | None:
-    """Operations, width of a feature, values of a latent, bytes of each, and live bytes per image."""
+    """Return operations, feature width, values of a latent, bytes of each, and live bytes per image."""
     side = recipe.image_px // 8
     if recipe.pretrained:
         area = (recipe.image_px / PUBLISHED_PX) ** 2
         flops = {**FLOPS, "vae_encode": assumed.encode_flops(recipe.image_px)}
         return flops, CLIP_WIDTH, LATENT_CHANNELS * side**2, HALF, int(area * LIVE["vae_encode"])
-    found = assumed.small_models(recipe)
-    if found is None:
+    counts = assumed.small_models(recipe)
+    if counts is None:
         return None
-    return found["flops"], found["width"], LATENT_CHANNELS * found["latent_px"] ** 2, SINGLE, 0
+    return counts["flops"], counts["width"], LATENT_CHANNELS * counts["latent_px"] ** 2, SINGLE, 0
 
 
 def prototype(task: Task, context: RunContext) -> Cost:
-    """What the method says of its operations, class after class on one thread of the host."""
+    """Return the cost of the operations that the method declares, on one thread of the host."""
     size, ipc = context.size, context.recipe.ipc
     per_class = size.train / size.classes
     models = _encoders(context.recipe)
@@ -182,12 +182,12 @@ def prototype(task: Task, context: RunContext) -> Cost:
 
 
 def unet_calls(settings: Any) -> int:
-    """UNet calls of a synthesis; PNDM takes one more than its steps (methods.md D.3)."""
+    """Return the number of UNet calls of a synthesis; PNDM needs one more than its steps (methods.md D.3)."""
     return min(int(settings.steps * settings.strength), settings.steps) + (settings.scheduler == "pndm")
 
 
 def synthesise(task: Task, context: RunContext) -> Cost:
-    """Images of prototypes, or real images that are copied; the whole set stays where it is."""
+    """Return the cost of synthesis from prototypes, or of copying real images; the full set is not copied."""
     images, own = context.size.classes * context.recipe.ipc, task.settings
     if task.whole_set:
         return Cost(items=context.size.train, unit="images", seconds=0.0)
@@ -214,10 +214,10 @@ def synthesise(task: Task, context: RunContext) -> Cost:
 
 
 def _small_synthesis(context: RunContext, images: int, samples: int, disk: float) -> Cost:
-    found = assumed.small_models(context.recipe)
-    if found is None:
+    counts = assumed.small_models(context.recipe)
+    if counts is None:
         return Cost(items=images, unit="images", seconds=None, disk_bytes=disk)
-    flops = samples * found["flops"]["unet"] + found["flops"]["vae_decode"]
+    flops = samples * counts["flops"]["unet"] + counts["flops"]["vae_decode"]
     return Cost(
         items=images,
         unit="images",

@@ -1,7 +1,7 @@
-"""The least that artifacts take of the disk, so that only a disk is called too small that certainly is.
+"""Minimum disk usage of artifacts, so that a disk is refused only if it is certainly too small.
 
-Arrays and weights are as large as their numbers. A PNG is at least a 1032nd of its pixels: no further does
-deflate go. Texts are not counted, nor the weights of small networks.
+Arrays and weights have the size of their numbers. A PNG has at least 1/1032 of its pixels, the limit of
+deflate. Texts and the weights of small networks are not counted.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from uvlp.recipes.limits import CELL_PX
 from uvlp.recipes.schema import ModelSettings, SynthesisSettings
 
 DEFLATE = 1032
-"""Bytes that deflate makes one of at most (zlib's technical details)."""
+"""Largest compression ratio of deflate (zlib's technical details)."""
 MOMENTS = 2
 WIDTH, FEATURES = 64, 8
-"""Of `represent`'s network: channels of its first stage by default, and features for each of them."""
+"""Network of `represent`: default channels of its first stage, and features per channel."""
 
 
 UNFINISHED = ("partial", ".tmp")
-"""Folders of a store with parts of what is still to be made, which take no more room."""
+"""Folders of a store with parts of unfinished artifacts, whose space is already used."""
 
 
 class Least(NamedTuple):
-    """Bytes of an artifact: those that stay, and further ones until it is complete."""
+    """Bytes of an artifact: permanent ones, and additional ones until it is complete."""
 
     kept: int = 0
-    passing: int = 0
+    temporary: int = 0
 
 
 def least(task: Task, plan: Plan) -> Least:
-    """What ``task`` takes at least; nothing of a dataset that is not here, for its counts are not certain."""
+    """Return the minimum of ``task``; 0 for a dataset that is not present, whose counts are uncertain."""
     images = plan.manifest.count("train") if plan.dataset is not None else 0
     if task.stage == "finetune" and task.plugin == "stable-diffusion":
         return _finetune(task, plan, images)
@@ -66,20 +66,20 @@ def _made(task: Task, plan: Plan) -> int:
 
 
 def _embedded(task: Task, plan: Plan) -> int:
-    """Bytes of a row."""
+    """Return the bytes of a row of features."""
     number = HALF if task.published else SINGLE
     moments = MOMENTS * number * _latent(task, plan) if task.plugin == "images" else 0
     return _width(task, plan) * SINGLE + moments
 
 
 def _latent(task: Task, plan: Plan) -> int:
-    """Numbers of an image's latent; 0 where the autoencoder is not known."""
+    """Return the size of an image's latent; 0 if the autoencoder is unknown."""
     cell_px = _cell_px(task, "autoencoder", plan)
     return LATENT_CHANNELS * (plan.recipe.image_px // cell_px) ** 2 if cell_px else 0
 
 
 def _cell_px(task: Task, name: str, plan: Plan) -> int:
-    """Pixels along a side that become one of a latent; 0 where they are not known."""
+    """Return the downsampling factor of the autoencoder; 0 if unknown."""
     if not task.published:
         return int(2 ** (len(plan.recipe.autoencoder.channels) - 1))
     if plan.complete:
@@ -88,12 +88,12 @@ def _cell_px(task: Task, name: str, plan: Plan) -> int:
 
 
 def _usual(plan: Plan, part: str) -> bool:
-    """Whether a model is the one whose size is known by its name."""
+    """Return whether a model is the default one, whose size is known."""
     return bool(getattr(plan.recipe.models, part) == getattr(ModelSettings(), part))
 
 
 def _width(task: Task, plan: Plan) -> int:
-    """Numbers of a feature; 0 where they are not known."""
+    """Return the width of a feature; 0 if unknown."""
     if not task.published:
         return plan.recipe.embedder.text_width
     if plan.recipe.models.clip == "openai" or (_usual(plan, "clip") and not plan.complete):
@@ -114,27 +114,27 @@ def _finetune(task: Task, plan: Plan, images: int) -> Least:
     mirrored = 2 if own.random_flip else 1
     latents = mirrored * MOMENTS * HALF * LATENT_CHANNELS * side**2 * images if own.cache_latents else 0
     updates = own.epochs * math.ceil(math.ceil(images / own.batch) / own.accumulation)
-    # One stays while the next is written, whatever the limit.
+    # The previous one is kept while the next is written, whatever the limit.
     checkpoints = min(updates // own.checkpointing_steps, max(2, own.checkpoints_total_limit))
     # Weights, two moments and the average.
     checkpoint = SINGLE * unet * (4 if own.use_ema else 3)
-    return Least(kept=SINGLE * unet + copied, passing=latents + checkpoints * checkpoint)
+    return Least(kept=SINGLE * unet + copied, temporary=latents + checkpoints * checkpoint)
 
 
 def _copied(folder: Path) -> int:
-    """Bytes of the files that a fine-tuned pipeline has of its base."""
+    """Return the bytes of the files that a fine-tuned pipeline copies from its base."""
     read = contents(LAYOUTS["diffusion"], folder).read
     return sum((folder / name).stat().st_size for name in read if not name.startswith("unet/"))
 
 
 def of_store(plan: Plan, todo: Sequence[Task], root: Path) -> Wanted:
-    """What ``todo`` takes of the disk of the store at ``root`` at least, at the fullest moment."""
-    found = [(task, least(task, plan)) for task in todo]
+    """Return the minimum peak disk usage of ``todo`` in the store at ``root``."""
+    sizes = [(task, least(task, plan)) for task in todo]
     kept: dict[str, int] = {}
-    for task, size in found:
+    for task, size in sizes:
         kept[task.kind] = kept.get(task.kind, 0) + size.kept
-    together = sum(kept.values())
-    fullest = max((size.kept + size.passing for _, size in found), default=0)
+    total = sum(kept.values())
+    largest = max((size.kept + size.temporary for _, size in sizes), default=0)
     kinds = sorted(filter(kept.get, kept), key=lambda kind: -kept[kind])
     unfinished = tuple(root / name for name in UNFINISHED)
-    return Wanted(f"the store's {first_few(kinds)}", root, max(together, fullest), unfinished)
+    return Wanted(f"the store's {first_few(kinds)}", root, max(total, largest), unfinished)

@@ -1,4 +1,4 @@
-"""The estimate of a whole run: a row per stage and a total, as lines for people and as JSON."""
+"""The estimate of a complete run: a row per stage and a total, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STAGES: Mapping[str, Callable[[Task, RunContext], Cost]] = {
     "teacher": evaluating.teacher,
     "evaluate": evaluating.evaluate,
 }
-"""Stages that cost something: collecting images and printing a table do not."""
+"""Stages with a cost; that of collecting images and printing a table is negligible."""
 WEIGHTS = PUBLISHED["parameters"]
 MODELS = {
     "diffusion": ("Stable Diffusion 1.5", SINGLE * sum(WEIGHTS[part] for part in ("unet", "vae", "text"))),
@@ -44,17 +44,17 @@ GB = 10**9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One stage of a run, all its artifacts together.
+    """All artifacts of one stage of a run.
 
     Attributes:
-        stage: its name.
-        artifacts: how many there are.
-        done: how many of them are there already and cost nothing more.
-        work: what is to be done, e.g. ``"3 x 75,752 images in all epochs"``.
-        seconds: of the artifacts that are still to be made; None where one of them was not counted.
-        gpu_bytes, host_bytes: most that one artifact needs.
-        disk_bytes: that stay of those still to be made.
-        scratch_bytes: more of the disk while the largest is made.
+        stage: name of the stage.
+        artifacts: number of artifacts.
+        done: number of artifacts that already exist and cost nothing.
+        work: amount of work, e.g. ``"3 x 75,752 images in all epochs"``.
+        seconds: time of the missing artifacts; None if one of them was not counted.
+        gpu_bytes, host_bytes: largest need of an artifact.
+        disk_bytes: permanent disk usage of the missing artifacts.
+        scratch_bytes: largest additional disk usage of an artifact while it is made.
         basis: "measured" on this card, or "projected".
     """
 
@@ -72,17 +72,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What a run will take on a machine.
+    """Estimated cost of a run on a machine.
 
     Attributes:
-        title: of which recipe.
-        machine: on what.
-        rows: stage by stage.
-        longest_s: time of the longest chain of artifacts that wait for one another.
-        workers: processes that share the work; on a card they share the card as well.
-        fetched: what is to be transferred first.
-        rests_on: everything that was assumed.
-        notes: what else a reader must know.
+        title: description of the recipe.
+        machine: the machine.
+        rows: one per stage.
+        longest_s: time of the longest chain of dependent artifacts.
+        workers: worker processes; they share the GPU if there is one.
+        fetched: downloads before the run.
+        rests_on: all assumptions.
+        notes: further notes for the user.
     """
 
     title: str
@@ -96,7 +96,7 @@ class Estimate:
 
     @property
     def seconds(self) -> float | None:
-        """Wall-clock time without transfers; None where a part of it is not known."""
+        """Wall-clock time without downloads; None if a part of it is unknown."""
         known = [row.seconds for row in self.rows if row.seconds is not None]
         if len(known) < len(self.rows) or not self.machine.known:
             return None
@@ -105,28 +105,28 @@ class Estimate:
 
     @property
     def gpu_bytes(self) -> float:
-        """Most of the card's memory that a stage needs."""
+        """Largest GPU memory that a stage needs."""
         return max((row.gpu_bytes for row in self.rows), default=0.0)
 
     @property
     def host_bytes(self) -> float:
-        """Most host memory: of the largest artifact in every worker."""
+        """Largest host memory: that of the largest artifact in every worker."""
         return self.workers * max((row.host_bytes for row in self.rows), default=0.0)
 
     @property
     def scratch_bytes(self) -> float:
-        """Most of the disk that is free again once an artifact is complete."""
+        """Largest temporary disk usage of an artifact."""
         return max((row.scratch_bytes for row in self.rows), default=0.0)
 
     @property
     def disk_bytes(self) -> float:
-        """What is transferred, what stays of every stage, and the largest that passes."""
+        """Disk usage of downloads and all stages, and the largest temporary one."""
         kept = sum(row.disk_bytes for row in self.rows)
         fetched = sum(download.disk_bytes for download in self.fetched)
         return fetched + kept + self.scratch_bytes
 
     def json(self) -> dict[str, Any]:
-        """Everything, with the total, as JSON values."""
+        """Return all fields and the total as JSON values."""
         total = {
             "seconds": self.seconds,
             "gpu_bytes": self.gpu_bytes,
@@ -136,7 +136,7 @@ class Estimate:
         return {**asdict(self), "total": total}
 
     def lines(self) -> list[str]:
-        """A table for people, then what is fetched, and what the figures rest on."""
+        """Return a text table, followed by downloads, notes and assumptions."""
         head = ("stage", "work", "time", "GPU memory", "host memory", "disk")
         body = [head, *(self._cells(row) for row in self.rows), self._total()]
         widths = [max(len(cells[column]) for cells in body) for column in range(len(head))]
@@ -149,9 +149,9 @@ class Estimate:
 
     @property
     def basis(self) -> str:
-        """Whether anything in it was measured on this card."""
-        found = [row.stage for row in self.rows if row.basis == "measured"]
-        return f"measured: {', '.join(found)}; the rest projected" if found else PROJECTED
+        """Which stages were measured on this card."""
+        stages = [row.stage for row in self.rows if row.basis == "measured"]
+        return f"measured: {', '.join(stages)}; the rest projected" if stages else PROJECTED
 
     def _cells(self, row: Row) -> tuple[str, ...]:
         made = f", {row.done} of {row.artifacts} done" if row.done else ""
@@ -169,7 +169,7 @@ class Estimate:
 
     def _fetches(self) -> list[str]:
         return [
-            f"fetched first: {download.what}, {byte_size(download.bytes)}"
+            f"download first: {download.what}, {byte_size(download.bytes)}"
             + (f" ({download.note})" if download.note else "")
             for download in self.fetched
         ]
@@ -180,9 +180,9 @@ def _bytes(size: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A time in two figures: ``45 s``, ``31 min``, ``7.3 h``, ``12 days``."""
+    """Format a time with two digits: ``45 s``, ``31 min``, ``7.3 h``, ``12 days``."""
     if seconds is None:
-        return "not known"
+        return "unknown"
     for unit, length in (("days", 86_400 * 2), ("h", 3600 * 2), ("min", 120)):
         if seconds >= length:
             amount = seconds / {"days": 86_400, "h": 3600, "min": 60}[unit]
@@ -191,7 +191,7 @@ def duration(seconds: float | None) -> str:
 
 
 def everything(plan: Plan, size: DatasetSize) -> Iterator[Download]:
-    """What a machine that has nothing must get: the dataset, and the published models of the recipe."""
+    """Yield all downloads of a new machine: the dataset, and the published models of the recipe."""
     if size.disk_bytes:
         archive = size.archive_bytes
         yield Download(
@@ -199,7 +199,7 @@ def everything(plan: Plan, size: DatasetSize) -> Iterator[Download]:
             urls=(),
             bytes=archive,
             disk_bytes=archive + size.disk_bytes,
-            note="" if archive else "read from the folder that --data names",
+            note="" if archive else "read from the folder given by --data",
         )
     used = {part for task in plan.tasks for part in task.origins.values()}
     for part, (title, stored) in MODELS.items():
@@ -215,35 +215,35 @@ def estimate(
     fetched: Iterable[Download] | None = None,
     workers: int | None = None,
 ) -> Estimate:
-    """What a run will take.
+    """Estimate the cost of a run.
 
     Args:
         plan: of the run.
-        machine: a card by name or this machine (`cards`).
-        made: whether an artifact is there already.
-        fetched: what is to be transferred first; by default the dataset and the models.
-        workers: processes; by default as many as a run starts.
+        machine: a named card or this machine (`cards`).
+        made: whether an artifact already exists.
+        fetched: downloads before the run; by default the dataset and the models.
+        workers: worker processes; by default as many as a run starts.
 
     Raises:
-        UvlpError: nobody knows the size of the dataset.
+        UvlpError: the size of the dataset is unknown.
     """
     recipe, size, tasks = plan.recipe, plan.size, plan.tasks
     if size is None:
-        fix = "name its folder, or choose a named dataset"
-        raise UvlpError(f"nothing is known of {recipe.dataset} before it is opened", fix=fix)
+        fix = "give its folder, or choose a named dataset"
+        raise UvlpError(f"the size of {recipe.dataset} is unknown before it is opened", fix=fix)
     context = RunContext(recipe, size, machine)
-    found: dict[str, list[tuple[Task, Cost]]] = {}
+    by_stage: dict[str, list[tuple[Task, Cost]]] = {}
     for task in tasks:
         if task.stage in STAGES:
-            found.setdefault(task.stage, []).append((task, STAGES[task.stage](task, context)))
-    rows = [_row(stage, found[stage], made, machine) for stage in ORDER if stage in found]
+            by_stage.setdefault(task.stage, []).append((task, STAGES[task.stage](task, context)))
+    rows = [_row(stage, by_stage[stage], made, machine) for stage in ORDER if stage in by_stage]
     times = {
         task.key: measured.seconds(task, cost, machine).seconds or 0.0
-        for entries in found.values()
+        for entries in by_stage.values()
         for task, cost in entries
         if not made(task)
     }
-    costs = [cost for entries in found.values() for _, cost in entries]
+    costs = [cost for entries in by_stage.values() for _, cost in entries]
     seeds = f"{len(recipe.seeds)} seed" + ("s" if len(recipe.seeds) > 1 else "")
     return Estimate(
         title=f"{recipe.dataset} at {recipe.ipc} images per class, {seeds}, profile {recipe.profile}",
@@ -258,7 +258,7 @@ def estimate(
 
 
 def _longest(tasks: Sequence[Task], times: Mapping[str, float]) -> float:
-    """Time of the longest chain of tasks, given inputs first, that wait for one another."""
+    """Return the time of the longest chain of dependent tasks; ``tasks`` lists inputs first."""
     ends: dict[str, float] = {}
     for task in tasks:
         before = [ends.get(earlier.key, 0.0) for earlier in task.inputs.values()]
@@ -285,7 +285,7 @@ def _row(stage: str, entries: list[tuple[Task, Cost]], made: Callable[[Task], bo
 
 
 def _work(costs: list[Cost]) -> str:
-    """Amounts of equal work together: ``3 x 75,752 images in all epochs``."""
+    """Format the work, with equal amounts combined: ``3 x 75,752 images in all epochs``."""
     amounts: dict[tuple[int, str], int] = {}
     for cost in costs:
         amounts[cost.items, cost.unit] = amounts.get((cost.items, cost.unit), 0) + 1
@@ -300,13 +300,9 @@ def _notes(size: DatasetSize, rows: Sequence[Row], machine: Machine) -> list[str
         notes.append(f"note: {size.train:,} training images are {size.source}")
     for row in rows:
         if row.gpu_bytes > machine.memory_bytes > 0:
-            has = byte_size(round(machine.memory_bytes))
-            fix = (
-                "its batch will be computed in parts"
-                if row.stage == "finetune"
-                else "its batch will be halved"
-            )
-            notes.append(f"note: {row.stage} asks for more memory than this card has ({has}): {fix}")
+            available = byte_size(round(machine.memory_bytes))
+            fix = "its batch will be split" if row.stage == "finetune" else "its batch will be halved"
+            notes.append(f"note: {row.stage} needs more memory than this card has ({available}): {fix}")
     if any(row.seconds is None for row in rows):
-        notes.append("note: models or networks of these sizes were not counted, so their time is not known")
+        notes.append("note: models or networks of these sizes were not counted, so their time is unknown")
     return notes

@@ -1,4 +1,4 @@
-"""Sizes of datasets: those that are here, and those that their plug-ins expect."""
+"""Sizes of datasets: counted if present, otherwise as declared by their plug-ins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uvlp.recipes.schema import Recipe
 
 
 def lookup(recipe: Recipe) -> DatasetSize | None:
-    """What the plug-in of the recipe's dataset expects, by variant; None where it expects nothing."""
+    """Return the size that the dataset's plug-in declares for the variant; None if it declares none."""
     dataset = declared_dataset(recipe.dataset.partition(":")[0])
     if isinstance(dataset.expected, DatasetSize):
         return dataset.expected
@@ -20,7 +20,7 @@ def lookup(recipe: Recipe) -> DatasetSize | None:
 
 
 def of_manifest(manifest: DatasetManifest) -> DatasetSize:
-    """The sizes of a dataset that is here; its files take nothing more."""
+    """Return the size of a dataset that is present; it needs no further disk space."""
     side_px = manifest.image_px
     return DatasetSize(
         classes=len(manifest.classes),
@@ -34,8 +34,8 @@ def of_manifest(manifest: DatasetManifest) -> DatasetSize:
     )
 
 
-def stand_in(spec: DatasetSpec, size: DatasetSize | None) -> DatasetManifest:
-    """A manifest of as many images, or of none, to plan with while the dataset is not here."""
+def placeholder(spec: DatasetSpec, size: DatasetSize | None) -> DatasetManifest:
+    """Return a placeholder manifest of that size, or an empty one, for planning without the dataset."""
     return DatasetManifest(
         name=spec.name,
         argument=spec.argument,
@@ -48,7 +48,7 @@ def stand_in(spec: DatasetSpec, size: DatasetSize | None) -> DatasetManifest:
 
 
 def _classes(size: DatasetSize) -> Iterator[ClassInfo]:
-    """As many images in each class; the first has the rest, too."""
+    """Yield classes of equal size; the first also has the remainder."""
     train, val = size.train // size.classes, size.val // size.classes
     rest = size.train % size.classes, size.val % size.classes
     for index in range(size.classes):

@@ -1,1 +1,1 @@
-"""Image folders that anyone made: rows of `uvlp evaluate`, and which images count."""
+"""Image folders of any source: rows of `uvlp evaluate`, and the selection of images."""

@@ -1,6 +1,6 @@
-"""Image folders that anyone made, found and named for a run: PATH... of `uvlp evaluate`.
+"""Image folders of any source for a run: PATH... of `uvlp evaluate`.
 
-Short names for tables: no two alike, and none like a name that is taken.
+Their names in tables are short and unique, and differ from the names of methods.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from uvlp.pipeline.folders.rows import FORM, Row
 from uvlp.pipeline.planning.contenders import Folder
 from uvlp.pipeline.planning.planner import Planner
 
-LISTED = 4  # folders that the name of a table lists
+LISTED = 4  # folders listed in the name of a table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +34,9 @@ class Collect:
     """Image folders to be scored.
 
     Attributes:
-        rows: what gets a row in the table each.
-        ipc: images per class; None where every class holds the same number.
-        select: "first" or "drawn", where a class holds more.
+        rows: rows of the table.
+        ipc: images per class; None if every class has the same number.
+        select: "first" or "drawn", if a class has more.
     """
 
     rows: tuple[Row, ...]
@@ -45,14 +45,14 @@ class Collect:
 
 
 def seeds_of(rows: Sequence[Row], given: Sequence[int] | None) -> tuple[int, ...] | None:
-    """The seeds that rows with a folder per seed need; None where the recipe decides.
+    """Return the seeds of rows with a folder per seed; None to use those of the recipe.
 
     Args:
-        rows: as the command line names them.
-        given: the seeds that the command line names, None where it names none.
+        rows: rows of the command line.
+        given: seeds of the command line, None without --seed.
 
     Raises:
-        UvlpError: it names more or fewer than a row has folders.
+        UvlpError: the number of seeds differs from the number of folders of a row.
     """
     most = _most(rows)
     if most == 0 or (most == 1 and given is not None):
@@ -63,33 +63,33 @@ def seeds_of(rows: Sequence[Row], given: Sequence[int] | None) -> tuple[int, ...
             f"--seed: the row {longest.name} has {most} folders, one per seed",
             got=",".join(map(str, given)),
             allowed=f"{most} seeds",
-            fix="leave --seed out: the seeds are then 0, 1, ... in the order of the folders",
+            fix="omit --seed: the seeds are then 0, 1, ... in the order of the folders",
         )
     return tuple(given or range(most))
 
 
 def _most(rows: Sequence[Row]) -> int:
-    """Folders of the longest row with a name."""
+    """Return the number of folders of the longest named row."""
     return max((len(row.paths) for row in rows if row.name), default=0)
 
 
-def check_places(collect: Collect, store: Path, spec: DatasetSpec) -> None:
-    """Refuse folders that cannot be meant.
+def check_folders(collect: Collect, store: Path, spec: DatasetSpec) -> None:
+    """Refuse folders that contain the store or test images.
 
     Args:
         collect: the folders.
-        store: where artifacts are kept; in an image folder its folders would be taken for classes.
-        spec: the dataset; who trains on its test images measures nothing.
+        store: folder of artifacts; inside an image folder its folders would look like classes.
+        spec: the dataset; training on its test images would make the score meaningless.
 
     Raises:
-        UvlpError: the store lies in a folder, or a folder in the dataset's `val`.
+        UvlpError: the store is inside a folder, or a folder inside the dataset's `val`.
     """
     root = _path(spec.argument) if spec.argument else Path(os.path.realpath(spec.root))
     for path in (path for row in collect.rows for path in row.paths):
         given = _path(path)
         if Path(os.path.realpath(store)).is_relative_to(given):
             raise UvlpError(
-                "the store lies in the image folder", got=str(store), fix="name another path with --store"
+                "the store is inside the image folder", got=str(store), fix="set another path with --store"
             )
         if any(_is_test_split(folder) for folder in (given, *given.parents) if folder.is_relative_to(root)):
             raise UvlpError(
@@ -101,7 +101,7 @@ def check_places(collect: Collect, store: Path, spec: DatasetSpec) -> None:
 
 
 def _is_test_split(folder: Path) -> bool:
-    """Whether it is the `val/` beside a `train/`."""
+    """Return whether it is a `val/` beside a `train/`."""
     return folder.name == "val" and (folder.parent / "train").is_dir()
 
 
@@ -109,57 +109,58 @@ def check_store(store: Path, spec: DatasetSpec) -> None:
     """Refuse a store among the images of a dataset, and a dataset among the artifacts of the store.
 
     Args:
-        store: where artifacts are kept; its own images would become training images.
+        store: folder of artifacts; its images would become training images.
         spec: the dataset.
 
     Raises:
-        UvlpError: one lies in the other.
+        UvlpError: one is inside the other.
     """
     location = Path(os.path.realpath(store))
     data = Path(os.path.realpath(expand_home(spec.argument) if spec.argument else spec.root))
     if location.is_relative_to(data) and {*SPLITS} & {*location.relative_to(data).parts}:
         raise UvlpError(
-            "the store lies among the images of the dataset",
+            "the store is among the images of the dataset",
             got=str(store),
-            allowed="a path outside of its train/ and val/",
-            fix="name another path with --store",
+            allowed="a path outside its train/ and val/",
+            fix="set another path with --store",
         )
     if data != location and data.is_relative_to(location):
         below = data.relative_to(location).parts[0]
         if below in (*FOLDERS, ".tmp", ".locks", "set_aside"):
             raise UvlpError(
-                "the dataset lies among the artifacts of the store",
+                "the dataset is among the artifacts of the store",
                 got=str(data),
-                allowed=f"a path outside of {location / below}",
-                fix="move it, or name another store with --store",
+                allowed=f"a path outside {location / below}",
+                fix="move it, or use another store: --store DIR",
             )
 
 
 def _path(path: str) -> Path:
-    """Where a folder is, whatever it is called.
+    """Return the resolved path of a folder.
 
     Raises:
-        UvlpError: it has no name, or one that cannot be printed.
+        UvlpError: its name is empty or not printable.
     """
     location = os.path.realpath(expand_home(path))
     if not path or not location.isprintable():
-        raise UvlpError("path of an image folder", got=path, allowed="plain text", fix="rename the folder")
+        what = "invalid path of an image folder"
+        raise UvlpError(what, got=path, allowed="printable characters", fix="rename the folder")
     return Path(location)
 
 
 def find_folders(
     collect: Collect, planner: Planner, cache: Path, taken: Sequence[str]
 ) -> tuple[int, list[Folder]]:
-    """The IPC and the folders, each with what is taken from it for every seed; one given twice counts once.
+    """Return the IPC and the folders with their images for every seed; duplicates count once.
 
     Args:
-        collect: what to find.
+        collect: the request.
         planner: of the recipe, with the dataset and the seeds.
-        cache: folder that remembers the hashes of files.
+        cache: folder with cached file hashes.
         taken: names that a folder may not have in the table.
 
     Raises:
-        UvlpError: a folder is wrong, or they hold different numbers of images.
+        UvlpError: a folder is invalid, or folders have different numbers of images.
     """
     plain: dict[Path, str] = {}
     for row in collect.rows:
@@ -169,48 +170,48 @@ def find_folders(
     _check_names(names, taken)
     title_of = dict(zip(plain, titles(list(plain), [*taken, *names]), strict=True))
     search = partial(_find_images, collect, planner, cache)
-    found: dict[str, Folder] = {}
+    by_title: dict[str, Folder] = {}
     for row in collect.rows:
         if row.name:
-            # One folder alone is what a path is: the same images in every seed.
+            # A single folder is used for every seed, like a plain path.
             paths = row.paths if _most(collect.rows) > 1 else row.paths * len(planner.recipe.seeds)
-            found[row.name] = _row(row, dict(zip(planner.recipe.seeds, paths, strict=False)), search)
-        elif (title := title_of[_path(row.paths[0])]) not in found:
+            by_title[row.name] = _row(row, dict(zip(planner.recipe.seeds, paths, strict=False)), search)
+        elif (title := title_of[_path(row.paths[0])]) not in by_title:
             path = row.paths[0]
-            found[title] = _folder(_spec(path), title, dict.fromkeys(planner.recipe.seeds, path), search)
-    for folder in found.values():
+            by_title[title] = _folder(_spec(path), title, dict.fromkeys(planner.recipe.seeds, path), search)
+    for folder in by_title.values():
         _check_overlap(collect, planner, cache, folder)
-    return _common_ipc(list(found.values())), list(found.values())
+    return _common_ipc(list(by_title.values())), list(by_title.values())
 
 
 Search = Callable[[str, Path, Sequence[int]], dict[int, dict[str, Any]]]
-"""By seed, the facts about the images of a folder, by its name for people and its path."""
+"""Returns facts about images by seed, given a folder's name for messages, its path, and seeds."""
 
 
 def _check_names(names: Sequence[str], taken: Sequence[str]) -> None:
     clash = [name for name in names if name.casefold() in {title.casefold() for title in taken}]
     if clash:
-        raise UvlpError("a row of the table is called so already", got=clash[0], fix="give another NAME")
+        raise UvlpError("a row of the table already has this name", got=clash[0], fix="give another NAME")
 
 
 def _row(row: Row, given: Mapping[int, str], search: Search) -> Folder:
-    """The folders of one row, by the seed that each is for."""
+    """Return the contender of one named row, from its folders by seed."""
     locations = [_path(path) for path in row.paths]
     twice = [
         path for path, location in zip(row.paths, locations, strict=True) if locations.count(location) > 1
     ]
     if twice:
         raise UvlpError(
-            f"{row.name}: one folder is given for several seeds",
+            f"{row.name}: the same folder is given for several seeds",
             got=first_few(twice),
             allowed=FORM,
-            fix="give every seed the images that were made with it",
+            fix="give every seed the folder of its own images",
         )
     return _folder(f"{row.name}={','.join(row.paths)}", row.name, given, search)
 
 
 def _folder(spec: str, title: str, given: Mapping[int, str], search: Search) -> Folder:
-    """The contender whose seeds have the folders ``given``; each folder is searched once."""
+    """Return the contender with the folders ``given`` by seed; each folder is searched once."""
     facts: dict[int, dict[str, Any]] = {}
     for path in dict.fromkeys(given.values()):
         facts |= search(path, _path(path), [seed for seed in given if given[seed] == path])
@@ -219,14 +220,14 @@ def _folder(spec: str, title: str, given: Mapping[int, str], search: Search) -> 
 
 
 def _check_overlap(collect: Collect, planner: Planner, cache: Path, folder: Folder) -> None:
-    """Seeds are independent draws: refuse one set of images for two, say how many images two share.
+    """Refuse equal images for two seeds, which must be independent; report how many images two share.
 
     Raises:
-        UvlpError: two folders hold the same images.
+        UvlpError: two folders contain the same images.
     """
     if not folder.several:
         return
-    from uvlp.pipeline.folders.images import hashes  # not needed where no folder is scored
+    from uvlp.pipeline.folders.images import hashes  # only needed if folders are scored
 
     images = {
         seed: hashes(
@@ -244,10 +245,10 @@ def _check_overlap(collect: Collect, planner: Planner, cache: Path, folder: Fold
             raise UvlpError(
                 f"{folder.title}: two seeds have the same images",
                 got=" and ".join(paths),
-                allowed="images made with another seed in every folder",
+                allowed="images of a different seed in every folder",
             )
         if shared:
-            what = f"{shared} of {len(images[other])} images of {paths[1]} are in {paths[0]} too"
+            what = f"{shared} of {len(images[other])} images of {paths[1]} are also in {paths[0]}"
             print(
                 f"note   {folder.title}: {what}, so these seeds are not independent",
                 file=sys.stderr,
@@ -257,11 +258,11 @@ def _check_overlap(collect: Collect, planner: Planner, cache: Path, folder: Fold
 def _find_images(
     collect: Collect, planner: Planner, cache: Path, path: str, folder: Path, seeds: Sequence[int]
 ) -> dict[int, dict[str, Any]]:
-    """By seed, the facts about the images that are taken from one folder; ``path`` is its name for people."""
+    """Return facts about the images of one folder by seed; ``path`` is its name for messages."""
     from uvlp.pipeline.folders.images import find
 
     facts: dict[int, dict[str, Any]] = {}
-    remarks: dict[str, None] = {}
+    lines: dict[str, None] = {}
     for seed in seeds:
         facts[seed], notes = find(
             folder,
@@ -272,26 +273,26 @@ def _find_images(
             select=collect.select,
             seed=seed,
         )
-        remarks |= dict.fromkeys(notes)
-    for line in remarks:
+        lines |= dict.fromkeys(notes)
+    for line in lines:
         print(f"note   {path}: {line}", file=sys.stderr)
     return facts
 
 
 def _spec(path: str) -> str:
-    """A folder's path with a slash in it, so that it is never taken for a method of that name."""
-    tidy = os.path.normpath(path)
-    return tidy if os.sep in tidy else f".{os.sep}{tidy}"
+    """Return a folder's path with a slash in it, so that it is not mistaken for a method of that name."""
+    normal = os.path.normpath(path)
+    return normal if os.sep in normal else f".{os.sep}{normal}"
 
 
 def joined_titles(folders: Sequence[Folder]) -> str:
-    """What the folders' table is called."""
+    """Return the part of a table's name that lists its folders."""
     shown, rest = folders[:LISTED], len(folders) - LISTED
     return "-".join(folder.title for folder in shown) + (f"-and-{rest}-more" if rest > 0 else "")
 
 
 def _common_ipc(folders: Sequence[Folder]) -> int:
-    """Images per class; which of two numbers counts must not depend on the order of the folders."""
+    """Return the images per class, which must be the same in all folders."""
     by_ipc: dict[int, dict[str, None]] = {}
     for folder in folders:
         for seed, facts in folder.facts.items():
@@ -299,36 +300,36 @@ def _common_ipc(folders: Sequence[Folder]) -> int:
             by_ipc.setdefault(facts["ipc"], {})[name] = None
     if len(by_ipc) > 1:
         raise UvlpError(
-            "the folders hold different numbers of images per class",
+            "the folders have different numbers of images per class",
             got="; ".join(f"{ipc} in {first_few(by_ipc[ipc])}" for ipc in sorted(by_ipc)),
             allowed="the same number in every folder",
-            fix=f"give --ipc, at most {min(by_ipc)}, to use that many of each",
+            fix=f"give --ipc, at most {min(by_ipc)}, to use that many of each class",
         )
     return next(iter(by_ipc))
 
 
 LONGEST = 40
 INSIDE = ("train", "val")
-"""Folders that every dataset and result has, so that their names alone say nothing."""
+"""Folders that every dataset and result has, so that their names alone are not informative."""
 
 
 def titles(folders: Sequence[Path], taken: Collection[str] = ()) -> list[str]:
-    """The last part of each path, with as many parts before it as tell it from all others.
+    """Return the last part of each path, preceded by as many parts as make it unique.
 
     Args:
         folders: absolute paths, all different.
-        taken: names that mean something else in the same table; capitals make no difference.
+        taken: other names in the same table; compared case-insensitively.
     """
     parts = [2 if folder.name in INSIDE else 1 for folder in folders]
     while True:
         names = [_end(folder, count) for folder, count in zip(folders, parts, strict=True)]
         counts = Counter(name.casefold() for name in (*names, *taken))
-        alike = [
+        ambiguous = [
             i for i, name in enumerate(names) if counts[name.casefold()] > 1 and name != nfc(str(folders[i]))
         ]
-        if not alike:
+        if not ambiguous:
             break
-        for i in alike:
+        for i in ambiguous:
             parts[i] += 1
     short = [_shortened(name) for name in names]
     return short if len(set(short)) == len(short) else names
@@ -339,7 +340,7 @@ def _end(folder: Path, count: int) -> str:
 
 
 def _shortened(name: str) -> str:
-    """At most LONGEST characters: the middle of a long name is left out."""
+    """Cut the middle of a name with more than LONGEST characters."""
     if len(name) <= LONGEST:
         return name
     half = (LONGEST - 1) // 2

@@ -1,4 +1,4 @@
-"""The images that are taken from a folder, as the facts of the task that collects them; none is decoded."""
+"""Selection of images from a folder, as the facts of the task that collects them; none is decoded."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def find(
     select: str = "first",
     seed: int = 0,
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The facts of the task that collects ``path``, and lines for its user; no image is decoded.
+    """Return the facts of the task that collects ``path``, and notes for the user; no image is decoded.
 
-    The facts are ``ipc``, ``select``, ``content`` (hash) and, where images are drawn, ``seed``.
+    The facts are ``ipc``, ``select``, ``content`` (hash) and, for drawn images, ``seed``.
 
     Args:
         path: the image folder; the task's origin ``images``.
         classes: of the dataset that the images are scored on.
-        cache: folder that remembers the hashes of files.
-        progress: of the reading.
-        ipc, select, seed: as `class_folders.scan_classes` takes them.
+        cache: folder with cached file hashes.
+        progress: reports reading.
+        ipc, select, seed: see `class_folders.scan_classes`.
 
     Raises:
-        UvlpError: the folder is wrong.
+        UvlpError: the folder is invalid.
     """
     folders = scan_classes(path, classes, ipc=ipc, select=select, seed=seed)
     facts = {
@@ -50,11 +50,11 @@ def find(
 def hashes(
     path: Path, classes: Sequence[ClassInfo], cache: Path, progress: Progress, facts: Mapping[str, Any]
 ) -> frozenset[tuple[int, str]]:
-    """Label and SHA-256 of every image that :func:`find` took, by the ``facts`` that it gave.
+    """Return label and SHA-256 of every image that :func:`find` selected, given its ``facts``.
 
     Raises:
-        UvlpError: the folder is wrong.
+        UvlpError: the folder is invalid.
     """
     folders = named_images(path, classes, facts)
-    found = hash_files(folders.root, [name for name, _ in folders.files], cache, progress)
-    return frozenset((label, sha256) for (_, label), sha256 in zip(folders.files, found, strict=True))
+    sums = hash_files(folders.root, [name for name, _ in folders.files], cache, progress)
+    return frozenset((label, sha256) for (_, label), sha256 in zip(folders.files, sums, strict=True))

@@ -1,7 +1,7 @@
-"""`PATH` and `NAME=FOLDER,FOLDER` of `uvlp evaluate`: the folders of one row of a table.
+"""Parsing of `PATH` and `NAME=FOLDER,FOLDER` of `uvlp evaluate`: the folders of one row of a table.
 
-A folder that is there as it is written always wins. A backslash before ``=`` or ``,`` takes the meaning
-from it. Several arguments with one name are one row, in the order in which they are given.
+An argument that is an existing folder is always read as a path. A backslash escapes ``=`` or ``,``. Several
+arguments with the same name are one row, in the given order.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ LONGEST = 40
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Folders that are one row: its name, empty for a plain path, and a folder per seed, as given."""
+    """One row: its name, empty for a plain path, and a folder per seed as given."""
 
     name: str
     paths: tuple[str, ...]
 
 
 def parse_rows(texts: Iterable[str]) -> list[Row]:
-    """The rows that the arguments name, in order.
+    """Parse the arguments into rows, in order.
 
     Raises:
-        UvlpError: a name or a folder is empty, or a name cannot stand in a table.
+        UvlpError: a name or a folder is empty, or a name is invalid.
     """
     rows: dict[tuple[str, str], Row] = {}
     for text in texts:
@@ -45,45 +45,45 @@ def parse_rows(texts: Iterable[str]) -> list[Row]:
 
 def _parse(text: str) -> Row:
     parts = re.match(r"(.*?)(?<!\\)=(.*)", text, re.DOTALL)
-    # A name holds no slash: out/lr=0.1 is a path, whether it is there or not.
+    # A name contains no slash: out/lr=0.1 is a path, whether it exists or not.
     if _is_folder(text) or parts is None or "/" in parts[1]:
         return Row("", (_plain_path(text),))
     name = nfc(_plain(parts[1]).strip())
     if not name or not name.isprintable() or len(name) > LONGEST:
-        allowed = f"1 to {LONGEST} characters that can be printed"
-        raise UvlpError("name of a row", got=name, allowed=f"{FORM}; a name of {allowed}")
+        allowed = f"1 to {LONGEST} printable characters"
+        raise UvlpError("invalid name of a row", got=name, allowed=f"{FORM}; a name of {allowed}")
     return Row(name, tuple(_folders(parts[2], text)))
 
 
 def _folders(text: str, argument: str) -> Iterator[str]:
-    """The folders between commas; commas of a folder that is there belong to its name."""
+    """Yield the folders between commas; a comma may be part of the name of an existing folder."""
     pieces = re.split(r"(?<!\\),", text)
     while pieces:
         ends = range(len(pieces), 0, -1)
         end = next((end for end in ends if _is_folder(",".join(pieces[:end]))), 1)
-        path = _written(",".join(pieces[:end]))
+        path = _unescaped(",".join(pieces[:end]))
         if not path:
             raise UvlpError("a row without a folder", got=argument, allowed=FORM)
         if not _is_folder(path) and set(path) & set("*?["):
-            fix = "name every folder; most shells expand NAME=out/seed{0,1,2}, but no * behind an ="
-            raise UvlpError("a pattern of folders in a row", got=path, allowed=FORM, fix=fix)
+            fix = "list every folder; most shells expand NAME=out/seed{0,1,2}, but not * after ="
+            raise UvlpError("a folder pattern in a row", got=path, allowed=FORM, fix=fix)
         yield path
         pieces = pieces[end:]
 
 
 def _plain_path(text: str) -> str:
-    """A path of its own; folders between commas want a name."""
+    """Return a single path; several folders need a name."""
     name, _, folders = text.partition("=")
     if "/" in name and not _is_folder(text) and all(map(_is_folder, folders.split(","))):
-        raise UvlpError("name of a row", got=name, allowed=f"{FORM}; a name without a slash")
+        raise UvlpError("invalid name of a row", got=name, allowed=f"{FORM}; a name without a slash")
     pieces = text.split(",")
     if not _is_folder(text) and len(pieces) > 1 and all(map(_is_folder, pieces)):
         raise UvlpError("several folders without a name", got=text, allowed=FORM, fix=f"write NAME={text}")
-    return _written(text)
+    return _unescaped(text)
 
 
-def _written(text: str) -> str:
-    """The folder as it is written if it is there so, else without backslashes."""
+def _unescaped(text: str) -> str:
+    """Return the folder as written if it exists, else without escaping backslashes."""
     return text if _is_folder(text) else _plain(text)
 
 

@@ -1,1 +1,1 @@
-"""A recipe as tasks: what gets a row, and what is made for it. Nothing is read or made here."""
+"""Translation of a recipe into tasks. Nothing is read or computed here."""

@@ -1,4 +1,4 @@
-"""What gets a row in a table: a method with its settings, or somebody's image folder."""
+"""Rows of a table: a method with its settings, or image folders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from uvlp.recipes.setting import check_limits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """A method as asked for: `uvlp:no-outliers` with its resolved settings."""
+    """A requested method, e.g. `uvlp:no-outliers`, with its resolved settings."""
 
     spec: str
     name: str
@@ -26,7 +26,7 @@ class Method:
 
     @property
     def title(self) -> str:
-        """Name for readers, with the variant."""
+        """Title for tables and messages, with the variant."""
         _, _, variant = self.spec.partition(":")
         return f"{self.declared.title} ({variant})" if variant else self.declared.title
 
@@ -37,24 +37,24 @@ class Method:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """The parts of the features that it reads."""
+        """The parts of the features that it uses."""
         return self.declared.reads(self.settings)
 
     def has(self, seed: int) -> bool:
-        """Whether there are images of that seed: of every one."""
+        """Return whether there are images of that seed: true for every seed."""
         return True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """Image folders that anyone made, in the place of a method: one for all seeds, or one per seed.
+    """Image folders of any source in place of a method: one for all seeds, or one per seed.
 
     Attributes:
-        spec: as they were given.
-        title: name for readers.
-        paths: by distillation seed the folder as it was given.
-        origins: by seed where it lies.
-        facts: by seed what decides about the images taken from it (`pipeline/folders/images.py`).
+        spec: the folders as given.
+        title: title for tables and messages.
+        paths: folder as given, by distillation seed.
+        origins: resolved path of the folder, by seed.
+        facts: facts that determine the selected images (`pipeline/folders/images.py`), by seed.
     """
 
     spec: str
@@ -65,20 +65,20 @@ class Folder:
     whole_set: ClassVar[bool] = False
 
     def has(self, seed: int) -> bool:
-        """Whether there are images of that seed."""
+        """Return whether there are images of that seed."""
         return seed in self.facts
 
     @property
     def several(self) -> bool:
-        """Whether the seeds have folders of their own."""
+        """Whether the seeds have separate folders."""
         return len(set(self.origins.values())) > 1
 
 
 def resolve_method(spec: str, recipe: Recipe) -> Method:
-    """Read the plug-in, apply the variant and the recipe's changes to its settings.
+    """Return a method with the settings of its variant and the recipe.
 
     Raises:
-        UvlpError: unknown method, variant or setting, or a setting that no run could use.
+        UvlpError: unknown method, variant or setting, or a setting out of range.
     """
     name, _, variant = spec.partition(":")
     declared = declared_method(name)
@@ -100,7 +100,7 @@ def resolve_method(spec: str, recipe: Recipe) -> Method:
 
 
 def set_method(recipe: Recipe, name: str, path: str, text: str) -> Recipe:
-    """The recipe with one setting of a method set from ``text``, by its dotted path below the method's name.
+    """Return the recipe with one setting of a method set from ``text``; ``path`` is below the method's name.
 
     Raises:
         UvlpError: no such setting, or the text does not fit its type.
@@ -118,7 +118,7 @@ def set_method(recipe: Recipe, name: str, path: str, text: str) -> Recipe:
 
 
 def set_protocol(recipe: Recipe, name: str, path: str, text: str) -> Recipe:
-    """The same for a protocol that has no section of its own in a recipe."""
+    """Return the recipe with one setting of a protocol set, for a protocol without a section in recipes."""
     protocol = declared_protocol(name)
     new = overrides.apply(protocol.settings_in(recipe), path, text)
     own = {**recipe.protocols.get(protocol.section, {}), path: getattr(new, path)}

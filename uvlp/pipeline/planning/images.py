@@ -1,4 +1,4 @@
-"""recipe -> the tasks that make the images of its rows, from captions to distilled sets."""
+"""Tasks that make the images of a recipe's rows, from captions to distilled sets."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class ImagePlanner:
 
     Attributes:
         recipe: fully resolved.
-        manifest: the dataset's.
+        manifest: manifest of the dataset.
         spec: how to open the dataset.
-        find: where a part of the published models lies and what it holds (`models/published/find.py`);
+        find: returns location and hash of a part of the published models (`models/published/find.py`);
             "finetuned" is the user's own fine-tuned pipeline.
-        imported: file of captions that `uvlp captions import` took over; None where there is none.
+        imported: file of `uvlp captions import`; None if there is none.
     """
 
     recipe: Recipe
@@ -66,7 +66,7 @@ class ImagePlanner:
         declared_in: Origin | None = None,
         network: NetworkDeclaration | None = None,
     ) -> Task:
-        """A task on the dataset; ``declared_in``: where ``plugin`` is, perhaps in another package."""
+        """Return a task on the dataset; ``declared_in`` is the origin of ``plugin``."""
         dataset = declared_dataset(self.spec.name)
         roles = {"dataset": dataset.origin, "plugin": declared_in, "network": network and network.origin}
         own = {"portable": portable.identity()} if self.recipe.portable else {}
@@ -92,10 +92,10 @@ class ImagePlanner:
         )
 
     def _published(self, **parts: str) -> tuple[dict[str, Any], dict[str, str]]:
-        """Facts and origins of published models that a task reads: the name it calls each by = its part."""
-        found = {name: self.find(part) for name, part in parts.items()}
-        hashes = {name: model.sha256 for name, model in found.items()}
-        origins = {name: model.place for name, model in found.items()}
+        """Return facts and origins of published models; ``parts``: part by the task's name for it."""
+        models = {name: self.find(part) for name, part in parts.items()}
+        hashes = {name: model.sha256 for name, model in models.items()}
+        origins = {name: model.place for name, model in models.items()}
         return {"models": hashes, "precision": self.recipe.models.precision}, origins
 
     def captions(self) -> Task:
@@ -107,7 +107,7 @@ class ImagePlanner:
         if captioner is not None and captioner.model:
             facts, origins = self._published(**{captioner.model: captioner.model})
         elif captioner is None and self.imported is not None:
-            # The key holds what was imported, not where it lies.
+            # The key contains the hash of the imported file, not its path.
             facts, origins = {"file": self._imported_sha256}, {"file": str(self.imported)}
         return self._task(
             captions.KIND,
@@ -128,7 +128,7 @@ class ImagePlanner:
         return imported.sha256(self.imported)
 
     def pixels(self, protocol: str = "") -> Task:
-        """The validation images at the networks' input size, by the rule of a protocol."""
+        """The validation images at the networks' input size, resized as a protocol requires."""
         protocol = protocol or self.recipe.protocol
         declared = declared_protocol(protocol)
         size_px = declared.settings_in(self.recipe).size_px
@@ -161,7 +161,7 @@ class ImagePlanner:
         )
 
     def weights(self, part: str, seed: int) -> Task:
-        """One of the small models, trained on the dataset alone."""
+        """One of the small models, trained only on the dataset."""
         inputs = {}
         facts: dict[str, Any] = {"seed": seed, "image_px": self.recipe.image_px}
         if part == "embedder":
@@ -208,7 +208,7 @@ class ImagePlanner:
         )
 
     def representation(self, seed: int) -> Task:
-        """Features of the training images in a network that was trained on all of them."""
+        """Features of the training images from a network that was trained on all of them."""
         return self._task(
             features.KIND,
             "represent",
@@ -223,16 +223,16 @@ class ImagePlanner:
         )
 
     def _features_of(self, method: Method, seed: int) -> dict[str, Task]:
-        """The features that a method reads."""
+        """The features that a method uses."""
         return {
             part: self.representation(seed) if part == "network" else self.features(part, seed)
             for part in method.features
         }
 
     def prototypes(self, method: Method, seed: int) -> Task:
-        """Prototypes of a method that makes them."""
+        """Prototypes of a method that synthesises images."""
         inputs = self._features_of(method, seed)
-        # The words that small models know for a class are the captioner's own.
+        # Small models know a class only by the words of the captioner.
         if method.declared.captions or not self.recipe.pretrained:
             inputs |= {"captions": self.captions()}
         return self._task(
@@ -249,7 +249,7 @@ class ImagePlanner:
         )
 
     def collected(self, folder: Folder, seed: int) -> Task:
-        """The images that are taken from somebody's folder."""
+        """The images that are selected from an image folder."""
         return self._task(
             distilled.KIND,
             "collect",
@@ -262,7 +262,7 @@ class ImagePlanner:
         )
 
     def distilled(self, method: Method | Folder, seed: int) -> Task:
-        """The image folder of any method."""
+        """The distilled images of any method."""
         if isinstance(method, Folder):
             return self.collected(method, seed)
         facts: dict[str, Any] = {"method": method.name}
@@ -303,6 +303,6 @@ class ImagePlanner:
 
 
 def network_of(protocol: str, network: str) -> NetworkDeclaration | None:
-    """The file in `uvlp/networks` that builds a network; None for one of torchvision's."""
+    """Return the declaration of a network's family in `uvlp/networks`; None for torchvision's networks."""
     family = declared_protocol(protocol).family(network)
     return declared_network(family) if family else None

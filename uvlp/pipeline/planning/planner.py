@@ -1,4 +1,4 @@
-"""recipe -> the tasks that make its table. Nothing is read or made here."""
+"""Tasks that make the table of a recipe. Nothing is read or computed here."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Planner(ImagePlanner):
         return self._protocol.settings_in(self.recipe)
 
     def teacher(self, student: str) -> Task:
-        """The network whose soft labels ``student`` learns; its seed is that of no distillation."""
+        """The network whose soft labels ``student`` learns; it does not depend on distillation seeds."""
         settings = self.recipe.teacher
         facts = {
             "network": self._protocol.canonical(settings.network or student),
@@ -49,11 +49,11 @@ class Planner(ImagePlanner):
         }
         origins = {}
         if settings.source not in ("trained", "torchvision"):
-            # The key holds what the file contains, not where it lies.
+            # The key contains the hash of the file, not its path.
             checkpoint = str(expand_home(settings.source))
             origins["checkpoint"], facts["file"] = checkpoint, teachers.checkpoint_hash(checkpoint)
             settings = replace(settings, source="file")
-        # The facts name the network, whether it was asked for or is the student's own.
+        # The facts name the network, whether it was set or is that of the student.
         settings = replace(settings, network="")
         return self._task(
             teachers.KIND,
@@ -70,7 +70,7 @@ class Planner(ImagePlanner):
         )
 
     def score(self, method: Method | Folder, network: str, seed: int, repeat: int, images: Task) -> Task:
-        """One training of one network on ``images``, which are those of the method and the seed."""
+        """One training of one network on ``images`` of the method and the seed."""
         shown = method.title if isinstance(method, Folder) and method.several else method.spec
         facts: dict[str, Any] = {"network": network, "seed": seed, "repeat": repeat}
         if not method.whole_set:
@@ -93,24 +93,29 @@ class Planner(ImagePlanner):
         )
 
     def table(self, methods: Sequence[Method | Folder], folders: str = "") -> Task:
-        """The table of the whole recipe; ``folders``: titles of the folders that are scored, for its name."""
+        """The table of the complete recipe; ``folders``: titles of scored folders, for its name."""
         recipe = self.recipe
         inputs: dict[str, Task] = {}
         cells = []
         for method in methods:
-            # Each once: the keys of a chain are hashed once for all trainings on its images.
+            # One task object per seed, so that the keys of its chain are hashed only once.
             images = {seed: self.distilled(method, seed) for seed in filter(method.has, recipe.seeds)}
             for network in recipe.networks:
-                made = {
+                trainings = {
                     f"{method.spec} {network} seed {seed} repeat {repeat}": self.score(
                         method, network, seed, repeat, images[seed]
                     )
                     for seed in images
                     for repeat in range(1, recipe.repeats + 1)
                 }
-                inputs |= made
+                inputs |= trainings
                 cells.append(
-                    {"method": method.spec, "title": method.title, "network": network, "scores": list(made)}
+                    {
+                        "method": method.spec,
+                        "title": method.title,
+                        "network": network,
+                        "scores": list(trainings),
+                    }
                 )
         name = table_name(recipe, self.manifest, self.spec, folders)
         return self._task(
@@ -130,7 +135,7 @@ class Planner(ImagePlanner):
         )
 
     def _notes(self, methods: Sequence[Method | Folder]) -> list[str]:
-        """The recipe's remarks that hold for a table of these methods."""
+        """Return the notes that apply to a table of these methods."""
         own = [method for method in methods if isinstance(method, Method)]
         syntheses = {method.title: method.synthesis for method in own if method.synthesis is not None}
         sections = {self._protocol.section: self._evaluation}

@@ -1,4 +1,4 @@
-"""Names of tables: what is not a dataset's default stands in them, so that few tables share a name."""
+"""Names of tables, which contain everything that differs from the dataset's default."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ HASH_DIGITS = 8
 
 
 def table_name(recipe: Recipe, manifest: DatasetManifest, spec: DatasetSpec, folders: str = "") -> str:
-    """For example ``digits-ipc10``, ``digits-ipc10-rded-nano``, ``mine-on-folder-cats-1a2b3c4d-ipc10``.
+    """Return a name, e.g. ``digits-ipc10``, ``digits-ipc10-rded-nano``, ``mine-on-folder-cats-1a2b3c-ipc10``.
 
     Args:
         recipe: fully resolved.
-        manifest: of its dataset.
-        spec: how it was opened.
-        folders: titles of the folders of `uvlp evaluate`; empty for a reproduction.
+        manifest: manifest of its dataset.
+        spec: how the dataset was opened.
+        folders: titles of the folders of `uvlp evaluate`; empty for `uvlp reproduce`.
     """
     usual = declared_dataset(recipe.dataset.partition(":")[0]).recipe(recipe.ipc)
     parts = [
@@ -36,7 +36,7 @@ def table_name(recipe: Recipe, manifest: DatasetManifest, spec: DatasetSpec, fol
 
 
 def dataset_name(manifest: DatasetManifest, spec: DatasetSpec) -> str:
-    """The dataset with its variant; a folder of somebody by its own name and the hash of what it holds."""
+    """Return the dataset with its variant; a folder dataset by its name and content hash."""
     if spec.argument:
         own = re.sub(r"[^\w.]+", "-", nfc(expand_home(spec.argument).resolve().name)).strip("-")[:LONGEST]
         return "-".join(filter(None, [manifest.name, own, manifest.content_hash[:HASH_DIGITS]]))
