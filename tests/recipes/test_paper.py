@@ -1,4 +1,4 @@
-"""The recipes of the published datasets: complete, consistent with the specification, at every profile."""
+"""Recipes of published datasets are complete and agree with the specification, at every profile."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_every_recipe_resolves_at_every_profile(name: str, profile: str) -> None
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_all_papers_share(name: str) -> None:
+def test_common_settings_of_the_papers(name: str) -> None:
     recipe = recipe_of(name, 20)
     assert (recipe.ipc, recipe.profile, recipe.image_px) == (20, "sd15", 512)
     assert (recipe.seeds, recipe.repeats) == ((0,), 3)
@@ -68,7 +68,7 @@ def test_what_all_papers_share(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in SUBSET])
-def test_hard_labels_are_scored_as_published(name: str) -> None:
+def test_hard_label_recipes_are_as_published(name: str) -> None:
     recipe = recipe_of(name)
     assert recipe.protocol == "minimax"
     assert recipe.evaluate == EvaluateSettings()
@@ -77,14 +77,14 @@ def test_hard_labels_are_scored_as_published(name: str) -> None:
     assert (settings.threshold, settings.top_words, settings.contamination) == (0.7, 30, 0.1)
 
 
-def test_woof_has_the_columns_and_networks_of_its_table() -> None:
+def test_imagewoof_has_the_methods_and_networks_of_its_table() -> None:
     recipe = recipe_of("imagewoof")
     assert recipe.networks == ("convnet-6", "resnet-ap-10", "resnet-18")
     assert set(recipe.methods) == {"full", "k-center", "herding", "random", "d4m", "vlcp", "uvlp"}
 
 
 @pytest.mark.parametrize("name", SUBSET)
-def test_soft_labels_have_the_subset_s_input_and_teacher(name: str) -> None:
+def test_soft_label_recipes_have_the_published_input_and_teacher(name: str) -> None:
     recipe = recipe_of(name)
     network = recipe.teacher.network
     assert recipe.protocol == "rded"
@@ -96,7 +96,7 @@ def test_soft_labels_have_the_subset_s_input_and_teacher(name: str) -> None:
     assert recipe.rded.factor == (1 if name.startswith("cifar") else 2)
 
 
-def test_teachers_are_held_to_the_published_accuracy() -> None:
+def test_teachers_have_the_published_accuracy() -> None:
     teachers = {name: recipe_of(name).teacher for name in SUBSET}
     published = {name: (entry.source, entry.published_pct) for name, entry in teachers.items()}
     assert published == {
@@ -105,10 +105,10 @@ def test_teachers_are_held_to_the_published_accuracy() -> None:
         "cifar10": ("trained", 93.86),
         "cifar100": ("trained", 72.27),
     }
-    # Teachers of small models are no published ones.
+    # Teachers of small profiles are not the published ones.
     assert profiles.apply(recipe_of("cifar10"), "nano").teacher.published_pct == 0
 
 
-def test_cifar10_has_vlcp_s_own_settings() -> None:
+def test_cifar10_has_the_settings_of_vlcp() -> None:
     settings = resolve_method("vlcp", recipe_of("cifar10")).settings
     assert (settings.threshold, settings.contamination, settings.top_words) == (0.3, 0.0, 30)

@@ -1,4 +1,4 @@
-"""The dtype follows the device; what it cannot do is refused in one line."""
+"""The dtype depends on the device; unsupported ones are refused."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def refused(precision: str, device: str) -> UvlpError:
     return caught.value
 
 
-def test_a_cpu_computes_in_float32() -> None:
+def test_cpu_uses_float32() -> None:
     assert resolve_dtype("auto", "cpu") == resolve_dtype("auto", "cpu", training=True) == "float32"
     assert resolve_dtype("bfloat16", "cpu") == "bfloat16"
     error = refused("float16", "cpu")
@@ -26,13 +26,13 @@ def test_a_cpu_computes_in_float32() -> None:
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
-def test_a_gpu_trains_in_what_it_has(monkeypatch: pytest.MonkeyPatch, bfloat16: bool) -> None:
+def test_gpu_trains_in_bfloat16_if_supported(monkeypatch: pytest.MonkeyPatch, bfloat16: bool) -> None:
     gpu(monkeypatch, bfloat16)
     assert resolve_dtype("auto", "cuda", training=True) == ("bfloat16" if bfloat16 else "float16")
     assert resolve_dtype("auto", "cuda") == resolve_dtype("float16", "cuda") == "float16"
 
 
-def test_what_a_gpu_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unsupported_dtype_of_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu(monkeypatch, bfloat16=False)
     error = refused("bfloat16", "cuda")
     assert (error.got, error.allowed) == ("a GPU", "auto, float16")

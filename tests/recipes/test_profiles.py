@@ -1,4 +1,4 @@
-"""Every profile applied to every recipe: published models or own ones, and sizes that fit together."""
+"""Every profile applied to every recipe: published or small models, and consistent sizes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PAPER = Recipe(
 
 
 def recipes() -> Iterator[Recipe]:
-    """Those of every dataset at two sizes, and one as the papers need it."""
+    """Yield the recipes of every dataset at two IPCs, and one of the papers."""
     for name in plugins.names("datasets"):
         if (plugins.PACKAGE / "datasets" / f"{name.replace('-', '_')}.py").is_file():
             for ipc in (10, 50):
@@ -53,85 +53,85 @@ ALL = [
 
 
 @pytest.mark.parametrize(("recipe", "profile"), ALL)
-def test_the_names_exist_and_the_networks_fit(recipe: Recipe, profile: str) -> None:
-    found = check(replace(profiles.apply(recipe, profile), variant="")).recipe
-    protocol = declared_protocol(found.protocol)
-    for network in found.networks:
-        protocol.check(network, protocol.settings_in(found))
-    for spec in {*found.methods, *plugins.names("methods")}:
-        method = resolve_method(spec, found)
+def test_names_exist_and_networks_fit(recipe: Recipe, profile: str) -> None:
+    applied = check(replace(profiles.apply(recipe, profile), variant="")).recipe
+    protocol = declared_protocol(applied.protocol)
+    for network in applied.networks:
+        protocol.check(network, protocol.settings_in(applied))
+    for spec in {*applied.methods, *plugins.names("methods")}:
+        method = resolve_method(spec, applied)
         if method.synthesis is not None:
             assert int(method.synthesis.steps * method.synthesis.strength) >= 1
 
 
 @pytest.mark.parametrize(("recipe", "profile"), ALL)
-def test_published_models_come_with_their_sizes_and_own_ones_with_theirs(
-    recipe: Recipe, profile: str
-) -> None:
-    found = profiles.apply(recipe, profile)
-    assert found.profile == profile and found.pretrained == (profile == "sd15")
-    assert found.image_px == (512 if found.pretrained else 32)
-    assert found.caption.captioner in (("auto", "llava") if found.pretrained else ("auto", "strokes"))
+def test_sizes_fit_published_and_small_models(recipe: Recipe, profile: str) -> None:
+    applied = profiles.apply(recipe, profile)
+    assert applied.profile == profile and applied.pretrained == (profile == "sd15")
+    assert applied.image_px == (512 if applied.pretrained else 32)
+    assert applied.caption.captioner in (("auto", "llava") if applied.pretrained else ("auto", "strokes"))
     for name in ("dataset", "data", "variant", "ipc", "methods", "seeds"):
-        assert getattr(found, name) == getattr(recipe, name)
-    if not found.pretrained:
-        assert max(found.evaluate.size_px, found.rded.size_px) <= found.image_px
-        assert found.models_note or found.note or recipe.dataset == "digits"
+        assert getattr(applied, name) == getattr(recipe, name)
+    if not applied.pretrained:
+        assert max(applied.evaluate.size_px, applied.rded.size_px) <= applied.image_px
+        assert applied.models_note or applied.note or recipe.dataset == "digits"
 
 
 @pytest.mark.parametrize(("recipe", "profile"), ALL)
-def test_the_layers_of_the_small_models_can_be_built(recipe: Recipe, profile: str) -> None:
-    found = profiles.apply(recipe, profile)
-    clip, coder, unet = found.embedder, found.autoencoder, found.diffuser
+def test_small_models_can_be_built(recipe: Recipe, profile: str) -> None:
+    applied = profiles.apply(recipe, profile)
+    clip, coder, unet = applied.embedder, applied.autoencoder, applied.diffuser
     assert clip.text_width % clip.text_heads == 0 and len(clip.layers) == 4
     assert all(channels % 8 == 0 for channels in coder.channels)
     assert all(channels % 16 == 0 for channels in unet.channels)
     assert 1 <= unet.attention_levels <= len(unet.channels)
-    assert found.image_px % 2 ** (len(coder.channels) + len(unet.channels) - 2) == 0
+    assert applied.image_px % 2 ** (len(coder.channels) + len(unet.channels) - 2) == 0
 
 
 @pytest.mark.parametrize("profile", profiles.PROFILES)
-def test_a_profile_twice_is_the_profile_once(profile: str) -> None:
+def test_applying_a_profile_twice_changes_nothing(profile: str) -> None:
     once = profiles.apply(from_scratch.recipe(10), profile)
     assert profiles.apply(once, profile) == once
 
 
-def test_digits_and_folders_are_tiny_as_they_are() -> None:
+def test_digits_and_folders_have_profile_tiny() -> None:
     for module in (digits, from_scratch):
         assert profiles.apply(module.recipe(10), "tiny") == module.recipe(10)
 
 
-def test_a_published_dataset_from_scratch_is_an_image_folder_with_its_own_captions_rule() -> None:
-    found = profiles.apply(PAPER, "tiny")
-    assert found.caption == CaptionSettings(captioner="auto", missing="empty")
-    assert found.method == from_scratch.recipe(20).method and found.networks == ("convnet-3",)
-    assert found.protocol == "minimax" and found.finetune == FinetuneSettings()
+def test_published_dataset_from_scratch_keeps_only_its_captions_rule() -> None:
+    applied = profiles.apply(PAPER, "tiny")
+    assert applied.caption == CaptionSettings(captioner="auto", missing="empty")
+    assert applied.method == from_scratch.recipe(20).method and applied.networks == ("convnet-3",)
+    assert applied.protocol == "minimax" and applied.finetune == FinetuneSettings()
 
 
-def test_digits_with_published_models_are_not_mirrored() -> None:
-    found = profiles.apply(digits.recipe(10), "sd15")
-    assert not found.finetune.random_flip and found.evaluate == EvaluateSettings(flip=0.0)
+def test_digits_with_published_models_are_not_flipped() -> None:
+    applied = profiles.apply(digits.recipe(10), "sd15")
+    assert not applied.finetune.random_flip and applied.evaluate == EvaluateSettings(flip=0.0)
     published = resolve_method("uvlp", Recipe(synthesis={"batch": 0})).synthesis
-    assert resolve_method("uvlp", found).synthesis == published
+    assert resolve_method("uvlp", applied).synthesis == published
     assert profiles.apply(from_scratch.recipe(10), "sd15").finetune.random_flip
     assert profiles.apply(PAPER, "sd15") == PAPER
 
 
-def test_small_is_deterministically_sampled_and_says_what_it_is() -> None:
-    found = profiles.apply(PAPER, "small")
-    synthesis = resolve_method("uvlp", found).synthesis
+def test_profile_small_uses_ddim_and_has_a_note() -> None:
+    applied = profiles.apply(PAPER, "small")
+    synthesis = resolve_method("uvlp", applied).synthesis
     assert synthesis is not None
     assert (synthesis.scheduler, synthesis.steps, synthesis.noise) == ("ddim", 50, "derived")
-    assert "not the papers' models" in found.models_note
-    assert {part.precision for part in (found.embedder, found.autoencoder, found.diffuser)} == {"auto"}
+    assert "not the papers' models" in applied.models_note
+    assert {part.precision for part in (applied.embedder, applied.autoencoder, applied.diffuser)} == {"auto"}
 
 
-def test_an_unknown_profile_names_the_known_ones() -> None:
-    with pytest.raises(UvlpError, match="unknown profile: got 'smal'; allowed: nano, sd15, small, tiny; did"):
+def test_unknown_profile_suggests_the_nearest() -> None:
+    with pytest.raises(UvlpError) as caught:
         profiles.apply(PAPER, "smal")
+    assert (caught.value.got, caught.value.allowed) == ("smal", "nano, sd15, small, tiny")
+    assert "'small'" in str(caught.value.fix)
 
 
-def test_the_limits_know_how_networks_are_built() -> None:
+def test_limits_agree_with_the_models() -> None:
     from uvlp.models import autoencoder, diffuser
     from uvlp.recipes import limits
 

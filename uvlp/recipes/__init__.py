@@ -1,1 +1,1 @@
-"""What to run and what to expect: typed settings, one recipe file per dataset."""
+"""Recipes: typed settings of all stages, profiles, limits and overrides."""

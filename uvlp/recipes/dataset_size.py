@@ -1,28 +1,28 @@
-"""How large a dataset is, as its plug-in expects it: for estimates that are made before it is here."""
+"""Size of a dataset as declared by its plug-in, for estimates before it is downloaded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 ILSVRC_PX = 500 * 375
-"""A usual ImageNet image."""
+"""Pixels of a typical ImageNet image."""
 ILSVRC_BYTES = 110_000
 """Mean size of an ImageNet file: 144 GB of 1,331,167 images."""
 ILSVRC_IMAGES, ILSVRC_VAL = 1300, 50
-"""About so many training images per class, and exactly so many validation images."""
+"""Approximate number of training images per class, and exact number of validation images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSize:
-    """What is known of a dataset.
+    """Known size of a dataset.
 
     Attributes:
-        classes, train, val: numbers of classes and of images.
-        image_pixels: of a usual image.
-        disk_bytes: of the images; 0 where they take nothing more.
-        archive_bytes: of what is downloaded; 0 where nothing is.
-        exact: whether the counts are, or about so many.
-        source: of the numbers.
+        classes, train, val: numbers of classes, training images and validation images.
+        image_pixels: pixels of a typical image.
+        disk_bytes: disk usage of the images; 0 if they need no further space.
+        archive_bytes: size of the download; 0 if there is none.
+        exact: whether the counts are exact or approximate.
+        source: source of the numbers.
     """
 
     classes: int
@@ -36,7 +36,7 @@ class DatasetSize:
 
 
 def of_ilsvrc(classes: int, train: int | None = None) -> DatasetSize:
-    """So many classes of a local ILSVRC-2012 folder; ``train``: training images, where they were counted."""
+    """Return the size of a subset of ILSVRC-2012; ``train``: number of training images, if counted."""
     images = ILSVRC_IMAGES * classes if train is None else train
     about = f"about {ILSVRC_IMAGES:,} ILSVRC images per class (methods.md F.1)"
     return DatasetSize(

@@ -1,4 +1,4 @@
-"""The settings of the protocols and of the teacher (see `recipes/schema.py` for all others)."""
+"""Settings of the protocols and of the teacher (see `recipes/schema.py` for all others)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class EvaluateSettings:
     )
     channels_last: bool = setting(False, "store feature maps channels last", "evaluation.md 1.8")
     deterministic: bool = setting(
-        False, "the same bits every time on a GPU too; a CPU gives them anyway", "evaluation.md 1.10"
+        False, "deterministic results on a GPU too; those on a CPU always are", "evaluation.md 1.10"
     )
 
 
@@ -85,7 +85,7 @@ class RdedSettings:
         224, "side of the input of student and teacher", "evaluation.md 3.1", least=1, most=4096
     )
     epochs: int = setting(
-        300, "epochs on a distilled set; VLCP has 500", "evaluation.md 3.1", least=1, most=MOST_EPOCHS
+        300, "epochs on a distilled set; VLCP uses 500", "evaluation.md 3.1", least=1, most=MOST_EPOCHS
     )
     epochs_full: int = setting(
         300, "epochs on the full training set", "ours: none is published", least=1, most=MOST_EPOCHS
@@ -101,7 +101,7 @@ class RdedSettings:
     batch: int = setting(0, "images per step; 0: by IPC and classes", "evaluation.md 3.1", least=0)
     accumulation: int = setting(
         1,
-        "parts that a batch is computed in; a rest at an epoch's end is dropped",
+        "parts that a batch is split into; a remainder at an epoch's end is dropped",
         "evaluation.md 3.4",
         least=1,
     )
@@ -115,7 +115,9 @@ class RdedSettings:
     weight_decay: float = setting(
         0.01, "weight decay of adamw, on layers' weights only", "evaluation.md 3.4", least=0
     )
-    sgd_weight_decay: float = setting(1e-4, "weight decay of sgd, on the same", "evaluation.md 3.4", least=0)
+    sgd_weight_decay: float = setting(
+        1e-4, "weight decay of sgd, on layers' weights only", "evaluation.md 3.4", least=0
+    )
     momentum: float = setting(0.9, "momentum of sgd", "evaluation.md 3.4", least=0, most=1)
     schedule: str = setting(
         "half-cosine",
@@ -137,7 +139,7 @@ class RdedSettings:
     )
     factor: int = setting(
         1,
-        "patches per side that change places; crops keep 1/factor of the area",
+        "patches per side that are shuffled; crops keep 1/factor of the area",
         "evaluation.md 3.1, Q26",
         least=1,
     )
@@ -150,7 +152,7 @@ class RdedSettings:
     )
     channels_last: bool = setting(False, "store feature maps channels last", "evaluation.md 1.8")
     deterministic: bool = setting(
-        False, "the same bits every time on a GPU too; a CPU gives them anyway", "evaluation.md 1.10"
+        False, "deterministic results on a GPU too; those on a CPU always are", "evaluation.md 1.10"
     )
 
 
@@ -160,7 +162,9 @@ class TeacherSettings:
 
     network: str = setting("", "architecture; empty: the student's own", "evaluation.md 3.2")
     source: str = setting(
-        "trained", "`trained` here, `torchvision` (ImageNet-1K), or a .safetensors or .pth file", "ours"
+        "trained",
+        "`trained` by this run, `torchvision` (ImageNet-1K), or a .safetensors or .pth file",
+        "ours",
     )
     epochs: int = setting(
         90,
@@ -194,14 +198,14 @@ class TeacherSettings:
     )
     published_pct: float = setting(
         0.0,
-        "accuracy that the teacher must have on the test images; 0: none is known",
+        "accuracy that the teacher must reach on the test images; 0: unknown",
         "evaluation.md 3.2",
         least=0,
         most=100,
     )
     tolerance_pct: float = setting(
         3.0,
-        "points that it may differ from the published accuracy",
+        "allowed difference from the published accuracy, percentage points",
         "evaluation.md Q32",
         least=0,
         most=100,

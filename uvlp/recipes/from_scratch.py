@@ -18,7 +18,7 @@ SYNTHESIS = {"scheduler": "ddim", "steps": 20, "strength": 0.5, "guidance": 2.0}
 
 
 def recipe(ipc: int) -> Recipe:
-    """The recipe at ``ipc`` images per class."""
+    """Return the recipe at ``ipc`` images per class."""
     return Recipe(
         dataset="folder",
         ipc=ipc,

@@ -1,4 +1,4 @@
-"""`--set key=value` and method variants: change single fields of a recipe, checked by type."""
+"""`--set key=value` and method variants: changes of single fields, checked by type."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from uvlp.core.errors import UvlpError, unknown_name
 
 LARGEST_INTEGER = 2**31 - 1
 LARGEST = 1e30
-"""Beyond these, libraries fail in words of their own; 32-bit numbers end a little later."""
+"""Above these limits, close to those of 32-bit numbers, libraries fail with errors of their own."""
 
 
 def apply(settings: Any, path: str, text: str) -> Any:
-    """A copy of a settings dataclass with the field at the dotted ``path`` set from ``text``.
+    """Return a copy of a settings dataclass with the field at the dotted ``path`` set from ``text``.
 
     Raises:
         UvlpError: no such field, or the text does not fit its type.
@@ -27,7 +27,7 @@ def apply(settings: Any, path: str, text: str) -> Any:
     old = getattr(settings, name)
     if isinstance(old, Mapping):
         raise UvlpError(
-            f"the setting {name} is made of others", got=path, fix="set those, see --print-config"
+            f"the setting {name} consists of others", got=path, fix="set those, see --print-config"
         )
     if rest and not is_dataclass(old):
         raise UvlpError(f"the setting {name} has no parts", got=path)
@@ -42,7 +42,7 @@ def apply(settings: Any, path: str, text: str) -> Any:
 
 
 def convert(name: str, old: Any, text: str) -> Any:
-    """``text`` in the type of ``old``."""
+    """Convert ``text`` to the type of ``old``."""
     if isinstance(old, str):
         return text
     if isinstance(old, tuple):
@@ -52,20 +52,20 @@ def convert(name: str, old: Any, text: str) -> Any:
     except (ValueError, RecursionError):
         value = text
     number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
-    whole = number and isinstance(value, int) and abs(value) <= LARGEST_INTEGER
+    integer = number and isinstance(value, int) and abs(value) <= LARGEST_INTEGER
     fits = {
         bool: (isinstance(value, bool), "true or false"),
-        int: (whole, f"an integer up to {LARGEST_INTEGER}"),
+        int: (integer, f"an integer up to {LARGEST_INTEGER}"),
         float: (number, f"a number up to {LARGEST:g}"),
     }
     fit, allowed = fits[type(old)]
     if not fit:
-        raise UvlpError(f"the setting {name} has another type", got=text, allowed=allowed)
+        raise UvlpError(f"wrong type of setting {name}", got=text, allowed=allowed)
     return float(value) if isinstance(old, float) else value
 
 
 def merge(settings: Any, changes: Mapping[str, Any]) -> Any:
-    """A copy of a settings dataclass with some fields replaced; nested mappings change nested settings.
+    """Return a copy of a settings dataclass with some fields replaced; mappings change nested settings.
 
     Raises:
         UvlpError: no such field.

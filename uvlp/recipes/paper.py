@@ -1,6 +1,6 @@
-"""What the recipes of the published datasets share: profile sd15, settings as the papers' code has them.
+"""Common parts of the recipes of published datasets: profile sd15, with the settings of the papers' code.
 
-Sections A to E are those of `paper_tables/spec/methods.md`, numbers those of `evaluation.md`.
+Letters refer to sections of `paper_tables/spec/methods.md`, numbers to those of `evaluation.md`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 from uvlp.recipes.evaluation import RdedSettings, TeacherSettings
 from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, Recipe
 
-IMAGE_PX = 512  # what Stable Diffusion 1.5 and the methods work at (A.1, B.3)
-SEEDS = (0,)  # UVLP's notebook (A.15); VLCP runs 0, 1 and 2 (B.2): --seed 0,1,2
+IMAGE_PX = 512  # resolution of Stable Diffusion 1.5 and the methods (A.1, B.3)
+SEEDS = (0,)  # UVLP's notebook (A.15); VLCP uses 0, 1 and 2 (B.2): --seed 0,1,2
 REPEATS = 3  # evaluation.md 1.1, 1.9
-METHODS = ("random", "d4m", "vlcp", "uvlp")  # columns of the papers' tables that are built here
+METHODS = ("random", "d4m", "vlcp", "uvlp")  # columns of the papers' tables that are implemented
 VLCP_SAVED_PX = 256  # B.6; 224 for ImageNet-1K, 64 for Tiny-ImageNet, 32 for CIFAR
 D4M_SAVED_PX = 224  # C
 VLCP_RDED_EPOCHS = 500  # evaluation.md 3.1
-TORCHVISION_RESNET18_PCT = 69.76  # torchvision's own figure for ResNet18_Weights.IMAGENET1K_V1
+TORCHVISION_RESNET18_PCT = 69.76  # torchvision's figure for ResNet18_Weights.IMAGENET1K_V1
 
 
 def minimax_recipe(
@@ -29,7 +29,7 @@ def minimax_recipe(
     networks: tuple[str, ...] = ("resnet-ap-10",),
     missing_captions: str = "stop",
 ) -> Recipe:
-    """A set that the papers score with hard labels (evaluation.md 1, all of whose values are defaults)."""
+    """Return the recipe of a dataset scored with hard labels (evaluation.md 1, all values are defaults)."""
     return _recipe(
         dataset,
         ipc,
@@ -37,7 +37,7 @@ def minimax_recipe(
         networks=networks,
         protocol="minimax",
         caption=_captions(missing_captions),
-        # RDED's own settings of the ImageNet subsets (evaluation.md 3.1), with --protocol rded.
+        # For --protocol rded: RDED's settings for the ImageNet subsets (evaluation.md 3.1).
         rded=RdedSettings(factor=2),
         method=_methods(VLCP_SAVED_PX),
     )
@@ -54,7 +54,7 @@ def rded_recipe(
     vlcp: Mapping[str, Any] | None = None,
     finetune: FinetuneSettings | None = None,
 ) -> Recipe:
-    """A set that VLCP scores with soft labels; student and teacher have one architecture (3.1)."""
+    """Return the recipe of a dataset scored with soft labels; student and teacher share a network (3.1)."""
     return _recipe(
         dataset,
         ipc,
@@ -70,7 +70,7 @@ def rded_recipe(
 
 
 def _recipe(dataset: str, ipc: int, **own: Any) -> Recipe:
-    """What both protocols have in common, and each one's own fields."""
+    """Return a recipe with the fields common to both protocols, and the given ones."""
     return Recipe(
         dataset=dataset,
         ipc=ipc,
@@ -79,23 +79,23 @@ def _recipe(dataset: str, ipc: int, **own: Any) -> Recipe:
         image_px=IMAGE_PX,
         seeds=SEEDS,
         repeats=REPEATS,
-        synthesis={"batch": 0},  # as many as the memory holds
+        synthesis={"batch": 0},  # as many as fit in memory
         **own,
     )
 
 
 def _captions(missing: str) -> CaptionSettings:
-    """The authors' file where the dataset has a metadata.jsonl, else LLaVA-1.5 as they used it (B.1)."""
+    """Use the dataset's metadata.jsonl if there is one, else LLaVA-1.5 as the authors did (B.1)."""
     return CaptionSettings(captioner="auto", missing=missing)
 
 
 def _methods(vlcp_saved_px: int, vlcp: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
-    """Where the papers' code differs from the methods' defaults."""
+    """Return the settings in which the papers' code differs from the methods' defaults."""
     return {
         "random": {"select": "first"},  # evaluation.md 1.3, 5
         "herding": {"features": "network"},  # evaluation.md 5
         "k-center": {"features": "network"},
-        # Images are visited in the shuffled order of the reference's loader (A.1, B.3).
+        # Images are visited in the shuffled order of the reference's data loader (A.1, B.3).
         "d4m": {"order": "published", "synthesis": {"size_px": D4M_SAVED_PX}},
         "vlcp": {"order": "published", **(vlcp or {}), "synthesis": {"size_px": vlcp_saved_px}},
         # One constant noise stream (A.12); saved as decoded, 512 px (A.13).

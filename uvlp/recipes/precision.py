@@ -1,4 +1,4 @@
-"""The dtype that a task computes in, by what it asks for and what the device has."""
+"""The dtype of a task, from its setting and the device."""
 
 from __future__ import annotations
 
@@ -7,24 +7,22 @@ from uvlp.core.errors import UvlpError
 
 
 def resolve_dtype(precision: str, device: str, *, training: bool = False) -> str:
-    """The name of the dtype for ``precision`` (a name, or ``auto``) on ``device`` (``cpu`` or ``cuda``).
+    """Return the name of the dtype for ``precision`` (or ``auto``) on ``device`` (``cpu`` or ``cuda``).
 
-    ``auto`` is float32 on a CPU. On a GPU it is float16 to compute with finished weights, as published, and
-    to train bfloat16 where the GPU computes in it (from compute capability 8.0), else float16.
+    ``auto`` is float32 on a CPU. On a GPU it is float16 for inference, as published; for training it is
+    bfloat16 if supported (compute capability 8.0 or higher), else float16.
 
     Raises:
-        UvlpError: an unknown name, float16 on a CPU, or bfloat16 on a GPU that has none.
+        UvlpError: an unknown name, float16 on a CPU, or bfloat16 on a GPU without support.
     """
     allowed = ("auto", "float32", "bfloat16", *(["float16"] if device == "cuda" else []))
     if precision not in allowed:
-        raise UvlpError(f"precision on {device}", got=precision, allowed=", ".join(allowed))
+        raise UvlpError(f"unsupported precision on {device}", got=precision, allowed=", ".join(allowed))
     native = device == "cuda" and machine.gpu_has_bfloat16()
     if precision == "auto":
         if device == "cpu":
             return "float32"
         return "bfloat16" if training and native else "float16"
     if precision == "bfloat16" and device == "cuda" and not native:
-        raise UvlpError(
-            "this GPU does not compute in bfloat16", got=machine.gpu_name(), allowed="auto, float16"
-        )
+        raise UvlpError("this GPU does not support bfloat16", got=machine.gpu_name(), allowed="auto, float16")
     return precision

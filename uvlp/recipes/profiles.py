@@ -1,4 +1,4 @@
-"""Profiles: the same recipe at another size, with published models or with small ones of its own."""
+"""Profiles: the same recipe at another size, with published models or small models trained on the dataset."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SMALL_SCHEDULE = "short schedule of profile small, not the paper's"
 
 
 def _from_scratch(recipe: Recipe, profile: str) -> Recipe:
-    """The recipe with models of its own: a published dataset is then treated as any image folder is.
+    """Return the recipe with small models; a published dataset is then treated like an image folder.
 
-    Its dataset, methods, seeds, repeats and its rule for missing captions stay.
+    Its dataset, methods, seeds, repeats and rule for missing captions are kept.
     """
     if not recipe.pretrained:
         return replace(recipe, profile=profile)
@@ -33,7 +33,7 @@ def _from_scratch(recipe: Recipe, profile: str) -> Recipe:
 
 
 def _sd15(recipe: Recipe) -> Recipe:
-    """Published models at 512 px and the published evaluation; images that must not be mirrored are not."""
+    """Return the recipe with published models at 512 px and the published evaluation; flips stay disabled."""
     if recipe.pretrained:
         return recipe
     return replace(
@@ -55,7 +55,7 @@ def _sd15(recipe: Recipe) -> Recipe:
 
 
 def _small(recipe: Recipe) -> Recipe:
-    """Sizes for one GPU and eight minutes (feasibility.md 3); the schedules are ours and were not tuned."""
+    """Return the recipe for one GPU and eight minutes (feasibility.md 3); the schedules were not tuned."""
     recipe = _from_scratch(recipe, "small")
     return replace(
         recipe,
@@ -86,14 +86,14 @@ def _small(recipe: Recipe) -> Recipe:
             precision="auto",
         ),
         evaluate=replace(recipe.evaluate, width=0),
-        # DDIM leaves the least noise of the schedulers (feasibility.md 4); strength and guidance as
-        # measured with small models: published values need a published model.
+        # DDIM leaves the least noise of the schedulers (feasibility.md 4); strength and guidance were
+        # measured with small models, since the published values suit only published models.
         **_synthesis(recipe, {"scheduler": "ddim", "steps": 50, "strength": 0.5, "guidance": 2.0}),
     )
 
 
 def _nano(recipe: Recipe) -> Recipe:
-    """Two steps everywhere: tests of wiring, resuming and bad input. Its numbers mean nothing."""
+    """Return the recipe with two steps everywhere, to test wiring, resuming and bad input."""
     recipe = _from_scratch(recipe, "nano")
     return replace(
         recipe,
@@ -104,14 +104,14 @@ def _nano(recipe: Recipe) -> Recipe:
         diffuser=replace(recipe.diffuser, steps=2),
         evaluate=replace(recipe.evaluate, epochs=2, epochs_full=2, validations=2, width=8),
         rded=replace(recipe.rded, epochs=2, epochs_full=2),
-        # Enough for a teacher that is above chance, which is checked.
+        # Enough for a teacher above chance level, which is required.
         teacher=replace(recipe.teacher, epochs=6, batch=8),
         **_synthesis(recipe, {"steps": 2, "strength": 0.5}),
     )
 
 
 def _synthesis(recipe: Recipe, changes: dict[str, Any]) -> dict[str, Any]:
-    """The fields of the recipe with other settings for the synthesis of every method."""
+    """Return the changed recipe fields for synthesis settings that apply to every method."""
     method = {}
     for name, own in recipe.method.items():
         kept = {each: value for each, value in own.get("synthesis", {}).items() if each not in changes}
@@ -128,7 +128,7 @@ PROFILES: dict[str, Callable[[Recipe], Recipe]] = {
 
 
 def apply(recipe: Recipe, profile: str) -> Recipe:
-    """The recipe at the size of ``profile``.
+    """Return the recipe at the size of ``profile``.
 
     Raises:
         UvlpError: unknown profile.

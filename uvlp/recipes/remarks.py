@@ -1,4 +1,4 @@
-"""What a recipe has to say under its tables."""
+"""Notes of a recipe below its tables."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from uvlp.recipes.schema import Recipe, SynthesisSettings
 def remarks(
     recipe: Recipe, sections: Mapping[str, Any], syntheses: Mapping[str, SynthesisSettings]
 ) -> list[str]:
-    """One sentence each.
+    """Return the notes, one sentence each.
 
     Args:
         recipe: fully resolved.
-        sections: the settings of its evaluation, by what they stand under.
-        syntheses: the settings of the synthesis of each row that has one, by its title.
+        sections: settings of its evaluation by section name.
+        syntheses: synthesis settings of each row with synthesised images, by its title.
     """
-    found = (
+    notes = (
         recipe.protocol_notes.get(recipe.protocol, ""),
         _other_settings(recipe, sections),
         _other_syntheses(syntheses),
@@ -31,36 +31,40 @@ def remarks(
         recipe.note,
         _portable(recipe) if recipe.portable else "",
     )
-    return [note for note in found if note]
+    return [note for note in notes if note]
 
 
 def _other_settings(recipe: Recipe, sections: Mapping[str, Any]) -> str:
-    """Every evaluation setting that is not its default, whoever changed it; in the words of `--set`."""
-    # Where a checkpoint lies is a fact about a machine.
+    """List every evaluation setting that differs from its default, in the syntax of `--set`."""
+    # The folder of a checkpoint is specific to a machine.
     teacher = replace(recipe.teacher, source=Path(recipe.teacher.source).name)
-    found = [
+    settings_changed = [
         f"{section}.{name}={value if isinstance(value, str) else json.dumps(value)}"
         for section, settings in sections.items()
         for name, value in changed(teacher if section == "teacher" else settings).items()
     ]
-    return f"settings that are not the {recipe.protocol} protocol's: {', '.join(found)}" if found else ""
+    return (
+        f"settings that are not the {recipe.protocol} protocol's: {', '.join(settings_changed)}"
+        if settings_changed
+        else ""
+    )
 
 
 def _other_syntheses(syntheses: Mapping[str, SynthesisSettings]) -> str:
-    """The settings of the synthesis in which rows of one table differ: they are no differences of methods."""
-    every = {title: deciding(settings) for title, settings in syntheses.items()}
-    first = next(iter(every.values()), {})
-    names = [name for name in first if any(own[name] != first[name] for own in every.values())]
+    """List synthesis settings in which the rows of a table differ, besides their methods."""
+    by_title = {title: deciding(settings) for title, settings in syntheses.items()}
+    first = next(iter(by_title.values()), {})
+    names = [name for name in first if any(own[name] != first[name] for own in by_title.values())]
     titles: dict[str, list[str]] = {}
-    for title, own in every.items():
-        told = ", ".join(f"{name}={own[name]}" for name in names)
-        titles.setdefault(told, []).append(title)
-    rows = "; ".join(f"{', '.join(alike)}: {told}" for told, alike in titles.items())
+    for title, own in by_title.items():
+        values = ", ".join(f"{name}={own[name]}" for name in names)
+        titles.setdefault(values, []).append(title)
+    rows = "; ".join(f"{', '.join(group)}: {values}" for values, group in titles.items())
     return f"rows differ in the settings of the synthesis: {rows}" if names else ""
 
 
 def _portable(recipe: Recipe) -> str:
-    """What `--portable` promises for this recipe; the digits alone were compared on several processors."""
+    """Describe the guarantee of `--portable`; only digits were compared on several processors."""
     mode = f"made with --portable, on the CPU with the instructions of x86-64-v2 and {portable.libc()}"
     if recipe.dataset == "digits" and not recipe.pretrained:
         return f"{mode}: the same bytes on every such processor with the same packages and C library"

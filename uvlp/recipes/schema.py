@@ -1,8 +1,8 @@
-"""The settings of every stage as frozen, keyword-only dataclasses.
+"""Settings of every stage as frozen, keyword-only dataclasses.
 
-Each field is a `setting` (`recipes/setting.py`) with a sentence, the source of its default and its limits.
-Only fields whose value differs from the default enter an artifact's key, so adding a field
-with a default keeps old artifacts valid.
+Each field is a `setting` (`recipes/setting.py`) with a description, the source of its default and its limits.
+Only fields whose value differs from the default enter an artifact's key, so a new field with a default keeps
+old artifacts valid.
 """
 
 from __future__ import annotations
@@ -20,37 +20,40 @@ class CaptionSettings:
 
     captioner: str = setting(
         "file",
-        "captioner plug-in, or `file`: imported captions or the dataset's metadata.jsonl; `auto`: these where"
-        " there are any, else `llava` with published models and `colours` without",
+        "captioner plug-in, or `file`: imported captions or the dataset's metadata.jsonl; `auto`: these if"
+        " available, else `llava` with published models and `colours` without",
     )
     missing: str = setting(
-        "stop", "a missing caption: `stop`, or `empty` (counted)", "methods.md E10", choices=("stop", "empty")
+        "stop",
+        "for missing captions: `stop`, or `empty` (counted)",
+        "methods.md E10",
+        choices=("stop", "empty"),
     )
-    batch: int = setting(32, "images per batch of llava; halved where the GPU's memory is too small", least=1)
+    batch: int = setting(32, "images per batch of llava; halved if the GPU's memory is too small", least=1)
     max_new_tokens: int = setting(
         1024, "longest answer of llava, in tokens", "methods.md B.1", least=1, most=4096
     )
     sampling: str = setting(
         "greedy",
-        "llava's choice of words: greedy, or published (temperature 0.2)",
+        "decoding of llava: greedy, or published (temperature 0.2)",
         "decisions.md; methods.md B.1",
         choices=("greedy", "published"),
     )
     quantise: str = setting(
         "",
-        "load llava in `4bit` (needs bitsandbytes and a GPU); empty: as it is stored",
+        "load llava in `4bit` (needs bitsandbytes and a GPU); empty: as stored",
         choices=("", "4bit"),
     )
     shard: int = setting(
         256,
-        "images between two files of llava's that outlive a kill, rounded up to whole batches",
+        "images per file of llava's captions that survives a kill, rounded up to full batches",
         least=1,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings:
-    """Published models of profile sd15: a hub repository, or a folder in the same layout on this machine."""
+    """Published models of profile sd15: a hub repository, or a local folder with the same layout."""
 
     diffusion: str = setting(
         "stable-diffusion-v1-5/stable-diffusion-v1-5",
@@ -59,7 +62,7 @@ class ModelSettings:
     )
     diffusion_revision: str = setting(
         "451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
-        "its commit; empty: the newest at the first fetch, then that one",
+        "its commit; empty: the newest at the first download, then that one",
         "the hub",
     )
     clip: str = setting(
@@ -67,26 +70,26 @@ class ModelSettings:
         "CLIP by open_clip: `hf-hub:REPOSITORY`, `local-dir:FOLDER`, or `openai`",
         "OpenAI's ViT-L/14 in safetensors",
     )
-    clip_revision: str = setting("", "its commit; empty: the newest at the first fetch, then that one")
+    clip_revision: str = setting("", "its commit; empty: the newest at the first download, then that one")
     llava: str = setting(
         "llava-hf/llava-1.5-7b-hf", "LLaVA-1.5-7B: hub repository, or a folder", "methods.md B.1"
     )
     llava_revision: str = setting(
         "b234b804b114d9e37bb655e11cbbb5f5e971b7a9",
-        "its commit; empty: the newest at the first fetch, then that one",
+        "its commit; empty: the newest at the first download, then that one",
         "the hub",
     )
-    finetuned: str = setting("", "folder of a fine-tuned pipeline to use instead of fine-tuning here")
+    finetuned: str = setting("", "folder of a fine-tuned pipeline to use instead of fine-tuning")
     precision: str = setting(
         "auto",
-        "float32, float16, bfloat16, or auto: float32 on a CPU, float16 on a GPU to compute with published "
-        "weights, bfloat16 to train where the GPU has it",
+        "float32, float16, bfloat16, or auto: float32 on a CPU; on a GPU float16 for inference and bfloat16 "
+        "for training if supported",
         "methods.md A.4, B.2; decisions.md",
         choices=PRECISIONS,
     )
 
     def __post_init__(self) -> None:
-        """A pinned commit belongs to its repository: no other one has it."""
+        """Drop the pinned commit if another repository is set, since it exists only in the default one."""
         usual = type(self).__dataclass_fields__
         for name in ("diffusion", "clip", "llava"):
             pinned = getattr(self, f"{name}_revision") == usual[f"{name}_revision"].default
@@ -98,20 +101,22 @@ class ModelSettings:
 class FinetuneSettings:
     """Stage `finetune` of profile sd15: the UNet of Stable Diffusion on captioned images (methods.md B.2).
 
-    Fields without a counterpart elsewhere here have the names of the flags of diffusers'
+    Fields without a counterpart in other settings have the names of the options of diffusers'
     `train_text_to_image.py`.
     """
 
     resolution_px: int = setting(
         512, "shorter side after resizing, then the crop", "methods.md B.2", least=8, most=4096
     )
-    center_crop: bool = setting(True, "crop the centre; else a place drawn for each image", "methods.md B.2")
+    center_crop: bool = setting(True, "crop the centre; else a random position", "methods.md B.2")
     random_flip: bool = setting(True, "mirror every image with probability one half", "methods.md B.2")
     batch: int = setting(32, "images per batch, over all GPUs together", "methods.md B.2", least=1)
     accumulation: int = setting(4, "batches per update", "methods.md B.2", least=1)
     epochs: int = setting(8, "passes over the training images", "methods.md B.2", least=1, most=MOST_EPOCHS)
     lr: float = setting(1e-5, "learning rate of AdamW, constant", "methods.md B.2", least=0)
-    lr_warmup_steps: int = setting(0, "updates in which the rate rises to `lr`", "methods.md B.2", least=0)
+    lr_warmup_steps: int = setting(
+        0, "updates during which the learning rate rises to `lr`", "methods.md B.2", least=0
+    )
     adam_beta1: float = setting(
         0.9, "AdamW: decay of the mean gradient", "methods.md B.2", least=0, most=0.999999
     )
@@ -120,7 +125,7 @@ class FinetuneSettings:
     )
     adam_epsilon: float = setting(1e-8, "AdamW: epsilon", "methods.md B.2", least=0)
     adam_weight_decay: float = setting(1e-2, "AdamW: weight decay", "methods.md B.2", least=0)
-    max_grad_norm: float = setting(1.0, "gradients are scaled down to this norm", "methods.md B.2", least=0)
+    max_grad_norm: float = setting(1.0, "gradients are clipped to this norm", "methods.md B.2", least=0)
     use_ema: bool = setting(
         True,
         "save averaged weights; decay (1+s)/(10+s) before update s, at most `ema_decay`",
@@ -128,7 +133,7 @@ class FinetuneSettings:
     )
     ema_decay: float = setting(0.9999, "largest decay of the average", "methods.md B.2", least=0, most=1)
     gradient_checkpointing: bool = setting(
-        True, "compute activations twice instead of keeping them: less memory, slower", "methods.md B.2"
+        True, "recompute activations instead of storing them: less memory, slower", "methods.md B.2"
     )
     cache_latents: bool = setting(
         True,
@@ -142,8 +147,8 @@ class FinetuneSettings:
     checkpoints_total_limit: int = setting(
         2, "checkpoints that are kept", "methods.md B.2", decides=False, least=1
     )
-    validation_prompts: tuple[str, ...] = setting((), "texts to draw pictures of while training", "diffusers")
-    validation_epochs: int = setting(2, "epochs between these pictures", "methods.md B.2", least=1)
+    validation_prompts: tuple[str, ...] = setting((), "prompts of sample images during training", "diffusers")
+    validation_epochs: int = setting(2, "epochs between these sample images", "methods.md B.2", least=1)
     report_to: str = setting(
         "tensorboard",
         "tracker: tensorboard, wandb, or none",
@@ -186,7 +191,7 @@ class EmbedderSettings:
     lr: float = setting(3e-3, "peak learning rate (one cycle)", "measured on digits", least=0)
     precision: str = setting(
         "float32",
-        "number type of the training, as models.precision; the weights stay float32",
+        "dtype of the training, as in models.precision; the weights stay float32",
         choices=PRECISIONS,
     )
 
@@ -197,7 +202,7 @@ class AutoencoderSettings:
 
     channels: tuple[int, ...] = setting(
         (16, 32, 32),
-        "channels per level; each further level halves",
+        "channels per level; each further level downsamples by 2",
         "measured on digits",
         least=1,
         most=WIDEST,
@@ -209,7 +214,7 @@ class AutoencoderSettings:
     kl_weight: float = setting(1e-4 / 256, "weight of the KL term", "measured on digits", least=0)
     precision: str = setting(
         "float32",
-        "number type of the training, as models.precision; the weights stay float32",
+        "dtype of the training, as in models.precision; the weights stay float32",
         choices=PRECISIONS,
     )
 
@@ -233,14 +238,14 @@ class DiffuserSettings:
     batch: int = setting(32, "latents per step", "measured on digits", least=1)
     lr: float = setting(4e-3, "peak learning rate (one cycle)", "measured on digits", least=0)
     ema: float = setting(
-        0.99, "decay of the weight average that is saved", "measured on digits", least=0, most=1
+        0.99, "decay of the saved average of the weights", "measured on digits", least=0, most=1
     )
     caption_drop: float = setting(
         0.1, "share of captions replaced by the empty text", "measured on digits", least=0, most=1
     )
     precision: str = setting(
         "float32",
-        "number type of the training, as models.precision; the weights stay float32",
+        "dtype of the training, as in models.precision; the weights stay float32",
         choices=PRECISIONS,
     )
 
@@ -251,11 +256,11 @@ class EmbedSettings:
 
     batch: int = setting(64, "images per batch; fixed, because it changes the last bits", least=1, most=65536)
     shard: int = setting(
-        16, "batches that are kept together; what an interruption costs at most", least=1, most=65536
+        16, "batches per shard; an interruption loses at most one shard", least=1, most=65536
     )
     clip_precision: str = setting(
         "float32",
-        "float32 as published, or tf32: CLIP's matrix products on a GPU in it",
+        "float32 as published, or tf32 for CLIP's matrix products on a GPU",
         "methods.md A.3",
         choices=("float32", "tf32"),
     )
@@ -265,7 +270,9 @@ class EmbedSettings:
 class SynthesisSettings:
     """Stage `synthesise`: latents2img on the stock img2img pipeline (methods.md D)."""
 
-    strength: float = setting(0.75, "share of the noise schedule that is run", "UVLP README", least=0, most=1)
+    strength: float = setting(
+        0.75, "share of the noise schedule that is used", "UVLP README", least=0, most=1
+    )
     guidance: float = setting(10.5, "classifier-free guidance scale", "UVLP README", least=0, most=1000)
     steps: int = setting(50, "length of the noise schedule", "UVLP README", least=1, most=1000)
     scheduler: str = setting(
@@ -280,12 +287,12 @@ class SynthesisSettings:
     )
     batch: int = setting(
         10,
-        "prototypes at once; 0: 4 on a CPU, on a GPU as many as half of its free memory holds, up to 32",
+        "prototypes per batch; 0: 4 on a CPU, on a GPU as many as fit in half of its free memory, up to 32",
         least=0,
     )
     size_px: int = setting(
         0,
-        "side that the images are resized to with PIL's default; 0: as they are decoded",
+        "side to which images are resized with PIL's default filter; 0: not resized",
         "methods.md A.13, B.6",
         least=0,
         most=4096,
@@ -294,7 +301,7 @@ class SynthesisSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Everything that a run needs to know, apart from the machine it runs on."""
+    """Complete description of a run, apart from the machine."""
 
     dataset: str = setting("digits", "dataset, with its argument: `digits`, `folder:PATH`")
     ipc: int = setting(10, "images per class")
@@ -304,21 +311,21 @@ class Recipe:
     seeds: tuple[int, ...] = setting((0,), "distillation seeds")
     repeats: int = setting(3, "trainings of each network per seed", "evaluation.md 1.9")
     protocol: str = setting("minimax", "evaluator plug-in")
-    data: str = setting("", "folder with the named dataset; empty: $UVLP_DATA, else ./uvlp_data")
-    variant: str = setting("", "which published version of the dataset; empty: its first")
+    data: str = setting("", "folder of datasets; empty: $UVLP_DATA, else ./uvlp_data")
+    variant: str = setting("", "published version of the dataset; empty: its first")
     pretrained: bool = setting(
-        False, "published models, fetched and fine-tuned; else small ones trained on the dataset"
+        False, "use published models and fine-tune them; else small models trained on the dataset"
     )
     portable: bool = setting(
         False,
-        "compute on the CPU with the instructions that every x86-64-v2 processor has",
+        "compute on the CPU with instructions of every x86-64-v2 processor",
         "docs/portability.md",
     )
-    image_px: int = setting(32, "side of the images that are learnt from and synthesised", least=8, most=4096)
-    note: str = setting("", "a remark that stands under every table of this recipe")
-    models_note: str = setting("", "a remark that stands under tables with synthesised images")
+    image_px: int = setting(32, "side of the images for training and synthesis", least=8, most=4096)
+    note: str = setting("", "note below every table of this recipe")
+    models_note: str = setting("", "note below tables with synthesised images")
     protocol_notes: dict[str, str] = field(default_factory=dict)
-    """Per protocol a remark that stands under tables of its scores."""
+    """Notes below tables, by protocol."""
     caption: CaptionSettings = field(default_factory=CaptionSettings)
     models: ModelSettings = field(default_factory=ModelSettings)
     finetune: FinetuneSettings = field(default_factory=FinetuneSettings)
@@ -330,8 +337,8 @@ class Recipe:
     rded: RdedSettings = field(default_factory=RdedSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     synthesis: dict[str, Any] = field(default_factory=dict)
-    """Settings of the synthesis that differ from their defaults, for every method that synthesises."""
+    """Synthesis settings that differ from their defaults, for every method that synthesises images."""
     method: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Per method, the fields of its own settings that differ: ``{"uvlp": {"top_k": 3}}``."""
+    """Settings that differ from their defaults, by method: ``{"uvlp": {"top_k": 3}}``."""
     protocols: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The same per protocol that has no section here."""
+    """The same, by protocol without a section in recipes."""

@@ -1,6 +1,6 @@
-"""One setting: its default, what it means, where the default comes from, and what it may be.
+"""Declaration of a setting: its default, description, the source of the default, and its limits.
 
-A dataclass whose fields are all settings is what a stage or a plug-in can be told on the command line.
+A dataclass whose fields are all settings can be changed by `--set` on the command line.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 
 from uvlp.core.errors import UvlpError
 
-# A run of more would take years, and a plan of it all memory.
+# Longer runs would take years, and their plans all memory.
 MOST_EPOCHS, MOST_VALIDATIONS = 10**6, 10**4
 WIDEST, MOST_LAYERS = 2**14, 2**10
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 ARITHMETIC = ("tf32", "float32", "bfloat16")
-"""What a protocol may compute in (`models/device.py`)."""
+"""Precisions of protocols (`models/device.py`)."""
 
 
 def setting(
@@ -29,17 +29,17 @@ def setting(
     choices: tuple[str, ...] = (),
     decides: bool = True,
 ) -> Any:
-    """A dataclass field with its explanation, the source of its default value, and its limits.
+    """Return a dataclass field with its description, the source of its default value, and its limits.
 
     Args:
-        default: a number, a truth value, a text, or a tuple of them; its type is the field's.
+        default: a number, boolean, string, or tuple of them; it determines the type of the field.
         text: one sentence, shown by ``--print-config``.
-        source: of the default: a paper, an upstream file, a measurement, or ``D-nn`` in
+        source: source of the default: a paper, an upstream file, a measurement, or ``D-nn`` in
             ``paper_tables/deviations.md``.
-        least, most: of a number, both included; None: no limit. Of a tuple each value is compared.
-        choices: all that a text may be; empty: any text.
-        decides: whether the result depends on it; else it is not part of any key, and a run that was
-            stopped goes on with another value.
+        least, most: inclusive limits of a number, or of each value of a tuple; None: no limit.
+        choices: allowed strings; empty: any.
+        decides: whether results depend on it; otherwise it is not part of any key, and an interrupted run
+            can resume with another value.
     """
     limits = {"least": least, "most": most, "choices": choices}
     return field(default=default, metadata={"help": text, "source": source, "decides": decides, **limits})
@@ -50,11 +50,10 @@ def check_limits(settings: Any, section: str) -> None:
 
     Args:
         settings: an instance.
-        section: what its fields stand under for the user, e.g. ``"evaluate"``; empty: under nothing.
+        section: prefix of its fields for the user, e.g. ``"evaluate"``; empty: none.
 
     Raises:
-        UvlpError: a field is out of its range, is not a number (NaN), or is no known name; a field of
-            several values has none.
+        UvlpError: a field is out of range, NaN or not an allowed string, or a tuple is empty.
     """
     for each in fields(settings):
         if each.metadata:
@@ -70,7 +69,7 @@ def _check(what: str, value: Any, limits: Mapping[str, Any]) -> None:
         raise UvlpError(what, got=shown, allowed=", ".join(each or repr(each) for each in choices))
     if least is None and most is None:
         return
-    # Written so that NaN, which compares with nothing, is outside.
+    # Written so that NaN, for which comparisons are false, is outside.
     inside = [(least is None or least <= each) and (most is None or each <= most) for each in values]
     if not values or not all(inside):
         raise UvlpError(f"{what} out of range", got=shown, allowed=_range(least, most))

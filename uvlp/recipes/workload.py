@@ -1,4 +1,4 @@
-"""How much work one training of a test network is, as the protocol's schedule says it."""
+"""Amount of work of one training of a test network, from the protocol's schedule."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ class Workload:
 
     @property
     def seen(self) -> int:
-        """Images that are trained on, counted in every epoch."""
+        """Training images, counted in every epoch."""
         return self.epochs * self.images

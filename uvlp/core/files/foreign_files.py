@@ -36,10 +36,10 @@ class WrongContent(NamedTuple):
 
 _POINTER = WrongContent("a Git LFS pointer", "run `git lfs pull` in its folder")
 _ANNEX = WrongContent("a git-annex pointer", "run `git annex get .` in its folder")
-_PAGE = WrongContent("an HTML page", "download it again: the server sent a log-in or error page")
+_PAGE = WrongContent("an HTML page", "delete it and download it again: the server sent a login or error page")
 _DRAWING = WrongContent("an SVG drawing", "convert it to PNG")
-_XML = WrongContent("an XML text", "download it again: the server sent an error message")
-_JSON = WrongContent("a JSON text", "download it again: the server sent an error message")
+_XML = WrongContent("an XML text", "delete it and download it again: the server sent an error")
+_JSON = WrongContent("a JSON text", "delete it and download it again: the server sent an error")
 
 # By the first bytes of a file, without whitespace and byte order mark, in lower case; first match wins.
 _BEGINNINGS = (
