@@ -1,3 +1,5 @@
+"""Captioners that measure: strokes of digits, colours of photographs."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -14,7 +16,7 @@ def _canvas() -> np.ndarray:
 
 
 def _line(shift: int, width: int = 3) -> np.ndarray:
-    """A stroke whose top stands ``shift`` pixels to the right of its foot."""
+    """A stroke whose top is ``shift`` pixels to the right of its bottom."""
     grey = _canvas()
     for y in range(4, 28):
         x = 14 + round(shift * (15.5 - y) / 24)
@@ -45,18 +47,18 @@ def test_loops_are_enclosed_background(tops: tuple[int, ...], loops: int) -> Non
     assert strokes.measure(_ring(*tops) if tops else _line(0)).loops == loops
 
 
-def test_shape_ink_and_balance() -> None:
+def test_aspect_ink_and_height_are_measured() -> None:
     grey = _canvas()
     grey[4:8, 4:24] = 1
     grey[8:28, 4:6] = 1
-    found = strokes.measure(grey)
-    assert found.aspect == pytest.approx(20 / 24) and found.ink == pytest.approx(120 / 1024)
-    assert found.height > 0 > strokes.measure(grey[::-1]).height
+    measured = strokes.measure(grey)
+    assert measured.aspect == pytest.approx(20 / 24) and measured.ink == pytest.approx(120 / 1024)
+    assert measured.height > 0 > strokes.measure(grey[::-1]).height
 
 
-def test_an_empty_image_is_measured_as_nothing() -> None:
-    found = strokes.measure(_canvas())
-    assert (found.weight_px, found.ink, found.loops) == (0, 0, 0)
+def test_an_empty_image_has_zero_measurements() -> None:
+    measured = strokes.measure(_canvas())
+    assert (measured.weight_px, measured.ink, measured.loops) == (0, 0, 0)
 
 
 def _pictures() -> np.ndarray:
@@ -64,7 +66,7 @@ def _pictures() -> np.ndarray:
     return (np.stack(grey)[..., None] * 255).astype(np.uint8).repeat(3, axis=3)
 
 
-def test_captions_say_what_is_seen() -> None:
+def test_captions_describe_the_strokes() -> None:
     texts = strokes.captions(_pictures(), ["seven"] * 9)
     assert texts == strokes.captions(_pictures(), ["seven"] * 9)
     assert texts[0].startswith("a handwritten digit seven, thin strokes, leaning left, no loop, ")
@@ -95,11 +97,11 @@ def _photo(colour: tuple[int, int, int]) -> np.ndarray:
         ((0, 0, 0), "mostly grey"),
     ],
 )
-def test_hues(colour: tuple[int, int, int], hue: str) -> None:
+def test_the_main_hue_is_named(colour: tuple[int, int, int], hue: str) -> None:
     assert hue in colours.captions(_photo(colour)[None], ["cat"])[0]
 
 
-def test_photos_are_told_apart() -> None:
+def test_captions_distinguish_photos() -> None:
     top = _photo((10, 10, 10))
     top[:8] = 250
     stripes = _photo((240, 60, 60))

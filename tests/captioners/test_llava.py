@@ -1,4 +1,4 @@
-"""LLaVA from a folder in its real format, tiny and random: what it is shown, asked and answers."""
+"""LLaVA from a folder in the published format, tiny and random: inputs, sampling, answers, errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random model of lively weights: at the usual small ones it repeats what was said last."""
+    """A random model with enlarged weights: with the usual small ones it repeats the last token."""
     from transformers import LlavaForConditionalGeneration
 
     folder = save_llava(tmp_path_factory.mktemp("llava"))
@@ -59,7 +59,7 @@ def sampling(folder: Path) -> Iterator[Llava]:
 
 
 def photos(count: int = len(NAMES)) -> list[np.ndarray]:
-    """Images of several shapes, each with a pattern of its own."""
+    """Images of several shapes with different patterns."""
     made = []
     for index in range(count):
         stream = np.random.default_rng(index)
@@ -75,7 +75,7 @@ def one_by_one(model: Llava, seeds: Sequence[int]) -> list[Answer]:
     ]
 
 
-def test_the_question_is_the_published_one_inside_the_conversation() -> None:
+def test_the_prompt_is_the_published_one() -> None:
     assert llava.prompt("tench, Tinca tinca") == (
         "A chat between a curious human and an artificial intelligence assistant. The assistant gives "
         "helpful, detailed, and polite answers to the human's questions. USER: <image>\nDescribe the "
@@ -85,23 +85,23 @@ def test_the_question_is_the_published_one_inside_the_conversation() -> None:
 
 
 @pytest.mark.parametrize("shape", [(3, 8), (8, 3), (2, 7), (7, 2), (5, 5), (1, 4)])
-def test_padding_to_a_square(shape: tuple[int, int]) -> None:
-    """Each pixel by its own rule: inside the picture that pixel, outside the ground (122, 116, 104)."""
+def test_images_are_padded_to_a_square(shape: tuple[int, int]) -> None:
+    """Inside the image its pixels, outside the mean colour (122, 116, 104)."""
     height, width = shape
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     side = max(shape)
     top, left = (side - height) // 2, (side - width) // 2
     mean = (0.48145466, 0.4578275, 0.40821073)
-    found = np.asarray(llava.squared(Image.fromarray(image), mean))
-    assert found.shape == (side, side, 3)
+    padded = np.asarray(llava.pad_to_square(Image.fromarray(image), mean))
+    assert padded.shape == (side, side, 3)
     for y in range(side):
         for x in range(side):
             inside = top <= y < top + height and left <= x < left + width
-            assert tuple(found[y, x]) == (tuple(image[y - top, x - left]) if inside else (122, 116, 104))
+            assert tuple(padded[y, x]) == (tuple(image[y - top, x - left]) if inside else (122, 116, 104))
 
 
-def test_the_model_sees_the_whole_image_on_its_ground(model: Llava) -> None:
-    """A wide white image: a crop would be white throughout, the padded one has a ground above and below."""
+def test_the_model_gets_the_padded_image(model: Llava) -> None:
+    """A wide white image: a crop would be entirely white, the padded one has the mean above and below."""
     white = np.full((32, 64, 3), 255, np.uint8)
     pixels = model.inputs([white], ["bar"])["pixel_values"][0]
     assert pixels.shape == (3, 64, 64)
@@ -122,16 +122,16 @@ def test_questions_of_several_lengths_are_padded_on_the_left(model: Llava) -> No
     assert all(mask[-length:].all() for mask, length in zip(inputs["attention_mask"], lengths, strict=True))
 
 
-def test_greedy_in_a_batch_is_greedy_alone_and_images_matter(model: Llava) -> None:
+def test_greedy_answers_do_not_depend_on_the_batch_or_seed(model: Llava) -> None:
     seeds = range(len(NAMES))
     batched = model.answers(photos(), NAMES, seeds)
     assert batched == one_by_one(model, seeds)
     assert len({answer.text for answer in model.answers(photos(), ["bar"] * 6, seeds)}) >= 5
-    assert batched == model.answers(photos(), NAMES, range(100, 106)), "greedy knows no chance"
+    assert batched == model.answers(photos(), NAMES, range(100, 106)), "greedy decoding is deterministic"
     assert set(" ".join(answer.text for answer in batched).split()) <= set(WORDS)
 
 
-def test_published_sampling_depends_on_the_seed_of_the_image_alone(sampling: Llava) -> None:
+def test_published_sampling_depends_only_on_the_seed_of_the_image(sampling: Llava) -> None:
     seeds = range(len(NAMES))
     batched = sampling.answers(photos(), NAMES, seeds)
     assert batched == one_by_one(sampling, seeds)
@@ -143,7 +143,7 @@ def test_published_sampling_depends_on_the_seed_of_the_image_alone(sampling: Lla
     assert len({answer.text for answer in same}) > 1
 
 
-def test_the_sampler_draws_from_the_softmax_at_a_fifth() -> None:
+def test_the_sampler_draws_from_the_softmax_at_temperature_0_2() -> None:
     scores = torch.tensor([[0.1, 0.0, -0.1, -5.0]]).repeat(4000, 1)
     left = Sampler(range(4000))(torch.empty(0), scores)
     assert (left.isfinite().sum(1) == 1).all()
@@ -151,14 +151,12 @@ def test_the_sampler_draws_from_the_softmax_at_a_fifth() -> None:
     assert shares.numpy() == pytest.approx(torch.softmax(scores[0] / 0.2, 0).numpy(), abs=0.02)
 
 
-def test_the_sampler_never_draws_beyond_the_fiftieth_word() -> None:
+def test_the_sampler_only_draws_from_the_top_50_tokens() -> None:
     left = Sampler(range(300))(torch.empty(0), torch.arange(200.0).mul(1e-3).repeat(300, 1))
     assert left.isfinite().nonzero()[:, 1].min() >= 150
 
 
-def test_temperatures_that_come_with_the_model_decide_nothing(
-    folder: Path, model: Llava, tmp_path: Path
-) -> None:
+def test_the_models_generation_config_is_ignored(folder: Path, model: Llava, tmp_path: Path) -> None:
     other = shutil.copytree(folder, tmp_path / "llava")
     path = other / "generation_config.json"
     content = json.loads(path.read_text()) | {"do_sample": True, "temperature": 0.9, "top_p": 0.6}
@@ -168,14 +166,14 @@ def test_temperatures_that_come_with_the_model_decide_nothing(
         assert opened.answers(photos(), NAMES, seeds) == model.answers(photos(), NAMES, seeds)
 
 
-def test_answers_say_whether_they_came_to_an_end(folder: Path, model: Llava) -> None:
-    """With the end of text as the most likely word an answer is empty and ended; else it is cut."""
+def test_answers_state_whether_they_ended(folder: Path, model: Llava) -> None:
+    """With end-of-text as the most likely token an answer is empty and ended; else it is cut."""
     assert not model.answers(photos(1), ["bar"], [0])[0].ended
     with llava.opened(folder, SETTINGS, "float32") as opened:
         head = opened._model.lm_head.weight
         with torch.no_grad():
             head.zero_()
-        opened._ends = [0]  # all words are equally likely: the first of them is chosen
+        opened._ends = [0]  # all tokens are equally likely: the first is chosen
         assert opened.answers(photos(1), ["bar"], [0]) == [Answer("", True)]
 
 
@@ -183,45 +181,43 @@ def damaged(folder: Path, to: Path) -> Path:
     return shutil.copytree(folder, to / "llava")
 
 
-def refused(folder: Path, settings: CaptionSettings = SETTINGS) -> str:
+def refused(folder: Path, settings: CaptionSettings = SETTINGS) -> UvlpError:
     with pytest.raises(UvlpError) as caught, llava.opened(folder, settings, "float32"):
         pass
     assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return caught.value
 
 
-def test_a_missing_folder(tmp_path: Path) -> None:
-    text = refused(tmp_path / "none")
-    assert (
-        f"cannot load LLaVA-1.5 from {tmp_path / 'none'}: got 'no such folder'" in text
-        and "uvlp fetch models" in text
-    )
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    error = refused(tmp_path / "none")
+    assert (error.what, error.got) == (f"cannot load LLaVA-1.5 from {tmp_path / 'none'}", "no such folder")
+    assert "uvlp fetch models" in str(error.fix)
 
 
-def test_another_model(folder: Path, tmp_path: Path) -> None:
+def test_a_folder_of_another_model_is_refused(folder: Path, tmp_path: Path) -> None:
     other = damaged(folder, tmp_path)
     config = json.loads((other / "config.json").read_text())
     config["text_config"]["hidden_size"] = 64
     (other / "config.json").write_text(json.dumps(config))
-    assert "cannot load LLaVA-1.5 from" in refused(other)
+    assert str(other) in refused(other).what
     (other / "config.json").write_text('{"model_')
-    assert "cannot load LLaVA-1.5 from" in refused(other)
+    assert str(other) in refused(other).what
 
 
-def test_a_truncated_file(folder: Path, tmp_path: Path) -> None:
+def test_a_truncated_file_is_refused(folder: Path, tmp_path: Path) -> None:
     other = damaged(folder, tmp_path)
     path = sorted(other.glob("*.safetensors"))[1]
     path.write_bytes(path.read_bytes()[:-100])
-    assert "cannot load LLaVA-1.5 from" in refused(other)
+    assert str(other) in refused(other).what
 
 
-def test_a_missing_part(folder: Path, tmp_path: Path) -> None:
+def test_a_missing_file_of_weights_is_refused(folder: Path, tmp_path: Path) -> None:
     other = damaged(folder, tmp_path)
     sorted(other.glob("*.safetensors"))[1].unlink()
-    assert "cannot load LLaVA-1.5 from" in refused(other)
+    assert str(other) in refused(other).what
 
 
-def test_weights_that_an_index_does_not_name(folder: Path, tmp_path: Path) -> None:
+def test_weights_missing_from_the_index_are_refused(folder: Path, tmp_path: Path) -> None:
     other = damaged(folder, tmp_path)
     path = other / "model.safetensors.index.json"
     index = json.loads(path.read_text())
@@ -233,41 +229,43 @@ def test_weights_that_an_index_does_not_name(folder: Path, tmp_path: Path) -> No
     tensors.pop(lost)
     save_file(tensors, other / lost_file, {"format": "pt"})
     path.write_text(json.dumps(index))
-    assert "1 weights are missing, the first is lm_head.weight" in refused(other)
+    assert "lm_head.weight" in str(refused(other).got)
 
 
-def test_a_processor_of_an_older_format(folder: Path, tmp_path: Path) -> None:
+def test_a_processor_in_an_older_format_is_refused(folder: Path, tmp_path: Path) -> None:
     other = damaged(folder, tmp_path)
     path = other / "processor_config.json"
     content = json.loads(path.read_text())
     del content["patch_size"]
     path.write_text(json.dumps(content))
-    assert "no patch_size" in refused(other)
+    assert "no patch_size" in str(refused(other).got)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("name", "value", "allowed"),
     [
-        ({"sampling": "beam"}, "caption.sampling: got 'beam'; allowed: greedy, published"),
-        ({"quantise": "8bit"}, "caption.quantise: got '8bit'; allowed: '', 4bit"),
-        ({"batch": 0}, "caption.batch out of range: got 0; allowed: 1 or more"),
-        ({"shard": -1}, "caption.shard out of range: got -1"),
-        ({"max_new_tokens": 0}, "caption.max_new_tokens out of range: got 0"),
+        ("sampling", "beam", "greedy, published"),
+        ("quantise", "8bit", "'', 4bit"),
+        ("batch", 0, "1 or more"),
+        ("shard", -1, "1 or more"),
+        ("max_new_tokens", 0, "1 to "),
     ],
 )
-def test_wrong_settings(folder: Path, change: dict[str, object], said: str) -> None:
-    assert said in refused(folder, replace(SETTINGS, **change))  # type: ignore[arg-type]
+def test_invalid_settings_are_refused(folder: Path, name: str, value: object, allowed: str) -> None:
+    error = refused(folder, replace(SETTINGS, **{name: value}))  # type: ignore[arg-type]
+    assert f"caption.{name}" in error.what and error.got == value
+    assert str(error.allowed).startswith(allowed)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="says what a machine without a GPU says")
-def test_four_bits_need_a_gpu(folder: Path) -> None:
-    assert "4 bits needs a GPU: got 'cpu'" in refused(folder, replace(SETTINGS, quantise="4bit"))
+@pytest.mark.skipif(torch.cuda.is_available(), reason="tests the error without a GPU")
+def test_four_bits_require_a_gpu(folder: Path) -> None:
+    assert refused(folder, replace(SETTINGS, quantise="4bit")).got == "cpu"
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_on_a_gpu(folder: Path, model: Llava) -> None:
-    """Half precision; a batch against single images, most of whose greedy words must be the same."""
+def test_answers_on_a_gpu(folder: Path, model: Llava) -> None:
+    """In half precision; most greedy tokens of a batch must equal those of single images."""
     seeds = range(len(NAMES))
     with llava.opened(folder, SETTINGS, "auto") as opened:
         assert opened._model.dtype == torch.float16
@@ -280,8 +278,8 @@ def test_on_a_gpu(folder: Path, model: Llava) -> None:
         assert opened.answers(photos(), NAMES, seeds) == opened.answers(photos(), NAMES, seeds)
 
 
-def test_four_bits_leave_the_vision_tower_as_it_is(folder: Path, model: Llava) -> None:
-    """By transformers' own comparison of names, which no longer looks into the middle of them."""
+def test_four_bits_do_not_quantise_the_vision_tower(folder: Path, model: Llava) -> None:
+    """By transformers' own comparison of names, which matches prefixes."""
     from transformers.quantizers.quantizers_utils import should_convert_module
 
     names = [name for name, part in model._model.named_modules() if type(part) is torch.nn.Linear]
@@ -292,7 +290,7 @@ def test_four_bits_leave_the_vision_tower_as_it_is(folder: Path, model: Llava) -
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_four_bits_on_a_gpu(folder: Path) -> None:
+def test_answers_in_four_bits_on_a_gpu(folder: Path) -> None:
     pytest.importorskip("bitsandbytes")
     with llava.opened(folder, replace(SETTINGS, quantise="4bit"), "auto") as opened:
         tower = opened._model.model.vision_tower

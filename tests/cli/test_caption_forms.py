@@ -30,7 +30,7 @@ def test_caption_field_can_be_chosen(call: Call, data: Path, tmp_path: Path) -> 
     file = tmp_path / "m.jsonl"
     file.write_text(lines(rows))
     line = refused(call, data, str(file))
-    assert "several fields may be the caption: got 'caption, prompt'" in line and "--caption-field" in line
+    assert "several possible caption fields: got 'caption, prompt'" in line and "--caption-field" in line
     assert imported(call, data, str(file), "--caption-field", "blip") == TEXTS
     assert checked(call, data, str(file), "--caption-field", "blip")["images_without_caption"] == []
     assert "no field 'blop'" in refused(call, data, str(file), "--caption-field", "blop")
@@ -44,35 +44,43 @@ HUGE = {f"key {number}": {"x": number} for number in range(800)}
     [
         ("m.parquet", b"PAR1\x15\x04", "a Parquet file"),
         ("m.xlsx", b"PK\x03\x04", "spreadsheet"),
-        ("m.csv", "file_name,text\ncat/0.png,a,b\n", "line 2: another number of cells than columns: got '3"),
+        (
+            "m.csv",
+            "file_name,text\ncat/0.png,a,b\n",
+            "line 2: the number of cells is not that of the columns: got '3",
+        ),
         ("m.csv", 'file_name,text\ncat/0.png,"a\n', "not CSV"),
-        ("m.csv", "cat/0.png,a\n", "no column names an image: got 'cat/0.png,a'"),
-        ("m.csv", "file_name,text,text\na,b,c\n", "a column is named twice: got 'text'"),
+        ("m.csv", "cat/0.png,a\n", "no column with image names: got 'cat/0.png,a'"),
+        ("m.csv", "file_name,text,text\na,b,c\n", "duplicate column name: got 'text'"),
         (
             "m.csv",
             "file_name,label\ncat/0.png,3\n",
-            "line 2: no field with a caption: got 'file_name, label'",
+            "line 2: no caption field: got 'file_name, label'",
         ),
         ("m.csv", "file_name,text\ncat/0.png,na\xefve\n".encode("latin-1"), "line 2: not UTF-8"),
         ("m.csv", "file_name,text\n".encode("utf-16"), "UTF-16"),
-        ("m.json", json.dumps(HUGE), "no field with a caption"),
+        ("m.json", json.dumps(HUGE), "no caption field"),
         ("m.json", json.dumps(list(HUGE)), "entry 1: not a JSON object"),
-        ("m.json", json.dumps([HUGE]), "not a known kind of caption"),
+        ("m.json", json.dumps([HUGE]), "unknown"),
         ("m.json", '[{"image": "a.png",\n "caption": }]', "line 2: not JSON"),
         ("m.json", json.dumps([list(HUGE)]), "entry 1: not a JSON object"),
-        ("m.jsonl", lines([HUGE, HUGE]), "line 1: not a known kind of caption"),
+        ("m.jsonl", lines([HUGE, HUGE]), "line 1: unknown caption format"),
         ("m.jsonl", lines([{"image": "cat/0.png", "text": HUGE}] * 2), "'text' is not a text"),
-        ("m.json", '{"cat/0.png": "a", "cat/0.png": "b"}', "a name stands twice: got 'cat/0.png'"),
+        ("m.json", '{"cat/0.png": "a", "cat/0.png": "b"}', "got 'cat/0.png'"),
         (
             "m.json",
             json.dumps(COCO | {"annotations": [{"image_id": 0, "bbox": []}]}),
-            "no field with a caption",
+            "no caption field",
         ),
         ("m.txt", "a photo of a cat\n", "line 1: not JSON"),
         ("m.jsonl", lines([{"image": "a.png", "file_name": "b.png", "text": "x"}]), "name different images"),
-        ("m.jsonl", lines([{"image": "a.png", "caption": "b", "text": "x"}]), "several fields may be the"),
+        (
+            "m.jsonl",
+            lines([{"image": "a.png", "caption": "b", "text": "x"}]),
+            "several possible caption fields",
+        ),
         ("m.jsonl", lines([{"image": "a.png", "caption": None}]), "'caption' is not a text: got 'null'"),
-        ("m.json", '{"a": [{"x": 1}], "b": [{"y": 2}]}', "not a known kind of caption file: got 'a, b'"),
+        ("m.json", '{"a": [{"x": 1}], "b": [{"y": 2}]}', "unknown format of a caption file: got 'a, b'"),
     ],
 )
 def test_invalid_caption_file_is_refused_in_a_short_line(
@@ -104,8 +112,8 @@ def test_duplicate_question_ids_stop_the_import(
     asked = questions(tmp_path / "q", *zip(numbers, TRAIN, strict=True))
     given = answers(tmp_path / "a", (0, "the first cat"), (1, "the second"))
     line = refused(call, data, str(given), "--questions", str(asked))
-    assert "the question id 0 stands for two images (cat/0.png, dog/0.png)" in line
-    assert "number them anew" in line and not (tmp_path / "store" / "imported").exists()
+    assert "the question id 0 belongs to two images (cat/0.png, dog/0.png)" in line
+    assert "renumber them" in line and not (tmp_path / "store" / "imported").exists()
 
 
 def test_separate_imports_with_their_own_questions_are_merged(call: Call, data: Path, tmp_path: Path) -> None:
@@ -138,13 +146,11 @@ def test_harmless_duplicate_ids_are_accepted(call: Call, data: Path, tmp_path: P
 def test_answer_to_another_question_stops_the_import(call: Call, data: Path, tmp_path: Path) -> None:
     asked = questions(tmp_path / "q", *enumerate(TRAIN))
     given = answers(tmp_path / "a", (0, "x"), prompt="What is 1?")
-    assert "the answer to another question than number 0" in refused(
-        call, data, str(given), "--questions", str(asked)
-    )
+    assert "prompt is not question 0" in refused(call, data, str(given), "--questions", str(asked))
     answers(given, (0, "x"), prompt="<image>\nWhat is 0?")
     assert imported(call, data, str(given), "--questions", str(asked)) == {TRAIN[0]: "x"}
     answers(given, (0, "x"), image=TRAIN[1])
-    assert "the question id 0 stands for two images" in refused(
+    assert "the question id 0 belongs to two images" in refused(
         call, data, str(given), "--questions", str(asked)
     )
 
@@ -156,14 +162,14 @@ def test_two_answers_to_one_question_stop_the_import(call: Call, data: Path, tmp
     assert imported(call, data, str(given), "--questions", str(asked)) == {TRAIN[0]: "x"}
     answers(given, (0, "x"), (0, "y"))
     line = refused(call, data, str(given), "--questions", str(asked))
-    assert "line 2: the question id 0 is answered twice" in line and "got 'x / y'" in line
+    assert "line 2: the question id 0 has two different answers" in line and "got 'x / y'" in line
 
 
 def test_duplicate_coco_image_ids_stop_the_import(call: Call, data: Path, tmp_path: Path) -> None:
     images = [{"id": number % 2, "file_name": name} for number, name in enumerate(TRAIN)]
     (tmp_path / "m.json").write_text(json.dumps(COCO | {"images": images}))
     line = refused(call, data, str(tmp_path / "m.json"))
-    assert "the image id 0 stands for two images (cat/0.png, dog/0.png)" in line
+    assert "the image id 0 belongs to two images (cat/0.png, dog/0.png)" in line
 
 
 def test_contradicting_files_stop_the_import(call: Call, data: Path, tmp_path: Path) -> None:

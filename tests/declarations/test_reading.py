@@ -1,4 +1,4 @@
-"""What a plug-in declares: defaults, and one line for what is missing, wrong or misspelt."""
+"""Declarations of plug-ins: defaults, and errors for missing, invalid or misspelt fields."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from uvlp.declarations.protocol import declared_protocol
 from uvlp.recipes.evaluation import EvaluateSettings
 from uvlp.recipes.schema import Recipe, SynthesisSettings
 
-READ: dict[str, Callable[[str], Any]] = {
+READERS: dict[str, Callable[[str], Any]] = {
     "methods": declared_method,
     "datasets": declared_dataset,
     "networks": declared_network,
@@ -33,7 +33,7 @@ from uvlp.recipes.setting import setting
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
 """
-GOOD = {
+MINIMAL = {
     "methods": ["REVISION = 1", "TITLE = 'Mine'", "def select(inputs, settings, progress): ..."],
     "datasets": ["REVISION = 1", "def open_dataset(spec, cache, progress): ...", "def recipe(ipc): ..."],
     "networks": [
@@ -53,7 +53,7 @@ GOOD = {
         "def plain(class_name): ...",
     ],
 }
-"""The least that a plug-in of each room declares."""
+"""The minimal declaration of a plug-in of each kind."""
 
 
 def text(lines: list[str]) -> str:
@@ -64,7 +64,7 @@ def declared(folder: Path, room: str, lines: list[str]) -> Any:
     name = f"p{abs(hash((room, *lines)))}"
     install(folder, name, {f"{name}.py": text(lines)}, {room: {name: name}})
     with importable(folder):
-        return READ[room](name)
+        return READERS[room](name)
 
 
 def refused(folder: Path, room: str, lines: list[str]) -> UvlpError:
@@ -74,22 +74,23 @@ def refused(folder: Path, room: str, lines: list[str]) -> UvlpError:
 
 
 @pytest.mark.parametrize(("room", "name"), ALL)
-def test_ours_are_declared_well(room: str, name: str) -> None:
-    read = READ[room](name)
-    assert read.origin.name == name and not read.origin.package and read.revision >= 1
+def test_built_in_plug_ins_are_valid(room: str, name: str) -> None:
+    declaration = READERS[room](name)
+    assert declaration.origin.name == name and not declaration.origin.package
+    assert declaration.revision >= 1
 
 
-@pytest.mark.parametrize("room", GOOD)
-def test_the_least_is_enough(tmp_path: Path, room: str) -> None:
-    assert declared(tmp_path, room, GOOD[room]).revision == 1
+@pytest.mark.parametrize("room", MINIMAL)
+def test_a_minimal_declaration_is_valid(tmp_path: Path, room: str) -> None:
+    assert declared(tmp_path, room, MINIMAL[room]).revision == 1
 
 
-@pytest.mark.parametrize("room", GOOD)
-def test_each_of_it_is_needed(tmp_path: Path, room: str) -> None:
-    for left_out in range(len(GOOD[room])):
-        lines = [line for row, line in enumerate(GOOD[room]) if row != left_out]
+@pytest.mark.parametrize("room", MINIMAL)
+def test_every_field_of_a_minimal_declaration_is_required(tmp_path: Path, room: str) -> None:
+    for left_out in range(len(MINIMAL[room])):
+        lines = [line for row, line in enumerate(MINIMAL[room]) if row != left_out]
         error = refused(tmp_path, room, lines)
-        (part,) = set(GOOD[room]) - set(lines)
+        (part,) = set(MINIMAL[room]) - set(lines)
         name = part.removeprefix(SETTINGS).split("(")[0].split(" =")[0].removeprefix("def ")
         named = "Settings" if "size_px: int" in name else name
         assert named in str(error), (part, str(error))
@@ -123,10 +124,8 @@ def test_each_of_it_is_needed(tmp_path: Path, room: str) -> None:
         ("captioners", "MODEL = 'llava'", "opened", None),
     ],
 )
-def test_what_is_wrong_is_named_with_what_it_must_be(
-    tmp_path: Path, room: str, line: str, field: str, got: object
-) -> None:
-    error = refused(tmp_path, room, [*GOOD[room], line])
+def test_an_invalid_field_is_refused(tmp_path: Path, room: str, line: str, field: str, got: object) -> None:
+    error = refused(tmp_path, room, [*MINIMAL[room], line])
     assert field in error.what and error.got == got
     assert error.allowed or error.fix
 
@@ -145,54 +144,54 @@ def test_what_is_wrong_is_named_with_what_it_must_be(
         ("captioners", "MODELS = 'llava'", "MODEL"),
     ],
 )
-def test_a_misspelt_field_is_named_with_the_right_one(
+def test_the_correct_name_of_a_misspelt_field_is_suggested(
     tmp_path: Path, room: str, line: str, field: str
 ) -> None:
-    lines = [each for each in GOOD[room] if not each.startswith((f"{field} =", f"def {field}("))]
+    lines = [each for each in MINIMAL[room] if not each.startswith((f"{field} =", f"def {field}("))]
     error = refused(tmp_path, room, [*lines, line])
     assert f"did you mean {field}?" in str(error.fix)
-    assert declared(tmp_path, room, [*GOOD[room], f"_{line.removeprefix('def ')}"][:-1])
+    assert declared(tmp_path, room, [*MINIMAL[room], f"_{line.removeprefix('def ')}"][:-1])
 
 
 @pytest.mark.parametrize(
     ("field", "got"),
     [
         ("count: int = 3", "count without setting()"),
-        ("count = 3", "count without a type, which is no field"),
-        ("count: float = setting(3, 'how many')", "count: float with the default 3, of the type int"),
-        ("count: list = setting(None, 'how many')", "count of the type NoneType"),
+        ("count = 3", "count without a type annotation"),
+        ("count: float = setting(3, 'how many')", "count: float with the default 3, of type int"),
+        ("count: list = setting(None, 'how many')", "count of type NoneType"),
         ("count: Nothing = setting(3, 'how many')", "name 'Nothing' is not defined"),
     ],
 )
-def test_a_field_of_settings_is_a_setting(tmp_path: Path, field: str, got: str) -> None:
-    error = refused(tmp_path, "methods", [*GOOD["methods"], SETTINGS + f"    {field}"])
+def test_fields_of_settings_are_made_by_setting(tmp_path: Path, field: str, got: str) -> None:
+    error = refused(tmp_path, "methods", [*MINIMAL["methods"], SETTINGS + f"    {field}"])
     assert "Settings" in error.what and error.got == got
 
 
-def test_settings_are_frozen_dataclasses(tmp_path: Path) -> None:
+def test_settings_must_be_frozen_dataclasses(tmp_path: Path) -> None:
     for text, got in (
-        ("class Settings: ...", "no dataclass"),
+        ("class Settings: ...", "not a dataclass"),
         (SETTINGS.replace("frozen=True, ", "") + "    x: int = 3", "a dataclass that is not frozen"),
     ):
-        assert refused(tmp_path, "methods", [*GOOD["methods"], text]).got == got
+        assert refused(tmp_path, "methods", [*MINIMAL["methods"], text]).got == got
 
 
 @pytest.mark.parametrize("room", ["methods", "protocols"])
-def test_settings_can_be_told_from_those_of_the_recipe(tmp_path: Path, room: str) -> None:
+def test_the_name_of_a_recipe_field_is_refused(tmp_path: Path, room: str) -> None:
     name = f"clash_{room}"
-    install(tmp_path, name, {f"{name}.py": text(GOOD[room])}, {room: {"embedder": name}})
+    install(tmp_path, name, {f"{name}.py": text(MINIMAL[room])}, {room: {"embedder": name}})
     with importable(tmp_path), pytest.raises(UvlpError) as error:
-        READ[room]("embedder")
+        READERS[room]("embedder")
     assert error.value.got == "embedder"
 
 
-def test_a_method_with_prototypes_has_a_synthesis(tmp_path: Path) -> None:
-    lines = [*GOOD["methods"][:2], "def prototypes(inputs, settings, progress): ..."]
+def test_a_method_with_prototypes_has_synthesis_settings(tmp_path: Path) -> None:
+    lines = [*MINIMAL["methods"][:2], "def prototypes(inputs, settings, progress): ..."]
     assert declared(tmp_path, "methods", lines).synthesis == SynthesisSettings()
 
 
-def test_a_protocol_without_a_section_keeps_what_a_recipe_changes(tmp_path: Path) -> None:
-    lines = [*GOOD["protocols"], "PROFILES = {'nano': {'size_px': 8}}"]
+def test_a_protocol_without_a_section_uses_the_recipes_changes(tmp_path: Path) -> None:
+    lines = [*MINIMAL["protocols"], "PROFILES = {'nano': {'size_px': 8}}"]
     protocol = declared(tmp_path, "protocols", lines)
     assert protocol.settings_in(Recipe(profile="tiny")).size_px == 16
     assert protocol.settings_in(Recipe(profile="nano")).size_px == 8
@@ -201,18 +200,18 @@ def test_a_protocol_without_a_section_keeps_what_a_recipe_changes(tmp_path: Path
     assert protocol.canonical("convnet_3") == "convnet-3" and protocol.family("resnet-ap-10") == "resnet_ap"
 
 
-def test_ours_have_typed_sections() -> None:
+def test_built_in_protocols_have_typed_sections() -> None:
     recipe = Recipe(evaluate=EvaluateSettings(epochs=7))
     assert declared_protocol("minimax").settings_in(recipe) is recipe.evaluate
     assert declared_protocol("rded").settings_in(recipe) is recipe.rded
 
 
-def test_what_recipe_and_features_return_is_checked(tmp_path: Path) -> None:
-    dataset = declared(tmp_path, "datasets", [*GOOD["datasets"][:2], "def recipe(ipc): return {}"])
+def test_return_values_of_recipe_and_features_are_checked(tmp_path: Path) -> None:
+    dataset = declared(tmp_path, "datasets", [*MINIMAL["datasets"][:2], "def recipe(ipc): return {}"])
     with pytest.raises(UvlpError) as error:
         dataset.recipe(10)
     assert error.value.got == "dict" and "recipe" in error.value.what
-    method = declared(tmp_path, "methods", [*GOOD["methods"], "def features(settings): return 'images'"])
+    method = declared(tmp_path, "methods", [*MINIMAL["methods"], "def features(settings): return 'images'"])
     with pytest.raises(UvlpError) as error:
         method.reads(None)
     assert error.value.got == "images" and "features" in error.value.what

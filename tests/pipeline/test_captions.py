@@ -118,7 +118,7 @@ def test_captions_of_two_folders_are_separate(data: Path, spec: DatasetSpec, sto
     elsewhere = DatasetSpec(name="folder", argument=str(data / "elsewhere"))
     assert imported.find(store.root, spec, manifest) is not None
     assert imported.find(store.root, elsewhere, manifest) is None
-    assert imported.place(store.root, DatasetSpec(name="woof"), manifest).name == "woof.jsonl"
+    assert imported.file_path(store.root, DatasetSpec(name="woof"), manifest).name == "woof.jsonl"
 
 
 def test_captions_of_another_dataset_are_refused(data: Path, spec: DatasetSpec, store: Store) -> None:

@@ -65,7 +65,7 @@ def test_auto_prefers_imported_captions_and_reports_unused_ones(
     first = planned(folder_recipe(data, caption=AUTO), store)
     assert "not used" not in capsys.readouterr().err
     spec = check(folder_recipe(data)).spec
-    imported.write(imported.place(store.root, spec, first.manifest), {"cat/0.png": "x", "dog/0.png": "y"})
+    imported.write(imported.file_path(store.root, spec, first.manifest), {"cat/0.png": "x", "dog/0.png": "y"})
     second = planned(folder_recipe(data, caption=AUTO), store)
     assert second.recipe.caption.captioner == "file"
     assert "its captions in files are not used, but imported ones" in capsys.readouterr().err

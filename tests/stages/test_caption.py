@@ -175,7 +175,7 @@ def test_a_flipped_bit_in_a_shard_is_said_and_asked_again(
     with monkeypatch.context() as patched:
         second = Dying(patched, 99)
         folder = make(store, wanted, said)
-    assert second.shown == 11 and said[0].startswith("00000004.jsonl: captions that are not as they were")
+    assert second.shown == 11 and said[0].startswith("00000004.jsonl is damaged")
     assert (folder / "metadata.jsonl").read_bytes() == (whole / "metadata.jsonl").read_bytes()
 
 
@@ -193,7 +193,7 @@ def test_shards_without_hashes_or_of_another_model_are_not_taken_up(
     row = {"file_name": "train/n01440764/n01440764_0.JPEG", "text": "wrong", "ended": True}
     (store.partial(other) / "00000000.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
     make(store, other, said)
-    assert len([line for line in said if "not as they were written" in line]) == 2
+    assert len([line for line in said if "captions are generated again" in line]) == 2
     for made in (wanted, other):
         name = "metadata.jsonl"
         assert (store.folder(made) / name).read_bytes() == (whole / name).read_bytes()
@@ -266,7 +266,7 @@ def from_file(root: Path, store: Store, texts: dict[str, str], missing: str = "s
         .dataset()
         .manifest
     )
-    path = imported.place(store.root, spec, manifest)
+    path = imported.file_path(store.root, spec, manifest)
     imported.write(path, texts)
     found = imported.find(store.root, spec, manifest)
     assert found == path

@@ -1,1 +1,1 @@
-"""What describes images in words: one file per captioner."""
+"""Captioners: one file each, from images to texts."""

@@ -1,4 +1,4 @@
-"""Captions for colour photographs: light, contrast, main hue, saturation, detail, where it is bright."""
+"""Captions for colour photographs: brightness, contrast, main hue, saturation, detail, bright side."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HUES = (
     "cyan",
     "blue",
     "pink",
-)  # sixths of the colour circle round 0, 60, ... degrees
+)  # sixths of the colour circle, centred at 0, 60, ... degrees
 GREY_CHROMA = 0.08
 BATCH = 256
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
@@ -52,10 +52,11 @@ def captions(
 
 
 def measure(images: Values) -> Values:
-    """Seven rows of N values for images [N, H, W, 3] in 0-1.
+    """Measure images [N, H, W, 3] in 0-1; returns seven rows of N values.
 
     Mean luma, its standard deviation, index of the main hue (-1: grey), mean chroma, mean luma
-    gradient, and the centre of the luma to the right of and below the middle, in image sides.
+    gradient, and the horizontal and vertical offset of the luma's centroid from the image centre, in image
+    sides (positive: right, down).
     """
     luma = images @ LUMA
     chroma = images.max(axis=3) - images.min(axis=3)
@@ -79,7 +80,7 @@ def measure(images: Values) -> Values:
 
 
 def main_hue(images: Values, chroma: Values) -> Values:
-    """Index into HUES of the sixth of the circle with the most chroma; -1 for nearly grey images."""
+    """Index into HUES of the sixth with the largest total chroma; -1 for nearly grey images."""
     red, green, blue = np.moveaxis(images, 3, 0)
     angle = np.arctan2(np.sqrt(3) * (green - blue), 2 * red - green - blue)
     sixth = np.round(angle / (np.pi / 3)).astype(int) % 6
@@ -88,8 +89,8 @@ def main_hue(images: Values, chroma: Values) -> Values:
 
 
 def bright_side(right: Values, low: Values) -> list[str]:
-    """Where the light comes from; the least lopsided third is called evenly lit."""
-    reach = np.maximum(np.abs(right), np.abs(low))
+    """The brighter side of each image; the third with the smallest offsets is called evenly lit."""
+    offset = np.maximum(np.abs(right), np.abs(low))
     sides = [
         (
             f"bright {'right' if x > 0 else 'left'} side"
@@ -100,5 +101,5 @@ def bright_side(right: Values, low: Values) -> list[str]:
     ]
     return [
         "evenly lit" if word == "even" else side
-        for side, word in zip(sides, third_words(reach, ("even", "side", "side")), strict=True)
+        for side, word in zip(sides, third_words(offset, ("even", "side", "side")), strict=True)
     ]

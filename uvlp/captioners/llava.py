@@ -1,12 +1,11 @@
-"""LLaVA-1.5-7B: a description of every image, asked for and cleaned as VLCP does (methods.md B.1).
+"""LLaVA-1.5-7B: a description of every image, with VLCP's prompt and cleaning (methods.md B.1).
 
-The conversation is the one that LLaVA's question runner takes when it is not told another, as VLCP did
-not: `llava_v1`, with its opening sentence. (The chat template that comes with the model in transformers'
-format leaves the sentence out.) Images are padded to a square with the mean colour, as LLaVA-1.5 was
-trained; transformers' own processor would crop them.
+The conversation template is `llava_v1`, the default of LLaVA's own question runner, which VLCP used; it
+includes a system sentence that the chat template of the model in transformers' format omits. Images are
+padded to a square with the mean colour, as in LLaVA-1.5's training; transformers' processor would crop them.
 
-Of several images at once an answer does not depend on its neighbours, up to rounding: on a GPU another
-batch size chooses other kernels, whose last bits can change a word where two were nearly as likely.
+An answer does not depend on the other images in its batch, up to rounding: on a GPU a different batch size
+selects different kernels, whose last bits can change a token where two were almost equally likely.
 """
 
 from __future__ import annotations
@@ -40,9 +39,9 @@ CONVERSATION = (
     "detailed, and polite answers to the human's questions. USER: <image>\n{question} ASSISTANT:"
 )
 TEMPERATURE = 0.2
-TOP_K = 50  # what transformers 4.37, which LLaVA is pinned to, cuts to unless it is told otherwise
+TOP_K = 50  # the default of transformers 4.37, which LLaVA is pinned to
 KEPT = ("model.vision_tower", "lm_head")
-"""What 4 bits leave as it is; transformers compares these names with the beginnings of modules' names."""
+"""Modules that are not quantised to 4 bits; transformers matches these as prefixes of module names."""
 LESS_MEMORY = (
     "stop other programs on the GPU, load it in 4 bits with --set caption.quantise=4bit, or import captions "
     "with `uvlp captions import`"
@@ -50,16 +49,16 @@ LESS_MEMORY = (
 
 
 def prompt(class_name: str) -> str:
-    """What the model is asked about an image of a class, ``<image>`` standing for the image."""
+    """The prompt for an image of a class; ``<image>`` is the placeholder of the image."""
     return CONVERSATION.format(question=question(class_name))
 
 
-def squared(image: Image.Image, mean: Sequence[float]) -> Image.Image:
-    """The image in the middle of a square with the longer side, on LLaVA-1.5's ground.
+def pad_to_square(image: Image.Image, mean: Sequence[float]) -> Image.Image:
+    """Centre the image in a square of its longer side, padded with the mean colour.
 
     Args:
         image: RGB.
-        mean: of the processor, per channel in 0-1; the ground is cut to whole grey values, not rounded.
+        mean: of the processor, per channel in 0-1; truncated to 8 bits, not rounded, as in LLaVA-1.5.
     """
     side = max(image.size)
     if image.size == (side, side):
@@ -71,29 +70,31 @@ def squared(image: Image.Image, mean: Sequence[float]) -> Image.Image:
 
 
 class Sampler:
-    """Draws words at temperature 0.2 from one random stream per image, whatever batch it is in.
+    """Samples tokens at temperature 0.2 with one random stream per image, independent of its batch.
 
-    The most likely words get Gumbel noise, then the highest score is taken: a draw from the softmax.
+    Adds Gumbel noise to the top-k scores and takes the maximum, which samples from the softmax.
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 
     def __call__(self, _: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Scores [N, words] with one word per image left."""
-        best, words = torch.topk(scores.float() / TEMPERATURE, min(TOP_K, scores.shape[1]))
-        rare = [torch.empty(best.shape[1]).exponential_(generator=stream) for stream in self._generators]
-        drawn = (best - torch.stack(rare).log().to(best.device)).argmax(1, keepdim=True)
-        return torch.full_like(scores, -torch.inf).scatter_(1, words.gather(1, drawn), 0.0)
+        """Mask scores [N, tokens] to one sampled token per image."""
+        best, tokens = torch.topk(scores.float() / TEMPERATURE, min(TOP_K, scores.shape[1]))
+        exponential = [
+            torch.empty(best.shape[1]).exponential_(generator=stream) for stream in self._generators
+        ]
+        drawn = (best - torch.stack(exponential).log().to(best.device)).argmax(1, keepdim=True)
+        return torch.full_like(scores, -torch.inf).scatter_(1, tokens.gather(1, drawn), 0.0)
 
 
 class Llava:
-    """The model with its processor, ready to answer.
+    """The model with its processor.
 
     Args:
         model: `LlavaForConditionalGeneration`, on its device.
         processor: `LlavaProcessor`.
-        settings: how to generate.
+        settings: of the generation.
     """
 
     def __init__(self, model: Any, processor: Any, settings: CaptionSettings) -> None:
@@ -101,22 +102,24 @@ class Llava:
 
         self._processor, self._settings = processor, settings
         self._model = model.eval()
-        processor.tokenizer.padding_side = "left"  # answers begin where questions end
-        known = model.generation_config
-        self._ends = known.eos_token_id if isinstance(known.eos_token_id, list) else [known.eos_token_id]
-        # Published folders bring temperatures that must not decide anything here.
+        processor.tokenizer.padding_side = "left"  # so that answers start right after the prompts
+        published = model.generation_config
+        self._ends = (
+            published.eos_token_id if isinstance(published.eos_token_id, list) else [published.eos_token_id]
+        )
+        # Ignore the temperatures in the published generation_config.json.
         model.generation_config = GenerationConfig(
-            bos_token_id=known.bos_token_id,
-            eos_token_id=known.eos_token_id,
+            bos_token_id=published.bos_token_id,
+            eos_token_id=published.eos_token_id,
             pad_token_id=processor.tokenizer.pad_token_id,
             max_new_tokens=settings.max_new_tokens,
         )
 
     def inputs(self, images: Sequence[NDArray[np.uint8]], class_names: Sequence[str]) -> Any:
-        """Tensors on the model's device for RGB images [H, W, 3] and the names of their classes."""
+        """Preprocess RGB images [H, W, 3] and their class names to tensors on the model's device."""
         mean = self._processor.image_processor.image_mean
         batch = self._processor(
-            images=[squared(Image.fromarray(image), mean) for image in images],
+            images=[pad_to_square(Image.fromarray(image), mean) for image in images],
             text=[prompt(name) for name in class_names],
             padding=True,
             return_tensors="pt",
@@ -127,7 +130,7 @@ class Llava:
     def answers(
         self, images: Sequence[NDArray[np.uint8]], class_names: Sequence[str], seeds: Sequence[int]
     ) -> list[Answer]:
-        """One cleaned answer per image; ``seeds`` matter to the published sampling alone."""
+        """One cleaned answer per image; ``seeds`` are only used by the published sampling."""
         published = self._settings.sampling == "published"
         inputs = self.inputs(images, class_names)
         with quiet():
@@ -142,21 +145,21 @@ class Llava:
 
 @contextmanager
 def opened(folder: Path, settings: CaptionSettings, precision_name: str) -> Iterator[Llava]:
-    """The model of ``folder`` in transformers' format, on the GPU if there is one; its memory is given back.
+    """Load the model from ``folder`` in transformers' format, on a GPU if any; memory is freed on exit.
 
     Raises:
-        UvlpError: an unknown setting, no such model, a damaged file, or too little memory.
+        UvlpError: an invalid setting, a missing model, a damaged file, or too little memory.
     """
     device = machine.device()
     check_llava(settings, gpu=device == "cuda")
-    if not folder.is_dir():  # the library would take it for the name of a repository
+    if not folder.is_dir():  # transformers would treat it as the name of a repository
         raise _unusable(folder, "no such folder")
     model = _load(folder, torch_dtype(precision_name, device), device, settings.quantise)
-    ready = Llava(model, _processor(folder), settings)
+    loaded = Llava(model, _processor(folder), settings)
     try:
-        yield ready
+        yield loaded
     finally:
-        del model, ready._model
+        del model, loaded._model
         if device == "cuda":
             gc.collect()
             torch.cuda.empty_cache()
@@ -165,10 +168,10 @@ def opened(folder: Path, settings: CaptionSettings, precision_name: str) -> Iter
 def _load(folder: Path, dtype: torch.dtype, device: str, quantise: str) -> Any:
     from transformers import BitsAndBytesConfig, LlavaForConditionalGeneration
 
-    how: dict[str, Any] = {"dtype": dtype}
+    options: dict[str, Any] = {"dtype": dtype}
     if quantise:
-        # As LLaVA loads itself in 4 bits: its own vision tower stays as it is.
-        how["quantization_config"] = BitsAndBytesConfig(
+        # As in LLaVA's own 4-bit loading, the vision tower is not quantised.
+        options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_compute_dtype=dtype,
             bnb_4bit_use_double_quant=True,
@@ -183,16 +186,16 @@ def _load(folder: Path, dtype: torch.dtype, device: str, quantise: str) -> Any:
                 use_safetensors=True,
                 device_map=device,
                 output_loading_info=True,
-                **how,
+                **options,
             )
     except torch.OutOfMemoryError as error:
         raise machine.too_little_gpu_memory("for LLaVA-1.5", LESS_MEMORY) from error
     except MemoryError:
         raise
-    except Exception as error:  # the library raises nearly anything on damaged or missing files
+    except Exception as error:  # transformers raises nearly anything on damaged or missing files
         raise _unusable(folder, _first_line(error)) from error
-    if lacking := sorted(map(str, report["missing_keys"])):
-        raise _unusable(folder, f"{len(lacking)} weights are missing, the first is {lacking[0]}")
+    if missing := sorted(map(str, report["missing_keys"])):
+        raise _unusable(folder, f"{len(missing)} weights are missing, the first is {missing[0]}")
     return model
 
 
@@ -201,17 +204,17 @@ def _processor(folder: Path) -> Any:
 
     try:
         with quiet():
-            # PIL's resizing, as LLaVA had; torchvision's differs in the last bits.
+            # LLaVA resized with PIL; torchvision's result differs in the last bits.
             processor = AutoProcessor.from_pretrained(folder, local_files_only=True, backend="pil")
     except Exception as error:
         raise _unusable(folder, _first_line(error)) from error
-    lacking = [
+    missing = [
         name
         for name in ("patch_size", "vision_feature_select_strategy")
         if getattr(processor, name, None) is None
     ]
-    if lacking:
-        raise _unusable(folder, f"the processor's configuration has no {' and no '.join(lacking)}")
+    if missing:
+        raise _unusable(folder, f"the processor's configuration has no {' and no '.join(missing)}")
     return processor
 
 
@@ -223,6 +226,6 @@ def _unusable(folder: Path, reason: str) -> UvlpError:
     return UvlpError(
         f"cannot load LLaVA-1.5 from {folder}",
         got=reason,
-        allowed="config.json, the processor's files and every *.safetensors of llava-hf/llava-1.5-7b-hf",
-        fix="get it with `uvlp fetch models`, or import captions with `uvlp captions import`",
+        allowed="config.json, the processor's files and all *.safetensors of llava-hf/llava-1.5-7b-hf",
+        fix="download it with `uvlp fetch models`, or import captions with `uvlp captions import`",
     )

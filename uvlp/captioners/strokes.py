@@ -13,21 +13,23 @@ from uvlp.core.progress import Progress
 
 REVISION = 2
 
-STROKE_LEVEL = 0.4  # of the brightest pixel; at a half, strokes break and 43 % of the zeros lose their loop
+STROKE_LEVEL = (
+    0.4  # fraction of the brightest pixel; at 0.5, strokes break and 43 % of the zeros lose their loop
+)
 SMALLEST_LOOP_PX = 3
 LOOP_WORDS = ("no loop", "one loop", "two loops")
 
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """What is measured on one image.
+    """Measurements of one image.
 
     Attributes:
         weight_px: mean distance of a stroke pixel to the background.
-        slant: -mu11/mu02 of the grey values; positive leans right.
-        aspect: width over height of the box round the strokes.
+        slant: -mu11/mu02 of the grey values; positive: leaning right.
+        aspect: width over height of the strokes' bounding box.
         ink: mean grey value, 0-1.
-        height: centre of the ink above the middle of the box, in box heights.
+        height: centroid of the ink above the centre of the box, in box heights.
         loops: background regions enclosed by strokes.
     """
 
@@ -65,7 +67,7 @@ def captions(
 
 
 def measure(grey: NDArray[np.float64]) -> Stroke:
-    """Measure one grey image [H, W] in 0-1; an image without strokes measures zero throughout."""
+    """Measure a grey image [H, W] in 0-1; all values are 0 for an image without strokes."""
     from scipy import ndimage
 
     strokes = grey > grey.max() * STROKE_LEVEL
@@ -88,7 +90,7 @@ def measure(grey: NDArray[np.float64]) -> Stroke:
 
 
 def count_loops(strokes: NDArray[np.bool_]) -> int:
-    """Background regions of at least three pixels that strokes enclose (4-connected background)."""
+    """Count background regions of at least three pixels enclosed by strokes (4-connected background)."""
     from scipy import ndimage
 
     regions, _ = ndimage.label(np.pad(~strokes, 1, constant_values=True))

@@ -1,1 +1,1 @@
-"""What a plug-in of each room declares: one file per room, read this to write one (docs/extending.md)."""
+"""Declarations of plug-ins: one file per kind; read it to write a plug-in (docs/extending.md)."""

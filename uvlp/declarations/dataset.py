@@ -1,4 +1,4 @@
-"""What a file of `uvlp/datasets` declares: images with labels, and the recipe for them."""
+"""The declaration of a dataset, a file in `uvlp/datasets`: labelled images and a recipe for them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.plugins import Origin
-from uvlp.declarations.reading import constant, function, of_module, text, texts, whole
+from uvlp.declarations.reading import constant, function, of_module, positive_integer, text, texts
 from uvlp.recipes.dataset_size import DatasetSize
 from uvlp.recipes.schema import Recipe
 
@@ -25,21 +25,21 @@ class DatasetDeclaration:
     """A dataset.
 
     Attributes:
-        origin: where it comes from.
-        revision: raised when it reads other images, so that old artifacts are not taken for new ones.
+        origin: package and file of the plug-in.
+        revision: to be raised when the images change, so that old artifacts are not reused.
         open_dataset: ``open_dataset(spec, cache, progress)``: a `Dataset` (`artifacts/dataset.py`), without
-            importing torch; ``cache`` is a folder for what is worth remembering.
-        make_recipe: ``recipe(ipc)``: the `Recipe` of the dataset, with everything that is not its default.
-        argument: what stands behind a colon, for readers (``"PATH"`` of ``folder:PATH``); empty: nothing may.
-        variants: of a dataset that lies below ``--data``: its published versions, the first is the usual one,
-            empty where there is one. Without it the dataset takes neither ``--data`` nor ``--variant``.
-        expected: how large it is before it is here (by variant where there are several), for ``--dry-run``.
-        download: ``download(spec)``: the `Download` that ``fetch`` would still transfer, None if nothing.
-        fetch: ``fetch(spec, progress)``: puts it into the folder ``spec.root``.
+            importing torch; ``cache`` is a folder for hashes and manifests.
+        make_recipe: ``recipe(ipc)``: the `Recipe` of the dataset, with all values that are not defaults.
+        argument: what follows a colon, for messages (``"PATH"`` of ``folder:PATH``); empty if nothing may.
+        variants: published versions of a dataset that is read from ``--data``, the default first; empty for
+            only one. If undeclared, the dataset takes neither ``--data`` nor ``--variant``.
+        expected: its size before it is downloaded (by variant if there are several), for ``--dry-run``.
+        download: ``download(spec)``: the `Download` that ``fetch`` would still make, None if there is none.
+        fetch: ``fetch(spec, progress)``: downloads it into the folder ``spec.root``.
     """
 
     origin: Origin
-    revision: int = constant("a whole number of 1 or more", whole)
+    revision: int = constant("an integer of at least 1", positive_integer)
     open_dataset: Callable[..., Any] = function("open_dataset", "spec, cache, progress")
     make_recipe: Callable[..., Any] = function("recipe", "ipc")
     argument: str = constant("a text", text, "")
@@ -54,12 +54,12 @@ class DatasetDeclaration:
         """The dataset's own recipe at ``ipc`` images per class.
 
         Raises:
-            UvlpError: its function `recipe` returns anything else.
+            UvlpError: its function `recipe` does not return a `Recipe`.
         """
-        found = self.make_recipe(ipc)
-        if not isinstance(found, Recipe):
-            raise UvlpError(f"{self.origin.file}: recipe must return a Recipe", got=type(found).__name__)
-        return found
+        made = self.make_recipe(ipc)
+        if not isinstance(made, Recipe):
+            raise UvlpError(f"{self.origin.file}: recipe must return a Recipe", got=type(made).__name__)
+        return made
 
 
 @cache
@@ -67,18 +67,18 @@ def declared_dataset(name: str) -> DatasetDeclaration:
     """The declaration of a dataset.
 
     Raises:
-        UvlpError: there is none of that name, or a field is missing, wrong or misspelt.
+        UvlpError: an unknown name, or a field that is missing, invalid or misspelt.
     """
-    found = of_module(DatasetDeclaration, plugins.find("datasets", name))
-    if (found.download is None) != (found.fetch is None):
-        lacking = "download" if found.download is None else "fetch"
+    declaration = of_module(DatasetDeclaration, plugins.find("datasets", name))
+    if (declaration.download is None) != (declaration.fetch is None):
+        missing = "download" if declaration.download is None else "fetch"
         raise UvlpError(
-            f"{found.origin.file} declares no {lacking}", fix="declare both download and fetch, or none"
+            f"{declaration.origin.file} declares no {missing}",
+            fix="declare both download and fetch, or neither",
         )
-    unknown = (
-        set(found.expected) - set(found.variants or ()) if isinstance(found.expected, Mapping) else set()
-    )
+    expected, variants = declaration.expected, declaration.variants or ()
+    unknown = set(expected) - set(variants) if isinstance(expected, Mapping) else set()
     if unknown:
-        allowed = ", ".join(found.variants or ()) or "DatasetSize(...), as there are no VARIANTS"
-        raise UvlpError(f"{found.origin.file}: EXPECTED", got=sorted(unknown)[0], allowed=allowed)
-    return found
+        allowed = ", ".join(variants) or "DatasetSize(...), as there are no VARIANTS"
+        raise UvlpError(f"{declaration.origin.file}: EXPECTED", got=sorted(unknown)[0], allowed=allowed)
+    return declaration

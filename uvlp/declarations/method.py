@@ -1,4 +1,4 @@
-"""What a file of `uvlp/methods` declares: how the images of a row come about."""
+"""The declaration of a method, a file in `uvlp/methods`: how the distilled images are made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.plugins import Origin
-from uvlp.declarations.reading import constant, flag, function, of_module, some_of, text, whole
+from uvlp.declarations.reading import constant, flag, function, of_module, positive_integer, some_of, text
 from uvlp.declarations.settings import check_section, settings
 from uvlp.recipes import overrides
 from uvlp.recipes.schema import SynthesisSettings
@@ -20,33 +20,34 @@ FEATURES = ("images", "texts", "network")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodDeclaration:
-    """A method: it either selects real images, or makes prototypes that a diffusion model turns into images.
+    """A method: it either selects real images or makes prototypes from which a diffusion model makes images.
 
     Attributes:
-        origin: where it comes from.
-        revision: raised when results change, so that old artifacts are not taken for new ones.
-        title: what its row in a table is called.
+        origin: package and file of the plug-in.
+        revision: to be raised when results change, so that old artifacts are not reused.
+        title: its name in tables.
         features: what it reads, any of ``"images"`` (CLIP features and VAE latents of the images),
             ``"texts"`` (CLIP features of their captions, and of the class names), ``"network"`` (features of
-            a ResNetAP-10 trained on the whole set). Pixels, labels and names need none.
+            a ResNetAP-10 trained on the entire dataset). Pixels, labels and names are always available.
         settings: class of its settings.
-        variants: by name, the settings that ``--method NAME:VARIANT`` changes.
-        select: ``select(inputs, settings, progress)``: rows of real images, one list per class.
+        variants: the settings that ``--method NAME:VARIANT`` changes, by name of the variant.
+        select: ``select(inputs, settings, progress)``: the rows of real images, one list per class.
         prototypes: ``prototypes(inputs, settings, progress)``: a `ClassResult` per class.
-        whole_set: of ``select``: it takes all images, and its result depends on neither IPC nor seed.
-        synthesis: of ``prototypes``: its defaults; what a recipe says for all methods comes before them.
-        captions: of ``prototypes``: it reads captions.
-        finetuned: of ``prototypes``: with published models, the diffusion model is fine-tuned first.
-        long_prompts: of ``prototypes``: texts of more than 77 tokens reach the diffusion model uncut.
-        features_of: ``features(settings)``: what it reads with these settings, where that depends on them.
-        check: ``check(settings, ipc, counts, last)`` raises `UvlpError` for what cannot work, before
-            anything is made: images of every class, index of the class visited last (None: not known).
-        operations: ``operations(images, ipc, width, latents)``: floating-point operations for one class of so
-            many images, with so many values of a feature and of a latent; for estimates of time.
+        whole_set: with ``select``: it uses all images, so its result depends on neither IPC nor seed.
+        synthesis: with ``prototypes``: its default settings, overridden by a recipe's for all methods.
+        captions: with ``prototypes``: it reads captions.
+        finetuned: with ``prototypes``: a published diffusion model is fine-tuned first.
+        long_prompts: with ``prototypes``: texts of more than 77 tokens are not truncated.
+        features_of: ``features(settings)``: the features that it reads, if they depend on its settings.
+        check: ``check(settings, ipc, counts, last)`` raises `UvlpError` for impossible settings before
+            anything is made; counts: images of every class; last: index of the class visited last, None if
+            unknown.
+        operations: ``operations(images, ipc, width, latents)``: floating-point operations for a class with
+            that many images, values per feature and values per latent; for time estimates.
     """
 
     origin: Origin
-    revision: int = constant("a whole number of 1 or more", whole)
+    revision: int = constant("an integer of at least 1", positive_integer)
     title: str = constant("a text", text)
     features: tuple[str, ...] = constant(
         f"a tuple of some of {', '.join(map(repr, FEATURES))}", some_of(*FEATURES), ()
@@ -71,24 +72,24 @@ class MethodDeclaration:
     )
 
     def reads(self, settings: Any) -> tuple[str, ...]:
-        """The parts of the features that it reads with these settings.
+        """The features that it reads with these settings.
 
         Raises:
-            UvlpError: its function `features` returns anything else.
+            UvlpError: its function `features` returns an invalid value.
         """
         if self.features_of is None:
             return self.features
-        found = self.features_of(settings)
-        if not some_of(*FEATURES)(found):
+        returned = self.features_of(settings)
+        if not some_of(*FEATURES)(returned):
             allowed = f"a tuple of some of {', '.join(map(repr, FEATURES))}"
-            raise UvlpError(f"{self.origin.file}: features must return {allowed}", got=found)
-        return tuple(found)
+            raise UvlpError(f"{self.origin.file}: features must return {allowed}", got=returned)
+        return tuple(returned)
 
 
 def order_of(settings: Any) -> str:
-    """How images are visited: as the ``"file"`` names are listed, or as ``"published"`` (methods.md A.1).
+    """The order of images: ``"file"`` (as listed) or ``"published"`` (methods.md A.1).
 
-    It is what a setting `order` says; a method without one takes the first.
+    It is the setting `order`; a method without it uses ``"file"``.
     """
     return str(getattr(settings, "order", "file"))
 
@@ -101,36 +102,38 @@ def declared_method(name: str) -> MethodDeclaration:
     """The declaration of a method.
 
     Raises:
-        UvlpError: there is none of that name, or a field is missing, wrong or misspelt.
+        UvlpError: an unknown name, or a field that is missing, invalid or misspelt.
     """
-    found = of_module(MethodDeclaration, plugins.find("methods", name))
-    check_section(found.origin)
-    _check_kind(found)
-    _check_variants(found)
-    if found.prototypes is not None and found.synthesis is None:
-        return replace(found, synthesis=SynthesisSettings())
-    return found
+    declaration = of_module(MethodDeclaration, plugins.find("methods", name))
+    check_section(declaration.origin)
+    _check_kind(declaration)
+    _check_variants(declaration)
+    if declaration.prototypes is not None and declaration.synthesis is None:
+        return replace(declaration, synthesis=SynthesisSettings())
+    return declaration
 
 
-def _check_kind(found: MethodDeclaration) -> None:
-    """Refuse a method of no kind or of two, and what says nothing of its kind."""
-    file = found.origin.file
-    if (found.select is None) == (found.prototypes is None):
-        got = "neither" if found.select is None else "both"
+def _check_kind(declaration: MethodDeclaration) -> None:
+    """Refuse a method that is neither or both kinds, and fields of the other kind."""
+    file = declaration.origin.file
+    if (declaration.select is None) == (declaration.prototypes is None):
+        got = "neither" if declaration.select is None else "both"
         raise UvlpError(f"{file}: the functions select and prototypes", got=got, allowed="one of them")
-    kind, others = ("select", OF_PROTOTYPES) if found.prototypes is None else ("prototypes", ("whole_set",))
+    kind, others = (
+        ("select", OF_PROTOTYPES) if declaration.prototypes is None else ("prototypes", ("whole_set",))
+    )
     for name in others:
-        if value := getattr(found, name):
+        if value := getattr(declaration, name):
             raise UvlpError(
-                f"{file}: {name.upper()} beside the function {kind}", got=value, fix="leave it out"
+                f"{file}: {name.upper()} does not apply to the function {kind}", got=value, fix="remove it"
             )
 
 
-def _check_variants(found: MethodDeclaration) -> None:
-    for name, changes in found.variants.items():
+def _check_variants(declaration: MethodDeclaration) -> None:
+    for name, changes in declaration.variants.items():
         try:
-            overrides.merge(found.settings(), changes)
+            overrides.merge(declaration.settings(), changes)
         except (UvlpError, AttributeError) as error:
-            what = f"{found.origin.file}: VARIANTS[{name!r}]"
+            what = f"{declaration.origin.file}: VARIANTS[{name!r}]"
             allowed = "a dictionary of fields of Settings"
             raise UvlpError(what, got=getattr(error, "got", changes), allowed=allowed) from error

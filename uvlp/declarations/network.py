@@ -1,4 +1,4 @@
-"""What a file of `uvlp/networks` declares: a family of test networks, and the names of its members."""
+"""The declaration of a network family, a file in `uvlp/networks`, and the names of its members."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from typing import Any
 from uvlp.core import plugins
 from uvlp.core.errors import unknown_name
 from uvlp.core.plugins import Origin
-from uvlp.declarations.reading import constant, function, of_source, whole
+from uvlp.declarations.reading import constant, function, of_source, positive_integer
 from uvlp.networks.parts import network_sizes
 from uvlp.networks.parts.names import split_network
 
 
 def _sizes(value: Any) -> bool:
-    return isinstance(value, dict) and bool(value) and all(map(whole, [*value, *value.values()]))
+    return isinstance(value, dict) and bool(value) and all(map(positive_integer, [*value, *value.values()]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkDeclaration:
-    """A family of networks; its source is read, so that who plans a run need not import torch.
+    """A family of networks. Its source is parsed, not imported, so that planning does not import torch.
 
     Attributes:
-        origin: where it comes from.
-        revision: raised when it computes otherwise.
-        least_px: by depth, the smallest side of an image; written out in the file.
+        origin: package and file of the plug-in.
+        revision: to be raised when its results change.
+        least_px: smallest side of an image by depth; a literal in the file.
         build: ``build(depth, *, classes, size_px, norm, width)``: an `nn.Module` from normalised images
             [N,3,size_px,size_px] to logits [N,classes], with PyTorch's initialisation from the global stream.
-            norm: "instance" or "batch"; width: channels, 0 for its own.
+            norm: "instance" or "batch"; width: channels, 0 for the default.
     """
 
     origin: Origin
-    revision: int = constant("a whole number of 1 or more", whole)
+    revision: int = constant("an integer of at least 1", positive_integer)
     least_px: Mapping[int, int] = constant("a dictionary of sides in pixels by depth", _sizes)
     build: Signature = function("build", "depth, *, classes, size_px, norm, width")
 
@@ -44,18 +44,18 @@ def declared_network(name: str) -> NetworkDeclaration:
     """The declaration of a family of networks.
 
     Raises:
-        UvlpError: there is none of that name, or a field is missing, wrong, misspelt, or no literal.
+        UvlpError: an unknown name, or a field that is missing, invalid, misspelt or not a literal.
     """
     return of_source(NetworkDeclaration, plugins.find("networks", name))
 
 
 def networks() -> tuple[str, ...]:
-    """What `--network` may say, a number in the place of DEPTH."""
+    """Values of `--network`, with a number for DEPTH."""
     return tuple(f"{family}-DEPTH" for family in plugins.names("networks"))
 
 
 def canonical(network: str) -> str:
-    """The network's name as it stands in tables, e.g. ``resnet-ap-10``.
+    """The network's name in tables, e.g. ``resnet-ap-10``.
 
     Raises:
         UvlpError: no depth, or an unknown family.
@@ -68,16 +68,16 @@ def canonical(network: str) -> str:
 
 
 def family(network: str) -> str | None:
-    """The file in `uvlp/networks` that builds a network."""
+    """The name of the file in `uvlp/networks` that builds a network."""
     return split_network(network)[0]
 
 
 def check_network(network: str, size_px: int) -> None:
-    """Compare a network with the side of its images.
+    """Check that a network has this depth and accepts images of this side.
 
     Raises:
-        UvlpError: no such depth, or images too small for it; what would fit is named.
+        UvlpError: an unknown depth, or images too small for it; states what is possible.
     """
     name, depth = split_network(canonical(network))
-    declared = declared_network(name)
-    network_sizes.check(declared.origin.name, declared.least_px, depth, size_px)
+    declaration = declared_network(name)
+    network_sizes.check(declaration.origin.name, declaration.least_px, depth, size_px)

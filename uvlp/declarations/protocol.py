@@ -1,4 +1,4 @@
-"""What a file of `uvlp/protocols` declares: how a network is trained on images and scored."""
+"""The declaration of a protocol, a file in `uvlp/protocols`: how a network is trained and scored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.plugins import Origin
 from uvlp.declarations import network as network_names
-from uvlp.declarations.reading import constant, flag, function, of_module, text, whole
+from uvlp.declarations.reading import constant, flag, function, of_module, positive_integer, text
 from uvlp.declarations.settings import check_section, settings
 from uvlp.recipes import overrides
 from uvlp.recipes.schema import Recipe
@@ -27,38 +27,38 @@ def _check(network: str, settings: Any) -> None:
 
 
 def _check_images(settings: Any, network: str, **_: Any) -> None:
-    """Nothing is known against any number of images of any size."""
+    """Default: accept any number of images of any size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolDeclaration:
-    """A protocol of evaluation.
+    """An evaluation protocol.
 
     Attributes:
-        origin: where it comes from.
-        revision: raised when results change.
-        pixels_revision: raised when ``validation_pixels`` changes; 0: with ``revision``.
-        settings: class of its settings; ``size_px`` among them is the side of a network's input.
-        section: what its settings stand under for ``--set``; empty: its name.
-        profiles: by profile, settings that it changes: ``{"nano": {"epochs": 1}}``.
-        teacher: students learn a teacher's labels. Its networks are then those of
-            `training/rded_networks.py`, and ``flip`` is among its settings: the teacher is trained with it.
+        origin: package and file of the plug-in.
+        revision: to be raised when results change.
+        pixels_revision: to be raised when ``validation_pixels`` changes; 0: the same as ``revision``.
+        settings: class of its settings; ``size_px`` is the side of a network's input.
+        section: section of its settings in ``--set``; empty: its name.
+        profiles: changed settings by profile: ``{"nano": {"epochs": 1}}``.
+        teacher: whether students learn a teacher's labels. Its networks are then those of
+            `training/rded_networks.py`, and its settings include ``flip``, used to train the teacher.
         evaluate: ``evaluate(train, validation, *, network, classes, ipc, settings, seed, progress, full,
             device, teacher)``: trains one network once and returns its `Score` (see `protocols/minimax.py`).
         validation_pixels: ``validation_pixels(pixels, size_px)``: uint8 [H,W,3] to [size_px,size_px,3].
-        networks: ``networks()``: what ``--network`` may say.
-        canonical: ``canonical(network)``: the name of a network as it stands in tables.
-        family: ``family(network)``: the file in `uvlp/networks` that builds it, None for none of them.
-        check: ``check(network, settings)`` raises `UvlpError` for what no training can use.
+        networks: ``networks()``: the values of ``--network``.
+        canonical: ``canonical(network)``: the name of a network in tables.
+        family: ``family(network)``: the file in `uvlp/networks` that builds it, None if there is none.
+        check: ``check(network, settings)`` raises `UvlpError` for impossible combinations.
         check_images: ``check_images(settings, network, *, teacher, classes, images, side_px)``: the same for
-            images, before they are made; ``side_px`` 0: not known.
+            images, before they are made; ``side_px`` is 0 if unknown.
         workload: ``workload(settings, network, *, ipc, classes, images, full)``: the `Workload` of one
-            training, for estimates of time.
+            training, for time estimates.
     """
 
     origin: Origin
-    revision: int = constant("a whole number of 1 or more", whole)
-    pixels_revision: int = constant("a whole number of 1 or more", whole, 0)
+    revision: int = constant("an integer of at least 1", positive_integer)
+    pixels_revision: int = constant("an integer of at least 1", positive_integer, 0)
     settings: type[Any] = settings(needs=("size_px",), optional=False)
     section: str = constant("a text", text, "")
     profiles: Mapping[str, Mapping[str, Any]] = constant(
@@ -75,10 +75,10 @@ class ProtocolDeclaration:
     workload: Callable[..., Workload] | None = function("workload", WORKLOAD, None)
 
     def settings_in(self, recipe: Recipe) -> Any:
-        """Its settings in a recipe: of a section of its own, else those that differ from its defaults.
+        """Its settings in a recipe: those of its section, else its defaults with the recipe's changes.
 
         Raises:
-            UvlpError: no such setting.
+            UvlpError: an unknown setting.
         """
         if is_dataclass(own := getattr(recipe, self.section, None)):
             return own
@@ -91,18 +91,20 @@ def declared_protocol(name: str) -> ProtocolDeclaration:
     """The declaration of a protocol.
 
     Raises:
-        UvlpError: there is none of that name, or a field is missing, wrong or misspelt.
+        UvlpError: an unknown name, or a field that is missing, invalid or misspelt.
     """
-    found = of_module(ProtocolDeclaration, plugins.find("protocols", name))
-    if found.teacher and "flip" not in {each.name for each in fields(found.settings)}:
+    declaration = of_module(ProtocolDeclaration, plugins.find("protocols", name))
+    if declaration.teacher and "flip" not in {each.name for each in fields(declaration.settings)}:
+        what = f"{declaration.origin.file}: Settings have no field flip"
+        raise UvlpError(what, fix="add it: the teacher is trained with it")
+    declaration = replace(declaration, pixels_revision=declaration.pixels_revision or declaration.revision)
+    if not declaration.section:
+        check_section(declaration.origin)
+        declaration = replace(declaration, section=declaration.origin.name)
+    elif type(getattr(Recipe(), declaration.section, None)) is not declaration.settings:
         raise UvlpError(
-            f"{found.origin.file}: Settings have no field flip", fix="a teacher is trained with it"
+            f"{declaration.origin.file}: SECTION",
+            got=declaration.section,
+            allowed="the section of a recipe whose type is Settings",
         )
-    found = replace(found, pixels_revision=found.pixels_revision or found.revision)
-    if not found.section:
-        check_section(found.origin)
-        found = replace(found, section=found.origin.name)
-    elif type(getattr(Recipe(), found.section, None)) is not found.settings:
-        what = f"{found.origin.file}: SECTION"
-        raise UvlpError(what, got=found.section, allowed="the section of a recipe that holds its Settings")
-    return found
+    return declaration

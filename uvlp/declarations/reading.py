@@ -1,6 +1,6 @@
-"""A plug-in's file is read once into a typed declaration; what is missing, wrong or misspelt is one line.
+"""Read a plug-in's file into a typed declaration; missing, invalid or misspelt fields are an error.
 
-A constant stands in the file in capitals (`TITLE`), a function under its own name (`select`).
+Constants have upper-case names in the file (`TITLE`), functions the name of the field (`select`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from uvlp.core.plugins import Origin
 
 
 class Declaration(Protocol):
-    """A dataclass whose fields beside `origin` are made by `constant`, `function` or `settings.settings`."""
+    """A dataclass whose fields except `origin` are made by `constant`, `function` or `settings.settings`."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -28,98 +28,102 @@ class Declaration(Protocol):
 
 T = TypeVar("T", bound=Declaration)
 REQUIRED = object()
-NEAR = 0.8
-"""Likeness from which a name that nobody asks for is taken for a misspelt one."""
+SIMILARITY = 0.8
+"""Similarity above which an unknown name is considered a misspelt field."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What a field of a declaration must be in the file.
+    """The rule for a field of a declaration.
 
     Attributes:
-        words: for readers.
-        wrong: what is wrong with a value, None where nothing is.
-        default: where the file does not have it; `REQUIRED`: it must.
-        name: in the file; empty: that of the field in capitals.
+        allowed: the allowed values, for messages.
+        invalid: what is invalid about a value; None if it is valid.
+        default: used if the file does not define it; `REQUIRED`: it must.
+        name: in the file; empty: the field's name in upper case.
     """
 
-    words: str
-    wrong: Callable[[Any], object | None]
+    allowed: str
+    invalid: Callable[[Any], object | None]
     default: Any = REQUIRED
     name: str = ""
 
 
-def constant(words: str, fits: Callable[[Any], bool], default: Any = REQUIRED) -> Any:
+def constant(allowed: str, valid: Callable[[Any], bool], default: Any = REQUIRED) -> Any:
     """A field that is a constant, e.g. ``TITLE``.
 
     Args:
-        words: what it must be, for readers.
-        fits: whether a value is that.
-        default: where the file does not have it.
+        allowed: the allowed values, for messages.
+        valid: returns whether a value is allowed.
+        default: used if the file does not define it.
     """
-    return _field(Rule(words=words, wrong=lambda value: None if fits(value) else value, default=default))
+
+    def invalid(value: Any) -> object | None:
+        return None if valid(value) else value
+
+    return _field(Rule(allowed=allowed, invalid=invalid, default=default))
 
 
 def function(name: str, call: str, default: Any = REQUIRED) -> Any:
-    """A field that is a function, which is called as ``call``: ``"inputs, settings, *, seed"``."""
+    """A field that is a function, called with the arguments ``call``: ``"inputs, settings, *, seed"``."""
     head, _, keywords = call.partition("*")
-    given = [each.strip() for each in head.split(",") if each.strip()]
-    named = {each.strip(): None for each in keywords.split(",") if each.strip()}
+    positional = [each.strip() for each in head.split(",") if each.strip()]
+    by_name = {each.strip(): None for each in keywords.split(",") if each.strip()}
 
-    def wrong(value: Any) -> object | None:
+    def invalid(value: Any) -> object | None:
         try:
             signature = value if isinstance(value, Signature) else inspect.signature(value)
         except (TypeError, ValueError):
             return type(value).__name__
         try:
-            signature.bind(*given, **named)
+            signature.bind(*positional, **by_name)
         except TypeError:
             return str(signature)
         return None
 
-    words = f"a function that is called with ({call})"
-    return _field(Rule(words=words, wrong=wrong, default=default, name=name))
+    allowed = f"a function that is called with ({call})"
+    return _field(Rule(allowed=allowed, invalid=invalid, default=default, name=name))
 
 
 def _field(rule: Rule) -> Any:
     return field(metadata={"rule": rule})
 
 
-def whole(value: Any) -> bool:
-    """Whether it is a whole number of 1 or more."""
+def positive_integer(value: Any) -> bool:
+    """Return whether it is an integer of at least 1."""
     return type(value) is int and value >= 1
 
 
 def text(value: Any) -> bool:
-    """Whether it is one line of text."""
+    """Return whether it is a non-empty line of text."""
     return isinstance(value, str) and bool(value.strip()) and value.isprintable()
 
 
 def flag(value: Any) -> bool:
-    """Whether it is True or False."""
+    """Return whether it is True or False."""
     return isinstance(value, bool)
 
 
 def texts(value: Any) -> bool:
-    """Whether it is a tuple of texts."""
+    """Return whether it is a tuple of texts."""
     return isinstance(value, tuple) and all(map(text, value))
 
 
 def some_of(*known: str) -> Callable[[Any], bool]:
-    """Whether a value is a tuple of names that are known."""
+    """A function that returns whether a value is a tuple of ``known`` names."""
     return lambda value: isinstance(value, tuple) and set(value) <= set(known)
 
 
 def of_module(kind: type[T], origin: Origin) -> T:
-    """The declaration of a plug-in that is imported.
+    """Import a plug-in and read its declaration.
 
     Raises:
-        UvlpError: it cannot be imported, or a field is missing, wrong or misspelt.
+        UvlpError: it cannot be imported, or a field is missing, invalid or misspelt.
     """
     module = plugins.load(origin.group, origin.name)
-    given = vars(module)
-    own = {name for name, value in given.items() if name.isupper() or _is_own(value, origin.module)}
-    return _declared(kind, origin, given, own)
+    defined = vars(module)
+    own = {name for name, value in defined.items() if name.isupper() or _is_own(value, origin.module)}
+    return _declaration(kind, origin, defined, own)
 
 
 def _is_own(value: Any, module: str) -> bool:
@@ -127,10 +131,10 @@ def _is_own(value: Any, module: str) -> bool:
 
 
 def of_source(kind: type[T], origin: Origin) -> T:
-    """The declaration of a plug-in that imports model libraries: its source is read, it is not imported.
+    """Parse the source of a plug-in, which may import model libraries, and read its declaration.
 
     Raises:
-        UvlpError: it cannot be read, or a field is missing, wrong, misspelt, or no literal.
+        UvlpError: it cannot be read, or a field is missing, invalid, misspelt or not a literal.
     """
     path = plugins.source(origin)
     try:
@@ -138,12 +142,12 @@ def of_source(kind: type[T], origin: Origin) -> T:
     except SyntaxError as error:
         what = f"{origin.file}, line {error.lineno}: {error.msg}"
         raise UvlpError(what, got=(error.text or "").strip()) from error
-    given = dict(_bound(tree))
-    return _declared(kind, origin, given, set(given))
+    defined = dict(_definitions(tree))
+    return _declaration(kind, origin, defined, set(defined))
 
 
 def docstring(origin: Origin) -> str:
-    """The first line of a plug-in's file, which is not imported.
+    """The first line of the docstring of a plug-in's file, without importing it.
 
     Raises:
         UvlpError: it cannot be read.
@@ -155,11 +159,11 @@ def docstring(origin: Origin) -> str:
     return (ast.get_docstring(tree) or "").split("\n")[0]
 
 
-NO_LITERAL = object()
+NOT_LITERAL = object()
 
 
-def _bound(tree: ast.Module) -> Iterator[tuple[str, Any]]:
-    """What a file binds at its top level: literals, `NO_LITERAL` for other values, functions' signatures."""
+def _definitions(tree: ast.Module) -> Iterator[tuple[str, Any]]:
+    """Names defined at the top level: literals, `NOT_LITERAL` for other values, signatures of functions."""
     for node in tree.body:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
@@ -169,67 +173,67 @@ def _bound(tree: ast.Module) -> Iterator[tuple[str, Any]]:
             case ast.FunctionDef(name=name, args=arguments):
                 yield name, _signature(arguments)
             case ast.ImportFrom(names=imported):
-                yield from ((each.asname or each.name, NO_LITERAL) for each in imported)
+                yield from ((each.asname or each.name, NOT_LITERAL) for each in imported)
 
 
 def _literal(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError):
-        return NO_LITERAL
+        return NOT_LITERAL
 
 
 def _signature(arguments: ast.arguments) -> Signature:
-    """As `inspect.signature` would give it; of a default it counts that there is one."""
+    """The signature as from `inspect.signature`, with None for every default."""
     plain = [*arguments.posonlyargs, *arguments.args]
     first = len(plain) - len(arguments.defaults)
-    found = [
+    parameters = [
         Parameter(
             each.arg, Parameter.POSITIONAL_OR_KEYWORD, default=None if row >= first else Parameter.empty
         )
         for row, each in enumerate(plain)
     ]
     if arguments.vararg:
-        found.append(Parameter(arguments.vararg.arg, Parameter.VAR_POSITIONAL))
+        parameters.append(Parameter(arguments.vararg.arg, Parameter.VAR_POSITIONAL))
     for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        none = Parameter.empty if default is None else None
-        found.append(Parameter(each.arg, Parameter.KEYWORD_ONLY, default=none))
+        value = Parameter.empty if default is None else None
+        parameters.append(Parameter(each.arg, Parameter.KEYWORD_ONLY, default=value))
     if arguments.kwarg:
-        found.append(Parameter(arguments.kwarg.arg, Parameter.VAR_KEYWORD))
-    return Signature(found)
+        parameters.append(Parameter(arguments.kwarg.arg, Parameter.VAR_KEYWORD))
+    return Signature(parameters)
 
 
-def _declared(kind: type[T], origin: Origin, given: Mapping[str, Any], own: set[str]) -> T:
-    """The declaration of what a file binds; ``own``: what may be a misspelt field."""
+def _declaration(kind: type[T], origin: Origin, defined: Mapping[str, Any], own: set[str]) -> T:
+    """Build the declaration from the names in a file; ``own``: names that may be misspelt fields."""
     rules: dict[str, Rule] = {each.name: each.metadata["rule"] for each in fields(kind) if each.metadata}
-    named = {rule.name or name.upper(): (name, rule) for name, rule in rules.items()}
-    _refuse_misspelt(origin, [name for name in named if name not in given], own - set(named))
+    by_name = {rule.name or name.upper(): (name, rule) for name, rule in rules.items()}
+    _refuse_misspelt(origin, [name for name in by_name if name not in defined], own - set(by_name))
     values = {}
-    for name, (attribute, rule) in named.items():
-        if name in given:
-            values[attribute] = _checked(origin, name, rule, given[name])
+    for name, (attribute, rule) in by_name.items():
+        if name in defined:
+            values[attribute] = _checked(origin, name, rule, defined[name])
         elif rule.default is REQUIRED:
-            raise UvlpError(f"{origin.file} declares no {name}", allowed=rule.words)
+            raise UvlpError(f"{origin.file} declares no {name}", allowed=rule.allowed)
         else:
             values[attribute] = rule.default
     return kind(origin=origin, **values)
 
 
-def _refuse_misspelt(origin: Origin, lacking: list[str], own: set[str]) -> None:
+def _refuse_misspelt(origin: Origin, missing: list[str], own: set[str]) -> None:
     for name in sorted(own):
-        same_form = [each for each in lacking if each.isupper() == name.isupper()]
-        for near in difflib.get_close_matches(name, same_form, n=1, cutoff=NEAR):
+        same_form = [each for each in missing if each.isupper() == name.isupper()]
+        for near in difflib.get_close_matches(name, same_form, n=1, cutoff=SIMILARITY):
             raise UvlpError(
-                f"{origin.file}: {name} is no field of a {origin.kind}",
+                f"{origin.file}: {name} is not a field of a {origin.kind}",
                 got=name,
-                fix=f"did you mean {near}? Else begin its name with an underscore",
+                fix=f"did you mean {near}? Otherwise start the name with an underscore",
             )
 
 
 def _checked(origin: Origin, name: str, rule: Rule, value: Any) -> Any:
-    if value is NO_LITERAL:
-        allowed = f"{rule.words}, written out in the file, which is read without being imported"
+    if value is NOT_LITERAL:
+        allowed = f"{rule.allowed}, as a literal, because the file is parsed without being imported"
         raise UvlpError(f"{origin.file}: {name}", got="a name or an expression", allowed=allowed)
-    if (wrong := rule.wrong(value)) is not None:
-        raise UvlpError(f"{origin.file}: {name}", got=wrong, allowed=rule.words)
+    if (invalid := rule.invalid(value)) is not None:
+        raise UvlpError(f"{origin.file}: {name}", got=invalid, allowed=rule.allowed)
     return value

@@ -77,7 +77,7 @@ def import_files(
             allowed=f"names such as {first_few(images)}",
         )
     store.prepare()
-    path = imported.place(store.root, spec, dataset.manifest)
+    path = imported.file_path(store.root, spec, dataset.manifest)
     texts, kept, replaced = _with_earlier(path, matched.texts)
     imported.write(path, texts)
     without_caption = [name for name, text in texts.items() if not text.strip()]
@@ -85,7 +85,7 @@ def import_files(
         "rows": matched.rows,
         "images": len(images),
         "captions": len(images) - len(without_caption),
-        "overruled": sum(matched.overruled.values()),
+        "overruled": sum(matched.overridden.values()),
         "without_image": len(matched.without_image),
         "without_caption": len(without_caption),
         "further": sum(row.further for part in rows.values() for row in part),
@@ -242,7 +242,7 @@ def _tallies(matched: Match, class_ids: Sequence[str], labels: Sequence[int]) ->
         images[identity] += 1
         missing[identity] += name not in matched.with_rows
         empty[identity] += name in matched.with_rows and not text.strip()
-        overruled[identity] += matched.overruled.get(name, 0)
+        overruled[identity] += matched.overridden.get(name, 0)
         long[identity] += tokens > CLIP_TOKENS
     return {
         identity: Tally(*(counts[identity] for counts in (images, missing, empty, overruled, long)))

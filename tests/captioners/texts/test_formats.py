@@ -1,4 +1,4 @@
-"""Caption files of others: every format, every quirk of their names, every broken line."""
+"""Caption files: formats, matching of image names, malformed lines."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def test_answers_are_cleaned_as_published(answer: str, cleaned: str) -> None:
     assert clean(answer) == cleaned
 
 
-def test_metadata_rows_stay_as_they_are(tmp_path: Path) -> None:
+def test_metadata_rows_are_kept_unchanged(tmp_path: Path) -> None:
     path = written(tmp_path / "m", row("a/b.png", ' the "dog\'s" '), "", row("./c.png", "ö"))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert read(path) == [("a/b.png", ' the "dog\'s" '), ("c.png", "ö")]
 
 
 def test_answers_are_joined_with_their_questions(tmp_path: Path) -> None:
-    """A number may be repeated for one image; an answer without a question is named as such."""
+    """An id may be repeated for one image; an answer without a question is reported by its id."""
     questions = written(
         tmp_path / "q",
         {"question_id": "0", "image": f"./{W}/{W}_99.JPEG", "text": "Look", "category": "detail"},
@@ -83,11 +83,11 @@ def test_answers_are_joined_with_their_questions(tmp_path: Path) -> None:
     assert read(answers, questions) == expected
 
 
-def test_an_answer_may_name_its_image(tmp_path: Path) -> None:
+def test_an_answer_may_include_its_image(tmp_path: Path) -> None:
     assert read(written(tmp_path / "a", ANSWER | {"image": "a/b.png", "text": "x"})) == [("a/b.png", "x")]
 
 
-def test_of_a_conversation_the_last_answer_counts(tmp_path: Path) -> None:
+def test_the_last_answer_of_a_conversation_is_used(tmp_path: Path) -> None:
     turns = [
         {"from": "human", "value": "<image>\nDescribe"},
         {"from": "gpt", "value": "no"},
@@ -98,31 +98,28 @@ def test_of_a_conversation_the_last_answer_counts(tmp_path: Path) -> None:
     assert read(path) == [("a/b.png", "the dog head")]
 
 
-def test_kinds_may_be_mixed_and_files_are_read_in_order(tmp_path: Path) -> None:
+def test_formats_may_be_mixed_and_files_are_read_in_order(tmp_path: Path) -> None:
     first = written(tmp_path / "1", row("a.png", "1"))
     second = written(tmp_path / "2", ANSWER | {"image": "b.png", "text": "2"}, row("a.png", "3"))
     assert list(read_rows([first, second])) == [("a.png", "1", 0), ("b.png", "2", 0), ("a.png", "3", 0)]
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "expected"),
     [
         (
             {"question_id": 1, "image": "a", "text": "Describe", "category": "detail"},
             "a question, not an answer",
         ),
-        (ANSWER | {"text": "x"}, "the answer names no image; give LLaVA's question file with --questions"),
+        (ANSWER | {"text": "x"}, "--questions"),
         (ANSWER | {"image": "a"}, "no field 'text'"),
-        (ANSWER | {"image": 3, "text": "x"}, "'image' is not a text"),
-        (
-            {"messages": [{"role": "assistant", "content": "x"}]},
-            "not a known kind of caption: got 'messages'",
-        ),
-        ({"image": "a", "label": "x"}, "no field with a caption: got 'image, label'"),
-        ({"image": "a", "caption": "x", "prompt": "y"}, "several fields may be the caption"),
-        ({"image": "a", "caption": 3}, "'caption' is not a text"),
-        ('{"image": "a", "caption": "x", "caption": "y"}', "a name stands twice: got 'caption'"),
-        ({}, "not a known kind of caption: got 'no field at all'"),
+        (ANSWER | {"image": 3, "text": "x"}, "'image'"),
+        ({"messages": [{"role": "assistant", "content": "x"}]}, "got 'messages'"),
+        ({"image": "a", "label": "x"}, "got 'image, label'"),
+        ({"image": "a", "caption": "x", "prompt": "y"}, "got 'caption, prompt'"),
+        ({"image": "a", "caption": 3}, "'caption'"),
+        ('{"image": "a", "caption": "x", "caption": "y"}', "got 'caption'"),
+        ({}, "got 'no field at all'"),
         ({"image": "a", "conversations": [{"from": "human", "value": "x"}]}, "without an answer"),
         ({"image": "a", "conversations": "x"}, "without an answer"),
         ({"conversations": [{"from": "gpt", "value": "x"}]}, "no field 'image'"),
@@ -130,31 +127,33 @@ def test_kinds_may_be_mixed_and_files_are_read_in_order(tmp_path: Path) -> None:
         ("file_name,text", "not JSON"),
     ],
 )
-def test_a_broken_line_is_named_with_its_number(line: Any, said: str, tmp_path: Path) -> None:
+def test_a_malformed_line_is_located(line: Any, expected: str, tmp_path: Path) -> None:
     path = written(tmp_path / "captions.jsonl", row("z.png"), "", line)
-    with pytest.raises(UvlpError, match=r"captions\.jsonl, line 3: ") as caught:
+    with pytest.raises(UvlpError) as caught:
         read(path)
-    assert said in str(caught.value)
+    assert f"{path}, line 3: " in caught.value.what and expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("question", "said"),
+    ("question", "got"),
     [
-        ({"image": "a.png"}, "line 1: no question: got 'image'"),
-        ({"question_id": 1}, "line 1: no field 'image'"),
-        (ANSWER, "line 1: no field 'image'"),
+        ({"image": "a.png"}, "image"),
+        ({"question_id": 1}, "question_id"),
+        (ANSWER, "question_id, prompt, answer_id and 2 more"),
     ],
 )
-def test_a_broken_question_is_named(question: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_a_malformed_question_is_located(question: dict[str, Any], got: str, tmp_path: Path) -> None:
     questions = written(tmp_path / "q", question)
-    with pytest.raises(UvlpError, match=said):
+    with pytest.raises(UvlpError) as caught:
         read(written(tmp_path / "a", ANSWER | {"text": "x"}), questions)
+    assert f"{questions}, line 1: " in caught.value.what and caught.value.got == got
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UvlpError, match="cannot read .*none.jsonl"):
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UvlpError) as caught:
         read(tmp_path / "none.jsonl")
+    assert "none.jsonl" in caught.value.what
 
 
 @pytest.mark.parametrize(
@@ -166,16 +165,16 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         f"/data/train/ImageWoof/train/{W}/{W}_17.JPEG",
         f"{W}\\{W}_17.JPEG",
         f"{W}/{W}MM17.JPEG",  # VLCP renames its images
-        f"{W}/{W}_17_{W}.JPEG",  # as ImageNet's own archive calls them
+        f"{W}/{W}_17_{W}.JPEG",  # as in ImageNet's own archive
         f"{W}/{W}MM17MM{W}.JPEG",
         f"{W}_17_{W}.JPEG",  # woof.jsonl
         f"{W}_17.JPEG",
     ],
 )
-def test_names_that_belong_to_an_image(name: str) -> None:
+def test_names_that_match_an_image(name: str) -> None:
     found = matched(name)
     assert {image for image, text in found.texts.items() if text} == {IMAGES[1]}
-    assert found.without_image == () and found.rows == 1 and sum(found.overruled.values()) == 0
+    assert found.without_image == () and found.rows == 1 and sum(found.overridden.values()) == 0
 
 
 @pytest.mark.parametrize(
@@ -189,19 +188,19 @@ def test_names_that_belong_to_an_image(name: str) -> None:
         "question 8",
     ],
 )
-def test_names_that_belong_to_no_image(name: str) -> None:
+def test_names_that_match_no_image(name: str) -> None:
     found = matched(name)
     assert not any(found.texts.values())
     assert found.without_image == (name,) and found.with_rows == set()
 
 
-def test_a_bare_name_of_two_images_belongs_to_none() -> None:
+def test_a_bare_name_of_two_images_matches_none() -> None:
     found = match([("1.png", "x"), ("cat/1.png", "exact")], ["cat/1.png", "dog/1.png"])
     assert found.texts == {"cat/1.png": "exact", "dog/1.png": ""}
     assert found.without_image == ("1.png",)
 
 
-def test_published_matching_leaves_out_what_is_not_named_after_its_class() -> None:
+def test_published_matching_requires_the_class_in_the_name() -> None:
     names = f"ILSVRC2012_val_00000293_{W}.JPEG", f"{W}_17_{W}.JPEG"
     assert [image for image, text in matched(*names).texts.items() if text] == list(IMAGES[:2])
     found = matched(*names, published=True)
@@ -210,15 +209,15 @@ def test_published_matching_leaves_out_what_is_not_named_after_its_class() -> No
     assert len(found.without_caption) == 3
 
 
-def test_the_last_row_of_a_name_counts_and_the_rest_are_overruled() -> None:
+def test_the_last_row_of_a_name_overrides_the_others() -> None:
     rows = [("a/1.png", "one"), ("train/a/1.png", "two"), ("a/1.png", "three"), ("a/2.png", "x")]
     found = match(rows, ["a/1.png", "a/2.png"])
     assert found.texts == {"a/1.png": "three", "a/2.png": "x"}
-    assert found.overruled == {"a/1.png": 2, "a/2.png": 0}
+    assert found.overridden == {"a/1.png": 2, "a/2.png": 0}
     assert match(rows[:2], ["a/1.png"]).texts == {"a/1.png": "two"}
 
 
-def test_an_empty_caption_leaves_the_word_to_another_name() -> None:
+def test_an_empty_caption_is_filled_from_another_name() -> None:
     rows = [(f"{W}/{W}_17.JPEG", "  "), (f"{W}_17_{W}.JPEG", "bare")]
     assert match(rows, IMAGES).texts[IMAGES[1]] == "bare"
     alone = match(rows[:1], IMAGES)
@@ -226,8 +225,8 @@ def test_an_empty_caption_leaves_the_word_to_another_name() -> None:
     assert IMAGES[1] in alone.without_caption
 
 
-def test_the_exact_name_comes_first_wherever_it_stands() -> None:
+def test_the_exact_name_takes_precedence_in_any_order() -> None:
     rows = [(f"{W}/{W}_17.JPEG", "exact"), (f"{W}/{W}MM17.JPEG", "renamed"), (f"{W}_17_{W}.JPEG", "bare")]
     for order in (rows, rows[::-1]):
         found = match(order, IMAGES)
-        assert found.texts[IMAGES[1]] == "exact" and found.overruled[IMAGES[1]] == 2
+        assert found.texts[IMAGES[1]] == "exact" and found.overridden[IMAGES[1]] == 2

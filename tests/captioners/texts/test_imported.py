@@ -1,4 +1,4 @@
-"""Imported captions are used only as they were imported; what replaces them may be interrupted anywhere."""
+"""Imported captions: refused after a change, replaced safely under interruption."""
 
 from __future__ import annotations
 
@@ -21,33 +21,31 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_what_was_imported_is_read(path: Path) -> None:
+def test_imported_captions_are_read(path: Path) -> None:
     sha256 = imported.sha256(path)
     assert sha256 == hashing.file_sha256(path)
     assert imported.read(path, ["cat/0.png"], sha256) == FIRST
 
 
 @pytest.mark.parametrize("share", [0, 0.5, 1])
-def test_a_flipped_byte_is_named_and_neither_used_nor_replaced(path: Path, share: float) -> None:
+def test_a_corrupted_file_is_neither_used_nor_replaced(path: Path, share: float) -> None:
     flip(path, share)
     content = path.read_bytes()
     for use in (lambda: imported.sha256(path), lambda: imported.write(path, SECOND)):
-        with pytest.raises(UvlpError) as found:
+        with pytest.raises(UvlpError) as caught:
             use()
-        assert found.value.got == str(path)
-        assert found.value.fix is not None and "folder-0.sha256" in found.value.fix
+        assert caught.value.got == str(path)
+        assert caught.value.fix is not None and "folder-0.sha256" in caught.value.fix
     assert path.read_bytes() == content
-    path.unlink()  # the one advice
+    path.unlink()  # the first suggested fix
     imported.write(path, SECOND)
     assert imported.sha256(path)
     flip(path, share)
-    path.with_suffix(".sha256").unlink()  # the other
+    path.with_suffix(".sha256").unlink()  # the second
     assert imported.sha256(path) == hashing.file_sha256(path)
 
 
-def test_an_import_that_was_killed_between_its_files_leaves_the_earlier_one(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_import_leaves_the_earlier_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = path.read_bytes()
 
     def killed(*_: object) -> None:
@@ -67,6 +65,6 @@ def test_captions_of_an_earlier_version_have_no_hash(path: Path) -> None:
     assert imported.sha256(path) == hashing.file_sha256(path)
 
 
-def test_a_flipped_byte_of_the_hash_takes_no_caption_away(path: Path) -> None:
+def test_a_corrupted_hash_file_is_ignored(path: Path) -> None:
     flip(path.with_suffix(".sha256"))
     assert imported.sha256(path) == hashing.file_sha256(path)

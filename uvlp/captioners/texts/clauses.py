@@ -1,12 +1,12 @@
-"""Attribute captioners: measure each image, say in words which third of the set it falls into.
+"""Attribute captioners: measure each image, then describe which third of the dataset it falls into.
 
 A captioner is a module with two functions:
 
 * ``captions(images, class_names, progress) -> list[str]`` for uint8 images [N, H, W, 3] and one
-  class name per image: a first clause that names the class, then one clause per attribute;
-* ``plain(class_name) -> str``: the first clause alone, the prompt of methods that use labels only.
+  class name per image: a first clause with the class name, then one clause per attribute;
+* ``plain(class_name) -> str``: only the first clause, the prompt of methods that use only labels.
 
-Nothing is drawn by chance. The limits between the words are the terciles of the images given.
+Captions are deterministic. The thresholds between the words are the terciles of the given images.
 """
 
 from __future__ import annotations
@@ -22,5 +22,5 @@ def third_words(values: NDArray[np.float64], words: tuple[str, str, str]) -> lis
 
 
 def join_clauses(*clauses: list[str]) -> list[str]:
-    """One caption per image out of parallel lists of clauses."""
+    """Join parallel lists of clauses to one caption per image."""
     return [", ".join(parts) for parts in zip(*clauses, strict=True)]

@@ -1,13 +1,13 @@
-"""Captions as others publish them: rows of their files, VLCP's question and how it cleans the answer.
+"""Published caption formats: rows of caption files, VLCP's question and its cleaning of answers.
 
-* a field that names the image and a field with the caption: `metadata.jsonl`, `metadata.csv`, VLCP's
-  `nette.jsonl`, `woof.jsonl`, `idc.jsonl`, COCO's captions (`captioners/texts/tables.py` has the names);
-* LLaVA's answers ``{"question_id", "prompt", "text", "answer_id", "model_id"}``, whose images stand in the
+* a field with the image's name and a field with the caption: `metadata.jsonl`, `metadata.csv`, VLCP's
+  `nette.jsonl`, `woof.jsonl`, `idc.jsonl`, COCO's captions (field names: `captioners/texts/tables.py`);
+* LLaVA's answers ``{"question_id", "prompt", "text", "answer_id", "model_id"}``, whose images are in the
   question file ``{"question_id", "image", "text", "category"}`` or in the row itself;
 * LLaVA's conversations ``{"image", "conversations": [{"from": "human", ...}, {"from": "gpt", "value"}]}``.
 
-Answers come as the model gave them and are cleaned as VLCP does (methods.md A.2, B.1); rows of the first kind
-stay as they are.
+Answers are raw model output and are cleaned as in VLCP (methods.md A.2, B.1); rows of the first kind are
+kept unchanged.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ QUESTION_ROW = '{"question_id": 1, "image": "class/image.png", "text": "..."}'
 
 
 class Caption(NamedTuple):
-    """One row: the image's name as written, its caption, and how many further captions the row has."""
+    """A row: the image's name as written, its caption, and the number of further captions in the row."""
 
     name: str
     text: str
@@ -43,7 +43,7 @@ class Caption(NamedTuple):
 
 
 class Question(NamedTuple):
-    """What a question file says of a number: its image, what is asked about it, and the answers so far."""
+    """The entries of a question id: its image, its question texts, and the answers read so far."""
 
     image: str
     texts: list[str]
@@ -51,75 +51,79 @@ class Question(NamedTuple):
 
 
 def read_rows(paths: Sequence[Path], questions: Path | None = None, field: str = "") -> Iterator[Caption]:
-    """The captions of all files, in order.
+    """Read the captions of all files, in order.
 
     Args:
-        paths: files with captions, e.g. the parts in which LLaVA's answers were made.
-        questions: LLaVA's question file, for answers that name no image.
-        field: name of the field with the caption; empty: as the conventions have it.
+        paths: caption files, e.g. the parts of LLaVA's answers.
+        questions: LLaVA's question file, for answers without an image.
+        field: name of the caption field; empty to detect it.
 
     Raises:
-        UvlpError: a file cannot be read, a row is of no known kind (its place is named), or a question's
-            number stands for two images.
+        UvlpError: a file cannot be read, a row has an unknown format (its line is given), or a question id
+            belongs to two images.
     """
-    asked = _read_questions(questions) if questions else None
+    by_id = _read_questions(questions) if questions else None
     for path in paths:
         for where, row in tables.read(path, ALLOWED):
-            yield _caption(row, where, asked, field)
+            yield _caption(row, where, by_id, field)
 
 
 def _read_questions(path: Path) -> dict[str, Question]:
-    """Image and question by number; a number may be repeated for one image, and stand for no other."""
-    found: dict[str, Question] = {}
+    """Questions by id; an id may be repeated, but only for the same image."""
+    by_id: dict[str, Question] = {}
     for where, row in tables.read(path, QUESTION_ROW):
         number = _number(row, where)
         image = _image(row, where, QUESTION_ROW)
-        known = found.setdefault(number, Question(image, [], []))
-        known.texts.append(_plain(row.get("text")))
-        if not same_image(known.image, image):
-            raise two_images("question id", number, known.image, image, where)
-    return found
+        entry = by_id.setdefault(number, Question(image, [], []))
+        entry.texts.append(_plain(row.get("text")))
+        if not same_image(entry.image, image):
+            raise two_images("question id", number, entry.image, image, where)
+    return by_id
 
 
 def _number(row: Mapping[str, Any], where: str) -> str:
-    """The number of a question, which some write as a text."""
+    """The id of a question, an integer or a string."""
     number = row.get("question_id")
     if isinstance(number, bool) or not isinstance(number, int | str):
         got = first_few(row) if "question_id" not in row else repr(number)
-        raise UvlpError(f"{where}: no question", got=got or "no field", allowed=QUESTION_ROW)
+        raise UvlpError(f"{where}: no question id", got=got or "no field", allowed=QUESTION_ROW)
     return str(number)
 
 
-def _caption(row: Mapping[str, Any], where: str, asked: Mapping[str, Question] | None, field: str) -> Caption:
-    # JSON may have the name in another form than the command line.
+def _caption(
+    row: Mapping[str, Any], where: str, questions: Mapping[str, Question] | None, field: str
+) -> Caption:
+    # The name in JSON may have a different Unicode form than on the command line.
     field = next((name for name in row if field and nfc(name) == nfc(field)), field)
     if field and field not in row:
         got = first_few(row) or "no field at all"
         raise UvlpError(f"{where}: no field {field!r} (--caption-field)", got=got)
     if "conversations" in row and not field:
-        # A sample without an image has a number at least, under which it is reported.
+        # A sample without an image is reported by its id.
         named = bool(_named(row, IMAGE_FIELDS)) or not isinstance(row.get("id"), str | int)
         name = _image(row, where) if named else str(row["id"])
         return Caption(name, clean(_last_answer(row["conversations"], where)))
     if "question_id" in row and not {"file_name", "caption"} & row.keys():
-        return _answer(row, where, asked, field)
+        return _answer(row, where, questions, field)
     if not _named(row, IMAGE_FIELDS):
         got = first_few(row) or "no field at all"
-        raise UvlpError(f"{where}: not a known kind of caption", got=got, allowed=ALLOWED)
+        raise UvlpError(f"{where}: unknown caption format", got=got, allowed=ALLOWED)
     text, further = text_of(row, where, field)
     return Caption(_image(row, where), text, further)
 
 
-def _answer(row: Mapping[str, Any], where: str, asked: Mapping[str, Question] | None, field: str) -> Caption:
+def _answer(
+    row: Mapping[str, Any], where: str, questions: Mapping[str, Question] | None, field: str
+) -> Caption:
     if not ANSWER_FIELDS & row.keys():
         raise UvlpError(
             f"{where}: a question, not an answer",
             got=first_few(row),
-            fix="give LLaVA's answers, and this file with --questions",
+            fix="pass LLaVA's answers, and this file with --questions",
         )
     text = clean(text_field(row, field or "text", where, ALLOWED))
     number = _number(row, where)
-    question = (asked or {}).get(number)
+    question = (questions or {}).get(number)
     if question:
         _check_question(row, question, where)
         _check_answer(text, number, question, where)
@@ -128,52 +132,52 @@ def _answer(row: Mapping[str, Any], where: str, asked: Mapping[str, Question] | 
         if question and not same_image(question.image, image):
             raise two_images("question id", number, question.image, image, where)
         return Caption(image, text)
-    if asked is None:
+    if questions is None:
         raise UvlpError(
-            f"{where}: the answer names no image", fix="give LLaVA's question file with --questions"
+            f"{where}: the answer has no image", fix="pass LLaVA's question file with --questions"
         )
-    # An answer to a question of another file has no image; it is reported as such, as published.
+    # An answer to a question of another file has no image and is reported as unmatched, as published.
     return Caption(question.image if question else f"question {number}", text)
 
 
 def _check_question(row: Mapping[str, Any], question: Question, where: str) -> None:
-    """The answer was given to the question that has its number; what stands around either does not count."""
-    said = _plain(row.get("prompt"))
-    if said and all(text and said not in text and text not in said for text in question.texts):
+    """Check that the answer's prompt matches the question with its id; surrounding text is ignored."""
+    prompt = _plain(row.get("prompt"))
+    if prompt and all(text and prompt not in text and text not in prompt for text in question.texts):
         raise UvlpError(
-            f"{where}: the answer to another question than number {row['question_id']} of the question file",
-            got=said[:200],
+            f"{where}: the answer's prompt is not question {row['question_id']} of the question file",
+            got=prompt[:200],
             allowed=first_few(question.texts),
-            fix="give the question file that these answers were made with",
+            fix="pass the question file that these answers were generated from",
         )
 
 
 def _check_answer(text: str, number: str, question: Question, where: str) -> None:
-    """What was asked once has one answer; else the answers of two files were joined."""
+    """Check that a single question has a single answer; otherwise two answer files were concatenated."""
     question.answers.append(text)
     if len(question.texts) == 1 and text != question.answers[0]:
         raise UvlpError(
-            f"{where}: the question id {number} is answered twice, in different words",
+            f"{where}: the question id {number} has two different answers",
             got=f"{question.answers[0][:100]} / {text[:100]}",
-            fix="keep one answer; joined files of answers need each its own question file and import",
+            fix="keep one answer; import concatenated answer files separately, each with its question file",
         )
 
 
 def _plain(text: Any) -> str:
-    """A question without LLaVA's mark for the image, blanks made one."""
+    """A question without LLaVA's image token, with whitespace collapsed."""
     return " ".join(str(text or "").replace("<image>", " ").split())
 
 
 def _named(row: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
-    """The fields of ``row`` that are called as ``fields``, in their order, capitals or not."""
-    own: dict[str, str] = {}
+    """The fields of ``row`` whose names are in ``fields``, ignoring case, in the order of ``fields``."""
+    by_lower: dict[str, str] = {}
     for name in row:
-        own.setdefault(name.strip().lower(), name)
-    return [own[name] for name in fields if name in own]
+        by_lower.setdefault(name.strip().lower(), name)
+    return [by_lower[name] for name in fields if name in by_lower]
 
 
 def _image(row: Mapping[str, Any], where: str, allowed: str = ALLOWED) -> str:
-    """The image that a row names."""
+    """The image name in a row."""
     fields = _named(row, IMAGE_FIELDS)
     if not fields:
         got = first_few(row)
@@ -187,14 +191,14 @@ def _image(row: Mapping[str, Any], where: str, allowed: str = ALLOWED) -> str:
 
 
 def _check_one_image(names: Sequence[str], where: str) -> None:
-    """Fields that name a file each name one file, if with more or less of the way to it."""
+    """Check that all file fields name the same file, with paths of any length."""
     files = {nfc(PurePosixPath(name).name) for name in names if PurePosixPath(name).suffix}
     if len(files) > 1:
         raise UvlpError(f"{where}: two fields name different images", got=first_few(names), fix="keep one")
 
 
 def text_of(row: Mapping[str, Any], where: str, field: str = "") -> tuple[str, int]:
-    """The caption of a row, the first of several; and the number of the others."""
+    """The first caption of a row, and the number of further captions."""
     field = field or _text_field(row, where)
     value = row[field]
     if not isinstance(value, list):
@@ -202,61 +206,61 @@ def text_of(row: Mapping[str, Any], where: str, field: str = "") -> tuple[str, i
     if not value:
         return "", 0
     first = value[0]
-    if isinstance(first, dict):  # Karpathy's splits: words, and the sentence as it was
+    if isinstance(first, dict):  # Karpathy's splits: tokens and the raw sentence
         first = first.get("raw", first)
     return text_field({field: first}, field, where), len(value) - 1
 
 
 def _text_field(row: Mapping[str, Any], where: str) -> str:
-    """The field with the caption: `text` where it is there, else the one that is called like a caption.
+    """The caption field: `text` if it exists, else the field with a known caption name.
 
     Raises:
-        UvlpError: there is none, or several that say different things.
+        UvlpError: there is none, or several with different values.
     """
     fields = _named(row, TEXT_FIELDS)
     if not fields:
         raise UvlpError(
-            f"{where}: no field with a caption",
+            f"{where}: no caption field",
             got=first_few(row) or "no field at all",
             allowed=f"one of {', '.join(TEXT_FIELDS[:6])}",
-            fix="rename it, name it with `uvlp captions import FILE --caption-field NAME`, or move the "
-            "file away",
+            fix="rename it, choose it with `uvlp captions import FILE --caption-field NAME`, or move the "
+            "file elsewhere",
         )
     different = [name for name in fields[1:] if row[name] != row[fields[0]]]
     if fields[0].lower() == "text":
         different = [name for name in different if name.lower() in ("caption", "captions")]
     if different:
         raise UvlpError(
-            f"{where}: several fields may be the caption",
+            f"{where}: several possible caption fields",
             got=", ".join([fields[0], *different]),
-            fix="name it: `uvlp captions import FILE --caption-field NAME`",
+            fix="choose one: `uvlp captions import FILE --caption-field NAME`",
         )
     return fields[0]
 
 
 def _last_answer(turns: Any, where: str) -> str:
-    """What the model said last in a conversation."""
-    said = [
+    """The model's last answer in a conversation."""
+    answers = [
         turn["value"]
         for turn in (turns if isinstance(turns, list) else [])
         if isinstance(turn, dict) and turn.get("from") == "gpt" and isinstance(turn.get("value"), str)
     ]
-    if not said:
+    if not answers:
         raise UvlpError(f"{where}: a conversation without an answer", got=str(turns)[:60], allowed=ALLOWED)
-    return str(said[-1])
+    return str(answers[-1])
 
 
 QUESTION = (
-    "Describe the physical appearance of the {name} in the image."  # no blank follows, as published
+    "Describe the physical appearance of the {name} in the image."  # no space follows, as published
     "Include details about its shape, posture, color, and any distinct features."
 )
 
 
 def question(name: str) -> str:
-    """The question about an image of the class ``name``, ImageNet's full synonyms where it has them."""
+    """The question about an image of class ``name``, which includes all synonyms for ImageNet classes."""
     return QUESTION.format(name=name)
 
 
 def clean(answer: str) -> str:
-    """The answer stripped, then without every double quote, then without every ``'s``."""
+    """Strip the answer, then remove all double quotes, then all ``'s``."""
     return answer.strip().replace('"', "").replace("'s", "")

@@ -1,9 +1,9 @@
-"""Captions that were imported for a dataset: one file per dataset in the store, beside its artifacts.
+"""Captions imported for a dataset: one file per dataset in the store, beside the artifacts.
 
-``<store>/imported/<dataset>.jsonl`` holds rows ``{"file_name": "class/image.JPEG", "text"}`` in the
-dataset's order, names relative to `train/`. It comes before a metadata.jsonl of the dataset's own, whose
-folder may be read-only, and its SHA-256 is part of the key of the captions that are made from it. The same
-hash lies beside it, so that a byte that changes by itself is not taken for another import.
+``<store>/imported/<dataset>.jsonl`` has rows ``{"file_name": "class/image.JPEG", "text"}`` in the
+dataset's order, names relative to `train/`. It takes precedence over a metadata.jsonl of the dataset, whose
+folder may be read-only, and its SHA-256 is part of the key of the captions made from it. The hash is also
+stored beside it, so that a corrupted file is not mistaken for another import.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from uvlp.core.hashing import digest, file_sha256, read_checked, write_checked
 FOLDER = "imported"
 
 
-def place(store: Path, spec: DatasetSpec, manifest: DatasetManifest) -> Path:
-    """Where the imported captions of a dataset are or will be.
+def file_path(store: Path, spec: DatasetSpec, manifest: DatasetManifest) -> Path:
+    """The path of a dataset's imported captions.
 
     Args:
         store: root of the store.
-        spec: the dataset as it was opened; the path of ``folder:PATH`` tells several apart.
-        manifest: its manifest, which knows the variant.
+        spec: of the opened dataset; its path distinguishes several ``folder:PATH``.
+        manifest: of the dataset, with its variant.
     """
     path = os.path.realpath(expand_home(spec.argument)) if spec.argument else ""
     parts = [spec.name, manifest.variant, digest(path)[:12] if path else ""]
@@ -39,42 +39,42 @@ def place(store: Path, spec: DatasetSpec, manifest: DatasetManifest) -> Path:
 
 
 def find(store: Path, spec: DatasetSpec, manifest: DatasetManifest) -> Path | None:
-    """The imported captions of a dataset, None if there are none."""
-    path = place(store, spec, manifest)
+    """The file of a dataset's imported captions; None if there is none."""
+    path = file_path(store, spec, manifest)
     return path if path.is_file() else None
 
 
 def sha256(path: Path) -> str:
-    """Hash of imported captions, which must be as they were imported; earlier versions kept no hash of them.
+    """Hash of imported captions, compared with the stored one; earlier versions stored none.
 
     Raises:
-        UvlpError: the file has changed since.
+        UvlpError: the file has changed since the import.
         OSError: it cannot be read.
     """
-    found, known = file_sha256(path), read_checked(_hashes(path))
-    if isinstance(known, list) and found not in known:
+    actual, known = file_sha256(path), read_checked(_hashes(path))
+    if isinstance(known, list) and actual not in known:
         raise UvlpError(
-            "the imported captions are not as they were imported",
+            "the imported captions have changed since the import",
             got=str(path),
-            fix=f"delete it and import again; to use it as it is, delete {_hashes(path).name} beside it",
+            fix=f"delete it and import again; to use the changed file, delete {_hashes(path).name} beside it",
         )
-    return found
+    return actual
 
 
 def _hashes(path: Path) -> Path:
-    """Where the hashes lie that the imported captions may have: of these, and of those that they replace."""
+    """The file with the accepted hashes: of the imported captions, and of those that they replace."""
     return path.with_suffix(".sha256")
 
 
 def write(path: Path, texts: Mapping[str, str]) -> None:
-    """Keep the captions that are not empty.
+    """Store the captions that are not empty.
 
     Args:
-        path: as :func:`place` gave it.
+        path: from :func:`file_path`.
         texts: caption by name below `train/`.
 
     Raises:
-        UvlpError: the store cannot be written, or what is to be replaced is not as it was imported.
+        UvlpError: the store cannot be written, or the file to be replaced has changed since its import.
     """
     lines = [
         json.dumps({"file_name": name, "text": text}, ensure_ascii=False) + "\n"
@@ -84,21 +84,21 @@ def write(path: Path, texts: Mapping[str, str]) -> None:
     text = "".join(lines)
     hashes = [hashlib.sha256(text.encode()).hexdigest()]
     with explain_store_errors(path.parent.parent):
-        if path.is_file():  # a kill between the two files leaves one that is known
+        if path.is_file():  # after a kill between the two writes, the old file is still accepted
             hashes.append(sha256(path))
         write_checked(_hashes(path), hashes, flushed=True)
         write_utf8(path, text)
 
 
 def read(path: Path, images: Sequence[str], sha256: str) -> dict[str, str]:
-    """Caption by name below `train/`.
+    """Read captions by name below `train/`.
 
     Args:
-        path: as :func:`find` gave it.
+        path: from :func:`find`.
         images: the dataset's images, names below `train/`.
-        sha256: of the file when its captions were asked for.
+        sha256: of the file when the task was planned.
 
     Raises:
-        UvlpError: the file changed since, or holds captions for images that are no longer there.
+        UvlpError: the file has changed, or contains captions for images that no longer exist.
     """
     return metadata_jsonl.resolve(metadata_jsonl.parse(path, sha256).texts, images, str(path))

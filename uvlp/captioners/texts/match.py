@@ -1,8 +1,8 @@
-"""Which rows of somebody's caption file belong to the images of a dataset (methods.md A.2, B.1, E31).
+"""Match the rows of a caption file to the images of a dataset (methods.md A.2, B.1, E31).
 
-Names are compared in NFC, as written first, then in one spelling: ``MM`` of VLCP's renamed images becomes
-``_`` again, and a trailing ``_n########`` before ``.JPEG`` goes. Of a longer path the part below ``train/``
-counts, also without the ending of the file; a name without a folder where one image alone is called so.
+Names are compared in NFC, first as written, then in canonical form: ``MM`` in VLCP's renamed images becomes
+``_`` again, and a trailing ``_n########`` before ``.JPEG`` is removed. Of a longer path the part below
+``train/`` is used, with or without suffix; a name without a folder matches if only one image has it.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from typing import Any
 
 from uvlp.core.files.unicode_form import nfc
 
-WNID_BEFORE_ENDING = re.compile(r"_n\d{8}(?=\.JPEG$)")
+WNID_BEFORE_SUFFIX = re.compile(r"_n\d{8}(?=\.JPEG$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Rows and images brought together.
+    """The result of matching rows to images.
 
     Attributes:
-        texts: caption by image, every image in order; empty where there is none.
+        texts: caption by image, for every image in order; empty if there is none.
         rows: number of rows.
-        with_rows: images that a row belongs to, if only an empty one.
-        overruled: image -> number of its rows that another row overrules.
-        without_image: names of rows that belong to no image, or to several.
+        with_rows: images with a matching row, even an empty one.
+        overridden: for each image, the number of its rows that another row overrides.
+        without_image: names of rows that match no image, or several.
     """
 
     texts: Mapping[str, str]
     rows: int
     with_rows: Set[str]
-    overruled: Mapping[str, int]
+    overridden: Mapping[str, int]
     without_image: tuple[str, ...]
 
     @property
@@ -43,45 +43,45 @@ class Match:
 
 
 def match(rows: Iterable[Sequence[Any]], images: Sequence[str], *, published: bool = False) -> Match:
-    """Give every image its caption; of several rows with one name the last counts.
+    """Match a caption to every image; the last of several rows with one name is used.
 
-    Where several names fit an image, the exact one comes first and empty captions are passed over.
+    If several names match an image, exact names take precedence and empty captions are skipped.
 
     Args:
-        rows: file name and caption as they stand in the file, and what else a row has.
+        rows: file name and caption as in the file; further values are ignored.
         images: names below `train/`, e.g. ``n02086240/n02086240_17.JPEG``.
-        published: of a name without a folder, take what stands before the first ``_`` for its class and no
-            other image, as UVLP's notebook does (338 images of ImageWoof get no caption that way).
+        published: require that the part before the first ``_`` of a name without a folder is the class of the
+            image, as in UVLP's notebook (338 images of ImageWoof get no caption that way).
     """
     texts: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for name, text, *_ in rows:
         tidy = _tidy(name)
-        texts.pop(tidy, None)  # a name stands where its last row does
+        texts.pop(tidy, None)  # the order is that of each name's last row
         texts[tidy] = text
         counts[tidy] += 1
-    named = _Named(texts, images, published)
-    found, overruled = {}, {}
+    index = _Index(texts, images, published)
+    captions, overridden = {}, {}
     matched, with_rows = set(), set()
     for image in images:
-        candidates = named.candidates(image)
+        candidates = index.candidates(image)
         used = next((name for name in candidates if texts[name].strip()), None)
-        found[image] = texts[used] if used else ""
+        captions[image] = texts[used] if used else ""
         if candidates:
             with_rows.add(image)
             matched.update(candidates)
-            overruled[image] = sum(counts[name] for name in candidates) - 1
-    strangers = tuple(name for name in texts if name not in matched)
-    return Match(found, counts.total(), with_rows, overruled, strangers)
+            overridden[image] = sum(counts[name] for name in candidates) - 1
+    without_image = tuple(name for name in texts if name not in matched)
+    return Match(captions, counts.total(), with_rows, overridden, without_image)
 
 
 def same_image(one: str, other: str) -> bool:
-    """Whether two names mean one image, however much of the way to it they say."""
+    """Return whether two names mean the same image, with paths of any length."""
     return one == other or not set(_paths(_tidy(one))).isdisjoint(_paths(_tidy(other)))
 
 
-class _Named:
-    """Names of rows by every spelling under which an image may ask for them."""
+class _Index:
+    """Names of rows by every form under which an image may look them up."""
 
     def __init__(self, names: Iterable[str], images: Sequence[str], published: bool) -> None:
         self._published = published
@@ -96,23 +96,23 @@ class _Named:
         self._bare, self._canonical_bare = Counter(bare), Counter(map(_canonical, bare))
 
     def candidates(self, image: str) -> list[str]:
-        """Names of rows that fit ``image``, the best first; the last in the file before earlier ones."""
-        fitting = [self._as_written.get(image), self._canonical.get(_canonical(image))]
+        """Names of rows that match ``image``, best match first, later rows before earlier ones."""
+        matches = [self._as_written.get(image), self._canonical.get(_canonical(image))]
         if self._stems[_stem(image)] == 1:
-            fitting.append(self._as_written.get(_stem(image)))
+            matches.append(self._as_written.get(_stem(image)))
         bare = _bare(image)
         if not self._published or bare.partition("_")[0] == image.partition("/")[0]:
             if self._bare[bare] == 1:
-                fitting.append(self._as_written.get(bare))
+                matches.append(self._as_written.get(bare))
             if self._canonical_bare[_canonical(bare)] == 1:
-                fitting.append(self._canonical.get(_canonical(bare)))
-        return list(dict.fromkeys(name for names in fitting if names for name in reversed(names)))
+                matches.append(self._canonical.get(_canonical(bare)))
+        return list(dict.fromkeys(name for names in matches if names for name in reversed(names)))
 
 
 def _paths(name: str) -> list[str]:
-    """The name, and what stands below each folder `train` of it, if that is a folder with a file."""
+    """The name, and its part below each folder `train`, if that is a folder with a file."""
     parts = name.split("/")
-    below = ["/".join(parts[at + 1 :]) for at, part in enumerate(parts[:-2]) if part == "train"]
+    below = ["/".join(parts[index + 1 :]) for index, part in enumerate(parts[:-2]) if part == "train"]
     return [name, *below]
 
 
@@ -125,11 +125,11 @@ def _bare(name: str) -> str:
 
 
 def _stem(name: str) -> str:
-    """The name without its ending, as programs call an image that they keep several files for."""
+    """The name without its suffix, which programs use for several files of one image."""
     folder, slash, file = name.rpartition("/")
     return folder + slash + (file.rpartition(".")[0] or file)
 
 
 def _canonical(name: str) -> str:
     folder, slash, file = name.rpartition("/")
-    return folder + slash + WNID_BEFORE_ENDING.sub("", file.replace("MM", "_"))
+    return folder + slash + WNID_BEFORE_SUFFIX.sub("", file.replace("MM", "_"))

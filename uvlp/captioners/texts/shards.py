@@ -1,6 +1,6 @@
-"""Captions in the making: every so many images a file that outlives a kill.
+"""Partial captions: a file per shard of images, which survives a killed run.
 
-A file counts once it stands under its name, and only with the hash that was written into it.
+A shard is valid once it has its final name and matches the hash stored in it.
 """
 
 from __future__ import annotations
@@ -16,49 +16,49 @@ from uvlp.core.wording import kind_of
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model said about an image, and whether it came to an end in the allowed tokens."""
+    """A model's text for an image, and whether it ended within the token limit."""
 
     text: str
     ended: bool = True
 
 
-def check(found: object, count: int, file: str) -> list[Answer]:
-    """What `answers` of the captioner in ``file`` returned.
+def check(returned: object, count: int, file: str) -> list[Answer]:
+    """Check what `answers` of the captioner in ``file`` returned.
 
     Raises:
-        UvlpError: not ``count`` answers, or one that is no text.
+        UvlpError: not ``count`` answers, or one without a text.
     """
     wanted = f"{count} of captioners/texts/shards.py's Answer"
-    if not isinstance(found, Sequence):
-        raise wrong_return(file, "answers", wanted, kind_of(found))
-    for each in found:
+    if not isinstance(returned, Sequence):
+        raise wrong_return(file, "answers", wanted, kind_of(returned))
+    for each in returned:
         if not isinstance(each, Answer) or not isinstance(each.text, str):
             raise wrong_return(file, "answers", wanted, f"{kind_of(each)} among them")
-    if len(found) != count:
-        raise wrong_return(file, "answers", wanted, f"{len(found)} of them")
-    return list(found)
+    if len(returned) != count:
+        raise wrong_return(file, "answers", wanted, f"{len(returned)} of them")
+    return list(returned)
 
 
 def read(folder: Path, of: str, files: Sequence[str], size: int, log: Callable[[str], None]) -> list[Answer]:
-    """The answers of all shards up to the first that is missing or not as it was written, which is said.
+    """Read the answers of all shards up to the first that is missing or, with a message, damaged.
 
     Args:
-        folder: that outlives an interrupted run.
-        of: key of what the answers are for.
+        folder: of the shards; it survives an interrupted run.
+        of: key that the answers belong to.
         files: every image, in order.
         size: images per shard.
     """
-    found: list[Answer] = []
-    while len(found) < len(files):
-        path = _path(folder, len(found))
+    answers: list[Answer] = []
+    while len(answers) < len(files):
+        path = _path(folder, len(answers))
         if not path.exists():
             break
-        answers = _read(path, of, files[len(found) : len(found) + size])
-        if answers is None:
-            log(f"{path.name}: captions that are not as they were written; asking again from there on")
+        shard = _read(path, of, files[len(answers) : len(answers) + size])
+        if shard is None:
+            log(f"{path.name} is damaged; captions are generated again from there")
             break
-        found += answers
-    return found
+        answers += shard
+    return answers
 
 
 def _read(path: Path, of: str, files: Sequence[str]) -> list[Answer] | None:
@@ -75,14 +75,14 @@ def _read(path: Path, of: str, files: Sequence[str]) -> list[Answer] | None:
 def write(
     folder: Path, of: str, files: Sequence[str], size: int, done: int, answers: Iterable[Answer]
 ) -> Iterator[Answer]:
-    """Pass on ``answers`` and write a shard whenever one is full, or the last.
+    """Yield ``answers``, writing a shard whenever one is full or the last.
 
     Args:
-        folder: that outlives an interrupted run.
-        of: key of what the answers are for.
+        folder: of the shards; it survives an interrupted run.
+        of: key that the answers belong to.
         files: every image, in order.
         size: images per shard.
-        done: number of images that already have an answer, whole shards.
+        done: number of images that already have an answer, in complete shards.
         answers: of the images from ``done`` on.
     """
     pending: list[Answer] = []
@@ -90,7 +90,7 @@ def write(
         pending.append(answer)
         if len(pending) == size or done + len(pending) == len(files):
             named = zip(files[done:], pending, strict=False)
-            rows = [{"file_name": name, **asdict(held)} for name, held in named]
+            rows = [{"file_name": name, **asdict(each)} for name, each in named]
             sealed.write(_path(folder, done), of, rows)
             done, pending = done + len(pending), []
         yield answer

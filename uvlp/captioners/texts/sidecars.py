@@ -1,6 +1,6 @@
-"""A caption in a file of its own beside its image: text, or a JSON object with a field that holds it.
+"""Captions in a file beside each image: text, or a JSON object with a caption field.
 
-Other programs leave files of the same names there, e.g. the boxes of a detector: lines of numbers.
+Other programs use the same file names, e.g. for boxes of a detector: lines of numbers.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ NUMBERS = re.compile(r"[\s\d.,;:eE+\-]*")
 
 
 def read_sidecar(path: Path) -> tuple[str | None, int]:
-    """The caption, None for a file of something else; and how many further captions it holds.
+    """Read the caption, None if the file has none, and the number of further captions.
 
-    Of several lines the first counts, as in the programs that have this convention.
+    The first of several lines is used, as in the programs with this convention.
 
     Raises:
-        UvlpError: it cannot be read, is not UTF-8 or no JSON, or its fields do not say which is the caption.
+        UvlpError: it cannot be read, is not UTF-8 or JSON, or the caption field is ambiguous.
     """
     content = _content(path)
     if path.suffix == ".json":

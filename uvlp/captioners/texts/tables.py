@@ -1,11 +1,11 @@
-"""Files with rows about images, in any of the forms in which they are published, as rows of named fields.
+"""Read caption files in any published format as rows of named fields.
 
 * JSON lines, one object each; a JSON list of objects; an object with such a list in it;
 * COCO's captions: an object with `images` and `annotations`;
 * one object with an entry per image: ``{"class/image.png": "a caption"}``, or with fields in the entry;
-* a table with a line of column names: CSV (RFC 4180), or separated by tabs, semicolons or ``|``.
+* a table with a header line: CSV (RFC 4180), or separated by tabs, semicolons or ``|``.
 
-Whatever else it is, is refused by name in a line of bounded length.
+Any other format is an error, with a message of bounded length.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from uvlp.core.files.foreign_files import LONGEST_LINE_BYTES, check_text
 from uvlp.core.wording import byte_size, first_few
 
 TABLES = tuple(
-    f"{name}.{ending}" for name in ("metadata", "captions") for ending in ("jsonl", "csv", "tsv", "json")
+    f"{name}.{suffix}" for name in ("metadata", "captions") for suffix in ("jsonl", "csv", "tsv", "json")
 )
 UNREAD = ("metadata.parquet", "captions.parquet")
-"""What such files are called where they lie among images, and those that are refused there."""
+"""`TABLES`: names of caption files among images; `UNREAD`: those that are refused there."""
 IMAGE_FIELDS = (
     *("file_name", "image", "filename", "file", "path", "img", "image_path", "file_path", "filepath"),
     *("image_file", "image_file_name", "image_name", "img_path", "img_name"),
@@ -36,8 +36,8 @@ TEXT_FIELDS = (
     *("text", "caption", "captions", "prompt", "description", "title", "sentence", "sentences"),
     *("additional_feature", "comment", "caption_text", "image_caption", "alt_text", "txt"),
 )
-LONGEST_WHOLE_BYTES = 400_000_000
-"""Of a JSON list or a table: long captions of ImageNet-1K are 320 MB, and 3 GB of memory as JSON values."""
+LARGEST_BYTES = 400_000_000
+"""Limit for a JSON list or a table: long captions of ImageNet-1K are 320 MB, and 3 GB in memory."""
 SEPARATORS = ",\t;|"
 BINARY = {
     b"PAR1": "a Parquet file",
@@ -54,18 +54,18 @@ Row = Mapping[str, Any]
 
 
 def read(path: Path, allowed: str) -> Iterator[tuple[str, Row]]:
-    """Every row of a file with where it stands, for messages; blank lines are skipped.
+    """Yield every row with its location for messages; blank lines are skipped.
 
     Args:
         path: UTF-8, with or without a byte order mark.
-        allowed: what a row may look like, for messages.
+        allowed: the allowed rows, for messages.
 
     Raises:
-        UvlpError: the file cannot be read, is of no known form, or a row is broken (its place is named).
+        UvlpError: the file cannot be read, has an unknown format, or a row is malformed (its line is given).
     """
     first = _first_line(path)
     if first.startswith("["):
-        return _entries(path, "", _whole(path, allowed), allowed)
+        return _entries(path, "", _json(path, allowed), allowed)
     if first.startswith("{"):
         return _objects(path, first, allowed)
     if _separator(first) or path.suffix.lower() in (".csv", ".tsv"):
@@ -77,7 +77,7 @@ def _first_line(path: Path) -> str:
     """The first line that is not blank.
 
     Raises:
-        UvlpError: it cannot be read, or is of a kind that is no text.
+        UvlpError: it cannot be read, or is a binary file.
     """
     try:
         check_text(path, metadata_jsonl.CAPTIONS)
@@ -88,22 +88,22 @@ def _first_line(path: Path) -> str:
         raise UvlpError(f"cannot read {path}", got=error.strerror) from error
     for mark, kind in BINARY.items():
         if begin.startswith(mark):
-            raise UvlpError("captions are not read from this kind of file", got=f"{path}: {kind}", fix=TO_CSV)
+            raise UvlpError("unsupported format of a caption file", got=f"{path}: {kind}", fix=TO_CSV)
     return begin.decode("utf-8-sig", errors="replace").strip()
 
 
 def _text(path: Path) -> str:
-    """The whole file, where it is not read line by line.
+    """Read the entire file, for formats that are not read line by line.
 
     Raises:
-        UvlpError: it is too large to be held in memory, or not UTF-8.
+        UvlpError: it is too large for memory, or not UTF-8.
     """
     size = path.stat().st_size
-    if size > LONGEST_WHOLE_BYTES:
+    if size > LARGEST_BYTES:
         raise UvlpError(
             f"the {metadata_jsonl.CAPTIONS} {path} is too large to be read as one list or table",
             got=byte_size(size),
-            allowed=f"at most {byte_size(LONGEST_WHOLE_BYTES)}",
+            allowed=f"at most {byte_size(LARGEST_BYTES)}",
             fix="write one JSON object per line, or several files",
         )
     content = path.read_bytes()
@@ -115,13 +115,13 @@ def _text(path: Path) -> str:
         raise UvlpError(f"{path}, line {line}: not UTF-8", got=got, fix="save the file as UTF-8") from error
 
 
-def _whole(path: Path, allowed: str) -> Any:
-    """The one JSON value that the file is."""
+def _json(path: Path, allowed: str) -> Any:
+    """Parse the file as a single JSON value."""
     text = _text(path)
     try:
         return metadata_jsonl.parse_json(text)
     except metadata_jsonl.RepeatedName as error:
-        raise UvlpError(f"{path}: a name stands twice", got=str(error), fix="keep one of them") from error
+        raise UvlpError(f"{path}: duplicate name", got=str(error), fix="keep one of them") from error
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         got = (text.split("\n")[line - 1 : line] or [""])[0].strip()[:60]
@@ -137,34 +137,34 @@ def _entries(path: Path, what: str, entries: Sequence[Any], allowed: str) -> Ite
 
 
 def _objects(path: Path, first: str, allowed: str) -> Iterator[tuple[str, Row]]:
-    """JSON lines; or one object, on one line or on many."""
+    """Read JSON lines, or a single object on one or several lines."""
     try:
         lines = metadata_jsonl.objects(path, allowed)
-        found = [next(lines)]
+        first_rows = [next(lines)]
     except UvlpError as error:
         if first.endswith("}"):
-            raise  # one object per line, and this one is broken
+            raise  # one object per line, and this one is malformed
         try:
-            return _object(path, _whole(path, allowed), allowed)
+            return _object(path, _json(path, allowed), allowed)
         except UvlpError:
             if len(first) < LONGEST_LINE_BYTES // 2:
                 raise
             raise error from None  # the first of many lines is too long
-    found += [second for second in [next(lines, None)] if second]
-    if len(found) == 1 and not _is_row(found[0][1]):
-        return _object(path, found[0][1], allowed)
-    return itertools.chain(found, lines)
+    first_rows += [second for second in [next(lines, None)] if second]
+    if len(first_rows) == 1 and not _is_row(first_rows[0][1]):
+        return _object(path, first_rows[0][1], allowed)
+    return itertools.chain(first_rows, lines)
 
 
 def _is_row(value: Row) -> bool:
-    """Whether an object is a row about one image, not a collection of them."""
-    said = () if _lists(value) else TEXT_FIELDS
-    named = (value[name] for name in (*IMAGE_FIELDS, *said) if name in value)
+    """Return whether an object is a row about one image, not a collection of rows."""
+    text_fields = () if _lists(value) else TEXT_FIELDS
+    named = (value[name] for name in (*IMAGE_FIELDS, *text_fields) if name in value)
     return bool({"conversations", "question_id"} & value.keys()) or any(isinstance(x, str) for x in named)
 
 
 def _object(path: Path, value: Any, allowed: str) -> Iterator[tuple[str, Row]]:
-    """The rows in one object that is the whole file."""
+    """The rows of a file that is a single object."""
     if not isinstance(value, dict):
         return _entries(path, "", [value], allowed)
     if _is_row(value):
@@ -181,11 +181,11 @@ def _object(path: Path, value: Any, allowed: str) -> Iterator[tuple[str, Row]]:
     if not lists and value and all(isinstance(part, str | list | dict) for part in value.values()):
         return _mapping(path, value)
     got = first_few(value) or "an empty object"
-    raise UvlpError(f"{path}: not a known kind of caption file", got=got, allowed=allowed)
+    raise UvlpError(f"{path}: unknown format of a caption file", got=got, allowed=allowed)
 
 
 def _lists(value: Row) -> dict[str, list[Row]]:
-    """The fields that hold a list of objects."""
+    """The fields whose value is a list of objects."""
     return {
         name: part
         for name, part in value.items()
@@ -216,16 +216,16 @@ def _coco(path: Path, images: list[Row], annotations: list[Row], allowed: str) -
 
 
 def two_images(kind: str, number: object, one: str, other: str, where: str) -> UvlpError:
-    """The error for a number that two images have: whatever is said of it may be of either."""
+    """The error for an id of two images, whose captions are ambiguous."""
     return UvlpError(
-        f"the {kind} {number} stands for two images ({one}, {other})",
+        f"the {kind} {number} belongs to two images ({one}, {other})",
         got=where,
-        fix="number them anew, or import each file of answers with its own question file",
+        fix="renumber them, or import each answer file with its own question file",
     )
 
 
 def _separator(line: str, usual: str = SEPARATORS) -> str:
-    """What separates the columns of a line with names, one of which names the image; empty: none does."""
+    """The column separator of a header line that has an image column; empty if there is none."""
     for separator in usual:
         names = {cell.strip().strip('"').lower() for cell in line.split(separator)}
         if len(names) > 1 and names & set(IMAGE_FIELDS):
@@ -238,8 +238,8 @@ def _table(path: Path, allowed: str) -> Iterator[tuple[str, Row]]:
     usual = "\t,;|" if path.suffix.lower() == ".tsv" else SEPARATORS
     separator = _separator(first, usual)
     if first and not separator:
-        fix = "write the names of the columns into the first line: file_name,text"
-        raise UvlpError(f"{path}: no column names an image", got=first[:200], fix=fix)
+        fix = "write column names into the first line: file_name,text"
+        raise UvlpError(f"{path}: no column with image names", got=first[:200], fix=fix)
     lines = csv.reader(
         io.StringIO(_text(path), newline=""),
         delimiter=separator or ",",
@@ -253,7 +253,7 @@ def _table(path: Path, allowed: str) -> Iterator[tuple[str, Row]]:
             if not head:
                 head = _head(cells, where)
             elif any(cell.strip() for cell in cells):
-                yield where, dict(zip(head, _fitting(cells, head, where), strict=True))
+                yield where, dict(zip(head, _checked(cells, head, where), strict=True))
     except csv.Error as error:
         raise UvlpError(f"{path}, line {lines.line_num}: not CSV", got=str(error)) from error
 
@@ -262,13 +262,15 @@ def _head(cells: list[str], where: str) -> list[str]:
     names = [cell.strip() for cell in cells]
     twice = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
     if twice:
-        raise UvlpError(f"{where}: a column is named twice", got=first_few(twice), fix="rename one of them")
+        raise UvlpError(f"{where}: duplicate column name", got=first_few(twice), fix="rename one of them")
     return names
 
 
-def _fitting(cells: list[str], head: list[str], where: str) -> list[str]:
+def _checked(cells: list[str], head: list[str], where: str) -> list[str]:
     if len(cells) != len(head):
-        fix = "put texts with a separator or a quote in them into double quotes"
+        fix = "put texts that contain a separator or a quote into double quotes"
         got, allowed = f"{len(cells)} cells", f"{len(head)}: {first_few(head)}"
-        raise UvlpError(f"{where}: another number of cells than columns", got=got, allowed=allowed, fix=fix)
+        raise UvlpError(
+            f"{where}: the number of cells is not that of the columns", got=got, allowed=allowed, fix=fix
+        )
     return cells
