@@ -1,4 +1,4 @@
-"""A manifest survives JSON and knows its smallest class."""
+"""Manifests of datasets: JSON, counts and caching."""
 
 import json
 from dataclasses import asdict, replace
@@ -24,11 +24,11 @@ MANIFEST = DatasetManifest(
 )
 
 
-def test_json_gives_the_same_manifest() -> None:
+def test_manifest_survives_json() -> None:
     assert DatasetManifest.from_values(json.loads(json.dumps(asdict(MANIFEST)))) == MANIFEST
 
 
-def test_the_smallest_class_is_the_first_with_fewest_training_images() -> None:
+def test_smallest_class_is_the_first_with_fewest_training_images() -> None:
     assert MANIFEST.smallest_class() == ("dog_a", 5)
 
 
@@ -36,33 +36,33 @@ def test_images_are_counted_per_split() -> None:
     assert (MANIFEST.count("train"), MANIFEST.count("val")) == (17, 7)
 
 
-def test_a_remembered_manifest_is_recalled(tmp_path: Path) -> None:
+def test_cached_manifest_is_read(tmp_path: Path) -> None:
     remember(tmp_path / "cache" / "m.json", MANIFEST)
     assert recall(tmp_path / "cache" / "m.json", MANIFEST.content_hash) == MANIFEST
 
 
-def test_a_manifest_of_other_content_is_not_recalled(tmp_path: Path) -> None:
+def test_cached_manifest_of_other_content_is_ignored(tmp_path: Path) -> None:
     remember(tmp_path / "m.json", replace(MANIFEST, content_hash="cd" * 32))
     assert recall(tmp_path / "m.json", MANIFEST.content_hash) is None
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[]", b'{"classes": [], "notes": [], "more": 1}', b"\xff"])
-def test_a_damaged_manifest_is_not_recalled(damage: bytes, tmp_path: Path) -> None:
+def test_damaged_cached_manifest_is_ignored(damage: bytes, tmp_path: Path) -> None:
     (tmp_path / "m.json").write_bytes(damage)
     assert recall(tmp_path / "m.json", MANIFEST.content_hash) is None
 
 
-def test_a_manifest_with_one_other_byte_is_not_recalled(tmp_path: Path) -> None:
+def test_cached_manifest_with_a_changed_byte_is_ignored(tmp_path: Path) -> None:
     remember(tmp_path / "m.json", MANIFEST)
-    whole = (tmp_path / "m.json").read_bytes()
-    for place in range(0, len(whole), 9):
-        flipped = bytearray(whole)
-        flipped[place] ^= 1
+    content = (tmp_path / "m.json").read_bytes()
+    for index in range(0, len(content), 9):
+        flipped = bytearray(content)
+        flipped[index] ^= 1
         (tmp_path / "m.json").write_bytes(flipped)
-        assert recall(tmp_path / "m.json", MANIFEST.content_hash) is None, place
+        assert recall(tmp_path / "m.json", MANIFEST.content_hash) is None, index
 
 
-def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+def test_unwritable_cache_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     remember(tmp_path / "file" / "m.json", MANIFEST)
     assert recall(tmp_path / "file" / "m.json", MANIFEST.content_hash) is None

@@ -1,4 +1,4 @@
-"""`distilled`: a folder that others load, and images that must not be black."""
+"""`distilled`: a folder that torchvision loads, without black images."""
 
 from pathlib import Path
 
@@ -29,8 +29,8 @@ def write(folder: Path) -> None:
 
 def test_torchvision_loads_the_folder(tmp_path: Path) -> None:
     write(tmp_path)
-    found = ImageFolder(str(tmp_path / "train"))
-    assert found.classes == ["class0", "class1"] and len(found) == 24
+    dataset = ImageFolder(str(tmp_path / "train"))
+    assert dataset.classes == ["class0", "class1"] and len(dataset) == 24
 
 
 def test_images_and_rows_read_back_exactly(tmp_path: Path) -> None:
@@ -41,24 +41,26 @@ def test_images_and_rows_read_back_exactly(tmp_path: Path) -> None:
         assert np.array_equal(distilled.read_image(tmp_path, row), expected)
 
 
-def test_the_sheet_shows_ten_per_class_in_rows(tmp_path: Path) -> None:
+def test_contact_sheet_shows_ten_images_per_class(tmp_path: Path) -> None:
     write(tmp_path)
     with Image.open(tmp_path / distilled.SHEET) as sheet:
         step_px = distilled.SHEET_CELL_PX + distilled.SHEET_GAP_PX
         assert sheet.size == (10 * step_px, 2 * step_px)
 
 
-def test_a_black_image_stops_with_its_class_and_slot() -> None:
+def test_black_image_is_refused() -> None:
     images = [*IMAGES[:23], np.zeros((8, 8, 3), dtype=np.uint8)]
-    with pytest.raises(UvlpError, match=r"class1/00011.png of class class1 .* is black"):
+    with pytest.raises(UvlpError) as caught:
         distilled.check(ENTRIES, images)
+    assert "class1/00011.png of class class1" in caught.value.what and caught.value.what.endswith("black")
 
 
-def test_an_image_of_one_colour_stops_too() -> None:
+def test_image_of_one_colour_is_refused() -> None:
     images = [np.full((8, 8, 3), 9, dtype=np.uint8), *IMAGES[1:]]
-    with pytest.raises(UvlpError, match="of one colour"):
+    with pytest.raises(UvlpError) as caught:
         distilled.check(ENTRIES, images)
+    assert caught.value.what.endswith("of one colour")
 
 
-def test_a_real_image_may_be_black() -> None:
+def test_real_image_may_be_black() -> None:
     distilled.check([entry(0, 0, source="train/0/a.png")], [np.zeros((8, 8, 3), dtype=np.uint8)])

@@ -1,4 +1,4 @@
-"""Two users of one group share a store: what one makes the other reads, makes again and deletes."""
+"""Two users of one group share a store: one builds artifacts, the other reads, rebuilds and deletes them."""
 
 import os
 import shutil
@@ -71,7 +71,7 @@ as_user(int(sys.argv[4]), second)
 
 @pytest.fixture
 def shared() -> Iterator[Path]:
-    """A folder of the group, which what is made in it inherits; the tests' own is closed to others."""
+    """A setgid folder of the group; the tests' own temporary folder is private."""
     folder = Path(tempfile.mkdtemp())
     os.chown(folder, 0, GROUP)
     folder.chmod(0o2775)
@@ -81,9 +81,9 @@ def shared() -> Iterator[Path]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become other users; CI is root")
 def test_two_users_share_a_store(shared: Path) -> None:
-    words = [sys.executable, "-c", PROGRAM, str(shared / "store"), str(GROUP), *map(str, USERS)]
-    ran = subprocess.run(words, capture_output=True, encoding="utf-8")
-    assert ran.returncode == 0, ran.stderr
+    arguments = [sys.executable, "-c", PROGRAM, str(shared / "store"), str(GROUP), *map(str, USERS)]
+    done = subprocess.run(arguments, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
     for path in (shared / "store").rglob("*"):
         status = path.stat()
         assert status.st_gid == GROUP, path

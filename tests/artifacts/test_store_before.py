@@ -1,4 +1,4 @@
-"""A store that earlier code made is read whole: nothing is made again, nothing in it changes."""
+"""A store of earlier code is read completely: nothing is rebuilt, nothing changes."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "digits_ipc1_nano"
 
 
-def uvlp(*words: str, store: Path) -> subprocess.CompletedProcess[str]:
+def uvlp(*arguments: str, store: Path) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("UVLP_")}
-    command = [sys.executable, "-m", "uvlp", *words, "--store", str(store)]
+    command = [sys.executable, "-m", "uvlp", *arguments, "--store", str(store)]
     return subprocess.run(
         command, capture_output=True, encoding="utf-8", timeout=300, env=environment, check=False
     )
 
 
 def contents(store: Path) -> dict[str, bytes]:
-    """Every file of every artifact, with its manifest."""
-    found = [path for kind in KINDS for path in sorted((store / kind).rglob("*")) if path.is_file()]
-    return {path.relative_to(store).as_posix(): path.read_bytes() for path in found}
+    """Return every file of every artifact, including manifests."""
+    files = [path for kind in KINDS for path in sorted((store / kind).rglob("*")) if path.is_file()]
+    return {path.relative_to(store).as_posix(): path.read_bytes() for path in files}
 
 
-def test_nothing_of_a_store_from_before_is_made_again(store: Path) -> None:
+def test_artifacts_of_an_earlier_store_are_not_rebuilt(store: Path) -> None:
     before = contents(store)
     (folder,) = (store / "tables").iterdir()
     made = uvlp(*CALL, "--json", store=store)
     assert made.returncode == 0, made.stderr
     result = json.loads(made.stdout)
     assert result["made"] == 0, made.stderr
-    assert "made anew" not in made.stderr
+    assert "rebuilt" not in made.stderr
     kept = json.loads((folder / "table.json").read_bytes())
     assert {"schema": 2, **result["table"]} == kept and len(kept["cells"]) == 2
     assert contents(store) == before
 
 
-def test_a_table_from_before_is_printed_as_its_file_has_it(store: Path) -> None:
+def test_table_of_an_earlier_store_is_printed_as_in_its_file(store: Path) -> None:
     (folder,) = (store / "tables").iterdir()
     kept = (folder / "table.md").read_text(encoding="utf-8")
     assert uvlp("table", "digits-ipc1-nano", store=store).stdout == kept

@@ -1,6 +1,6 @@
 """`captions`: one text per training image, and the label-only prompt of every class.
 
-`metadata.jsonl` holds one row per image in the dataset's file order; `prompts.json` holds the prompts
+`metadata.jsonl` contains one row per image in the dataset's file order; `prompts.json` contains the prompts
 by class id. A missing caption is a row with an empty text.
 """
 
@@ -25,12 +25,12 @@ MISSING = ("stop", "empty")
 
 @dataclass(frozen=True, slots=True)
 class Captions:
-    """What the artifact holds.
+    """Content of the artifact.
 
     Attributes:
         files: training images in the dataset's order, e.g. ``train/3/0007.png``.
         texts: one caption per file; empty where it is missing.
-        prompts: class id -> prompt made of the label alone.
+        prompts: class id -> prompt made only of the label.
         missing: number of files without a caption.
     """
 
@@ -49,18 +49,18 @@ def _is_missing(text: str | None) -> bool:
 
 
 def check_coverage(files: Sequence[str], texts: Mapping[str, str], missing: str) -> int:
-    """Number of ``files`` without a caption; an empty one counts as missing (methods.md A.2, E10).
+    """Count ``files`` without a caption; empty ones count as missing (methods.md A.2, E10).
 
     Args:
         files: training images.
-        texts: caption by the same names.
+        texts: captions by file name.
         missing: ``"stop"`` raises if any is missing, ``"empty"`` allows it.
 
     Raises:
-        UvlpError: captions are missing (the first are named, all are counted), or ``missing`` is unknown.
+        UvlpError: captions are missing (names the first, counts all), or ``missing`` is unknown.
     """
     if missing not in MISSING:
-        raise UvlpError("unknown way with missing captions", got=missing, allowed=", ".join(MISSING))
+        raise UvlpError("unknown value of --missing-captions", got=missing, allowed=", ".join(MISSING))
     without = [name for name in files if _is_missing(texts.get(name))]
     if without and missing == "stop":
         raise UvlpError(
@@ -72,7 +72,7 @@ def check_coverage(files: Sequence[str], texts: Mapping[str, str], missing: str)
 
 
 def class_lines(classes: Iterable[ClassInfo]) -> dict[str, str]:
-    """The prompt of methods that use labels only, by class id: all names of a class (methods.md C)."""
+    """Return the label-only prompt of every class by id: all names of the class (methods.md C)."""
     return {info.id: info.synonyms for info in classes}
 
 
@@ -97,16 +97,16 @@ def read(folder: Path) -> Captions:
     return Captions(tuple(texts), tuple(texts.values()), prompts)
 
 
-def check_texts(found: object, count: int, file: str, function: str = "captions") -> list[str]:
-    """What a function of the captioner in ``file`` returned.
+def check_texts(returned: object, count: int, file: str, function: str = "captions") -> list[str]:
+    """Check and return what a function of the captioner in ``file`` returned.
 
     Raises:
-        UvlpError: not ``count`` texts, or an empty one.
+        UvlpError: it is not ``count`` non-empty texts.
     """
     wanted = f"{count} texts of one line"
-    if not isinstance(found, Sequence) or isinstance(found, str):
-        raise wrong_return(file, function, wanted, kind_of(found))
-    texts = list(found)
+    if not isinstance(returned, Sequence) or isinstance(returned, str):
+        raise wrong_return(file, function, wanted, kind_of(returned))
+    texts = list(returned)
     if len(texts) != count:
         raise wrong_return(file, function, wanted, f"{len(texts)} of them")
     for row, text in enumerate(texts):
@@ -117,19 +117,19 @@ def check_texts(found: object, count: int, file: str, function: str = "captions"
     return texts
 
 
-def check(found: Captions, files: Sequence[str]) -> None:
-    """The rows are those of ``files``, in that order.
+def check(captions: Captions, files: Sequence[str]) -> None:
+    """Check that the rows are those of ``files``, in that order.
 
     Raises:
-        UvlpError: the first difference is named.
+        UvlpError: they are not; names the first difference.
     """
-    if found.files == tuple(files):
+    if captions.files == tuple(files):
         return
-    pairs = enumerate(zip(found.files, files, strict=False), 1)
+    pairs = enumerate(zip(captions.files, files, strict=False), 1)
     differing = next((f"row {row}: {got} for {name}" for row, (got, name) in pairs if got != name), None)
     raise UvlpError(
         "stage caption: the rows are not the training images in order",
-        got=differing or f"{len(found.files)} rows",
+        got=differing or f"{len(captions.files)} rows",
         allowed=f"{len(files)} rows, one per training image",
-        fix="remove the artifact and run again",
+        fix="remove the artifact and re-run the command",
     )

@@ -1,4 +1,4 @@
-"""What every dataset plug-in gives: a manifest that needs no library, and images on demand."""
+"""Interface of dataset plug-ins: a manifest that needs no library, and images on demand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPLITS = ("train", "val")
 
 
 class DatasetElsewhere(UvlpError):
-    """A dataset is not where it was looked for, but nearby or in another form: nothing is to be fetched."""
+    """A dataset is at another path or in another format than expected, so nothing is downloaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +30,9 @@ class DatasetSpec:
 
     Attributes:
         name: plug-in in `uvlp/datasets`, with ``-``.
-        argument: what stood behind the colon, e.g. the path of ``folder:PATH``.
-        data: folder in which a named dataset lies; empty: ``$UVLP_DATA``, else ``./uvlp_data``.
-        variant: which of several published versions; empty: the dataset's first.
+        argument: text after the colon, e.g. the path of ``folder:PATH``.
+        data: folder of named datasets; empty: ``$UVLP_DATA``, else ``./uvlp_data``.
+        variant: published version; empty: the dataset's first.
     """
 
     name: str
@@ -42,7 +42,7 @@ class DatasetSpec:
 
     @classmethod
     def parse(cls, text: str, data: str = "", variant: str = "") -> DatasetSpec:
-        """The spec of ``NAME`` or ``NAME:ARGUMENT``."""
+        """Parse ``NAME`` or ``NAME:ARGUMENT``."""
         name, _, argument = text.partition(":")
         return cls(name=name.replace("_", "-"), argument=argument, data=data, variant=variant)
 
@@ -50,28 +50,28 @@ class DatasetSpec:
         return f"{self.name}:{self.argument}" if self.argument else self.name
 
     @property
-    def place(self) -> str:
-        """Name and variant, or the one path of a folder; equal for equal requests, whatever lies there."""
+    def location(self) -> str:
+        """Name and variant, or the resolved path of a folder, whatever its content."""
         if self.argument:
             return f"{self.name}:{os.path.realpath(expand_home(self.argument))}"
         return f"{self.name} {self.variant}".strip()
 
     @property
     def root(self) -> Path:
-        """The folder with named datasets.
+        """The folder of named datasets.
 
         Raises:
-            UvlpError: no folder can be there.
+            UvlpError: it cannot be a folder.
         """
-        place = expand_home(self.data or os.environ.get("UVLP_DATA") or "uvlp_data")
-        return check_folder("data folder", place, "--data DIR")
+        path = expand_home(self.data or os.environ.get("UVLP_DATA") or "uvlp_data")
+        return check_folder("data folder", path, "--data DIR")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassInfo:
-    """One class: folder name or number, name for people and prompts, label, images per split.
+    """One class: folder name or number, readable name, label, images per split.
 
-    ``synonyms`` are all its names, e.g. ``"tench, Tinca tinca"``; the name alone if nobody gave others.
+    ``synonyms`` are all its names, e.g. ``"tench, Tinca tinca"``; by default only the name.
     """
 
     id: str
@@ -88,19 +88,19 @@ class ClassInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetManifest:
-    """What is known of a dataset without opening an image.
+    """Description of a dataset that needs no decoded images.
 
     Attributes:
         name: plug-in that reads it, e.g. ``"folder"``.
-        argument: what stood after the colon, e.g. a path; a machine fact, never part of a key.
-        variant: which of several published versions, e.g. ``"full"``; empty where there is one.
+        argument: text after the colon, e.g. a path; specific to a machine, never part of a key.
+        variant: published version, e.g. ``"full"``; empty if there is only one.
         classes: in label order, ``classes[i].index == i``.
-        content_hash: hexadecimal SHA-256 over all that decides about images, labels, names and
-            captions; the dataset's share of every artifact key.
+        content_hash: hexadecimal SHA-256 of everything that determines images, labels, names and captions;
+            the dataset's part of every artifact key.
         image_px: side of the images if all are squares of one size, else 0.
-        source: where the images come from, in words.
-        notes: lines the user should read, e.g. counted duplicates.
-        caveats: further ones that a table must carry too, e.g. another size than the published one.
+        source: description of the source of the images.
+        notes: lines for the user, e.g. counts of duplicates.
+        caveats: lines that also appear below tables, e.g. a size that differs from the published one.
     """
 
     name: str
@@ -125,10 +125,10 @@ class DatasetManifest:
 
     @classmethod
     def from_values(cls, values: dict[str, Any]) -> DatasetManifest:
-        """The manifest of what ``dataclasses.asdict`` made of it.
+        """Build a manifest from the result of ``dataclasses.asdict``.
 
         Raises:
-            KeyError, TypeError: ``values`` are something else.
+            KeyError, TypeError: ``values`` have another structure.
         """
         values["classes"] = tuple(ClassInfo(**entry) for entry in values["classes"])
         values["notes"] = tuple(values["notes"])
@@ -157,37 +157,37 @@ class Dataset(Protocol):
         ...
 
     def originals(self, split: str, indices: Sequence[int]) -> list[numpy.ndarray]:
-        """uint8 [H, W, 3] each, at the size they are stored in."""
+        """uint8 [H, W, 3] each, at their stored size."""
         ...
 
     def captions(self) -> Mapping[str, str] | None:
-        """Caption by name below `train/`, e.g. ``"3/0007.png"``; None if the dataset has none."""
+        """Captions by name below `train/`, e.g. ``"3/0007.png"``; None if the dataset has none."""
         ...
 
 
 def check_content(spec: DatasetSpec, manifest: DatasetManifest, content_hash: str) -> None:
-    """Refuse a dataset that is not what the key of a task was made from.
+    """Refuse a dataset that is not the one in the key of a task.
 
     Args:
-        spec: as it was opened, for the message.
-        manifest: of what was opened.
-        content_hash: what it must hold; empty: anything.
+        spec: how it was opened, for the message.
+        manifest: manifest of the opened dataset.
+        content_hash: expected content hash; empty: any.
 
     Raises:
-        UvlpError: it holds something else.
+        UvlpError: the content differs.
     """
-    found = manifest.content_hash
-    if content_hash and found != content_hash:
+    actual = manifest.content_hash
+    if content_hash and actual != content_hash:
         raise UvlpError(
             f"the dataset {spec} was changed while it was used",
-            got=f"content {found[:16]}",
+            got=f"content {actual[:16]}",
             allowed=f"content {content_hash[:16]}, as when the run began",
-            fix="run the same command again; nothing was stored of it",
+            fix="re-run the command; nothing was stored from the changed files",
         )
 
 
 def same_names(classes: Sequence[ClassInfo]) -> tuple[str, ...]:
-    """A line for every name that several classes have."""
+    """Return a line for every name that several classes share."""
     ids: dict[str, list[str]] = {}
     for info in classes:
         ids.setdefault(info.name, []).append(info.id)
@@ -200,7 +200,7 @@ def same_names(classes: Sequence[ClassInfo]) -> tuple[str, ...]:
 
 
 def recall(path: Path, content_hash: str) -> DatasetManifest | None:
-    """The manifest that :func:`remember` wrote, None if it is not there, damaged or of other content."""
+    """Return the manifest that :func:`remember` wrote; None if missing, damaged or of other content."""
     try:
         manifest = DatasetManifest.from_values(read_checked(path))
     except (KeyError, TypeError):
@@ -209,6 +209,6 @@ def recall(path: Path, content_hash: str) -> DatasetManifest | None:
 
 
 def remember(path: Path, manifest: DatasetManifest) -> None:
-    """Keep a manifest for the next call; where nothing can be written, that call does the work again."""
+    """Cache a manifest for the next call; failures to write are ignored."""
     with contextlib.suppress(OSError):
         write_checked(path, asdict(manifest))

@@ -1,9 +1,9 @@
-"""`distilled`: the narrow waist. An image folder that `datasets` and torchvision load.
+"""`distilled`: an image folder that `datasets` and torchvision load, the common output of all methods.
 
 `train/<class id>/<slot>.png` with `train/metadata.jsonl` (file_name, label, class_id, class_name,
 text, source), and `contact_sheet.png` with up to ten images of each of the first hundred classes, one
-class per row. The method `full` refers to the dataset instead of copying it: its rows carry `source` and
-no image file.
+class per row. The method `full` refers to the dataset instead of copying it: its rows have `source` but no
+image file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SCHEMA = 1
 SHEET = "contact_sheet.png"
 SHEET_COLUMNS = 10
 SHEET_CLASSES = 100
-"""A thousand classes would make a picture 68,000 px high, which few programs open."""
+"""A thousand classes would give an image 68,000 px high, which few programs can open."""
 SHEET_CELL_PX = 64
 SHEET_GAP_PX = 4
 
@@ -35,7 +35,7 @@ class Entry:
     """One distilled image.
 
     Attributes:
-        file_name: relative to `train/`; empty where the image stays in the dataset.
+        file_name: relative to `train/`; empty if the image stays in the dataset.
         label: class index.
         class_id: class folder name.
         class_name: readable name.
@@ -54,9 +54,9 @@ class Entry:
 def write(
     folder: Path, entries: Sequence[Entry], images: Iterable[numpy.ndarray], sheet: Iterable[numpy.ndarray]
 ) -> None:
-    """Write the images (uint8 [H, W, 3], one per entry that has a file), the rows and the sheet.
+    """Write the images (uint8 [H, W, 3], one per entry with a file), the rows and the contact sheet.
 
-    ``sheet`` is not asked for an image before all of ``images`` are written.
+    ``sheet`` is iterated only after all of ``images`` are written.
     """
     from PIL import Image
 
@@ -69,7 +69,7 @@ def write(
 
 
 def finish(folder: Path, entries: Sequence[Entry], sheet: Iterable[numpy.ndarray]) -> None:
-    """Write the rows and the sheet of images that are there already."""
+    """Write the rows and the contact sheet of images that already exist."""
     (folder / "train").mkdir(exist_ok=True)
     with open(folder / "train" / "metadata.jsonl", "w", encoding="utf-8") as file:
         for entry in entries:
@@ -78,7 +78,7 @@ def finish(folder: Path, entries: Sequence[Entry], sheet: Iterable[numpy.ndarray
 
 
 def _write_sheet(path: Path, labels: Sequence[int], images: Iterable[numpy.ndarray]) -> None:
-    """A grid with one class per row; ``labels`` and ``images`` are those that it shows, in order."""
+    """Write a grid with one class per row; ``labels`` and ``images`` are those shown, in order."""
     from PIL import Image
 
     rows = sorted(set(labels))
@@ -95,7 +95,7 @@ def _write_sheet(path: Path, labels: Sequence[int], images: Iterable[numpy.ndarr
 
 
 def sheet_rows(entries: Sequence[Entry]) -> list[int]:
-    """Indices of the entries that the contact sheet shows: the first ten of each of the first classes."""
+    """Return the indices of the entries on the contact sheet: the first ten of each of the first classes."""
     chosen: dict[int, list[int]] = {}
     for index, entry in enumerate(entries):
         row = chosen.setdefault(entry.label, [])
@@ -105,12 +105,12 @@ def sheet_rows(entries: Sequence[Entry]) -> list[int]:
 
 
 def read_entries(folder: Path) -> list[Entry]:
-    """The rows of `metadata.jsonl`."""
+    """Read the rows of `metadata.jsonl`."""
     return json_files.read_rows(Entry, folder / "train" / "metadata.jsonl")
 
 
 def read_image(folder: Path, entry: Entry) -> numpy.ndarray:
-    """The image of an entry that has a file, uint8 [H, W, 3]."""
+    """Read the image of an entry with a file, uint8 [H, W, 3]."""
     import numpy
     from PIL import Image
 
@@ -119,15 +119,15 @@ def read_image(folder: Path, entry: Entry) -> numpy.ndarray:
 
 
 def check(entries: Sequence[Entry], images: Sequence[numpy.ndarray]) -> None:
-    """No synthesised image is black or of one colour throughout (a safety checker's or a NaN's trace).
+    """Refuse synthesised images of one colour, e.g. black ones of a safety checker or a NaN.
 
     Raises:
-        UvlpError: the class and the slot are named.
+        UvlpError: names class and image.
     """
     for entry, image in zip(entries, images, strict=True):
         if image.max() == image.min() and not entry.source:
-            which = f"the image {entry.file_name} of class {entry.class_id} ({entry.class_name})"
+            what = f"the image {entry.file_name} of class {entry.class_id} ({entry.class_name})"
             raise UvlpError(
-                f"stage synthesise: {which} is {'black' if image.max() == 0 else 'of one colour'}",
+                f"stage synthesise: {what} is {'black' if image.max() == 0 else 'of one colour'}",
                 fix="the models are broken or under-trained: train longer, or change guidance and strength",
             )

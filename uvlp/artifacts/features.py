@@ -1,9 +1,9 @@
 """`features`: one row per training image, in the order of the dataset's files, memory-mapped.
 
-part `images`: `image.npy` float32 [N, D] with unit rows; `mean.npy` and `deviation.npy` [N, 4, h, w], the
-moments of the scaled latents, float32, or float16 where published models made them. Part `texts`:
-`text.npy` float32 [N, D] with unit rows, and `names.npy` float32 [C, D], the class-name prototypes. Part
-`network`: `network.npy` float32 [N, D], features in a network that was trained on the whole set.
+Part `images`: `image.npy` float32 [N, D] with unit rows; `mean.npy` and `deviation.npy` [N, 4, h, w], the
+moments of the scaled latents, float32, or float16 from published models. Part `texts`: `text.npy` float32
+[N, D] with unit rows, and `names.npy` float32 [C, D], the class-name prototypes. Part `network`:
+`network.npy` float32 [N, D], features of a network that was trained on the full set.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ SCHEMA = 2
 PARTS = {"images": ("image", "mean", "deviation"), "texts": ("text", "names"), "network": ("network",)}
 PROTOCOL = "minimax"
 NETWORK = "resnet-ap-10"
-"""Protocol and network in which part `network` is computed."""
+"""Protocol and network of part `network`."""
 
 
 def check_finite(arrays: Mapping[str, numpy.ndarray], names: Sequence[str], fix: str | None = None) -> None:
-    """Every value is a finite number.
+    """Check that every value is finite.
 
     Args:
-        names: what each row belongs to, e.g. a file.
-        fix: the advice.
+        names: name of each row, e.g. its file.
+        fix: how to fix it, for the message.
 
     Raises:
-        UvlpError: a value is NaN or infinite; the array and what its first such row belongs to are named.
+        UvlpError: a value is NaN or infinite; names the array and the first such row.
     """
     import numpy
 
     for name, array in arrays.items():
         bad = ~numpy.isfinite(array.reshape(len(array), -1)).all(axis=1)
         if bad.any():
-            where = names[int(bad.argmax())]
-            raise UvlpError(f"stage embed: {name} of {where} is not a finite {array.dtype} number", fix=fix)
+            row = names[int(bad.argmax())]
+            raise UvlpError(f"stage embed: {name} of {row} is not a finite {array.dtype} number", fix=fix)
 
 
 def write(folder: Path, arrays: Mapping[str, numpy.ndarray]) -> None:
-    """Write arrays that are at hand as a whole; those of the streaming pass come from `row_files`.
+    """Write complete arrays; those of the streaming pass are written by `row_files`.
 
     Raises:
-        UvlpError: as :func:`check_finite`.
+        UvlpError: see :func:`check_finite`.
     """
     import numpy
 
@@ -59,7 +59,7 @@ def write(folder: Path, arrays: Mapping[str, numpy.ndarray]) -> None:
 
 
 def read(folders: Mapping[str, Path]) -> dict[str, numpy.ndarray]:
-    """The arrays of all parts in ``folders`` (part -> folder), memory-mapped and read-only."""
+    """Return the arrays of all parts in ``folders`` (part -> folder), memory-mapped and read-only."""
     import numpy
 
     return {
@@ -70,11 +70,11 @@ def read(folders: Mapping[str, Path]) -> dict[str, numpy.ndarray]:
 
 
 class Latents:
-    """Samples of the posteriors, drawn when they are asked for: ``latents[[3, 5]]`` is float32 [2, 4, h, w].
+    """Samples of the posteriors, drawn on access: ``latents[[3, 5]]`` is float32 [2, 4, h, w].
 
     Args:
         mean, deviation: of the scaled latents [N, 4, h, w].
-        noise: standard normal [4, h, w] of a row, e.g. :func:`posterior_noise`.
+        noise: returns standard normal noise [4, h, w] of a row, e.g. :func:`posterior_noise`.
     """
 
     def __init__(
@@ -86,19 +86,19 @@ class Latents:
         import numpy
 
         drawn = numpy.empty((len(rows), *self._mean.shape[1:]), dtype=numpy.float32)
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             mean, deviation = (moment[row].astype(numpy.float32) for moment in (self._mean, self._deviation))
-            drawn[place] = mean + deviation * self._noise(row)
+            drawn[index] = mean + deviation * self._noise(row)
         return drawn
 
 
 def posterior_noise(files: Sequence[str], seed: int, shape: Sequence[int]) -> Callable[[int], numpy.ndarray]:
-    """Noise that belongs to the image and the seed, not to a batch or an order (methods.md E22).
+    """Return noise that depends on image and seed, not on batches or order (methods.md E22).
 
     Args:
-        files: name of every row.
+        files: file name of every row.
         seed: distillation seed.
-        shape: of one latent, (4, h, w).
+        shape: shape of one latent, (4, h, w).
     """
 
     def draw(row: int) -> numpy.ndarray:

@@ -1,8 +1,8 @@
-"""The images of `distilled` in the making: written batch by batch, and kept when the run is interrupted.
+"""Unfinished images of `distilled`: written batch by batch, and kept when the run is interrupted.
 
-Below a folder that outlives the run lie `train/<class id>/<slot>.png` and for each batch
-`batches/<first row in the order of synthesis>.json`: the hashes of its images, and the state after it.
-Memory holds one batch.
+A folder that survives the run contains `train/<class id>/<slot>.png` and for each batch
+`batches/<first row in the order of synthesis>.json` with the hashes of its images and the state after it.
+Only one batch is in memory.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ BATCHES, OLD_STATE = "batches", "state.json"
 
 @dataclass(slots=True, kw_only=True)
 class State:
-    """How far the synthesis is.
+    """Progress of the synthesis.
 
     Attributes:
-        done: rows finished, counted in the order of synthesis.
-        batch: prototypes at once; 0 before it is chosen. It belongs to the state because other batches
-            round differently: a resumed run must go on as it began.
-        halved: how often memory was too small for it.
+        done: finished rows, in the order of synthesis.
+        batch: prototypes per batch; 0 before it is chosen. Part of the state because batch sizes change
+            rounding: a resumed run must continue with the same size.
+        halved: how often the batch was halved for lack of memory.
         decoded_again: images decoded a second time, in float32.
-        precision, device: what it computes in and where, for the notes.
+        precision, device: dtype and device of the computation, for the notes.
     """
 
     done: int = 0
@@ -50,14 +50,14 @@ class State:
 
 
 class GrowingImages:
-    """A folder of images that grows by whole batches.
+    """A folder of images that grows batch by batch.
 
     Args:
-        folder: that outlives an interrupted run.
-        log: called with a line about what is dropped because it is not as it was written.
+        folder: folder that survives an interrupted run.
+        log: called with a line about damaged images that are discarded.
 
     Attributes:
-        state: how far it is, after the last batch whose images are all as they were written.
+        state: progress after the last intact batch.
     """
 
     def __init__(self, folder: Path, log: Callable[[str], None]) -> None:
@@ -65,31 +65,31 @@ class GrowingImages:
         while (path := self._record(self.state.done)).exists():
             state = self._read(path)
             if state is None:
-                log(f"images from {self.state.done + 1} on are not as they were written: making them again")
+                log(f"images from {self.state.done + 1} on are damaged: synthesising them again")
                 break
             self.state = state
         if (folder / OLD_STATE).exists():
-            log("images that an earlier version left without hashes: making them again")
+            log("images of an earlier version have no hashes: synthesising them again")
             (folder / OLD_STATE).unlink()
 
     def _record(self, done: int) -> Path:
-        """The file of the batch that begins with this row."""
+        """Return the file of the batch that begins with this row."""
         return self._folder / BATCHES / f"{done:08}.json"
 
     def _read(self, path: Path) -> State | None:
-        """The state after a batch; None if its record or one of its images is another one."""
+        """Return the state after a batch; None if its record or one of its images is damaged."""
         try:
-            found = sealed.read(path, f"{self._folder.name}/{path.name}")
-            for name, sha256 in found["images"].items():
+            record = sealed.read(path, f"{self._folder.name}/{path.name}")
+            for name, sha256 in record["images"].items():
                 if file_sha256(self._folder / "train" / name) != sha256:
                     return None
-            state = json_files.build(State, found["state"])
+            state = json_files.build(State, record["state"])
             return state if state.done > self.state.done else None
         except (OSError, UvlpError, ValueError, TypeError, KeyError):
             return None
 
     def add(self, entries: Sequence[Entry], images: Iterable[numpy.ndarray]) -> None:
-        """Save the images of a batch, uint8 [H, W, 3]; they count once the batch has its record."""
+        """Save the images of a batch, uint8 [H, W, 3]; they count once its record is written."""
         from PIL import Image
 
         hashes = {}
@@ -106,7 +106,7 @@ class GrowingImages:
         sealed.write(path, f"{self._folder.name}/{path.name}", value)
 
     def finish(self, folder: Path, entries: Iterable[Entry]) -> None:
-        """Put these images into ``folder`` as well, without copying where the file system can."""
+        """Add these images to ``folder``, with hard links if possible."""
         for entry in entries:
             target = folder / "train" / entry.file_name
             target.parent.mkdir(parents=True, exist_ok=True)

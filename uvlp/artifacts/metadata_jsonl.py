@@ -22,49 +22,49 @@ ROW = '{"file_name": "class/image.png", "text": "a caption"}'
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The rows of one file: ``texts`` by file name as written, and how many rows were overruled."""
+    """The rows of one file: ``texts`` by file name as written, and the number of overridden rows."""
 
     texts: Mapping[str, str]
     duplicates: int
 
 
 def parse(path: Path, sha256: str = "") -> Metadata:
-    """Read the file; of two rows for one name the last one counts, blank lines are skipped.
+    """Read the file; the last row for a name counts, blank lines are skipped.
 
     Args:
-        sha256: what the file must hold, byte for byte; empty: anything.
+        sha256: expected hash of the file; empty: any.
 
     Raises:
-        UvlpError: the file cannot be read, a line is broken (file and line number are named), or the file
-            has other bytes than ``sha256``.
+        UvlpError: the file cannot be read, a line is invalid (names file and line number), or the hash of
+            the file is not ``sha256``.
     """
     rows = [name_and_text(row, where) for where, row in objects(path, sha256=sha256)]
     return Metadata(dict(rows), len(rows) - len(dict(rows)))
 
 
 def objects(path: Path, allowed: str = ROW, sha256: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every line that is not blank: where it stands, for messages, and the JSON object on it.
+    """Yield for every non-blank line its location for messages, and its JSON object.
 
     Args:
-        path: UTF-8, with or without a byte order mark.
-        allowed: what a line may look like, for messages.
-        sha256: what the file must hold, byte for byte, told at its end; empty: anything.
+        path: UTF-8 file, with or without a byte order mark.
+        allowed: example of a valid line, for messages.
+        sha256: expected hash of the file, checked at its end; empty: any.
 
     Raises:
-        UvlpError: the file cannot be read, a line is something else (its number is named), or the file has
-            other bytes than ``sha256``.
+        UvlpError: the file cannot be read, a line is invalid (names its number), or the hash of the file is
+            not ``sha256``.
     """
-    found = hashlib.sha256()
+    actual = hashlib.sha256()
     try:
         for number, line in enumerate(iter_lines(path, CAPTIONS), 1):
-            found.update(line)
+            actual.update(line)
             content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
             if content.strip():
                 where = f"{path}, line {number}"
                 yield where, _object(content, where, allowed)
     except OSError as error:
         raise UvlpError(f"cannot read {path}", got=error.strerror) from error
-    if sha256 and found.hexdigest() != sha256:
+    if sha256 and actual.hexdigest() != sha256:
         raise changed_during_read(path)
 
 
@@ -74,7 +74,7 @@ def _object(line: bytes, where: str, allowed: str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise UvlpError(f"{where}: not UTF-8", got=line[:60], fix="save the file as UTF-8") from error
     except RepeatedName as error:
-        raise UvlpError(f"{where}: a name stands twice", got=str(error), fix="keep one of them") from error
+        raise UvlpError(f"{where}: a name appears twice", got=str(error), fix="keep one of them") from error
     except (ValueError, RecursionError) as error:
         shown = line.strip()[:60].decode(errors="replace")
         raise UvlpError(f"{where}: not JSON", got=shown, allowed=allowed) from error
@@ -84,46 +84,46 @@ def _object(line: bytes, where: str, allowed: str) -> dict[str, Any]:
 
 
 class RepeatedName(ValueError):
-    """A name stands twice in a JSON object, with two values; the library would take the last one."""
+    """A name appears twice in a JSON object with different values; `json` would use the last one."""
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text.
+    """Parse a JSON text.
 
     Raises:
-        RepeatedName: an object gives one name two values.
-        ValueError, RecursionError: it is no JSON, or too deep.
+        RepeatedName: a name in an object has two values.
+        ValueError, RecursionError: it is not JSON, or nested too deeply.
     """
     return json.loads(text, object_pairs_hook=_each_once)
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    result = dict(pairs)
+    if len(result) < len(pairs):
         for name, value in pairs:
-            if found[name] != value:
+            if result[name] != value:
                 raise RepeatedName(name)
-    return found
+    return result
 
 
 def name_and_text(row: Mapping[str, Any], where: str) -> tuple[str, str]:
-    """File name (without a leading ``./``, in NFC) and text of one row.
+    """Return file name (without a leading ``./``, in NFC) and text of one row.
 
     Raises:
-        UvlpError: a field is missing or no text.
+        UvlpError: a field is missing or not a string.
     """
     name = PurePosixPath(nfc(text_field(row, "file_name", where))).as_posix()
     return name, text_field(row, "text", where)
 
 
 def text_field(row: Mapping[str, Any], field: str, where: str, allowed: str = ROW) -> str:
-    """The text in ``field``.
+    """Return the text in ``field``.
 
     Raises:
-        UvlpError: it is missing, no text, or cannot be written as UTF-8.
+        UvlpError: it is missing, not a string, or cannot be encoded in UTF-8.
     """
     if field not in row:
-        got = first_few(row) or "no field at all"
+        got = first_few(row) or "no fields"
         raise UvlpError(f"{where}: no field {field!r}", got=got, allowed=allowed)
     value = row[field]
     if not isinstance(value, str):
@@ -132,16 +132,18 @@ def text_field(row: Mapping[str, Any], field: str, where: str, allowed: str = RO
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise UvlpError(f"{where}: {field!r} holds half a character", got=value, allowed=allowed) from error
+        raise UvlpError(
+            f"{where}: {field!r} contains a lone surrogate", got=value, allowed=allowed
+        ) from error
     return value
 
 
 def resolve(texts: Mapping[str, str], names: Iterable[str], where: str) -> dict[str, str]:
-    """Text by image name: the exact relative path first, then the bare file name (methods.md E31).
+    """Match texts to images: by exact relative path first, then by bare file name (methods.md E31).
 
     Args:
-        texts: as parsed; a name is a path relative to the metadata file, or a bare file name.
-        names: every image, relative to the folder of the metadata file.
+        texts: as parsed; names are paths relative to the metadata file, or bare file names.
+        names: all images, relative to the folder of the metadata file.
         where: the metadata file, for messages.
 
     Raises:
@@ -153,10 +155,10 @@ def resolve(texts: Mapping[str, str], names: Iterable[str], where: str) -> dict[
     for name in known:
         by_bare_name[PurePosixPath(name).name].append(name)
     bare = [key for key in texts if key not in known]
-    strangers = [key for key in bare if key not in by_bare_name]
-    _refuse(where, "captions for images that do not exist", strangers, known)
-    several = [key for key in bare if len(by_bare_name[key]) > 1]
-    _refuse(where, "bare file names that several images have", several, known)
+    unmatched = [key for key in bare if key not in by_bare_name]
+    _refuse(where, "captions for images that do not exist", unmatched, known)
+    ambiguous = [key for key in bare if len(by_bare_name[key]) > 1]
+    _refuse(where, "bare file names that several images have", ambiguous, known)
     return {by_bare_name[key][0]: texts[key] for key in bare} | {
         key: text for key, text in texts.items() if key in known
     }

@@ -1,4 +1,4 @@
-"""`pixels`: the validation images at a network's input size, made once for all trainings.
+"""`pixels`: the validation images at a network's input size, resized once for all trainings.
 
 `validation.npy` (uint8 [N,3,S,S], memory-mapped by readers), `labels.npy` (int64 [N]) and `set.json`
 with the name of the validation set.
@@ -30,12 +30,12 @@ class _Set:
 def write(
     folder: Path, images: Iterable[numpy.ndarray], labels: Sequence[int], size_px: int, name: str
 ) -> None:
-    """Write one image (uint8 [size_px,size_px,3]) after the other, so that memory holds only one."""
+    """Write images (uint8 [size_px,size_px,3]) one by one, so that only one is in memory."""
     import numpy
     from numpy.lib import format as npy
 
     layout = {"descr": "|u1", "fortran_order": False, "shape": (len(labels), 3, size_px, size_px)}
-    # Not through a memory map: on a full disk that ends the process without a word.
+    # Not through a memory map, which would kill the process on a full disk.
     with (folder / PIXELS).open("wb") as file:
         npy.write_array_header_1_0(file, layout)
         for _, image in zip(labels, images, strict=True):
@@ -45,9 +45,9 @@ def write(
 
 
 def read(folder: Path) -> tuple[numpy.ndarray, numpy.ndarray, str]:
-    """Images, labels and the name of the set; pages of the images are read when they are looked at."""
+    """Return images (memory-mapped), labels and the name of the set."""
     import numpy
 
-    # Copy on write: torch wants memory that could be written to; the file stays as it is.
+    # Copy on write: torch needs writable memory; the file is not changed.
     pixels = numpy.load(folder / PIXELS, mmap_mode="c")
     return pixels, numpy.load(folder / LABELS), json_files.read(_Set, folder / NAME).name

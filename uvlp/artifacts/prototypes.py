@@ -1,4 +1,4 @@
-"""`prototypes`: per class and slot, a VAE latent and a text, with where they come from.
+"""`prototypes`: per class and slot, a VAE latent and a text, with their origin.
 
 `latents.npy` float32 [P, 4, h, w], rows ordered by class index, then slot, and `prototypes.jsonl`
 with one object per row.
@@ -31,7 +31,7 @@ class Prototype:
         text: text prototype, may be empty.
         members: training rows of its cluster (indices into the dataset's training files).
         latent_members: the members whose latents were averaged.
-        details: what else the method records (alpha, scores, sizes).
+        details: further values recorded by the method (alpha, scores, sizes).
     """
 
     class_id: str
@@ -54,7 +54,7 @@ def write(folder: Path, latents: numpy.ndarray, prototypes: Sequence[Prototype])
 
 
 def read(folder: Path) -> tuple[numpy.ndarray, list[Prototype]]:
-    """The latents, mapped into memory, and their descriptions."""
+    """Return the latents, memory-mapped, and their descriptions."""
     import numpy
 
     latents = numpy.load(folder / "latents.npy", mmap_mode="r", allow_pickle=False)

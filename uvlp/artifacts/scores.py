@@ -1,6 +1,6 @@
 """`scores`: one training of one network on one distilled set, scored on the validation images.
 
-A folder with `score.json` alone; correctness bits are hexadecimal, so no reader needs numpy.
+A folder that contains only `score.json`; correctness bits are hexadecimal, so reading needs no numpy.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Score:
         correct_best: at the best pass, one bit per validation image (1: correct), most significant
             bit first, as hexadecimal digits of ``numpy.packbits``.
         correct_last: the same at the last pass.
-        validation_set: dataset and variant that the validation images belong to, for people.
+        validation_set: dataset and variant of the validation images, for tables.
         validation_images: number of validation images.
         train_images: number of images trained on.
         parameters: number of the network's parameters.
@@ -60,69 +60,70 @@ def write(folder: Path, score: Score) -> None:
 
 
 def contradiction(score: Score) -> str:
-    """What a score says against itself; "" where its bits, its accuracies and its curve agree.
+    """Return how a score contradicts itself; "" if its bits, accuracies and curve agree.
 
-    Top-5 has no bits: it must be a share of so many images, no smaller than the same pass's accuracy, there
-    for both passes or for none, and one number where the best pass is the last.
+    Top-5 has no bits: it must be a share of the images, not smaller than the accuracy of the same pass,
+    present for both passes or neither, and equal for both if the best pass is the last.
     """
     return _against_bits(score) or _against_curve(score)
 
 
-def check(found: object, file: str, validation_images: int) -> Score:
-    """What `evaluate` of the protocol in ``file`` returned.
+def check(returned: object, file: str, validation_images: int) -> Score:
+    """Check and return what `evaluate` of the protocol in ``file`` returned.
 
     Raises:
-        UvlpError: no score, one of other images, or one that contradicts itself.
+        UvlpError: it is not a score, is for other images, or contradicts itself.
     """
-    if not isinstance(found, Score):
-        raise wrong_return(file, "evaluate", "a Score", kind_of(found))
-    if found.validation_images != validation_images:
+    if not isinstance(returned, Score):
+        raise wrong_return(file, "evaluate", "a Score", kind_of(returned))
+    if returned.validation_images != validation_images:
         wanted = f"a Score of the {validation_images} validation images"
-        raise wrong_return(file, "evaluate", wanted, found.validation_images)
+        raise wrong_return(file, "evaluate", wanted, returned.validation_images)
     try:
-        wrong = contradiction(found)
+        wrong = contradiction(returned)
     except (TypeError, ValueError, LookupError) as error:
         wrong = f"{type(error).__name__}: {error}"
     if wrong:
-        raise wrong_return(file, "evaluate", "a Score that agrees with itself", wrong)
-    return found
+        raise wrong_return(file, "evaluate", "a consistent Score", wrong)
+    return returned
 
 
 def _against_bits(score: Score) -> str:
-    whole = -(-score.validation_images // 8)
+    byte_count = -(-score.validation_images // 8)
     for which, pct, top5_pct, bits in (
         ("best", score.best_pct, score.top5_best_pct, score.correct_best),
         ("last", score.last_pct, score.top5_last_pct, score.correct_last),
     ):
-        if len(bits) != 2 * whole:
+        if len(bits) != 2 * byte_count:
             return f"{which}: {4 * len(bits)} bits for {score.validation_images} images"
         counted = 100 * int(bits, 16).bit_count() / score.validation_images
         if pct != counted:
-            return f"{which} {pct:.2f} %, its bits say {counted:.2f} %"
+            return f"{which} {pct:.2f} %, but its bits give {counted:.2f} %"
         if top5_pct is not None and not _can_be(top5_pct, pct, score.validation_images):
-            return f"top-5 {which} {top5_pct:.2f} % cannot be with {pct:.2f} % of {score.validation_images}"
+            images = score.validation_images
+            return f"top-5 {which} {top5_pct:.2f} % is impossible with {pct:.2f} % of {images} images"
     return ""
 
 
 def _against_curve(score: Score) -> str:
-    """The best pass is the first of the highest, the last is the last; a pass that is both has one result."""
+    """Compare best and last pass with the curve; a pass that is both must have one result."""
     highest = max((pct for _, pct in score.curve), default=None)
     first = next((epoch for epoch, pct in score.curve if pct == highest), None)
     if (first, highest) != (score.best_epoch, score.best_pct):
-        return f"best {score.best_pct:.2f} % at epoch {score.best_epoch} is not that of its curve"
+        return f"best {score.best_pct:.2f} % at epoch {score.best_epoch} does not agree with its curve"
     last_epoch, last_pct = score.curve[-1]
     if last_pct != score.last_pct:
-        return f"last {score.last_pct:.2f} % is not that of its curve"
+        return f"last {score.last_pct:.2f} % does not agree with its curve"
     if (score.top5_best_pct is None) != (score.top5_last_pct is None):
-        return "top-5 is there for one pass alone"
+        return "top-5 is present for only one pass"
     best, last = (score.correct_best, score.top5_best_pct), (score.correct_last, score.top5_last_pct)
-    return "best and last are one pass and differ" if first == last_epoch and best != last else ""
+    return "best and last are the same pass but differ" if first == last_epoch and best != last else ""
 
 
 def _can_be(top5_pct: float, pct: float, images: int) -> bool:
-    """Whether a top-5 accuracy counts whole images, and all that are right beside others."""
-    right = round(top5_pct * images / 100) if math.isfinite(top5_pct) else 0
-    return pct <= top5_pct <= 100 and top5_pct == 100 * right / images
+    """Return whether a top-5 accuracy is a share of the images and not below the accuracy."""
+    correct = round(top5_pct * images / 100) if math.isfinite(top5_pct) else 0
+    return pct <= top5_pct <= 100 and top5_pct == 100 * correct / images
 
 
 def read(folder: Path) -> Score:

@@ -1,11 +1,11 @@
-"""The store: artifacts below ``<root>/<kind>/<key>/``, complete if and only if a manifest is there.
+"""The store: artifacts below ``<root>/<kind>/<key>/``, complete if and only if they have a manifest.
 
-An artifact is built in a temporary folder under a lock, flushed to disk and renamed last. Locks
-belong to the operating system, so they end with the process that holds them, and a temporary
-folder whose lock is free is left over from a killed run.
+An artifact is built in a temporary folder under a lock, flushed to disk and renamed last. Locks belong to the
+operating system and end with their process, so a temporary folder whose lock is free was left by a killed
+run.
 
-Deleted is only what has a name that the store gave, in a folder that is marked as a store; what else lies
-in the way of an artifact is set aside.
+Only files with a store's own names in a folder marked as a store are deleted; other files in the folder of an
+artifact are set aside.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from uvlp.core.hashing import file_sha256
 
 
 class Store:
-    """A folder of artifacts. Nothing is written before the first artifact is made."""
+    """A folder of artifacts. Nothing is written before the first artifact is built."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
@@ -38,19 +38,19 @@ class Store:
 
     @property
     def cache(self) -> Path:
-        """Folder for dataset manifests; its content can always be made again."""
+        """Folder of cached dataset manifests; its content can always be recomputed."""
         return self.root / "datasets"
 
     def folder(self, task: Task) -> Path:
-        """Where the artifact of ``task`` is or will be."""
+        """Return the folder of the artifact of ``task``, existing or not."""
         return self.root / task.kind / task.key
 
     def has(self, task: Task) -> bool:
-        """Whether the artifact is there and complete."""
+        """Return whether the artifact exists and is complete."""
         return (self.folder(task) / MANIFEST).is_file()
 
     def begin(self) -> None:
-        """Look at the folder before anything is written into it, and say what the user should know.
+        """Check the folder before anything is written into it, and print notes about it.
 
         Raises:
             UvlpError: see `store_mark.begin`.
@@ -58,10 +58,10 @@ class Store:
         store_mark.begin(self.root, lambda text: streams.print_error(f"note   {text}"))
 
     def prepare(self) -> None:
-        """Make the root, test that it can be written, and sweep what killed runs left.
+        """Create the root, test that it is writable, and remove leftovers of killed runs.
 
         Raises:
-            UvlpError: the folder cannot be made or written.
+            UvlpError: the folder cannot be created or written.
         """
         with explain_store_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
@@ -74,53 +74,53 @@ class Store:
         self.sweep()
 
     def sweep(self) -> None:
-        """Delete what of the store's own nobody needs: temporary folders, and parts of what is finished.
+        """Delete temporary folders, and partial folders of finished artifacts.
 
-        A run that is killed right after an artifact came to its place leaves its parts, of a model gigabytes.
+        A run that is killed right after it finished an artifact leaves such parts, gigabytes for a model.
         """
         if not store_mark.is_marked(self.root):
             return
         parts = self.root / "partial"
-        left = [*(self.root / ".tmp").iterdir(), *(parts.iterdir() if parts.is_dir() else ())]
-        for folder in left:
-            if store_mark.IN_THE_MAKING.fullmatch(folder.name):
+        leftovers = [*(self.root / ".tmp").iterdir(), *(parts.iterdir() if parts.is_dir() else ())]
+        for folder in leftovers:
+            if store_mark.UNFINISHED.fullmatch(folder.name):
                 with contextlib.suppress(TimeoutError), self._lock(folder.name).acquire(timeout=0):
                     if folder.parent != parts or self._is_finished(folder.name):
                         shutil.rmtree(folder, ignore_errors=True)
 
     def _is_finished(self, name: str) -> bool:
-        """Whether the artifact ``kind-key`` is there and complete."""
+        """Return whether the artifact ``kind-key`` exists and is complete."""
         return (self.root / name.replace("-", "/", 1) / MANIFEST).is_file()
 
     def _lock(self, name: str) -> Any:
-        # Costs 20 ms to import and is not needed where everything is already made.
+        # The import takes 20 ms and is not needed if nothing is built.
         from filelock import FileLock
 
         return FileLock(self.root / ".locks" / f"{name}.lock")
 
     def damage(self, task: Task) -> str | None:
-        """The first file of a finished artifact that is not as made, with what is wrong; None if all are.
+        """Return the first damaged file of a finished artifact with the reason; None if intact.
 
-        A table is damaged, too, when one of its scores is no longer the one that it was made from.
+        A table is also damaged if one of its scores has changed since it was built.
         """
         return self.damage_of(task.name)
 
     def damage_of(self, name: str) -> str | None:
-        """As :meth:`damage`, of the artifact ``kind/key``."""
+        """Return the damage of the artifact ``kind/key``; see :meth:`damage`."""
         scores_wrong = self._damaged_score(name) if name.startswith(f"{tables.KIND}/") else None
         wrong = scores_wrong or self._verified.damage(name)
         if wrong is None and name in self._verified.fresh and self._lacks_hashes(name):
-            told = "made by an earlier version, without hashes of its scores; its numbers agree with them"
-            streams.print_error(f"note   {name}: {told}")
+            text = "built by an earlier version, without hashes of its scores; its numbers agree with them"
+            streams.print_error(f"note   {name}: {text}")
         return wrong
 
     def _damaged_score(self, name: str) -> str | None:
-        """What is wrong with the scores of a table; one that is no longer there cannot be compared."""
+        """Return what is wrong with the scores of a table; missing ones are not compared."""
         try:
             content = read_manifest(self.root / name)
             inputs, hashes = dict(content["inputs"]), dict(content.get("inputs_sha256", {}))
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return None  # told of the manifest itself
+            return None  # reported for the manifest itself
         for title, key in inputs.items():
             score = f"{scores.KIND}/{key}"
             if not (self.root / score / MANIFEST).is_file():
@@ -128,33 +128,33 @@ class Store:
             wrong = self._verified.damage(score)
             if wrong:
                 return f"{score}/{wrong}"
-            found = self._verified.sha256(score, scores.FILE)
-            if hashes.get(title, found) != found:
-                return f"{MANIFEST} ({score} is another one than it was made from)"
+            current = self._verified.sha256(score, scores.FILE)
+            if hashes.get(title, current) != current:
+                return f"{MANIFEST} ({score} changed after the table was built)"
         return None
 
     def _lacks_hashes(self, name: str) -> bool:
         return name.startswith(f"{tables.KIND}/") and "inputs_sha256" not in read_manifest(self.root / name)
 
     def save_verified(self) -> None:
-        """Remember which files were read and found whole, so that the next run need not read them."""
+        """Write the cache of verified files, so that the next run need not read them."""
         with contextlib.suppress(OSError):
             self._verified.save()
 
     def remove(self, task: Task) -> Path | None:
-        """Delete what an artifact's manifest lists, at once, so that a half-deleted one is never there.
+        """Delete the files of an artifact's manifest atomically.
 
         Returns:
-            Where other files that lay in its folder are now; None if there were none.
+            New folder of other files that were in its folder; None if there were none.
         """
         folder = self.folder(task)
-        going = self.root / ".tmp" / f"{task.kind}-{task.key}.removed"
+        removed = self.root / ".tmp" / f"{task.kind}-{task.key}.removed"
         with explain_store_errors(self.root):
             aside = self._set_aside(task, _not_listed(folder))
-            shutil.rmtree(going, ignore_errors=True)
-            going.parent.mkdir(exist_ok=True)
-            os.rename(folder, going)
-        shutil.rmtree(going, ignore_errors=True)
+            shutil.rmtree(removed, ignore_errors=True)
+            removed.parent.mkdir(exist_ok=True)
+            os.rename(folder, removed)
+        shutil.rmtree(removed, ignore_errors=True)
         return aside
 
     def _set_aside(self, task: Task, files: list[Path]) -> Path | None:
@@ -169,17 +169,17 @@ class Store:
         return aside
 
     def _aside(self, task: Task) -> Path:
-        """A name for what stood in the place of an artifact, where nothing is ever deleted."""
-        place = self.root / "set_aside"
-        place.mkdir(exist_ok=True)
+        """Return a new path for files that are set aside and never deleted."""
+        parent = self.root / "set_aside"
+        parent.mkdir(exist_ok=True)
         number = 1
-        while (aside := place / f"{task.kind}-{task.key}-{number}").exists():
+        while (aside := parent / f"{task.kind}-{task.key}-{number}").exists():
             number += 1
         return aside
 
     @contextlib.contextmanager
     def making(self, task: Task, log: Callable[[str], None]) -> Iterator[Path | None]:
-        """Hold the artifact's lock and give an empty folder to fill; None if another process made it.
+        """Lock the artifact and yield an empty folder to fill; None if another process finished it.
 
         The caller finishes with :meth:`commit`; an exception leaves nothing behind.
         """
@@ -205,15 +205,15 @@ class Store:
             lock.release()
 
     def _clear(self, task: Task, log: Callable[[str], None]) -> None:
-        """Make room for an artifact: what stands in its place without a manifest is not the store's."""
+        """Set aside files in the artifact's folder, which without a manifest do not belong to the store."""
         folder = self.folder(task)
         if folder.is_dir() and any(folder.iterdir()):
             aside = self._aside(task)
             os.rename(folder, aside)
-            log(f"what lay in {task.name} without a manifest is kept in {aside}")
+            log(f"files in {task.name} without a manifest were moved to {aside}")
 
     def partial(self, task: Task) -> Path:
-        """Where an artifact in the making keeps what the next run can go on with."""
+        """Return the folder of an unfinished artifact from which the next run can resume."""
         folder = self.root / "partial" / f"{task.kind}-{task.key}"
         with explain_store_errors(self.root):
             folder.mkdir(parents=True, exist_ok=True)
@@ -234,15 +234,15 @@ class Store:
         shutil.rmtree(self.root / "partial" / f"{task.kind}-{task.key}", ignore_errors=True)
 
     def _input_hashes(self, task: Task) -> dict[str, str]:
-        """SHA-256 of the scores of a table."""
+        """Return the SHA-256 of the scores of a table."""
         if task.kind != tables.KIND:
             return {}
-        found = {name: self._verified.sha256(score.name, scores.FILE) for name, score in task.inputs.items()}
-        return {name: sha256 for name, sha256 in found.items() if sha256}
+        hashes = {name: self._verified.sha256(score.name, scores.FILE) for name, score in task.inputs.items()}
+        return {name: sha256 for name, sha256 in hashes.items() if sha256}
 
 
 def _not_listed(folder: Path) -> list[Path]:
-    """The files of an artifact's folder that its manifest does not know; all where there is no manifest."""
+    """Return the files of an artifact's folder that its manifest does not list; all without a manifest."""
     try:
         listed = {MANIFEST, *read_manifest(folder)["files"]}
     except (OSError, ValueError, KeyError, TypeError):
@@ -252,7 +252,7 @@ def _not_listed(folder: Path) -> list[Path]:
 
 
 def explain_store_errors(root: Path) -> contextlib.AbstractContextManager[None]:
-    """Turn the operating system's refusals to write below ``root`` into one clear line."""
+    """Turn errors of the operating system when writing below ``root`` into one clear line."""
     fix = "free some space, make it writable, or choose another folder with --store; "
-    fix += "everything finished is kept"
+    fix += "finished artifacts are kept"
     return explain_os_errors(root, "cannot write the store", fix)

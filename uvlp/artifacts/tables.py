@@ -1,4 +1,4 @@
-"""`tables`: measured cells with the scores they come from, as JSON, Markdown, LaTeX and CSV.
+"""`tables`: measured cells with their scores, as JSON, Markdown, LaTeX and CSV.
 
 Files: `table.json` (everything), `table.md`, `table.tex`, `table.csv` (one row per training).
 """
@@ -22,12 +22,12 @@ FORMATS = {"markdown": "table.md", "latex": "table.tex", "csv": "table.csv"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Mean of the accuracies of several trainings, percent, and how far it can be trusted.
+    """Mean of the accuracies of several trainings, percent, with its uncertainty.
 
     Attributes:
         mean_pct: mean over all trainings.
         std_pct: standard deviation over all trainings; None for one training.
-        ddof: what was subtracted from their number for ``std_pct``.
+        ddof: delta degrees of freedom of ``std_pct``.
         trainings: number of accuracies.
         low_pct, high_pct: 95 % confidence interval of the mean; None for one training.
         basis: "seeds" or "repeats", whose means the interval takes as independent; "" for one training.
@@ -64,16 +64,16 @@ class Cell:
 
     Attributes:
         method: method name with its variant, as on the command line.
-        title: method name for readers.
+        title: method name shown in tables.
         network: network name.
         seeds: seed of each training.
-        repeats: 1-based repeat of each training; all further values are in this order.
+        repeats: 1-based repeat of each training; all values below are in this order.
         best_pct: best accuracy of each training, percent.
         last_pct: last accuracy of each training, percent.
         top5_best_pct, top5_last_pct: top-5 accuracies of the same passes; empty below five classes.
         best, last: summaries of ``best_pct`` and ``last_pct``.
         top5_best, top5_last: summaries of the top-5 accuracies; None below five classes.
-        validation_set: what the validation images are, for people.
+        validation_set: description of the validation images.
         validation_images: their number.
         scores: names of the score artifacts.
     """
@@ -147,7 +147,7 @@ class Table:
         caption: one sentence: dataset, IPC, protocol, profile.
         cells: method by method.
         comparisons: every other method against one reference; per method and network best, then last.
-        notes: what a reader must know, one sentence each.
+        notes: notes for the reader, one sentence each.
     """
 
     name: str
@@ -170,27 +170,27 @@ class Table:
         return rows
 
     def title(self, method: str) -> str:
-        """A method's name for readers."""
+        """Return the title of a method."""
         return next(cell.title for cell in self.cells if cell.method == method)
 
 
 def as_json(table: Table) -> str:
-    """The text of `table.json`."""
+    """Return the text of `table.json`."""
     return json.dumps({"schema": SCHEMA, **asdict(table)}, indent=1, ensure_ascii=False) + "\n"
 
 
 def write(folder: Path, table: Table, texts: Mapping[str, str]) -> None:
-    """Write all four files, in UTF-8 whatever the locale; ``texts`` is the table in each of `FORMATS`."""
+    """Write all four files in UTF-8; ``texts`` is the table in each of `FORMATS`."""
     (folder / FILE).write_text(as_json(table), encoding="utf-8")
     for form, name in FORMATS.items():
         (folder / name).write_text(texts[form], encoding="utf-8")
 
 
 def read(folder: Path) -> Table:
-    """The table of a finished artifact.
+    """Read the table of a finished artifact.
 
-    One of an earlier schema comes without cells and comparisons, so that it can still be listed;
-    its other files are printed as they were written.
+    A table of an earlier schema is returned without cells and comparisons, so that it can still be listed;
+    its other files are printed as written.
 
     Raises:
         UvlpError: it is damaged.
@@ -208,11 +208,11 @@ def read(folder: Path) -> Table:
 
 
 def contradiction(cell: Cell, score: Callable[[str], Score | None]) -> str:
-    """What a cell says against its scores, or its mean against its accuracies; "" where they agree.
+    """Return how a cell contradicts its scores, or its mean its accuracies; "" if they agree.
 
     Args:
-        cell: of a table.
-        score: by name, e.g. ``scores/0123456789abcdef``; None where it is no longer there.
+        cell: cell of a table.
+        score: returns a score by name, e.g. ``scores/0123456789abcdef``; None if it no longer exists.
     """
     for which, pcts, summary in (
         ("best", cell.best_pct, cell.best),
@@ -223,12 +223,12 @@ def contradiction(cell: Cell, score: Callable[[str], Score | None]) -> str:
         if summary is None and not pcts:
             continue  # below five classes
         if summary is None or len(pcts) != len(cell.scores):
-            return f"{cell.title}, {cell.network}: {which} is not there for every training"
+            return f"{cell.title}, {cell.network}: {which} is not present for every training"
         mean = summary.mean_pct
         if not math.isclose(mean, math.fsum(pcts) / len(pcts)):
-            return f"{cell.title}, {cell.network}: mean {which} {mean:.2f} is not that of its trainings"
+            return f"{cell.title}, {cell.network}: mean {which} {mean:.2f} does not agree with its trainings"
         for name, pct in zip(cell.scores, pcts, strict=True):
-            found = score(name)
-            if found is not None and getattr(found, f"{which}_pct") != pct:
-                return f"{cell.title}, {cell.network}: {which} {pct:.2f} is not what {name} says"
+            stored = score(name)
+            if stored is not None and getattr(stored, f"{which}_pct") != pct:
+                return f"{cell.title}, {cell.network}: {which} {pct:.2f} does not agree with {name}"
     return ""

@@ -1,4 +1,4 @@
-"""What an artifact is made from (`Task`) and the record that says it is complete (`manifest.json`)."""
+"""Specification of an artifact (`Task`), and the record of a complete one (`manifest.json`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KEY_LENGTH = 16
 
 
 def plain(value: Any) -> Any:
-    """Settings as JSON values: dataclasses become dictionaries, tuples lists."""
+    """Convert settings to JSON values: dataclasses to dictionaries, tuples to lists."""
     if is_dataclass(value):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
@@ -28,14 +28,14 @@ def plain(value: Any) -> Any:
 
 
 def deciding(settings: Any) -> dict[str, Any]:
-    """The fields of a settings dataclass on which the result depends, as JSON values."""
+    """Return the fields of a settings dataclass that affect results, as JSON values."""
     return {
         f.name: plain(getattr(settings, f.name)) for f in fields(settings) if f.metadata.get("decides", True)
     }
 
 
 def changed(settings: Any) -> dict[str, Any]:
-    """Those of `deciding` that differ from their defaults."""
+    """Return the fields of `deciding` that differ from their defaults."""
     if settings is None:
         return {}
     default = deciding(type(settings)())
@@ -44,24 +44,24 @@ def changed(settings: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """One artifact to be made: the stage that makes it and all that decides about its bytes.
+    """Specification of one artifact: its stage and everything that determines its bytes.
 
     Attributes:
         kind: kind of the artifact, the folder below the store's root.
-        stage: file in `uvlp/stages` that makes it.
-        plugin: method, evaluator or model part that the stage calls, with its variant.
+        stage: file in `uvlp/stages` that builds it.
+        plugin: method, protocol or model part that the stage uses.
         revision: the plug-in's `REVISION`; raised when its defaults or results change.
-        revisions: `REVISION` by role of what else computes the result (dataset, network, sampler).
-        packages: distribution and version by role, of what packages of others compute in it.
+        revisions: `REVISION` of other code that affects the result, by role (dataset, network, sampler).
+        packages: distribution and version of plug-ins from other packages, by role.
         schema: version of the kind's files.
         settings: frozen dataclass of the stage's settings.
-        facts: further values that decide about the result (ipc, seed, repeat, ...).
+        facts: further values that affect the result (ipc, seed, repeat, ...).
         inputs: name -> Task of another artifact.
-        dataset: content hash of the dataset, where the stage reads it.
-        dataset_spec: how to open that dataset; a machine fact, not part of the key.
-        origins: name -> place of what the stage reads beside the dataset (a folder of images, a checkpoint,
-            a published model); machine facts, not part of the key, unlike their hashes among the facts.
-        title: what the user reads while it is made.
+        dataset: content hash of the dataset, if the stage reads it.
+        dataset_spec: how to open that dataset; specific to the machine, not part of the key.
+        origins: name -> path of further inputs of the stage (a folder of images, a checkpoint, a published
+            model); specific to the machine, not part of the key, unlike their hashes among the facts.
+        title: title shown to the user.
     """
 
     kind: str
@@ -80,9 +80,9 @@ class Task:
     title: str = ""
 
     def identity(self) -> dict[str, Any]:
-        """What is hashed into the key.
+        """Return the values that are hashed into the key.
 
-        Further revisions stand in it from 2 on, so that a part that gets one keeps the keys it has.
+        Other revisions are included only from 2 on, so that code that gets a first revision keeps its keys.
         """
         later = {name: number for name, number in self.revisions.items() if number != 1}
         return {
@@ -106,50 +106,50 @@ class Task:
 
     @property
     def name(self) -> str:
-        """`kind/key`, the artifact's place below the store's root."""
+        """`kind/key`, the artifact's path below the store's root."""
         return f"{self.kind}/{self.key}"
 
     @property
     def whole_set(self) -> bool:
-        """Whether it is about the whole training set, not about some images per class."""
+        """Whether it uses the full training set instead of some images per class."""
         return "ipc" not in self.facts
 
     @property
     def published(self) -> bool:
-        """Whether published models compute it, in a number type of the recipe's."""
+        """Whether published models compute it, with the recipe's dtype."""
         return "precision" in self.facts
 
     @property
     def portable(self) -> bool:
-        """Whether it is computed so that every processor gives the same bytes."""
+        """Whether it is computed with `--portable`, with the same bytes on every processor."""
         return "portable" in self.facts
 
     def __getstate__(self) -> dict[str, Any]:
         return dict(self.__dict__)
 
 
-BESIDE = ("key", "title", "settings", "changed_settings", "inputs_sha256", "files", "made")
-"""Entries of a manifest that are not hashed into its key as they stand."""
+NOT_IN_KEY = ("key", "title", "settings", "changed_settings", "inputs_sha256", "files", "made")
+"""Entries of a manifest that are not hashed into its key in this form."""
 
 
 def key_of(content: Mapping[str, Any]) -> str | None:
-    """The key of what a manifest says; None where it does not say it all, as very early ones."""
+    """Compute the key from a manifest; None for early manifests, which are incomplete."""
     if "changed_settings" not in content:
         return None
-    identity = {name: value for name, value in content.items() if name not in BESIDE}
+    identity = {name: value for name, value in content.items() if name not in NOT_IN_KEY}
     return digest(identity | {"settings": content["changed_settings"]})[:KEY_LENGTH]
 
 
 def manifest(
     task: Task, files: Mapping[str, str], facts: Mapping[str, Any], inputs: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """The manifest: identity, full settings, inputs, sha256 per file, and machine facts.
+    """Return the manifest: identity, all settings, inputs, SHA-256 of files, and facts about the machine.
 
     Args:
-        task: what was made.
-        files: SHA-256 by name.
-        facts: about the machine.
-        inputs: SHA-256 of what was read of the inputs, by their names, where it is to be compared later.
+        task: the task.
+        files: SHA-256 by file name.
+        facts: facts about the machine.
+        inputs: SHA-256 of inputs that are compared later, by name.
     """
     return {
         **task.identity(),
@@ -164,22 +164,22 @@ def manifest(
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished artifact, an object whose ``files`` are hashes by name.
+    """Read the manifest of a finished artifact, an object whose ``files`` are hashes by name.
 
     Raises:
-        ValueError: it has another shape.
+        ValueError: it has another structure.
         OSError: it cannot be read.
     """
     content = json_files.parse((folder / MANIFEST).read_bytes())
     files = content.get("files") if isinstance(content, dict) else None
     if not isinstance(files, dict) or not all(isinstance(sha256, str) for sha256 in files.values()):
-        raise ValueError("no object with files")
-    found: dict[str, Any] = content
-    return found
+        raise ValueError("not an object with files")
+    result: dict[str, Any] = content
+    return result
 
 
 def chain(task: Task) -> Iterator[Task]:
-    """The task and all that it is made from, inputs first, each once."""
+    """Yield the task and all its direct and indirect inputs, inputs first, each once."""
     seen: set[str] = set()
 
     def walk(current: Task) -> Iterator[Task]:

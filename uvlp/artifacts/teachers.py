@@ -1,7 +1,7 @@
 """`teachers`: a network whose soft labels the students of the RDED protocol learn (evaluation.md 3.2).
 
-`model.safetensors` holds the weights under the names of `training/rded_networks.py`, `teacher.json` says what
-they are and how well they do on the real validation images.
+`model.safetensors` contains the weights with the names of `training/rded_networks.py`, `teacher.json` their
+description and their accuracy on the real validation images.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ WEIGHTS, FACTS = "model.safetensors", "teacher.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Teacher:
-    """What is known of a teacher.
+    """Description of a teacher.
 
     Attributes:
         architecture: published name, e.g. "resnet18_modified".
         size_px: side of its input.
-        class_ids: id of the class that each output answers for.
-        source: where the weights come from, in words.
+        class_ids: class id of each output.
+        source: description of the source of the weights.
         accuracy_pct: on all validation images, percent.
         per_class_pct: the same for each class; None for a class without validation images.
-        validation_set: dataset and variant that these images belong to, for people.
+        validation_set: dataset and variant of these images.
         validation_images: number of validation images.
     """
 
@@ -62,14 +62,12 @@ def read(folder: Path) -> Teacher:
     """Read `teacher.json` of ``folder``.
 
     Raises:
-        UvlpError: the folder holds no teacher, or its facts are damaged.
+        UvlpError: the folder does not contain a teacher, or its description is damaged.
     """
-    allowed = f"a folder with {WEIGHTS} and {FACTS}, as `uvlp teacher` makes it"
-    lacking = [name for name in (WEIGHTS, FACTS) if not (folder / name).is_file()]
-    if lacking:
-        raise UvlpError(
-            f"no teacher here, {' and '.join(lacking)} not found", got=str(folder), allowed=allowed
-        )
+    allowed = f"a folder with {WEIGHTS} and {FACTS}, as created by `uvlp teacher`"
+    missing = [name for name in (WEIGHTS, FACTS) if not (folder / name).is_file()]
+    if missing:
+        raise UvlpError(f"not a teacher: {' and '.join(missing)} not found", got=str(folder), allowed=allowed)
     try:
         return json_files.build(Teacher, json_files.parse((folder / FACTS).read_bytes()))
     except ValueError as error:
@@ -77,7 +75,7 @@ def read(folder: Path) -> Teacher:
 
 
 def checkpoint_hash(path: str) -> str:
-    """SHA-256 of a teacher's checkpoint.
+    """Return the SHA-256 of a teacher's checkpoint.
 
     Raises:
         UvlpError: there is no such file.

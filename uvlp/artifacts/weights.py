@@ -1,8 +1,8 @@
-"""`weights`: trained or fetched models, one part per artifact.
+"""`weights`: trained or downloaded models, one part per artifact.
 
-part `embedder`: an open_clip folder (`local-dir:`); part `autoencoder`: a diffusers AutoencoderKL
+Part `embedder`: an open_clip folder (`local-dir:`); part `autoencoder`: a diffusers AutoencoderKL
 folder; part `diffuser`: a complete Stable Diffusion folder that plain
-`StableDiffusionPipeline.from_pretrained` loads. The folder itself is what the library reads.
+`StableDiffusionPipeline.from_pretrained` loads. The libraries read the folder itself.
 """
 
 KIND = "weights"

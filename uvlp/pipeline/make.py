@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from uvlp.artifacts.checks import made_anew
+from uvlp.artifacts.checks import rebuild_reasons
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, chain
 from uvlp.artifacts.work import Work
@@ -177,7 +177,7 @@ def _made(seconds: float, task: Task) -> dict[str, Any]:
         "driver": machine.driver_version(),
         # The snapshot folder of a hub repository is named by its commit.
         "origins": dict(task.origins),
-        "dataset": task.dataset_spec.place if task.dataset_spec else "",
+        "dataset": task.dataset_spec.location if task.dataset_spec else "",
         "threads": 1,
         "versions": machine.versions(),
     }
@@ -221,8 +221,8 @@ def check(plan: Plan, store: Store, todo: Sequence[Task]) -> None:
 def print_reasons(plan: Plan, store: Store, todo: Sequence[Task]) -> None:
     """Print why artifacts of an earlier version are rebuilt."""
     spec = plan.goal.dataset_spec
-    datasets = made_anew.Datasets(plan.manifest, spec.place if spec else "", store.cache)
-    for line in made_anew.reasons(todo, store.root, datasets):
+    datasets = rebuild_reasons.Datasets(plan.manifest, spec.location if spec else "", store.cache)
+    for line in rebuild_reasons.reasons(todo, store.root, datasets):
         streams.print_error(f"note   {line}")
 
 

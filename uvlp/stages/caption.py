@@ -93,7 +93,7 @@ def _from_model(work: Work, dataset: Any, settings: CaptionSettings, captioner: 
     if answers:
         work.progress.log(f"{len(answers)} of {len(files)} captions are there, going on")
     if len(answers) < len(files):
-        place = Path(work.place(captioner.MODEL))
+        place = Path(work.model_path(captioner.MODEL))
         with captioner.opened(place, settings, work.task.facts["precision"]) as model:
             fresh = _ask(work, dataset, settings, model, range(len(answers), len(files)))
             written = shards.write(folder, of, files, size, len(answers), fresh)

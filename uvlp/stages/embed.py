@@ -63,7 +63,7 @@ def _encoder(work: Work) -> ImageEncoder:
     from uvlp.models.image_encoder import ImageEncoder
 
     device, facts = machine.device(), work.task.facts
-    folder = work.place("autoencoder")
+    folder = work.model_path("autoencoder")
     subfolder = "vae" if os.path.isdir(os.path.join(folder, "vae")) else ""
     dtype = torch_dtype(facts.get("precision", "float32"), device)
     return ImageEncoder(
@@ -80,7 +80,7 @@ def _embedder(work: Work, device: str) -> Embedder:
     from uvlp.models.embedder import Embedder
 
     tf32 = work.task.settings.clip_precision == "tf32"
-    return Embedder.load(work.place("embedder"), device, tf32)
+    return Embedder.load(work.model_path("embedder"), device, tf32)
 
 
 def _stream(encoder: ImageEncoder, load: Any, parts: Sequence[range]) -> Iterator[Prepared]:

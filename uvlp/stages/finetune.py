@@ -36,8 +36,8 @@ def _stable_diffusion(work: Work) -> None:
     task = work.task
     assert task.dataset_spec is not None
     given = job.Job(
-        base=work.place("diffusion"),
-        source=_source(Path(work.place("diffusion"))),
+        base=work.model_path("diffusion"),
+        source=_source(Path(work.model_path("diffusion"))),
         base_sha256=task.facts["models"]["diffusion"],
         captions=str(work.input("captions")),
         dataset=task.dataset_spec,

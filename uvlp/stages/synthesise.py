@@ -96,7 +96,7 @@ def _grow(
     device = machine.device()
     dtype = torch_dtype(work.task.facts.get("precision", "float32"), device)
     synthesis = Synthesis(
-        sampler=Sampler.load(work.place("diffuser"), device, dtype),
+        sampler=Sampler.load(work.model_path("diffuser"), device, dtype),
         settings=work.task.settings,
         seed=work.task.facts["seed"],
         long_prompts=long_prompts,

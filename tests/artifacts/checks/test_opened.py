@@ -1,4 +1,4 @@
-"""What a dataset's plug-in opens, and gives afterwards, is refused by name where it contradicts itself."""
+"""Datasets of plug-ins with inconsistent manifests or return values are refused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MANIFEST = DatasetManifest(
 
 
 class Plain:
-    """A right dataset of black images."""
+    """A valid dataset of black images."""
 
     def __init__(self, **changes: Any) -> None:
         self.manifest = replace(MANIFEST, **changes)
@@ -50,7 +50,7 @@ class Plain:
         return None
 
 
-def test_what_is_right_is_passed_on() -> None:
+def test_valid_dataset_is_passed_through() -> None:
     plain = Plain()
     dataset = checked(plain, "x", FILE)
     assert dataset.manifest == plain.manifest and dataset.captions() is None
@@ -60,10 +60,10 @@ def test_what_is_right_is_passed_on() -> None:
     assert [image.shape for image in dataset.originals("val", [1])] == [(8, 9, 3)]
 
 
-@pytest.mark.parametrize("found", [None, Path("x"), MANIFEST])
-def test_a_dataset_has_everything_that_one_has(found: object) -> None:
+@pytest.mark.parametrize("returned", [None, Path("x"), MANIFEST])
+def test_incomplete_dataset_is_refused(returned: object) -> None:
     with pytest.raises(UvlpError) as refused:
-        checked(found, "x", FILE)
+        checked(returned, "x", FILE)
     assert refused.value.what == f"{FILE}: open_dataset must return a Dataset"
 
 
@@ -76,17 +76,17 @@ ONE = MANIFEST.classes[0]
         ({"name": "y"}, "name 'y', not 'x'"),
         ({"classes": ()}, "no classes"),
         ({"classes": (replace(ONE, id="a/b"),)}, "a class whose id is ['a/b']"),
-        ({"classes": (ONE, replace(ONE, index=1))}, "two classes of one id"),
-        ({"classes": (replace(ONE, index=1),)}, "classes whose index is not their place"),
+        ({"classes": (ONE, replace(ONE, index=1))}, "two classes with the same id"),
+        ({"classes": (replace(ONE, index=1),)}, "classes whose index is not their position"),
         ({"classes": (replace(ONE, val=-1),)}, "a negative number of images in class ['a']"),
-        ({"content_hash": "abc"}, "content_hash 'abc', no hexadecimal SHA-256"),
+        ({"content_hash": "abc"}, "content_hash 'abc', not a hexadecimal SHA-256"),
         ({"image_px": -1}, "image_px -1"),
     ],
 )
-def test_a_manifest_that_contradicts_itself_is_refused(changes: dict[str, Any], got: str) -> None:
+def test_inconsistent_manifest_is_refused(changes: dict[str, Any], got: str) -> None:
     with pytest.raises(UvlpError) as refused:
         checked(Plain(**changes), "x", FILE)
-    assert refused.value.what == f"{FILE}: the manifest of the dataset" and refused.value.got == got
+    assert refused.value.what == f"{FILE}: invalid manifest of the dataset" and refused.value.got == got
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_manifest_that_contradicts_itself_is_refused(changes: dict[str, Any], 
         ("captions", ["a"], "list"),
     ],
 )
-def test_what_it_gives_is_as_its_manifest_says(name: str, returned: Any, got: Any) -> None:
+def test_return_values_that_contradict_the_manifest_are_refused(name: str, returned: Any, got: Any) -> None:
     plain = Plain()
     setattr(plain, name, lambda *_: returned)
     dataset = checked(plain, "x", FILE)

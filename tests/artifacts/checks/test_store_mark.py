@@ -1,4 +1,4 @@
-"""What is not the store's own is never deleted, and a store begins nowhere unsaid."""
+"""Files that do not belong to a store are never deleted, and new stores beside other files are reported."""
 
 import json
 import sys
@@ -24,8 +24,8 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.delenv("UVLP_STORE", raising=False)
 
-    def run(*words: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["uvlp", *words])
+    def run(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["uvlp", *arguments])
         with pytest.raises(SystemExit) as end:
             app.main()
         return int(end.value.code or 0), capsys.readouterr().err
@@ -35,7 +35,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
 
 @pytest.fixture
 def importing(tmp_path: Path) -> list[str]:
-    """The words of a command that writes into a store: import captions of a small folder."""
+    """Arguments of a command that writes into a store: import captions of a small folder."""
     for split in ("train", "val"):
         (tmp_path / "set" / split / "cat").mkdir(parents=True)
         pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
@@ -49,21 +49,21 @@ def tree(root: Path) -> set[str]:
     return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
 
 
-def test_the_sweep_leaves_what_it_did_not_make(call: Call, importing: list[str]) -> None:
+def test_sweep_keeps_foreign_files(call: Call, importing: list[str]) -> None:
     mine = {".tmp/my_thesis/chapter.tex", ".tmp/notes", ".tmp/weights-of-mine/model.bin"}
     left = ".tmp/weights-0123456789abcdef/half.bin"
     for name in (*mine, left):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text("mine")
     code, err = call(*importing, "--store", ".")
-    assert code == 0 and "a store begins in" in err and ".tmp" in err
+    assert code == 0 and "creating a store in" in err and ".tmp" in err
     assert mine <= tree(Path()) and left not in tree(Path())
     code, err = call(*importing, "--store", ".")
-    assert code == 0 and "a store begins" not in err, "said once"
+    assert code == 0 and "creating a store" not in err, "reported once"
     assert mine <= tree(Path())
 
 
-def test_nothing_is_swept_where_there_is_no_mark(tmp_path: Path) -> None:
+def test_nothing_is_swept_without_a_mark(tmp_path: Path) -> None:
     left = tmp_path / ".tmp" / "weights-0123456789abcdef"
     left.mkdir(parents=True)
     Store(tmp_path).sweep()
@@ -71,17 +71,15 @@ def test_nothing_is_swept_where_there_is_no_mark(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_a_store_is_not_mixed_with_other_files_under_its_names(
-    call: Call, importing: list[str], name: str
-) -> None:
+def test_folder_with_a_store_name_is_refused(call: Call, importing: list[str], name: str) -> None:
     (Path(name) / "mine").mkdir(parents=True)
     before = tree(Path())
     code, err = call(*importing, "--store", ".")
-    assert code == 2 and "mixed with files that are not its own" in err and name in err
+    assert code == 2 and "mixed with other files" in err and name in err
     assert tree(Path()) == before
 
 
-def test_an_empty_variable_is_unset(
+def test_empty_variables_are_ignored(
     call: Call, importing: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("UVLP_STORE", "UVLP_DATA", "HF_HOME"):
@@ -91,7 +89,7 @@ def test_an_empty_variable_is_unset(
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ["list", "tables", "--store", ""],
         ["reproduce", "digits", "10", "--data", " "],
@@ -109,14 +107,14 @@ def test_an_empty_variable_is_unset(
     ],
     ids=" ".join,
 )
-def test_an_empty_path_is_refused_and_makes_nothing(call: Call, words: list[str]) -> None:
-    code, err = call(*words)
+def test_empty_path_is_refused(call: Call, arguments: list[str]) -> None:
+    code, err = call(*arguments)
     assert code == 2, err
     assert len([line for line in err.splitlines() if line.startswith("uvlp:")]) == 1
     assert not [name for name in tree(Path()) if not name.startswith("uvlp_store/")]
 
 
-def test_a_store_of_a_later_version_is_refused(call: Call, importing: list[str]) -> None:
+def test_store_of_a_later_version_is_refused(call: Call, importing: list[str]) -> None:
     Path("s").mkdir()
     Path("s", MARK).write_text('{"schema": 2}')
     code, err = call(*importing, "--store", "s")
@@ -136,25 +134,25 @@ TASK = Task(kind="weights", stage="finetune", plugin="x")
 
 
 @pytest.mark.parametrize("content", [b"", b"null", b"[" * 100_000, b'{"schema": "x"}', bytes(range(256))])
-def test_a_mark_that_says_nothing_still_marks_a_store(tmp_path: Path, content: bytes) -> None:
+def test_invalid_mark_still_marks_a_store(tmp_path: Path, content: bytes) -> None:
     folder = finished(Store(tmp_path), TASK)
     (tmp_path / MARK).write_bytes(content)
     Store(tmp_path).begin()
     assert (tmp_path / MARK).read_bytes() == content and (folder / MANIFEST).is_file()
 
 
-def test_a_store_without_a_mark_is_marked_and_said_once(
+def test_store_without_a_mark_is_marked_and_reported_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     finished(Store(tmp_path), TASK)
     (tmp_path / MARK).unlink()
-    for said in (1, 0):
+    for reports in (1, 0):
         Store(tmp_path).begin()
-        assert capsys.readouterr().err.count("earlier version") == said
+        assert capsys.readouterr().err.count("earlier version") == reports
     assert (tmp_path / MARK).is_file()
 
 
-def test_rebuilding_keeps_what_the_manifest_does_not_list(tmp_path: Path) -> None:
+def test_removing_an_artifact_keeps_unlisted_files(tmp_path: Path) -> None:
     store = Store(tmp_path)
     folder = finished(store, TASK)
     (folder / "notes" / "mine.txt").parent.mkdir()
@@ -164,7 +162,7 @@ def test_rebuilding_keeps_what_the_manifest_does_not_list(tmp_path: Path) -> Non
     assert not folder.exists() and list((tmp_path / ".tmp").iterdir()) == []
 
 
-def test_without_a_readable_manifest_everything_is_kept(tmp_path: Path) -> None:
+def test_removing_without_a_readable_manifest_keeps_all_files(tmp_path: Path) -> None:
     store = Store(tmp_path)
     folder = finished(store, TASK)
     (folder / MANIFEST).write_text("")
@@ -173,7 +171,7 @@ def test_without_a_readable_manifest_everything_is_kept(tmp_path: Path) -> None:
     assert finished(store, TASK) == folder
 
 
-def test_what_stands_in_the_place_of_an_artifact_is_set_aside(
+def test_foreign_files_in_an_artifact_folder_are_set_aside(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = Store(tmp_path)
@@ -187,26 +185,34 @@ def test_what_stands_in_the_place_of_an_artifact_is_set_aside(
     assert kept == ["mine 1", "mine 2"]
 
 
-def test_the_home_of_nobody_is_no_store(monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+def test_store_in_the_home_of_an_unknown_user_is_refused(monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
     monkeypatch.setenv("UVLP_STORE", "~nobody-has-this-name/store")
     code, err = call("list", "tables")
     assert code == 2 and "~nobody-has-this-name" in err
 
 
-@pytest.mark.parametrize("place", ["train", "train/cat", "train/uvlp_store", "val/cat/deep/store"])
-def test_a_store_among_the_images_of_a_dataset_is_refused(
-    call: Call, importing: list[str], tmp_path: Path, place: str
+@pytest.mark.parametrize("folder", ["train", "train/cat", "train/uvlp_store", "val/cat/deep/store"])
+def test_store_among_the_images_of_a_dataset_is_refused(
+    call: Call, importing: list[str], tmp_path: Path, folder: str
 ) -> None:
     before = tree(tmp_path)
-    code, err = call(*importing, "--store", str(tmp_path / "set" / place))
+    code, err = call(*importing, "--store", str(tmp_path / "set" / folder))
     assert code == 2 and "the store is among the images of the dataset" in err
-    words = ["reproduce", importing[-1], "1", "--profile", "nano", "--store", str(tmp_path / "set" / place)]
-    code, err = call(*words)
+    arguments = [
+        "reproduce",
+        importing[-1],
+        "1",
+        "--profile",
+        "nano",
+        "--store",
+        str(tmp_path / "set" / folder),
+    ]
+    code, err = call(*arguments)
     assert code == 2 and "the store is among the images of the dataset" in err
     assert tree(tmp_path) == before
 
 
-def test_another_store_among_the_images_is_refused(call: Call, importing: list[str], tmp_path: Path) -> None:
+def test_other_store_among_the_images_is_refused(call: Call, importing: list[str], tmp_path: Path) -> None:
     other = tmp_path / "set" / "train" / "cat" / "results"
     other.mkdir()
     (other / MARK).write_text('{"schema": 1}')
@@ -214,7 +220,7 @@ def test_another_store_among_the_images_is_refused(call: Call, importing: list[s
     assert code == 2 and "a store is inside a dataset's image folders" in err and str(other) in err
 
 
-def test_a_store_beside_the_images_is_none_of_them(
+def test_store_beside_the_images_is_accepted(
     call: Call, importing: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path / "set")
@@ -222,7 +228,7 @@ def test_a_store_beside_the_images_is_none_of_them(
         assert call(*importing[:-1], "folder:.")[0] == 0
 
 
-def test_a_dataset_among_artifacts_is_refused(call: Call, importing: list[str], tmp_path: Path) -> None:
+def test_dataset_among_artifacts_is_refused(call: Call, importing: list[str], tmp_path: Path) -> None:
     Store(tmp_path / "store").prepare()
     inside = tmp_path / "store" / ".tmp" / "set"
     (tmp_path / "set").rename(inside)

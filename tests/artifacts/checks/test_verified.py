@@ -1,4 +1,4 @@
-"""What lies in a store is compared before it is printed: with its folder, its hashes and its own bits."""
+"""Stored artifacts are verified before they are printed: folder, hashes and consistency."""
 
 import hashlib
 import json
@@ -32,8 +32,8 @@ Call = Callable[..., tuple[int, str, str]]
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
     """Run the command line in this process on the store: exit code, standard output, standard error."""
 
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["uvlp", *words, "--store", str(tmp_path)])
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["uvlp", *arguments, "--store", str(tmp_path)])
         with pytest.raises(SystemExit) as end:
             app.main()
         printed = capsys.readouterr()
@@ -46,8 +46,8 @@ def edit(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def mend(folder: Path) -> None:
-    """Write the hashes of the files as they are into the manifest."""
+def update_hashes(folder: Path) -> None:
+    """Write the hashes of the current files into the manifest."""
     files = json.loads((folder / MANIFEST).read_text())["files"]
     edit(
         folder / MANIFEST,
@@ -63,12 +63,12 @@ def flip(path: Path) -> None:
 
 def to_100_percent(table: Path, score: Path) -> None:
     edit(score / scores.FILE, best_pct=100.0, last_pct=100.0)
-    mend(score)
+    update_hashes(score)
 
 
 def to_another_score(table: Path, folder: Path) -> None:
     scores.write(folder, score(99))
-    mend(folder)
+    update_hashes(folder)
 
 
 def exchanged(table: Path, score: Path) -> None:
@@ -89,17 +89,17 @@ DAMAGE: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     "csv": (lambda table, _: flip(table / "table.csv"), "table.csv"),
     "missing file": (lambda table, _: (table / "table.tex").unlink(), "table.tex"),
     "empty manifest": (lambda table, _: (table / MANIFEST).write_text(""), MANIFEST),
-    "manifest of another form": (lambda table, _: (table / MANIFEST).write_text("[1]"), MANIFEST),
+    "manifest that is a list": (lambda table, _: (table / MANIFEST).write_text("[1]"), MANIFEST),
     "no files": (lambda table, _: edit(table / MANIFEST, files={}), "it lists no files"),
     "fewer files": (lambda table, _: edit(table / MANIFEST, files={"table.md": "0" * 64}), "table.json"),
-    "other facts": (lambda table, _: edit(table / MANIFEST, dataset="another"), "its key does not belong"),
-    "other place": (lambda table, _: edit(table / MANIFEST, key="0" * 16), "it is the one of"),
-    "other kind": (lambda table, _: edit(table / MANIFEST, kind="scores"), "it is the one of"),
+    "other facts": (lambda table, _: edit(table / MANIFEST, dataset="another"), "its key does not match"),
+    "other key": (lambda table, _: edit(table / MANIFEST, key="0" * 16), "it belongs to"),
+    "other kind": (lambda table, _: edit(table / MANIFEST, kind="scores"), "it belongs to"),
     "file outside": (lambda table, _: edit(table / MANIFEST, files={"../x": "0" * 64}), MANIFEST),
-    "score of 100 %": (to_100_percent, "its bits say"),
-    "another score": (to_another_score, "is another one than it was made from"),
+    "score of 100 %": (to_100_percent, "its bits give"),
+    "another score": (to_another_score, "changed after the table was built"),
     "a byte of a score": (lambda _, score: flip(score / scores.FILE), scores.FILE),
-    "exchanged scores": (exchanged, "it is the one of"),
+    "exchanged scores": (exchanged, "it belongs to"),
     "exchanged files of scores": (exchanged_files, scores.FILE),
 }
 
@@ -107,20 +107,22 @@ DAMAGE: dict[str, tuple[Callable[[Path, Path], object], str]] = {
 @pytest.mark.parametrize(
     ("what", "known"), [*((what, False) for what in DAMAGE), ("byte", True), ("a byte of a score", True)]
 )
-def test_a_damaged_table_is_named_and_not_printed(call: Call, tmp_path: Path, what: str, known: bool) -> None:
-    table, found = put_table(tmp_path)
+def test_damaged_table_is_reported_and_not_printed(
+    call: Call, tmp_path: Path, what: str, known: bool
+) -> None:
+    table, score_folders = put_table(tmp_path)
     if known:
         time.sleep(3 * CLOCK_TICK_NS / 1e9)
         assert call("table", "digits-ipc10")[0] == 0
-    damage, said = DAMAGE[what]
-    damage(table, found[0])
-    for words, expected in ((("table", "digits-ipc10"), 2), (("list", "tables"), 0)):
-        code, out, err = call(*words)
-        assert code == expected and table.name in err and said in err and "--force" in err, err
+    damage, message = DAMAGE[what]
+    damage(table, score_folders[0])
+    for arguments, expected in ((("table", "digits-ipc10"), 2), (("list", "tables"), 0)):
+        code, out, err = call(*arguments)
+        assert code == expected and table.name in err and message in err and "--force" in err, err
         assert len(err.splitlines()) == 1 and "caption of" not in out
 
 
-def test_other_tables_are_still_shown(call: Call, tmp_path: Path) -> None:
+def test_intact_tables_are_still_shown(call: Call, tmp_path: Path) -> None:
     bad, _ = put_table(tmp_path)
     put_table(tmp_path, "good-ipc10", profile="small")
     (bad / MANIFEST).write_text("{")
@@ -130,39 +132,37 @@ def test_other_tables_are_still_shown(call: Call, tmp_path: Path) -> None:
     assert code == 0 and "caption of good-ipc10" in out and not err
 
 
-def test_numbers_that_are_not_those_of_the_scores(call: Call, tmp_path: Path) -> None:
+def test_numbers_that_contradict_the_scores_are_reported(call: Call, tmp_path: Path) -> None:
     table, _ = put_table(tmp_path)
     content = json.loads((table / "table.json").read_text())
     content["cells"][0]["best"]["mean_pct"] = 99.0
     (table / "table.json").write_text(json.dumps(content))
-    mend(table)
+    update_hashes(table)
     code, _, err = call("table", "digits-ipc10")
-    assert code == 2 and "is not that of its trainings" in err
+    assert code == 2 and "does not agree with its trainings" in err
 
 
-def test_a_table_of_an_earlier_version_is_compared_by_its_numbers_and_said_once(
-    call: Call, tmp_path: Path
-) -> None:
-    table, found = put_table(tmp_path)
+def test_table_of_an_earlier_version_is_reported_once(call: Call, tmp_path: Path) -> None:
+    table, score_folders = put_table(tmp_path)
     content = json.loads((table / MANIFEST).read_text())
     assert len(content.pop("inputs_sha256")) == 4
     (table / MANIFEST).write_text(json.dumps(content))
     time.sleep(3 * CLOCK_TICK_NS / 1e9)
-    said = [call("table", "digits-ipc10")[2].count("earlier version") for _ in range(2)]
-    assert said == [1, 0]
-    to_another_score(table, found[0])
+    reports = [call("table", "digits-ipc10")[2].count("earlier version") for _ in range(2)]
+    assert reports == [1, 0]
+    to_another_score(table, score_folders[0])
     (tmp_path / ".verified.json").unlink()
     code, _, err = call("table", "digits-ipc10")
-    assert code == 2 and found[0].name in err
+    assert code == 2 and score_folders[0].name in err
 
 
-def test_printed_is_what_the_file_holds(call: Call, tmp_path: Path) -> None:
+def test_table_is_printed_as_in_its_file(call: Call, tmp_path: Path) -> None:
     table, _ = put_table(tmp_path)
     for form, name in (("markdown", "table.md"), ("latex", "table.tex"), ("csv", "table.csv")):
         assert call("table", "digits-ipc10", "--format", form)[1] == (table / name).read_text()
 
 
-def test_several_tables_of_one_name_are_listed_with_what_tells_them_apart(call: Call, tmp_path: Path) -> None:
+def test_tables_of_the_same_name_are_listed_with_their_differences(call: Call, tmp_path: Path) -> None:
     folders = [put_table(tmp_path)[0], put_table(tmp_path, methods=("random", "vlcp"))[0]]
     code, out, err = call("table", "digits-ipc10")
     assert code == 2 and not out and len(err.splitlines()) == 1
@@ -175,19 +175,19 @@ def test_several_tables_of_one_name_are_listed_with_what_tells_them_apart(call: 
             assert code == 0 and f"| {method} " in out
     assert set(json.loads(call("list", "tables", "--json")[1])) == set(names)
     os.utime(folders[0] / MANIFEST)
-    assert call("table", "digits-ipc10")[0] == 2, "times decide nothing"
+    assert call("table", "digits-ipc10")[0] == 2, "times do not matter"
 
 
-def test_a_flipped_byte_of_what_is_remembered_changes_nothing(call: Call, tmp_path: Path) -> None:
-    _, found = put_table(tmp_path)
+def test_damaged_cache_does_not_hide_damage(call: Call, tmp_path: Path) -> None:
+    _, score_folders = put_table(tmp_path)
     time.sleep(3 * CLOCK_TICK_NS / 1e9)
-    whole = call("table", "digits-ipc10")[1]
-    remembered = (tmp_path / ".verified.json").read_bytes()
-    for damage in (b"", b"{}", remembered[:-3], remembered.replace(b"scores", b"Scores", 1)):
+    expected = call("table", "digits-ipc10")[1]
+    cache = (tmp_path / ".verified.json").read_bytes()
+    for damage in (b"", b"{}", cache[:-3], cache.replace(b"scores", b"Scores", 1)):
         (tmp_path / ".verified.json").write_bytes(damage)
-        assert call("table", "digits-ipc10") == (0, whole, "")
-    flip(found[0] / scores.FILE)
-    (tmp_path / ".verified.json").write_bytes(remembered)
+        assert call("table", "digits-ipc10") == (0, expected, "")
+    flip(score_folders[0] / scores.FILE)
+    (tmp_path / ".verified.json").write_bytes(cache)
     assert call("table", "digits-ipc10")[0] == 2
 
 
@@ -195,9 +195,9 @@ def test_a_flipped_byte_of_what_is_remembered_changes_nothing(call: Call, tmp_pa
     ("best", "last", "good"),
     [(100.0, 100.0, True), (100.0, 5.0, False), (101.0, 100.0, False), (99.99, 100.0, False)],
 )
-def test_a_top_5_that_cannot_be_is_noticed(best: float, last: float, good: bool) -> None:
-    found = replace(score(0), top5_best_pct=best, top5_last_pct=last)
-    assert (scores.contradiction(found) == "") == good
+def test_impossible_top5_accuracy_is_detected(best: float, last: float, good: bool) -> None:
+    changed = replace(score(0), top5_best_pct=best, top5_last_pct=last)
+    assert (scores.contradiction(changed) == "") == good
 
 
 OF_THE_CURVE: dict[str, dict[str, Any]] = {
@@ -205,8 +205,8 @@ OF_THE_CURVE: dict[str, dict[str, Any]] = {
     "no curve": {"curve": ()},
     "a higher pass": {"curve": ((1, 90.0), (2, 100.0), (3, 80.0))},
     "another last pass": {"curve": ((1, 90.0), (2, 70.0))},
-    "a best pass that is none": {"curve": ((1, float("nan")), (2, 80.0))},
-    "an earlier pass as good": {"curve": ((1, 90.0), (2, 90.0), (3, 80.0)), "best_epoch": 2},
+    "a NaN as best pass": {"curve": ((1, float("nan")), (2, 80.0))},
+    "an earlier pass of the same accuracy": {"curve": ((1, 90.0), (2, 90.0), (3, 80.0)), "best_epoch": 2},
     "top-5 of one pass": {"top5_last_pct": None},
 }
 ONE_PASS: dict[str, dict[str, Any]] = {
@@ -217,7 +217,7 @@ ONE_PASS: dict[str, dict[str, Any]] = {
 
 
 def of_ten_images() -> scores.Score:
-    """9 of 10 at the first pass, 8 at the last, by top-5 one more."""
+    """Return a score with 9 of 10 at the first pass and 8 at the last; top-5 one more each."""
     return replace(
         score(0),
         best_pct=90.0,
@@ -232,13 +232,13 @@ def of_ten_images() -> scores.Score:
 
 
 @pytest.mark.parametrize("forged", OF_THE_CURVE.values(), ids=OF_THE_CURVE)
-def test_a_score_that_is_not_that_of_its_curve_is_noticed(forged: dict[str, Any]) -> None:
+def test_score_that_contradicts_its_curve_is_detected(forged: dict[str, Any]) -> None:
     assert scores.contradiction(of_ten_images()) == ""
     assert scores.contradiction(replace(of_ten_images(), **forged))
 
 
 @pytest.mark.parametrize("forged", ONE_PASS.values(), ids=ONE_PASS)
-def test_a_best_pass_that_is_the_last_has_one_result(forged: dict[str, Any]) -> None:
+def test_best_pass_that_is_the_last_must_have_one_result(forged: dict[str, Any]) -> None:
     last: dict[str, Any] = {
         "last_pct": 90.0,
         "correct_last": "ff80",
@@ -247,11 +247,11 @@ def test_a_best_pass_that_is_the_last_has_one_result(forged: dict[str, Any]) -> 
     }
     made = replace(of_ten_images(), **last, top5_best_pct=90.0)
     assert scores.contradiction(made) == ""
-    assert scores.contradiction(replace(made, **forged)) == "best and last are one pass and differ"
+    assert scores.contradiction(replace(made, **forged)) == "best and last are the same pass but differ"
 
 
 @pytest.mark.parametrize("where", ["trainings", "mean", "scores"])
-def test_another_top_5_in_a_table_than_in_its_scores_is_noticed(where: str) -> None:
+def test_top5_of_a_table_that_contradicts_its_scores_is_detected(where: str) -> None:
     held = Summary(
         mean_pct=90.0 if where == "mean" else 95.0,
         std_pct=None,
@@ -299,27 +299,27 @@ def damage_of(tmp_path: Path, kind: str, fill: Callable[[Path], object]) -> str 
 
 
 def relabelled(folder: Path, dtype: str) -> None:
-    """A float32 tensor whose header says something else of as many bytes."""
+    """Write a float32 tensor whose header has another dtype of the same size."""
     save_file({"weight": torch.ones(4), "position_ids": torch.arange(4)}, folder / "model.safetensors")
     content = (folder / "model.safetensors").read_bytes().replace(b'"F32"', f'"{dtype}"'.encode())
     (folder / "model.safetensors").write_bytes(content)
 
 
 @pytest.mark.parametrize(("dtype", "good"), [("F32", True), ("I32", False), ("U32", False)])
-def test_weights_that_are_no_floats(tmp_path: Path, dtype: str, good: bool) -> None:
+def test_integer_weights_are_detected(tmp_path: Path, dtype: str, good: bool) -> None:
     wrong = damage_of(tmp_path, "weights", lambda folder: relabelled(folder, dtype))
     assert (wrong is None) == good
     assert good or (wrong and dtype in wrong and "weight" in wrong)
 
 
 @pytest.mark.parametrize(("dtype", "good"), [(np.float32, True), (np.float16, True), (np.int32, False)])
-def test_latents_that_are_no_floats(tmp_path: Path, dtype: type, good: bool) -> None:
+def test_integer_latents_are_detected(tmp_path: Path, dtype: type, good: bool) -> None:
     wrong = damage_of(tmp_path, "features", lambda folder: np.save(folder / "mean.npy", np.ones(3, dtype)))
-    assert wrong is None if good else wrong and "mean.npy (numbers of type <i4" in wrong
+    assert wrong is None if good else wrong and "mean.npy (dtype <i4" in wrong
 
 
 @pytest.mark.parametrize("kind", ["captions", "features", "prototypes", "distilled", "pixels", "teachers"])
-def test_every_kind_must_list_its_files(tmp_path: Path, kind: str) -> None:
+def test_missing_required_file_is_detected(tmp_path: Path, kind: str) -> None:
     wrong = damage_of(tmp_path, kind, lambda folder: (folder / "other.txt").write_text("x"))
     assert wrong and "it does not list" in wrong
 
@@ -330,18 +330,18 @@ NANO = "profile nano: two steps everywhere, the numbers mean nothing"
 @pytest.mark.parametrize(
     "setting", ["note=", "note= ", "note=a\nb", "models_note=", "protocol_notes=", "protocol_notes.minimax=x"]
 )
-def test_no_remark_is_set_away(call: Call, setting: str) -> None:
+def test_notes_of_a_recipe_cannot_be_removed(call: Call, setting: str) -> None:
     code, _, err = call("reproduce", "digits", "1", "--profile", "nano", "--print-config", "--set", setting)
     assert code == 2 and len(err.splitlines()) == 1 and "note" in err
 
 
-def test_a_remark_of_the_users_stands_beside_the_recipes(call: Call) -> None:
-    words = ("reproduce", "digits", "1", "--profile", "nano", "--print-config", "--json")
-    code, out, _ = call(*words, "--set", "note=run on Sunday", "--set", "note=again")
+def test_note_of_the_user_is_added(call: Call) -> None:
+    arguments = ("reproduce", "digits", "1", "--profile", "nano", "--print-config", "--json")
+    code, out, _ = call(*arguments, "--set", "note=run on Sunday", "--set", "note=again")
     assert code == 0 and json.loads(out)["note"] == f"{NANO}; run on Sunday; again"
 
 
-def test_two_classes_of_one_name_are_said_and_stand_under_the_table(
+def test_classes_of_the_same_name_are_reported_and_noted_in_the_table(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for split in ("train", "val"):
@@ -349,9 +349,9 @@ def test_two_classes_of_one_name_are_said_and_stand_under_the_table(
             (tmp_path / "set" / split / name).mkdir(parents=True)
             pixels = np.random.default_rng(number).integers(0, 256, (32, 32, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "set" / split / name / "1.png")
-    asked: list[Any] = []
-    monkeypatch.setattr(run, "_make", lambda plan, *_: asked.append(plan))
+    plans: list[Any] = []
+    monkeypatch.setattr(run, "_make", lambda plan, *_: plans.append(plan))
     code, _, err = call("reproduce", f"folder:{tmp_path / 'set'}", "1", "--profile", "nano")
     (line,) = [line for line in err.splitlines() if "have the name" in line]
     assert code == 0 and "'red fox'" in line and "(red fox, red_fox)" in line
-    assert line.partition(": ")[2] in " ".join(asked[0].goal.facts["notes"])
+    assert line.partition(": ")[2] in " ".join(plans[0].goal.facts["notes"])

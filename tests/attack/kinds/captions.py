@@ -55,7 +55,7 @@ CONTENTS: dict[str, tuple[bytes, Expected]] = {
     "no line end": (rows()[:-1], done()),
     "a cut last line": (rows()[:-9], refused("12")),
     "old Mac line ends": (rows().replace(b"\n", b"\r"), refused("line 1")),
-    "half a surrogate": (b'{"file_name": "cat/0.png", "text": "\\ud800"}\n', refused("half a character")),
+    "half a surrogate": (b'{"file_name": "cat/0.png", "text": "\\ud800"}\n', refused("lone surrogate")),
     "not a number": (b'{"file_name": "cat/0.png", "text": NaN}\n', refused("1")),
     "a text that is null": (line(file_name="cat/0.png", text=None), refused("1")),
     "a text that is a list": (

@@ -33,7 +33,7 @@ MIXED = [
         call=(*SHORT, "--store", "."),
         prepare=_thesis,
         run=_within,
-        expected=refused("mixed with files"),
+        expected=refused("mixed with other files"),
         needs=(),
     ),
     Attack(
@@ -41,7 +41,7 @@ MIXED = [
         name="the store is a folder of the user's",
         call=(*SHORT, "--store", "mine"),
         prepare=_thesis,
-        expected=refused("mixed with files"),
+        expected=refused("mixed with other files"),
         needs=(),
     ),
     Attack(

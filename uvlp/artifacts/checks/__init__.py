@@ -1,1 +1,1 @@
-"""Is an artifact what its name says, and is it complete?"""
+"""Checks that stored artifacts are complete and intact."""

@@ -1,4 +1,4 @@
-"""What an artifact says against itself although every file of it has the hash that its manifest lists."""
+"""Inconsistencies inside an artifact whose files all have the hashes of its manifest."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from uvlp.core.files import safetensors_file
 
 FLOATS = ("<f4", "<f2")
 ARRAYS = {pixels.PIXELS: ("|u1",), pixels.LABELS: ("<i8",)}
-"""Types of numbers by file, where they are no floats."""
+"""Dtypes of arrays that are not floating-point, by file."""
 
 
 def contradiction(folder: Path, content: Mapping[str, Any]) -> str | None:
-    """The file that is wrong and in what; None where nothing is."""
+    """Return the inconsistent file and the reason; None if there is none."""
     check = CHECKS.get(content["kind"])
     if check is None:
         return None
@@ -27,7 +27,7 @@ def contradiction(folder: Path, content: Mapping[str, Any]) -> str | None:
     except UvlpError as error:
         return error.what
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, SyntaxError):
-        return "a file of another form than this kind's"
+        return "a file that does not have the format of its kind"
 
 
 def _of_score(folder: Path, _: Mapping[str, Any]) -> str | None:
@@ -38,7 +38,7 @@ def _of_score(folder: Path, _: Mapping[str, Any]) -> str | None:
 def _of_table(folder: Path, content: Mapping[str, Any]) -> str | None:
     table = tables.read(folder)
     if (table.name, table.caption) != (content["facts"]["name"], content["facts"]["caption"]):
-        return "table.json (it is the one of another table)"
+        return "table.json (it belongs to another table)"
     for cell in table.cells:
         wrong = tables.contradiction(cell, lambda name: _score(folder.parent.parent / name))
         if wrong:
@@ -47,7 +47,7 @@ def _of_table(folder: Path, content: Mapping[str, Any]) -> str | None:
 
 
 def _score(folder: Path) -> scores.Score | None:
-    """A score; None where it is no longer there."""
+    """Return a score; None if it no longer exists."""
     with contextlib.suppress(FileNotFoundError):
         return scores.read(folder)
     return None
@@ -56,20 +56,20 @@ def _score(folder: Path) -> scores.Score | None:
 def _of_weights(folder: Path, content: Mapping[str, Any]) -> str | None:
     for name in content["files"]:
         if name.endswith(".safetensors"):
-            safetensors_file.check(folder / name, "make it again", floats=True)
+            safetensors_file.check(folder / name, "rebuild it", floats=True)
     return None
 
 
 def _of_arrays(folder: Path, content: Mapping[str, Any]) -> str | None:
     for name in content["files"]:
         wanted = ARRAYS.get(name, FLOATS)
-        if name.endswith(".npy") and (found := _dtype(folder / name)) not in wanted:
-            return f"{name} (numbers of type {found} where {' or '.join(wanted)} belong)"
+        if name.endswith(".npy") and (dtype := _dtype(folder / name)) not in wanted:
+            return f"{name} (dtype {dtype} instead of {' or '.join(wanted)})"
     return None
 
 
 def _dtype(path: Path) -> str:
-    """The type that the header of a `.npy` file names; numpy is not needed."""
+    """Return the dtype in the header of a `.npy` file, without numpy."""
     with path.open("rb") as file:
         version = file.read(8)[6]
         length = int.from_bytes(file.read(2 if version == 1 else 4), "little")

@@ -1,4 +1,4 @@
-"""Every kind of artifact, and the files without which one of it is none."""
+"""Every kind of artifact, and its required files."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
 """Patterns of file names by kind, the folder below the store's root."""
 
 
-def lacking(kind: str, files: Iterable[str]) -> str:
-    """The first pattern of a kind that none of ``files`` has; "" if all are there."""
+def missing_pattern(kind: str, files: Iterable[str]) -> str:
+    """Return the first required pattern of a kind that no file matches; "" if all match."""
     names = list(files)
-    wanted = REQUIRED.get(kind, ())
-    return next((pattern for pattern in wanted if not fnmatch.filter(names, pattern)), "")
+    patterns = REQUIRED.get(kind, ())
+    return next((pattern for pattern in patterns if not fnmatch.filter(names, pattern)), "")

@@ -1,6 +1,6 @@
-"""Which folder is a store: one with the store's own mark in it, or with artifacts that were made before it.
+"""Recognition of stores: folders with a store's mark file, or with artifacts of versions without it.
 
-Only in such a folder anything is ever deleted, and only under names that the store gives.
+Files are deleted only in such folders, and only under names that a store uses.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ CONTENT = {
 }
 FOLDERS = (*REQUIRED, "datasets", "imported", "partial")
 KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
-IN_THE_MAKING = re.compile(rf"({'|'.join(REQUIRED)})-{KEY.pattern}(\.removed)?")
+UNFINISHED = re.compile(rf"({'|'.join(REQUIRED)})-{KEY.pattern}(\.removed)?")
 """Names below `.tmp/`."""
 CACHE = re.compile(rf"models\.json|[a-z0-9-]+-{KEY.pattern}\.json")
 """Names below `datasets/`."""
 
 
 def is_marked(root: Path) -> bool:
-    """Whether ``root`` is known as a store."""
+    """Return whether ``root`` is marked as a store."""
     return (root / MARK).is_file()
 
 
@@ -48,13 +48,12 @@ def write(root: Path) -> None:
 
 
 def begin(root: Path, log: Callable[[str], None]) -> None:
-    """Look at the folder before anything is written into it.
+    """Check the folder before anything is written into it.
 
-    A store that was made before stores had a mark gets one. Where a store would begin beside other things,
-    that is said.
+    A store of a version without marks gets one. A new store beside other files is reported.
 
     Raises:
-        UvlpError: a store would be mixed with files of somebody else, or was made by a later version.
+        UvlpError: the store would be mixed with other files, or was created by a later version.
     """
     if is_marked(root):
         _check_schema(root)
@@ -63,20 +62,20 @@ def begin(root: Path, log: Callable[[str], None]) -> None:
     if not names:
         return
     if _has_artifacts(root):
-        # Where the mark cannot be written, nothing is deleted either.
+        # If the mark cannot be written, nothing is deleted either.
         with contextlib.suppress(OSError):
             write(root)
-            log(f"{root} holds artifacts of an earlier version; it is marked as a store now: {MARK}")
+            log(f"{root} contains artifacts of an earlier version; it is now marked as a store: {MARK}")
     elif not _has_caches(root):
         _refuse_taken(root)
-        log(f"a store begins in {root} beside other things ({first_few(names)}), which it leaves alone")
+        log(f"creating a store in {root} beside other files ({first_few(names)}), which are not touched")
 
 
 def _names(root: Path) -> list[str]:
     try:
         return sorted(path.name for path in root.iterdir())
     except OSError:
-        return []  # who wants to write there says what is wrong
+        return []  # reported when something is written there
 
 
 def _check_schema(root: Path) -> None:
@@ -86,15 +85,15 @@ def _check_schema(root: Path) -> None:
         return
     if isinstance(schema, int) and schema > SCHEMA:
         raise UvlpError(
-            "this store was made by a later version",
+            "this store was created by a later version",
             got=f"{root / MARK}, schema {schema}",
             allowed=f"schema {SCHEMA}",
-            fix="use that version, or name another folder with --store",
+            fix="use that version, or choose another folder with --store",
         )
 
 
 def artifacts(root: Path, *kinds: str) -> Iterator[Path]:
-    """Folders of finished artifacts, of all kinds if none is named."""
+    """Yield the folders of finished artifacts, of all kinds if none is given."""
     for kind in kinds or REQUIRED:
         if (root / kind).is_dir():
             for folder in sorted((root / kind).iterdir()):
@@ -107,19 +106,19 @@ def _has_artifacts(root: Path) -> bool:
 
 
 def _has_caches(root: Path) -> bool:
-    """Whether an earlier call looked at a dataset and made nothing."""
-    place = root / "datasets"
-    return place.is_dir() and any(CACHE.fullmatch(path.name) for path in place.iterdir())
+    """Return whether an earlier call cached a dataset without making artifacts."""
+    cache = root / "datasets"
+    return cache.is_dir() and any(CACHE.fullmatch(path.name) for path in cache.iterdir())
 
 
 def _refuse_taken(root: Path) -> None:
-    """Refuse a folder in which the store's own names stand for other things."""
-    places = [root / name for name in FOLDERS]
-    taken = [path for path in places if path.exists() and not (path.is_dir() and not any(path.iterdir()))]
+    """Refuse a folder in which other files use the names of a store's folders."""
+    folders = [root / name for name in FOLDERS]
+    taken = [path for path in folders if path.exists() and not (path.is_dir() and not any(path.iterdir()))]
     if taken:
         raise UvlpError(
-            "a store would be mixed with files that are not its own",
+            "a store would be mixed with other files",
             got=first_few(map(str, taken)),
             allowed="a store, or a folder without these",
-            fix="name another folder with --store or UVLP_STORE",
+            fix="choose another folder with --store or UVLP_STORE",
         )

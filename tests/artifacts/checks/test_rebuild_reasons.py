@@ -1,4 +1,4 @@
-"""A store of an earlier version: what is made anew is named with its reason, and nothing else is."""
+"""Artifacts of an earlier version that are rebuilt are reported with the reason, and no others."""
 
 import json
 import unicodedata
@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from uvlp.artifacts import scores
-from uvlp.artifacts.checks import made_anew
-from uvlp.artifacts.checks.made_anew import NFC, OTHER_FILES, Datasets
+from uvlp.artifacts.checks import rebuild_reasons
+from uvlp.artifacts.checks.rebuild_reasons import NFC, OTHER_FILES, Datasets
 from uvlp.artifacts.dataset import ClassInfo, DatasetManifest
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import MANIFEST, Task, manifest
@@ -22,7 +22,7 @@ from uvlp.pipeline.prepare import prepare
 from uvlp.recipes.schema import DiffuserSettings
 
 EARLIER = Path(__file__).parent / "earlier_manifests.jsonl"
-"""The manifests of `uvlp reproduce digits 2 --profile nano`, as the code of commit d8b66c8 wrote them."""
+"""The manifests of `uvlp reproduce digits 2 --profile nano`, written by the code of commit d8b66c8."""
 CAFE = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
 DATASET = DatasetManifest(
     name="folder",
@@ -39,28 +39,28 @@ DATASET = DatasetManifest(
 def store(tmp_path: Path) -> Store:
     for line in EARLIER.read_text(encoding="utf-8").splitlines():
         content = json.loads(line)
-        place = tmp_path / "store" / content["kind"] / content["key"] / MANIFEST
-        place.parent.mkdir(parents=True)
-        place.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+        path = tmp_path / "store" / content["kind"] / content["key"] / MANIFEST
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
     return Store(tmp_path / "store")
 
 
-def told(store: Store, **words: Any) -> list[str]:
-    """What is said of a run on the digits."""
+def reasons(store: Store, **arguments: Any) -> list[str]:
+    """Return the reasons for a run on digits."""
     usual: dict[str, Any] = {"ipc": 2, "profile": "nano"}
-    recipe = request.resolve(request.Request(dataset="digits", **usual | words))
+    recipe = request.resolve(request.Request(dataset="digits", **usual | arguments))
     plan = prepare(check(recipe), store, "tabulate")
     todo = make.missing(plan, store)
-    return list(made_anew.reasons(todo, store.root, Datasets(plan.manifest, "digits", store.cache)))
+    return list(rebuild_reasons.reasons(todo, store.root, Datasets(plan.manifest, "digits", store.cache)))
 
 
-def test_a_store_of_an_earlier_version_is_read_and_the_rest_has_reasons(store: Store) -> None:
-    assert told(store) == [
-        "autoencoder, diffuser: made anew: its code is of revision 2, in the store of 1",
-        "vlcp images, uvlp images: made anew: the code of its sampler is of revision 2, in the store of 1",
-        "features, tables, prototypes, scores: 8 made anew from these",
+def test_reasons_are_given_for_a_store_of_an_earlier_version(store: Store) -> None:
+    assert reasons(store) == [
+        "autoencoder, diffuser: rebuilt: its code has revision 2, in the store 1",
+        "vlcp images, uvlp images: rebuilt: the code of its sampler has revision 2, in the store 1",
+        "features, tables, prototypes, scores: 8 rebuilt from these",
     ]
-    # What needs none of them is there.
+    # Artifacts that do not depend on them are kept.
     recipe = request.resolve(request.Request(dataset="digits", ipc=2, profile="nano"))
     plan = prepare(check(recipe), store, "tabulate")
     todo = {task.title for task in make.missing(plan, store)}
@@ -68,40 +68,41 @@ def test_a_store_of_an_earlier_version_is_read_and_the_rest_has_reasons(store: S
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         {"ipc": 3, "methods": ["random"]},
         {"profile": "tiny", "seeds": ["7"]},
         {"settings": ["autoencoder.steps=3", "diffuser.steps=3"], "methods": ["d4m"]},
     ],
 )
-def test_what_is_asked_for_otherwise_is_not_made_anew(store: Store, words: dict[str, Any]) -> None:
-    assert told(store, **words) == []
+def test_different_requests_give_no_reasons(store: Store, arguments: dict[str, Any]) -> None:
+    assert reasons(store, **arguments) == []
 
 
-def test_only_the_name_of_a_table_is_another_one(store: Store) -> None:
-    found = told(store, methods=["random,full"])
-    assert found == [], "a table of other methods is no earlier one of these"
+def test_renamed_table_is_reported(store: Store) -> None:
+    assert reasons(store, methods=["random,full"]) == [], "a table of other methods is unrelated"
     recipe = request.resolve(request.Request(dataset="digits", ipc=2, profile="nano"))
     plan = prepare(check(recipe), store, "tabulate")
     (folder,) = (store.root / "tables").iterdir()
     content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     content["inputs"] = plan.goal.identity()["inputs"]
     (folder / MANIFEST).write_text(json.dumps(content, indent=1), encoding="utf-8")
-    lines = list(made_anew.reasons([plan.goal], store.root, Datasets(plan.manifest, "digits", store.cache)))
+    lines = list(
+        rebuild_reasons.reasons([plan.goal], store.root, Datasets(plan.manifest, "digits", store.cache))
+    )
     assert lines == [
-        "table digits-ipc2-nano: made anew: its name is digits-ipc2-nano, in the store digits-ipc2",
+        "table digits-ipc2-nano: rebuilt: its name is digits-ipc2-nano, in the store digits-ipc2",
     ]
 
 
-def test_it_is_said_before_it_is_made_and_by_the_dry_run(
+def test_reasons_are_printed_by_the_run_and_the_dry_run(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = request.resolve(request.Request(dataset="digits", ipc=2, profile="nano"))
     plan = prepare(check(recipe), store, "tabulate")
     dry_run.show(plan, store, 1, as_json=True)
-    said = capsys.readouterr().err
-    assert said.startswith("note   autoencoder, diffuser: made anew: ") and said.count("\n") == 3
+    printed = capsys.readouterr().err
+    assert printed.startswith("note   autoencoder, diffuser: rebuilt: ") and printed.count("\n") == 3
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
@@ -109,11 +110,11 @@ def test_it_is_said_before_it_is_made_and_by_the_dry_run(
     monkeypatch.setattr(make, "_make_on_workers", stop)
     with pytest.raises(KeyboardInterrupt):
         make.make(plan, store, 1)
-    assert capsys.readouterr().err == said
+    assert capsys.readouterr().err == printed
     damaged = make.missing(plan, store)
     with pytest.raises(KeyboardInterrupt):
         make.make(plan, store, 1, damaged)
-    assert capsys.readouterr().err == "", "--force has said why"
+    assert capsys.readouterr().err == "", "--force has printed the reason"
 
 
 def task(**more: Any) -> Task:
@@ -130,16 +131,16 @@ Change = Callable[[dict[str, Any]], object]
 
 
 def keep(root: Path, wanted: Task, change: Change, made: dict[str, Any]) -> None:
-    """The manifest of a finished artifact."""
+    """Write the manifest of a finished artifact."""
     content = manifest(wanted, {"x": "0" * 64}, made)
     change(content)
-    place = root / wanted.kind / wanted.key / MANIFEST
-    place.parent.mkdir(parents=True)
-    place.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    path = root / wanted.kind / wanted.key / MANIFEST
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
-def lines(root: Path, todo: Sequence[Task], place: str = "folder:/set") -> list[str]:
-    return list(made_anew.reasons(todo, root, Datasets(DATASET, place, root / "datasets")))
+def lines(root: Path, todo: Sequence[Task], location: str = "folder:/set") -> list[str]:
+    return list(rebuild_reasons.reasons(todo, root, Datasets(DATASET, location, root / "datasets")))
 
 
 MODELS = {"facts": {"models": {"diffusion": "new"}}, "origins": {"diffusion": "/models"}}
@@ -148,11 +149,11 @@ MODELS = {"facts": {"models": {"diffusion": "new"}}, "origins": {"diffusion": "/
 @pytest.mark.parametrize(
     ("more", "change", "reason"),
     [
-        ({"schema": 2}, lambda old: old.update(schema=1), "its files are of schema 2, in the store of 1"),
+        ({"schema": 2}, lambda old: old.update(schema=1), "its files have schema 2, in the store 1"),
         (
             {"revisions": {"dataset": 3}},
             lambda old: old.update(revisions={}),
-            "the code of its dataset is of revision 3, in the store of 1",
+            "the code of its dataset has revision 3, in the store 1",
         ),
         (
             {},
@@ -162,29 +163,29 @@ MODELS = {"facts": {"models": {"diffusion": "new"}}, "origins": {"diffusion": "/
         (
             {"packages": {"plugin": "mine 1.1"}},
             lambda old: old.update(packages={"plugin": "mine 1.0"}),
-            "its plugin is of mine 1.1, in the store of mine 1.0",
+            "its plugin comes from mine 1.1, in the store from mine 1.0",
         ),
         (
             {"packages": {"dataset": "mine 1.1"}},
             lambda old: old.pop("packages"),
-            "its dataset is of mine 1.1, in the store of uvlp itself",
+            "its dataset comes from mine 1.1, in the store from uvlp itself",
         ),
-        ({"facts": {"size_px": 32}}, lambda old: old["facts"].clear(), "its size_px is recorded now"),
+        ({"facts": {"size_px": 32}}, lambda old: old["facts"].clear(), "its size_px is now recorded"),
         ({}, lambda old: old["facts"].update(size_px=32), "its size_px is no longer recorded"),
         (
             {"facts": {"portable": "glibc 2.36"}},
             lambda old: old["facts"].update(portable="glibc 2.31"),
-            "--portable is glibc 2.36 here, glibc 2.31 in the store",
+            "--portable is glibc 2.36, in the store glibc 2.31",
         ),
         (MODELS, lambda old: old["facts"].update(models={}), "the published models at /models changed"),
     ],
 )
-def test_every_difference_that_nobody_asked_for(
+def test_every_difference_that_was_not_requested_is_a_reason(
     tmp_path: Path, more: dict[str, Any], change: Change, reason: str
 ) -> None:
     wanted = task(**more)
     keep(tmp_path, wanted, change, {"origins": dict(wanted.origins)})
-    assert f"diffuser: made anew: {reason}" in lines(tmp_path, [wanted])
+    assert f"diffuser: rebuilt: {reason}" in lines(tmp_path, [wanted])
 
 
 @pytest.mark.parametrize(
@@ -202,7 +203,7 @@ def test_every_difference_that_nobody_asked_for(
         ({}, lambda old: old.update(title=None)),
     ],
 )
-def test_another_request_and_another_shape_say_nothing(
+def test_different_requests_and_invalid_manifests_give_no_reason(
     tmp_path: Path, more: dict[str, Any], change: Change
 ) -> None:
     keep(tmp_path, task(**more), change, {})
@@ -210,66 +211,66 @@ def test_another_request_and_another_shape_say_nothing(
 
 
 def remember(root: Path, content_hash: str, classes: list[dict[str, Any]], *, hashed: bool) -> None:
-    kept: Any = {"classes": classes, "content_hash": content_hash}
-    place = root / "datasets" / f"folder-{content_hash[:16]}.json"
-    place.parent.mkdir()
-    place.write_text(json.dumps({"sha256": "", "content": kept} if hashed else kept), encoding="utf-8")
+    cached: Any = {"classes": classes, "content_hash": content_hash}
+    path = root / "datasets" / f"folder-{content_hash[:16]}.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps({"sha256": "", "content": cached} if hashed else cached), encoding="utf-8")
 
 
 @pytest.mark.parametrize("hashed", [False, True])
-def test_names_that_were_hashed_in_another_form(tmp_path: Path, hashed: bool) -> None:
+def test_names_in_another_unicode_form_are_reported(tmp_path: Path, hashed: bool) -> None:
     former = unicodedata.normalize("NFD", CAFE)
     remember(tmp_path, "a" * 64, [{"id": former, "train": 20, "val": 5}], hashed=hashed)
     captions = task(kind="captions", stage="caption", title="captions")
     for wanted in (captions, task()):
         keep(tmp_path, replace(wanted, dataset="a" * 64), lambda old: None, {})
-    assert lines(tmp_path, [captions, task()]) == [f"captions, diffuser: made anew: {NFC}"]
+    assert lines(tmp_path, [captions, task()]) == [f"captions, diffuser: rebuilt: {NFC}"]
 
 
-def test_a_dataset_is_the_same_by_its_place_or_where_none_is_recorded_by_its_classes(tmp_path: Path) -> None:
+def test_same_dataset_is_recognised_by_location_or_classes(tmp_path: Path) -> None:
     classes = [{"id": CAFE, "train": 20, "val": 5}]
     remember(tmp_path, "a" * 64, classes, hashed=True)
     keep(tmp_path, task(dataset="a" * 64), lambda old: None, {})
-    assert lines(tmp_path, [task()]) == [f"diffuser: made anew: {OTHER_FILES}"]
+    assert lines(tmp_path, [task()]) == [f"diffuser: rebuilt: {OTHER_FILES}"]
     keep(
         tmp_path, task(dataset="c" * 64, title="other, seed 0"), lambda old: None, {"dataset": "folder:/set"}
     )
     other = task(title="other, seed 0")
-    assert lines(tmp_path, [other]) == [f"other: made anew: {OTHER_FILES}"]
-    assert lines(tmp_path, [other], place="folder:/elsewhere") == []
+    assert lines(tmp_path, [other]) == [f"other: rebuilt: {OTHER_FILES}"]
+    assert lines(tmp_path, [other], location="folder:/elsewhere") == []
 
 
-def test_another_number_of_images_is_another_dataset(tmp_path: Path) -> None:
+def test_different_number_of_images_means_another_dataset(tmp_path: Path) -> None:
     remember(tmp_path, "a" * 64, [{"id": CAFE, "train": 21, "val": 5}], hashed=True)
     keep(tmp_path, task(dataset="a" * 64), lambda old: None, {})
     assert lines(tmp_path, [task()]) == []
 
 
-def test_the_nearest_of_several_gives_the_reason(tmp_path: Path) -> None:
+def test_most_similar_artifact_gives_the_reason(tmp_path: Path) -> None:
     wanted = task(revision=3, schema=2, facts={"seed": 0})
     for revision, schema in ((1, 1), (2, 2), (0, 1)):
         keep(tmp_path, replace(wanted, revision=revision, schema=schema), lambda old: None, {})
-    assert lines(tmp_path, [wanted]) == ["diffuser: made anew: its code is of revision 3, in the store of 2"]
+    assert lines(tmp_path, [wanted]) == ["diffuser: rebuilt: its code has revision 3, in the store 2"]
 
 
-def test_what_is_made_anew_from_them_is_counted_where_the_store_has_it(tmp_path: Path) -> None:
+def test_dependent_artifacts_are_counted(tmp_path: Path) -> None:
     raised = task(revision=2)
     score = task(kind=scores.KIND, stage="evaluate", title="a score", inputs={"weights": raised})
     new = replace(score, title="another score")
     keep(tmp_path, task(), lambda old: None, {})
     keep(tmp_path, replace(score, inputs={"weights": task()}), lambda old: None, {})
     assert lines(tmp_path, [raised, score, new]) == [
-        "diffuser: made anew: its code is of revision 2, in the store of 1",
-        "scores: 1 made anew from these",
+        "diffuser: rebuilt: its code has revision 2, in the store 1",
+        "scores: 1 rebuilt from these",
     ]
 
 
-def test_a_damaged_manifest_beside_is_passed_over(tmp_path: Path) -> None:
+def test_damaged_manifests_are_skipped(tmp_path: Path) -> None:
     keep(tmp_path, task(), lambda old: None, {})
     for number, text in enumerate(
         ("{", '{\n "title": "diffuser, seed 0"\n}', '[\n "title": "diffuser, seed 0"')
     ):
-        place = tmp_path / "weights" / f"{number:016x}" / MANIFEST
-        place.parent.mkdir()
-        place.write_text(text, encoding="utf-8")
+        path = tmp_path / "weights" / f"{number:016x}" / MANIFEST
+        path.parent.mkdir()
+        path.write_text(text, encoding="utf-8")
     assert lines(tmp_path, [task(revision=2)])
