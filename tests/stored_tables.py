@@ -53,25 +53,30 @@ def put(store: Store, task: Task, number: int) -> Path:
 
 
 def put_table(
-    root: Path, name: str = "digits-ipc10", methods: Sequence[str] = ("random", "uvlp"), profile: str = "tiny"
+    root: Path,
+    name: str = "digits-ipc10",
+    methods: Sequence[str] = ("random", "uvlp"),
+    profile: str = "tiny",
+    network: str = "convnet-3",
+    repeats: int = 2,
 ) -> tuple[Path, list[Path]]:
-    """A table of two repeats of each method; its folder, and those of its scores."""
+    """A table of a few repeats of each method; its folder, and those of its scores."""
     store = Store(root)
     store.prepare()
     inputs: dict[str, Task] = {}
     cells, folders = [], []
     for method in methods:
         made = {}
-        for repeat in (1, 2):
+        for repeat in range(1, repeats + 1):
             images = Task(kind="distilled", stage="synthesise", facts={"method": method, "seed": 0})
-            facts = {"network": "convnet-3", "seed": 0, "repeat": repeat, "method": method, "in": profile}
+            facts = {"network": network, "seed": 0, "repeat": repeat, "method": method, "in": profile}
             task = Task(kind=scores.KIND, stage="evaluate", facts=facts, inputs={"distilled": images})
             if not store.has(task):
                 put(store, task, len(method) * 10 + repeat)
             folders.append(store.folder(task))
-            made[f"{method} convnet-3 seed 0 repeat {repeat}"] = task
+            made[f"{method} {network} seed 0 repeat {repeat}"] = task
         inputs |= made
-        cells.append({"method": method, "title": method, "network": "convnet-3", "scores": list(made)})
+        cells.append({"method": method, "title": method, "network": network, "scores": list(made)})
     caption = f"caption of {name}, profile {profile}"
     facts = {"name": name, "caption": caption, "cells": cells, "notes": []}
     task = Task(kind=tables.KIND, stage="tabulate", schema=tables.SCHEMA, facts=facts, inputs=inputs)

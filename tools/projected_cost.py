@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.evaluation_speed_report import table
-from tools.run_script_texts import CARD, PROCESSES, Command
 from uvlp.artifacts.task import Task
 from uvlp.core.wording import byte_size
 from uvlp.pipeline.estimates import assumptions, cards, distilling, report
@@ -19,6 +18,7 @@ from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, RunContext
 from uvlp.pipeline.estimates.distilling import FLOPS, LIVE, WEIGHTS, unet_calls
 from uvlp.pipeline.estimates.report import STAGES, duration
 from uvlp.pipeline.planning.planner import STAGES as ORDER
+from uvlp.pipeline.published.runs import CARD, PROCESSES, PublishedRun
 
 FILE = Path(__file__).resolve().parents[1] / "paper_tables" / "projected_cost.md"
 RUNS = (("imagenette", 10), ("imagenette", 20), ("imagenette", 50), ("imagenet1k", 10))
@@ -112,7 +112,7 @@ class Reference:
 
 def costs(dataset: str, ipc: int) -> dict[str, tuple[list[Cost], list[Cost]]]:
     """Our costs and the published code's by stage, of one run."""
-    plan = Command(dataset, ipc).plan()
+    plan = PublishedRun(dataset, ipc).plan()
     assert plan.size is not None
     context = RunContext(plan.recipe, plan.size, cards.named(CARD))
     reference = Reference(context)
@@ -152,7 +152,7 @@ def section(dataset: str, ipc: int) -> str:
 
 def text() -> str:
     """The whole file."""
-    plan = Command(*RUNS[0]).plan()
+    plan = PublishedRun(*RUNS[0]).plan()
     estimate = report.estimate(plan, cards.named(CARD), workers=PROCESSES)
     ours = "\n".join(
         f"- {line}" + (";" if line != estimate.rests_on[-1] else ".") for line in estimate.rests_on

@@ -10,81 +10,37 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
-from uvlp.artifacts.task import Task
 from uvlp.core import plugins
 from uvlp.core.wording import byte_size
-from uvlp.pipeline.estimates import cards, report
 from uvlp.pipeline.estimates.report import Estimate
-from uvlp.pipeline.names import check, default_recipe
-from uvlp.pipeline.prepare import Plan, outline
+from uvlp.pipeline.published.runs import OF_A_FOLDER, PublishedRun, estimates, runs
 from uvlp.recipes.schema import Recipe
 from uvlp.tables import published
 
 FOLDER = Path(__file__).resolve().parents[1] / "run_scripts"
-CARD = "h200"
 WIDTH = 105
-PROCESSES = 2
 RUNS = {
-    **dict.fromkeys(("imagenette", "imagewoof", "imageidc"), (10, 20, 50)),
+    **dict.fromkeys(("imagenette", "imageidc"), (10, 20, 50)),
+    "imagewoof": (10, 20, 50, 70, 100),
     **dict.fromkeys(("imagenet100", "imagenet1k", "cifar10", "cifar100", "tiny_imagenet"), (10, 50)),
 }
 """Datasets of the papers and their images per class."""
-OF_A_FOLDER = {"imageidc", "imagenet100", "imagenet1k"}
-"""Read from an ILSVRC folder that the user has."""
-SEEDS = "0,1,2"
 PREAMBLE = 'set -euo pipefail\nsource "$(dirname "${BASH_SOURCE[0]}")/setup.sh"\n'
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """One `uvlp reproduce` of a script: a dataset, its IPC, and what is asked for beside its recipe."""
-
-    dataset: str
-    ipc: int
-    methods: tuple[str, ...] = ()
-    networks: tuple[str, ...] = ()
-
-    @property
-    def words(self) -> str:
-        """As on the command line, without the seeds."""
-        methods = f" --method {','.join(self.methods)}" if self.methods else ""
-        networks = f" --network {','.join(self.networks)}" if self.networks else ""
-        return f"reproduce {self.dataset.replace('_', '-')} {self.ipc}{methods}{networks}"
-
-    def recipe(self) -> Recipe:
-        """The recipe that it runs."""
-        recipe = default_recipe(self.dataset, self.ipc)
-        return replace(
-            recipe,
-            seeds=tuple(int(seed) for seed in SEEDS.split(",")),
-            methods=self.methods or recipe.methods,
-            networks=self.networks or recipe.networks,
-        )
-
-    def plan(self) -> Plan:
-        """What it makes on a machine that has nothing yet."""
-        return outline(check(self.recipe()))
-
-
-def commands_of_table(name: str) -> list[Command]:
+def commands_of_table(name: str) -> list[PublishedRun]:
     """What a published table needs of the methods that are here, IPC by IPC.
 
     Datasets of a folder that the user has come first: one that is not named is missed at once, not after
     hours.
     """
-    cells = published.table(name)
     here = set(plugins.names("methods"))
-    methods = tuple(dict.fromkeys(cell.method for cell in cells if cell.method in here))
-    networks = tuple(dict.fromkeys(cell.network for cell in cells))
-    places = sorted(
-        dict.fromkeys((cell.dataset, cell.ipc) for cell in cells),
-        key=lambda place: place[0] not in OF_A_FOLDER,
-    )
-    return [Command(dataset, ipc, methods, networks) for dataset, ipc in places]
+    cells = [cell for cell in published.table(name) if cell.method in here]
+    methods = tuple(dict.fromkeys(cell.method for cell in cells))
+    return [replace(run, methods=methods) for run in runs(cells)]
 
 
 def wrapped(text: str) -> list[str]:
@@ -108,25 +64,6 @@ def resources(estimates: list[Estimate]) -> str:
     )
 
 
-def estimates(commands: list[Command]) -> list[Estimate]:
-    """One per command, on a machine that starts with nothing; what an earlier one makes is there."""
-    made: set[str] = set()
-    transfers: set[str] = set()
-    found = []
-    for command in commands:
-        plan = command.plan()
-        one = report.estimate(plan, cards.named(CARD), made=partial(_is_in, made), workers=PROCESSES)
-        fetched = tuple(item for item in one.fetched if item.what not in transfers)
-        found.append(replace(one, fetched=fetched))
-        transfers |= {item.what for item in fetched}
-        made |= {task.key for task in plan.tasks}
-    return found
-
-
-def _is_in(keys: set[str], task: Task) -> bool:
-    return task.key in keys
-
-
 def accuracies(recipe: Recipe) -> Iterator[str]:
     """The published number of every method of the recipe with every of its networks."""
     for network in recipe.networks:
@@ -138,7 +75,7 @@ def accuracies(recipe: Recipe) -> Iterator[str]:
 
 def run_script(dataset: str, ipc: int) -> str:
     """The script of one dataset at one IPC."""
-    command = Command(dataset, ipc)
+    command = PublishedRun(dataset, ipc)
     recipe = command.recipe()
     head = [
         *wrapped(
@@ -151,14 +88,8 @@ def run_script(dataset: str, ipc: int) -> str:
         *wrapped(resources(estimates([command]))),
         *wrapped(_needs([dataset]) + "Any option of `uvlp reproduce` may follow."),
     ]
-    body = f'exec "$environment/bin/uvlp" {command.words}{seeds(command)} "$@"'
+    body = f'exec "$environment/bin/uvlp" {command.options}{command.seeds} "$@"'
     return "\n".join(["#!/usr/bin/env bash", *head, PREAMBLE + body]) + "\n"
-
-
-def seeds(command: Command) -> str:
-    """`--seed` where the recipe has not three seeds of its own."""
-    own = default_recipe(command.dataset, command.ipc).seeds
-    return "" if ",".join(map(str, own)) == SEEDS else f" --seed {SEEDS}"
 
 
 def _needs(datasets: list[str]) -> str:
@@ -188,7 +119,7 @@ def table_script(name: str) -> str:
         *wrapped(resources(estimates(commands))),
         *wrapped(_needs(sets) + "Any option of `uvlp reproduce` may follow; it goes to every run."),
     ]
-    body = [f'"$environment/bin/uvlp" {command.words}{seeds(command)} "$@"' for command in commands]
+    body = [f'"$environment/bin/uvlp" {command.options}{command.seeds} "$@"' for command in commands]
     return "\n".join(["#!/usr/bin/env bash", *head, PREAMBLE + "\n".join(body)]) + "\n"
 
 

@@ -83,7 +83,15 @@ def test_labels_do_not_depend_on_folder_naming(result: dict[str, Any], root: Pat
 
 def test_any_two_methods_of_a_table_can_be_compared(result: dict[str, Any], root: Path) -> None:
     by_id, _ = folders(root)
-    arguments = ["table", result["table"]["name"], "--against", by_id, "--store", str(root / "store")]
+    arguments = [
+        "table",
+        result["table"]["name"],
+        "--against",
+        by_id,
+        "--full",
+        "--store",
+        str(root / "store"),
+    ]
     shown = subprocess.run(
         [sys.executable, "-m", "uvlp", *arguments], capture_output=True, text=True, check=True
     )
@@ -103,7 +111,7 @@ def test_ascii_terminal_gets_the_table(result: dict[str, Any], root: Path) -> No
     arguments = ["table", result["table"]["name"], "--store", str(root / "store")]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     shown = subprocess.run([sys.executable, "-m", "uvlp", *arguments], capture_output=True, env=environment)
-    assert shown.returncode == 0 and b"mean ? sample standard deviation" in shown.stdout, shown.stderr
+    assert shown.returncode == 0 and b" ? " in shown.stdout, shown.stderr
 
 
 def test_table_method_can_be_named_by_its_title(
@@ -112,7 +120,8 @@ def test_table_method_can_be_named_by_its_title(
     store = root / "store"
 
     def against(method: str) -> tuple[int, str, str]:
-        arguments = ["uvlp", "table", result["table"]["name"], "--against", method, "--store", str(store)]
+        arguments = ["uvlp", "table", result["table"]["name"], "--against", method, "--full"]
+        arguments += ["--store", str(store)]
         monkeypatch.setattr(sys, "argv", arguments)
         with pytest.raises(SystemExit) as end:
             app.main()

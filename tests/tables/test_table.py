@@ -10,7 +10,8 @@ import pytest
 
 from uvlp.artifacts import tables
 from uvlp.artifacts.tables import Cell, Comparison, Summary, Table
-from uvlp.tables.table import comma_separated, latex, markdown, sources, texts
+from uvlp.tables.sentences import sentences
+from uvlp.tables.table import comma_separated, latex, markdown, screen, sources, texts
 
 
 def summary(mean: float, std: float | None = None, half: float = 5.0) -> Summary:
@@ -43,7 +44,7 @@ RANDOM = Cell(
     last=summary(91.0, 2.0),
     top5_best=summary(99.1, 0.1),
     top5_last=summary(98.1, 0.1),
-    validation_set="digits, test split",
+    validation_set="cifar100, 100 classes",
     validation_images=490,
     scores=("scores/a", "scores/b", "scores/c"),
 )
@@ -61,7 +62,7 @@ UVLP = Cell(
     last=summary(94.96),
     top5_best=None,
     top5_last=None,
-    validation_set="digits, test split",
+    validation_set="cifar100, 100 classes",
     validation_images=490,
     scores=("scores/d",),
 )
@@ -127,6 +128,40 @@ def test_markdown_shows_means_then_intervals_then_comparisons() -> None:
     assert intervals[3] == ["UVLP (no-outliers)", "convnet-3", "1", "-", "-", "-", "-"]
     best, last = ["+3.0 (+1.0 to +5.0)", "< 0.001", "better"], ["-0.3 (-2.3 to +1.7)", "0.80", "cannot tell"]
     assert differences[2:] == [["UVLP (no-outliers)", "convnet-3", "1", *best, *last]]
+
+
+def test_top_5_is_shown_from_twenty_classes_on() -> None:
+    few = replace(TABLE, cells=(replace(RANDOM, validation_set="digits, 10 classes"),), comparisons=())
+    assert "top-5" not in markdown(few) and "top-5 best" in markdown(TABLE)
+    assert "99.1" in comma_separated(few), "the file has it all the same"
+
+
+def test_screen_leads_with_a_sentence_per_method_and_keeps_the_remarks_of_the_run() -> None:
+    lines = screen(TABLE).splitlines()
+    assert lines[2] == (
+        "UVLP (no-outliers) 95.0, Random 92.0: +3.0 points, better (p < 0.001; 1 training; one training of "
+        "each says nothing of others)"
+    )
+    assert len(grids(screen(TABLE))) == 1 and "- 50 % ± 1" in lines
+    assert not any("intervals" in line or "Holm" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("decided_by", "said"),
+    [(12, "; about 12 would decide)"), (0, "; more trainings would not decide)"), (None, "3 trainings)")],
+)
+def test_a_sentence_names_the_trainings_that_would_decide(decided_by: int | None, said: str) -> None:
+    one = replace(COMPARISONS[0], basis="repeats", pairs=3, verdict="cannot tell", decided_by=decided_by)
+    (sentence,) = sentences(replace(TABLE, comparisons=(one, COMPARISONS[1])))
+    assert sentence.endswith(said)
+
+
+@pytest.mark.parametrize("part", ["main", "intervals", "differences"])
+def test_latex_prints_one_part(part: str) -> None:
+    text = latex(TABLE, part)
+    assert text.count(r"\begin{tabular}") == text.count(r"\caption{") == text.count(r"\label{") == 1
+    assert text.startswith(r"% needs \usepackage{booktabs}")
+    assert (r"\multicolumn{2}{c}{convnet-3}" in text) == (part == "main")
 
 
 def test_every_row_of_a_markdown_grid_has_the_same_width() -> None:
@@ -206,7 +241,7 @@ def test_a_row_of_latex_may_begin_with_anything(title: str, shown: str) -> None:
     text = latex(titled(title))
     assert f"\n{shown} & 92.0" in text
     noted = latex(Table(name="t", caption="c", cells=(UVLP,), comparisons=(), notes=(title,)))
-    assert noted.startswith(f"% {shown}\n%")
+    assert f"\n% {shown}\n%" in noted
 
 
 def test_every_cell_names_its_scores() -> None:
@@ -251,7 +286,7 @@ def test_csv_keeps_unrounded_values_and_who_was_trained_how() -> None:
     assert [row["repeat"] for row in rows] == ["1", "2", "3", "1"]
     assert [row["top5_last_pct"] for row in rows] == ["98.0", "98.1", "98.2", ""]
     assert {(row["validation_set"], row["validation_images"]) for row in rows} == {
-        ("digits, test split", "490")
+        ("cifar100, 100 classes", "490")
     }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -95,6 +96,12 @@ class Cell:
     validation_images: int
     scores: tuple[str, ...]
 
+    @property
+    def classes(self) -> int | None:
+        """Number of classes, as the name of the validation set has it; None where it has none."""
+        found = re.search(r", (\d+) classes$", self.validation_set)
+        return int(found[1]) if found else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
@@ -112,6 +119,8 @@ class Comparison:
         p_value: two-sided, of this difference alone.
         p_holm: the same after Holm's correction over the methods of one column.
         verdict: "better", "worse" or "cannot tell", by ``p_holm``.
+        decided_by: trainings at which about it would no longer be "cannot tell"; 0 where the test images
+            alone are too few, None where it is not known, or not needed.
     """
 
     method: str
@@ -126,6 +135,7 @@ class Comparison:
     p_value: float
     p_holm: float
     verdict: str
+    decided_by: int | None = None
 
     def show(self) -> str:
         """Difference with its interval, e.g. "+1.3 (-0.4 to +3.0)"."""

@@ -13,6 +13,7 @@ from uvlp.cli.options import (
     DebugOption,
     DryRunOption,
     ForceOption,
+    FullOption,
     JsonOption,
     NetworkOption,
     OfflineOption,
@@ -102,6 +103,7 @@ def evaluate(
     rerun: RerunOption = None,
     dry_run: DryRunOption = False,
     print_config: PrintOption = False,
+    full: FullOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -134,6 +136,7 @@ def evaluate(
         dry_run=dry_run,
         print_config=print_config,
         as_json=as_json,
+        full=full,
     )
     _score(paths, select, random, request, store, execution)
 

@@ -48,15 +48,25 @@ def list_names(
 
 
 def _tables(store: str | None) -> dict[str, str]:
-    """Return the captions of tables by name; print a line on standard error for each damaged one."""
+    """Tables by name with key, methods and date; a line on standard error for each that cannot be shown."""
     from uvlp.cli.request import store_at
     from uvlp.core import streams
     from uvlp.pipeline import stored_tables
+    from uvlp.tables import published
 
     complete, broken = stored_tables.measured(store_at(store))
-    for table in broken:
-        streams.print_error(f"note   skipped: {stored_tables.damaged(table)}")
-    return {name: table.caption for name, table in complete.items()}
+    for damaged in broken:
+        streams.print_error(f"note   skipped: {stored_tables.damaged(damaged)}")
+    listed = {}
+    for name in published.TABLES:
+        cells = published.table(name)
+        methods = dict.fromkeys(published.title(cell.method) for cell in cells)
+        listed[name] = f"published  {', '.join(methods)}; {published.title(cells[0].source)}"
+    for name, table in complete.items():
+        date = str(table.content["made"].get("at", ""))[:10]
+        text = f"{table.key[: stored_tables.KEY_DIGITS]:<9}  {', '.join(table.methods)}; {date}"
+        listed[f"{name} (--measured)" if name in listed else name] = text
+    return listed
 
 
 def _networks() -> dict[str, str]:

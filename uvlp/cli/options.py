@@ -173,5 +173,6 @@ RerunOption = Annotated[
 ]
 DryRunOption = Annotated[bool, _how("--dry-run", help="list what would be computed and estimate the cost")]
 PrintOption = Annotated[bool, _output("--print-config", help="print the resolved recipe and exit")]
+FullOption = Annotated[bool, _output("--full", help="print intervals, differences, top-5 and all notes too")]
 JsonOption = Annotated[bool, _output("--json", help="print the result as JSON")]
 DebugOption = Annotated[bool, _output("--debug", help="show the traceback of an error")]

@@ -12,6 +12,7 @@ from uvlp.cli.options import (
     DryRunOption,
     FinetunedOption,
     ForceOption,
+    FullOption,
     IpcArgument,
     JsonOption,
     MethodOption,
@@ -66,6 +67,7 @@ def chain(
     rerun: RerunOption = None,
     dry_run: DryRunOption = False,
     print_config: PrintOption = False,
+    full: FullOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -98,6 +100,7 @@ def chain(
         dry_run=dry_run,
         print_config=print_config,
         as_json=as_json,
+        full=full,
     )
     until, _ = COMMANDS[str(context.info_name)]
     run(resolve(request), store_at(store), until, execution)

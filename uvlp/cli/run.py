@@ -17,7 +17,7 @@ from uvlp.pipeline.folders.collect import Collect, check_store
 from uvlp.pipeline.prepare import Plan, prepare
 from uvlp.pipeline.rerun import rerun
 from uvlp.recipes.schema import Recipe
-from uvlp.tables.table import markdown
+from uvlp.tables.table import markdown, screen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,7 @@ class Execution:
     Attributes:
         workers: number of worker processes; None: chosen for this machine.
         rerun: the repeat to train again; None: none.
+        full: the table with its intervals, differences and every note.
     """
 
     workers: int | None = None
@@ -36,6 +37,7 @@ class Execution:
     dry_run: bool = False
     print_config: bool = False
     as_json: bool = False
+    full: bool = False
 
 
 def run(
@@ -104,7 +106,8 @@ def _make(plan: Plan, store: Store, execution: Execution) -> None:
         print(json.dumps(_result(plan, store, made), indent=1, ensure_ascii=False))
         return
     if plan.until == "tabulate":
-        print(markdown(tables.read(store.folder(plan.goal))))
+        table = tables.read(store.folder(plan.goal))
+        print(markdown(table) if execution.full else screen(table))
     if plan.until == "teacher":
         summary = teachers.read(store.folder(plan.goal))
         images = f"{summary.validation_images} test images of {summary.validation_set}"
@@ -114,8 +117,8 @@ def _make(plan: Plan, store: Store, execution: Execution) -> None:
     width = max((len(task.title) for task in shown), default=0)
     for task in shown:
         sheet = f"/{distilled.SHEET}" if task.kind == distilled.KIND else ""
-        table = f"/{tables.FORMATS['markdown']}" if task.kind == tables.KIND else ""
-        print(f"  {task.title:<{width}}  {task.name}{sheet}{table}")
+        text = f"/{tables.FORMATS['markdown']}" if task.kind == tables.KIND else ""
+        print(f"  {task.title:<{width}}  {task.name}{sheet}{text}")
 
 
 def _shown(plan: Plan, store: Store) -> list[Task]:

@@ -1,23 +1,48 @@
-"""`uvlp table`: print a table from the store."""
+"""`uvlp table`: print a published table, or one that the store holds."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uvlp.cli.options import OUTPUT, WHAT, DebugOption, StoreOption
+from uvlp.cli.options import HOW, OUTPUT, WHAT, DataOption, DebugOption, FullOption, StoreOption
+
+if TYPE_CHECKING:
+    from uvlp.artifacts.store import Store
 
 NameArgument = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
-        help="a measured table such as digits-ipc10; see `uvlp list tables`",
+        help="a published table such as nette-idc, a measured one such as digits-ipc10, or a key; see "
+        "`uvlp list tables`",
         rich_help_panel=WHAT,
     ),
 ]
+MeasuredOption = Annotated[
+    bool,
+    typer.Option(
+        "--measured", help="the measured table, where a published one has the same name", rich_help_panel=WHAT
+    ),
+]
+FillOption = Annotated[
+    bool,
+    typer.Option("--fill", help="first run what a published table lacks", rich_help_panel=HOW),
+]
 FormatOption = Annotated[
     str, typer.Option("--format", metavar="NAME", help="markdown, latex or csv", rich_help_panel=OUTPUT)
+]
+PartOption = Annotated[
+    str,
+    typer.Option(
+        "--part",
+        metavar="NAME",
+        help="of LaTeX: main, intervals, differences or all",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 AgainstOption = Annotated[
     str | None,
@@ -32,20 +57,62 @@ AgainstOption = Annotated[
 
 def table(
     name: NameArgument,
+    measured: MeasuredOption = False,
+    fill: FillOption = False,
+    data: DataOption = None,
     form: FormatOption = "markdown",
+    part: PartOption = "main",
     against: AgainstOption = None,
+    full: FullOption = False,
     store: StoreOption = None,
     debug: DebugOption = False,
 ) -> None:
-    """Print a table from the store.
+    """Print a table: published numbers with what was measured beside them, or a run of the store.
 
-    Example: uvlp table digits-ipc10 --format latex
+    Example: uvlp table nette-idc --format latex
     """
     from uvlp.artifacts import tables
     from uvlp.cli.request import store_at
-    from uvlp.core.errors import unknown_name
+    from uvlp.core.errors import UvlpError, unknown_name
     from uvlp.pipeline import stored_tables
+    from uvlp.pipeline.published import show
+    from uvlp.tables import published
+    from uvlp.tables.table import PARTS
 
-    if form not in tables.FORMATS:
-        raise unknown_name("format", form, tables.FORMATS)
-    print(stored_tables.render(name, form, against, store_at(store)), end="")
+    for value, allowed, what in ((form, tables.FORMATS, "format"), (part, PARTS, "part")):
+        if value not in allowed:
+            raise unknown_name(what, value, allowed)
+    place = store_at(store)
+    if measured or name not in published.TABLES:
+        if fill:
+            raise UvlpError("--fill of a measured table", got=name, allowed=", ".join(published.TABLES))
+        print(stored_tables.render(name, form, part, against, place, full=full), end="")
+        return
+    if against is not None:
+        fix = f"leave it out, or add --measured for a run called {name}"
+        raise UvlpError("--against with a published table", got=against, fix=fix)
+    if fill:
+        _fill(name, data, place)
+    print(show.render(name, form, place), end="")
+
+
+def _fill(name: str, data: str | None, place: Store) -> None:
+    """Run every command that measures something that the table lacks."""
+    from uvlp.cli.request import Request, resolve
+    from uvlp.cli.run import Execution, run
+    from uvlp.core import streams
+    from uvlp.pipeline.published import show
+    from uvlp.pipeline.published.runs import SEEDS
+
+    for each in show.missing(show.read(name, place)):
+        streams.print_error(f"run    uvlp {each.options}{each.seeds}")
+        request = Request(
+            dataset=each.dataset,
+            ipc=each.ipc,
+            methods=list(each.methods),
+            networks=list(each.networks),
+            seeds=[str(seed) for seed in SEEDS],
+            data=data,
+        )
+        with contextlib.redirect_stdout(sys.stderr):  # the table alone is the result
+            run(resolve(request), place, "tabulate", Execution())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,12 @@ from uvlp.artifacts.task import read_manifest
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.unicode_form import nfc
 from uvlp.core.hashing import digest
-from uvlp.tables.table import comma_separated, latex, markdown, sources
+from uvlp.tables import published
+from uvlp.tables.table import comma_separated, latex, markdown, screen, sources
 
 KEY_DIGITS = 8
+LEAST_DIGITS = 4
+"""Of a key, so that no name is taken for one."""
 REVISIONS = ("schema", "revision", "revisions", "packages")
 """Parts of an identity that describe the code that made it."""
 
@@ -40,6 +44,11 @@ class Stored:
     def caption(self) -> str:
         """Caption of the table in one sentence."""
         return str(self.content["facts"]["caption"])
+
+    @property
+    def methods(self) -> list[str]:
+        """Titles of its rows."""
+        return list(dict.fromkeys(str(cell["title"]) for cell in self.content["facts"]["cells"]))
 
     @property
     def full_name(self) -> str:
@@ -102,6 +111,7 @@ def find(name: str, store: Store) -> Stored:
         return complete[name]
     matches = [table for table in complete.values() if name in (table.name, table.full_name)]
     matches = matches or [table for table in complete.values() if _is_abbreviation(name, table)]
+    matches = matches or [table for table in complete.values() if _is_key(name, table)]
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -109,11 +119,13 @@ def find(name: str, store: Store) -> Stored:
     for table in broken:
         if table.name in (name, "") or _is_abbreviation(name, table):
             raise damaged(table)
+    near = difflib.get_close_matches(name, [*complete, *published.TABLES], n=1, cutoff=0.5)
+    meant = f"did you mean {near[0]!r}? " if near else ""
     raise UvlpError(
-        "no such table in the store",
+        "no such table",
         got=name,
-        allowed=", ".join(complete) or "none yet",
-        fix=f"make one with `uvlp reproduce` or `uvlp evaluate`; store: {store.root}",
+        allowed=f"{', '.join(published.TABLES)} (published); {', '.join(complete) or 'none'} (in the store)",
+        fix=f"{meant}make one with `uvlp reproduce` or `uvlp evaluate`; store: {store.root}",
     )
 
 
@@ -121,6 +133,12 @@ def _is_abbreviation(name: str, table: Stored) -> bool:
     """Return whether ``name`` is the table's name followed by @ and some digits of its key."""
     own, at, digits = name.rpartition("@")
     return bool(at and digits) and own == table.name and table.key.startswith(digits)
+
+
+def _is_key(name: str, table: Stored) -> bool:
+    """Return whether ``name`` is the table's key or its beginning, with or without ``tables/``."""
+    digits = name.removeprefix(f"{tables.KIND}/")
+    return len(digits) >= LEAST_DIGITS and table.key.startswith(digits)
 
 
 def _ambiguous(name: str, matches: Sequence[Stored]) -> UvlpError:
@@ -154,16 +172,15 @@ def _facts(table: Stored) -> dict[str, str]:
     }
 
 
-RENDER = {"markdown": markdown, "latex": latex, "csv": comma_separated}
-
-
-def render(name: str, form: str, against: str | None, store: Store) -> str:
+def render(name: str, form: str, part: str, against: str | None, store: Store, *, full: bool) -> str:
     """Format a table, from numbers that were verified against the scores.
 
     Args:
         name: see `find`.
-        form: a key of `RENDER`.
+        form: a key of `tables.FORMATS`.
+        part: of the LaTeX, see `tables.table.PARTS`.
         against: reference method of the comparisons instead of random images.
+        full: print everything that the Markdown file contains.
 
     Raises:
         UvlpError: see `find`; or the table has no method ``against``.
@@ -173,7 +190,16 @@ def render(name: str, form: str, against: str | None, store: Store) -> str:
     if against is not None:
         from uvlp.tables import comparisons
 
-        return RENDER[form](comparisons.against(table, store.root, against))
+        table = comparisons.against(table, store.root, against)
     if not table.cells:  # an earlier schema
         return (folder / tables.FORMATS[form]).read_text(encoding="utf-8")
-    return RENDER[form](table) + (sources(table) if form == "markdown" else "")
+    if form == "latex":
+        return latex(table, part)
+    if form == "csv":
+        return comma_separated(table)
+    if full:
+        return markdown(table) + ("" if against else sources(table))
+    return screen(table) + f"\n{HINT}: `uvlp table {name} --full`\n"
+
+
+HINT = "Intervals, differences and all notes"

@@ -12,6 +12,9 @@ from uvlp.artifacts.task import changed, deciding
 from uvlp.core import portable
 from uvlp.recipes.schema import Recipe, SynthesisSettings
 
+OTHER_SETTINGS = "settings that are not the "
+"""How the remark on changed evaluation settings begins."""
+
 
 def remarks(
     recipe: Recipe, sections: Mapping[str, Any], syntheses: Mapping[str, SynthesisSettings]
@@ -44,7 +47,7 @@ def _other_settings(recipe: Recipe, sections: Mapping[str, Any]) -> str:
         for name, value in changed(teacher if section == "teacher" else settings).items()
     ]
     return (
-        f"settings that are not the {recipe.protocol} protocol's: {', '.join(settings_changed)}"
+        f"{OTHER_SETTINGS}{recipe.protocol} protocol's: {', '.join(settings_changed)}"
         if settings_changed
         else ""
     )

@@ -9,7 +9,7 @@ from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work, read_notes
 from uvlp.tables.table import texts
 
-REVISION = 1
+REVISION = 2
 
 
 def run(work: Work) -> None:
@@ -36,22 +36,28 @@ def run(work: Work) -> None:
 
 def _counted(work: Work) -> Iterator[str]:
     """Notes on what the artifacts behind each method counted, e.g. missing captions; none twice."""
-    seen: set[str] = set()
+    for title, tasks in _behind(work).items():
+        lines: dict[str, None] = {}
+        deleted: dict[str, None] = {}
+        for task in tasks:
+            folder = work.store.folder(task)
+            if folder.is_dir():
+                lines |= dict.fromkeys(f"{count} {what}" for what, count in read_notes(folder).items())
+            else:  # by hand, since the scores were made
+                deleted[task.kind] = None
+        yield from (f"{title}: {line}" for line in lines)
+        if deleted:
+            kinds = ", ".join(deleted)
+            yield f"{title}: no {kinds} in the store, so that missing captions and the like are not counted"
+
+
+def _behind(work: Work) -> dict[str, list[Task]]:
+    """The scores of each method and every artifact that they come from, by its title."""
+    found: dict[str, list[Task]] = {}
     for entry in work.task.facts["cells"]:
         for name in entry["scores"]:
-            for task in _ancestors(work.task.inputs[name]):
-                for line in _counted_by(work, task):
-                    note = f"{entry['title']}: {line}"
-                    if note not in seen:
-                        seen.add(note)
-                        yield note
-
-
-def _counted_by(work: Work, task: Task) -> list[str]:
-    folder = work.store.folder(task)
-    if not folder.is_dir():  # deleted by hand since the scores were made
-        return [f"no {task.kind} in the store, so that missing captions and the like are not counted here"]
-    return [f"{count} {what}" for what, count in read_notes(folder).items()]
+            found.setdefault(entry["title"], []).extend(_ancestors(work.task.inputs[name]))
+    return found
 
 
 def _ancestors(task: Task) -> Iterator[Task]:

@@ -12,7 +12,17 @@ from uvlp.artifacts.tables import Cell, Comparison, Table
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.files.unicode_form import nfc
 from uvlp.tables.notes import on_comparisons
-from uvlp.tables.uncertainty import Difference, compare, differences, holm, validation, verdict
+from uvlp.tables.uncertainty import (
+    CANNOT_TELL,
+    LEVEL,
+    Difference,
+    compare,
+    differences,
+    holm,
+    trainings_that_decide,
+    validation,
+    verdict,
+)
 
 PASSES = ("best", "last")
 
@@ -134,11 +144,19 @@ def _compare_column(
         }
         corrected = holm([result.p_value for result in results.values()])
         for (method, result), p_holm in zip(results.items(), corrected, strict=True):
-            found[method, which] = _comparison(column[method].cell, standard.cell, which, result, p_holm)
+            seeds = {seed for seed, _ in partners[method]}
+            units = len(seeds) if len(seeds) > 1 else result.pairs
+            found[method, which] = _comparison(
+                column[method].cell, standard.cell, which, result, p_holm, units
+            )
     return [found[method, which] for method in partners for which in PASSES]
 
 
-def _comparison(cell: Cell, standard: Cell, which: str, result: Difference, p_holm: float) -> Comparison:
+def _comparison(
+    cell: Cell, standard: Cell, which: str, result: Difference, p_holm: float, units: int
+) -> Comparison:
+    judged = verdict(result.points, p_holm)
+    level = LEVEL * result.p_value / p_holm  # which Holm's correction demands of this difference
     return Comparison(
         method=cell.method,
         reference=standard.method,
@@ -151,5 +169,6 @@ def _comparison(cell: Cell, standard: Cell, which: str, result: Difference, p_ho
         high_points=result.high_points,
         p_value=result.p_value,
         p_holm=p_holm,
-        verdict=verdict(result.points, p_holm),
+        verdict=judged,
+        decided_by=trainings_that_decide(result, units, level) if judged == CANNOT_TELL else None,
     )

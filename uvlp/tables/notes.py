@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from uvlp.artifacts.tables import Cell, Comparison, Summary
+from uvlp.artifacts.tables import Cell, Comparison, Summary, Table
+
+BEST_AND_LAST = "best: highest of "
+SAME_IMAGES = ": the same images in every seed"
 
 
 def on_means(cells: Sequence[Cell], passes: int) -> Iterator[str]:
@@ -22,7 +25,7 @@ def on_means(cells: Sequence[Cell], passes: int) -> Iterator[str]:
             "of distilling again; for these test images"
         )
     yield (
-        f"best: highest of {passes} validation passes, so selected on the test images, as published; "
+        f"{BEST_AND_LAST}{passes} validation passes, so selected on the test images, as published; "
         "last: after the last epoch"
     )
     yield from _on_test_images(cells)
@@ -63,7 +66,7 @@ def on_same_images(titles: Sequence[str]) -> Iterator[str]:
     """Whose seeds are seeds of training alone: folders made elsewhere, the full set."""
     if titles:
         yield (
-            f"{', '.join(titles)}: the same images in every seed, so the interval and the deviation hold the "
+            f"{', '.join(titles)}{SAME_IMAGES}, so the interval and the deviation hold the "
             "noise of training alone"
         )
 
@@ -92,3 +95,13 @@ def on_comparisons(comparisons: Sequence[Comparison]) -> Iterator[str]:
         else ""
     )
     yield f"{correction}better or worse where p is below 0.05, else cannot tell"
+
+
+def remarks(table: Table) -> list[str]:
+    """The notes that are about this run; those that explain how any table is computed are left out."""
+    explained = {*on_means(table.cells, 0), *on_comparisons(table.comparisons)}
+    return [
+        note
+        for note in table.notes
+        if note not in explained and not note.startswith(BEST_AND_LAST) and SAME_IMAGES not in note
+    ]

@@ -24,6 +24,38 @@ TABLES = {
     "imagenet1k": ("vlcp-readme", "imagenet1k"),
 }
 """Name of a table on the command line: the source and the name it has there."""
+TITLES = {
+    "random": "Random",
+    "k-center": "K-Center",
+    "herding": "Herding",
+    "dm": "DM",
+    "idc-1": "IDC-1",
+    "glad": "GLaD",
+    "dit": "DiT",
+    "minimax": "Minimax",
+    "sre2l": "SRe2L",
+    "rded": "RDED",
+    "d4m": "D4M",
+    "vlcp": "VLCP",
+    "uvlp": "UVLP",
+    "full": "Full",
+    "imagenette": "ImageNette",
+    "imagewoof": "ImageWoof",
+    "imageidc": "ImageIDC",
+    "imagenet1k": "ImageNet-1K",
+    "convnet-6": "ConvNet-6",
+    "resnet-ap-10": "ResNetAP-10",
+    "resnet-18": "ResNet-18",
+    "uvlp-readme": "UVLP's README",
+    "vlcp-readme": "VLCP's README",
+    "minimax-readme": "MinimaxDiffusion's README",
+}
+"""Methods, datasets, networks and sources of the published tables, as they are written there."""
+
+
+def title(name: str) -> str:
+    """A name as the published tables write it; others stay."""
+    return TITLES.get(name, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-from dataclasses import dataclass
 
 from uvlp.artifacts.tables import Cell, Comparison, Table
 from uvlp.core.wording import in_markdown, markdown_line
+from uvlp.tables.grids import Grid, capital, escape, floating, latex_row, markdown_grid, packages
+from uvlp.tables.notes import remarks
+from uvlp.tables.published import title
+from uvlp.tables.sentences import sentences
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grid:
-    """Texts in rows and columns below a heading."""
-
-    heading: str
-    head: list[str]
-    body: list[list[str]]
+TOP5_CLASSES = 20
+"""Fewer classes make the top-5 accuracy nearly 100 % for every method."""
+PARTS = ("main", "intervals", "differences", "all")
 
 
 def _means(table: Table) -> Grid:
@@ -35,7 +32,7 @@ def _means(table: Table) -> Grid:
 def _intervals(table: Table) -> Grid | None:
     """Confidence intervals and top-5 accuracies, as far as there are any."""
     with_interval = any(cell.best.basis for cell in table.cells)
-    with_top5 = any(cell.top5_best for cell in table.cells)
+    with_top5 = any(cell.top5_best and (cell.classes or 0) >= TOP5_CLASSES for cell in table.cells)
     head = ["best: 95 %", "last: 95 %"] * with_interval + ["top-5 best", "top-5 last"] * with_top5
     if not head:
         return None
@@ -47,7 +44,7 @@ def _intervals(table: Table) -> Grid | None:
 
     shown = ["95 % confidence intervals of the means"] * with_interval + ["top-5 accuracy"] * with_top5
     return Grid(
-        heading=_capital(" and ".join(shown)),
+        heading=capital(" and ".join(shown)),
         head=["method", "network", "trainings", *head],
         body=[[cell.title, cell.network, str(cell.best.trainings), *texts(cell)] for cell in table.cells],
     )
@@ -72,28 +69,25 @@ def _differences(table: Table) -> Grid | None:
     )
 
 
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
-
-
 def markdown(table: Table) -> str:
     """The accuracies, their intervals, the comparisons, and the notes."""
     lines = [markdown_line(table.caption), ""]
     for grid in filter(None, (_means(table), _intervals(table), _differences(table))):
         lines += [f"{in_markdown(grid.heading)}:", ""] if grid.heading else []
-        lines += [*_markdown_grid(grid), ""]
+        lines += [*markdown_grid(grid), ""]
     lines += [*[f"- {markdown_line(note)}" for note in table.notes], ""]
     return "\n".join(lines)
 
 
-def _markdown_grid(grid: Grid) -> list[str]:
-    rows = [[in_markdown(text) for text in row] for row in [grid.head, *grid.body]]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(grid.head))]
-    rows.insert(1, ["-" * width for width in widths])
-    return [
-        "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |"
-        for row in rows
-    ]
+def screen(table: Table) -> str:
+    """What a reader wants first: a sentence per method, the accuracies, and the remarks on this run."""
+    lines = [markdown_line(table.caption), ""]
+    led = [markdown_line(line) for line in sentences(table)]
+    lines += [*led, ""] if led else []
+    lines += [*markdown_grid(_means(table)), ""]
+    own = remarks(table)
+    lines += [*[f"- {markdown_line(note)}" for note in own], ""] if own else []
+    return "\n".join(lines)
 
 
 def sources(table: Table) -> str:
@@ -107,59 +101,31 @@ def _source(cell: Cell) -> str:
     return f"{cell.method}, {cell.network}: {', '.join(cell.scores)}"
 
 
-def latex(table: Table) -> str:
-    """The same grids as booktabs tables; sources and notes stand in comments."""
-    lines = [f"% {_escape(note)}" for note in table.notes]
+def latex(table: Table, part: str = "all") -> str:
+    """The table, or its parts, as booktabs tables of a text column's width; sources and notes in comments.
+
+    Args:
+        part: one of `PARTS`.
+    """
+    grids = {"main": _means(table), "intervals": _intervals(table), "differences": _differences(table)}
+    chosen = {name: grid for name, grid in grids.items() if grid is not None and part in (name, "all")}
+    widest = max(chosen.values(), key=lambda grid: len(grid.head), default=grids["main"])
+    lines = [packages(widest)] if widest else []
+    lines += [f"% {escape(note)}" for note in table.notes]
     lines += [f"% {' '.join(_source(cell).split())}" for cell in table.cells]
-    networks = table.networks
-    spans = " & ".join(rf"\multicolumn{{2}}{{c}}{{{_escape(name)}}}" for name in networks)
-    head = [f"Method & {spans}", " & " + " & ".join(["best & last"] * len(networks))]
-    lines += _tabular(_means(table), head)
-    for grid in filter(None, (_intervals(table), _differences(table))):
-        lines += ["", f"% {_escape(grid.heading)}"]
-        lines += _tabular(grid, [_latex_row([_capital(grid.head[0]), *grid.head[1:]])])
+    for name, grid in chosen.items():
+        caption = f"{table.caption}. {grid.heading or 'Top-1 accuracy in percent'}."
+        label = table.name if name == "main" else f"{table.name}-{name}"
+        head = _spanning(table) if name == "main" else [latex_row([capital(text) for text in grid.head])]
+        lines += ["", *floating(grid, head, caption, label)]
     return "\n".join(lines) + "\n"
 
 
-def _tabular(grid: Grid, head: list[str]) -> list[str]:
-    columns = "".join("l" if text in ("method", "network", "verdict") else "c" for text in grid.head)
-    return [
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        *[rf"{row} \\" for row in head],
-        r"\midrule",
-        *[rf"{_latex_row(row)} \\" for row in grid.body],
-        r"\bottomrule",
-        r"\end{tabular}",
-    ]
-
-
-def _latex_row(texts: list[str]) -> str:
-    return " & ".join(_escape(text) for text in texts)
-
-
-LATEX = {symbol: "\\" + symbol for symbol in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "<": "$<$",
-    ">": "$>$",
-    # After the end of a row these would be taken for its arguments.
-    "[": "{[}",
-    "]": "{]}",
-    "*": "{*}",
-    "`": r"\textasciigrave{}",
-    "|": r"\textbar{}",
-}
-
-
-def _escape(text: str) -> str:
-    escaped = "".join(LATEX.get(symbol, symbol) for symbol in " ".join(text.split()))
-    escaped = escaped.replace("--", "-{}-").replace("--", "-{}-")  # LaTeX makes dashes of them
-    # A signed number takes the minus of mathematics, not a hyphen.
-    return re.sub(r"(?<![\w.-])[+-]\d+(\.\d+)?", r"$\g<0>$", escaped)
+def _spanning(table: Table) -> list[str]:
+    """Two rows: the networks, and best and last below each."""
+    names = [title(network) for network in table.networks]
+    spans = " & ".join(rf"\multicolumn{{2}}{{c}}{{{escape(name)}}}" for name in names)
+    return [f"Method & {spans}", " & " + " & ".join(["best & last"] * len(names))]
 
 
 def comma_separated(table: Table) -> str:

@@ -29,6 +29,9 @@ from uvlp.core.errors import UvlpError
 
 LEVEL = 0.05
 DDOF = 1
+CANNOT_TELL = "cannot tell"
+MOST_UNITS = 1000
+"""Seeds or repeats beyond which nobody trains."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,8 @@ class Difference:
         pairs: pairs of trainings.
         basis: "seeds" or "repeats", taken as independent; "images" for one pair, where the noise of
             training is unknown and the interval speaks of these two trained networks alone.
+        variances: of one independent training, and of the mean over the test images, which no further
+            training makes smaller; points squared. None for one pair.
     """
 
     points: float
@@ -50,6 +55,7 @@ class Difference:
     p_value: float
     pairs: int
     basis: str
+    variances: tuple[float, float] | None = None
 
 
 def summarise(values_pct: Sequence[float], seeds: Sequence[int], images: int) -> Summary:
@@ -176,6 +182,7 @@ def compare(d: NDArray[numpy.float64], seeds: Sequence[int]) -> Difference:
         p_value=float(2 * stdtr(freedom, -abs(mean) / error)),
         pairs=len(d),
         basis=basis or "images",
+        variances=_parts(independent) if basis else None,
     )
 
 
@@ -199,13 +206,50 @@ def _image_square_sum(means: NDArray[numpy.float64]) -> float:
 def _crossed(d: NDArray[numpy.float64]) -> tuple[float, float]:
     """Standard error and degrees of freedom of the mean of d [U,N] over units and images."""
     U, N = d.shape
+    a, b, e = _mean_squares(d)
+    total = max(a + b - e, a, b)
+    return math.sqrt(total / (U * N)), total**2 / (a**2 / (U - 1) + b**2 / (N - 1))
+
+
+def _parts(d: NDArray[numpy.float64]) -> tuple[float, float]:
+    """Variance of one unit's mean, and of the mean over images; points squared."""
+    U, N = d.shape
+    a, b, e = _mean_squares(d)
+    return 100**2 * a / N, 100**2 * max(b - e, 0.0) / (U * N)
+
+
+def _mean_squares(d: NDArray[numpy.float64]) -> tuple[float, float, float]:
+    """a, b and e of d [U,N]."""
+    U, N = d.shape
     mean, by_unit, by_image = d.mean(), d.mean(axis=1), d.mean(axis=0)
     a = N * float(((by_unit - mean) ** 2).sum()) / (U - 1)
     b = U * _image_square_sum(by_image) / (N - 1)
     residual = d - by_unit[:, None] - by_image + mean
     e = float((residual**2).sum()) / ((U - 1) * (N - 1))
-    total = max(a + b - e, a, b)
-    return math.sqrt(total / (U * N)), total**2 / (a**2 / (U - 1) + b**2 / (N - 1))
+    return a, b, e
+
+
+def trainings_that_decide(found: Difference, units: int, level: float) -> int | None:
+    """Trainings at which a difference that nothing could be told of would be told, if it stays as it is.
+
+    Args:
+        found: the difference.
+        units: how many of its pairs are independent.
+        level: of its p-value, as a correction for several methods leaves it.
+
+    Returns:
+        None for one pair, 0 where the test images alone are too few, or `MOST_UNITS` would not do.
+    """
+    if found.variances is None:
+        return None
+    from scipy.special import stdtrit
+
+    training, images = found.variances
+    for more in range(units + 1, MOST_UNITS + 1):
+        error = math.sqrt(training / more + images)
+        if stdtrit(more - 1, 1 - level / 2) * error < abs(found.points):
+            return more * found.pairs // units
+    return 0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -224,5 +268,5 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def verdict(points: float, p_value: float) -> str:
     """What may be said of a difference with this p-value: "better", "worse" or "cannot tell"."""
     if p_value >= LEVEL:
-        return "cannot tell"
+        return CANNOT_TELL
     return "better" if points > 0 else "worse"

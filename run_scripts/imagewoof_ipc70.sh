@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# imagewoof at 70 images per class with full, k-center, herding, random, d4m, vlcp, uvlp: distil, train
+#   convnet-6, resnet-ap-10, resnet-18 on the images (minimax protocol), score, print the table. Three
+#   seeds.
+# Published top-1 accuracy, percent:
+# full, convnet-6: 86.4 ± 0.2 (uvlp-readme), 86.4 ± 0.2 (minimax-readme)
+# k-center, convnet-6: 38.6 ± 0.7 (minimax-readme)
+# herding, convnet-6: 46.2 ± 0.6 (minimax-readme)
+# random, convnet-6: 46.3 ± 0.6 (minimax-readme)
+# d4m, convnet-6: none published
+# vlcp, convnet-6: none published
+# uvlp, convnet-6: none published
+# full, resnet-ap-10: 87.5 ± 0.5 (uvlp-readme), 87.5 ± 0.5 (minimax-readme)
+# k-center, resnet-ap-10: 45.9 ± 1.5 (minimax-readme)
+# herding, resnet-ap-10: 53.4 ± 1.4 (minimax-readme)
+# random, resnet-ap-10: 50.8 ± 0.6 (minimax-readme)
+# d4m, resnet-ap-10: none published
+# vlcp, resnet-ap-10: none published
+# uvlp, resnet-ap-10: none published
+# full, resnet-18: 89.3 ± 1.2 (uvlp-readme), 89.3 ± 1.2 (minimax-readme)
+# k-center, resnet-18: 44.6 ± 1.1 (minimax-readme)
+# herding, resnet-18: 49.7 ± 0.8 (minimax-readme)
+# random, resnet-18: 52.1 ± 1.0 (minimax-readme)
+# d4m, resnet-18: none published
+# vlcp, resnet-18: none published
+# uvlp, resnet-18: none published
+# One NVIDIA H200: 17.8 GPU-hours, 37.9 GB of GPU memory, 9.9 GB of memory, 69.4 GB of disk; projected,
+#   not measured.
+# `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+exec "$environment/bin/uvlp" reproduce imagewoof 70 --seed 0,1,2 "$@"

@@ -1,0 +1,1 @@
+"""Published tables beside what the store holds, and the runs that fill them."""

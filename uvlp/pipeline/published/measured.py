@@ -1,0 +1,73 @@
+"""Which cells of a published table the store has measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from uvlp.artifacts import tables
+from uvlp.artifacts.store import Store
+from uvlp.artifacts.tables import Cell
+from uvlp.declarations.dataset import declared_dataset
+from uvlp.pipeline import stored_tables
+from uvlp.pipeline.stored_tables import Stored
+from uvlp.recipes.remarks import OTHER_SETTINGS
+from uvlp.tables.paper import Measured
+from uvlp.tables.published import Published, canonical
+
+ILSVRC, FASTAI = "ilsvrc", "fastai"
+
+
+def find(cells: Sequence[Published], store: Store) -> dict[Published, Measured]:
+    """What was measured of published cells, with the recipe of their dataset alone (no other profile).
+
+    Where several stored tables have a cell, the one with the most trainings counts, then the first by name.
+    """
+    complete, _ = stored_tables.measured(store)
+    found: dict[Published, Measured] = {}
+    by_run: dict[tuple[str, int], list[Published]] = {}
+    for cell in cells:
+        by_run.setdefault((cell.dataset, cell.ipc), []).append(cell)
+    for (dataset, ipc), wanted in by_run.items():
+        names = _names(dataset, ipc)
+        for name, stored in complete.items():
+            if stored.name in names:
+                for cell, measured in _matches(wanted, name, stored, store, names[stored.name]):
+                    known = found.get(cell)
+                    if known is None or measured.cell.best.trainings > known.cell.best.trainings:
+                        found[cell] = measured
+    return found
+
+
+def _names(dataset: str, ipc: int) -> dict[str, str]:
+    """The test images, as `Published` names them, by the name that a table of such a run has."""
+    variants = declared_dataset(dataset).variants or ("",)
+    names = {}
+    for index, variant in enumerate(variants):
+        name = f"{dataset}-{variant}" if index else dataset
+        images = ILSVRC if variant in ("", ILSVRC) else FASTAI
+        for portable in ("", "-portable"):
+            names[f"{name}-ipc{ipc}{portable}"] = images
+    return names
+
+
+def _matches(
+    wanted: Sequence[Published], name: str, stored: Stored, store: Store, images: str
+) -> Iterator[tuple[Published, Measured]]:
+    cells = tables.read(store.root / tables.KIND / stored.key).cells
+    changed = next((note for note in stored.content["facts"]["notes"] if note.startswith(OTHER_SETTINGS)), "")
+    by_identity = {_identity(cell): cell for cell in cells}
+    for one in wanted:
+        cell = by_identity.get((canonical(one.method), canonical(one.network)))
+        if cell is not None:
+            yield one, Measured(cell=cell, table=name, validation_set=images, changed=changed)
+
+
+def _identity(cell: Cell) -> tuple[str, str]:
+    return canonical(cell.method), canonical(cell.network)
+
+
+def missing(
+    cells: Sequence[Published], found: Mapping[Published, Measured], here: Sequence[str]
+) -> list[Published]:
+    """Cells that were not measured, of methods that are ``here``."""
+    return [cell for cell in cells if cell not in found and cell.method in here]

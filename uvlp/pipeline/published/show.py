@@ -1,0 +1,44 @@
+"""A published table as text."""
+
+from __future__ import annotations
+
+from uvlp.artifacts.store import Store
+from uvlp.core import plugins
+from uvlp.core.errors import unknown_name
+from uvlp.pipeline.published import measured, runs
+from uvlp.tables import paper_texts, published
+from uvlp.tables.paper import PaperTable
+
+
+def read(name: str, store: Store) -> PaperTable:
+    """A published table with what the store has measured of it.
+
+    Raises:
+        UvlpError: no such table.
+    """
+    cells = published.table(name)
+    return PaperTable(name=name, cells=cells, measured=measured.find(cells, store))
+
+
+def missing(table: PaperTable) -> dict[runs.PublishedRun, list[published.Published]]:
+    """The runs that measure what is missing, of the methods that are here."""
+    return runs.runs(measured.missing(table.cells, table.measured, plugins.names("methods")))
+
+
+def render(name: str, form: str, store: Store) -> str:
+    """A published table in one of `artifacts.tables.FORMATS`.
+
+    Raises:
+        UvlpError: no such table or format.
+    """
+    table = read(name, store)
+    if form == "latex":
+        return paper_texts.latex(table)
+    if form == "csv":
+        return paper_texts.comma_separated(table)
+    if form != "markdown":
+        raise unknown_name("format", form, ("markdown", "latex", "csv"))
+    here = plugins.names("methods")
+    absent = [method for method in table.methods if method not in here]
+    todo = measured.missing(table.cells, table.measured, here)
+    return paper_texts.markdown(table, runs.commands(todo), absent)

@@ -1,0 +1,148 @@
+"""Texts in rows and columns, in Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from uvlp.core.wording import in_markdown
+
+BEST, SECOND = "best", "second"
+MARKDOWN_MARKS = {BEST: "**{}**", SECOND: "*{}*"}
+LATEX_MARKS = {BEST: r"\textbf{{{}}}", SECOND: r"\textit{{{}}}"}
+COMPACT, WIDE = 6, 10
+"""Columns beyond which LaTeX shows deviations as subscripts, and beyond which it scales the table down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """Texts in rows and columns below a heading.
+
+    Attributes:
+        heading: may be empty.
+        head: titles of the columns.
+        body: rows of texts.
+        marks: `BEST` or `SECOND` by row and column.
+        left: titles of the columns that are aligned to the left in LaTeX.
+    """
+
+    heading: str
+    head: list[str]
+    body: list[list[str]]
+    marks: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    left: frozenset[str] = frozenset({"method", "network", "verdict"})
+
+
+def capital(text: str) -> str:
+    """The text with a capital at its beginning."""
+    return text[0].upper() + text[1:]
+
+
+def markdown_grid(grid: Grid) -> list[str]:
+    """The lines of a Markdown table, columns aligned."""
+    body = [
+        [_marked(in_markdown(text), grid, at, MARKDOWN_MARKS) for text, at in _places(row, index)]
+        for index, row in enumerate(grid.body)
+    ]
+    rows = [[in_markdown(text) for text in grid.head], *body]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(grid.head))]
+    rows.insert(1, ["-" * width for width in widths])
+    return [
+        "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |"
+        for row in rows
+    ]
+
+
+def _places(row: list[str], index: int) -> list[tuple[str, tuple[int, int]]]:
+    return [(text, (index, column)) for column, text in enumerate(row)]
+
+
+def _marked(text: str, grid: Grid, at: tuple[int, int], marks: Mapping[str, str]) -> str:
+    return marks[grid.marks[at]].format(text) if at in grid.marks else text
+
+
+def tabular(grid: Grid, head: list[str], *, compact: bool = False) -> list[str]:
+    """The lines of a booktabs tabular.
+
+    Args:
+        head: the rows above the first rule, without their ends.
+        compact: deviations as subscripts, which take half the width.
+    """
+    columns = "".join("l" if text in grid.left else "c" for text in grid.head)
+    show = _subscripted if compact else _in_latex
+    rows = [
+        " & ".join(show(text, grid, at) for text, at in _places(row, index))
+        for index, row in enumerate(grid.body)
+    ]
+    return [
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        *[rf"{row} \\" for row in head],
+        r"\midrule",
+        *[rf"{row} \\" for row in rows],
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def _in_latex(text: str, grid: Grid, at: tuple[int, int]) -> str:
+    return _marked(escape(text), grid, at, LATEX_MARKS)
+
+
+def _subscripted(text: str, grid: Grid, at: tuple[int, int]) -> str:
+    mean, sign, deviation = text.partition(" ± ")
+    return _in_latex(mean, grid, at) + (rf"$_{{\pm {deviation}}}$" if sign else "")
+
+
+def packages(grid: Grid) -> str:
+    """The comment that names what `floating` needs."""
+    names = "booktabs,graphicx" if len(grid.head) > WIDE else "booktabs"
+    return rf"% needs \usepackage{{{names}}}"
+
+
+def floating(grid: Grid, head: list[str], caption: str, label: str) -> list[str]:
+    """A LaTeX table environment no wider than a text column."""
+    columns = len(grid.head)
+    inside = tabular(grid, head, compact=columns > COMPACT)
+    if columns > WIDE:
+        inside = [r"\resizebox{\columnwidth}{!}{%", *inside[:-1], inside[-1] + "}"]
+    return [
+        r"\begin{table}",
+        r"\centering",
+        (r"\footnotesize" if columns > COMPACT else r"\small") + r"\setlength{\tabcolsep}{3pt}",
+        rf"\caption{{{escape(caption)}}}",
+        rf"\label{{tab:{label}}}",
+        *inside,
+        r"\end{table}",
+    ]
+
+
+def latex_row(texts: list[str]) -> str:
+    """Texts as a row, without its end."""
+    return " & ".join(escape(text) for text in texts)
+
+
+LATEX = {symbol: "\\" + symbol for symbol in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "<": "$<$",
+    ">": "$>$",
+    # After the end of a row these would be taken for its arguments.
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
+    "`": r"\textasciigrave{}",
+    "|": r"\textbar{}",
+}
+
+
+def escape(text: str) -> str:
+    """A text in which LaTeX sees nothing of its own."""
+    escaped = "".join(LATEX.get(symbol, symbol) for symbol in " ".join(text.split()))
+    escaped = escaped.replace("--", "-{}-").replace("--", "-{}-")  # LaTeX makes dashes of them
+    # A signed number takes the minus of mathematics, not a hyphen.
+    return re.sub(r"(?<![\w.-])[+-]\d+(\.\d+)?", r"$\g<0>$", escaped)
