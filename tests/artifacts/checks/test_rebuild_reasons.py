@@ -91,7 +91,7 @@ def test_renamed_table_is_reported(store: Store) -> None:
         rebuild_reasons.reasons([plan.goal], store.root, Datasets(plan.manifest, "digits", store.cache))
     )
     assert lines == [
-        "table digits-ipc2-nano: rebuilt: its code is of revision 2, in the store of 1",
+        "table digits-ipc2-nano: rebuilt: its code has revision 2, in the store 1",
         "table digits-ipc2-nano: rebuilt: its name is digits-ipc2-nano, in the store digits-ipc2",
     ]
 
