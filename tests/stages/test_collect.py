@@ -1,4 +1,4 @@
-"""An image folder of any method becomes an artifact that needs that folder no more."""
+"""Stage collect: the image folder of any method becomes an independent artifact."""
 
 import json
 import shutil
@@ -36,8 +36,8 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Two images of other sizes for each of the ten digits, in folders named by index."""
-    root = tmp_path / "theirs"
+    """Two images of different sizes for each of the ten digits, in folders named by index."""
+    root = tmp_path / "images"
     for label in range(10):
         (root / f"{label:05d}").mkdir(parents=True)
         for slot in range(2):
@@ -47,7 +47,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def task(path: Path, store: Path, **more: Any) -> Task:
-    """The task as a command plans it."""
+    """The task as planned by a command."""
     cache = Store(store).cache
     manifest = open_dataset(SPEC, cache, Progress()).manifest
     facts, _ = find(path, manifest.classes, cache, Progress(), **more)
@@ -72,14 +72,14 @@ def run(made: Task, store: Path, name: str = "made") -> Path:
     return folder
 
 
-def refusal(made: Task, store: Path) -> str:
+def refusal(made: Task, store: Path) -> UvlpError:
     with pytest.raises(UvlpError) as caught:
         run(made, store)
     assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return caught.value
 
 
-def test_every_image_is_kept_exactly_and_needs_the_folder_no_more(path: Path, tmp_path: Path) -> None:
+def test_images_are_stored_unchanged_and_independent_of_the_folder(path: Path, tmp_path: Path) -> None:
     folder = run(task(path, tmp_path), tmp_path)
     shutil.rmtree(path)
     entries = distilled.read_entries(folder)
@@ -95,10 +95,10 @@ def test_every_image_is_kept_exactly_and_needs_the_folder_no_more(path: Path, tm
     assert read_notes(folder) == {}
 
 
-def test_others_load_the_artifact(path: Path, tmp_path: Path) -> None:
+def test_torchvision_loads_the_artifact(path: Path, tmp_path: Path) -> None:
     folder = run(task(path, tmp_path), tmp_path)
-    found = ImageFolder(str(folder / "train"))
-    assert found.classes == DIGITS and len(found) == 20
+    images = ImageFolder(str(folder / "train"))
+    assert images.classes == DIGITS and len(images) == 20
     with Image.open(folder / distilled.SHEET) as sheet:
         step_px = distilled.SHEET_CELL_PX + distilled.SHEET_GAP_PX
         assert sheet.size == (2 * step_px, 10 * step_px)
@@ -109,7 +109,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
 
 
-def test_the_place_of_the_folder_decides_about_nothing(path: Path, tmp_path: Path) -> None:
+def test_the_path_of_the_folder_has_no_effect(path: Path, tmp_path: Path) -> None:
     first = task(path, tmp_path)
     made = digests(run(first, tmp_path, "first"))
     moved = task(path.rename(tmp_path / "moved"), tmp_path)
@@ -124,7 +124,7 @@ def test_an_artifact_can_be_collected_again(path: Path, tmp_path: Path) -> None:
     assert pixels == {name: sha256 for name, sha256 in digests(again).items() if name.endswith(".png")}
 
 
-def test_a_draw_is_made_again_by_the_stage(path: Path, tmp_path: Path) -> None:
+def test_the_stage_repeats_the_draw(path: Path, tmp_path: Path) -> None:
     made = task(path, tmp_path, ipc=1, select="drawn", seed=3)
     assert {name: made.facts[name] for name in ("ipc", "select", "seed")} == {
         "ipc": 1,
@@ -136,10 +136,10 @@ def test_a_draw_is_made_again_by_the_stage(path: Path, tmp_path: Path) -> None:
     assert {Path(entry.source).name for entry in entries} == {"0.png", "1.png"}
 
 
-def test_what_changes_nothing_is_no_fact(path: Path, tmp_path: Path) -> None:
-    whole, named = task(path, tmp_path), task(path, tmp_path, ipc=2, select="drawn", seed=3)
-    assert whole.facts == named.facts and set(whole.facts) == {"ipc", "select", "content"}
-    assert task(path, tmp_path, ipc=1).facts["content"] != whole.facts["content"]
+def test_options_without_effect_are_not_in_the_facts(path: Path, tmp_path: Path) -> None:
+    plain, explicit = task(path, tmp_path), task(path, tmp_path, ipc=2, select="drawn", seed=3)
+    assert plain.facts == explicit.facts and set(plain.facts) == {"ipc", "select", "content"}
+    assert task(path, tmp_path, ipc=1).facts["content"] != plain.facts["content"]
 
 
 def turned(path: Path) -> None:
@@ -173,7 +173,7 @@ def palette(path: Path) -> None:
     ],
     ids=["grey", "16-bit grey", "alpha", "grey with alpha", "palette", "turned"],
 )
-def test_other_kinds_of_images_are_converted_and_counted(
+def test_images_of_other_modes_are_converted_and_counted(
     save: Callable[[Path], None], notes: dict[str, int], path: Path, tmp_path: Path
 ) -> None:
     from uvlp.datasets.files.images.image_files import load_rgb
@@ -197,81 +197,80 @@ def test_conversions_are_added_up(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pixels", "said"),
+    ("pixels", "problem"),
     [
         (np.zeros((8, 8, 3), np.uint8), "is black"),
         (np.full((8, 8, 3), (200, 0, 0), np.uint8), "is of one colour"),
         (np.zeros((8, 8), np.uint8), "is black"),
         (np.dstack([noise(8, 8, 3), np.zeros((8, 8), np.uint8)]), "is of one colour"),
     ],
-    ids=["black", "red", "black grey", "wholly transparent"],
+    ids=["black", "red", "black grey", "fully transparent"],
 )
-def test_an_image_without_content_stops_by_name(
-    pixels: np.ndarray, said: str, path: Path, tmp_path: Path
+def test_an_image_without_content_is_refused(
+    pixels: np.ndarray, problem: str, path: Path, tmp_path: Path
 ) -> None:
     victim = path / "00007" / "1.png"
     Image.fromarray(pixels).save(victim)
-    assert f"the image {victim} {said}" in refusal(task(path, tmp_path), tmp_path)
+    assert refusal(task(path, tmp_path), tmp_path).what == f"the image {victim} {problem}"
 
 
 @pytest.mark.parametrize("content", [b"", b"hello"], ids=["empty", "text"])
-def test_a_file_that_is_no_image_stops_the_plan(content: bytes, path: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_stops_planning(content: bytes, path: Path, tmp_path: Path) -> None:
     victim = path / "00002" / "0.png"
     victim.write_bytes(content)
     with pytest.raises(UvlpError) as caught:
         task(path, tmp_path)
     assert caught.value.what == f"cannot read the image {victim}"
-    assert caught.value.fix == "replace or remove it"
+    assert caught.value.fix == "replace or delete it"
 
 
 def test_a_truncated_image_stops_by_name(path: Path, tmp_path: Path) -> None:
     victim = path / "00002" / "0.png"
     victim.write_bytes(victim.read_bytes()[:120])
-    line = refusal(task(path, tmp_path), tmp_path)
-    assert f"cannot read the image {victim}" in line and "replace or remove it" in line
+    assert refusal(task(path, tmp_path), tmp_path).what == f"cannot read the image {victim}"
 
 
-def test_a_folder_that_changed_since_is_refused(path: Path, tmp_path: Path) -> None:
+def test_a_folder_that_changed_since_planning_is_refused(path: Path, tmp_path: Path) -> None:
     made = task(path, tmp_path)
     Image.fromarray(noise(9, 9, 3, seed=99)).save(path / "00002/0.png")
-    assert f"a file changed while it was read: got '{path}'" in refusal(made, tmp_path)
+    assert refusal(made, tmp_path).got == str(path)
 
 
-def test_an_image_that_is_exchanged_while_it_is_copied_is_refused(
+def test_an_image_that_changes_while_it_is_copied_is_refused(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, victim = task(path, tmp_path), path / "00002/0.png"
 
-    def exchange_after(*words: Any) -> Any:
-        found = content_hash(*words)
+    def change_after(*arguments: Any) -> Any:
+        result = content_hash(*arguments)
         Image.fromarray(noise(9, 9, 3, seed=99)).save(victim)
-        return found
+        return result
 
-    monkeypatch.setattr(collect, "content_hash", exchange_after)
+    monkeypatch.setattr(collect, "content_hash", change_after)
     with pytest.raises(UvlpError) as caught:
         run(made, tmp_path)
     assert caught.value.got == str(victim)
 
 
-def test_a_folder_that_is_gone_is_named(path: Path, tmp_path: Path) -> None:
+def test_a_deleted_folder_is_refused(path: Path, tmp_path: Path) -> None:
     made = task(path, tmp_path)
     shutil.rmtree(path)
-    assert f"image folder: not found: got '{path}'" in refusal(made, tmp_path)
+    assert refusal(made, tmp_path).got == str(path)
 
 
-def test_the_origin_is_no_part_of_the_key(path: Path, tmp_path: Path) -> None:
+def test_the_origin_is_not_part_of_the_key(path: Path, tmp_path: Path) -> None:
     made = task(path, tmp_path)
     assert replace(made, origins={"images": "/elsewhere"}).key == made.key
 
 
-def test_images_are_in_memory_one_at_a_time(path: Path, tmp_path: Path) -> None:
+def test_only_one_image_is_in_memory_at_a_time(path: Path, tmp_path: Path) -> None:
     image = Image.new("RGB", (512, 512))
     image.putpixel((0, 0), (255, 255, 255))
     for label in range(10):
         for slot in range(3):
             image.save(path / f"{label:05d}" / f"{slot}.png")
     made = task(path, tmp_path)
-    run(made, tmp_path, "warm")  # what is imported at the first call is not measured
+    run(made, tmp_path, "warm")  # imports of the first call are not measured
     tracemalloc.start()
     run(made, tmp_path)
     peak_bytes = tracemalloc.get_traced_memory()[1]

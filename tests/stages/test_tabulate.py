@@ -1,4 +1,4 @@
-"""Scores of a store become a table with comparisons."""
+"""Stage tabulate: stored scores become a table with comparisons."""
 
 import csv
 import io
@@ -32,7 +32,7 @@ def bits(correct: numpy.ndarray) -> str:
 
 
 def score(method: str, network: str, seed: int, repeat: int) -> Score:
-    """Answers whose difficulty belongs to the image and whose noise belongs to the training."""
+    """Predictions with a difficulty per image and a noise per training."""
     difficulty = numpy.random.default_rng(len(network)).normal(0, 1, IMAGES)
     noise = numpy.random.default_rng([*map(ord, method + network), seed, repeat])
     correct = [difficulty + noise.normal(0, 0.5, IMAGES) < ABILITY[method] - late for late in (0, 0.05)]
@@ -64,14 +64,14 @@ def trained(methods: Sequence[str], seeds: int = 1, repeats: int = 3) -> list[Tr
 
 
 def tabulated(root: Path, made: dict[Trained, Score], notes: Sequence[str] = ()) -> tuple[Table, Path]:
-    """The table of these scores, made by the stage from artifacts in a store."""
+    """Store these scores as artifacts and make their table with the stage."""
     store = Store(root / "store")
     store.prepare()
     inputs: dict[str, Task] = {}
     entries: dict[tuple[str, str], list[str]] = {}
     for (method, network, seed, repeat), result in made.items():
         facts = {"network": network, "seed": seed, "repeat": repeat, "method": method}
-        # The full set is the same in every seed.
+        # The full dataset is the same for every seed.
         images = Task(
             kind=distilled.KIND,
             stage="synthesise",
@@ -103,15 +103,15 @@ def scored(*each: Trained, **changes: Any) -> dict[Trained, Score]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Table, Path]:
-    """`random` stands second, as the user may ask."""
+    """With `random` second, because users choose the order."""
     root = tmp_path_factory.mktemp("made")
     return tabulated(root, scored(*trained(["full", "random", "uvlp", "vlcp"])), ["short schedule"])
 
 
-def test_every_method_is_compared_with_random_best_and_last(made: tuple[Table, Path]) -> None:
+def test_every_method_is_compared_with_random(made: tuple[Table, Path]) -> None:
     table, _ = made
-    found = [(one.network, one.method, one.which) for one in table.comparisons]
-    assert found == [
+    compared = [(one.network, one.method, one.which) for one in table.comparisons]
+    assert compared == [
         (network, method, which)
         for network in ("convnet-3", "resnet-18")
         for method in ("full", "uvlp", "vlcp")
@@ -130,7 +130,7 @@ def test_the_difference_is_that_of_the_means(made: tuple[Table, Path]) -> None:
         assert one.difference_points == pytest.approx(means[0] - means[1], abs=1e-9)
 
 
-def test_verdicts_follow_the_abilities(made: tuple[Table, Path]) -> None:
+def test_verdicts_match_the_simulated_abilities(made: tuple[Table, Path]) -> None:
     table, _ = made
     verdicts = {(one.method, one.verdict) for one in table.comparisons}
     assert verdicts == {("full", "better"), ("uvlp", "better"), ("vlcp", "cannot tell")}
@@ -152,7 +152,7 @@ def test_without_random_the_first_method_is_the_reference(tmp_path: Path) -> Non
     assert not any("Holm" in note for note in table.notes)
 
 
-def test_one_method_alone_is_not_compared(tmp_path: Path) -> None:
+def test_a_single_method_is_not_compared(tmp_path: Path) -> None:
     table, folder = tabulated(tmp_path, scored(*trained(["vlcp"])))
     assert table.comparisons == ()
     assert "verdict" not in (folder / "table.md").read_text()
@@ -181,7 +181,7 @@ def test_several_seeds_count_as_seeds(tmp_path: Path) -> None:
     assert "the same images in every seed" not in text and "other trainings and other test images" in text
 
 
-def test_images_that_no_seed_changes_are_said(tmp_path: Path) -> None:
+def test_images_that_do_not_depend_on_the_seed_are_noted(tmp_path: Path) -> None:
     table, _ = tabulated(tmp_path, scored(*trained(["random", "full"], seeds=2, repeats=1)))
     (note,) = [note for note in table.notes if "the same images in every seed" in note]
     assert note.startswith("FULL: ") and "noise of training alone" in note
@@ -195,23 +195,23 @@ def test_trainings_without_a_partner_are_counted(tmp_path: Path) -> None:
     assert any("of 2 to 3 trainings" in note for note in table.notes)
 
 
-def test_no_common_seed_is_said(tmp_path: Path) -> None:
+def test_methods_without_a_common_seed_are_not_compared(tmp_path: Path) -> None:
     other = [training for training in trained(["uvlp"], seeds=2) if training[2] == 1]
     table, _ = tabulated(tmp_path, scored(*trained(["random"]), *other))
     assert table.comparisons == ()
     assert any("UVLP with convnet-3: not compared with RANDOM, no training" in note for note in table.notes)
 
 
-def test_another_validation_set_is_never_compared(tmp_path: Path) -> None:
-    theirs = scored(*trained(["vlcp"]), validation_set="digits, all")
-    table, _ = tabulated(tmp_path, scored(*trained(["random", "uvlp"])) | theirs)
+def test_different_validation_sets_are_not_compared(tmp_path: Path) -> None:
+    others = scored(*trained(["vlcp"]), validation_set="digits, all")
+    table, _ = tabulated(tmp_path, scored(*trained(["random", "uvlp"])) | others)
     assert {one.method for one in table.comparisons} == {"uvlp"}
     line = next(note for note in table.notes if "not comparable" in note)
     assert "digits, all (490 images) and digits, test split (490 images)" in line
     assert sum("binomial standard error" in note for note in table.notes) == 2
 
 
-def test_notes_name_what_the_numbers_are(made: tuple[Table, Path]) -> None:
+def test_notes_explain_the_numbers(made: tuple[Table, Path]) -> None:
     table, _ = made
     text = "\n".join(table.notes)
     parts = ("ddof 1", "3 trainings (1 seed × 3 repeats)", "repeats of one seed", "highest of 2 validation")
@@ -234,7 +234,7 @@ def test_the_csv_has_a_row_per_training(made: tuple[Table, Path]) -> None:
             assert int(row["validation_images"]) == IMAGES
 
 
-def test_below_five_classes_there_is_no_top5(tmp_path: Path) -> None:
+def test_without_top5_accuracies_no_top5_is_shown(tmp_path: Path) -> None:
     few = scored(*trained(["random", "uvlp"]), top5_best_pct=None, top5_last_pct=None)
     table, folder = tabulated(tmp_path, few)
     assert {(cell.top5_best, cell.top5_best_pct) for cell in table.cells} == {(None, ())}
@@ -252,10 +252,10 @@ def test_a_finished_table_is_read_without_numpy(made: tuple[Table, Path]) -> Non
     assert result.stdout.strip() == "[]"
 
 
-def test_artifacts_that_were_deleted_are_named_since_their_counts_are_missing(
+def test_deleted_artifacts_are_noted_because_their_counts_are_missing(
     made: tuple[Table, Path],
 ) -> None:
-    """`tabulated` stores scores alone, as if the images behind them had been deleted by hand."""
+    """`tabulated` only stores scores, as if the images had been deleted by hand."""
     table, _ = made
     missing = [note for note in table.notes if "no distilled in the store" in note]
     assert [note.partition(":")[0] for note in missing] == ["FULL", "RANDOM", "UVLP", "VLCP"]

@@ -1,4 +1,4 @@
-"""caption: one sentence per training image, from a file, from a captioner that measures, or from a model."""
+"""caption: one text per training image, from a file, from measurements, or from a model."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ def _from_file(work: Work, dataset: Any, settings: CaptionSettings) -> None:
 
 
 def from_files(task: Task, dataset: Any) -> tuple[dict[str, str], int]:
-    """Imported captions, else the dataset's own, by training file, and how many files have none.
+    """Imported captions, else the dataset's own, by training file, and the number of files without one.
 
     Raises:
-        UvlpError: there are no captions, they cannot be read, or some are missing that must not be.
+        UvlpError: there are no captions, they cannot be read, or some are missing and must not be.
     """
-    found = _file_captions(task, dataset)
-    if found is None:
+    by_name = _file_captions(task, dataset)
+    if by_name is None:
         raise UvlpError(
             "the dataset has no captions",
             got=str(task.dataset_spec),
             fix="add a metadata.jsonl, import one with `uvlp captions import`, or choose a captioner with "
             "--set caption.captioner=colours",
         )
-    texts = {f"train/{name}": text for name, text in found.items()}
+    texts = {f"train/{name}": text for name, text in by_name.items()}
     return texts, captions.check_coverage(dataset.files("train"), texts, task.settings.missing)
 
 
@@ -85,16 +85,16 @@ def _from_measurements(work: Work, dataset: Any, settings: CaptionSettings, capt
 
 
 def _from_model(work: Work, dataset: Any, settings: CaptionSettings, captioner: ModuleType) -> None:
-    """Ask the model about image after image; what was asked before a kill is not asked again."""
+    """Caption with the model; answers from before a kill are not generated again."""
     files = dataset.files("train")
     size = -(-settings.shard // settings.batch) * settings.batch
     folder, of = _shards(work, settings), _ask_key(work, settings)
     answers = shards.read(folder, of, files, size, work.progress.log)
     if answers:
-        work.progress.log(f"{len(answers)} of {len(files)} captions are there, going on")
+        work.progress.log(f"{len(answers)} of {len(files)} captions exist from an earlier run; resuming")
     if len(answers) < len(files):
-        place = Path(work.model_path(captioner.MODEL))
-        with captioner.opened(place, settings, work.task.facts["precision"]) as model:
+        path = Path(work.model_path(captioner.MODEL))
+        with captioner.opened(path, settings, work.task.facts["precision"]) as model:
             fresh = _ask(work, dataset, settings, model, range(len(answers), len(files)))
             written = shards.write(folder, of, files, size, len(answers), fresh)
             tracked = work.progress.track(written, "captions", len(files) - len(answers))
@@ -111,44 +111,44 @@ def _from_model(work: Work, dataset: Any, settings: CaptionSettings, captioner: 
 def _ask(
     work: Work, dataset: Any, settings: CaptionSettings, model: Any, indices: Sequence[int]
 ) -> Iterator[Answer]:
-    """Answers in the order of ``indices``, image files read batch by batch."""
+    """Yield answers in the order of ``indices``; images are read batch by batch."""
     from uvlp.models.batches import in_batches
 
     if machine.device() == "cpu":
-        work.progress.log("no GPU: LLaVA runs on the CPU, minutes per image at its published size")
+        work.progress.log("no GPU: LLaVA-1.5-7B takes minutes per image on the CPU")
     files, labels = dataset.files("train"), dataset.labels("train")
     classes, file = dataset.manifest.classes, declared_captioner(settings.captioner).origin.file
 
     def answers(part: Sequence[int]) -> list[Answer]:
         infos = [classes[labels[index]] for index in part]
-        found = model.answers(
+        returned = model.answers(
             dataset.originals("train", part),
             [info.synonyms for info in infos],
             [derive(0, "caption", files[index]) for index in part],
         )
-        return shards.check(found, len(part), file)
+        return shards.check(returned, len(part), file)
 
     for _, made in in_batches(answers, indices, settings.batch, work.progress.log):
         yield from made
 
 
 def _shards(work: Work, settings: CaptionSettings) -> Path:
-    """Where shards are kept; those made under the other rule for missing captions are taken over."""
-    own = work.partial
+    """Folder of the shards; shards made with the other value of `missing` are moved there."""
+    folder = work.partial
     other = next(rule for rule in captions.MISSING if rule != settings.missing)
-    theirs = work.store.partial(_under(work, settings, other))
-    # Renaming onto a folder works as long as that one is empty.
+    previous = work.store.partial(_with_missing(work, settings, other))
+    # Renaming onto an existing folder works only if it is empty.
     with contextlib.suppress(OSError):
-        os.rename(theirs, own)
+        os.rename(previous, folder)
     with contextlib.suppress(OSError):
-        theirs.rmdir()
-    return own
+        previous.rmdir()
+    return folder
 
 
 def _ask_key(work: Work, settings: CaptionSettings) -> str:
-    """What decides about answers: all that the key holds but the rule for missing captions."""
-    return _under(work, settings, captions.MISSING[0]).key
+    """Key of the answers: the task's key without the setting `missing`."""
+    return _with_missing(work, settings, captions.MISSING[0]).key
 
 
-def _under(work: Work, settings: CaptionSettings, rule: str) -> Task:
+def _with_missing(work: Work, settings: CaptionSettings, rule: str) -> Task:
     return replace(work.task, settings=replace(settings, missing=rule))

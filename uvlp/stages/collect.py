@@ -1,4 +1,4 @@
-"""collect: an image folder that any method made -> `distilled`, so that it is scored like our own."""
+"""collect: an image folder of any method -> `distilled`, so that it is scored like built-in methods."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ REVISION = 1
 
 
 def run(work: Work) -> None:
-    """Copy the images, so that deleting the folder loses nothing; each is in memory alone.
+    """Copy the images, one at a time in memory, so that the artifact does not need the folder.
 
     Raises:
-        UvlpError: an image cannot be decoded or is of one colour, or the folder has changed: what is copied
-            is compared, byte for byte, with what the key was made from.
+        UvlpError: an image cannot be decoded or is of one colour, or a file has changed since it was hashed
+            for the key.
     """
     facts, path = work.task.facts, Path(work.task.origins["images"])
     classes = work.dataset().manifest.classes
@@ -65,7 +65,7 @@ def _entries(folders: ClassFolders, classes: Sequence[ClassInfo]) -> Iterator[En
 def _images(
     folders: ClassFolders, hashes: Sequence[str], progress: Progress, converted: Counter[str]
 ) -> Iterator[numpy.ndarray]:
-    """uint8 [H, W, 3] one after the other, counted by what they were converted from."""
+    """Yield the images, uint8 [H, W, 3], and count conversions."""
     import numpy
 
     from uvlp.datasets.files.images.image_files import load_converted
@@ -79,6 +79,6 @@ def _images(
         if (pixels == pixels[0, 0]).all():
             raise UvlpError(
                 f"the image {folders.root / name} is {'of one colour' if pixels.any() else 'black'}",
-                fix="a failed synthesis leaves such images: make it again or replace it",
+                fix="failed syntheses leave such images: synthesise it again or replace it",
             )
         yield pixels

@@ -1,7 +1,7 @@
 """embed: one row of features per training image.
 
-Part `images` is one streaming pass: CLIP features and VAE moments. Part `texts`: CLIP features of the
-captions and the class names. Finished shards outlive an interrupted run.
+Part `images`: CLIP features and VAE moments in one streaming pass. Part `texts`: CLIP features of the
+captions and the class names. Finished shards survive an interrupted run.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ REVISION = 2
 MOST_THREADS = 32
 IMAGES_AHEAD_PER_THREAD = 2
 BATCHES_AHEAD = 2
-ADVICE = "compute in another number type: --set models.precision=float32"
+ADVICE = "compute in another dtype: --set models.precision=float32"
 
 
 def run(work: Work) -> None:
     """Write one part of `features`: dataset, models and captions -> arrays.
 
     Raises:
-        UvlpError: a setting out of range, a model or an image that cannot be read, a value that is not a
-            finite number, or a disk that is too small.
+        UvlpError: a setting out of range, an unreadable model or image, a value that is not finite, or a disk
+            that is too small.
     """
     check_limits(work.task.settings, "embed")
     {"images": _images, "texts": _texts}[work.task.plugin](work)
@@ -84,7 +84,7 @@ def _embedder(work: Work, device: str) -> Embedder:
 
 
 def _stream(encoder: ImageEncoder, load: Any, parts: Sequence[range]) -> Iterator[Prepared]:
-    """The batches of ``parts``, decoded by several threads and joined by one more."""
+    """Yield the batches of ``parts``, decoded by several threads and joined by another."""
     from uvlp.core.prefetch import in_background, in_order
 
     threads = min(MOST_THREADS, len(os.sched_getaffinity(0)))
@@ -101,24 +101,28 @@ def _texts(work: Work) -> None:
     from uvlp.models.batches import in_batches
 
     embedder, batch = _embedder(work, machine.device()), work.task.settings.batch
-    found = captions.read(work.input("captions"))
+    rows_of_captions = captions.read(work.input("captions"))
     work.note(
-        {"captions longer than the text encoder reads, their tails cut": embedder.over_long(found.texts)}
+        {
+            "captions longer than the text encoder reads, their tails cut": embedder.over_long(
+                rows_of_captions.texts
+            )
+        }
     )
     classes = work.dataset().manifest.classes
     names = numpy.stack([class_prototype(embedder.text_features(prompts(info.name))) for info in classes])
-    rows = _open(work, {"text": names}, len(found.texts))
+    rows = _open(work, {"text": names}, len(rows_of_captions.texts))
     for part in _tracked(work, rows, rows.missing(batch)):
-        texts = found.texts[part.start : part.stop]
+        texts = rows_of_captions.texts[part.start : part.stop]
         made = in_batches(embedder.text_features, texts, len(texts), work.progress.log)
         text = numpy.concatenate([array for _, array in made])
-        _write(rows, part, {"text": text}, found.files)
+        _write(rows, part, {"text": text}, rows_of_captions.files)
     rows.link(work.folder)
     features.write(work.folder, {"names": names})
 
 
 def _open(work: Work, sample: dict[str, numpy.ndarray], count: int) -> RowFiles:
-    """The files for ``count`` rows like those of ``sample``."""
+    """Open the files for ``count`` rows like those of ``sample``."""
     settings = work.task.settings
     columns = {name: Column.of(rows) for name, rows in sample.items()}
     made_by = machine.gpu_name() or "cpu"
@@ -128,7 +132,7 @@ def _open(work: Work, sample: dict[str, numpy.ndarray], count: int) -> RowFiles:
 
 def _tracked(work: Work, rows: RowFiles, parts: Sequence[range]) -> Iterator[range]:
     if rows.finished_rows:
-        work.progress.log(f"{rows.finished_rows} rows are there from an earlier run: going on after them")
+        work.progress.log(f"{rows.finished_rows} rows exist from an earlier run; resuming")
     return work.progress.track(parts)
 
 

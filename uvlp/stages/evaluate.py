@@ -1,4 +1,4 @@
-"""evaluate: one training of one network on a distilled set -> one score on the real test images."""
+"""evaluate: train one network on distilled images once -> its score on the real test images."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def run(work: Work) -> None:
-    """Write `scores` with the protocol named by the task."""
+    """Write `scores` with the task's protocol."""
     from uvlp.protocols.training.images import stored
 
     facts, dataset = work.task.facts, work.dataset()
     protocol = declared_protocol(work.task.plugin)
     validation = stored(work.input("validation"))
-    found = protocol.evaluate(
+    score = protocol.evaluate(
         _training_images(work, dataset),
         validation,
         network=facts["network"],
@@ -37,11 +37,11 @@ def run(work: Work) -> None:
         device=machine.device(),
         teacher=work.input("teacher") if protocol.teacher else None,
     )
-    scores.write(work.folder, scores.check(found, protocol.origin.file, len(validation.labels)))
+    scores.write(work.folder, scores.check(score, protocol.origin.file, len(validation.labels)))
 
 
 def _training_images(work: Work, dataset: Any) -> Images:
-    """The distilled images, read when the evaluator asks for them."""
+    """The distilled images, read lazily."""
     import numpy
 
     from uvlp.protocols.training.images import Images, LazyPixels

@@ -1,6 +1,6 @@
 """finetune: train one part of the models on the dataset.
 
-Profile sd15 fine-tunes the UNet of Stable Diffusion, the others train all three parts from scratch; the part
+Profile sd15 fine-tunes the UNet of Stable Diffusion; the others train all three parts from scratch. The part
 is the task's plug-in.
 """
 
@@ -30,12 +30,12 @@ def run(work: Work) -> None:
 
 
 def _stable_diffusion(work: Work) -> None:
-    """Train on images that are read as they are needed, never all in memory."""
+    """Fine-tune on images that are read on demand, never all in memory."""
     from uvlp.models.finetuning import job
 
     task = work.task
     assert task.dataset_spec is not None
-    given = job.Job(
+    finetuning = job.Job(
         base=work.model_path("diffusion"),
         source=_source(Path(work.model_path("diffusion"))),
         base_sha256=task.facts["models"]["diffusion"],
@@ -48,28 +48,28 @@ def _stable_diffusion(work: Work) -> None:
         precision=task.facts["precision"],
         folder=str(work.folder),
         partial=str(work.partial),
-        # Logs hold times, so they are no part of the artifact.
+        # Logs contain times, so they are not part of the artifact.
         logs=str(work.store.root / "logs" / f"{task.kind}-{task.key}"),
     )
-    job.run(given, work.progress)
+    job.run(finetuning, work.progress)
 
 
-def _source(place: Path) -> str:
-    """Repository and commit of a folder in the hub's cache; a folder of the user's has no such name."""
-    if place.parent.name != "snapshots":
+def _source(folder: Path) -> str:
+    """Repository and commit of a folder in the Hugging Face cache, else a fixed text."""
+    if folder.parent.name != "snapshots":
         return "a folder on the machine that trained"
-    repository = place.parent.parent.name.removeprefix("models--").replace("--", "/")
-    return f"{repository}, revision {place.name}"
+    repository = folder.parent.parent.name.removeprefix("models--").replace("--", "/")
+    return f"{repository}, revision {folder.name}"
 
 
 def _texts(work: Work) -> tuple[list[str], list[str]]:
-    """The captions, and every other text that the tokenizer must know."""
+    """The captions, and all other texts that the tokenizer must cover."""
     from uvlp.methods.algorithms.prompt_ensemble import prompts
 
-    found = captions.read(work.input("captions"))
+    stored = captions.read(work.input("captions"))
     names = [info.name for info in work.dataset().manifest.classes]
     others = [text for name in names for text in prompts(name)]
-    return list(found.texts), [*others, *found.prompts.values(), *work.task.facts["further_texts"]]
+    return list(stored.texts), [*others, *stored.prompts.values(), *work.task.facts["further_texts"]]
 
 
 def _embedder(work: Work, images: numpy.ndarray) -> None:
@@ -90,11 +90,11 @@ def _autoencoder(work: Work, images: numpy.ndarray) -> None:
 def _diffuser(work: Work, images: numpy.ndarray) -> None:
     from uvlp.models import diffuser
 
-    found = captions.read(work.input("captions"))
+    stored = captions.read(work.input("captions"))
     parts: dict[str, Path] = {name: work.input(name) for name in ("embedder", "autoencoder")}
     diffuser.train(
         images,
-        list(found.texts),
+        list(stored.texts),
         parts["embedder"],
         parts["autoencoder"],
         work.task.settings,

@@ -1,4 +1,4 @@
-"""pixels: the validation images of a dataset, brought once to the size that the networks take."""
+"""pixels: the validation images of a dataset, resized once to the networks' input size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REVISION = 1
 
 
 def run(work: Work) -> None:
-    """Write `pixels` by the rule of the protocol named by the task."""
+    """Write `pixels`, resized by the task's protocol."""
     from uvlp.protocols.training.images import LazyPixels
 
     dataset = work.dataset()
@@ -33,16 +33,16 @@ def run(work: Work) -> None:
     pixels.write(work.folder, images, labels, size_px, set_name(dataset.manifest))
 
 
-def _checked(found: Any, size_px: int, file: str) -> numpy.ndarray:
-    """What `validation_pixels` of the protocol in ``file`` returned."""
-    if str(getattr(found, "dtype", "")) != "uint8" or found.shape != (size_px, size_px, 3):
+def _checked(returned: Any, size_px: int, file: str) -> numpy.ndarray:
+    """Check what `validation_pixels` of the protocol in ``file`` returned."""
+    if str(getattr(returned, "dtype", "")) != "uint8" or returned.shape != (size_px, size_px, 3):
         wanted = f"an ndarray uint8 [{size_px}, {size_px}, 3]"
-        raise wrong_return(file, "validation_pixels", wanted, kind_of(found))
-    pixels: numpy.ndarray = found
+        raise wrong_return(file, "validation_pixels", wanted, kind_of(returned))
+    pixels: numpy.ndarray = returned
     return pixels
 
 
 def set_name(manifest: DatasetManifest) -> str:
-    """The validation set for people, e.g. ``imagenette (fastai), 10 classes``."""
+    """The validation set for messages and tables, e.g. ``imagenette (fastai), 10 classes``."""
     variant = f" ({manifest.variant})" if manifest.variant else ""
     return f"{manifest.name}{variant}, {len(manifest.classes)} classes"

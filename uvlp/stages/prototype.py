@@ -1,4 +1,4 @@
-"""prototype: features, and captions if the method reads them -> a latent and a text per class and slot."""
+"""prototype: features, and captions if the method reads them -> latents and texts per class."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uvlp.declarations.method import declared_method, order_of
 
 
 def run(work: Work) -> None:
-    """Write `prototypes` with the method named by the task."""
+    """Write `prototypes` with the task's method."""
     import numpy
 
     from uvlp.methods.algorithms.method_input import build
@@ -18,11 +18,11 @@ def run(work: Work) -> None:
     method = declared_method(task.facts["method"])
     arrays = features.read({part: work.input(part) for part in features.PARTS if part in task.inputs})
     if "captions" in task.inputs:
-        found = captions.read(work.input("captions"))
-        texts, prompts = found.texts, found.prompts
+        stored = captions.read(work.input("captions"))
+        texts, prompts = stored.texts, stored.prompts
     else:
         texts, prompts = (), captions.class_lines(dataset.manifest.classes)
-    given = build(
+    inputs = build(
         dataset,
         task.facts["ipc"],
         task.facts["seed"],
@@ -32,8 +32,8 @@ def run(work: Work) -> None:
         order=order_of(task.settings),
     )
     assert method.prototypes is not None, method.origin.file
-    returned = method.prototypes(given, task.settings, work.progress)
-    results = check_results(returned, given, method.origin.file)
+    returned = method.prototypes(inputs, task.settings, work.progress)
+    results = check_results(returned, inputs, method.origin.file)
     latents = numpy.concatenate([result.latents for result in results])
     described = [prototype for result in results for prototype in result.prototypes]
     prototypes.write(work.folder, latents, described)

@@ -1,4 +1,4 @@
-"""represent: features of the training images in a network that was trained on all of them."""
+"""represent: features of the training images in a network trained on all of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def run(work: Work) -> None:
     """Write part `network` of `features`: dataset, validation images -> one row per training image.
 
     Raises:
-        UvlpError: images too small for the network, impossible settings, or a loss that is not a number.
+        UvlpError: images too small for the network, invalid settings, or a loss that is not finite.
     """
     import numpy
 
@@ -27,7 +27,7 @@ def run(work: Work) -> None:
     protocol, classes = plugins.load("protocols", features.PROTOCOL), len(dataset.manifest.classes)
     protocol.check(features.NETWORK, settings)
     labels = numpy.asarray(dataset.labels("train"))
-    found = network_features(
+    rows = network_features(
         protocol.build(features.NETWORK, classes, settings, derive(seed, "represent", "network")),
         features.NETWORK,
         Images(pixels=LazyPixels(partial(dataset.originals, "train"), len(labels)), labels=labels),
@@ -38,4 +38,4 @@ def run(work: Work) -> None:
         device=machine.device(),
         progress=work.progress,
     )
-    features.write(work.folder, {"network": found})
+    features.write(work.folder, {"network": rows})

@@ -1,4 +1,4 @@
-"""synthesise: prototypes -> images by latents2img, or real images where the method selects."""
+"""synthesise: prototypes -> images by latents2img, or the real images that a method selects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(work: Work) -> None:
-    """Write `distilled` with the method named by the task."""
+    """Write `distilled` with the task's method."""
     method = declared_method(work.task.facts["method"])
     if method.select is not None:
         _select(work, method)
@@ -32,20 +32,20 @@ def _select(work: Work, method: MethodDeclaration) -> None:
     dataset, facts = work.dataset(), work.task.facts
     inputs = work.task.inputs
     arrays = features.read({part: work.input(part) for part in features.PARTS if part in inputs})
-    given = build(dataset, facts.get("ipc", 0), facts.get("seed", 0), arrays)
+    method_input = build(dataset, facts.get("ipc", 0), facts.get("seed", 0), arrays)
     assert method.select is not None, method.origin.file
-    whole = method.whole_set
-    returned = method.select(given, work.task.settings, work.progress)
-    chosen = check_rows(returned, given, method.origin.file, whole=whole)
+    whole_set = method.whole_set
+    returned = method.select(method_input, work.task.settings, work.progress)
+    chosen = check_rows(returned, method_input, method.origin.file, whole_set=whole_set)
     entries, rows = [], []
     for info, picked in zip(dataset.manifest.classes, chosen, strict=True):
         for slot, row in enumerate(picked):
             entries.append(
-                _real(info, "" if whole else f"{info.id}/{slot:05d}.png", dataset.files("train")[row])
+                _real(info, "" if whole_set else f"{info.id}/{slot:05d}.png", dataset.files("train")[row])
             )
             rows.append(row)
     shown = distilled.sheet_rows(entries)
-    images = [] if whole else dataset.originals("train", rows)
+    images = [] if whole_set else dataset.originals("train", rows)
     sheet = dataset.originals("train", [rows[index] for index in shown])
     distilled.write(work.folder, entries, images, sheet)
 
@@ -87,7 +87,7 @@ def _grow(
     entries: list[Entry],
     images: GrowingImages,
 ) -> None:
-    """Synthesise what an interrupted run did not."""
+    """Synthesise the images that are missing after an interrupted run."""
     from uvlp.core import machine
     from uvlp.models.device import dtype_name, torch_dtype
     from uvlp.models.sampling.sampler import Sampler
@@ -111,7 +111,7 @@ def _grow(
 
 
 def _notes(settings: Any, state: State, count: int) -> dict[str, Any]:
-    """What is not as it would be on a CPU in float32, with the batch of the settings."""
+    """Notes on differences from a CPU in float32 with the batch of the settings."""
     notes: dict[str, Any] = {}
     if state.precision != "float32":
         notes[f"images synthesised in {state.precision}"] = count

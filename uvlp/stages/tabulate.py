@@ -15,7 +15,7 @@ REVISION = 2
 def run(work: Work) -> None:
     """Write `tables`.
 
-    The task's inputs are the scores, whose facts say seed and repeat; its own facts are the table's name
+    The task's inputs are the scores, whose facts have seed and repeat; its own facts are the table's name
     and caption, the cells with the inputs of each, and further notes.
     """
     from uvlp.tables.measured import Training, measured_table
@@ -35,7 +35,7 @@ def run(work: Work) -> None:
 
 
 def _counted(work: Work) -> Iterator[str]:
-    """Notes on what the artifacts behind each method counted, e.g. missing captions; none twice."""
+    """Notes on the counts of the artifacts behind each method, e.g. missing captions, without repetition."""
     for title, tasks in _behind(work).items():
         lines: dict[str, None] = {}
         deleted: dict[str, None] = {}
@@ -43,7 +43,7 @@ def _counted(work: Work) -> Iterator[str]:
             folder = work.store.folder(task)
             if folder.is_dir():
                 lines |= dict.fromkeys(f"{count} {what}" for what, count in read_notes(folder).items())
-            else:  # by hand, since the scores were made
+            else:  # deleted by hand after scoring
                 deleted[task.kind] = None
         yield from (f"{title}: {line}" for line in lines)
         if deleted:
@@ -52,12 +52,12 @@ def _counted(work: Work) -> Iterator[str]:
 
 
 def _behind(work: Work) -> dict[str, list[Task]]:
-    """The scores of each method and every artifact that they come from, by its title."""
-    found: dict[str, list[Task]] = {}
+    """The scores of each method and all artifacts they were made from, by the method's title."""
+    tasks: dict[str, list[Task]] = {}
     for entry in work.task.facts["cells"]:
         for name in entry["scores"]:
-            found.setdefault(entry["title"], []).extend(_ancestors(work.task.inputs[name]))
-    return found
+            tasks.setdefault(entry["title"], []).extend(_ancestors(work.task.inputs[name]))
+    return tasks
 
 
 def _ancestors(task: Task) -> Iterator[Task]:

@@ -1,7 +1,7 @@
 """teacher: the network whose soft labels the students of the RDED protocol learn.
 
-Trained here on the training images, or taken from a checkpoint or from torchvision; either way measured on
-the real validation images before anything is kept.
+Trained on the training images, or loaded from a checkpoint or torchvision; in all cases evaluated on the real
+validation images before anything is stored.
 """
 
 from __future__ import annotations
@@ -58,15 +58,15 @@ def run(work: Work) -> None:
 
 
 def check(task: Task, classes: int | None) -> None:
-    """Refuse a teacher that cannot be, before anything is made.
+    """Refuse an impossible teacher before anything is made.
 
     Args:
         task: of the teacher.
-        classes: of the dataset; None where they are not known.
+        classes: number of classes of the dataset; None if unknown.
 
     Raises:
-        UvlpError: an architecture that takes no images of this size or not so many classes, weights that are
-            not published, or a checkpoint that holds something else.
+        UvlpError: an architecture that does not support this image size or number of classes, unpublished
+            weights, or a checkpoint of something else.
     """
     from uvlp.protocols.training import rded_networks
 
@@ -85,7 +85,7 @@ def check(task: Task, classes: int | None) -> None:
 
 
 def _network(work: Work, classes: int, device: str) -> tuple[nn.Module, str]:
-    """The teacher on any device, and where it comes from in words."""
+    """The teacher, and a description of its origin."""
     from uvlp.protocols.training import checkpoint, teacher
 
     facts, settings = work.task.facts, work.task.settings
@@ -112,7 +112,7 @@ def _network(work: Work, classes: int, device: str) -> tuple[nn.Module, str]:
 
 
 def _training_images(dataset: Any, size_px: int) -> Prepared:
-    """All training images, brought to the input size as the validation images are."""
+    """All training images, resized to the input size like the validation images."""
     import numpy
 
     from uvlp.protocols.training.images import LazyPixels, Prepared, prepare

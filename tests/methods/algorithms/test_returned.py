@@ -1,4 +1,4 @@
-"""What a method returns is refused by name where it is not what it must be."""
+"""Invalid return values of a method are refused with the method's file."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ def results() -> list[ClassResult]:
     ]
 
 
-def test_what_is_right_is_passed_on() -> None:
+def test_valid_results_are_returned_unchanged() -> None:
     made = results()
     assert check_results(tuple(made), given(), FILE) == made
-    assert check_rows([[0, 1], [np.int64(4), 5]], given(), FILE, whole=False) == [[0, 1], [4, 5]]
-    assert check_rows([[0], [4, 5, 6]], given(), FILE, whole=True) == [[0], [4, 5, 6]]
+    assert check_rows([[0, 1], [np.int64(4), 5]], given(), FILE, whole_set=False) == [[0, 1], [4, 5]]
+    assert check_rows([[0], [4, 5, 6]], given(), FILE, whole_set=True) == [[0], [4, 5, 6]]
 
 
 @pytest.mark.parametrize(
-    ("found", "got"),
+    ("returned", "got"),
     [
         (np.zeros((2, 2), dtype=int), "ndarray int64 [2, 2]"),
         (None, "NoneType"),
@@ -67,14 +67,14 @@ def test_what_is_right_is_passed_on() -> None:
         ([[0, 1], [4, 3]], 3),
         ([[0, 1], [4, 8]], 8),
         ([[0, 1], [4, 5.0]], 5.0),
-        ([[0, 1], [4, 4]], "one row twice"),
+        ([[0, 1], [4, 4]], "a duplicate row"),
         ([[0, 1], [4]], "1 rows"),
         ([[0, 1], [4, 5, 6]], "3 rows"),
     ],
 )
-def test_rows_are_ipc_different_ones_of_the_class(found: Any, got: Any) -> None:
+def test_invalid_rows_are_refused(returned: Any, got: Any) -> None:
     with pytest.raises(UvlpError) as refused:
-        check_rows(found, given(), FILE, whole=False)
+        check_rows(returned, given(), FILE, whole_set=False)
     assert refused.value.what.startswith(f"{FILE}: select must return") and refused.value.got == got
 
 
@@ -109,7 +109,7 @@ def described(**fields: Any) -> Change:
         (
             changed(latents=np.stack([LATENTS[0], LATENTS[0] * np.float32("nan")])),
             "finite latents",
-            "a number that is none in slot 1",
+            "a value that is not finite in slot 1",
         ),
         (changed(prototypes=[]), "2 of artifacts/prototypes.py's Prototype", "0 of them"),
         (changed(prototypes=["a", "b"]), "Prototype", "str among them"),
@@ -120,29 +120,27 @@ def described(**fields: Any) -> Change:
         (described(text=None), "a text in prototype 1", "NoneType"),
         (described(members=(4, 1)), "members out of the rows of the class c1", "int 1"),
         (described(latent_members=(np.int64(4),)), "latent_members", "int64 int64 [] 4"),
-        (described(details={"a": {1, 2}}), "details that JSON can hold", "Object of type set"),
-        (described(details={"a": float("nan")}), "details that JSON can hold", "Out of range"),
+        (described(details={"a": {1, 2}}), "details that can be stored as JSON", "Object of type set"),
+        (described(details={"a": float("nan")}), "details that can be stored as JSON", "Out of range"),
     ],
 )
-def test_a_result_of_each_class_has_its_latents_texts_and_members(
-    change: Change, wanted: str, got: object
-) -> None:
+def test_invalid_results_are_refused(change: Change, wanted: str, got: object) -> None:
     with pytest.raises(UvlpError) as refused:
         check_results(change(results()), given(), FILE)
     assert refused.value.what.startswith(f"{FILE}: prototypes must return ")
     assert wanted in refused.value.what and str(refused.value.got).startswith(str(got))
 
 
-def test_latents_have_one_shape_where_the_method_read_none() -> None:
-    blind = replace(given(), classes=[replace(data, arrays={}) for data in given().classes])
-    assert check_results(results(), blind, FILE)
+def test_latents_of_all_classes_must_have_the_same_shape() -> None:
+    without_latents = replace(given(), classes=[replace(data, arrays={}) for data in given().classes])
+    assert check_results(results(), without_latents, FILE)
     other = changed(latents=LATENTS[:2, :, :2])(results())
     with pytest.raises(UvlpError) as refused:
-        check_results(other, blind, FILE)
+        check_results(other, without_latents, FILE)
     assert "[2, 4, 3, 3]" in refused.value.what
 
 
-def test_a_part_that_features_do_not_name_is_told() -> None:
+def test_the_missing_entry_of_features_is_suggested() -> None:
     for name, part in (("image", "images"), ("latents", "images"), ("text", "texts"), ("network", "network")):
         data = replace(given().classes[0], arrays={})
         with pytest.raises(UvlpError) as refused:
