@@ -194,7 +194,7 @@ def test_a_full_disk_keeps_finished_shards(
             embed.run(
                 Work(task=given, folder=folder, store=store, progress=Progress(), open_dataset=open_dataset)
             )
-    assert "No space left" in str(error.value) and "finished is kept" in str(error.value.fix)
+    assert "No space left" in str(error.value) and "finished artifacts are kept" in str(error.value.fix)
     events: list[Event] = []
     run(tmp_path, given, events)
     assert "6 rows exist from an earlier run" in " ".join(event.message for event in events)

@@ -1,4 +1,4 @@
-"""Published accuracies keep their sources apart."""
+"""Published accuracies of different sources are separate."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ with published.FILE.open(encoding="utf-8", newline="") as file:
     ROWS = list(csv.DictReader(file))
 
 
-def test_every_row_is_found_with_its_number_and_its_source() -> None:
+def test_every_row_is_found_with_its_number_and_source() -> None:
     assert len(published.cells()) == len(ROWS) > 200
     for row in ROWS:
-        place = (row["dataset"], int(row["ipc"]), row["method"], row["test_model"], row["protocol"])
-        numbers = [(cell.source, cell.mean_pct, cell.std_pct) for cell in find(*place)]
+        cell_key = (row["dataset"], int(row["ipc"]), row["method"], row["test_model"], row["protocol"])
+        numbers = [(cell.source, cell.mean_pct, cell.std_pct) for cell in find(*cell_key)]
         assert (row["source"], float(row["mean"]), float(row["std"])) in numbers, row
 
 
-def test_sources_that_disagree_are_both_shown() -> None:
+def test_contradicting_sources_are_both_shown() -> None:
     shown = show("imagenette", 10, "vlcp", "resnet-ap-10", "minimax")
     assert shown == "61.0 ± 0.5 (uvlp-readme), 64.8 ± 3.6 (vlcp-readme)"
 
@@ -32,7 +32,7 @@ def test_networks_are_found_by_the_names_of_both_protocols(network: str) -> None
     assert show("imagenet1k", 10, "vlcp", network, "rded") == "46.7 ± 0.4 (vlcp-readme)"
 
 
-def test_the_whole_set_has_one_accuracy_at_any_ipc() -> None:
+def test_full_set_has_the_same_accuracy_at_every_ipc() -> None:
     assert show("imagewoof", 10, "full", "convnet-6", "minimax") == (
         "86.4 ± 0.2 (uvlp-readme), 86.4 ± 0.2 (minimax-readme)"
     )
@@ -40,7 +40,7 @@ def test_the_whole_set_has_one_accuracy_at_any_ipc() -> None:
 
 
 @pytest.mark.parametrize(
-    "place",
+    "cell_key",
     [
         ("imagenette", 11, "uvlp", "resnet-ap-10", "minimax"),
         ("imagenette", 10, "uvlp", "resnet-18", "minimax"),
@@ -48,8 +48,8 @@ def test_the_whole_set_has_one_accuracy_at_any_ipc() -> None:
         ("cifar10", 10, "vlcp", "resnet18_modified", "rded"),
     ],
 )
-def test_an_unknown_cell_is_said_to_be_none(place: tuple[str, int, str, str, str]) -> None:
-    assert show(*place) == "none published"
+def test_unknown_cell_is_none_published(cell_key: tuple[str, int, str, str, str]) -> None:
+    assert show(*cell_key) == "none published"
 
 
 def test_every_table_has_cells_of_one_source() -> None:
@@ -58,6 +58,7 @@ def test_every_table_has_cells_of_one_source() -> None:
     assert sum(len(table(name)) for name in published.TABLES) == len(ROWS) - 8  # 8: Minimax's ImageNet-1K
 
 
-def test_an_unknown_table_is_named() -> None:
-    with pytest.raises(UvlpError, match="unknown published table: got 'nette'; allowed: .*nette-idc"):
+def test_unknown_table_lists_the_known_ones() -> None:
+    with pytest.raises(UvlpError) as caught:
         table("nette")
+    assert caught.value.got == "nette" and "nette-idc" in str(caught.value.allowed)

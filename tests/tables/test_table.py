@@ -101,21 +101,21 @@ def titled(title: str) -> Table:
 
 
 def grids(text: str) -> list[list[list[str]]]:
-    """The tables of a Markdown text, as rows of cells."""
-    found: list[list[list[str]]] = [[]]
+    """Return the tables of a Markdown text, as rows of cells."""
+    grids_: list[list[list[str]]] = [[]]
     for line in text.splitlines():
         if line.startswith("|"):
-            found[-1].append([cell.strip() for cell in line.strip("|").split("|")])
-        elif found[-1]:
-            found.append([])
-    return [grid for grid in found if grid]
+            grids_[-1].append([cell.strip() for cell in line.strip("|").split("|")])
+        elif grids_[-1]:
+            grids_.append([])
+    return [grid for grid in grids_ if grid]
 
 
-def test_a_mean_has_its_deviation_and_its_interval() -> None:
+def test_mean_has_deviation_and_interval() -> None:
     assert (RANDOM.best.show(), RANDOM.best.show_interval()) == ("92.0 ± 2.0", "87.0 to 97.0")
 
 
-def test_one_training_has_no_deviation_and_no_interval() -> None:
+def test_single_training_has_no_deviation_and_no_interval() -> None:
     assert (UVLP.best.show(), UVLP.last.show(), UVLP.best.show_interval()) == ("95.0", "95.0", "")
 
 
@@ -171,7 +171,7 @@ def test_every_row_of_a_markdown_grid_has_the_same_width() -> None:
     assert len({line.count("|") for line in lines}) == len(lines) == 2
 
 
-def test_markdown_names_the_reference_and_the_notes() -> None:
+def test_markdown_contains_the_reference_and_the_notes() -> None:
     text = markdown(TABLE)
     assert "Difference from Random in points (95 % interval), paired image by image:" in text
     assert "- 50 % ± 1" in text
@@ -188,16 +188,16 @@ def test_markdown_names_the_reference_and_the_notes() -> None:
         (1.0, "1.00"),
     ],
 )
-def test_p_values_are_rounded_to_what_they_say(p_holm: float, shown: str) -> None:
+def test_p_values_are_rounded_by_size(p_holm: float, shown: str) -> None:
     assert comparison("best", 1.0, p_holm, "better").show_p() == shown
 
 
-def test_what_there_is_not_is_not_shown() -> None:
+def test_empty_grids_are_omitted() -> None:
     alone = Table(name="t", caption="c", cells=(UVLP,), comparisons=(), notes=())
     assert len(grids(markdown(alone))) == latex(alone).count(r"\begin{tabular}") == 1
 
 
-def test_a_bar_in_a_title_stays_in_its_column() -> None:
+def test_bar_in_a_title_is_escaped() -> None:
     assert "a\\|b" in markdown(titled("a|b"))
 
 
@@ -212,7 +212,7 @@ def test_a_bar_in_a_title_stays_in_its_column() -> None:
         (r"a\|b", r"a\\\|b"),
     ],
 )
-def test_names_are_shown_as_they_are_in_markdown(title: str, shown: str) -> None:
+def test_names_are_escaped_in_markdown(title: str, shown: str) -> None:
     assert f"| {shown} " in markdown(titled(title))
     caption = Table(name="t", caption=title, cells=(UVLP,), comparisons=(), notes=(title,))
     assert markdown(caption).startswith(f"{shown}\n")
@@ -220,7 +220,7 @@ def test_names_are_shown_as_they_are_in_markdown(title: str, shown: str) -> None
 
 
 @pytest.mark.parametrize("sign", ["#", "-", "+", "1.", "1)"])
-def test_a_line_that_begins_with_a_name_stays_a_line(sign: str) -> None:
+def test_line_beginnings_are_escaped_in_markdown(sign: str) -> None:
     table = Table(name="t", caption=f"{sign} x", cells=(UVLP,), comparisons=(), notes=(f"{sign} x",))
     escaped = f"{sign[:-1]}\\{sign[-1]} x"
     assert markdown(table).startswith(f"{escaped}\n")
@@ -237,14 +237,14 @@ def test_a_line_that_begins_with_a_name_stays_a_line(sign: str) -> None:
         ("a\nb", "a b"),
     ],
 )
-def test_a_row_of_latex_may_begin_with_anything(title: str, shown: str) -> None:
+def test_row_beginnings_are_escaped_in_latex(title: str, shown: str) -> None:
     text = latex(titled(title))
     assert f"\n{shown} & 92.0" in text
     noted = latex(Table(name="t", caption="c", cells=(UVLP,), comparisons=(), notes=(title,)))
     assert f"\n% {shown}\n%" in noted
 
 
-def test_every_cell_names_its_scores() -> None:
+def test_every_cell_lists_its_scores() -> None:
     text = sources(TABLE)
     assert "random, convnet-3: scores/a, scores/b, scores/c" in text
     assert all(name in latex(TABLE) for cell in TABLE.cells for name in cell.scores)
@@ -276,11 +276,11 @@ def test_latex_titles_cannot_break_the_table() -> None:
     assert expected in latex(titled(r"my_set \ 50% {x}^~ & <y>"))
 
 
-def test_names_with_hyphens_are_no_negative_numbers() -> None:
+def test_hyphens_in_names_are_not_minus_signs() -> None:
     assert "convnet-3" in latex(TABLE) and "$-3$" not in latex(TABLE)
 
 
-def test_csv_keeps_unrounded_values_and_who_was_trained_how() -> None:
+def test_csv_has_unrounded_values_of_every_training() -> None:
     rows = list(csv.DictReader(io.StringIO(comma_separated(TABLE))))
     assert [row["best_pct"] for row in rows] == ["90.0", "92.0", "94.0", "95.04"]
     assert [row["repeat"] for row in rows] == ["1", "2", "3", "1"]
@@ -290,7 +290,7 @@ def test_csv_keeps_unrounded_values_and_who_was_trained_how() -> None:
     }
 
 
-def test_json_states_number_deviation_and_interval(tmp_path: Path) -> None:
+def test_json_contains_number_deviation_and_interval(tmp_path: Path) -> None:
     tables.write(tmp_path, TABLE, texts(TABLE))
     best = json.loads((tmp_path / "table.json").read_text())["cells"][0]["best"]
     stated = ("trainings", "mean_pct", "std_pct", "ddof", "low_pct", "high_pct")
@@ -304,15 +304,15 @@ def test_json_states_number_deviation_and_interval(tmp_path: Path) -> None:
     }
 
 
-def test_written_tables_read_back_equal(tmp_path: Path) -> None:
+def test_written_grids_read_back_equal(tmp_path: Path) -> None:
     tables.write(tmp_path, TABLE, texts(TABLE))
     assert tables.read(tmp_path) == TABLE
     assert {path.name for path in tmp_path.iterdir()} == {"table.json", *tables.FORMATS.values()}
 
 
-def test_a_table_of_an_earlier_schema_can_still_be_listed(tmp_path: Path) -> None:
+def test_table_of_an_earlier_schema_can_be_listed(tmp_path: Path) -> None:
     old = {"method": "random", "best_pct": [1.0], "last_pct": [1.0], "scores": ["scores/a"]}
     content = {"name": "digits-ipc10", "caption": "digits", "cells": [old], "notes": ["n"]}
     (tmp_path / "table.json").write_text(json.dumps(content))
-    found = tables.read(tmp_path)
-    assert (found.name, found.caption, found.cells, found.notes) == ("digits-ipc10", "digits", (), ("n",))
+    table = tables.read(tmp_path)
+    assert (table.name, table.caption, table.cells, table.notes) == ("digits-ipc10", "digits", (), ("n",))

@@ -1,4 +1,4 @@
-"""Every method of a table against one reference, network by network."""
+"""Comparison of every method of a table with one reference, by network."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ class Scored:
 
 
 def compare_all(scored: Sequence[Scored], reference: str = "") -> tuple[list[Comparison], list[str]]:
-    """Every other method against one, paired by seed, repeat and network.
+    """Compare every method with a reference, paired by seed, repeat and network.
 
     Args:
         scored: every cell of a table.
-        reference: the one method; "" for `random`, or without it the first.
+        reference: the reference method; "" for `random`, or the first method without it.
 
     Returns:
-        Network by network and method by method the comparison of the best, then of the last pass; and a
-        sentence for every method that could not, or only in part, be compared.
+        The comparisons of the best and the last pass, ordered by network and method; and a sentence for
+        every method that could not be compared, or only in part.
     """
     reference = reference or _reference([each.cell.method for each in scored])
     comparisons, remarks = [], []
@@ -58,12 +58,12 @@ def compare_all(scored: Sequence[Scored], reference: str = "") -> tuple[list[Com
 
 
 def against(table: Table, store: Path, method: str) -> Table:
-    """The table with every other method compared with ``method``, from the scores in the store at ``store``.
+    """Return the table with every other method compared with ``method``, from the scores in ``store``.
 
-    ``method`` is named as on the command line or as in the table.
+    ``method`` is a name of the command line or a title of the table.
 
     Raises:
-        UvlpError: the table has no such method, or a score is no longer there.
+        UvlpError: the table has no such method, or a score no longer exists.
     """
     methods = {nfc(cell.title): cell.method for cell in table.cells}
     methods |= {nfc(cell.method): cell.method for cell in table.cells}
@@ -73,8 +73,8 @@ def against(table: Table, store: Path, method: str) -> Table:
     scored = []
     for cell in table.cells:
         keys = zip(cell.seeds, cell.repeats, strict=True)
-        found = {key: _stored_score(store, name) for key, name in zip(keys, cell.scores, strict=True)}
-        scored.append(Scored(cell=cell, scores=found))
+        by_training = {key: _stored_score(store, name) for key, name in zip(keys, cell.scores, strict=True)}
+        scored.append(Scored(cell=cell, scores=by_training))
     comparisons, remarks = compare_all(scored, methods[method])
     old = list(on_comparisons(table.comparisons))
     kept = [note for note in table.notes if note not in old]
@@ -89,7 +89,7 @@ def _stored_score(store: Path, name: str) -> Score:
         raise UvlpError(
             "a score of this table is missing or damaged",
             got=name,
-            fix="run the table's own command again, with --force if it asks for it",
+            fix="re-run the command that created the table, with --force if required",
         ) from error
 
 
@@ -102,17 +102,17 @@ def _common(one: Scored, standard: Scored) -> list[tuple[int, int]]:
 
 
 def _validation_sets(one: Scored, standard: Scored) -> list[str]:
-    every = [*one.scores.values(), *standard.scores.values()]
-    return list(dict.fromkeys(validation(score) for score in every))
+    all_scores = [*one.scores.values(), *standard.scores.values()]
+    return list(dict.fromkeys(validation(score) for score in all_scores))
 
 
 def _partners(one: Scored, standard: Scored) -> list[tuple[int, int]]:
-    """Seeds and repeats to be compared; none where the validation images differ."""
+    """Return the seeds and repeats to compare; empty if the validation images differ."""
     return _common(one, standard) if len(_validation_sets(one, standard)) == 1 else []
 
 
 def _remarks(one: Scored, standard: Scored) -> Iterator[str]:
-    """What keeps the trainings of a method from being compared."""
+    """Yield the reasons why trainings of a method cannot be compared."""
     names = f"{one.cell.title} with {one.cell.network}"
     reference, common = standard.cell.title, len(_common(one, standard))
     sets = _validation_sets(one, standard)
@@ -132,8 +132,8 @@ def _remarks(one: Scored, standard: Scored) -> Iterator[str]:
 def _compare_column(
     standard: Scored, column: Mapping[str, Scored], partners: Mapping[str, Sequence[tuple[int, int]]]
 ) -> list[Comparison]:
-    """The comparisons with one network; the p-values of one pass are corrected together."""
-    found: dict[tuple[str, str], Comparison] = {}
+    """Return the comparisons for one network; the p-values of one pass are corrected together."""
+    comparisons: dict[tuple[str, str], Comparison] = {}
     for which in PASSES:
         results = {
             method: compare(
@@ -146,10 +146,10 @@ def _compare_column(
         for (method, result), p_holm in zip(results.items(), corrected, strict=True):
             seeds = {seed for seed, _ in partners[method]}
             units = len(seeds) if len(seeds) > 1 else result.pairs
-            found[method, which] = _comparison(
+            comparisons[method, which] = _comparison(
                 column[method].cell, standard.cell, which, result, p_holm, units
             )
-    return [found[method, which] for method in partners for which in PASSES]
+    return [comparisons[method, which] for method in partners for which in PASSES]
 
 
 def _comparison(

@@ -42,7 +42,7 @@ def capital(text: str) -> str:
 def markdown_grid(grid: Grid) -> list[str]:
     """The lines of a Markdown table, columns aligned."""
     body = [
-        [_marked(in_markdown(text), grid, at, MARKDOWN_MARKS) for text, at in _places(row, index)]
+        [_marked(in_markdown(text), grid, at, MARKDOWN_MARKS) for text, at in _positions(row, index)]
         for index, row in enumerate(grid.body)
     ]
     rows = [[in_markdown(text) for text in grid.head], *body]
@@ -54,7 +54,7 @@ def markdown_grid(grid: Grid) -> list[str]:
     ]
 
 
-def _places(row: list[str], index: int) -> list[tuple[str, tuple[int, int]]]:
+def _positions(row: list[str], index: int) -> list[tuple[str, tuple[int, int]]]:
     return [(text, (index, column)) for column, text in enumerate(row)]
 
 
@@ -72,7 +72,7 @@ def tabular(grid: Grid, head: list[str], *, compact: bool = False) -> list[str]:
     columns = "".join("l" if text in grid.left else "c" for text in grid.head)
     show = _subscripted if compact else _in_latex
     rows = [
-        " & ".join(show(text, grid, at) for text, at in _places(row, index))
+        " & ".join(show(text, grid, at) for text, at in _positions(row, index))
         for index, row in enumerate(grid.body)
     ]
     return [

@@ -1,4 +1,4 @@
-"""Scores -> the table that shows them: cells, comparisons and notes. Nothing is read or written here."""
+"""Building of a table from scores: cells, comparisons and notes. Nothing is read or written here."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ ACCURACIES = ("best", "last", "top5_best", "top5_last")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """A score, and what its table has to know about it.
+    """A score with the facts that its table needs.
 
     Attributes:
-        name: of the artifact, e.g. ``scores/0123456789abcdef``.
-        seed: of the images.
-        repeat: 1-based.
-        images: key of the images that were trained on.
-        score: the result.
+        name: name of the artifact, e.g. ``scores/0123456789abcdef``.
+        seed: seed of the distilled images.
+        repeat: 1-based repeat.
+        images: key of the training images.
+        score: the score.
     """
 
     name: str
@@ -37,22 +37,22 @@ class Training:
 def measured_table(
     facts: Mapping[str, Any], trainings: Mapping[str, Training], counted: Iterable[str]
 ) -> Table:
-    """The table of a task's ``facts``: its name, caption, the cells with the trainings of each, and notes.
+    """Build the table of a task's ``facts``: name, caption, cells with their trainings, and notes.
 
     Args:
-        facts: of the table's task (`pipeline/planning/planner.py`).
-        trainings: by the names that the cells give them.
-        counted: notes on what the artifacts behind the scores counted; the last of the table's notes.
+        facts: facts of the table's task (`pipeline/planning/planner.py`).
+        trainings: trainings by their names in the cells.
+        counted: notes with counts from the artifacts behind the scores, appended to the table's notes.
     """
-    found = [[trainings[name] for name in entry["scores"]] for entry in facts["cells"]]
-    cells = [_cell(entry, of_cell) for entry, of_cell in zip(facts["cells"], found, strict=True)]
+    by_cell = [[trainings[name] for name in entry["scores"]] for entry in facts["cells"]]
+    cells = [_cell(entry, of_cell) for entry, of_cell in zip(facts["cells"], by_cell, strict=True)]
     comparisons, remarks = compare_all(
-        [Scored(cell=cell, scores=_by_training(each)) for cell, each in zip(cells, found, strict=True)]
+        [Scored(cell=cell, scores=_by_training(each)) for cell, each in zip(cells, by_cell, strict=True)]
     )
-    passes = max(len(one.score.curve) for of_cell in found for one in of_cell)
+    passes = max(len(each.score.curve) for of_cell in by_cell for each in of_cell)
     notes = [
         *on_means(cells, passes),
-        *on_same_images(_with_same_images(facts["cells"], found)),
+        *on_same_images(_with_same_images(facts["cells"], by_cell)),
         *on_comparisons(comparisons),
         *remarks,
         *facts["notes"],
@@ -68,9 +68,9 @@ def measured_table(
 
 
 def _by_training(trainings: Sequence[Training]) -> dict[tuple[int, int], Score]:
-    found = {(one.seed, one.repeat): one.score for one in trainings}
-    assert len(found) == len(trainings), "two scores of one seed and repeat in a cell"
-    return found
+    by_training = {(each.seed, each.repeat): each.score for each in trainings}
+    assert len(by_training) == len(trainings), "two scores of the same seed and repeat in a cell"
+    return by_training
 
 
 def _cell(entry: Mapping[str, Any], trainings: Sequence[Training]) -> Cell:
@@ -93,10 +93,12 @@ def _cell(entry: Mapping[str, Any], trainings: Sequence[Training]) -> Cell:
     )
 
 
-def _with_same_images(entries: Sequence[Mapping[str, Any]], found: Sequence[Sequence[Training]]) -> list[str]:
-    """Titles of the methods that have several seeds, and the same images in all of them."""
+def _with_same_images(
+    entries: Sequence[Mapping[str, Any]], by_cell: Sequence[Sequence[Training]]
+) -> list[str]:
+    """Return the titles of methods with several seeds but the same images in all of them."""
     titles: dict[str, None] = {}
-    for entry, trainings in zip(entries, found, strict=True):
+    for entry, trainings in zip(entries, by_cell, strict=True):
         if len({one.seed for one in trainings}) > 1 and len({one.images for one in trainings}) == 1:
             titles[entry["title"]] = None
     return list(titles)

@@ -1,4 +1,4 @@
-"""The sentences below a table that say what its numbers mean."""
+"""Sentences below a table that explain its numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SAME_IMAGES = ": the same images in every seed"
 
 
 def on_means(cells: Sequence[Cell], passes: int) -> Iterator[str]:
-    """What a mean, its interval and best and last are, and what the test images are."""
+    """Yield explanations of means, intervals, best and last, and the test images."""
     yield f"mean ± sample standard deviation (ddof {cells[0].best.ddof}) of {_trainings(cells)}, percent"
     bases = {cell.best.basis for cell in cells}
     if "seeds" in bases:
@@ -49,7 +49,7 @@ def _count(number: int, what: str) -> str:
 
 
 def _on_test_images(cells: Sequence[Cell]) -> Iterator[str]:
-    """Per validation set the error of the mean that is nearest to 50 %, where it is largest."""
+    """Yield, per validation set, the error of the mean nearest to 50 %, which is the largest."""
     sets: dict[tuple[str, int], list[Summary]] = {}
     for cell in cells:
         sets.setdefault((cell.validation_set, cell.validation_images), []).append(cell.best)
@@ -63,7 +63,7 @@ def _on_test_images(cells: Sequence[Cell]) -> Iterator[str]:
 
 
 def on_same_images(titles: Sequence[str]) -> Iterator[str]:
-    """Whose seeds are seeds of training alone: folders made elsewhere, the full set."""
+    """Yield the methods whose seeds affect only the training: external folders, the full set."""
     if titles:
         yield (
             f"{', '.join(titles)}{SAME_IMAGES}, so the interval and the deviation hold the "
@@ -72,7 +72,7 @@ def on_same_images(titles: Sequence[str]) -> Iterator[str]:
 
 
 def on_comparisons(comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """How the differences were judged."""
+    """Yield explanations of the differences and verdicts."""
     if not comparisons:
         return
     covered = "" if all(one.basis == "images" for one in comparisons) else "other trainings and "

@@ -1,6 +1,6 @@
-"""Accuracies that others have published, each with its source (`paper_tables/published`).
+"""Published accuracies, each with its source (`paper_tables/published`).
 
-The same cell may stand in several sources with different numbers; they are never mixed.
+Several sources may give different numbers for the same cell; they are never mixed.
 """
 
 from __future__ import annotations
@@ -63,17 +63,17 @@ class Published:
     """One cell of a published table: top-1 accuracy, percent.
 
     Attributes:
-        source: where it was read, e.g. ``"uvlp-readme"``.
+        source: source of the number, e.g. ``"uvlp-readme"``.
         table: the table of that source.
         dataset, protocol, network, method: names as on the command line.
         ipc: images per class.
-        mean_pct, std_pct: as published; of how many trainings is not stated.
+        mean_pct, std_pct: as published; the number of trainings is not stated.
         network_inferred: the table does not name its network.
-        validation_set: the images that it was measured on, "ilsvrc" or "fastai"; "" where unknown.
-        n: trainings behind it; None where unknown.
-        ddof: subtracted from n for ``std_pct``; None where unknown.
-        copied_from: the source that has the same number and is older; "" where none is known.
-        note: what else is known, one sentence; may be empty.
+        validation_set: validation images, "ilsvrc" or "fastai"; "" if unknown.
+        n: number of trainings; None if unknown.
+        ddof: delta degrees of freedom of ``std_pct``; None if unknown.
+        copied_from: older source with the same number; "" if none is known.
+        note: further information in one sentence; may be empty.
     """
 
     source: str
@@ -93,24 +93,24 @@ class Published:
     note: str = ""
 
     def show(self) -> str:
-        """The number and where it is from, e.g. ``63.0 ± 0.4 (uvlp-readme)``."""
+        """Format the number with its source, e.g. ``63.0 ± 0.4 (uvlp-readme)``."""
         return f"{self.mean_pct:.1f} ± {self.std_pct:.1f} ({self.source})"
 
 
 def canonical(name: str) -> str:
-    """A name in the form that all sources and both protocols can be compared in.
+    """Normalise a name so that all sources and both protocols can be compared.
 
-    ``resnet_ap-10`` and ``resnet-ap-10`` are one network, so are ``convnet-3`` and RDED's ``conv3``.
+    ``resnet_ap-10`` and ``resnet-ap-10`` are the same network, as are ``convnet-3`` and RDED's ``conv3``.
     """
     return name.lower().replace("-", "").replace("_", "").replace("convnet", "conv")
 
 
 @cache
 def cells() -> tuple[Published, ...]:
-    """Every cell of every source, in the file's order.
+    """Return all cells of all sources, in the order of the file.
 
     Raises:
-        UvlpError: the file is not there, or a row is no cell.
+        UvlpError: the file is missing, or a row is invalid.
     """
     if not FILE.is_file():
         raise UvlpError("the published accuracies are missing", got=str(FILE), fix="restore the file")
@@ -138,40 +138,42 @@ def _cell(row: dict[str, str], line: int) -> Published:
             note=row["note"],
         )
     except (KeyError, ValueError, TypeError) as error:
-        raise UvlpError(f"line {line} of {Path(FILE).name} is no published cell", got=str(error)) from None
+        raise UvlpError(
+            f"line {line} of {Path(FILE).name} is not a valid published cell", got=str(error)
+        ) from None
 
 
 def find(dataset: str, ipc: int, method: str, network: str, protocol: str) -> list[Published]:
-    """The cell in every source that has it, in the file's order; nothing where none is published.
+    """Return the cell from every source that has it, in the order of the file.
 
-    The whole set (`full`) is the same at any IPC, so its cells are found at every one.
+    The full set (`full`) is the same at every IPC, so its cells match any IPC.
     """
     wanted = [canonical(name) for name in (dataset, method, network, protocol)]
-    found = [
+    matches = [
         cell
         for cell in cells()
         if [canonical(name) for name in (cell.dataset, cell.method, cell.network, cell.protocol)] == wanted
         and (cell.ipc == ipc or method == "full")
     ]
-    return _each_once(found) if method == "full" else found
+    return _first_of_each_source(matches) if method == "full" else matches
 
 
-def _each_once(found: Iterable[Published]) -> list[Published]:
-    """The first cell of every source: a source repeats the whole set's accuracy at every IPC."""
+def _first_of_each_source(matches: Iterable[Published]) -> list[Published]:
+    """Return the first cell of every source: sources repeat the full set's accuracy at every IPC."""
     first: dict[str, Published] = {}
-    for cell in found:
+    for cell in matches:
         first.setdefault(cell.source, cell)
     return list(first.values())
 
 
 def show(dataset: str, ipc: int, method: str, network: str, protocol: str) -> str:
-    """The published numbers of a cell with their sources, or "none published"."""
-    found = find(dataset, ipc, method, network, protocol)
-    return ", ".join(cell.show() for cell in found) or NONE
+    """Format the published numbers of a cell with their sources, or "none published"."""
+    matches = find(dataset, ipc, method, network, protocol)
+    return ", ".join(cell.show() for cell in matches) or NONE
 
 
 def table(name: str) -> list[Published]:
-    """The cells of a published table.
+    """Return the cells of a published table.
 
     Raises:
         UvlpError: no such table.

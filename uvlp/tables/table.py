@@ -1,4 +1,4 @@
-"""A table in Markdown, LaTeX and CSV."""
+"""Formatting of a table as Markdown, LaTeX and CSV."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARTS = ("main", "intervals", "differences", "all")
 
 
 def _means(table: Table) -> Grid:
-    """The table proper: best and last of every method and network."""
+    """Return the main table: best and last of every method and network."""
     return Grid(
         heading="",
         head=["method"] + [f"{network} {which}" for network in table.networks for which in ("best", "last")],
@@ -30,7 +30,7 @@ def _means(table: Table) -> Grid:
 
 
 def _intervals(table: Table) -> Grid | None:
-    """Confidence intervals and top-5 accuracies, as far as there are any."""
+    """Return confidence intervals and top-5 accuracies, if any."""
     with_interval = any(cell.best.basis for cell in table.cells)
     with_top5 = any(cell.top5_best and (cell.classes or 0) >= TOP5_CLASSES for cell in table.cells)
     head = ["best: 95 %", "last: 95 %"] * with_interval + ["top-5 best", "top-5 last"] * with_top5
@@ -51,26 +51,26 @@ def _intervals(table: Table) -> Grid | None:
 
 
 def _differences(table: Table) -> Grid | None:
-    """Every comparison; best and last stand side by side, so that one is never quoted without the other."""
+    """Return all comparisons, with best and last side by side so that neither is quoted alone."""
     if not table.comparisons:
         return None
     rows: dict[tuple[str, str], list[Comparison]] = {}
-    for one in table.comparisons:
-        rows.setdefault((one.method, one.network), []).append(one)
+    for comparison in table.comparisons:
+        rows.setdefault((comparison.method, comparison.network), []).append(comparison)
     return Grid(
         heading=f"Difference from {table.title(table.comparisons[0].reference)} "
         "in points (95 % interval), paired image by image",
         head=["method", "network", "pairs", "best", "p", "verdict", "last", "p", "verdict"],
         body=[
             [table.title(method), network, str(both[0].pairs)]
-            + [text for one in both for text in (one.show(), one.show_p(), one.verdict)]
+            + [text for each in both for text in (each.show(), each.show_p(), each.verdict)]
             for (method, network), both in rows.items()
         ],
     )
 
 
 def markdown(table: Table) -> str:
-    """The accuracies, their intervals, the comparisons, and the notes."""
+    """Format accuracies, intervals, comparisons and notes as Markdown."""
     lines = [markdown_line(table.caption), ""]
     for grid in filter(None, (_means(table), _intervals(table), _differences(table))):
         lines += [f"{in_markdown(grid.heading)}:", ""] if grid.heading else []
@@ -91,7 +91,7 @@ def screen(table: Table) -> str:
 
 
 def sources(table: Table) -> str:
-    """Markdown list of the score artifacts behind every cell."""
+    """Return a Markdown list of the score artifacts of every cell."""
     lines = ["", "Scores behind each cell:", ""]
     lines += [f"- {markdown_line(_source(cell))}" for cell in table.cells]
     return "\n".join(lines) + "\n"
@@ -129,7 +129,7 @@ def _spanning(table: Table) -> list[str]:
 
 
 def comma_separated(table: Table) -> str:
-    """One row per training, unrounded; the top-5 columns are empty below five classes."""
+    """Format one CSV row per training, unrounded; the top-5 columns are empty below five classes."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     columns = ["seed", "repeat", "best_pct", "last_pct", "top5_best_pct", "top5_last_pct"]
@@ -145,7 +145,7 @@ def comma_separated(table: Table) -> str:
 
 
 def texts(table: Table) -> dict[str, str]:
-    """The table in every one of `artifacts.tables.FORMATS`."""
+    """Format the table in all of `artifacts.tables.FORMATS`."""
     return {
         "markdown": markdown(table) + sources(table),
         "latex": latex(table),

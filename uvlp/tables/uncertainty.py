@@ -1,8 +1,8 @@
-"""How far accuracies and differences of accuracies can be trusted.
+"""Uncertainty of accuracies and of differences of accuracies.
 
 Mean of trainings: Student's t. Trainings of one seed share their distilled images, so with two or
-more seeds the seed means are what is independent; with one seed the repeats are, and the interval
-then covers training noise alone. In balanced designs this is the exact interval of the nested
+more seeds the seed means are independent; with one seed the repeats are, and the interval then
+covers only training noise. In balanced designs this is the exact interval of the nested
 random-effects model (Searle, Casella and McCulloch, *Variance Components*, 1992, chapter 3).
 
 Difference of two methods: trainings and test images are both samples, crossed with each other, as
@@ -31,7 +31,7 @@ LEVEL = 0.05
 DDOF = 1
 CANNOT_TELL = "cannot tell"
 MOST_UNITS = 1000
-"""Seeds or repeats beyond which nobody trains."""
+"""Upper limit of seeds or repeats considered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Difference:
         p_value: two-sided, for no difference.
         pairs: pairs of trainings.
         basis: "seeds" or "repeats", taken as independent; "images" for one pair, where the noise of
-            training is unknown and the interval speaks of these two trained networks alone.
+            training is unknown and the interval applies only to these two trained networks.
         variances: of one independent training, and of the mean over the test images, which no further
             training makes smaller; points squared. None for one pair.
     """
@@ -59,7 +59,7 @@ class Difference:
 
 
 def summarise(values_pct: Sequence[float], seeds: Sequence[int], images: int) -> Summary:
-    """Mean, deviation and intervals of the accuracies of trainings with these seeds on ``images`` images."""
+    """Return mean, deviation and intervals of accuracies of trainings with ``seeds`` on ``images`` images."""
     values = numpy.asarray(values_pct, dtype=float)
     mean = float(values.mean())
     independent, basis = _independent(values[:, None], seeds)
@@ -80,40 +80,40 @@ def summarise(values_pct: Sequence[float], seeds: Sequence[int], images: int) ->
 
 
 def _independent(rows: NDArray[numpy.float64], seeds: Sequence[int]) -> tuple[NDArray[numpy.float64], str]:
-    """The rows [trainings, ...] that may be taken as independent, and what they are.
+    """Return the rows [trainings, ...] that are independent, and what they are.
 
-    The seed means where there are two seeds or more, else the trainings; "" if there is only one.
+    These are the seed means for two or more seeds, else the trainings; "" if there is only one.
     """
     assert len(rows) == len(seeds) > 0, "one seed per training"
     of_seed = numpy.asarray(seeds)
-    different = numpy.unique(of_seed)
-    if len(different) > 1:
-        return numpy.stack([rows[of_seed == seed].mean(axis=0) for seed in different]), "seeds"
+    distinct = numpy.unique(of_seed)
+    if len(distinct) > 1:
+        return numpy.stack([rows[of_seed == seed].mean(axis=0) for seed in distinct]), "seeds"
     return rows, "repeats" if len(rows) > 1 else ""
 
 
 def _mean_interval(values: NDArray[numpy.float64]) -> tuple[float, float]:
-    """Student's t interval of the mean of independent accuracies, cut at 0 and 100 %."""
+    """Return Student's t interval of the mean of independent accuracies, clipped to 0 and 100 %."""
     half = _quantile(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
     mean = float(values.mean())
     return max(0.0, mean - half), min(100.0, mean + half)
 
 
 def _quantile(freedom: float) -> float:
-    """The value that Student's t exceeds in size with probability LEVEL."""
+    """Return the two-sided critical value of Student's t at LEVEL."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, 1 - LEVEL / 2))
 
 
 def binomial_error_points(accuracy_pct: float, images: int) -> float:
-    """Standard error of one accuracy as an estimate for new images, percentage points."""
+    """Return the standard error of an accuracy as an estimate for new images, in percentage points."""
     share = accuracy_pct / 100
     return 100 * math.sqrt(share * (1 - share) / images)
 
 
 def wilson_interval_pct(accuracy_pct: float, images: int) -> tuple[float, float]:
-    """95 % score interval of an accuracy, percent (Wilson, JASA 22, 1927); never empty, not even at 100 %."""
+    """Return the 95 % score interval of an accuracy, percent (Wilson, JASA 22, 1927); not empty at 100 %."""
     z = _quantile(math.inf)
     share = accuracy_pct / 100
     middle = (share + z**2 / (2 * images)) / (1 + z**2 / images)
@@ -122,14 +122,14 @@ def wilson_interval_pct(accuracy_pct: float, images: int) -> tuple[float, float]
 
 
 def differences(pairs: Sequence[tuple[Score, Score]], which: str) -> NDArray[numpy.float64]:
-    """d [pairs, images]: 1 where only the first of a pair is right, -1 where only the second, else 0.
+    """Return d [pairs, images]: 1 if only the first of a pair is correct, -1 if only the second, else 0.
 
     Args:
         pairs: scores of two methods, trained with equal seed, repeat and network.
         which: "best" or "last", the validation pass that is compared.
 
     Raises:
-        UvlpError: scored on different validation images.
+        UvlpError: the scores are for different validation images.
     """
     assert pairs, "nothing to compare"
     sets = dict.fromkeys(validation(score) for pair in pairs for score in pair)
@@ -143,12 +143,12 @@ def differences(pairs: Sequence[tuple[Score, Score]], which: str) -> NDArray[num
 
 
 def validation(score: Score) -> str:
-    """The validation set of a score with its size, e.g. "digits test (490 images)"."""
+    """Return the validation set of a score with its size, e.g. "digits test (490 images)"."""
     return f"{score.validation_set} ({score.validation_images} images)"
 
 
 def _bits(score: Score, which: str) -> NDArray[numpy.float64]:
-    """0 or 1 per validation image, float [N]."""
+    """Return 0 or 1 per validation image, float [N]."""
     packed = numpy.frombuffer(bytes.fromhex(getattr(score, f"correct_{which}")), dtype=numpy.uint8)
     bits = numpy.unpackbits(packed)
     assert len(packed) == math.ceil(score.validation_images / 8), "one bit per validation image"
@@ -156,7 +156,7 @@ def _bits(score: Score, which: str) -> NDArray[numpy.float64]:
 
 
 def compare(d: NDArray[numpy.float64], seeds: Sequence[int]) -> Difference:
-    """Mean of d [pairs, images] with an interval for new trainings and new test images.
+    """Return the mean of d [pairs, images] with an interval for new trainings and new test images.
 
     The variance of the mean is (a + b - e) / (U N), never below the larger of a / (U N) and b / (U N).
 
@@ -168,7 +168,7 @@ def compare(d: NDArray[numpy.float64], seeds: Sequence[int]) -> Difference:
         UvlpError: fewer than two images.
     """
     if d.shape[1] < 2:
-        raise UvlpError("validation images for a comparison", got=d.shape[1], allowed="2 or more")
+        raise UvlpError("too few validation images for a comparison", got=d.shape[1], allowed="2 or more")
     from scipy.special import stdtr
 
     independent, basis = _independent(d, seeds)
@@ -187,24 +187,24 @@ def compare(d: NDArray[numpy.float64], seeds: Sequence[int]) -> Difference:
 
 
 def _images_alone(d: NDArray[numpy.float64]) -> tuple[float, float]:
-    """Standard error and degrees of freedom of the mean of d [N] over images."""
+    """Return standard error and degrees of freedom of the mean of d [N] over images."""
     N = len(d)
     return math.sqrt(_image_square_sum(d) / (N - 1) / N), N - 1
 
 
 def _image_square_sum(means: NDArray[numpy.float64]) -> float:
-    """Squared deviations of the image means, plus one.
+    """Return the sum of squared deviations of the image means, plus one.
 
-    One is what two half images add that only one method gets right, one for each method: the adjusted
-    Wald interval of matched proportions (Agresti and Min, Statistics in Medicine 24, 2005). Without it
-    networks that agree on all test images would be proven equal, and very few disagreements would
-    be called a difference.
+    One corresponds to half an added image per method that only this method classifies correctly: the
+    adjusted Wald interval of matched proportions (Agresti and Min, Statistics in Medicine 24, 2005).
+    Without it, networks that agree on all test images would count as proven equal, and very few
+    disagreements as a difference.
     """
     return float(((means - means.mean()) ** 2).sum()) + 1
 
 
 def _crossed(d: NDArray[numpy.float64]) -> tuple[float, float]:
-    """Standard error and degrees of freedom of the mean of d [U,N] over units and images."""
+    """Return standard error and degrees of freedom of the mean of d [U,N] over units and images."""
     U, N = d.shape
     a, b, e = _mean_squares(d)
     total = max(a + b - e, a, b)
@@ -229,44 +229,44 @@ def _mean_squares(d: NDArray[numpy.float64]) -> tuple[float, float, float]:
     return a, b, e
 
 
-def trainings_that_decide(found: Difference, units: int, level: float) -> int | None:
-    """Trainings at which a difference that nothing could be told of would be told, if it stays as it is.
+def trainings_that_decide(difference: Difference, units: int, level: float) -> int | None:
+    """Return the number of trainings that makes an inconclusive difference significant if it stays the same.
 
     Args:
-        found: the difference.
-        units: how many of its pairs are independent.
-        level: of its p-value, as a correction for several methods leaves it.
+        difference: the difference.
+        units: number of its independent pairs.
+        level: significance level of its p-value, after correction for several methods.
 
     Returns:
-        None for one pair, 0 where the test images alone are too few, or `MOST_UNITS` would not do.
+        None for one pair; 0 if the test images alone are too few, or `MOST_UNITS` is not enough.
     """
-    if found.variances is None:
+    if difference.variances is None:
         return None
     from scipy.special import stdtrit
 
-    training, images = found.variances
+    training, images = difference.variances
     for more in range(units + 1, MOST_UNITS + 1):
         error = math.sqrt(training / more + images)
-        if stdtrit(more - 1, 1 - level / 2) * error < abs(found.points):
-            return more * found.pairs // units
+        if stdtrit(more - 1, 1 - level / 2) * error < abs(difference.points):
+            return more * difference.pairs // units
     return 0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected so that one false alarm among all of them has a probability of at most the level.
+    """Correct p-values so that the probability of any false positive is at most the level.
 
     Step-down correction (Holm, Scandinavian Journal of Statistics 6, 1979), in the given order.
     """
     corrected = [0.0] * len(p_values)
     largest = 0.0
-    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        corrected[place] = largest
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = largest
     return corrected
 
 
 def verdict(points: float, p_value: float) -> str:
-    """What may be said of a difference with this p-value: "better", "worse" or "cannot tell"."""
+    """Return the verdict for a difference with this p-value: "better", "worse" or "cannot tell"."""
     if p_value >= LEVEL:
         return CANNOT_TELL
     return "better" if points > 0 else "worse"

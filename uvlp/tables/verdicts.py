@@ -1,8 +1,8 @@
 """Whether a measured accuracy reproduces a published one: Welch's interval of the difference of two means.
 
-The published side is its mean and standard deviation; how many trainings are behind it is not stated, so
-`ASSUMED_N` stand in. Only the means' own errors enter: both sides are scored on the same test images, and the
-binomial error of these is stated beside a verdict, not added to it.
+The published side is a mean and a standard deviation; if its number of trainings is not stated, `ASSUMED_N`
+is used. Only the errors of the means enter: both sides are scored on the same test images, whose binomial
+error is stated beside a verdict but not added to it.
 
 Source: B. L. Welch, "The generalization of 'Student's' problem when several different population variances
 are involved", Biometrika 34, 1947; degrees of freedom of Satterthwaite, Biometrics 2, 1946.
@@ -18,11 +18,11 @@ from statistics import fmean, variance
 from uvlp.tables.published import Published
 
 ASSUMED_N = 3
-"""Trainings behind a published cell, where its source does not say."""
+"""Number of trainings of a published cell, if its source does not state it."""
 ASSUMED_DDOF = 0
-"""Of a published standard deviation, where its source does not say: what numpy and the Minimax code take."""
+"""Of a published standard deviation, if its source does not state it: the default of numpy and Minimax."""
 HALF_WIDTH = 2.0
-"""Points: a wider interval that contains 0 shows nothing."""
+"""Percentage points; a wider interval that contains 0 is inconclusive."""
 MOST_FURTHER = 1000
 LEVEL = 0.05
 
@@ -39,10 +39,10 @@ class Verdict:
     Attributes:
         kind: one of the four constants above.
         points: difference of the means.
-        low_points, high_points: its 95 % interval; None where there is none.
-        further: trainings that would be needed beside the measured ones to decide, if mean and spread stay
-            as they are; None where none are needed, or where no number of them decides.
-        reason: why it is not comparable, or why nothing can be told, else empty.
+        low_points, high_points: its 95 % interval; None if there is none.
+        further: additional trainings needed for a decision, if mean and spread stay the same; None if none
+            are needed, or if no number is enough.
+        reason: why it is not comparable or inconclusive, else empty.
     """
 
     kind: str
@@ -53,7 +53,7 @@ class Verdict:
     reason: str = ""
 
     def show(self) -> str:
-        """One line, e.g. "-0.4 (-1.5 to +0.7) points: reproduced"."""
+        """Format one line, e.g. "-0.4 (-1.5 to +0.7) points: reproduced"."""
         interval = ""
         if self.low_points is not None and self.high_points is not None:
             interval = f" ({self.low_points:+.1f} to {self.high_points:+.1f})"
@@ -74,13 +74,13 @@ class _Side:
 def judge(
     values_pct: Sequence[float], seeds: Sequence[int], published: Published, why_not: str = ""
 ) -> Verdict:
-    """The verdict on the accuracies of trainings, percent.
+    """Return the verdict on the accuracies of trainings, percent.
 
     Args:
         values_pct: best accuracy of every training.
-        seeds: of each; with two or more their means are what is independent, as in `uncertainty`.
-        published: the cell that they are compared with.
-        why_not: what forbids the comparison, e.g. other test images; "" where nothing does.
+        seeds: seed of every training; with two or more seeds their means are independent, see `uncertainty`.
+        published: the published cell.
+        why_not: why they cannot be compared, e.g. different test images; "" if they can.
     """
     points = fmean(values_pct) - published.mean_pct
     if why_not:
@@ -90,12 +90,12 @@ def judge(
         reason = "one training has no spread"
         return Verdict(kind=CANNOT_TELL, points=points, further=1, reason=reason)
     measured = _Side(fmean(values_pct), variance(independent), len(independent))
-    theirs = _published_side(published)
-    half = _half_width(measured, theirs)
+    reference = _published_side(published)
+    half = _half_width(measured, reference)
     kind = _kind(points, half)
     further, reason = None, ""
     if kind == CANNOT_TELL:
-        units = _further(points, measured, theirs)
+        units = _further(points, measured, reference)
         further = units and units * len(values_pct) // len(independent)
         reason = (
             "" if units else "and no number of trainings would decide: the published ones spread too much"
@@ -124,7 +124,7 @@ def _published_side(published: Published) -> _Side:
 
 
 def _half_width(one: _Side, other: _Side) -> float:
-    """Of Welch's 95 % interval; 0 where neither side spreads."""
+    """Return half the width of Welch's 95 % interval; 0 if neither side has a spread."""
     from scipy.special import stdtrit
 
     parts = [side.variance / side.n for side in (one, other)]
@@ -143,7 +143,7 @@ def _kind(points: float, half: float) -> str:
 
 
 def _further(points: float, measured: _Side, published: _Side) -> int | None:
-    """Independent values missing for a verdict, if mean and variance stay; None if no number is enough."""
+    """Return the additional independent values needed for a verdict; None if no number is enough."""
     for more in range(1, MOST_FURTHER + 1):
         larger = _Side(measured.mean, measured.variance, measured.n + more)
         if _kind(points, _half_width(larger, published)) != CANNOT_TELL:
