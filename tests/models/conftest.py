@@ -1,4 +1,4 @@
-"""Two-step models of the smallest sizes, built once: the parts are real, only the training is short."""
+"""Models of the smallest sizes, trained for two steps, once."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def images() -> np.ndarray:
-    """Twelve images of 32 px: white bars on black, at another place and of another width each."""
-    made = np.zeros((12, 32, 32, 3), np.uint8)
-    for index, image in enumerate(made):
+    """Return twelve images of 32 px: white bars on black, of different positions and widths."""
+    images = np.zeros((12, 32, 32, 3), np.uint8)
+    for index, image in enumerate(images):
         image[4:28, 4 + index : 8 + index + index % 3] = 255 - 10 * index
-    return made
+    return images
 
 
 @pytest.fixture(scope="session")
@@ -40,13 +40,13 @@ def texts() -> list[str]:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory, train_all: Callable[[Path, int], Path]) -> Path:
-    """A folder with `embedder`, `autoencoder` and `diffuser`, seed 0."""
+    """Return a folder with `embedder`, `autoencoder` and `diffuser`, seed 0."""
     return train_all(tmp_path_factory.mktemp("models"), 0)
 
 
 @pytest.fixture(scope="session")
 def train_all(images: np.ndarray, texts: list[str]) -> Callable[[Path, int], Path]:
-    """Train the three parts into a folder with a seed."""
+    """Return a function that trains the three models with a seed and writes them to a folder."""
     return partial(_train_all, images, texts)
 
 

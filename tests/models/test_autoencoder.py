@@ -19,7 +19,7 @@ def loaded(models: Path) -> Autoencoder:
     return Autoencoder.load(models / "autoencoder")
 
 
-def test_moments_are_those_of_plain_diffusers(models: Path, loaded: Autoencoder, images: np.ndarray) -> None:
+def test_moments_agree_with_diffusers(models: Path, loaded: Autoencoder, images: np.ndarray) -> None:
     plain = AutoencoderKL.from_pretrained(models / "autoencoder")
     with torch.inference_mode():
         found = plain.encode(torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1).latent_dist
@@ -35,10 +35,10 @@ def test_moments_do_not_depend_on_the_batch(loaded: Autoencoder, images: np.ndar
     bound = rounding(depth(loaded._model.encoder), largest=alone[0].abs().max().item())
     for several, one in zip(together, alone, strict=True):
         torch.testing.assert_close(several[7:8], one, atol=bound, rtol=0)
-    assert (together[0][6:7] - alone[0]).abs().max() > 10 * bound, "another image is farther away"
+    assert (together[0][6:7] - alone[0]).abs().max() > 10 * bound, "another image differs more"
 
 
-def test_training_latents_have_unit_spread(loaded: Autoencoder, images: np.ndarray) -> None:
+def test_training_latents_have_standard_deviation_one(loaded: Autoencoder, images: np.ndarray) -> None:
     mean, deviation = loaded.posterior(images)
     bound = rounding(depth(loaded._model.encoder) + mean.numel())
     assert (mean.var() + (deviation**2).mean()).sqrt().item() == pytest.approx(1, abs=bound)
@@ -52,11 +52,11 @@ def test_decoding_rounds_as_a_saved_image(models: Path, loaded: Autoencoder, ima
     with torch.inference_mode():
         unit = plain.decode(latents / plain.config.scaling_factor).sample / 2 + 0.5
     expected = (unit * 255 + 0.5).clamp(0, 255).permute(0, 2, 3, 1).numpy().astype(np.uint8)
-    assert np.abs(decoded.astype(int) - expected).max() <= 1  # rounding of the same number
+    assert np.abs(decoded.astype(int) - expected).max() <= 1  # rounding of the same value
     assert (decoded == expected).mean() > 0.999
 
 
-def test_a_pipeline_folder_gives_its_autoencoder(tmp_path: Path) -> None:
+def test_the_autoencoder_of_a_pipeline_is_loaded(tmp_path: Path) -> None:
     folder = tiny_models.diffusion(tmp_path)
     found = Autoencoder.load(folder, "vae")
     assert found.scaling_factor == pytest.approx(0.18215)
@@ -64,8 +64,8 @@ def test_a_pipeline_folder_gives_its_autoencoder(tmp_path: Path) -> None:
     assert mean.shape == (1, 4, 8, 8)
 
 
-def test_half_precision_keeps_the_spread_of_a_sharp_posterior(tmp_path: Path) -> None:
-    """exp(-15) is nothing in float16; the moments are taken in float32."""
+def test_half_precision_preserves_a_small_standard_deviation(tmp_path: Path) -> None:
+    """exp(-15) underflows in float16; the moments are computed in float32."""
     folder = tiny_models.diffusion(tmp_path)
     file = folder / "vae" / "diffusion_pytorch_model.safetensors"
     weights = load_file(file)
@@ -78,7 +78,7 @@ def test_half_precision_keeps_the_spread_of_a_sharp_posterior(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("damage", ["other width", "missing weight", "no folder"])
-def test_what_is_no_autoencoder_is_named(tmp_path: Path, damage: str) -> None:
+def test_a_folder_without_a_valid_autoencoder_is_refused(tmp_path: Path, damage: str) -> None:
     folder = tiny_models.diffusion(tmp_path)
     file = folder / "vae" / "diffusion_pytorch_model.safetensors"
     weights = load_file(file)
@@ -87,13 +87,15 @@ def test_what_is_no_autoencoder_is_named(tmp_path: Path, damage: str) -> None:
     else:
         del weights["quant_conv.weight"]
     save_file(weights, file)
-    with pytest.raises(UvlpError, match="no autoencoder can be loaded from"):
-        Autoencoder.load(folder if damage != "no folder" else tmp_path / "nothing", "vae")
+    source = folder if damage != "no folder" else tmp_path / "nothing"
+    with pytest.raises(UvlpError) as caught:
+        Autoencoder.load(source, "vae")
+    assert str(source / "vae") in caught.value.what and caught.value.got
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_a_gpu_gives_the_moments_of_the_cpu(tmp_path: Path) -> None:
+def test_moments_on_a_gpu_agree_with_a_cpu(tmp_path: Path) -> None:
     folder = tiny_models.diffusion(tmp_path)
     images = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
     expected = Autoencoder.load(folder, "vae").posterior(images)

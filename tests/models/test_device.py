@@ -1,4 +1,4 @@
-"""What is switched for a GPU, and switched back; no GPU is needed to look at switches."""
+"""Global switches for a GPU are set and restored; tested without a GPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
-from uvlp.models.device import arithmetic, dtype_name, lay_out, send, torch_dtype
+from uvlp.models.device import arithmetic, dtype_name, prepare_network, send, torch_dtype
 
 
 def switches() -> dict[str, object]:
@@ -35,7 +35,7 @@ def switches() -> dict[str, object]:
     ("precision", "convolutions"), [("tf32", "tf32"), ("float32", "none"), ("bfloat16", "tf32")]
 )
 @pytest.mark.parametrize("deterministic", [True, False])
-def test_a_gpu_rounds_as_asked(
+def test_the_switches_follow_precision_and_determinism(
     precision: str, convolutions: str, deterministic: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(machine.CUBLAS_WORKSPACE[0], raising=False)
@@ -53,7 +53,7 @@ def test_a_gpu_rounds_as_asked(
     assert switches() == before
 
 
-def test_what_was_set_before_comes_back_after_an_error() -> None:
+def test_the_switches_are_restored_after_an_error() -> None:
     torch.set_float32_matmul_precision("high")
     try:
         with pytest.raises(ZeroDivisionError), arithmetic("cuda", "tf32", True):
@@ -64,20 +64,21 @@ def test_what_was_set_before_comes_back_after_an_error() -> None:
         torch.set_float32_matmul_precision("highest")
 
 
-def test_a_cpu_is_left_as_it_is() -> None:
+def test_no_switch_is_set_for_a_cpu() -> None:
     before = switches()
     with arithmetic("cpu", "float32", True):
         assert switches() == before
 
 
-def test_an_unknown_precision() -> None:
-    with pytest.raises(UvlpError, match="unknown precision: got 'half'"), arithmetic("cpu", "half", False):
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(UvlpError) as caught, arithmetic("cpu", "half", False):
         pass
+    assert (caught.value.what, caught.value.got) == ("unknown precision", "half")
 
 
-def test_lower_precision_gives_float32_and_lasts_for_a_pass() -> None:
+def test_mixed_precision_returns_float32_and_rereads_the_weights() -> None:
     layer = nn.Linear(4, 4)
-    network = lay_out(layer, "cpu", "bfloat16", channels_last=False)
+    network = prepare_network(layer, "cpu", "bfloat16", channels_last=False)
     images = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
     first = network(images)
     assert first.dtype == torch.float32 and torch.equal(first, first.bfloat16().float())
@@ -86,7 +87,7 @@ def test_lower_precision_gives_float32_and_lasts_for_a_pass() -> None:
     assert not torch.equal(network(images), first)
 
 
-def test_the_matrix_products_are_exact_whatever_the_environment_says() -> None:
+def test_matrix_products_use_float32_despite_the_environment() -> None:
     code = (
         "import torch; from uvlp.models.device import arithmetic\n"
         "allowed = lambda: torch.backends.cuda.matmul.allow_tf32\n"
@@ -100,18 +101,18 @@ def test_the_matrix_products_are_exact_whatever_the_environment_says() -> None:
     assert result.stdout.split() == ["True", "False"]
 
 
-def test_a_name_becomes_a_dtype_and_back() -> None:
+def test_names_are_converted_to_dtypes_and_back() -> None:
     assert torch_dtype("bfloat16", "cpu", training=True) == torch.bfloat16
     assert dtype_name(torch_dtype("auto", "cpu")) == "float32"
 
 
-def test_values_and_types_arrive() -> None:
+def test_sent_arrays_keep_values_and_dtypes() -> None:
     array = numpy.arange(6).reshape(2, 3).T
     assert torch.equal(send(array, "cpu"), torch.tensor([[0, 3], [1, 4], [2, 5]]))
     assert send(array, "cpu", torch.float32).dtype == torch.float32
     assert send(array > 2, torch.device("cpu")).dtype == torch.bool
 
 
-def test_it_goes_to_the_device() -> None:
+def test_sent_arrays_are_on_the_device() -> None:
     sent = send(numpy.zeros(3), "meta", torch.float32)
     assert (sent.device.type, sent.dtype, sent.shape) == ("meta", torch.float32, (3,))

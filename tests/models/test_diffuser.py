@@ -25,7 +25,7 @@ def _files(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
-def test_plain_from_pretrained_loads_and_draws(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_diffusers_loads_the_folder_and_samples(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     pipeline = StableDiffusionPipeline.from_pretrained(models / "diffuser")
     pipeline.set_progress_bar_config(disable=True)
@@ -50,7 +50,7 @@ def test_the_schedule_is_that_of_stable_diffusion(models: Path) -> None:
     assert {name: saved[name] for name in expected} == expected
 
 
-def test_same_seed_same_bytes(models: Path, tmp_path: Path, train_all: Train) -> None:
+def test_equal_seeds_give_equal_bytes(models: Path, tmp_path: Path, train_all: Train) -> None:
     again, other = tmp_path / "again", tmp_path / "other"
     torch.manual_seed(123)  # the global state must not matter
     assert _files(train_all(again, 0)) == _files(models)
@@ -60,26 +60,26 @@ def test_same_seed_same_bytes(models: Path, tmp_path: Path, train_all: Train) ->
     assert weights <= changed and changed - weights <= {"autoencoder/config.json", "diffuser/vae/config.json"}
 
 
-def test_global_randomness_is_left_alone(tmp_path: Path, train_all: Train) -> None:
+def test_the_global_generator_is_restored(tmp_path: Path, train_all: Train) -> None:
     before = torch.get_rng_state()
     train_all(tmp_path, 0)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_nothing_is_said(models: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Neither bars nor warnings nor log lines, though every caption is too long."""
+def test_libraries_print_nothing(models: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """No progress bars, warnings or log lines, although every caption is too long."""
     records: list[logging.LogRecord] = []
     listener = logging.Handler()
     listener.emit = records.append  # type: ignore[method-assign, assignment]
     for name in ("", "diffusers", "transformers"):
         logging.getLogger(name).addHandler(listener)
-    with warnings.catch_warnings(record=True) as warned:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         _train_and_draw(models, tmp_path / "out", "word " * 60)
     for name in ("", "diffusers", "transformers"):
         logging.getLogger(name).removeHandler(listener)
     assert [record.getMessage() for record in records] == []
-    assert [str(warning.message) for warning in warned] == []
+    assert [str(warning.message) for warning in caught] == []
     assert capfd.readouterr() == ("", "")
 
 

@@ -1,4 +1,4 @@
-"""Our DiT against diffusers' at a tiny size, and DiffFit's scales."""
+"""The DiT against diffusers' at a tiny size, and DiffFit's scales."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIDE, CLASSES, WIDTH, HEADS, DEPTH = 8, 5, 32, 4, 3
 
 @pytest.fixture
 def network() -> DiT:
-    """A tiny DiT whose every parameter is drawn, so that nothing is multiplied with zero."""
+    """Return a tiny DiT with random parameters, so that nothing is multiplied by zero."""
     network = DiT(side=SIDE, classes=CLASSES, width=WIDTH, depth=DEPTH, heads=HEADS).double()
     generator = torch.Generator().manual_seed(0)
     for parameter in network.parameters():
@@ -29,7 +29,7 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def diffusers_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Our parameters under diffusers' names, which repeats the embeddings in every block."""
+    """Rename the parameters to diffusers' names, with the embeddings repeated in every block."""
     found = {
         "pos_embed.pos_embed": state["pos_embed"],
         **moved(state, "x_embedder.proj", "pos_embed.proj"),
@@ -60,7 +60,7 @@ def moved(state: dict[str, torch.Tensor], ours: str, theirs: str) -> dict[str, t
 
 
 @torch.inference_mode()
-def test_outputs_are_those_of_diffusers(network: DiT) -> None:
+def test_outputs_agree_with_diffusers(network: DiT) -> None:
     reference = DiTTransformer2DModel(
         num_attention_heads=HEADS,
         attention_head_dim=WIDTH // HEADS,
@@ -83,12 +83,12 @@ def test_outputs_are_those_of_diffusers(network: DiT) -> None:
 
 
 @torch.inference_mode()
-def test_scales_of_one_change_nothing_and_each_other_value_does(network: DiT) -> None:
+def test_scales_of_one_preserve_the_output_and_others_change_it(network: DiT) -> None:
     before = network(*inputs())
     add_scales(network, 2)
     scales = {name: scale for name, scale in network.named_parameters() if "gamma" in name}
     assert len(scales) == 8 and not any(name.startswith("blocks.2") for name in scales)
-    # A product with one rounds nothing, but others may be grouped in another way.
+    # A product with one is exact, but other products may be grouped differently.
     bound = rounding(depth(network), torch.float64, largest=before.abs().max().item())
     torch.testing.assert_close(network(*inputs()), before, rtol=0, atol=bound)
     for name, scale in scales.items():
@@ -97,7 +97,7 @@ def test_scales_of_one_change_nothing_and_each_other_value_does(network: DiT) ->
         scale.fill_(1.0)
 
 
-def test_names_are_those_of_the_public_checkpoint() -> None:
+def test_parameter_names_are_those_of_the_public_checkpoint() -> None:
     with torch.device("meta"):
         names = list(DiT().state_dict())
     assert len(names) == 1 + 2 + 4 + 1 + 28 * 10 + 4
@@ -121,7 +121,7 @@ def test_names_are_those_of_the_public_checkpoint() -> None:
     ]
 
 
-def test_fine_tuning_leaves_weights_and_positions_alone(network: DiT) -> None:
+def test_fine_tuning_freezes_weights_and_positions(network: DiT) -> None:
     add_scales(network, 1)
     fixed = set(dict(network.named_parameters())) - set(trained_names(network))
     assert "pos_embed" in fixed and all(name == "pos_embed" or name.endswith("weight") for name in fixed)

@@ -19,7 +19,7 @@ from uvlp.models.embedder import Embedder
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CLIP as OpenAI's is published for open_clip, with tiny sizes."""
+    """Return a tiny CLIP in the format of OpenAI's for open_clip."""
     return tiny_models.clip(tmp_path_factory.mktemp("clip"))
 
 
@@ -34,25 +34,25 @@ def test_features_are_unit_rows(loaded: Embedder, images: np.ndarray, texts: lis
         np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, rtol=0, atol=rounding(2 * 32 + 4))
 
 
-def test_images_tell_apart_and_equal_texts_agree(
+def test_different_images_differ_and_equal_texts_agree(
     loaded: Embedder, images: np.ndarray, texts: list[str]
 ) -> None:
     assert len(np.unique(image_features(loaded, images).round(6), axis=0)) == 12
     assert len(np.unique(loaded.text_features(texts).round(6), axis=0)) == 3
 
 
-def test_features_are_those_of_plain_open_clip(models: Path, loaded: Embedder, images: np.ndarray) -> None:
+def test_features_agree_with_open_clip(models: Path, loaded: Embedder, images: np.ndarray) -> None:
     source = f"local-dir:{models / 'embedder'}"
     model = open_clip.create_model(source).eval()
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1
     with torch.inference_mode():
         expected = model.encode_image(pixels, normalize=True)
-        words = model.encode_text(open_clip.get_tokenizer(source)(["a bar one"]), normalize=True)
+        text = model.encode_text(open_clip.get_tokenizer(source)(["a bar one"]), normalize=True)
     found = image_features(loaded, images), loaded.text_features(["a bar one"])
-    for features, wanted, tower in zip(
-        found, (expected, words), (model.visual, model.transformer), strict=True
+    for features, reference, tower in zip(
+        found, (expected, text), (model.visual, model.transformer), strict=True
     ):
-        np.testing.assert_allclose(features, wanted, rtol=0, atol=rounding(depth(tower)))
+        np.testing.assert_allclose(features, reference, rtol=0, atol=rounding(depth(tower)))
     assert np.abs(found[0][1:] - found[0][:-1]).max() > rounding(depth(model.visual))
 
 
@@ -69,15 +69,14 @@ def test_over_long_texts_are_counted_with_zero_padding_too() -> None:
     assert counting.over_long(["! ! !", "! ! ! !", ""]) == 1
 
 
-def test_a_folder_without_a_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UvlpError, match=r"no open_clip model here.*open_clip_config\.json"):
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UvlpError) as caught:
         Embedder.load(tmp_path)
+    assert caught.value.got == str(tmp_path) and "open_clip_config.json" in str(caught.value.allowed)
 
 
-def test_a_snapshot_of_links_is_a_folder_like_any_other(
-    published: Path, tmp_path: Path, images: np.ndarray
-) -> None:
-    """As the hub's cache lays it out: the names of a snapshot are links to blobs."""
+def test_a_snapshot_of_links_is_loaded(published: Path, tmp_path: Path, images: np.ndarray) -> None:
+    """In the hub's cache the files of a snapshot are links to blobs."""
     snapshot = tmp_path / "snapshots" / "abc"
     snapshot.mkdir(parents=True)
     for number, path in enumerate(sorted(published.iterdir())):
@@ -92,7 +91,7 @@ def test_a_snapshot_of_links_is_a_folder_like_any_other(
 def test_the_openai_file_gets_open_clips_configuration(
     published: Path, tmp_path: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The weights stand alone, and the quick-GELU comes from the list of open_clip."""
+    """The folder has only weights; quick-GELU comes from open_clip's configuration."""
     assert open_clip.get_model_config(embedder.OPENAI)["quick_gelu"] is True
     config = json.loads((published / "open_clip_config.json").read_text())["model_cfg"]
     config["text_cfg"] = {**config["text_cfg"], "hf_tokenizer_name": ""}
@@ -104,7 +103,7 @@ def test_the_openai_file_gets_open_clips_configuration(
 
 
 def test_quick_gelu_changes_features(published: Path, tmp_path: Path, images: np.ndarray) -> None:
-    """Why the field is checked: nothing else tells that the features are wrong."""
+    """The field has to be checked, because wrong features are not detected otherwise."""
     plain = tiny_models.clip(tmp_path, quick_gelu=False)
     weights = [(folder / "open_clip_model.safetensors").read_bytes() for folder in (plain, published)]
     assert weights[0] == weights[1]
@@ -114,7 +113,7 @@ def test_quick_gelu_changes_features(published: Path, tmp_path: Path, images: np
 
 
 @pytest.mark.parametrize("damage", ["width", "config", "truncated"])
-def test_weights_of_another_architecture_are_named(published: Path, tmp_path: Path, damage: str) -> None:
+def test_weights_of_another_architecture_are_refused(published: Path, tmp_path: Path, damage: str) -> None:
     for path in published.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     config = tmp_path / "open_clip_config.json"
@@ -125,12 +124,12 @@ def test_weights_of_another_architecture_are_named(published: Path, tmp_path: Pa
     else:
         weights = tmp_path / "open_clip_model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(UvlpError, match="no CLIP can be loaded from") as error:
+    with pytest.raises(UvlpError) as caught:
         Embedder.load(tmp_path)
-    assert len(str(error.value)) < 600
+    assert str(tmp_path) in caught.value.what and len(str(caught.value)) < 600
 
 
-def test_a_row_of_zeros_stays_finite() -> None:
+def test_normalising_a_row_of_zeros_is_finite() -> None:
     assert embedder._unit(torch.tensor([[0.0, 0.0], [3.0, 4.0]])).tolist() == [
         [0, 0],
         [0.6000000238418579, 0.800000011920929],
@@ -138,45 +137,45 @@ def test_a_row_of_zeros_stays_finite() -> None:
 
 
 @pytest.mark.parametrize("tf32", [False, True])
-def test_on_a_gpu_nothing_is_rounded_to_tf32_unasked(
+def test_tf32_is_used_only_if_requested(
     published: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch, tf32: bool
 ) -> None:
-    """The settings that a GPU would compute under; the model itself stays on the CPU."""
-    made, seen = Embedder.load(published, tf32=tf32), list[tuple[bool, str]]()
-    original = made._model.encode_image
+    """The switches of a GPU; the model itself stays on the CPU."""
+    loaded, switches = Embedder.load(published, tf32=tf32), list[tuple[bool, str]]()
+    original = loaded._model.encode_image
 
-    def watched(pixels: torch.Tensor) -> torch.Tensor:
-        seen.append((torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()))
+    def recorded(pixels: torch.Tensor) -> torch.Tensor:
+        switches.append((torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()))
         return original(pixels)
 
-    monkeypatch.setattr(made._model, "encode_image", watched)
+    monkeypatch.setattr(loaded._model, "encode_image", recorded)
     monkeypatch.setattr(
-        embedder, "arithmetic", lambda _, *words, **named: arithmetic("cuda", *words, **named)
+        embedder, "arithmetic", lambda _, *args, **options: arithmetic("cuda", *args, **options)
     )
-    made.encode(made.preprocess(images[0])[None])
-    assert seen == [(False, "high" if tf32 else "highest")]
+    loaded.encode(loaded.preprocess(images[0])[None])
+    assert switches == [(False, "high" if tf32 else "highest")]
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 @pytest.mark.parametrize(("tf32", "tolerance"), [(False, 1e-5), (True, 5e-3)])
-def test_a_gpu_gives_the_features_of_the_cpu(
+def test_features_on_a_gpu_agree_with_a_cpu(
     published: Path, images: np.ndarray, tf32: bool, tolerance: float
 ) -> None:
     on_gpu, on_cpu = Embedder.load(published, "cuda", tf32), Embedder.load(published)
     np.testing.assert_allclose(image_features(on_gpu, images), image_features(on_cpu, images), atol=tolerance)
-    words = ["a photo of a red circle", "dark"]
-    np.testing.assert_allclose(on_gpu.text_features(words), on_cpu.text_features(words), atol=tolerance)
+    texts = ["a photo of a red circle", "dark"]
+    np.testing.assert_allclose(on_gpu.text_features(texts), on_cpu.text_features(texts), atol=tolerance)
 
 
-def test_clause_dropping_keeps_the_class() -> None:
+def test_dropping_clauses_preserves_the_class_name() -> None:
     generator = torch.Generator().manual_seed(0)
     drawn = {embedder._drop_clauses("a one, thin, upright", generator) for _ in range(200)}
     tails = ("", ", thin", ", upright", ", thin, upright")
     assert drawn == {lead + tail for lead in ("one", "a one") for tail in tails}
 
 
-def test_roll_moves_whole_images() -> None:
+def test_roll_shifts_images_cyclically() -> None:
     pixels = torch.arange(2 * 3 * 32 * 32).reshape(2, 3, 32, 32).float()
     rolled = embedder._roll(pixels, torch.Generator().manual_seed(1))
     moves = [

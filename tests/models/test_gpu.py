@@ -1,4 +1,4 @@
-"""The small models on an NVIDIA GPU: they learn in mixed precision, repeat their bits and agree with a CPU.
+"""The small models on an NVIDIA GPU: mixed precision, determinism, and agreement with a CPU.
 
 python -m pytest -m gpu tests/models/test_gpu.py
 """
@@ -25,7 +25,7 @@ from uvlp.models.embedder import Embedder
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"),
-    pytest.mark.filterwarnings("default::UserWarning"),  # CUDA's libraries have their own
+    pytest.mark.filterwarnings("default::UserWarning"),  # CUDA's libraries emit some
 ]
 
 WEIGHTS = {
@@ -38,7 +38,7 @@ Train = Callable[..., dict[str, dict[str, torch.Tensor]]]
 
 @pytest.fixture
 def train(images: np.ndarray, texts: list[str]) -> Train:
-    """Train the three parts into a folder and give their weights."""
+    """Return a function that trains the three models and returns their weights."""
 
     def run(folder: Path, partial: Path | None = None, **changes: Any) -> dict[str, dict[str, torch.Tensor]]:
         clip, coder = folder / "embedder", folder / "autoencoder"
@@ -65,7 +65,7 @@ def distance(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) ->
     return max(float((first[name].float() - second[name].float()).abs().max()) for name in first)
 
 
-def test_mixed_precision_leaves_float32_weights_that_a_cpu_can_use(
+def test_mixed_precision_saves_finite_float32_weights(
     train: Train, tmp_path: Path, images: np.ndarray
 ) -> None:
     machine.release_gpu()
@@ -77,39 +77,39 @@ def test_mixed_precision_leaves_float32_weights_that_a_cpu_can_use(
     assert np.isfinite(image_features(Embedder.load(tmp_path / "embedder"), images)).all()
 
 
-def test_the_same_bits_every_time(train: Train, tmp_path: Path) -> None:
+def test_training_is_deterministic(train: Train, tmp_path: Path) -> None:
     first = train(tmp_path / "a", precision="auto", steps=4)
     second = train(tmp_path / "b", precision="auto", steps=4)
     assert {part: distance(first[part], second[part]) for part in first} == dict.fromkeys(first, 0.0)
 
 
 def test_float32_agrees_with_a_cpu(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After one step, in which AdamW moves every weight by at most its rate."""
+    """After one step, in which AdamW changes every weight by at most the learning rate."""
     lr = 1e-3
-    there = train(tmp_path / "gpu", steps=1, lr=lr)
+    on_gpu = train(tmp_path / "gpu", steps=1, lr=lr)
     monkeypatch.setattr(machine, "device", lambda: "cpu")
-    here = train(tmp_path / "cpu", steps=1, lr=lr)
-    for part in here:
-        assert distance(here[part], there[part]) <= 2.1 * lr
+    on_cpu = train(tmp_path / "cpu", steps=1, lr=lr)
+    for part in on_cpu:
+        assert distance(on_cpu[part], on_gpu[part]) <= 2.1 * lr
 
 
-def test_an_interrupted_training_goes_on_to_the_same_bits(
+def test_a_resumed_training_gives_the_same_bits(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = train(tmp_path / "whole", precision="auto", steps=4)
+    uninterrupted = train(tmp_path / "uninterrupted", precision="auto", steps=4)
     monkeypatch.setattr(one_cycle, "SAVE_EVERY_S", 0.0)
     partial = tmp_path / "partial"
     partial.mkdir()
-    # What lies there after a finished training is the state before its last step.
+    # A finished training leaves the state before its last step.
     train(tmp_path / "first", partial, precision="auto", steps=4)
-    again = train(tmp_path / "again", partial, precision="auto", steps=4)
-    assert {part: distance(whole[part], again[part]) for part in whole} == dict.fromkeys(whole, 0.0)
+    resumed = train(tmp_path / "resumed", partial, precision="auto", steps=4)
+    distances = {part: distance(uninterrupted[part], resumed[part]) for part in uninterrupted}
+    assert distances == dict.fromkeys(uninterrupted, 0.0)
 
 
-def test_a_loss_that_is_no_number_is_found_without_waiting_at_every_step(
-    train: Train, tmp_path: Path
-) -> None:
+def test_a_loss_that_is_not_finite_is_detected_at_the_next_check(train: Train, tmp_path: Path) -> None:
     from uvlp.core.errors import UvlpError
 
-    with pytest.raises(UvlpError, match="is not a number: one of the steps 1 to"):
+    with pytest.raises(UvlpError) as caught:
         train(tmp_path, lr=1e30, steps=60)
+    assert "not finite: one of the steps 1 to" in caught.value.what

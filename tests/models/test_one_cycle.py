@@ -19,18 +19,18 @@ STEPS = 8
 
 
 class Killed(Exception):
-    """What ends a run in the middle."""
+    """Interrupts a run."""
 
 
 def network() -> torch.nn.Module:
-    """Convolution with a batch norm, whose buffers are a part of the state, and a number without a shape."""
+    """Return convolutions with a batch norm, whose buffers are part of the state, and a scalar parameter."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        made = torch.nn.Sequential(
+        network = torch.nn.Sequential(
             torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Conv2d(4, 1, 3)
         )
-        made.register_parameter("scale", torch.nn.Parameter(torch.tensor(2.0)))
-        return made
+        network.register_parameter("scale", torch.nn.Parameter(torch.tensor(2.0)))
+        return network
 
 
 def train(
@@ -40,7 +40,7 @@ def train(
     precision: str = "float32",
     events: list[Event] | None = None,
 ) -> dict[str, torch.Tensor]:
-    """The weights, buffers and averages after eight steps."""
+    """Return the weights, buffers and averages after eight steps."""
     model, generator, done = network(), torch.Generator().manual_seed(1), 0
     average = Average(list(model.parameters()), 0.9)
 
@@ -65,8 +65,8 @@ def train(
         average=average,
         partial=partial,
     )
-    averages = {f"average.{index}": held for index, held in enumerate(average.weights)}
-    return {name: held.clone() for name, held in model.state_dict().items()} | averages
+    averages = {f"average.{index}": tensor for index, tensor in enumerate(average.weights)}
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()} | averages
 
 
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
@@ -76,7 +76,7 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 def minimise(
     loss: Callable[[torch.Tensor], torch.Tensor], steps: int, lr: float, events: list[Event]
 ) -> float:
-    """Where the only weight, which starts at 3, ends."""
+    """Return the final value of the only weight, which starts at 3."""
     model = torch.nn.Module()
     model.weight = torch.nn.Parameter(torch.tensor([3.0]))
     one_cycle.one_cycle(
@@ -90,31 +90,32 @@ def minimise(
     return float(model.get_parameter("weight").detach())
 
 
-def test_it_minimises_and_reports() -> None:
+def test_the_loss_is_minimised_and_progress_reported() -> None:
     events: list[Event] = []
     assert abs(minimise(lambda value: (value**2).sum(), 200, 0.1, events)) < 0.1
     assert events[-1] == Event("finetune embedder steps", 200, 200)
 
 
-def test_a_loss_that_is_not_a_number_is_named() -> None:
+def test_a_loss_that_is_not_finite_names_the_step() -> None:
     losses = iter([1.0, float("nan")])
-    with pytest.raises(
-        UvlpError, match=r"loss of the embedder is not a number: step 2 of 5.*embedder\.lr=0\.05"
-    ):
+    with pytest.raises(UvlpError) as caught:
         minimise(lambda value: (value * next(losses)).sum(), 5, 0.2, [])
+    assert "embedder" in caught.value.what and caught.value.what.endswith("step 2 of 5")
+    assert "embedder.lr=0.05" in str(caught.value.fix)
 
 
-def test_where_the_loss_is_seldom_looked_at_the_steps_between_are_named(
+def test_with_rare_checks_of_the_loss_the_error_names_all_steps_since_the_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(one_cycle.CHECK_EVERY, "cpu", 3)
     losses = iter([1.0, 1.0, 1.0, 1.0, float("inf"), 1.0])
-    with pytest.raises(UvlpError, match=r"is not a number: one of the steps 4 to 6 of 8;"):
+    with pytest.raises(UvlpError) as caught:
         minimise(lambda value: (value * next(losses)).sum(), 8, 0.2, [])
+    assert caught.value.what.endswith("one of the steps 4 to 6 of 8")
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4, 7, 400])
-def test_the_cycle_rises_then_falls_to_zero(steps: int) -> None:
+def test_the_cycle_rises_then_decays_to_zero(steps: int) -> None:
     shares = [one_cycle.one_cycle_share(step, steps) for step in range(1, steps + 1)]
     assert all(0 < share <= 1 for share in shares)
     peak = shares.index(max(shares))
@@ -123,8 +124,8 @@ def test_the_cycle_rises_then_falls_to_zero(steps: int) -> None:
         assert max(shares) > 0.99 and shares[-1] < 0.001 and shares[0] < 0.05
 
 
-def test_on_a_cpu_it_is_the_plain_loop_to_the_bit() -> None:
-    """What profile tiny trained before there were GPUs, scalers and checkpoints."""
+def test_on_a_cpu_the_result_equals_a_plain_loop() -> None:
+    """Without scaler, mixed precision and checkpoints."""
     model, generator = network(), torch.Generator().manual_seed(1)
     optimiser = torch.optim.AdamW(model.parameters(), lr=0.05, fused=True)
     for step in range(1, STEPS + 1):
@@ -141,44 +142,42 @@ def test_on_a_cpu_it_is_the_plain_loop_to_the_bit() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_an_interrupted_training_goes_on_to_the_same_bits(
+def test_a_resumed_training_gives_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
-    whole = train(precision=precision)
+    uninterrupted = train(precision=precision)
     monkeypatch.setattr(one_cycle, "SAVE_EVERY_S", 0.0)
     with pytest.raises(Killed):
         train(tmp_path, killed_at=6, precision=precision)
     assert [path.name for path in tmp_path.iterdir()] == ["diffuser.safetensors"]
     events: list[Event] = []
-    assert same(train(tmp_path, precision=precision, events=events), whole)
-    assert events[0].message == "going on after step 5 of 8"
+    assert same(train(tmp_path, precision=precision, events=events), uninterrupted)
+    assert events[0].message == "resuming after step 5 of 8"
     assert events[-1] == Event("finetune diffuser steps", 3, 3)
 
 
-def test_weights_that_lie_channels_last_are_kept_as_they_lie(
+def test_a_resumed_training_with_channels_last_weights_gives_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a GPU: the moments of the optimiser have to lie in memory as their weights do."""
+    """As on a GPU: the optimiser's moments need the memory format of their weights."""
     plain = network
     monkeypatch.setitem(globals(), "network", lambda: plain().to(memory_format=torch.channels_last))
-    whole = train()
+    uninterrupted = train()
     monkeypatch.setattr(one_cycle, "SAVE_EVERY_S", 0.0)
     with pytest.raises(Killed):
         train(tmp_path, killed_at=4)
-    assert same(train(tmp_path), whole)
+    assert same(train(tmp_path), uninterrupted)
 
 
-def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
+def test_with_a_damaged_checkpoint_the_training_restarts(tmp_path: Path) -> None:
     (tmp_path / "diffuser.safetensors").write_bytes(b"\x10" + b"\0" * 40)
     events: list[Event] = []
     assert same(train(tmp_path, events=events), train())
-    assert events[0].message == (
-        "diffuser.safetensors is not as it was written: the training of the diffuser begins anew"
-    )
+    assert events[0].message == "diffuser.safetensors is damaged: the training of the diffuser restarts"
 
 
 @pytest.mark.parametrize("share", [0, 0.05, 0.2, 0.5, 0.8, 1])
-def test_a_flipped_bit_is_never_trained_on(
+def test_a_checkpoint_with_a_flipped_bit_is_not_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:
     with monkeypatch.context() as patched, pytest.raises(Killed):
@@ -187,11 +186,11 @@ def test_a_flipped_bit_is_never_trained_on(
     flip(tmp_path / "diffuser.safetensors", share)
     events: list[Event] = []
     assert same(train(tmp_path, events=events), train())
-    assert "begins anew" in events[0].message
+    assert "restarts" in events[0].message
 
 
 @pytest.mark.parametrize("change", ["other", "old"])
-def test_a_checkpoint_of_another_training_or_without_a_hash_is_not_taken_up(
+def test_a_checkpoint_of_another_training_or_without_a_hash_is_not_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     (tmp_path / "one").mkdir()
@@ -204,27 +203,29 @@ def test_a_checkpoint_of_another_training_or_without_a_hash_is_not_taken_up(
         save_file(load_file(file), file, {"step": "5", "scaler": "{}"})
     events: list[Event] = []
     assert same(train(tmp_path / change, events=events), train())
-    assert "begins anew" in events[0].message
+    assert "restarts" in events[0].message
 
 
-def test_mixed_precision_changes_the_numbers_and_not_the_weights_type() -> None:
+def test_mixed_precision_changes_values_but_not_the_dtype_of_weights() -> None:
     exact, mixed = train(), train(precision="bfloat16")
     assert not same(exact, mixed)
-    assert {held.dtype for name, held in mixed.items() if "tracked" not in name} == {torch.float32}
-    # A step moves a weight by the rate, 0.05 at most, as far off as bfloat16 rounds the gradient.
+    assert {tensor.dtype for name, tensor in mixed.items() if "tracked" not in name} == {torch.float32}
+    # A step changes a weight by at most the learning rate, 0.05, times the rounding of bfloat16 gradients.
     bound = STEPS * 0.05 * rounding(depth(network()), torch.bfloat16)
     torch.testing.assert_close(mixed["0.weight"], exact["0.weight"], atol=bound, rtol=0)
 
 
-def test_float16_scales_the_loss_and_keeps_the_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No CPU is asked for float16, but its arithmetic shows what happens on a GPU without bfloat16."""
+def test_a_resumed_training_in_float16_keeps_the_scale_of_the_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """float16 is for GPUs without bfloat16; a CPU emulates it."""
     monkeypatch.setattr("uvlp.models.one_cycle.torch_dtype", lambda *_, training: torch.float16)
-    whole = train()
-    assert all(held.isfinite().all() for held in whole.values())
+    uninterrupted = train()
+    assert all(tensor.isfinite().all() for tensor in uninterrupted.values())
     monkeypatch.setattr(one_cycle, "SAVE_EVERY_S", 0.0)
     with pytest.raises(Killed):
         train(tmp_path, killed_at=4)
-    assert same(train(tmp_path), whole)
+    assert same(train(tmp_path), uninterrupted)
 
 
 def test_the_average_warms_up_to_its_decay() -> None:
@@ -240,24 +241,24 @@ def test_the_average_warms_up_to_its_decay() -> None:
     assert weight.item() == pytest.approx(1 - 1 / 11)
 
 
-def test_a_long_training_says_how_fast_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(one_cycle, "TELL_FROM_S", 0.0)
+def test_a_long_training_reports_its_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(one_cycle, "REPORT_FROM_S", 0.0)
     events: list[Event] = []
     train(events=events)
     assert "images/s" in events[-1].message and events[-1].message.endswith("s/step in float32 on cpu")
 
 
-def test_a_training_that_was_sized_for_a_gpu_says_so_on_a_cpu() -> None:
+def test_settings_for_a_gpu_are_reported_on_a_cpu() -> None:
     events: list[Event] = []
     same_bits = same(train(precision="auto", events=events), train())
-    assert same_bits and events[0].message == (
-        "no GPU, for which its 8 steps of 4 images were chosen; a CPU takes hours or days"
-    )
+    assert same_bits and events[0].message.startswith("no GPU: its 8 steps of 4 images are meant for a GPU")
 
 
-def test_too_little_memory_names_the_batch() -> None:
+def test_too_little_memory_suggests_a_smaller_batch() -> None:
     def loss(_: torch.Tensor) -> torch.Tensor:
         raise torch.OutOfMemoryError
 
-    with pytest.raises(UvlpError, match=r"train the embedder on batches of 32: .*--set embedder\.batch=16"):
+    with pytest.raises(UvlpError) as caught:
         minimise(loss, 5, 0.1, [])
+    assert "embedder on batches of 32" in caught.value.what
+    assert "--set embedder.batch=16" in str(caught.value.fix)

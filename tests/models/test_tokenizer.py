@@ -1,4 +1,4 @@
-"""Unseen texts become tokens, never unknown ones; clauses that do not fit are cut and counted."""
+"""Unseen texts never become unknown tokens, and cached clauses give the ids of complete texts."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> CLIPTokenizer:
 
 
 def test_every_known_word_is_one_token(trained: CLIPTokenizer) -> None:
-    words = trained.tokenize("a handwritten digit seven, thin strokes")
-    assert words == [word + "</w>" for word in ("a", "handwritten", "digit", "seven", ",", "thin", "strokes")]
+    tokens = trained.tokenize("a handwritten digit seven, thin strokes")
+    words = ("a", "handwritten", "digit", "seven", ",", "thin", "strokes")
+    assert tokens == [word + "</w>" for word in words]
 
 
 def test_end_of_text_is_the_largest_id_and_the_padding(trained: CLIPTokenizer) -> None:
@@ -40,13 +41,13 @@ def test_unseen_text_is_never_unknown(trained: CLIPTokenizer, text: str) -> None
     assert ids and trained.unk_token_id not in ids
 
 
-def test_limits_are_saved(trained: CLIPTokenizer) -> None:
+def test_the_context_length_is_saved(trained: CLIPTokenizer) -> None:
     assert trained.model_max_length == 12
     assert len(trained("seven " * 40, truncation=True).input_ids) == 12
 
 
-def test_training_is_repeatable_whatever_the_order(tmp_path: Path) -> None:
-    """Ties between merges are many here, and once were broken by chance."""
+def test_training_does_not_depend_on_the_order_of_texts(tmp_path: Path) -> None:
+    """With many ties between merges, which a hash map would break at random."""
 
     def files(name: str, texts: list[str]) -> list[bytes]:
         tokenizer.train(texts, 12, tmp_path / name)
@@ -71,8 +72,8 @@ CLAUSE_TEXTS = [
 
 
 @pytest.mark.parametrize("length", [40, 8])
-def test_the_ids_are_those_of_the_whole_text(models: Path, length: int) -> None:
-    whole = open_clip.get_tokenizer(f"local-dir:{models / 'embedder'}", context_length=length)
-    tokens = ClauseTokens(whole, length)
-    for _ in range(2):  # from the tokenizer, then from memory
-        assert torch.equal(tokens(CLAUSE_TEXTS), whole(CLAUSE_TEXTS))
+def test_cached_clauses_give_the_ids_of_the_complete_text(models: Path, length: int) -> None:
+    reference = open_clip.get_tokenizer(f"local-dir:{models / 'embedder'}", context_length=length)
+    tokens = ClauseTokens(reference, length)
+    for _ in range(2):  # from the tokenizer, then from the cache
+        assert torch.equal(tokens(CLAUSE_TEXTS), reference(CLAUSE_TEXTS))

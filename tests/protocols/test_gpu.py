@@ -26,7 +26,7 @@ from uvlp.artifacts import teachers
 from uvlp.artifacts.scores import Score
 from uvlp.core.plugins import load
 from uvlp.core.progress import Progress
-from uvlp.models.device import arithmetic, lay_out
+from uvlp.models.device import arithmetic, prepare_network
 from uvlp.networks.parts.names import split_network
 from uvlp.protocols import minimax, rded
 from uvlp.protocols.training import (
@@ -165,13 +165,15 @@ def test_minimax_learns_without_momentum() -> None:
 def trained(network: str, size_px: int, channels_last: bool) -> dict[str, Tensor]:
     """Return the state of a network after two deterministic epochs, as a student if it is one of RDED's."""
     train, validation = stripes(40, 0, size_px), prepared(stripes(24, 1, size_px))
-    model = lay_out(seeded(network, size_px), "cuda", "tf32", channels_last)
+    model = prepare_network(seeded(network, size_px), "cuda", "tf32", channels_last)
     common: dict[str, Any] = {"seed": 0, "device": "cuda", "progress": Progress()}
     with torch.random.fork_rng(devices=[0]), arithmetic("cuda", "tf32", deterministic=True):
         torch.manual_seed(1)  # dropout
         if network in rded_networks.ARCHITECTURES:
             settings = RdedSettings(size_px=size_px, epochs=2, batch=16, factor=2)
-            master = lay_out(seeded(network, size_px).eval().requires_grad_(False), "cuda", "tf32", False)
+            master = prepare_network(
+                seeded(network, size_px).eval().requires_grad_(False), "cuda", "tf32", False
+            )
             rules = rded_rules.rules(settings, network, network, CLASSES, 20)
             common |= {"settings": settings, "rules": rules}
             rded_training.train_and_validate(model, master, network, train, validation, **common)

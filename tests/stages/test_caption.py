@@ -219,7 +219,7 @@ def test_running_out_of_memory_halves_the_batch(
     monkeypatch.setattr(Llava, "answers", cramped)
     messages: list[str] = []
     folder = make(Store(tmp_path), task(root, replace(SETTINGS, batch=4)), messages)
-    assert any("out of GPU memory at 4 at once: going on with 2" in line for line in messages)
+    assert any("out of GPU memory at batch size 4: continuing with 2" in line for line in messages)
     assert captions.read(folder) == captions.read(uninterrupted)
 
 

@@ -160,7 +160,7 @@ def test_a_run_resumes_with_two_processes_and_then_with_one(world: Path, tmp_pat
     events: list[Event] = []
     made = until(2)
     launch.launch(made.to_json(), Path(made.partial), 2, Progress(events.append), cpu=True)
-    assert [event.message for event in events if event.message][-1] == "going on from checkpoint-2"
+    assert [event.message for event in events if event.message][-1] == "resuming from checkpoint-2"
     assert [event.done for event in events if event.label == "updates"][-1] == 4
     shutil.rmtree(tmp_path / "changing/folder")
     run(until(3), Progress())

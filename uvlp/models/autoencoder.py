@@ -1,7 +1,7 @@
 """AutoencoderKL of diffusers: train a small one, encode images and decode latents.
 
-Images are uint8 [N, H, W, 3]; latents are float32 [N, 4, h, w] and already multiplied with the
-model's scaling factor (methods.md A.4). The model may lie on a GPU and compute in another number type.
+Images are uint8 [N, H, W, 3]; latents are float32 [N, 4, h, w], already multiplied by the model's
+scaling factor (methods.md A.4). The model may be on a GPU and compute in another dtype.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from uvlp.models.quiet import LOADING_ERRORS, quiet
 from uvlp.recipes.schema import AutoencoderSettings
 
 REVISION = 2
-LATENT_CHANNELS = 4  # img2img takes exactly this number for latents
+LATENT_CHANNELS = 4  # img2img treats exactly this number of channels as latents
 NORM_GROUPS = 8
 INITIAL_LOG_VARIANCE = -4.0
 BATCH = 64
@@ -36,7 +36,7 @@ LONGEST_PROBLEM = 300
 
 
 class Autoencoder:
-    """Images to latents and back."""
+    """Encodes images to latents and decodes latents to images."""
 
     def __init__(self, model: Any) -> None:
         self._model = model.eval()
@@ -53,7 +53,7 @@ class Autoencoder:
         """Load a diffusers AutoencoderKL, e.g. ``load(pipeline_folder, "vae", "cuda", torch.float16)``.
 
         Raises:
-            UvlpError: the folder holds none, or weights of another architecture.
+            UvlpError: the folder has none, or weights of another architecture.
         """
         try:
             with quiet():
@@ -67,7 +67,7 @@ class Autoencoder:
                 )
         except LOADING_ERRORS as error:
             raise _not_loaded(folder, subfolder, str(error)) from error
-        # diffusers fills weights that it does not find with random numbers, and only warns.
+        # diffusers initialises missing weights at random and only warns.
         wrong = [*loading["missing_keys"], *loading["unexpected_keys"]]
         if wrong:
             raise _not_loaded(folder, subfolder, f"weights that do not fit: {first_few(wrong)}")
@@ -76,19 +76,19 @@ class Autoencoder:
 
     @torch.inference_mode()
     def moments(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """As :meth:`posterior`, of one batch of images, uint8 [B, H, W, 3] on any device."""
+        """`posterior` of one batch of images, uint8 [B, H, W, 3] on any device."""
         return self.moments_of_pixels(_to_pixels(images.to(self._model.device, non_blocking=True)))
 
     @torch.inference_mode()
     def moments_of_pixels(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """As :meth:`moments`, of pixels [B, 3, H, W] in [-1, 1] where the model is (methods.md A.4, D.1)."""
-        # The spread of a latent is far below what float16 tells apart: from here on in float32.
-        coded = self._model.encode(pixels.to(self._model.dtype)).latent_dist.parameters.float()
-        found = DiagonalGaussianDistribution(coded)
-        return found.mean * self.scaling_factor, found.std * self.scaling_factor
+        """`moments` of pixels [B, 3, H, W] in [-1, 1] on the model's device (methods.md A.4, D.1)."""
+        # A latent's standard deviation is below the resolution of float16: continue in float32.
+        parameters = self._model.encode(pixels.to(self._model.dtype)).latent_dist.parameters.float()
+        posterior = DiagonalGaussianDistribution(parameters)
+        return posterior.mean * self.scaling_factor, posterior.std * self.scaling_factor
 
     def posterior(self, images: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and deviation of the scaled latents, each float32 [N, 4, h, w], where the model is."""
+        """Return mean and standard deviation of the scaled latents, float32 [N, 4, h, w], on its device."""
         parts = [
             self.moments(torch.from_numpy(images[start : start + BATCH]))
             for start in range(0, len(images), BATCH)
@@ -97,7 +97,7 @@ class Autoencoder:
 
     @torch.inference_mode()
     def pixels(self, latents: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
-        """Decoded latents [N, 3, H, W], about [-1, 1], in the model's type or for once in another one."""
+        """Decode latents to [N, 3, H, W], about [-1, 1], in the model's dtype or temporarily in another."""
         own = self._model.dtype
         if dtype not in (None, own):
             with quiet():
@@ -111,10 +111,10 @@ class Autoencoder:
 
 
 def to_bytes(pixels: torch.Tensor) -> NDArray[np.uint8]:
-    """uint8 [N, H, W, 3] of pixels [N, 3, H, W] in [-1, 1], cut to that range (methods.md A.13).
+    """Convert pixels [N, 3, H, W], clipped to [-1, 1], to uint8 [N, H, W, 3] (methods.md A.13).
 
-    Computed in the type of the pixels, as the reference does in float16, but for bfloat16: it could not
-    hold the half that rounding adds.
+    Computed in the dtype of the pixels, as the reference does in float16; bfloat16 is first converted to
+    float32, because it cannot represent the 0.5 that rounding adds.
     """
     if pixels.dtype == torch.bfloat16:
         pixels = pixels.float()
@@ -122,9 +122,9 @@ def to_bytes(pixels: torch.Tensor) -> NDArray[np.uint8]:
 
 
 def quantise(images: torch.Tensor) -> NDArray[np.uint8]:
-    """Bytes of a PNG, uint8 [N, H, W, 3], from [N, 3, H, W] in [0, 1]: clamp(255x + 0.5) cut off.
+    """Convert [N, 3, H, W] in [0, 1] to uint8 [N, H, W, 3]: clamp(255x + 0.5), truncated.
 
-    Computed in the type of the input, as the reference does (float16 on a GPU).
+    Computed in the dtype of the input, as the reference does (float16 on a GPU).
     """
     levels = (255 * images + 0.5).clamp(0, 255).to(torch.uint8)
     return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
@@ -138,12 +138,12 @@ def train(
     progress: Progress,
     partial: Path | None = None,
 ) -> None:
-    """Train an AutoencoderKL from scratch on images [N, H, W, 3] and save it into ``folder``.
+    """Train an AutoencoderKL from scratch on images [N, H, W, 3] and save it to ``folder``.
 
-    The scaling factor is registered so that the training latents have standard deviation one.
+    The scaling factor is chosen such that the training latents have standard deviation one.
 
     Args:
-        partial: where checkpoints are kept (see `one_cycle.one_cycle`).
+        partial: folder for checkpoints (see `one_cycle.one_cycle`).
     """
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "autoencoder", "weights"))
@@ -187,20 +187,20 @@ def _build(settings: AutoencoderSettings, side_px: int) -> Any:
         scaling_factor=1.0,
         mid_block_add_attention=False,
     )
-    # From the usual start at log variance 0 a short training never gets rid of its own noise: 2 dB worse.
+    # From the usual initial log variance of 0, a short training does not reduce the noise enough: 2 dB worse.
     with torch.no_grad():
         model.quant_conv.bias[LATENT_CHANNELS:] += INITIAL_LOG_VARIANCE
     return model
 
 
 def _to_pixels(images: torch.Tensor) -> torch.Tensor:
-    """Float32 [N, 3, H, W] in [-1, 1] of uint8 [N, H, W, 3]."""
+    """Convert uint8 [N, H, W, 3] to float32 [N, 3, H, W] in [-1, 1]."""
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _not_loaded(folder: Path | str, subfolder: str, problem: str) -> UvlpError:
     return UvlpError(
-        f"no autoencoder can be loaded from {Path(folder, subfolder)}",
+        f"cannot load an autoencoder from {Path(folder, subfolder)}",
         got=shorten(problem, LONGEST_PROBLEM, placeholder=" ..."),
-        allowed="a diffusers AutoencoderKL: config.json and the safetensors that belong to it",
+        allowed="a diffusers AutoencoderKL: config.json and matching safetensors",
     )

@@ -1,4 +1,4 @@
-"""Work in batches that the GPU's memory holds: halve and try again when it does not."""
+"""Process items in batches that fit into the GPU's memory: halve the batch when memory runs out."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ LESS_MEMORY = "stop other programs on the GPU, or hide it with CUDA_VISIBLE_DEVI
 def in_batches(
     compute: Callable[[Sequence[T]], R], items: Sequence[T], batch: int, log: Callable[[str], None]
 ) -> Iterator[tuple[Sequence[T], R]]:
-    """Yield (items of a batch, what ``compute`` made of them), in order.
+    """Yield (items of a batch, result of ``compute``), in order.
 
-    Out of memory halves the batch for the rest of the items; ``log`` is called with one line.
+    Out of memory halves the batch size for the remaining items; ``log`` is called with one line.
 
     Raises:
-        UvlpError: one item alone does not fit.
+        UvlpError: a single item does not fit.
     """
     start = 0
     while start < len(items):
         part = items[start : start + batch]
         try:
-            made = compute(part)
+            result = compute(part)
         except torch.OutOfMemoryError as error:
             if len(part) == 1:
                 raise machine.too_little_gpu_memory("for a batch of one", LESS_MEMORY) from error
             batch = len(part) // 2
-            log(f"out of GPU memory at {len(part)} at once: going on with {batch}")
+            log(f"out of GPU memory at batch size {len(part)}: continuing with {batch}")
         else:
-            yield part, made
+            yield part, result
             start += len(part)
             continue
-        # Here the exception is gone, and with it the tensors that its traceback held.
+        # Outside the except clause the exception is freed, and with it the tensors of its traceback.
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

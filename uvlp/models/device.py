@@ -1,7 +1,6 @@
-"""The device that computes: dtypes it can use, how it may round, and arrays on their way to it.
+"""Devices: their dtypes and kernels, and transfers to them.
 
-``precision`` is chosen by what the device can do; rounding follows the reference unless an option says
-otherwise (evaluation.md 1.8).
+Rounding follows the reference unless an option changes it (evaluation.md 1.8).
 """
 
 from __future__ import annotations
@@ -30,22 +29,22 @@ def check_precision(precision: str) -> None:
 
 @contextlib.contextmanager
 def arithmetic(device: str, precision: str, deterministic: bool) -> Iterator[None]:
-    """Within it, kernels are chosen by ``precision``; what was set before is restored.
+    """Context in which kernels are chosen by ``precision``; the previous state is restored afterwards.
 
     Args:
         device: "cpu" or "cuda".
-        precision: "tf32": float32 with convolutions that may use TF32 on a GPU while matrix products do
-            not, PyTorch's default and the reference's; "float32": no TF32; "bfloat16": see `lay_out`.
+        precision: "tf32": float32, where convolutions may use TF32 on a GPU but matrix products may not, the
+            default of PyTorch and the reference; "float32": no TF32; "bfloat16": see `prepare_network`.
             On a CPU the first two are the same.
-        deterministic: only operations that give the same bits every time, on a GPU too; elsewhere the
-            fastest kernel is searched for by trying, as the reference does.
+        deterministic: only deterministic operations, also on a GPU; otherwise the fastest kernels are
+            selected by benchmarking, as in the reference.
     """
     check_precision(precision)
     if device == "cpu":
-        # A CPU is deterministic as it is, and asking for it would import torch's compiler.
+        # A CPU is always deterministic, and setting the mode would import torch's compiler.
         yield
         return
-    # torch reads this at its first matrix product in the process and never again.
+    # torch reads this only at the first matrix product of the process.
     os.environ.setdefault(*machine.CUBLAS_WORKSPACE)
     kernels = torch.backends.cudnn.flags(
         enabled=True,
@@ -60,7 +59,7 @@ def arithmetic(device: str, precision: str, deterministic: bool) -> Iterator[Non
 
 @contextlib.contextmanager
 def matrix_products(precision: str) -> Iterator[None]:
-    """How float32 matrices are multiplied on a GPU within it: exactly ("highest"), or in TF32 ("high")."""
+    """Context in which a GPU multiplies float32 matrices in float32 ("highest") or TF32 ("high")."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(precision)
     try:
@@ -75,7 +74,7 @@ def _only_deterministic() -> Iterator[None]:
     memory: Any = torch.utils.deterministic
     filling = memory.fill_uninitialized_memory
     torch.use_deterministic_algorithms(True)
-    # Every tensor is written before it is read: filling each of them once more costs bandwidth alone.
+    # Every tensor is written before it is read; filling it first would only cost bandwidth.
     memory.fill_uninitialized_memory = False
     try:
         yield
@@ -84,11 +83,11 @@ def _only_deterministic() -> Iterator[None]:
         memory.fill_uninitialized_memory = filling
 
 
-def lay_out(network: nn.Module, device: str, precision: str, channels_last: bool) -> nn.Module:
-    """The network on ``device``, computing and storing its feature maps as wanted.
+def prepare_network(network: nn.Module, device: str, precision: str, channels_last: bool) -> nn.Module:
+    """Move the network to ``device`` and set its memory format and mixed precision.
 
-    With "bfloat16" every forward pass is an automatic mixed precision of its own, because the lower-precision
-    copies of the weights live as long as the region that made them; logits are float32 again.
+    With "bfloat16" every forward pass is its own autocast context, because the cached low-precision copies of
+    the weights live as long as the context; logits are converted to float32.
     """
     network = network.to(device)
     if channels_last:
@@ -102,10 +101,10 @@ def lay_out(network: nn.Module, device: str, precision: str, channels_last: bool
 def send(
     array: numpy.ndarray | Tensor, device: str | torch.device, dtype: torch.dtype | None = None
 ) -> Tensor:
-    """``array`` as a tensor on ``device``, of ``dtype`` if given; a GPU's queue is not waited for.
+    """Return ``array`` as a tensor on ``device``, of ``dtype`` if given, without waiting for a GPU.
 
-    Only copies from pinned memory go on without the caller. torch keeps that memory until the copy is
-    done, so nobody has to hold the array.
+    Only copies from pinned memory are asynchronous. torch keeps that memory until the copy is done, so the
+    caller need not keep the array.
     """
     tensor = torch.as_tensor(array, dtype=dtype)
     if torch.device(device).type == "cuda":
@@ -114,15 +113,15 @@ def send(
 
 
 def torch_dtype(precision: str, device: str, *, training: bool = False) -> torch.dtype:
-    """The dtype for ``precision`` on ``device``, as `recipes.precision.resolve_dtype` names it.
+    """Return the dtype of ``precision`` on ``device`` (see `recipes.precision.resolve_dtype`).
 
     Raises:
-        UvlpError: the device has no such dtype.
+        UvlpError: the device does not support it.
     """
     dtype: torch.dtype = getattr(torch, resolve_dtype(precision, device, training=training))
     return dtype
 
 
 def dtype_name(dtype: torch.dtype) -> str:
-    """``float16`` for ``torch.float16``."""
+    """Return e.g. "float16" for ``torch.float16``."""
     return str(dtype).removeprefix("torch.")

@@ -1,4 +1,4 @@
-"""DiffFit: a DiT's biases, label table and new scales are fine-tuned (evaluation.md 5.1; Xie et al. 2023)."""
+"""DiffFit: fine-tune a DiT's biases, label embeddings and new scales (evaluation.md 5.1; Xie et al. 2023)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ TRAINED = ("bias", "norm", "gamma", "y_embed")
 
 
 def add_scales(network: DiT, blocks: int = SCALED_BLOCKS) -> None:
-    """Give the first ``blocks`` blocks scales of one, which leave the network's output as it is.
+    """Add scales of one, which do not change the output, to the first ``blocks`` blocks.
 
-    Per block, with D the width: ``attn.gamma1`` [3D] of queries, keys and values, ``attn.gamma2`` [D] of the
-    attention's output, ``gamma1`` [D] and ``gamma2`` [D] of the gated attention and perceptron.
+    Per block, with width D: ``attn.gamma1`` [3D] for queries, keys and values, ``attn.gamma2`` [D] for the
+    attention's output, ``gamma1`` [D] and ``gamma2`` [D] for the gated attention and MLP.
     """
     for block in network.blocks[:blocks]:
         assert isinstance(block, Block)
@@ -28,5 +28,5 @@ def _ones_like(parameter: nn.Parameter) -> nn.Parameter:
 
 
 def trained_names(network: nn.Module) -> list[str]:
-    """Names of the parameters that fine-tuning changes; all others stay fixed."""
+    """Return the names of the parameters that are fine-tuned; all others are frozen."""
     return [name for name, _ in network.named_parameters() if any(part in name for part in TRAINED)]

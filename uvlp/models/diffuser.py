@@ -40,18 +40,18 @@ def train(
     progress: Progress,
     partial: Path | None = None,
 ) -> None:
-    """Train on images [N, H, W, 3] and captions; fill ``folder`` with a whole pipeline.
+    """Train on images [N, H, W, 3] and captions; write a complete pipeline to ``folder``.
 
-    Text encoder (the frozen text tower of the embedder), tokenizer and autoencoder are copied into it.
+    The text encoder (the frozen text tower of the embedder), tokenizer and autoencoder are copied into it.
 
     Args:
-        partial: where checkpoints are kept (see `one_cycle.one_cycle`).
+        partial: folder for checkpoints (see `one_cycle.one_cycle`).
     """
     device = machine.device()
     with quiet():
         tokenizer = CLIPTokenizer.from_pretrained(embedder_folder, local_files_only=True)
         vae = AutoencoderKL.from_pretrained(autoencoder_folder, local_files_only=True, use_safetensors=True)
-    vae.register_to_config(_name_or_path="")  # else the saved bytes depend on where the input lies
+    vae.register_to_config(_name_or_path="")  # otherwise the saved bytes depend on the path of the input
     text_encoder = text_tower.from_open_clip(embedder_folder)
     states, which = _text_states(captions, tokenizer, text_encoder.to(device))
     latents = Autoencoder(one_cycle.to_device(vae, device)).posterior(images)
@@ -74,7 +74,7 @@ def train(
 
 
 def stable_diffusion_scheduler() -> Any:
-    """PNDM as configured in Stable Diffusion 1.5 (methods.md D.3)."""
+    """Return PNDM as configured in Stable Diffusion 1.5 (methods.md D.3)."""
     return PNDMScheduler(
         num_train_timesteps=1000,
         beta_start=0.00085,
@@ -87,13 +87,13 @@ def stable_diffusion_scheduler() -> Any:
 
 
 def _text_states(captions: Sequence[str], tokenizer: Any, encoder: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Text states [U, L, D] of the empty text and of each different caption, and the row of each image.
+    """Return text states [U, L, D] of the empty text and each unique caption, and the row of each image.
 
-    The states lie where the encoder does, the rows on the CPU, where batches are drawn.
+    The states are on the encoder's device, the rows on the CPU, where batches are drawn.
     """
-    different = ["", *dict.fromkeys(captions)]
-    row = {text: index for index, text in enumerate(different)}
-    ids = tokenizer(different, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    unique = ["", *dict.fromkeys(captions)]
+    row = {text: index for index, text in enumerate(unique)}
+    ids = tokenizer(unique, padding="max_length", truncation=True, return_tensors="pt").input_ids
     with torch.no_grad():
         states = torch.cat(
             [encoder(send(part, encoder.device)).last_hidden_state for part in ids.split(TEXT_BATCH)]
@@ -110,7 +110,7 @@ def _train_unet(
     progress: Progress,
     partial: Path | None,
 ) -> Any:
-    """Noise prediction on fresh posterior samples; returns the model with averaged weights."""
+    """Train noise prediction on new posterior samples; return the model with averaged weights."""
     mean, deviation = latents
     device = mean.device.type
     with torch.random.fork_rng(devices=[]):
@@ -146,7 +146,7 @@ def _train_unet(
 
 
 def _build(settings: DiffuserSettings, side: int, text_width: int) -> Any:
-    """Attention to the text at the lowest levels only: everywhere doubles the time."""
+    """Build a UNet with attention to the text only at the lowest levels; at all levels it is half as fast."""
     attending = settings.attention_levels
     plain_levels = len(settings.channels) - attending
     return UNet2DConditionModel(

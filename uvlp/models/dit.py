@@ -1,9 +1,9 @@
 """DiT, the class-conditional diffusion transformer (evaluation.md 5.1; Peebles & Xie 2023).
 
-diffusers' DiTTransformer2DModel has a label table and a time embedding in each of its blocks, splits the
-attention's weight in three and takes slightly other time frequencies. Here parameters are named and counted
-as in the public checkpoint `DiT-XL-2-256x256.pt`, so it loads as it is; there is no initialisation, for the
-checkpoint holds everything, the position embedding included.
+diffusers' DiTTransformer2DModel has label and time embeddings in every block, splits the attention's weight
+in three and uses slightly different time frequencies. Here the parameters have the names and shapes of the
+public checkpoint `DiT-XL-2-256x256.pt`, which loads unchanged; there is no initialisation, because the
+checkpoint contains all parameters, including the position embedding.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NORM_EPS = 1e-6
 
 
 class Attention(nn.Module):
-    """Self-attention; ``gamma1`` and ``gamma2`` are `difffit`'s scales, absent in the checkpoint."""
+    """Self-attention; ``gamma1`` and ``gamma2`` are the scales of `difffit`, not in the checkpoint."""
 
     gamma1: nn.Parameter | None
     gamma2: nn.Parameter | None
@@ -43,7 +43,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention and perceptron, both shifted, scaled and gated by the condition (adaLN-Zero)."""
+    """Attention and MLP, both shifted, scaled and gated by the condition (adaLN-Zero)."""
 
     gamma1: nn.Parameter | None
     gamma2: nn.Parameter | None
@@ -63,7 +63,7 @@ class Block(nn.Module):
         self.register_parameter("gamma2", None)
 
     def forward(self, tokens: Tensor, condition: Tensor) -> Tensor:
-        """Tokens [N,T,D] to [N,T,D] under ``condition`` [N,D]."""
+        """Tokens [N,T,D] to [N,T,D], given ``condition`` [N,D]."""
         terms = self.adaLN_modulation(condition)[:, None].chunk(6, dim=2)
         shift, scale, gate = terms[:3]
         attended = self.attn(modulated(tokens, shift, scale))
@@ -73,7 +73,7 @@ class Block(nn.Module):
 
 
 class FinalLayer(nn.Module):
-    """From tokens to the values of their patches."""
+    """Linear map from tokens to the values of their patches."""
 
     def __init__(self, width: int, values: int) -> None:
         super().__init__()
@@ -81,22 +81,22 @@ class FinalLayer(nn.Module):
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
 
     def forward(self, tokens: Tensor, condition: Tensor) -> Tensor:
-        """Tokens [N,T,D] to patches [N,T,values] under ``condition`` [N,D]."""
+        """Tokens [N,T,D] to patches [N,T,values], given ``condition`` [N,D]."""
         shift, scale = self.adaLN_modulation(condition)[:, None].chunk(2, dim=2)
         return self.linear(modulated(tokens, shift, scale))
 
 
 class DiT(nn.Module):
-    """Noise and variance of a latent; the defaults are DiT-XL/2 for images of 256 px.
+    """Predicts noise and variance of a latent; the defaults are DiT-XL/2 for images of 256 px.
 
     Args:
         side: height and width of the latents.
         channels: C, channels of the latents; the output has 2C.
-        classes: labels; number ``classes`` itself is the null label of classifier-free guidance.
+        classes: number of labels; ``classes`` itself is the null label of classifier-free guidance.
         width: D, size of a token.
         depth: number of blocks.
-        heads: of the attention.
-        patch: height and width of the patch of latents that is a token.
+        heads: number of attention heads.
+        patch: height and width of the latent patch of a token.
     """
 
     def __init__(
@@ -122,12 +122,12 @@ class DiT(nn.Module):
         self.final_layer = FinalLayer(width, patch**2 * 2 * channels)
 
     def forward(self, noisy: Tensor, timesteps: Tensor, labels: Tensor) -> Tensor:
-        """Predicted noise and v (see `dit_diffusion.py`), [N,2C,side,side].
+        """Return the predicted noise and v (see `dit_diffusion.py`), [N,2C,side,side].
 
         Args:
             noisy: [N,C,side,side], scaled latents with noise.
             timesteps: [N], 0 to 999.
-            labels: int64 [N], up to and with the null label.
+            labels: int64 [N], up to and including the null label.
         """
         tokens = self.x_embedder(noisy).flatten(2).transpose(1, 2) + self.pos_embed
         waves = time_waves(timesteps).to(noisy.dtype)
@@ -137,23 +137,23 @@ class DiT(nn.Module):
         return self._image(self.final_layer(tokens, condition))
 
     def _image(self, patches: Tensor) -> Tensor:
-        """[N,T,patch patch 2C], row by row, as maps [N,2C,side,side]."""
+        """Rearrange patches [N,T,patch patch 2C], row by row, to maps [N,2C,side,side]."""
         cells = patches.unflatten(1, (self._grid, self._grid)).unflatten(3, (self._patch, self._patch, -1))
         return cells.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
 
 
 def modulated(tokens: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """Normalised tokens [N,T,D], stretched by 1 + ``scale`` and moved by ``shift``, both [N,1,D]."""
+    """Normalise tokens [N,T,D], multiply by 1 + ``scale`` and add ``shift``, both [N,1,D]."""
     return layer_norm(tokens, tokens.shape[-1:], eps=NORM_EPS) * (1 + scale) + shift
 
 
 def scaled(values: Tensor, gamma: Tensor | None) -> Tensor:
-    """``values`` [...,D] times ``gamma`` [D], if there is one."""
+    """Multiply ``values`` [...,D] by ``gamma`` [D], if given."""
     return values if gamma is None else gamma * values
 
 
 def time_waves(timesteps: Tensor) -> Tensor:
-    """Cosines, then sines, of timesteps [N] at 128 frequencies from 1 down to 1/10000: float32 [N,256]."""
+    """Return cosines, then sines, of timesteps [N] at 128 frequencies from 1 to 1/10000: float32 [N,256]."""
     exponents = torch.arange(FREQUENCIES // 2, device=timesteps.device, dtype=torch.float32)
     frequencies = torch.exp(-math.log(LONGEST_PERIOD) * exponents / (FREQUENCIES // 2))
     angles = timesteps[:, None].float() * frequencies

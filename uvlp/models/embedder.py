@@ -1,9 +1,9 @@
 """CLIP by open_clip: train a small one on captioned images, embed images and texts.
 
 Images are uint8 [N, H, W, 3]. On disk a model is a folder in open_clip's `local-dir:` layout
-(`open_clip_config.json`, `open_clip_model.safetensors`, tokenizer), for small and published weights alike,
-or the one file of OpenAI's ViT-L/14, whose configuration open_clip brings along. That OpenAI's weights
-stand beside ``"quick_gelu": true`` is checked before anything is made, in `models/published/find.py`.
+(`open_clip_config.json`, `open_clip_model.safetensors`, tokenizer), for small and published weights, or the
+single file of OpenAI's ViT-L/14, whose configuration is part of open_clip. `models/published/find.py` checks
+in advance that OpenAI's weights have ``"quick_gelu": true``.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ MEAN_AND_SCALE = 0.5
 
 
 class Embedder:
-    """Unit-length image and text features of one model, computed in float32 (methods.md A.3).
+    """Computes unit-length image and text features in float32 (methods.md A.3).
 
     Args:
-        device: where the model lies.
-        tf32: let a GPU round what it multiplies to ten bits, which is several times faster.
+        device: of the model.
+        tf32: let a GPU round factors to ten bits, which is several times faster.
     """
 
     def __init__(
@@ -64,17 +64,17 @@ class Embedder:
         self._device, self._tf32 = device, tf32
 
     @classmethod
-    def load(cls, place: Path | str, device: str = "cpu", tf32: bool = False) -> Embedder:
+    def load(cls, source: Path | str, device: str = "cpu", tf32: bool = False) -> Embedder:
         """Load a folder, or the file with OpenAI's weights of ViT-L/14.
 
         Raises:
             UvlpError: there is no such model, or the weights are of another architecture.
         """
-        path = Path(place)
+        path = Path(source)
         if not path.is_file() and not (path / "open_clip_config.json").is_file():
             raise UvlpError(
-                "no open_clip model here",
-                got=str(place),
+                "not an open_clip model",
+                got=str(source),
                 allowed="a folder with open_clip_config.json, or OpenAI's weights in one file",
             )
         name, weights = (OPENAI, str(path)) if path.is_file() else (f"local-dir:{path}", None)
@@ -86,29 +86,29 @@ class Embedder:
             if isinstance(error, torch.OutOfMemoryError):
                 raise
             raise UvlpError(
-                f"no CLIP can be loaded from {place}",
+                f"cannot load a CLIP from {source}",
                 got=shorten(str(error), LONGEST_PROBLEM, placeholder=" ..."),
-                allowed="a configuration and the weights that belong to it",
+                allowed="a configuration with matching weights",
             ) from error
 
     def preprocess(self, image: NDArray[np.uint8]) -> torch.Tensor:
-        """What the image tower reads, float32 [3, side, side]; safe to call from several threads.
+        """Return the input of the image tower, float32 [3, side, side]; thread-safe.
 
-        A squashed image stays 8 bits wide until here, as in the reference, which turns it back into a
-        picture: shorter side to the tower's, bicubic, centre crop, then mean and deviation.
+        As in the reference, a resized image is still 8-bit here: shorter side to the tower's, bicubic, centre
+        crop, then normalisation.
         """
         return self._preprocess(Image.fromarray(image))
 
     @torch.inference_mode()
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Rows of length one, float32 [B, D] where the model is, of one batch from `preprocess`."""
+        """Return unit-length rows, float32 [B, D] on the model's device, of one batch from `preprocess`."""
         with self._rounding():
-            found = self._model.encode_image(pixels.to(self._device, non_blocking=True))
-        return _unit(found)
+            features = self._model.encode_image(pixels.to(self._device, non_blocking=True))
+        return _unit(features)
 
     @torch.inference_mode()
     def text_features(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Rows of length one, float32 [N, D]; longer texts lose their tail (see `over_long`)."""
+        """Return unit-length rows, float32 [N, D]; long texts are truncated (see `over_long`)."""
         parts = []
         for start in range(0, len(texts), BATCH):
             ids = self._tokenize(list(texts[start : start + BATCH])).to(self._device)
@@ -118,7 +118,7 @@ class Embedder:
 
     @contextmanager
     def _rounding(self) -> Iterator[None]:
-        """float32 in convolutions too, which torch rounds to TF32 on a GPU where nothing else is said."""
+        """Context with float32 also in convolutions, for which torch uses TF32 on a GPU by default."""
         with (
             arithmetic(self._device, "float32", deterministic=True),
             matrix_products("high" if self._tf32 else "highest"),
@@ -126,13 +126,13 @@ class Embedder:
             yield
 
     def over_long(self, texts: Sequence[str]) -> int:
-        """How many of ``texts`` have more tokens than the model reads."""
+        """Return how many of ``texts`` have more tokens than the model's context length."""
         return sum(self._over_long(texts[start : start + BATCH]) for start in range(0, len(texts), BATCH))
 
     def _over_long(self, texts: Sequence[str]) -> int:
         length = self._model.context_length
         ids = self._tokenize(list(texts), context_length=length + 1)
-        end = ids.max()  # the end of text is the largest id; some tokenizers also pad with it
+        end = ids.max()  # end of text is the largest id; some tokenizers also pad with it
         return int(((ids[:, length] == end) & (ids[:, length - 1] != end)).sum())
 
 
@@ -150,11 +150,11 @@ def train(
     further_texts: Sequence[str] = (),
     partial: Path | None = None,
 ) -> None:
-    """Train a CLIP from scratch on images [N, H, W, 3] and their captions; fill ``folder``.
+    """Train a CLIP from scratch on images [N, H, W, 3] and their captions; write it to ``folder``.
 
     Args:
-        further_texts: what the tokenizer must also know, e.g. the prompt ensemble.
-        partial: where checkpoints are kept (see `one_cycle.one_cycle`).
+        further_texts: additional texts for the tokenizer, e.g. the prompt ensemble.
+        partial: folder for checkpoints (see `one_cycle.one_cycle`).
     """
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = tokenizer.train([*captions, *further_texts], settings.context_length, folder)
@@ -175,7 +175,7 @@ def train(
         rolled = _roll(data[send(rows, device)].permute(0, 3, 1, 2), generator)
         pixels = (rolled / 255 - MEAN_AND_SCALE) / MEAN_AND_SCALE
         image, text, scale = model(pixels, send(tokenize(texts), device))
-        with torch.autocast(device, enabled=False):  # at a scale of 100, bfloat16 cannot tell logits apart
+        with torch.autocast(device, enabled=False):  # at a scale of 100, bfloat16 cannot resolve the logits
             return _contrastive_loss(scale.float() * image.float() @ text.float().T, texts)
 
     model.train()
@@ -187,7 +187,7 @@ def train(
 
 
 def _config(settings: EmbedderSettings, side_px: int, vocabulary: int) -> dict[str, Any]:
-    """The content of `open_clip_config.json`."""
+    """Return the content of `open_clip_config.json`."""
     return {
         "model_cfg": {
             "embed_dim": settings.text_width,
@@ -195,7 +195,7 @@ def _config(settings: EmbedderSettings, side_px: int, vocabulary: int) -> dict[s
             "text_cfg": {
                 "context_length": settings.context_length,
                 "vocab_size": vocabulary,
-                "hf_tokenizer_name": "local",  # any name: open_clip then reads the tokenizer of this folder
+                "hf_tokenizer_name": "local",  # with any name open_clip reads the tokenizer of this folder
                 "width": settings.text_width,
                 "heads": settings.text_heads,
                 "layers": settings.text_layers,
@@ -211,9 +211,9 @@ def _config(settings: EmbedderSettings, side_px: int, vocabulary: int) -> dict[s
 
 
 def _drop_clauses(caption: str, generator: torch.Generator) -> str:
-    """Drop words before the class name from half of the first clauses, and any other clause at times.
+    """Drop words before the class name from half of the first clauses, and other clauses at random.
 
-    Without the former, class names in other sentences (methods.md A.3) are hardly understood.
+    Without the former, class names in other sentences (methods.md A.3) are poorly recognised.
     """
     first, *others = caption.split(", ")
     *lead, name = first.split(" ")
@@ -228,7 +228,7 @@ def _drop(parts: list[str], share: float, generator: torch.Generator) -> list[st
 
 
 def _roll(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Shift each image [N, C, H, W] round its borders by up to a sixteenth of its sides."""
+    """Shift each image [N, C, H, W] cyclically by up to a sixteenth of its sides."""
     count, _, height, width = pixels.shape
     reach = max(1, round(height * ROLL))
     shifts = torch.randint(-reach, reach + 1, (2, count, 1), generator=generator)
@@ -240,7 +240,7 @@ def _roll(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def _contrastive_loss(logits: torch.Tensor, texts: list[str]) -> torch.Tensor:
-    """Symmetric cross entropy of logits [N, N]; rows with equal texts share the target."""
+    """Return the symmetric cross entropy of logits [N, N]; rows with equal texts share the target."""
     number = {text: index for index, text in enumerate(texts)}
     group = send(torch.tensor([number[text] for text in texts]), logits.device)
     same = (group[:, None] == group[None, :]).float()

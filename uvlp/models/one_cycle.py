@@ -1,8 +1,8 @@
 """The training loop that the three small models share: AdamW under a one-cycle learning rate.
 
-On a CPU it computes in float32, the same bits every time. On a GPU the settings may ask for mixed
-precision; the order of random draws is the CPU's, nothing waits for the GPU between two checks of the
-loss, and only kernels that repeat their bits are used.
+On a CPU it computes in float32, deterministically. On a GPU the settings may select mixed precision; random
+numbers are drawn on the CPU in the same order, there is no synchronisation between two checks of the loss,
+and only deterministic kernels are used.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ WARM_UP = 0.25
 START = 0.04
 LARGEST_GRADIENT = 1.0
 CHECK_EVERY = {"cpu": 1, "cuda": 50}
-"""Steps between two looks at the loss: each look waits for the GPU."""
+"""Steps between two checks of the loss: each check waits for the GPU."""
 SAVE_EVERY_S = 60.0
-TELL_FROM_S = 10.0
+REPORT_FROM_S = 10.0
 
 
 class Schedule(Protocol):
@@ -38,7 +38,7 @@ class Schedule(Protocol):
 
     @property
     def steps(self) -> int:
-        """Steps in all."""
+        """Total number of steps."""
 
     @property
     def batch(self) -> int:
@@ -64,25 +64,25 @@ def one_cycle(
     average: Average | None = None,
     partial: Path | None = None,
 ) -> None:
-    """Minimise ``loss_of_step()``, which draws its own batch, where the model lies.
+    """Minimise ``loss_of_step()``, which draws its own batch, on the model's device.
 
     Args:
-        what: the settings group of the model, e.g. ``"diffuser"``; it stands in progress and errors.
-        generator: the one source of what ``loss_of_step`` draws; on the CPU.
+        what: the settings group of the model, e.g. ``"diffuser"``, for progress and errors.
+        generator: the only source of randomness of ``loss_of_step``; on the CPU.
         average: updated after every step.
-        partial: a folder for checkpoints, one a minute; what lies there from an interrupted run is gone
-            on with, on a CPU to the same bits.
+        partial: a folder for checkpoints, one per minute; the training resumes from a checkpoint there, on a
+            CPU with bit-identical results.
 
     Raises:
-        UvlpError: the loss is not a finite number (model and step are named), a precision that the
-            device has not, or too little GPU memory.
+        UvlpError: the loss is not finite (the error names model and step), the device does not support the
+            precision, or too little GPU memory.
     """
     parameters = list(model.parameters())
     device = parameters[0].device.type
     dtype = torch_dtype(settings.precision, device, training=True)
     if settings.precision == "auto" and device == "cpu":
         size = f"{settings.steps} steps of {settings.batch} images"
-        progress.log(f"no GPU, for which its {size} were chosen; a CPU takes hours or days")
+        progress.log(f"no GPU: its {size} are meant for a GPU; a CPU takes hours or days")
     state = TrainingState(
         model=model,
         optimiser=torch.optim.AdamW(parameters, lr=settings.lr, fused=True),
@@ -92,25 +92,25 @@ def one_cycle(
     )
     saved = partial / f"{what}.safetensors" if partial is not None else None
     first = _resume(state, saved, what, settings.steps, progress) + 1
-    watch = _Watch(what, settings, first, device)
-    began = kept = time.monotonic()
+    check = _LossCheck(what, settings, first, device)
+    started = saved_at = time.monotonic()
     with arithmetic(device, "tf32", deterministic=True), _enough_memory(what, settings.batch):
         for step in progress.track(range(first, settings.steps + 1), f"{what} steps"):
             with _mixed(device, dtype):
                 loss = loss_of_step()
-            watch.look(loss, step)
+            check.add(loss, step)
             _descend(state, loss, settings.lr * one_cycle_share(step, settings.steps))
             if average is not None:
                 average.update(step)
-            if saved is not None and step < settings.steps and time.monotonic() - kept >= SAVE_EVERY_S:
-                watch.settle(step)
+            if saved is not None and step < settings.steps and time.monotonic() - saved_at >= SAVE_EVERY_S:
+                check.check(step)
                 state.save(saved, step)
-                kept = time.monotonic()
-    _tell(progress, settings, settings.steps + 1 - first, time.monotonic() - began, dtype, device)
+                saved_at = time.monotonic()
+    _report(progress, settings, settings.steps + 1 - first, time.monotonic() - started, dtype, device)
 
 
 def _descend(state: TrainingState, loss: torch.Tensor, lr: float) -> None:
-    """One step of the optimiser."""
+    """Take one step of the optimiser."""
     for group in state.optimiser.param_groups:
         group["lr"] = lr
     state.optimiser.zero_grad()
@@ -122,64 +122,65 @@ def _descend(state: TrainingState, loss: torch.Tensor, lr: float) -> None:
 
 
 def to_device(model: torch.nn.Module, device: str) -> torch.nn.Module:
-    """The model on ``device``; on a GPU its images lie channels last, as the tensor cores read them."""
+    """Move the model to ``device``; on a GPU in the channels-last format of the tensor cores."""
     layout = torch.contiguous_format if device == "cpu" else torch.channels_last
     with quiet():
         return model.to(device).to(memory_format=layout)
 
 
 def one_cycle_share(step: int, steps: int) -> float:
-    """Share of the peak rate at ``step`` of 1..``steps``: cosine up for a quarter, cosine down to zero."""
+    """Return the share of the peak rate at ``step`` of 1..``steps``: cosine warm-up, then decay to zero."""
     position = (step - 0.5) / steps
     if position < WARM_UP:
         return START + (1 - START) * (1 - math.cos(math.pi * position / WARM_UP)) / 2
     return (1 + math.cos(math.pi * (position - WARM_UP) / (1 - WARM_UP))) / 2
 
 
-class _Watch:
-    """Looks whether every loss was a finite number, without waiting for a GPU at every step."""
+class _LossCheck:
+    """Checks that every loss is finite, without waiting for a GPU at every step."""
 
     def __init__(self, what: str, settings: Schedule, first: int, device: str) -> None:
-        self._what, self._settings, self._seen = what, settings, first - 1
+        self._what, self._settings, self._checked = what, settings, first - 1
         self._every = CHECK_EVERY[device]
         self._finite = torch.ones((), dtype=torch.bool, device=device)
 
-    def look(self, loss: torch.Tensor, step: int) -> None:
-        """Note the loss of ``step``; raise UvlpError where one since the last look was no number."""
+    def add(self, loss: torch.Tensor, step: int) -> None:
+        """Record the loss of ``step``; raise UvlpError at a check if one since the last was not finite."""
         self._finite = self._finite & loss.detach().isfinite()
-        if step - self._seen >= self._every or step == self._settings.steps:
-            self.settle(step)
+        if step - self._checked >= self._every or step == self._settings.steps:
+            self.check(step)
 
-    def settle(self, step: int) -> None:
-        """Look at the losses up to ``step``.
+    def check(self, step: int) -> None:
+        """Check the losses up to ``step``.
 
         Raises:
-            UvlpError: one was no number.
+            UvlpError: one was not finite.
         """
-        where = f"step {step}" if step == self._seen + 1 else f"one of the steps {self._seen + 1} to {step}"
-        self._seen = step
+        first = self._checked + 1
+        where = f"step {step}" if step == first else f"one of the steps {first} to {step}"
+        self._checked = step
         if not self._finite.item():
             raise UvlpError(
-                f"the loss of the {self._what} is not a number: {where} of {self._settings.steps}",
+                f"the loss of the {self._what} is not finite: {where} of {self._settings.steps}",
                 fix=f"lower its learning rate: --set {self._what}.lr={self._settings.lr / 4:g}",
             )
 
 
 def _resume(state: TrainingState, saved: Path | None, what: str, steps: int, progress: Progress) -> int:
-    """The step of the checkpoint that was found and taken over; 0 without one."""
+    """Load the checkpoint, if any, and return its step; 0 without one."""
     if saved is None or not saved.is_file():
         return 0
     try:
         step = state.load(saved)
     except (SafetensorError, OSError):
-        progress.log(f"{saved.name} is not as it was written: the training of the {what} begins anew")
+        progress.log(f"{saved.name} is damaged: the training of the {what} restarts")
         saved.unlink()
         return 0
-    except (KeyError, ValueError, RuntimeError) as error:  # whole, and of another version of the model
+    except (KeyError, ValueError, RuntimeError) as error:  # complete, but of another version of the model
         raise UvlpError(
-            f"a checkpoint of another {what}", got=str(saved), fix="delete it; its training begins anew"
+            f"a checkpoint of another {what}", got=str(saved), fix="delete it; the training restarts"
         ) from error
-    progress.log(f"going on after step {step} of {steps}")
+    progress.log(f"resuming after step {step} of {steps}")
     return step
 
 
@@ -196,10 +197,10 @@ def _enough_memory(what: str, batch: int) -> Iterator[None]:
         raise machine.too_little_gpu_memory(f"to train the {what} on batches of {batch}", fix) from error
 
 
-def _tell(
+def _report(
     progress: Progress, settings: Schedule, steps: int, seconds: float, dtype: torch.dtype, device: str
 ) -> None:
-    """How fast it was, where it took long enough to say."""
-    if seconds >= TELL_FROM_S:
+    """Report the speed of a training that took a while."""
+    if seconds >= REPORT_FROM_S:
         speed = steps * settings.batch / seconds
         progress.log(f"{speed:.3g} images/s, {seconds / steps:.3f} s/step in {dtype_name(dtype)} on {device}")

@@ -1,4 +1,4 @@
-"""Keep library chatter off the terminal: what the user should know goes through `core/progress`."""
+"""Suppress the output of libraries: messages for the user go through `core/progress`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ LOADING_ERRORS = (
     AttributeError,
     SafetensorError,
 )
-"""What the model libraries raise for a folder that is damaged or holds something else."""
+"""Exceptions of the model libraries for a folder that is damaged or contains something else."""
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings, log lines or progress bars of the model libraries inside the block.
+    """Context without warnings, log lines or progress bars of the model libraries.
 
-    Import the libraries before: only those already imported have bars to switch off.
+    Import the libraries first: progress bars can be disabled only in imported libraries.
     """
     for library in ("diffusers", "transformers"):
         library_logging = sys.modules.get(f"{library}.utils.logging")

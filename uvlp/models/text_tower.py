@@ -1,7 +1,7 @@
 """Copy the text tower of an open_clip model into the CLIPTextModel of a diffusion pipeline.
 
-Measured: a diffuser conditioned on the frozen copy draws the right class far earlier than one with
-a text encoder of its own. The copy is exact.
+Measured: with the frozen copy, a diffuser generates the right class far earlier in training than with a
+text encoder of its own. The copy is exact.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ LAYER_PARTS = {
 
 
 def from_open_clip(folder: Path) -> Any:
-    """A frozen CLIPTextModel with the text tower of the open_clip folder."""
+    """Return a frozen CLIPTextModel with the text tower of an open_clip folder."""
     config = json.loads((folder / "open_clip_config.json").read_text(encoding="utf-8"))["model_cfg"]
     source = load_file(folder / "open_clip_model.safetensors")
     with quiet(), torch.random.fork_rng(devices=[]):
         model = CLIPTextModel(_text_config(config))
-    # Whether the keys carry this prefix depends on the version of transformers.
+    # Whether the keys have this prefix depends on the version of transformers.
     prefix = "text_model." if any(key.startswith("text_model.") for key in model.state_dict()) else ""
     weights = {prefix + key: value for key, value in _rename(source, config["text_cfg"]["layers"]).items()}
     missing, unexpected = model.load_state_dict(weights, strict=False)
@@ -58,7 +58,7 @@ def _text_config(config: dict[str, Any]) -> CLIPTextConfig:
 
 
 def _rename(source: dict[str, torch.Tensor], layers: int) -> dict[str, torch.Tensor]:
-    """The state of the text tower under the key names of transformers."""
+    """Return the state of the text tower under transformers' key names."""
     renamed = {
         "embeddings.token_embedding.weight": source["token_embedding.weight"],
         "embeddings.position_embedding.weight": source["positional_embedding"],

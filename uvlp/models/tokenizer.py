@@ -1,11 +1,11 @@
-"""A CLIP tokenizer trained on the captions of one dataset, laid out as OpenAI's.
+"""A CLIP tokenizer trained on the captions of one dataset, with the structure of OpenAI's.
 
 Ids: 256 bytes, the same with the end-of-word mark, the merges, start of text, end of text. The last
 one is the largest, because open_clip pools text at the largest id.
 
-Texts that share their clauses are split into tokens once for each clause. While an embedder is trained its
-captions lose clauses at random, so that hardly any text comes twice, and a tokenizer is slower than a GPU's
-step (measured for 512 captions on one busy core: 180 ms; 10 ms here).
+`ClauseTokens` tokenizes every clause once. While an embedder is trained, clauses are dropped from its
+captions at random, so that few texts repeat, and the tokenizer is slower than a training step on a GPU
+(measured for 512 captions on one busy core: 180 ms; 10 ms here).
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ LARGEST_VOCABULARY = 4096
 
 
 def train(texts: Iterable[str], context_length: int, folder: Path) -> int:
-    """Learn merges from ``texts`` and save a transformers CLIPTokenizer into ``folder``.
+    """Learn merges from ``texts`` and save a transformers CLIPTokenizer to ``folder``.
 
-    Every word that occurs becomes one token while the vocabulary lasts; any other text is cut
-    into shorter pieces, down to bytes, and never becomes an unknown token.
+    Every word in the texts becomes one token, up to the maximum vocabulary; any other text is split
+    into shorter tokens, down to bytes, and never becomes an unknown token.
 
     Returns:
-        The size of the vocabulary; the id of the end of text is one less.
+        The size of the vocabulary; the id of end of text is one less.
     """
     from transformers import CLIPTokenizer
 
     merges: Any = _learn_merges(sorted(set(texts)), CLIPTokenizer().backend_tokenizer)
     letters = _letters()
-    whole = dict.fromkeys(
+    tokens = dict.fromkeys(
         [*letters, *(letter + "</w>" for letter in letters), *map("".join, merges), START, END]
     )
-    vocabulary = {token: index for index, token in enumerate(whole)}
+    vocabulary = {token: index for index, token in enumerate(tokens)}
     tokenizer = CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=context_length)
     tokenizer.save_pretrained(folder)
     return len(vocabulary)
@@ -52,7 +52,7 @@ def _letters() -> list[str]:
 
 
 def _learn_merges(texts: list[str], clip: Any) -> list[tuple[str, str]]:
-    """Byte-pair merges, most frequent first, under the normaliser and word rule of ``clip``."""
+    """Return byte-pair merges, most frequent first, with the normaliser and pre-tokenizer of ``clip``."""
     from tokenizers import Tokenizer
     from tokenizers.models import BPE
     from tokenizers.trainers import BpeTrainer
@@ -62,8 +62,8 @@ def _learn_merges(texts: list[str], clip: Any) -> list[tuple[str, str]]:
     trainer = BpeTrainer(
         vocab_size=LARGEST_VOCABULARY,
         initial_alphabet=_letters(),
-        # Ties between merges are broken by ids, and letters with the end-of-word mark would otherwise get
-        # theirs in the chance order of a hash map. As special tokens they are numbered in this order.
+        # Ties between merges are broken by ids, and letters with the end-of-word mark would otherwise be
+        # numbered in the random order of a hash map. As special tokens they are numbered in this order.
         special_tokens=[letter + "</w>" for letter in _letters()],
         end_of_word_suffix="</w>",
         show_progress=False,
@@ -74,29 +74,29 @@ def _learn_merges(texts: list[str], clip: Any) -> list[tuple[str, str]]:
 
 SEPARATOR = ", "
 PLAIN = re.compile(r"[A-Za-z0-9]+( [A-Za-z0-9]+)*")
-"""Clauses whose tokens do not depend on what stands beside them."""
+"""Clauses whose tokens do not depend on their neighbours."""
 
 
 class ClauseTokens:
-    """What the open_clip tokenizer ``whole`` gives for a list of texts, int64 [N, L]."""
+    """Equivalent to the open_clip tokenizer ``tokenizer``, with a cache of clauses."""
 
-    def __init__(self, whole: Any, length: int) -> None:
-        self._whole, self._length = whole, length
+    def __init__(self, tokenizer: Any, length: int) -> None:
+        self._tokenizer, self._length = tokenizer, length
         self._known: dict[str, list[int]] = {}
         start, *comma, end = self._ids(",")
         self._start, self._comma, self._end = start, comma, end
-        self._padding = int(whole([""])[0, -1])
+        self._padding = int(tokenizer([""])[0, -1])
 
     def __call__(self, texts: Sequence[str]) -> torch.Tensor:
-        """Start, the tokens as far as they fit, end, padding."""
-        # By way of numpy: torch itself takes twice as long for nested lists.
+        """Return ids int64 [N, L]: start, the tokens up to the length, end, padding."""
+        # Through numpy: torch takes twice as long for nested lists.
         return torch.from_numpy(numpy.array([self._row(text) for text in texts], numpy.int64))
 
     def _row(self, text: str) -> list[int]:
         clauses = text.split(SEPARATOR)
         if not all(map(PLAIN.fullmatch, clauses)):
-            found: list[int] = self._whole([text])[0].tolist()
-            return found
+            ids: list[int] = self._tokenizer([text])[0].tolist()
+            return ids
         inner = list(self._clause(clauses[0]))
         for clause in clauses[1:]:
             inner += self._comma
@@ -110,6 +110,6 @@ class ClauseTokens:
         return self._known[clause]
 
     def _ids(self, text: str) -> list[int]:
-        """The ids of ``text`` without padding; what no row has room for is cut."""
-        found: list[int] = self._whole.tokenizer(text, truncation=True, max_length=self._length).input_ids
-        return found
+        """Return the ids of ``text`` without padding, truncated to the length of a row."""
+        ids: list[int] = self._tokenizer.tokenizer(text, truncation=True, max_length=self._length).input_ids
+        return ids

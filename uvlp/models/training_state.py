@@ -1,7 +1,7 @@
-"""Everything that a training loop needs to resume where it was interrupted, in one safetensors file.
+"""The state of a training loop in one safetensors file, from which it resumes after an interruption.
 
-The file holds the hash of what it holds, so that what was damaged since is never trained on. Part of the
-state is the running average of a model's weights, which is saved instead of the last ones.
+The file contains the hash of its content, so that a damaged file is never used. Part of the state is the
+moving average of a model's weights, which is saved instead of the last weights.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from uvlp.core.hashing import canonical_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingState:
-    """The parts of a training loop that change with its steps.
+    """The parts of a training loop that change with every step.
 
     Attributes:
-        model: with its buffers.
-        optimiser: AdamW over the model's parameters.
-        scaler: of the loss; does nothing outside float16.
-        generator: what batches and noise are drawn from, on the CPU.
-        average: of the weights, where there is one.
+        model: including its buffers.
+        optimiser: AdamW of the model's parameters.
+        scaler: of the loss; inactive except in float16.
+        generator: of batches and noise, on the CPU.
+        average: of the weights, if any.
     """
 
     model: torch.nn.Module
@@ -39,64 +39,64 @@ class TrainingState:
     average: Average | None
 
     def save(self, path: Path, step: int) -> None:
-        """Write the state after ``step``; the file is there whole or not at all."""
+        """Write the state after ``step`` atomically."""
         facts = {"step": str(step), "scaler": json.dumps(self.scaler.state_dict())}
-        # safetensors takes no tensor whose memory is laid out channels last.
-        tensors = {name: held.contiguous().cpu() for name, held in self._tensors().items()}
+        # safetensors does not support channels-last tensors.
+        tensors = {name: tensor.contiguous().cpu() for name, tensor in self._tensors().items()}
         with complete_file(path) as unfinished:
             save_file(tensors, unfinished, facts | {"sha256": _sha256(tensors, facts, path)})
 
     def load(self, path: Path) -> int:
-        """Take over the state that `save` wrote and return its step.
+        """Load the state that `save` wrote and return its step.
 
         Raises:
-            SafetensorError: the file is damaged, belongs to another training, or has no hash; nothing was
-                taken over.
+            SafetensorError: the file is damaged, belongs to another training, or has no hash; the state is
+                unchanged.
         """
         with safe_open(path, framework="pt") as file:
             facts = file.metadata() or {}
-            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         sha256 = facts.pop("sha256", "")
-        if sha256 != _sha256(found, facts, path):
-            raise SafetensorError("not as it was written")
-        self._load_optimiser(found)
-        for name, held in self._tensors().items():
+        if sha256 != _sha256(saved, facts, path):
+            raise SafetensorError("the content does not match its hash")
+        self._load_optimiser(saved)
+        for name, tensor in self._tensors().items():
             if name.startswith(("model.", "average.")):
-                held.copy_(found[name])
-        self.generator.set_state(found["generator"])
+                tensor.copy_(saved[name])
+        self.generator.set_state(saved["generator"])
         self.scaler.load_state_dict(json.loads(facts["scaler"]))
         return int(facts["step"])
 
     def _tensors(self) -> dict[str, torch.Tensor]:
-        """The live tensors by name; the generator's state is a copy."""
-        tensors = {f"model.{name}": held.detach() for name, held in self.model.state_dict().items()}
+        """Return the live tensors by name; the generator's state is a copy."""
+        tensors = {f"model.{name}": tensor.detach() for name, tensor in self.model.state_dict().items()}
         for index, state in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{index}.{name}": held for name, held in state.items()}
+            tensors |= {f"optimiser.{index}.{name}": tensor for name, tensor in state.items()}
         if self.average is not None:
-            tensors |= {f"average.{index}": held for index, held in enumerate(self.average.weights)}
+            tensors |= {f"average.{index}": tensor for index, tensor in enumerate(self.average.weights)}
         return tensors | {"generator": self.generator.get_state()}
 
-    def _load_optimiser(self, found: dict[str, torch.Tensor]) -> None:
+    def _load_optimiser(self, saved: dict[str, torch.Tensor]) -> None:
         state: dict[int, dict[str, torch.Tensor]] = {}
         for index, parameter in enumerate(self.model.parameters()):
             prefix = f"optimiser.{index}."
-            own = {name.removeprefix(prefix): held for name, held in found.items() if name.startswith(prefix)}
-            # A moment has to lie in memory as its parameter does: AdamW goes through both as they lie.
+            own = {name.removeprefix(prefix): each for name, each in saved.items() if name.startswith(prefix)}
+            # The moments need the memory format of their parameter: the fused AdamW ignores strides.
             state[index] = {
-                name: torch.empty_like(parameter).copy_(held) if held.shape == parameter.shape else held
-                for name, held in own.items()
+                name: torch.empty_like(parameter).copy_(tensor) if tensor.shape == parameter.shape else tensor
+                for name, tensor in own.items()
             }
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": state, "param_groups": groups})
 
 
 def _sha256(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, str], path: Path) -> str:
-    """Hash of tensors on the CPU with names, types and shapes, of facts, and of the training's own names."""
-    found = hashlib.sha256(canonical_json([path.parent.name, path.name, dict(facts)]).encode())
-    for name, held in sorted(tensors.items()):
-        found.update(f"\n{name} {held.dtype} {tuple(held.shape)}\n".encode())
-        found.update(held.reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
+    """Hash CPU tensors with their names, dtypes and shapes, ``facts``, and the names of folder and file."""
+    sha256 = hashlib.sha256(canonical_json([path.parent.name, path.name, dict(facts)]).encode())
+    for name, tensor in sorted(tensors.items()):
+        sha256.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        sha256.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return sha256.hexdigest()
 
 
 class Average:
@@ -108,11 +108,11 @@ class Average:
         self.weights = [parameter.detach().clone() for parameter in self._parameters]
 
     def update(self, step: int) -> None:
-        """Take in the parameters after ``step``, counted from 1."""
+        """Update the average with the parameters after ``step``, counted from 1."""
         decay = min(self._decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self.weights, [parameter.detach() for parameter in self._parameters], 1 - decay)
 
     @torch.no_grad()
     def use(self) -> None:
-        """Give the parameters the averaged values."""
+        """Copy the averaged values to the parameters."""
         torch._foreach_copy_(self._parameters, self.weights)

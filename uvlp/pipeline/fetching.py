@@ -93,7 +93,7 @@ def _model_row(models: ModelSettings, part: str, cache: Path) -> Row:
         "what": part,
         "source": model.source,
         "revision": model.revision,
-        "place": model.place,
+        "place": model.path,
         "sha256": model.sha256,
     }
 

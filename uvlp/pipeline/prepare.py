@@ -15,7 +15,7 @@ from uvlp.captioners.texts import imported
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress, print_message
 from uvlp.models.published import find
-from uvlp.models.published.find import Found
+from uvlp.models.published.find import LocalModel
 from uvlp.pipeline import names
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.estimates import sizes
@@ -227,9 +227,9 @@ def _captioned_by(recipe: Recipe, captioner: str) -> Recipe:
     return replace(recipe, caption=replace(recipe.caption, captioner=captioner))
 
 
-def _placeholder(part: str) -> Found:
+def _placeholder(part: str) -> LocalModel:
     """Return a placeholder for a published model that is missing or was not searched for yet."""
-    return Found(place=part, sha256=part, source=part, revision="")
+    return LocalModel(path=part, sha256=part, source=part, revision="")
 
 
 def _models_missing(planner: Planner, methods: Sequence[Method]) -> list[Transfer]:
@@ -242,11 +242,11 @@ def _models_missing(planner: Planner, methods: Sequence[Method]) -> list[Transfe
     return models_missing(planner.recipe.models, parts, sides)
 
 
-def _finder(models: ModelSettings, store: Store) -> Callable[[str], Found]:
+def _finder(models: ModelSettings, store: Store) -> Callable[[str], LocalModel]:
     """Return a function that finds published models, each only once."""
 
     @cache
-    def look_up(part: str) -> Found:
+    def look_up(part: str) -> LocalModel:
         if part == "finetuned":
             return find.find(find.finetuned(models), "diffusion", store.cache)
         return find.find(models, part, store.cache)

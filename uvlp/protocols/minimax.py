@@ -99,14 +99,14 @@ def evaluate(
         UvlpError: unknown network, images too small for it, impossible settings, a batch of a single image
             where normalisation needs more, or a loss that is not finite.
     """
-    from uvlp.models.device import arithmetic, lay_out
+    from uvlp.models.device import arithmetic, prepare_network
     from uvlp.protocols.training.minimax_training import train_and_validate
 
     assert teacher is None, "hard labels need no teacher"
     check(network, settings)
     check_images(settings, network, teacher="", classes=classes, images=len(train.labels), side_px=0)
     model = build(network, classes, settings, seed)
-    model = lay_out(model, device, settings.precision, settings.channels_last)
+    model = prepare_network(model, device, settings.precision, settings.channels_last)
     with arithmetic(device, settings.precision, settings.deterministic):
         record = train_and_validate(
             model,

@@ -195,7 +195,7 @@ def _pair(
     network: str, teacher: Path, classes: int, settings: RdedSettings, seed: int, device: str
 ) -> tuple[nn.Module, nn.Module]:
     """Return the student, initialised from ``seed``, and the teacher, both on ``device``."""
-    from uvlp.models.device import lay_out
+    from uvlp.models.device import prepare_network
     from uvlp.protocols.training import rded_networks
     from uvlp.protocols.training.teacher import load_teacher
 
@@ -204,8 +204,8 @@ def _pair(
     )
     precision, channels_last = settings.precision, settings.channels_last
     return (
-        lay_out(student, device, precision, channels_last),
-        lay_out(load_teacher(teacher), device, precision, channels_last),
+        prepare_network(student, device, precision, channels_last),
+        prepare_network(load_teacher(teacher), device, precision, channels_last),
     )
 
 

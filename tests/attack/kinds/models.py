@@ -232,7 +232,7 @@ def readers() -> list[Attack]:
         Attack(kind="case 12", name="the models as they are", call=CALL, expected=done(), needs=NEEDS),
         Attack(
             kind="case 05",
-            name="LLaVA in its authors' own format",
+            name="LLaVA in its authors' format",
             call=CALL,
             prepare=_authors_own,
             expected=refused("llava-hf"),

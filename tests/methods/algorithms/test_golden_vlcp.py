@@ -157,7 +157,7 @@ def test_long_prompt(case: Case, clip_tokenizer) -> None:
         numpy.testing.assert_allclose(found[0], case[f"out.{name}_embeds"], rtol=0, atol=SINE)
     assert (len(pair[0]) == len(pair[1])) == case["out.shapes_equal"]
     parts = SimpleNamespace(tokenizer=clip_tokenizer, text_encoder=encoder)
-    made = PromptEncoder(parts, case["in.negative"], whole=True).embed([case["in.prompt"]])
+    made = PromptEncoder(parts, case["in.negative"], long=True).embed([case["in.prompt"]])
     assert made.mask is None and made.positive.shape == made.negative.shape
     numpy.testing.assert_allclose(
         made.positive[0, : len(pair[0])], case["out.prompt_embeds"], rtol=0, atol=SINE

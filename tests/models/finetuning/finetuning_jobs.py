@@ -1,4 +1,4 @@
-"""A fine-tuning that takes a second: a tiny pipeline in the published format, twelve captioned images."""
+"""A fine-tuning of a second: a tiny pipeline in the published format, ten captioned images."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ SETTINGS = FinetuneSettings(
     checkpointing_steps=1,
     report_to="none",
 )
-"""Ten images: three batches of 4, 4 and 2, two updates an epoch, four in all."""
+"""Ten images: three batches of 4, 4 and 2, two updates per epoch, four in total."""
 
 PICTURES = {"validation_prompts": ("a red bar", "a circle"), "validation_epochs": 1}
 
 
 def make_images(root: Path) -> Path:
-    """A `folder:` dataset whose images have other sizes and shapes each."""
+    """Write a `folder:` dataset whose images have different sizes and shapes."""
     for index in range(IMAGES):
         pixels = np.random.default_rng(index).integers(0, 256, (4, 3, 3), dtype=np.uint8)
         image = Image.fromarray(pixels).resize((40 + index, 56 - 2 * index))
         for split in ("train", "val"):
-            place = root / split / CLASSES[index * len(CLASSES) // IMAGES]
-            place.mkdir(parents=True, exist_ok=True)
-            image.save(place / f"{index}.png")
+            folder = root / split / CLASSES[index * len(CLASSES) // IMAGES]
+            folder.mkdir(parents=True, exist_ok=True)
+            image.save(folder / f"{index}.png")
     return root
 
 
 def make_captions(folder: Path) -> Path:
-    """The captions of these images, as stage `caption` leaves them."""
+    """Write the captions of these images, as stage `caption` does."""
     folder.mkdir(parents=True)
     names = [f"train/{CLASSES[index * len(CLASSES) // IMAGES]}/{index}.png" for index in range(IMAGES)]
     captions.write(folder, zip(names, TEXTS, strict=True), {name: name for name in CLASSES})
@@ -56,17 +56,17 @@ def make_captions(folder: Path) -> Path:
 
 
 def make_world(root: Path) -> Path:
-    """`base`, `images` and `captions` below ``root``."""
+    """Write `base`, `images` and `captions` below ``root``."""
     tiny_models.diffusion(root / "base")
     make_images(root / "images")
     make_captions(root / "captions")
     return root
 
 
-def job(world: Path, place: Path, **changes: Any) -> Job:
-    """A job that reads from ``world`` and writes below ``place``; ``changes`` are settings."""
+def job(world: Path, root: Path, **changes: Any) -> Job:
+    """Return a job that reads from ``world`` and writes below ``root``; ``changes`` are settings."""
     for name in ("folder", "partial"):
-        (place / name).mkdir(parents=True, exist_ok=True)
+        (root / name).mkdir(parents=True, exist_ok=True)
     return Job(
         base=str(world / "base"),
         source="a test",
@@ -78,9 +78,9 @@ def job(world: Path, place: Path, **changes: Any) -> Job:
         settings=replace(SETTINGS, **changes),
         seed=0,
         precision="auto",
-        folder=str(place / "folder"),
-        partial=str(place / "partial"),
-        logs=str(place / "logs"),
+        folder=str(root / "folder"),
+        partial=str(root / "partial"),
+        logs=str(root / "logs"),
     )
 
 
@@ -92,18 +92,18 @@ class Killed(Exception):
     pass
 
 
-def killed_at(step: int, said: list[str] | None = None) -> Progress:
-    """A progress that ends the run when it hears of this update."""
+def killed_at(step: int, messages: list[str] | None = None) -> Progress:
+    """Return a progress that interrupts the run at this update."""
 
     def send(event: Event) -> None:
-        if event.message and said is not None:
-            said.append(event.message)
+        if event.message and messages is not None:
+            messages.append(event.message)
         if event.done == step and event.label == "updates":
             raise Killed
 
     return Progress(send)
 
 
-def kill(made: Job, step: int) -> None:
+def kill(job: Job, step: int) -> None:
     with pytest.raises(Killed):
-        run(made, killed_at(step))
+        run(job, killed_at(step))

@@ -1,4 +1,4 @@
-"""Stored posteriors: the values, what outlives a kill, and the same losses as without them."""
+"""Cached posteriors: values, resuming, and losses equal to those without a cache."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def encode(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Something that tells image from mirror image and mean from deviation."""
+    """Return values that distinguish an image from its mirror image and mean from deviation."""
     mean = images[:, :1, ::2, ::2].float().expand(-1, 4, -1, -1)
     return mean, mean / 2 + 1
 
@@ -49,7 +49,7 @@ def filled(folder: Path, mirrored: bool = True) -> LatentCache:
 
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("mirrored", [True, False])
-def test_each_image_and_its_mirror_image_are_found_again(tmp_path: Path, mirrored: bool) -> None:
+def test_each_image_and_its_mirror_image_are_read_back(tmp_path: Path, mirrored: bool) -> None:
     cache = filled(tmp_path, mirrored)
     assert cache.missing() == []
     rows = np.array([6, 0, 3, 3])
@@ -63,7 +63,7 @@ def test_each_image_and_its_mirror_image_are_found_again(tmp_path: Path, mirrore
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_only_unfinished_blocks_are_encoded_again_and_several_processes_share_them(tmp_path: Path) -> None:
+def test_only_incomplete_blocks_are_encoded_again_and_processes_share_them(tmp_path: Path) -> None:
     cache = LatentCache(tmp_path, len(IMAGES), LATENT, mirrored=True)
     cache.open(print)
 
@@ -85,15 +85,15 @@ def test_only_unfinished_blocks_are_encoded_again_and_several_processes_share_th
     assert (tmp_path / "latents.float16").read_bytes() == (tmp_path / "other/latents.float16").read_bytes()
 
 
-def test_a_truncated_file_is_said_and_made_again(tmp_path: Path) -> None:
+def test_a_truncated_file_is_reported_and_rebuilt(tmp_path: Path) -> None:
     filled(tmp_path)
     file = tmp_path / "latents.float16"
     content = file.read_bytes()
     file.write_bytes(content[:-1])
-    said: list[str] = []
+    messages: list[str] = []
     cache = LatentCache(tmp_path, len(IMAGES), LATENT, mirrored=True)
-    cache.open(said.append)
-    assert said == ["the stored latents are damaged: encoding anew"]
+    cache.open(messages.append)
+    assert len(messages) == 1 and "damaged" in messages[0]
     assert cache.missing() == [range(7)]
     cache.fill(cache.missing(), load, encode, 2, Progress())
     assert file.read_bytes() == content
@@ -102,52 +102,53 @@ def test_a_truncated_file_is_said_and_made_again(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("name", ["latents.float16", "latents-done/00000003"])
 @pytest.mark.parametrize("share", [0.43, 0.6])
-def test_a_flipped_bit_costs_its_block_and_is_never_read(tmp_path: Path, name: str, share: float) -> None:
+def test_a_block_with_a_flipped_bit_is_encoded_again(tmp_path: Path, name: str, share: float) -> None:
     filled(tmp_path)
     content = (tmp_path / "latents.float16").read_bytes()
     flip(tmp_path / name, share)
-    said: list[str] = []
+    messages: list[str] = []
     cache = LatentCache(tmp_path, len(IMAGES), LATENT, mirrored=True)
-    cache.open(said.append)
-    assert said == ["stored latents 4 to 6 are not as they were written: encoding them anew"]
+    cache.open(messages.append)
+    assert len(messages) == 1 and messages[0].startswith("cached latents 4 to 6 are damaged")
     assert cache.missing() == [range(3, 6)]
     cache.fill(cache.missing(), load, encode, 2, Progress())
     assert (tmp_path / "latents.float16").read_bytes() == content
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_marks_without_hashes_are_not_believed(tmp_path: Path) -> None:
-    """As earlier versions left them."""
+def test_blocks_without_hashes_are_encoded_again(tmp_path: Path) -> None:
+    """As in caches of earlier versions."""
     filled(tmp_path)
     (tmp_path / "latents-done/00000003").write_bytes(b"")
-    said: list[str] = []
+    messages: list[str] = []
     cache = LatentCache(tmp_path, len(IMAGES), LATENT, mirrored=True)
-    cache.open(said.append)
-    assert len(said) == 1 and cache.missing() == [range(3, 6)]
+    cache.open(messages.append)
+    assert len(messages) == 1 and cache.missing() == [range(3, 6)]
 
 
-def test_a_disk_that_is_too_small_is_said_before_anything_is_encoded(tmp_path: Path) -> None:
+def test_too_little_disk_space_is_detected_before_encoding(tmp_path: Path) -> None:
     huge = LatentCache(tmp_path, 10**12, LATENT, mirrored=True)
     with pytest.raises(UvlpError) as caught:
         huge.open(print)
     assert "cache_latents=false" in str(caught.value.fix)
 
 
-def test_stored_latents_give_the_same_losses(tmp_path: Path) -> None:
-    """Step by step within float16's rounding, hence the same mean and variance, and the same pipeline."""
+def test_cached_latents_give_the_same_losses(tmp_path: Path) -> None:
+    """Per step up to float16 rounding, hence the same mean and variance."""
     world = make_world(tmp_path / "world")
     changes = {"epochs": 5, "checkpointing_steps": 500, "lr": 1e-4}
-    run(job(world, tmp_path / "anew", **changes), Progress())
-    made = job(world, tmp_path / "stored", **changes)
-    run(replace(made, settings=replace(made.settings, cache_latents=True)), Progress())
-    anew, stored = (np.array(losses(tmp_path / name / "folder")) for name in ("anew", "stored"))
-    assert len(anew) == 10 and not np.array_equal(anew, stored)
-    # Mean and deviation of a latent are rounded once each. A mean of ten errs less, as roundings go up as
-    # often as down; a variance by twice the deviation of the losses times their error.
+    run(job(world, tmp_path / "encoded", **changes), Progress())
+    with_cache = job(world, tmp_path / "cached", **changes)
+    run(replace(with_cache, settings=replace(with_cache.settings, cache_latents=True)), Progress())
+    encoded, cached = (np.array(losses(tmp_path / name / "folder")) for name in ("encoded", "cached"))
+    assert len(encoded) == 10 and not np.array_equal(encoded, cached)
+    # Mean and deviation of a latent are rounded once each. The error of a mean of ten is smaller, because
+    # roundings cancel; that of a variance is twice the deviation of the losses times their error.
     bound = rounding(2, torch.float16)
-    assert stored == pytest.approx(anew, rel=bound)
-    assert stored.mean() == pytest.approx(anew.mean(), rel=bound / 10**0.5)
-    assert stored.var() == pytest.approx(anew.var(), rel=0, abs=2 * anew.std() * bound * anew.mean())
+    assert cached == pytest.approx(encoded, rel=bound)
+    assert cached.mean() == pytest.approx(encoded.mean(), rel=bound / 10**0.5)
+    error = 2 * encoded.std() * bound * encoded.mean()
+    assert cached.var() == pytest.approx(encoded.var(), rel=0, abs=error)
     expected = 10 * 2 * 2 * 4 * (SIDE_PX // 8) ** 2 * 2
-    assert (tmp_path / "stored/partial/latents.float16").stat().st_size == expected
-    shutil.rmtree(tmp_path / "stored")
+    assert (tmp_path / "cached/partial/latents.float16").stat().st_size == expected
+    shutil.rmtree(tmp_path / "cached")

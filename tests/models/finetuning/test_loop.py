@@ -1,4 +1,4 @@
-"""Several trainings with one accelerator, as the speed benchmark does in mixed precision."""
+"""Several trainings with one accelerator in mixed precision, as in the speed benchmark."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SETTINGS = FinetuneSettings(
 )
 
 
-def test_a_second_turn_is_in_mixed_precision_too(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_a_second_training_also_uses_mixed_precision(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     spec = DatasetSpec(name="folder", argument=str(write_photographs(tmp_path / "photographs", CLASSES)))
     dataset = open_dataset(spec, tmp_path, Progress())
     accelerator = make_accelerator(torch.bfloat16, "cpu", SETTINGS, tmp_path)

@@ -1,4 +1,4 @@
-"""A fine-tuning that is killed, or whose checkpoints are damaged, ends as one that never was."""
+"""An interrupted fine-tuning, also with damaged checkpoints, gives the result of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def short_pictures() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def whole(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An uninterrupted run with pictures."""
-    place = tmp_path_factory.mktemp("whole")
-    run(job(world, place, **PICTURES), Progress())
-    return place / "folder"
+    """Return the output of an uninterrupted run with pictures."""
+    root = tmp_path_factory.mktemp("whole")
+    run(job(world, root, **PICTURES), Progress())
+    return root / "folder"
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def every_event(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_equal_inputs_give_equal_bytes_and_another_seed_others(
+def test_a_resumed_run_gives_equal_bytes_and_another_seed_others(
     world: Path, whole: Path, tmp_path: Path, every_event: None
 ) -> None:
-    """A run that is killed twice ends as one that never was: order, draws, average and optimiser go on."""
+    """Order, draws, average and optimiser are resumed after two interruptions."""
     killed = job(world, tmp_path, **PICTURES)
     kill(killed, 1)
     kill(killed, 3)
@@ -63,60 +63,57 @@ def test_equal_inputs_give_equal_bytes_and_another_seed_others(
     assert bytes_of(tmp_path / "folder")[UNET] != bytes_of(whole)[UNET]
 
 
-def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(
+def test_a_damaged_checkpoint_is_reported_and_an_earlier_one_used(
     world: Path, whole: Path, tmp_path: Path, every_event: None
 ) -> None:
-    made = job(world, tmp_path, **PICTURES)
-    kill(made, 4)
-    found = sorted(path.name for path in (tmp_path / "partial").glob("checkpoint-*"))
-    assert found == ["checkpoint-3", "checkpoint-4"]  # two are kept
+    kill(job(world, tmp_path, **PICTURES), 4)
+    names = sorted(path.name for path in (tmp_path / "partial").glob("checkpoint-*"))
+    assert names == ["checkpoint-3", "checkpoint-4"]  # two are kept
     file = tmp_path / "partial" / "checkpoint-4" / "optimizer.bin"
     file.write_bytes(file.read_bytes()[:-10])
     (tmp_path / "partial" / "half-checkpoint-5").mkdir()
-    said: list[str] = []
-    # Other checkpoints are no other result.
-    run(job(world, tmp_path, **PICTURES, checkpointing_steps=3), killed_at(0, said))
-    assert said[-2:] == [
-        "checkpoint-4 is damaged (optimizer.bin): going on from the one before",
-        "going on from checkpoint-3",
-    ]
+    messages: list[str] = []
+    # Another checkpoint interval does not change the result.
+    run(job(world, tmp_path, **PICTURES, checkpointing_steps=3), killed_at(0, messages))
+    assert messages[-2].startswith("checkpoint-4 is damaged (optimizer.bin)")
+    assert messages[-1] == "resuming from checkpoint-3"
     assert bytes_of(tmp_path / "folder") == bytes_of(whole)
     assert not (tmp_path / "partial" / "half-checkpoint-5").exists()
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "files.json", "log.jsonl", "average.safetensors"])
-def test_a_flipped_bit_in_a_checkpoint_is_never_trained_on(
+def test_a_checkpoint_with_a_flipped_bit_is_not_loaded(
     world: Path, whole: Path, tmp_path: Path, every_event: None, name: str
 ) -> None:
-    made = job(world, tmp_path, **PICTURES)
-    kill(made, 4)
+    interrupted = job(world, tmp_path, **PICTURES)
+    kill(interrupted, 4)
     flip(tmp_path / "partial/checkpoint-4" / name)
-    said: list[str] = []
-    run(made, killed_at(0, said))
-    assert said[-2].startswith(f"checkpoint-4 is damaged ({name})")
+    messages: list[str] = []
+    run(interrupted, killed_at(0, messages))
+    assert messages[-2].startswith(f"checkpoint-4 is damaged ({name})")
     assert bytes_of(tmp_path / "folder") == bytes_of(whole)
 
 
-def test_a_flipped_bit_in_a_picture_is_drawn_again_by_training_from_before_it(
+def test_a_damaged_picture_is_drawn_again_from_an_earlier_checkpoint(
     world: Path, whole: Path, tmp_path: Path, every_event: None
 ) -> None:
-    made = job(world, tmp_path, **PICTURES)
-    kill(made, 3)
+    interrupted = job(world, tmp_path, **PICTURES)
+    kill(interrupted, 3)
     flip(tmp_path / "partial/validation/epoch-1.png")
-    said: list[str] = []
-    run(made, killed_at(0, said))
-    assert [line.split(" (")[0] for line in said if "damaged" in line] == [
+    messages: list[str] = []
+    run(interrupted, killed_at(0, messages))
+    assert [line.split(" (")[0] for line in messages if "damaged" in line] == [
         "checkpoint-3 is damaged",
         "checkpoint-2 is damaged",
     ]
     assert bytes_of(tmp_path / "folder") == bytes_of(whole)
 
 
-def test_a_checkpoint_of_another_step_is_not_taken_up(
+def test_a_renamed_checkpoint_is_not_loaded(
     world: Path, whole: Path, tmp_path: Path, every_event: None
 ) -> None:
-    made = job(world, tmp_path, **PICTURES)
-    kill(made, 2)
+    interrupted = job(world, tmp_path, **PICTURES)
+    kill(interrupted, 2)
     (tmp_path / "partial/checkpoint-2").rename(tmp_path / "partial/checkpoint-3")
-    run(made, Progress())
+    run(interrupted, Progress())
     assert bytes_of(tmp_path / "folder") == bytes_of(whole)

@@ -1,4 +1,4 @@
-"""Tiny published models, an empty home, and a hub on this machine."""
+"""Tiny published models, an empty home, and a local hub."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def copies(originals: dict[str, Path], tmp_path: Path) -> dict[str, Path]:
-    """The same files, to be damaged."""
+    """Copies of the models, which a test may change."""
     return {kind: Path(shutil.copytree(path, tmp_path / "copies" / kind)) for kind, path in originals.items()}
 
 
@@ -38,7 +38,7 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty `HF_HOME`, and no way to a real hub."""
+    """An empty `HF_HOME`, without access to the real hub."""
     fake_hub.live_in(tmp_path / "home", monkeypatch)
     return tmp_path / "home"
 

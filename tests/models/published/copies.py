@@ -1,4 +1,4 @@
-"""The repositories of the fake hub, and ways to change copies of what lies there."""
+"""The repositories of the fake hub, and functions to change copies of their files."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def fill(home: Path, originals: dict[str, Path]) -> None:
         fake_hub.place(home / "hub", repository, REVISIONS[kind], originals[kind])
 
 
-def refused(call: Callable[[], Any]) -> str:
+def refused(call: Callable[[], Any]) -> UvlpError:
     with pytest.raises(UvlpError) as caught:
         call()
     assert "\n" not in str(caught.value)
-    return str(caught.value)
+    return caught.value
 
 
 def change(path: Path, **fields: Any) -> None:

@@ -1,4 +1,4 @@
-"""Published models are found without the network, by what they hold."""
+"""Find published models without the network, and hash them by content."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from uvlp.recipes.schema import ModelSettings
 
 
 @pytest.mark.parametrize("part", find.PARTS)
-def test_a_copy_and_the_repository_have_one_digest(
+def test_a_copy_and_the_repository_have_the_same_digest(
     part: str, originals: dict[str, Path], copies: dict[str, Path], home: Path, cache: Path
 ) -> None:
     fill(home, originals)
@@ -36,11 +36,11 @@ def test_a_copy_and_the_repository_have_one_digest(
     assert here.sha256 == there.sha256
     assert (here.revision, there.revision) == ("", REVISIONS[kind])
     assert (here.source, there.source) == (str(copies[kind]), REPOSITORIES[kind])
-    assert Path(here.place) == copies[kind]
-    assert Path(there.place).is_relative_to(home / "hub") and Path(there.place).name == REVISIONS[kind]
+    assert Path(here.path) == copies[kind]
+    assert Path(there.path).is_relative_to(home / "hub") and Path(there.path).name == REVISIONS[kind]
 
 
-def test_what_is_found_can_be_loaded(originals: dict[str, Path], home: Path, cache: Path) -> None:
+def test_models_that_are_found_can_be_loaded(originals: dict[str, Path], home: Path, cache: Path) -> None:
     import open_clip
     from diffusers import AutoencoderKL, StableDiffusionImg2ImgPipeline
     from transformers import AutoProcessor, LlavaForConditionalGeneration
@@ -48,21 +48,21 @@ def test_what_is_found_can_be_loaded(originals: dict[str, Path], home: Path, cac
     from uvlp.models.quiet import quiet
 
     fill(home, originals)
-    place = {part: find.find(HUB, part, cache).place for part in find.PARTS}
+    paths = {part: find.find(HUB, part, cache).path for part in find.PARTS}
     with quiet():
         pipeline: Any = StableDiffusionImg2ImgPipeline.from_pretrained(
-            place["diffusion"], local_files_only=True, safety_checker=None, use_safetensors=True
+            paths["diffusion"], local_files_only=True, safety_checker=None, use_safetensors=True
         )
         assert pipeline.vae_scale_factor == 8
-        AutoencoderKL.from_pretrained(place["autoencoder"], subfolder="vae", local_files_only=True)
-        model, _ = open_clip.create_model_from_pretrained(f"local-dir:{place['clip']}")
-        ids = open_clip.get_tokenizer(f"local-dir:{place['clip']}")(["a red bar"])
+        AutoencoderKL.from_pretrained(paths["autoencoder"], subfolder="vae", local_files_only=True)
+        model, _ = open_clip.create_model_from_pretrained(f"local-dir:{paths['clip']}")
+        ids = open_clip.get_tokenizer(f"local-dir:{paths['clip']}")(["a red bar"])
         assert model.encode_text(ids).shape == (1, tiny_models.WIDTH)
-        LlavaForConditionalGeneration.from_pretrained(place["llava"], local_files_only=True)
-        assert AutoProcessor.from_pretrained(place["llava"]).tokenizer.padding_side == "left"
+        LlavaForConditionalGeneration.from_pretrained(paths["llava"], local_files_only=True)
+        assert AutoProcessor.from_pretrained(paths["llava"]).tokenizer.padding_side == "left"
 
 
-def test_every_file_that_is_read_counts(copies: dict[str, Path], cache: Path) -> None:
+def test_every_file_that_is_read_affects_the_digest(copies: dict[str, Path], cache: Path) -> None:
     models = local(copies)
     before = {part: find.find(models, part, cache).sha256 for part in find.PARTS}
     weights = copies["diffusion"] / "unet" / "diffusion_pytorch_model.safetensors"
@@ -74,7 +74,7 @@ def test_every_file_that_is_read_counts(copies: dict[str, Path], cache: Path) ->
     assert {part for part in find.PARTS if before[part] != after[part]} == {"diffusion", "llava"}
 
 
-def test_a_second_look_reads_no_weights(
+def test_a_second_call_reads_no_weights(
     copies: dict[str, Path], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = local(copies)
@@ -82,15 +82,15 @@ def test_a_second_look_reads_no_weights(
         for path in folder.rglob("*"):
             os.utime(path, (1, 1))
     first = find.find(models, "llava", cache)
-    time.sleep(0.05)  # the status change must lie a clock tick back to be believed
+    time.sleep(0.05)  # cached hashes are trusted if the file changed at least a clock tick earlier
     first = find.find(models, "llava", cache)
     monkeypatch.setattr("uvlp.core.hashing.file_sha256", lambda path: pytest.fail(f"{path} was read"))
     assert find.find(models, "llava", cache) == first
 
 
-def test_a_second_look_imports_nothing_heavy(copies: dict[str, Path], cache: Path, home: Path) -> None:
-    """The first one looks into the weights, with numpy."""
-    time.sleep(0.05)  # the status change must lie a clock tick back to be believed
+def test_a_second_call_imports_no_heavy_library(copies: dict[str, Path], cache: Path, home: Path) -> None:
+    """The first one checks the weights with numpy."""
+    time.sleep(0.05)  # cached hashes are trusted if the file changed at least a clock tick earlier
     find.find(local(copies), "diffusion", cache)
     code = (
         "import sys; from pathlib import Path; from uvlp.models.published import find\n"
@@ -108,43 +108,39 @@ def test_a_second_look_imports_nothing_heavy(copies: dict[str, Path], cache: Pat
     assert result.stdout.strip() == "[]"
 
 
-def test_openai_is_what_open_clip_says() -> None:
+def test_the_openai_repository_is_that_of_open_clip() -> None:
     from open_clip import get_pretrained_cfg
 
     assert get_pretrained_cfg("ViT-L-14-quickgelu", "openai")["hf_hub"].strip("/") == OPENAI
 
 
-def test_openai_is_a_file_of_its_repository(
+def test_openai_uses_one_file_of_its_repository(
     originals: dict[str, Path], home: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = json.loads((originals["clip"] / "open_clip_config.json").read_text(encoding="utf-8"))
-    monkeypatch.setattr(clip_tensors, "OPENAI", config["model_cfg"])  # in its place a tiny one
+    monkeypatch.setattr(clip_tensors, "OPENAI", config["model_cfg"])  # replaced by a tiny one
     fake_hub.place(home / "hub", OPENAI, commit("d"), originals["clip"])
     found = find.find(replace(HUB, clip="openai"), "clip", cache)
-    assert Path(found.place).name == "open_clip_model.safetensors" and Path(found.place).is_file()
+    assert Path(found.path).name == "open_clip_model.safetensors" and Path(found.path).is_file()
     assert found.revision == commit("d")
     assert found.sha256 != find.find(replace(HUB, clip=f"hf-hub:{OPENAI}"), "clip", cache).sha256, (
-        "the configuration is another file"
+        "the configuration is an additional file"
     )
 
 
-def test_the_sizes_of_openais_file_are_those_of_open_clip(cache: Path) -> None:
+def test_the_openai_configuration_is_that_of_open_clip(cache: Path) -> None:
     from open_clip import get_model_config
 
     assert get_model_config("ViT-L-14-quickgelu") == {**clip_tensors.OPENAI, "quick_gelu": True}
 
 
-def test_the_default_settings_are_understood(home: Path, cache: Path) -> None:
+def test_missing_default_models_suggest_the_fetch_command(home: Path, cache: Path) -> None:
     needed = find.needed(ModelSettings(), find.PARTS)
-    assert list(needed) == ["diffusion", "clip", "llava"], "the pipeline brings its autoencoder"
+    assert list(needed) == ["diffusion", "clip", "llava"], "the pipeline contains its autoencoder"
     sizes_gb = {part: round(download.bytes / 1e9, 2) for part, download in needed.items()}
     assert sizes_gb == {"diffusion": 4.27, "clip": 1.71, "llava": 14.13}
     assert list(find.needed(ModelSettings(), ["autoencoder"])) == ["autoencoder"]
     for part in find.PARTS:
-        text = refused(lambda part=part: find.find(ModelSettings(), part, cache))  # type: ignore[misc]
-        assert (
-            f"`uvlp fetch {part}`" in text
-            and ("B)" in text)
-            and "--set models." in text
-            and str(home) in text
-        )
+        fix = str(refused(lambda part=part: find.find(ModelSettings(), part, cache)).fix)  # type: ignore[misc]
+        for text in (f"`uvlp fetch {part}`", "B)", "--set models.", str(home)):
+            assert text in fix

@@ -1,4 +1,4 @@
-"""Forms in which the published models, or weights made from them, are met: none of them is refused.
+"""Variants of the published models and of weights derived from them, which must not be refused.
 
 Values and names are those of public repositories: runwayml's and CompVis' Stable Diffusion 1.x and pipelines
 saved by diffusers 0.6 to 0.32, laion's and timm's CLIPs, llava-hf's conversions of LLaVA-1.5.
@@ -58,7 +58,7 @@ UNUSED = {
     "upcast_attention": None,
     "use_linear_projection": False,
 }
-"""Fields that diffusers 0.32 writes, and 0.6 did not know."""
+"""Fields of diffusers 0.32 that 0.6 does not have."""
 MOVING_AVERAGE = {
     "decay": 0.9999,
     "inv_gamma": 1.0,
@@ -86,7 +86,7 @@ INDEX = {
 }
 
 Edits = Mapping[str, Mapping[str, Any]]
-"""Per file the fields to write, or to leave out where ``...`` stands."""
+"""Fields to write by file; ``...`` removes a field."""
 FIELDS: Mapping[str, Edits] = {
     "diffusers 0.6": {
         "unet": dict.fromkeys(UNUSED, ...),
@@ -95,7 +95,7 @@ FIELDS: Mapping[str, Edits] = {
     "diffusers 0.32": {"unet": UNUSED, "vae": NULLS},
     "a moving average": {"unet": {**UNUSED, **MOVING_AVERAGE}},
     "another scheduler": {"scheduler": UNIPC},
-    "a safety checker that is not there": {"model_index": INDEX},
+    "a missing safety checker": {"model_index": INDEX},
     "half precision": {"text_encoder": {"torch_dtype": "float16", "projection_dim": 768}},
     "the last layer of the text encoder skipped": {"text_encoder": {"num_hidden_layers": 1}},
 }
@@ -121,20 +121,20 @@ def edit(path: Path, fields: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(kept), encoding="utf-8")
 
 
-def found(models: Path, part: str) -> find.Found:
+def found(models: Path, part: str) -> find.LocalModel:
     settings: Any = ModelSettings(**{part: str(models / part)})
     return find.find(settings, part, models)
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_fields_of_a_pipeline(name: str, models: Path) -> None:
+def test_pipelines_with_other_fields_are_accepted(name: str, models: Path) -> None:
     for part, fields in FIELDS[name].items():
         edit(models / "diffusion" / FILES.get(part, f"{part}/config.json"), fields)
     assert found(models, "diffusion")
 
 
-def of_a_whole_clip(state: Tensors) -> Tensors:
-    """The text encoder as a CLIPModel has it: its other tensors beside it, and counters of older versions."""
+def of_a_complete_clip(state: Tensors) -> Tensors:
+    """Return the tensors of a CLIPModel: text encoder, other towers, and buffers of older versions."""
     return {
         **{name if name.startswith("text_model.") else f"text_model.{name}": state[name] for name in state},
         "text_model.embeddings.position_ids": torch.arange(77)[None],
@@ -147,12 +147,12 @@ def of_a_whole_clip(state: Tensors) -> Tensors:
 
 
 @pytest.mark.parametrize("layers", [2, 1])
-def test_what_lies_beside_a_text_encoder_is_left_aside(layers: int, models: Path) -> None:
+def test_additional_tensors_of_a_text_encoder_are_ignored(layers: int, models: Path) -> None:
     from uvlp.models.sampling.sampler import Sampler
 
     folder = models / "diffusion"
     path = folder / "text_encoder" / "model.safetensors"
-    save_file(of_a_whole_clip(load_file(path)), path, metadata={"format": "pt"})
+    save_file(of_a_complete_clip(load_file(path)), path, metadata={"format": "pt"})
     edit(folder / "text_encoder" / "config.json", {"num_hidden_layers": layers})
     assert found(models, "diffusion") and Sampler.load(folder)
     assert check_base(folder)
@@ -161,43 +161,44 @@ def test_what_lies_beside_a_text_encoder_is_left_aside(layers: int, models: Path
 
 
 def newer(name: str) -> str:
-    """A tensor of LLaVA as transformers holds it since 2025; files have the names of 2023."""
+    """Rename a tensor of LLaVA as transformers does since 2025; files have the names of 2023."""
     if name.endswith("lm_head.weight"):
         return "lm_head.weight"
     name = name.replace("language_model.model.", "language_model.").replace(".vision_model.", ".")
     return f"model.{name}"
 
 
-@pytest.mark.parametrize("named", [str, newer])
-def test_llava_with_the_names_and_buffers_of_its_versions(named: Callable[[str], str], models: Path) -> None:
+@pytest.mark.parametrize("renamed", [str, newer])
+def test_llava_with_the_names_and_buffers_of_other_versions_is_accepted(
+    renamed: Callable[[str], str], models: Path
+) -> None:
     folder = models / "llava"
-    places: dict[str, str] = {}
+    files: dict[str, str] = {}
     for path in sorted(folder.glob("*.safetensors")):
-        state = {named(name): value for name, value in load_file(path).items()}
-        if not places:
-            state[named("vision_tower.vision_model.embeddings.position_ids")] = torch.arange(17)[None]
-            state[named("language_model.model.layers.0.self_attn.rotary_emb.inv_freq")] = torch.ones(8)
+        state = {renamed(name): value for name, value in load_file(path).items()}
+        if not files:
+            state[renamed("vision_tower.vision_model.embeddings.position_ids")] = torch.arange(17)[None]
+            state[renamed("language_model.model.layers.0.self_attn.rotary_emb.inv_freq")] = torch.ones(8)
         save_file(state, path, metadata={"format": "pt"})
-        places |= dict.fromkeys(state, path.name)
+        files |= dict.fromkeys(state, path.name)
     for name in ("lm_head.weight", "layers.1.mlp.up_proj.weight", "pre_layrnorm.bias"):
-        assert any(each.endswith(name) for each in places)
-    # Computed anew: an index may name what no shard holds any more.
-    lost = named("language_model.model.layers.1.self_attn.rotary_emb.inv_freq")
-    edit(
-        folder / "model.safetensors.index.json", {"weight_map": {**places, lost: next(iter(places.values()))}}
-    )
+        assert any(each.endswith(name) for each in files)
+    # A recomputed buffer: an index may list it although no shard contains it.
+    buffer = renamed("language_model.model.layers.1.self_attn.rotary_emb.inv_freq")
+    weight_map = {**files, buffer: next(iter(files.values()))}
+    edit(folder / "model.safetensors.index.json", {"weight_map": weight_map})
     assert found(models, "llava")
 
 
 @pytest.mark.parametrize("lacking", ["patch_size", "num_additional_image_tokens"])
-def test_a_llava_of_before_its_processor_counted(lacking: str, models: Path) -> None:
-    """As llava-hf's repositories were in 2024; today's transformers stops at the first image."""
+def test_a_llava_without_fields_of_its_processor_suggests_them(lacking: str, models: Path) -> None:
+    """As llava-hf's repositories in 2024; current versions of transformers fail at the first image."""
     path = models / "llava" / "processor_config.json"
     edit(path, {lacking: ...})
     with pytest.raises(UvlpError) as caught:
         found(models, "llava")
     assert lacking in caught.value.what and str(path) in str(caught.value.fix)
-    entry = json.loads(str(caught.value.fix).partition(" hold ")[2])
+    entry = json.loads(str(caught.value.fix).partition("write ")[2].partition(" to /")[0])
     edit(path, entry)
     assert found(models, "llava") and entry["patch_size"] == tiny_models.PATCH_PX
 
@@ -216,7 +217,7 @@ CLIPS: Mapping[str, Mapping[str, Any]] = {
 
 
 def clip(folder: Path, kind: str, change: Callable[[str], str] = str) -> dict[str, tuple[int, ...]]:
-    """Write a configuration as open_clip's repositories have it; the shapes of its tensors."""
+    """Write a configuration in the format of open_clip's repositories; return the shapes of its tensors."""
     import open_clip
 
     config = {"embed_dim": 16, **CLIPS[kind]}
@@ -229,17 +230,17 @@ def clip(folder: Path, kind: str, change: Callable[[str], str] = str) -> dict[st
 
 
 @pytest.mark.parametrize("kind", CLIPS)
-def test_towers_that_open_clip_publishes(kind: str, tmp_path: Path) -> None:
+def test_towers_of_open_clip_are_accepted(kind: str, tmp_path: Path) -> None:
     clip_checks.clip(tmp_path, {"open_clip_model": clip(tmp_path, kind)})
 
 
-def test_a_clip_of_a_training_on_several_gpus(tmp_path: Path) -> None:
+def test_a_clip_trained_on_several_gpus_is_accepted(tmp_path: Path) -> None:
     clip_checks.clip(tmp_path, {"open_clip_model": clip(tmp_path, "CLIP", "module.{}".format)})
 
 
 @pytest.mark.parametrize("kind", ["CustomTextCLIP", "CoCa"])
 @pytest.mark.parametrize("wrong", ["positional_embedding", "token_embedding.weight"])
-def test_another_shape_in_such_a_tower(kind: str, wrong: str, tmp_path: Path) -> None:
+def test_a_wrong_shape_in_such_a_tower_is_refused(kind: str, wrong: str, tmp_path: Path) -> None:
     shapes = clip(tmp_path, kind)
     shapes[f"text.{wrong}"] = (9, 17)
     with pytest.raises(UvlpError) as caught:
@@ -247,7 +248,7 @@ def test_another_shape_in_such_a_tower(kind: str, wrong: str, tmp_path: Path) ->
     assert wrong in caught.value.what and caught.value.got == (9, 17)
 
 
-def test_weights_in_another_form_than_open_clips(tmp_path: Path) -> None:
+def test_weights_in_another_format_are_refused(tmp_path: Path) -> None:
     shapes = {
         name.replace("visual.", "vision_model."): shape for name, shape in clip(tmp_path, "CoCa").items()
     }

@@ -15,7 +15,7 @@ from uvlp.core import plugins, portable
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
 from uvlp.datasets.digits import recipe
-from uvlp.models.published.find import PARTS, Found
+from uvlp.models.published.find import PARTS, LocalModel
 from uvlp.pipeline.planning import images, planner as plan
 from uvlp.pipeline.planning.contenders import Method, resolve_method
 from uvlp.pipeline.planning.planner import Planner
@@ -45,7 +45,7 @@ def planner(**changes: object) -> Planner:
         recipe=replace(recipe(10), **changes),  # type: ignore[arg-type]
         manifest=MANIFEST,
         spec=DatasetSpec(name="digits"),
-        find=lambda part: Found(place=f"/models/{part}", sha256=part, source="a test", revision=""),
+        find=lambda part: LocalModel(path=f"/models/{part}", sha256=part, source="a test", revision=""),
     )
 
 
@@ -80,9 +80,9 @@ def test_published_models_enter_keys_by_content() -> None:
     images = uvlp.inputs["prototypes"].inputs["images"]
     assert images.origins == {"embedder": "/models/clip", "autoencoder": "/models/autoencoder"}
     assert images.key == here.features("images", 1).key, "no published model depends on the seed"
-    moved = replace(here, find=lambda part: Found(place="/x", sha256=part, source="", revision=""))
+    moved = replace(here, find=lambda part: LocalModel(path="/x", sha256=part, source="", revision=""))
     assert moved.distilled(methods("uvlp")[0], 0).key == uvlp.key
-    other = replace(here, find=lambda part: Found(place="/x", sha256="other", source="", revision=""))
+    other = replace(here, find=lambda part: LocalModel(path="/x", sha256="other", source="", revision=""))
     assert other.features("images", 0).key != images.key
 
 

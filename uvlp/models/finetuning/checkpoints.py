@@ -1,8 +1,9 @@
-"""Checkpoints of the fine-tuning: `checkpoint-<step>/` as accelerate writes it, the average, and hashes.
+"""Checkpoints of the fine-tuning: `checkpoint-<step>/` as written by accelerate, the average, and hashes.
 
-A checkpoint is written under another name and renamed when it is whole, so what a kill leaves is never
-taken for one; `files.json` holds the hash of every file, so a damaged one is not taken either. It also
-holds those of the pictures drawn so far, which only a training from before them draws again.
+A checkpoint is written under a temporary name and renamed when complete, so an interrupted one is never
+loaded; `files.json` contains the hash of every file, so a damaged one is never loaded either. It also
+contains the hashes of the validation pictures drawn so far, because a resumed training does not draw
+them again.
 """
 
 from __future__ import annotations
@@ -21,18 +22,19 @@ from uvlp.core.files.writing import keep_folder
 from uvlp.core.hashing import file_sha256
 
 PREFIX = "checkpoint-"
-HALF = "half-" + PREFIX
+PARTIAL = "half-" + PREFIX
 FILES, LOG, AVERAGE = "files.json", "log.jsonl", "average.safetensors"
 PICTURES = "validation"
 
 
 def free_of_processes(accelerator: Any) -> None:
-    """Make checkpoints the same for every number of processes: a run may go on with more GPUs or fewer."""
+    """Make checkpoints independent of the number of processes: a run may resume with more or fewer GPUs."""
 
     def plain_names(_: Any, weights: list[dict[str, torch.Tensor]], __: str) -> None:
-        # accelerate copies what lies channels last: not in the GPU's memory, which may be full.
+        # accelerate copies channels-last tensors: copy them on the CPU, as the GPU's memory may be full.
         weights[:] = [
-            {name.removeprefix("module."): held.cpu() for name, held in one.items()} for one in weights
+            {name.removeprefix("module."): tensor.cpu() for name, tensor in state.items()}
+            for state in weights
         ]
 
     def plain_models(models: list[Any], _: str) -> None:
@@ -43,7 +45,7 @@ def free_of_processes(accelerator: Any) -> None:
 
 
 def save(accelerator: Any, average: Any, log: Sequence[str], step: int, folder: Path, limit: int) -> None:
-    """Write `checkpoint-<step>` below ``folder``; never more than ``limit`` remain. For the main process.
+    """Write `checkpoint-<step>` below ``folder`` and keep at most ``limit``. For the main process.
 
     Args:
         average: diffusers' EMAModel, or None.
@@ -54,29 +56,29 @@ def save(accelerator: Any, average: Any, log: Sequence[str], step: int, folder: 
     """
     from safetensors.torch import save_file
 
-    _remove(_found(folder)[max(1, limit - 1) :])  # one stays while the next is written
-    half, whole = folder / f"{HALF}{step}", folder / f"{PREFIX}{step}"
-    shutil.rmtree(half, ignore_errors=True)
-    shutil.rmtree(whole, ignore_errors=True)
-    half.mkdir(parents=True)
-    accelerator.save_state(str(half))
+    _remove(_checkpoints(folder)[max(1, limit - 1) :])  # keep one while the next is written
+    partial, complete = folder / f"{PARTIAL}{step}", folder / f"{PREFIX}{step}"
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.rmtree(complete, ignore_errors=True)
+    partial.mkdir(parents=True)
+    accelerator.save_state(str(partial))
     if average is not None:
-        # safetensors takes no tensor whose memory is laid out channels last.
+        # safetensors does not support channels-last tensors.
         shadows = enumerate(average.shadow_params)
-        held = {f"{index:05d}": tensor.cpu().contiguous() for index, tensor in shadows}
-        save_file(held, half / AVERAGE)
-    (half / LOG).write_text("".join(log), encoding="utf-8")
-    written = [*sorted(half.iterdir()), *sorted((folder / PICTURES).glob("*.png"))]
-    hashes = {os.path.relpath(path, half): file_sha256(path) for path in written}
-    sealed.write(half / FILES, _of(whole), hashes)
-    keep_folder(half, whole)
-    _remove(_found(folder)[limit:])
+        tensors = {f"{index:05d}": tensor.cpu().contiguous() for index, tensor in shadows}
+        save_file(tensors, partial / AVERAGE)
+    (partial / LOG).write_text("".join(log), encoding="utf-8")
+    written = [*sorted(partial.iterdir()), *sorted((folder / PICTURES).glob("*.png"))]
+    hashes = {os.path.relpath(path, partial): file_sha256(path) for path in written}
+    sealed.write(partial / FILES, _of(complete), hashes)
+    keep_folder(partial, complete)
+    _remove(_checkpoints(folder)[limit:])
 
 
-def _found(folder: Path) -> list[Path]:
-    """The checkpoints, the latest first."""
-    found = [path for path in folder.glob(f"{PREFIX}*") if path.name[len(PREFIX) :].isdigit()]
-    return sorted(found, key=_step, reverse=True)
+def _checkpoints(folder: Path) -> list[Path]:
+    """Return the checkpoints, latest first."""
+    folders = [path for path in folder.glob(f"{PREFIX}*") if path.name[len(PREFIX) :].isdigit()]
+    return sorted(folders, key=_step, reverse=True)
 
 
 def _step(checkpoint: Path) -> int:
@@ -89,25 +91,25 @@ def _of(checkpoint: Path) -> str:
 
 def _remove(checkpoints: Sequence[Path]) -> None:
     for path in checkpoints:
-        (path / FILES).unlink(missing_ok=True)  # first, so that a half-deleted one is never taken
+        (path / FILES).unlink(missing_ok=True)  # first, so that a partially deleted one is never loaded
         shutil.rmtree(path, ignore_errors=True)
 
 
 def latest(folder: Path, log: Callable[[str], None]) -> tuple[Path | None, int]:
-    """The latest whole checkpoint and its step; damaged ones are said and deleted, so are halves."""
-    for half in folder.glob(f"{HALF}*"):
-        shutil.rmtree(half, ignore_errors=True)
-    for checkpoint in _found(folder):
+    """Return the latest intact checkpoint and its step; log and delete damaged ones, delete partial ones."""
+    for partial in folder.glob(f"{PARTIAL}*"):
+        shutil.rmtree(partial, ignore_errors=True)
+    for checkpoint in _checkpoints(folder):
         damaged = _damage(checkpoint)
         if damaged is None:
             return checkpoint, _step(checkpoint)
-        log(f"{checkpoint.name} is damaged ({damaged}): going on from the one before")
+        log(f"{checkpoint.name} is damaged ({damaged}): resuming from an earlier one")
         _remove([checkpoint])
     return None, 0
 
 
 def _damage(checkpoint: Path) -> str | None:
-    """Name of the first file that is missing or not as written."""
+    """Return the name of the first missing or changed file."""
     hashes = sealed.read(checkpoint / FILES, _of(checkpoint))
     if not isinstance(hashes, dict):
         return FILES
@@ -119,14 +121,14 @@ def _damage(checkpoint: Path) -> str | None:
 
 
 def load(accelerator: Any, average: Any, checkpoint: Path, step: int) -> list[str]:
-    """Take up a whole checkpoint, on every process; the lines of its log."""
+    """Load an intact checkpoint, in every process; return the lines of its log."""
     from safetensors.torch import load_file
 
     accelerator.load_state(str(checkpoint))
     if average is not None:
-        held = load_file(checkpoint / AVERAGE)
+        saved = load_file(checkpoint / AVERAGE)
         with torch.no_grad():
             for index, tensor in enumerate(average.shadow_params):
-                tensor.copy_(held[f"{index:05d}"])
+                tensor.copy_(saved[f"{index:05d}"])
         average.optimization_step = step
     return [f"{line}\n" for line in read_lines(checkpoint / LOG)]

@@ -1,4 +1,4 @@
-"""Where the training loop gets its images from: the dataset's files, or latents that were stored before."""
+"""Inputs of the training loop: images from the dataset's files, or cached latents."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from uvlp.models.finetuning.parts import Parts
 from uvlp.recipes.schema import FinetuneSettings
 
 DECODERS = 16
-"""Threads that resize and crop."""
+"""Number of threads that resize and crop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pixels:
-    """`Inputs` from the dataset's files: decoded for every batch, never all in memory."""
+    """`Inputs` from the dataset's files, decoded batch by batch."""
 
     dataset: Dataset
     settings: FinetuneSettings
     pool: ThreadPoolExecutor
 
     def __call__(self, rows: NDArray[np.int64], draws: Draws | None) -> torch.Tensor:
-        """uint8 [n, 3, S, S]; without draws the centre, not mirrored."""
+        """Return uint8 [n, 3, S, S]; without draws the centre crop, not flipped."""
         side_px = self.settings.resolution_px
-        places: Sequence[Any] = [None] * len(rows)
+        crops: Sequence[Any] = [None] * len(rows)
         if draws is not None and not self.settings.center_crop:
-            places = draws.place.tolist()
+            crops = draws.crop.tolist()
         flips = [False] * len(rows) if draws is None else draws.flip.tolist()
         originals = self.dataset.originals("train", [int(row) for row in rows])
-        made = self.pool.map(pixels, originals, [side_px] * len(rows), places, flips)
-        return torch.from_numpy(np.stack(list(made)))
+        images = self.pool.map(pixels, originals, [side_px] * len(rows), crops, flips)
+        return torch.from_numpy(np.stack(list(images)))
 
 
 def stored(
@@ -54,7 +54,7 @@ def stored(
     images: int,
     progress: Progress,
 ) -> Inputs:
-    """Encode every image that is not yet encoded, each process its share; then read from the file."""
+    """Encode all images that are not cached, each process its share; return inputs from the cache."""
     cache = LatentCache(partial, images, parts.latent, mirrored=settings.random_flip)
     if accelerator.is_main_process:
         cache.open(progress.log)
@@ -64,7 +64,7 @@ def stored(
         return parts.moments(to_unit(send(images, accelerator.device), parts.dtype))
 
     mine = cache.missing(accelerator.process_index, accelerator.num_processes)
-    accelerator.wait_for_everyone()  # nobody marks a block before all have looked
+    accelerator.wait_for_everyone()  # no block is marked before all processes have listed the missing ones
     cache.fill(mine, lambda rows: source(np.asarray(rows), None), encode, settings.batch, progress)
     accelerator.wait_for_everyone()
     return lambda rows, draws: cache.read(rows, draws.flip.numpy())

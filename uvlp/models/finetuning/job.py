@@ -1,6 +1,6 @@
 """Fine-tune the UNet of Stable Diffusion on captioned images, on one GPU, several or a CPU (methods.md B.2).
 
-More than one visible GPU: `accelerate launch` runs this file as a module in one process for each.
+With several visible GPUs, `accelerate launch` runs this file as a module in one process per GPU.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ from uvlp.recipes.schema import FinetuneSettings
 
 REVISION = 1
 PATIENCE = timedelta(hours=2)
-"""How long a process waits for the main one to write a checkpoint or to draw pictures."""
+"""Maximum wait of a process while the main one writes a checkpoint or draws pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One fine-tuning, in values that go through a file.
+    """One fine-tuning, serialisable to JSON.
 
     Attributes:
-        base: folder of the pipeline; `source` names it for readers, `base_sha256` is its digest.
+        base: folder of the pipeline; `source` is its name for reports, `base_sha256` its digest.
         captions: folder of the captions.
         dataset: how to open it; its manifests are cached in ``cache``.
-        dataset_sha256: its content hash; empty: whatever it holds.
-        seed: all randomness follows from it.
-        precision: name for `device.torch_dtype`.
-        folder: to fill.
-        partial: for checkpoints and latents; outlives a kill.
-        logs: for the tracker, whose files hold times.
+        dataset_sha256: its content hash; empty to skip the check.
+        seed: all randomness is derived from it.
+        precision: argument of `device.torch_dtype`.
+        folder: of the output.
+        partial: folder for checkpoints and latents, kept after an interruption.
+        logs: folder for the tracker, whose files contain times.
     """
 
     base: str
@@ -71,12 +71,12 @@ class Job:
     logs: str
 
     def to_json(self) -> str:
-        """The job as one JSON text."""
+        """Serialise the job to JSON."""
         return json.dumps(asdict(self), indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> Job:
-        """The job that :meth:`to_json` wrote."""
+        """Parse the output of `to_json`."""
         values = json.loads(text)
         settings = values["settings"]
         settings["validation_prompts"] = tuple(settings["validation_prompts"])
@@ -86,11 +86,11 @@ class Job:
 
 
 def run(job: Job, progress: Progress) -> None:
-    """Fill ``job.folder`` with the fine-tuned pipeline, on every GPU that is visible.
+    """Write the fine-tuned pipeline to ``job.folder``, using all visible GPUs.
 
     Raises:
         UvlpError: the model, the captions or the settings are wrong, or memory or disk are too small.
-        WorkerFailed: a process failed in a way that is not the user's fault.
+        WorkerFailed: a process failed for a reason that the user did not cause.
     """
     check_finetuning(job.settings)
     count = torch.cuda.device_count()
@@ -101,7 +101,7 @@ def run(job: Job, progress: Progress) -> None:
 
 
 def train(job: Job, progress: Progress) -> None:
-    """The work of one process."""
+    """Run one process of the job."""
     from accelerate.state import AcceleratorState, GradientState
 
     settings, partial = job.settings, Path(job.partial)
@@ -123,13 +123,13 @@ def train(job: Job, progress: Progress) -> None:
     except torch.OutOfMemoryError as error:
         raise too_little_memory() from error
     finally:
-        # accelerate's state is the process's; the next task may compute in another precision.
+        # accelerate's state is global; the next task of this process may use another precision.
         AcceleratorState._reset_state(reset_partial_state=True)
         GradientState._reset_state()
 
 
 def make_accelerator(dtype: torch.dtype, device: str, settings: FinetuneSettings, logs: Path) -> Any:
-    """accelerate's Accelerator for these processes, with its tracker writing below ``logs``."""
+    """Return accelerate's Accelerator for this process, with its tracker writing below ``logs``."""
     from accelerate import Accelerator, InitProcessGroupKwargs
 
     names = {torch.float32: "no", torch.float16: "fp16", torch.bfloat16: "bf16"}
@@ -154,19 +154,19 @@ def _prepare(
 ) -> Training:
     settings = job.settings
     dataset = _open(job, progress)
-    found = captions.read(Path(job.captions))
-    captions.check(found, dataset.files("train"))
+    captioned = captions.read(Path(job.captions))
+    captions.check(captioned, dataset.files("train"))
     parts = load_parts(Path(job.base), dtype, accelerator.device, settings.resolution_px)
-    fresh = Pixels(dataset, settings, pool)
-    inputs: Inputs = fresh
+    images, count = Pixels(dataset, settings, pool), len(captioned.texts)
+    inputs: Inputs = images
     if settings.cache_latents:
-        inputs = stored(Path(job.partial), fresh, parts, accelerator, settings, len(found.texts), progress)
-    ids = parts.tokens(list(found.texts))
+        inputs = stored(Path(job.partial), images, parts, accelerator, settings, count, progress)
+    ids = parts.tokens(list(captioned.texts))
     return Training(parts, accelerator, settings, job.seed, inputs, ids, progress)
 
 
 def _open(job: Job, progress: Progress) -> Dataset:
-    """The dataset that the job names: each process opens it for itself."""
+    """Open the job's dataset; every process opens its own."""
     module = plugins.load("datasets", job.dataset.name)
     dataset: Dataset = module.open_dataset(job.dataset, Path(job.cache), progress)
     check_content(job.dataset, dataset.manifest, job.dataset_sha256)
@@ -174,10 +174,10 @@ def _open(job: Job, progress: Progress) -> Dataset:
 
 
 def _pictures(job: Job, training: Training, epoch: int) -> None:
-    """Draw the validation prompts with the averaged weights, in the epochs that are asked for."""
+    """Draw the validation prompts with the averaged weights, in the configured epochs."""
     settings = job.settings
-    wanted = settings.validation_prompts and epoch % settings.validation_epochs == 0
-    if not (wanted and training.accelerator.is_main_process):
+    due = settings.validation_prompts and epoch % settings.validation_epochs == 0
+    if not (due and training.accelerator.is_main_process):
         return
     path = Path(job.partial) / PICTURES / f"epoch-{epoch}.png"
     with training.averaged(), training.accelerator.autocast():
@@ -192,7 +192,7 @@ def _pictures(job: Job, training: Training, epoch: int) -> None:
 
 
 def _write(job: Job, training: Training, files: Sequence[str]) -> None:
-    """The artifact: pipeline with the averaged weights, card, log, pictures."""
+    """Write the artifact: pipeline with the averaged weights, model card, log, pictures."""
     folder, settings = Path(job.folder), job.settings
     pictures = Path(job.partial) / PICTURES
     with training.averaged():
@@ -205,7 +205,7 @@ def _write(job: Job, training: Training, files: Sequence[str]) -> None:
 
 
 def _facts(job: Job, training: Training) -> dict[str, Any]:
-    """What the model card says beside the settings."""
+    """Return the fields of the model card besides the settings."""
     manifest = _open(job, Progress()).manifest
     images = manifest.count("train")
     return {

@@ -1,7 +1,7 @@
-"""Posterior mean and deviation of every training image and of its mirror image, on disk.
+"""Posterior mean and standard deviation of every training image and its mirror image, on disk.
 
-A step that draws from the stored posterior and picks image or mirror image has the same distribution of
-losses as one that encodes anew (methods.md B.2): the encoder is frozen and sees no other random number.
+A step that samples from the cached posterior of the image or its mirror image has the same distribution of
+losses as one that encodes the image (methods.md B.2): the encoder is frozen and uses no other randomness.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from uvlp.core.files.writing import flush
 from uvlp.core.prefetch import in_background
 from uvlp.core.progress import Progress
 
-AHEAD = 2  # batches of images that wait at most
-BLOCK = 256  # images between two marks that outlive a kill
+AHEAD = 2  # maximum number of batches decoded in advance
+BLOCK = 256  # images per block; a resumed run continues at the first incomplete block
 MOMENTS = 2
 
 Encode = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""uint8 [n, 3, S, S] -> mean and deviation, each [n, 4, h, w], not scaled."""
+"""uint8 [n, 3, S, S] -> mean and standard deviation, each [n, 4, h, w], not scaled."""
 
 
 class LatentCache:
-    """float16 [images, sides, 2, 4, h, w] in one file, with the hash of each finished block of images.
+    """float16 [images, sides, 2, 4, h, w] in one file, with the hash of each complete block of images.
 
     Args:
-        folder: outlives an interrupted run.
+        folder: kept after an interruption.
         images: number of images.
         latent: shape of one latent.
-        mirrored: whether the mirror images are stored, too.
+        mirrored: also store the mirror images.
     """
 
     def __init__(self, folder: Path, images: int, latent: tuple[int, int, int], *, mirrored: bool) -> None:
@@ -47,15 +47,15 @@ class LatentCache:
         self._bytes = int(np.prod(self._shape)) * np.dtype(np.float16).itemsize
 
     def open(self, log: Callable[[str], None]) -> None:
-        """Make the file, or take up what an interrupted run left and is as it was written; by one process.
+        """Create the file, or resume from an interrupted run after verifying its blocks; for one process.
 
         Raises:
-            UvlpError: the disk is too small for it.
+            UvlpError: not enough disk space.
         """
         size = self._data.stat().st_size if self._data.is_file() else 0
         if size != self._bytes:
             if self._marks.is_dir():
-                log("the stored latents are damaged: encoding anew")
+                log("the cached latents are damaged: encoding all images again")
                 shutil.rmtree(self._marks)
             self._data.unlink(missing_ok=True)
             self._check_space()
@@ -66,25 +66,25 @@ class LatentCache:
             mark = self._mark(start)
             if mark.exists() and sealed.read(mark, self._of) != self._sha256(start):
                 stop = min(start + BLOCK, self._shape[0])
-                log(f"stored latents {start + 1} to {stop} are not as they were written: encoding them anew")
+                log(f"cached latents {start + 1} to {stop} are damaged: encoding these images again")
                 mark.unlink()
 
     def _sha256(self, start: int) -> str:
-        """Of a block as it lies on the disk."""
-        found, row = hashlib.sha256(), self._bytes // self._shape[0]
+        """Hash a block on disk."""
+        sha256, row_bytes = hashlib.sha256(), self._bytes // self._shape[0]
         with self._data.open("rb") as file:
-            file.seek(start * row)
+            file.seek(start * row_bytes)
             for _ in range(start, min(start + BLOCK, self._shape[0])):
-                found.update(file.read(row))
-        return found.hexdigest()
+                sha256.update(file.read(row_bytes))
+        return sha256.hexdigest()
 
     def _check_space(self) -> None:
-        fix = "free some, choose another folder with --store, or encode in every epoch: "
+        fix = "free some space, choose another folder with --store, or encode in every epoch: "
         fix += "--set finetune.cache_latents=false"
         check_space("the latents of the training images", self._data.parent, self._bytes, fix)
 
     def missing(self, process: int = 0, processes: int = 1) -> list[range]:
-        """The blocks of rows that are still to be encoded and fall to this process."""
+        """Return the blocks of rows that this process still has to encode."""
         starts = range(0, self._shape[0], BLOCK)
         todo = [start for start in starts if not self._mark(start).exists()]
         return [range(start, min(start + BLOCK, self._shape[0])) for start in todo[process::processes]]
@@ -100,15 +100,15 @@ class LatentCache:
         batch: int,
         progress: Progress,
     ) -> None:
-        """Encode blocks of images; ``load`` gives uint8 [n, 3, S, S] of some rows."""
-        cut = [list(block[start : start + batch]) for block in blocks for start in range(0, BLOCK, batch)]
-        parts = [rows for rows in cut if rows]
-        # The next images are decoded while the GPU encodes these.
+        """Encode blocks of images; ``load`` returns uint8 [n, 3, S, S] of given rows."""
+        split = [list(block[start : start + batch]) for block in blocks for start in range(0, BLOCK, batch)]
+        parts = [rows for rows in split if rows]
+        # The next images are decoded while the GPU encodes the current ones.
         loaded = zip(parts, in_background(map(load, parts), AHEAD), strict=True)
         sha256 = hashlib.sha256()
         with self._data.open("r+b") as file:
             for rows, images in progress.track(loaded, "batches of latents", total=len(parts)):
-                # Plain writes say that a disk is full; a write into a mapped file kills the process.
+                # On a full disk a plain write raises; a write to a memory-mapped file kills the process.
                 file.seek(rows[0] * self._bytes // self._shape[0])
                 if rows[0] % BLOCK == 0:
                     sha256 = hashlib.sha256()
@@ -126,7 +126,7 @@ class LatentCache:
         return moments.to("cpu", torch.float16).numpy()
 
     def read(self, rows: NDArray[np.int64], flip: NDArray[np.bool_]) -> Tensor:
-        """float16 [n, 2, 4, h, w]: mean and deviation of each row, of the mirror image where ``flip``."""
+        """Return float16 [n, 2, 4, h, w]: mean and deviation of each row, of its mirror image if ``flip``."""
         stored = np.memmap(self._data, np.float16, "r", shape=self._shape)
         return torch.from_numpy(
             np.stack([stored[row, int(side)] for row, side in zip(rows, flip, strict=True)])

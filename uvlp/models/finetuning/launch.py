@@ -1,4 +1,4 @@
-"""One process per GPU through `accelerate launch`, and what passes between them and the stage.
+"""Run one process per GPU with `accelerate launch`, and relay progress and errors to the stage.
 
 The main process writes its progress to standard output, one JSON line per event; a process that fails
 leaves `error-<rank>.json` beside the job.
@@ -27,7 +27,7 @@ PATIENCE_S = 10.0
 
 
 def command(job: Path, processes: int, cpu: bool = False) -> list[str]:
-    """The command that runs a job in ``processes`` processes on this machine."""
+    """Return the command that runs a job in ``processes`` processes on this machine."""
     return [
         *(sys.executable, "-m", "accelerate.commands.launch"),
         *(["--cpu"] if cpu else ["--multi_gpu"]),
@@ -38,17 +38,17 @@ def command(job: Path, processes: int, cpu: bool = False) -> list[str]:
 
 
 def launch(job: str, folder: Path, processes: int, progress: Progress, cpu: bool = False) -> None:
-    """Run the job (JSON text) in several processes, which are ended with this one.
+    """Run the job (JSON text) in several processes, which are terminated with this one.
 
     Args:
-        folder: for the job and for what the processes say.
+        folder: for the job and the output of the processes.
 
     Raises:
         UvlpError: as raised in a process.
-        WorkerFailed: a process failed otherwise, or was killed.
+        WorkerFailed: a process raised another exception, or was killed.
     """
-    for left in folder.glob("error-*.json"):
-        left.unlink()
+    for stale in folder.glob("error-*.json"):
+        stale.unlink()
     (folder / JOB).write_text(job, encoding="utf-8")
     path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
     with (folder / OUTPUT).open("w", encoding="utf-8") as output:
@@ -66,13 +66,13 @@ def launch(job: str, folder: Path, processes: int, progress: Progress, cpu: bool
                 _relay(line, progress)
             code = running.wait()
         finally:
-            _end(running)
+            _terminate(running)
     if code:
         raise _failure(folder, code)
 
 
 def _relay(line: str, progress: Progress) -> None:
-    """Pass on one event; what libraries print is no event."""
+    """Relay one event; lines that libraries print are ignored."""
     try:
         event = Event(**json.loads(line))
     except (ValueError, TypeError):
@@ -83,7 +83,7 @@ def _relay(line: str, progress: Progress) -> None:
         progress.at(event.done, event.total, event.label)
 
 
-def _end(running: subprocess.Popen[str]) -> None:
+def _terminate(running: subprocess.Popen[str]) -> None:
     if running.poll() is None:
         running.terminate()
         try:
@@ -96,33 +96,33 @@ def _end(running: subprocess.Popen[str]) -> None:
 
 
 def _failure(folder: Path, code: int) -> Exception:
-    """What the first process that failed said, or the last line that any of them wrote."""
-    said_errors = sorted(folder.glob("error-*.json"), key=lambda path: path.stat().st_mtime_ns)
-    if said_errors:
-        found = json.loads(said_errors[0].read_text(encoding="utf-8"))
-        if "what" in found:
-            return UvlpError(found["what"], got=found["got"], allowed=found["allowed"], fix=found["fix"])
-        return WorkerFailed(found["text"], found["details"])
+    """Return the error of the first process that failed, or one with the last line of output."""
+    files = sorted(folder.glob("error-*.json"), key=lambda path: path.stat().st_mtime_ns)
+    if files:
+        error = json.loads(files[0].read_text(encoding="utf-8"))
+        if "what" in error:
+            return UvlpError(error["what"], got=error["got"], allowed=error["allowed"], fix=error["fix"])
+        return WorkerFailed(error["text"], error["details"])
     details = (folder / OUTPUT).read_text(encoding="utf-8", errors="replace")
     return workers.process_death("a process of the fine-tuning", code, details)
 
 
 def serve(job: Path, train: Callable[[str, Progress], None]) -> None:
-    """What one of the processes does with its job; ends with exit code 1 when it fails."""
+    """Run the job in one of the processes; exit with code 1 on failure."""
     folder = job.parent
     try:
         with explain_store_errors(folder):
-            train(job.read_text(encoding="utf-8"), Progress(_tell))
+            train(job.read_text(encoding="utf-8"), Progress(_print_event))
     except Exception as error:
-        _leave(folder, error)
+        _write_error(folder, error)
         sys.exit(1)
 
 
-def _tell(event: Event) -> None:
+def _print_event(event: Event) -> None:
     print(json.dumps(asdict(event)), flush=True)
 
 
-def _leave(folder: Path, error: Exception) -> None:
+def _write_error(folder: Path, error: Exception) -> None:
     if isinstance(error, UvlpError):
         got = None if error.got is None else str(error.got)
         content: dict[str, object] = {

@@ -1,7 +1,7 @@
-"""The training loop of the Stable Diffusion UNet, on one process or several (methods.md B.2).
+"""The training loop of the Stable Diffusion UNet, in one process or several (methods.md B.2).
 
-All processes together compute the published batches: each takes its share of every batch, so the number of
-GPUs changes nothing but the rounding.
+The processes share the published batches: each computes a part of every batch, so the number of GPUs
+affects only rounding.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from uvlp.models.finetuning.parts import Parts
 from uvlp.recipes.schema import FinetuneSettings
 
 Inputs = Callable[[NDArray[np.int64], Draws], Tensor]
-"""Rows and their draws -> float16 [n, 2, 4, h, w] stored moments, or uint8 [n, 3, S, S] pixels."""
+"""Rows and their draws -> float16 [n, 2, 4, h, w] cached moments, or uint8 [n, 3, S, S] pixels."""
 LESS_MEMORY = (
     "use --set finetune.gradient_checkpointing=true, or smaller batches with the same product, e.g. "
-    "--set finetune.batch=16 --set finetune.accumulation=8; everything finished is kept"
+    "--set finetune.batch=16 --set finetune.accumulation=8; completed stages are kept"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """This process's part of a batch, still in the host's memory.
+    """This process's part of a batch, in host memory.
 
     Attributes:
         inputs: see `Inputs`.
-        weights: float32 [n], each image's share of the mean over the whole batch, times the processes.
+        weights: float32 [n], weight of each image in the mean of the full batch, times the processes.
     """
 
     inputs: Tensor
@@ -53,7 +53,7 @@ class Loaded:
     weights: Tensor
 
     def pick(self, which: slice) -> Loaded:
-        """Some of the images."""
+        """Return the part for some images."""
         draws = self.draws.pick(which)
         return Loaded(
             inputs=self.inputs[which], ids=self.ids[which], draws=draws, weights=self.weights[which]
@@ -61,16 +61,16 @@ class Loaded:
 
 
 class Training:
-    """The UNet with everything that changes with its steps.
+    """The UNet and the state of its training.
 
     Args:
         parts: models; the UNet is trained in place.
-        accelerator: accelerate's; decides on devices, processes and mixed precision.
+        accelerator: accelerate's, for devices, processes and mixed precision.
         settings: of the stage.
-        seed: all randomness follows from it.
-        inputs: gives pixels or stored latents.
+        seed: all randomness is derived from it.
+        inputs: returns pixels or cached latents.
         ids: int32 [N, L], token ids of every caption.
-        progress: told by the main process.
+        progress: of the main process.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Training:
         if settings.gradient_checkpointing:
             self.unet.enable_gradient_checkpointing()
         if accelerator.device.type == "cuda":
-            self.unet.to(memory_format=torch.channels_last)  # what half-precision convolutions are fastest in
+            self.unet.to(memory_format=torch.channels_last)  # fastest for half-precision convolutions
         self.average = (
             EMAModel(self.unet.parameters(), decay=settings.ema_decay, foreach=True)
             if settings.use_ema
@@ -110,43 +110,43 @@ class Training:
         checkpoints.free_of_processes(accelerator)
         self.log: list[str] = []
         self.splits = 1
-        """Parts in which each batch is computed, because the GPU's memory is too small for the whole."""
+        """Number of parts in which each batch is computed, if a full batch does not fit into GPU memory."""
 
     def run(self, folder: Path, at_epoch: Callable[[int], None]) -> None:
-        """Train to the end, from the latest whole checkpoint in ``folder``.
+        """Train to the end, from the latest intact checkpoint in ``folder``.
 
         Args:
             at_epoch: called after each epoch with its number, from 1.
 
         Raises:
-            UvlpError: the loss is not a number, or the GPU's memory is too small.
+            UvlpError: the loss is not finite, or too little GPU memory.
         """
         settings, images = self.settings, len(self._ids)
         done = self._resume(folder)
         total = settings.epochs * updates_per_epoch(images, settings)
-        began, seen = time.monotonic(), 0
+        started, seen = time.monotonic(), 0
         for update, loaded in self._ahead(updates(images, settings, self.seed, done)):
             loss = self._update(update, loaded, total)
             seen += sum(len(batch.rows) for batch in update.batches)
             lr = self.optimiser.param_groups[0]["lr"]
             self.log.append(json.dumps({"step": update.step, "loss": loss, "lr": lr}) + "\n")
-            speed = seen / (time.monotonic() - began)
+            speed = seen / (time.monotonic() - started)
             self.accelerator.log({"loss": loss, "lr": lr, "images_per_s": speed}, step=update.step)
             if update.ends_epoch:
                 at_epoch(update.epoch + 1)
             if update.step % settings.checkpointing_steps == 0:
-                self._checkpoint(update.step, folder)  # last: what came before is not made again
+                self._checkpoint(update.step, folder)  # last: a resumed run repeats nothing before it
             self._progress.at(update.step, total, "updates")
 
     def _resume(self, folder: Path) -> int:
-        """Take up the latest checkpoint; the number of updates that are done."""
+        """Load the latest checkpoint; return the number of completed updates."""
         main = self.accelerator.is_main_process
         if main:
-            checkpoints.latest(folder, self._progress.log)  # deletes what is damaged before others look
+            checkpoints.latest(folder, self._progress.log)  # deletes damaged ones before others list them
         self.accelerator.wait_for_everyone()
         checkpoint, step = checkpoints.latest(folder, lambda _: None)
         if checkpoint is not None:
-            self._progress.log(f"going on from {checkpoint.name}")
+            self._progress.log(f"resuming from {checkpoint.name}")
             self.log = checkpoints.load(self.accelerator, self.average, checkpoint, step)
         return step
 
@@ -158,25 +158,24 @@ class Training:
         self.accelerator.wait_for_everyone()
 
     def _ahead(self, todo: Iterator[Update]) -> Iterator[tuple[Update, list[Loaded]]]:
-        """Every update with its inputs, which are read and decoded while the one before is computed."""
+        """Yield every update with its inputs, which are loaded while the previous update is computed."""
         with ThreadPoolExecutor(1) as reader:
-            coming = None
+            pending = None
             for update in todo:
-                following = (update, reader.submit(lambda u: [self._load(b) for b in u.batches], update))
-                if coming is not None:
-                    yield coming[0], coming[1].result()
-                coming = following
-            if coming is not None:
-                yield coming[0], coming[1].result()
+                submitted = (update, reader.submit(lambda u: [self._load(b) for b in u.batches], update))
+                if pending is not None:
+                    yield pending[0], pending[1].result()
+                pending = submitted
+            if pending is not None:
+                yield pending[0], pending[1].result()
 
     def _load(self, batch: Batch) -> Loaded:
         processes = self.accelerator.num_processes
         draws = draw(batch, self.seed, self.parts.latent, self._timesteps, self.settings)
         mine = share(len(batch.rows), self.accelerator.process_index, processes)
         weight = processes / len(batch.rows)
-        if (
-            mine.start == mine.stop
-        ):  # all processes have to join in, so this one computes an image for nothing
+        if mine.start == mine.stop:
+            # All processes must participate: without an image, compute one with weight zero.
             mine, weight = slice(0, 1), 0.0
         rows, draws = batch.rows[mine], draws.pick(mine)
         return Loaded(
@@ -191,13 +190,13 @@ class Training:
         return int(self.parts.noise_levels.config.num_train_timesteps)
 
     def _update(self, update: Update, loaded: Sequence[Loaded], total: int) -> float:
-        """One step of the optimiser; the mean loss of its batches."""
+        """Take one optimiser step; return the mean loss of its batches."""
         settings = self.settings
         loss = self.accelerator.reduce(self._gradients(loaded), "mean").item() / len(loaded)
         if not math.isfinite(loss):
             raise UvlpError(
-                f"the loss of the fine-tuning is not a number: update {update.step} of {total}",
-                fix=f"lower the learning rate: --set finetune.lr={settings.lr / 4:g}, or compute in another "
+                f"the loss of the fine-tuning is not finite: update {update.step} of {total}",
+                fix=f"lower the learning rate: --set finetune.lr={settings.lr / 4:g}, or use another "
                 "precision: --set models.precision=bfloat16 or float32",
             )
         self.accelerator.clip_grad_norm_(self.unet.parameters(), settings.max_grad_norm)
@@ -210,7 +209,7 @@ class Training:
         return loss
 
     def _gradients(self, loaded: Sequence[Loaded]) -> Tensor:
-        """Leave the gradients of an update in the parameters; the sum of its batches' losses.
+        """Compute the gradients of an update; return the sum of its batches' losses.
 
         Raises:
             UvlpError: out of memory, and batches cannot be split further.
@@ -219,28 +218,28 @@ class Training:
             try:
                 return self._accumulate(loaded)
             except torch.OutOfMemoryError as error:
-                # With several processes the others already wait for this one's gradients.
+                # With several processes the others already wait for the gradients of this one.
                 if self.accelerator.num_processes > 1 or self.splits >= self.settings.batch:
                     raise too_little_memory() from error
-            # Here the exception is gone, and with it the tensors that its traceback held.
+            # Outside the except clause the exception is freed, and with it the tensors of its traceback.
             self.optimiser.zero_grad()
             torch.cuda.empty_cache()
             self.splits *= 2
             self._progress.log(
                 f"out of GPU memory: computing each batch of {self.settings.batch} in {self.splits} parts; "
-                "the result differs in rounding only"
+                "results differ only by rounding"
             )
 
     def _accumulate(self, loaded: Sequence[Loaded]) -> Tensor:
         loss = torch.zeros((), device=self.accelerator.device)
         parts = [part for batch in loaded for part in self._parts(batch)]
-        for place, part in enumerate(parts):
-            last = place == len(parts) - 1
+        for index, part in enumerate(parts):
+            last = index == len(parts) - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
-                found = self._loss(part)
-                # Divided by the published number of batches, also where an epoch's end leaves fewer.
-                self.accelerator.backward(found / self.settings.accumulation)
-            loss += found.detach()
+                part_loss = self._loss(part)
+                # Divided by the published number of batches, even if the last update of an epoch has fewer.
+                self.accelerator.backward(part_loss / self.settings.accumulation)
+            loss += part_loss.detach()
         return loss
 
     def _parts(self, batch: Loaded) -> Iterator[Loaded]:
@@ -249,7 +248,7 @@ class Training:
             yield batch.pick(slice(start, start + count))
 
     def _loss(self, part: Loaded) -> Tensor:
-        """Weighted sum of the images' mean squared errors on the noise."""
+        """Return the weighted sum of the images' mean squared errors of the noise."""
         device, parts, draws = self.accelerator.device, self.parts, part.draws
         noise, times = send(draws.noise, device), send(draws.times, device)
         mean, deviation = self._moments(send(part.inputs, device))
@@ -260,7 +259,7 @@ class Training:
         return (errors * send(part.weights, device)).sum()
 
     def _moments(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Float32 mean and deviation of the posterior, not scaled."""
+        """Return mean and standard deviation of the posterior in float32, not scaled."""
         if inputs.dtype == torch.uint8:
             mean, deviation = self.parts.moments(to_unit(inputs, self.parts.dtype))
         else:
@@ -269,7 +268,7 @@ class Training:
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
-        """The UNet with its averaged weights inside the block."""
+        """Context in which the UNet has its averaged weights."""
         if self.average is None:
             yield
             return
@@ -282,11 +281,11 @@ class Training:
 
 
 def _rate(step: int, settings: FinetuneSettings) -> float:
-    """Learning rate at ``step`` from 1: up in a line from zero while warming up, then constant."""
+    """Return the learning rate at ``step``, from 1: linear warm-up from zero, then constant."""
     warming = step - 1 < settings.lr_warmup_steps
     return settings.lr * ((step - 1) / settings.lr_warmup_steps if warming else 1.0)
 
 
 def too_little_memory() -> UvlpError:
-    """The error for a GPU that holds the models, but not the training."""
+    """Return the error for a GPU whose memory is sufficient for the models, but not for training."""
     return machine.too_little_gpu_memory("to fine-tune", LESS_MEMORY)

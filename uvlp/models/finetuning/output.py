@@ -1,4 +1,4 @@
-"""What the fine-tuning leaves: a Stable Diffusion folder with its model card, log and pictures."""
+"""Write the output of the fine-tuning: a Stable Diffusion folder with model card, log and pictures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uvlp.models.quiet import quiet
 from uvlp.recipes.schema import FinetuneSettings
 
 STEPS = 20
-"""Steps of a validation picture, as in the published script."""
+"""Sampling steps of a validation picture, as in the published script."""
 CARD = """---
 license: creativeml-openrail-m
 library_name: diffusers
@@ -63,7 +63,7 @@ def write_card(folder: Path, facts: dict[str, Any], settings: FinetuneSettings) 
     """Write the model card.
 
     Args:
-        facts: what stands in the card beside the settings; see its text.
+        facts: the fields of `CARD` besides those derived from the settings.
     """
     rows = [f"| {name} | {json.dumps(value)} |" for name, value in deciding(settings).items()]
     filled = CARD.format(
@@ -79,21 +79,21 @@ def write_card(folder: Path, facts: dict[str, Any], settings: FinetuneSettings) 
 
 
 def write_pipeline(base: Path, files: Sequence[str], unet: Any, folder: Path) -> None:
-    """Fill ``folder``: the trained UNet, and the other ``files`` of ``base`` as they are."""
+    """Write the trained UNet to ``folder``, and copy the other ``files`` of ``base``."""
     for name in files:
         if name.partition("/")[0] not in ("unet", "model_index.json"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(base / name, folder / name)
     with quiet():
-        unet.register_to_config(_name_or_path="")  # else the bytes depend on where the base lies
+        unet.register_to_config(_name_or_path="")  # otherwise the bytes depend on the path of the base
         unet.save_pretrained(folder / "unet")
     (folder / "model_index.json").write_text(json.dumps(_index(base), indent=2) + "\n", encoding="utf-8")
 
 
 def _index(base: Path) -> dict[str, Any]:
-    """The base's index without its path and its safety checker, which would blacken images."""
-    found = json.loads((base / "model_index.json").read_text(encoding="utf-8"))
-    index = {name: value for name, value in found.items() if name != "_name_or_path"}
+    """Return the base's index without its path and its safety checker, which would blacken images."""
+    original = json.loads((base / "model_index.json").read_text(encoding="utf-8"))
+    index = {name: value for name, value in original.items() if name != "_name_or_path"}
     unused = dict.fromkeys(("safety_checker", "feature_extractor", "image_encoder"), [None, None])
     return dict(sorted((index | unused | {"requires_safety_checker": False}).items()))
 
@@ -101,7 +101,7 @@ def _index(base: Path) -> dict[str, Any]:
 def draw_pictures(
     parts: Parts, base: Path, prompts: Sequence[str], seed: int, side_px: int, path: Path
 ) -> None:
-    """One picture per prompt side by side, drawn with the UNet as it is; the file is whole or not there."""
+    """Draw one picture per prompt, side by side, with the UNet in its current state; write atomically."""
     import diffusers
     from PIL import Image
 
@@ -121,11 +121,11 @@ def draw_pictures(
             requires_safety_checker=False,
         )
         pipeline.set_progress_bar_config(disable=True)
-        for place, prompt in enumerate(prompts):
-            generator = torch_generator(seed, "finetune", "validation", place)
-            made = pipeline(
+        for index, prompt in enumerate(prompts):
+            generator = torch_generator(seed, "finetune", "validation", index)
+            output = pipeline(
                 prompt, num_inference_steps=STEPS, generator=generator, height=side_px, width=side_px
             )
-            strip.paste(made.images[0], (place * side_px, 0))
+            strip.paste(output.images[0], (index * side_px, 0))
     with complete_file(path) as unfinished:
         strip.save(unfinished, format="png")

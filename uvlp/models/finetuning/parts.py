@@ -1,4 +1,4 @@
-"""The parts of a Stable Diffusion folder that the fine-tuning needs, each checked while it is loaded."""
+"""Load and check the parts of a Stable Diffusion folder that the fine-tuning needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from uvlp.models.published.layout import LAYOUTS, contents, lacks_files
 from uvlp.models.quiet import quiet
 
 LAYOUT = LAYOUTS["diffusion"]
-MEND = "fetch the model again (uvlp fetch models), or name another folder: --set models.diffusion=FOLDER"
+FIX = "fetch the model again (uvlp fetch models), or set another folder: --set models.diffusion=FOLDER"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Parts:
     """Models on their device; all but ``unet`` (float32) are frozen and in ``dtype``.
 
     Attributes:
-        noise_levels: DDPM with the folder's noise schedule.
+        noise_levels: DDPM scheduler with the folder's noise schedule.
         latent: shape of a latent.
     """
 
@@ -40,45 +40,45 @@ class Parts:
 
     @torch.no_grad()
     def moments(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and deviation [n, 4, h, w] of the posterior of images in [-1, 1], not scaled."""
-        found = self.vae.encode(pixels).latent_dist
-        return found.mean, found.std
+        """Return mean and deviation [n, 4, h, w] of the posterior of images in [-1, 1], not scaled."""
+        posterior = self.vae.encode(pixels).latent_dist
+        return posterior.mean, posterior.std
 
     @torch.no_grad()
     def text_states(self, ids: torch.Tensor) -> torch.Tensor:
-        """[n, L, D] of token ids [n, L]."""
+        """Return text states [n, L, D] of token ids [n, L]."""
         return self.text_encoder(ids).last_hidden_state
 
     def tokens(self, texts: list[str]) -> NDArray[np.int32]:
-        """Token ids [N, L] of captions, cut or padded to the tokenizer's length L (77 published)."""
-        found = self.tokenizer(
+        """Return token ids [N, L] of captions, truncated or padded to L (published: 77)."""
+        encoded = self.tokenizer(
             texts,
             max_length=self.tokenizer.model_max_length,
             padding="max_length",
             truncation=True,
             return_tensors="np",
         )
-        return found.input_ids.astype(np.int32)
+        return encoded.input_ids.astype(np.int32)
 
 
 def check_base(base: Path) -> tuple[str, ...]:
-    """The files of the pipeline in ``base`` that are read, each whole and of the right architecture.
+    """Check the pipeline in ``base`` and return the files that are read.
 
     Raises:
-        UvlpError: a file is missing, damaged, or another model's.
+        UvlpError: a file is missing, damaged, or of another model.
     """
-    found = contents(LAYOUT, base)
-    if found.missing:
-        raise lacks_files(LAYOUT, base, found.missing, MEND)
-    model_checks.check("diffusion", base, found, lambda _: MEND)
-    return found.read
+    present = contents(LAYOUT, base)
+    if present.missing:
+        raise lacks_files(LAYOUT, base, present.missing, FIX)
+    model_checks.check("diffusion", base, present, lambda _: FIX)
+    return present.read
 
 
 def load_parts(base: Path, dtype: torch.dtype, device: torch.device, resolution_px: int) -> Parts:
-    """Load the checked folder ``base``; the frozen parts in ``dtype``, the UNet in float32.
+    """Load the checked folder ``base``: the frozen parts in ``dtype``, the UNet in float32.
 
     Raises:
-        UvlpError: weights do not fit their configuration, or images of this resolution do not fit the UNet.
+        UvlpError: weights do not match their configuration, or a wrong image size for the autoencoder.
     """
     from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
@@ -111,10 +111,10 @@ def load_parts(base: Path, dtype: torch.dtype, device: torch.device, resolution_
 
 
 def _weights(model: Any, base: Path, part: str, dtype: torch.dtype) -> Any:
-    """Load one model; weights that are missing, left over or of another shape are refused."""
+    """Load one model; refuse missing or unexpected weights and wrong shapes."""
     try:
         with quiet():
-            found, info = model.from_pretrained(
+            loaded, info = model.from_pretrained(
                 base,
                 subfolder=part,
                 local_files_only=True,
@@ -124,18 +124,14 @@ def _weights(model: Any, base: Path, part: str, dtype: torch.dtype) -> Any:
             )
     except (RuntimeError, ValueError) as error:
         raise _unfit(base, part, split_lines(str(error) or type(error).__name__)[0][:200]) from error
-    # What may lie beside a text encoder was looked at by `check`.
-    beside = [] if part == "text_encoder" else info["unexpected_keys"]
-    wrong = [*info["missing_keys"], *beside, *info["mismatched_keys"]]
+    # Additional tensors of a text encoder were checked by `check_base`.
+    unexpected = [] if part == "text_encoder" else info["unexpected_keys"]
+    wrong = [*info["missing_keys"], *unexpected, *info["mismatched_keys"]]
     wrong = [str(key) for key in wrong if "position_ids" not in str(key)]
     if wrong:
         raise _unfit(base, part, f"{wrong[0]} and {len(wrong) - 1} more")
-    return found
+    return loaded
 
 
 def _unfit(base: Path, part: str, got: str) -> UvlpError:
-    return UvlpError(
-        f"the weights of {base / part} are a checkpoint of another architecture than its config.json says",
-        got=got,
-        fix=MEND,
-    )
+    return UvlpError(f"the weights of {base / part} do not match its config.json", got=got, fix=FIX)

@@ -1,1 +1,1 @@
-"""Published models: where they lie, what they are, how they are fetched."""
+"""Published models: find, check and fetch them."""

@@ -1,6 +1,6 @@
-"""Commands that make a folder of a published model's form out of something else.
+"""Suggested commands that convert other formats to the folder layout of a published model.
 
-Every one is run by a test where a tiny model allows it. `NEW` stands for a folder of the reader's choice.
+Tests run each command if a tiny model allows it. `NEW` stands for a folder of the user's choice.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ BASES = {
     "clip": OPENAI,
     "llava": "llava-hf/llava-1.5-7b-hf",
 }
-"""The published models that somebody's weights belong to."""
-CONVERTED_LLAVA = f"name the converted repository: --set models.llava={BASES['llava']}"
+"""The published base models of fine-tuned weights."""
+CONVERTED_LLAVA = f"use the converted repository: --set models.llava={BASES['llava']}"
 _PIPELINE = "from diffusers import StableDiffusionPipeline as M"
 _BASE = f"M.from_pretrained({BASES['diffusion']!r}"
 _CLASSES = {
@@ -31,7 +31,7 @@ _SAVE = "save_pretrained('NEW')"
 
 
 def python(code: str) -> str:
-    """The command for a shell that runs ``code``."""
+    """Return the shell command that runs ``code``."""
     return f"python -c {shlex.quote(code)}" if re.search(r'["$`\\!]', code) else f'python -c "{code}"'
 
 
@@ -40,26 +40,26 @@ def _of(path: Path | str) -> str:
 
 
 def fuse_lora(part: str, file: Path) -> str:
-    """What to do with LoRA weights in diffusers' or kohya's form."""
+    """Return the fix for LoRA weights in diffusers' or kohya's format."""
     if part not in ("diffusion", "autoencoder"):
-        return "merge them into their base model, and name that folder"
+        return "merge them into their base model, and use that folder"
     code = (
         f"{_PIPELINE}; p = {_BASE}, safety_checker=None); "
         f"p.load_lora_weights({_of(file.parent)}, weight_name={file.name!r}); p.fuse_lora(); "
         f"p.unload_lora_weights(); p.{_SAVE}"
     )
-    return f"fuse them into the base model and name NEW (needs peft): {python(code)}"
+    return f"fuse them into the base model and use NEW (needs peft): {python(code)}"
 
 
 def merge_adapter(part: str, folder: Path, configs: Mapping[str, Mapping[str, Any]]) -> str:
-    """What to do with LoRA weights in PEFT's form.
+    """Return the fix for LoRA weights in PEFT's format.
 
     Args:
         part: key of `layout.LAYOUTS`.
-        folder: what was named.
-        configs: `adapter_config.json` by the folder below it, ``.`` for itself.
+        folder: the folder that was given.
+        configs: `adapter_config.json` by subfolder, ``.`` for the folder itself.
     """
-    otherwise = "merge them into their base model, and name that folder"
+    otherwise = "merge them into their base model, and use that folder"
     if part == "llava":
         base = str(next(iter(configs.values()), {}).get("base_model_name_or_path", ""))
         if not base.startswith("llava-hf/"):
@@ -70,7 +70,7 @@ def merge_adapter(part: str, folder: Path, configs: Mapping[str, Mapping[str, An
             f"P.from_pretrained(M.from_pretrained({base!r}), {_of(folder)}).merge_and_unload().{_SAVE}; "
             f"A.from_pretrained({base!r}).{_SAVE}"
         )
-        return f"merge them into the base model and name NEW (needs peft): {python(code)}"
+        return f"merge them into the base model and use NEW (needs peft): {python(code)}"
     roles = {name: _role(name, config) for name, config in configs.items()}
     if part not in ("diffusion", "autoencoder") or not all(roles.values()):
         return otherwise
@@ -81,25 +81,25 @@ def merge_adapter(part: str, folder: Path, configs: Mapping[str, Mapping[str, An
     code = (
         f"from peft import PeftModel as P; {_PIPELINE}; p = {_BASE}, safety_checker=None); {merged}p.{_SAVE}"
     )
-    return f"merge them into the base model and name NEW (needs peft): {python(code)}"
+    return f"merge them into the base model and use NEW (needs peft): {python(code)}"
 
 
 def _role(name: str, config: Mapping[str, Any]) -> str:
-    """The network of a pipeline that an adapter is for; empty if it is for none."""
+    """Return the network of a pipeline that an adapter modifies; empty if none."""
     mapping = config.get("auto_mapping")
     kind = mapping.get("base_model_class") if isinstance(mapping, dict) else ""
     targets = config.get("target_modules")
-    asked = targets if isinstance(targets, list) else []
+    modules = targets if isinstance(targets, list) else []
     if name.startswith("text_encoder") or kind == "CLIPTextModel":
         return "text_encoder"
-    return "unet" if kind == "UNet2DConditionModel" or "to_q" in asked else ""
+    return "unet" if kind == "UNet2DConditionModel" or "to_q" in modules else ""
 
 
 def with_networks(roles: Mapping[str, str], folder: Path) -> str:
-    """What to do with networks of a pipeline without the others: put them into the base model.
+    """Return the fix for single networks of a pipeline: put them into the base model.
 
     Args:
-        roles: subfolder by the name that the pipeline has for the network; empty: ``folder`` itself.
+        roles: subfolder by the network's name in the pipeline; empty for ``folder`` itself.
     """
     networks = ", ".join(
         f"{role}={_CLASSES[role]}.from_pretrained({_of(folder)}"
@@ -107,11 +107,11 @@ def with_networks(roles: Mapping[str, str], folder: Path) -> str:
         for role, subfolder in roles.items()
     )
     code = f"import diffusers, transformers; {_PIPELINE}; {_BASE}, {networks}, safety_checker=None).{_SAVE}"
-    return f"put it into the base model and name NEW: {python(code)}"
+    return f"put it into the base model and use NEW: {python(code)}"
 
 
 def from_file(path: Path) -> str:
-    """The command for a checkpoint in one file."""
+    """Return the command that converts a single-file checkpoint."""
     base = BASES["diffusion"]
     return python(
         f"{_PIPELINE}; M.from_single_file({_of(path)}, config={base!r}, safety_checker=None).{_SAVE}"
@@ -119,7 +119,7 @@ def from_file(path: Path) -> str:
 
 
 def from_variant(part: str, folder: Path, variants: Mapping[str, str]) -> str:
-    """What to do with weights of a variant, by stem."""
+    """Return the fix for weights of a variant, by stem."""
     if part in ("diffusion", "autoencoder"):
         networks = ", ".join(
             f"{role}={_CLASSES[role]}.from_pretrained({_of(folder)}, subfolder={role!r}, variant={variant!r})"
@@ -133,7 +133,7 @@ def from_variant(part: str, folder: Path, variants: Mapping[str, str]) -> str:
         code = _llava(folder, f", variant={next(iter(variants.values()))!r}")
     else:
         return "get the weights as safetensors"
-    return f"convert it and name NEW: {python(code)}"
+    return f"convert it and use NEW: {python(code)}"
 
 
 def _llava(folder: Path, more: str = "") -> str:
@@ -144,9 +144,9 @@ def _llava(folder: Path, more: str = "") -> str:
 
 
 def from_pickles(part: str, folder: Path, name: str) -> str:
-    """The command for pickled weights in an otherwise whole folder; empty where none would work."""
+    """Return the command that converts pickled weights in a complete folder; empty if none works."""
     if part in ("clip", "openai"):
-        # Beside the old file: the configuration lies there.
+        # In the same folder, which contains the configuration.
         new = _of(folder / "open_clip_model.safetensors")
         code = (
             f"import torch, safetensors.torch as s; d = torch.load({_of(folder / name)}, weights_only=True); "
@@ -164,7 +164,7 @@ def from_pickles(part: str, folder: Path, name: str) -> str:
 
 
 def from_torchscript(folder: Path, name: str) -> str:
-    """The command for OpenAI's form of CLIP beside a configuration for open_clip."""
+    """Return the command that converts OpenAI's CLIP in a folder with a configuration for open_clip."""
     code = (
         "import torch, safetensors.torch as s; "
         f"d = torch.jit.load({_of(folder / name)}, 'cpu').state_dict(); "

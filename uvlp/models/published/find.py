@@ -1,8 +1,8 @@
-"""Where the published models lie on this machine, what they are, and how they get here.
+"""Find published models on this machine, check and hash them, and fetch missing ones.
 
-A model is named by a hub repository with a pinned commit, or by a folder in the same layout. `find` needs no
-network and opens no weight that it has hashed before; a copy and the repository with the same bytes have the
-same hash, which is a model's share of every artifact key.
+A model is given as a hub repository with a pinned commit, or as a folder with the same layout. `find` needs
+no network and does not read weights that it has hashed before; a repository and a copy with the same bytes
+have the same hash, which is part of every artifact key.
 """
 
 from __future__ import annotations
@@ -35,44 +35,45 @@ WEIGHTS = (".safetensors", ".safetensors.index.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class LocalModel:
     """A model on this machine.
 
     Attributes:
-        place: its folder; for ``models.clip=openai`` the file with the weights.
-        sha256: digest of the names and bytes that the part reads.
-        source: hub repository, or the folder that was named.
+        path: its folder; for ``models.clip=openai`` the file with the weights.
+        sha256: digest of the names and contents of the files that the part reads.
+        source: hub repository, or the given folder.
         revision: the repository's commit; empty for a folder.
     """
 
-    place: str
+    path: str
     sha256: str
     source: str
     revision: str
 
 
-def find(models: ModelSettings, part: str, cache: Path, progress: Progress | None = None) -> Found:
-    """The files of one part, whole and of the right architecture, without the network.
+def find(models: ModelSettings, part: str, cache: Path, progress: Progress | None = None) -> LocalModel:
+    """Return one part of the models after checking its files and architecture, without the network.
 
     Args:
         part: one of `PARTS`; the autoencoder is that of the diffusion model.
-        cache: folder in which hashes of files are remembered.
-        progress: told while weights are hashed for the first time.
+        cache: folder for cached file hashes.
+        progress: reports when weights are hashed for the first time.
 
     Raises:
-        UvlpError: they are not here, not whole, damaged, another model's, or at another revision.
+        UvlpError: files are missing, incomplete, damaged, of another model, or at another revision.
     """
     source = source_of(models, part)
     with _reading(source):
-        folder, found = _checked(source)
-        sha256 = _digest(folder, found, cache, progress or Progress(), partial(_mend, source))
-    place = folder / found.read[0] if source.layout is LAYOUTS["openai"] else folder
+        folder, present = _checked(source)
+        sha256 = _digest(folder, present, cache, progress or Progress(), partial(_fix_for, source))
+    path = folder / present.read[0] if source.layout is LAYOUTS["openai"] else folder
     commit = "" if source.folder else source.commit()
     if commit and not source.revision:
-        # Where it cannot be written, the digest in every key still tells one version from another.
+        # If it cannot be written, the digest in every key still distinguishes the versions.
         with contextlib.suppress(OSError):
             hub.remember_found(source.repository, commit)
-    return Found(place=str(place), sha256=sha256, source=source.repository or str(folder), revision=commit)
+    name = source.repository or str(folder)
+    return LocalModel(path=str(path), sha256=sha256, source=name, revision=commit)
 
 
 @contextlib.contextmanager
@@ -85,35 +86,35 @@ def _reading(source: Source) -> Iterator[None]:
 
 
 def _checked(source: Source) -> tuple[Path, Contents]:
-    """The folder of a part that is whole and of the right architecture; no weight is read.
+    """Check completeness and architecture of a part, without reading weights; return its folder and files.
 
     Raises:
-        UvlpError: it is not.
+        UvlpError: the part is incomplete, or of another architecture.
         OSError: a file cannot be read.
     """
-    folder, found = source.contents()
+    folder, present = source.contents()
     if source.folder is not None:
-        _recognise(source, folder, found.missing)
-    if found.missing:
-        raise _missing(source, folder, found)
-    model_checks.check(source.layout_name, folder, found, partial(_mend, source))
+        _recognise(source, folder, present.missing)
+    if present.missing:
+        raise _missing(source, folder, present)
+    model_checks.check(source.layout_name, folder, present, partial(_fix_for, source))
     if source.layout_name == "clip":
         clip_checks.check_quick_gelu(folder, source.repository)
-    return folder, found
+    return folder, present
 
 
 def _recognise(source: Source, folder: Path, missing: tuple[str, ...]) -> None:
-    # A repository of which no file is wanted leaves no folder.
+    # A repository without any matching file has no folder.
     error = kinds.recognise(source.layout_name, folder, missing) if folder.is_dir() else None
     if error is not None:
         raise error
 
 
 def check_finetuned(folder: Path) -> None:
-    """Refuse a fine-tuned model that is none, before anything is fetched for it.
+    """Refuse a folder that is not a fine-tuned model, before anything is fetched for it.
 
     Raises:
-        UvlpError: what it is.
+        UvlpError: it is something else, which the error names.
     """
     source = source_of(finetuned(ModelSettings(finetuned=str(folder))), "diffusion")
     with _reading(source):
@@ -121,30 +122,30 @@ def check_finetuned(folder: Path) -> None:
 
 
 def finetuned(models: ModelSettings) -> ModelSettings:
-    """The settings under which the fine-tuned pipeline is the diffusion model."""
+    """Return the settings with the fine-tuned pipeline as the diffusion model."""
     return replace(models, diffusion=models.finetuned, diffusion_revision="")
 
 
 def _digest(
-    folder: Path, found: Contents, cache: Path, progress: Progress, mend: Callable[[Path], str]
+    folder: Path, present: Contents, cache: Path, progress: Progress, fix_for: Callable[[Path], str]
 ) -> str:
-    """SHA-256 over the names and hashes of the files that are read."""
-    hashes, looked_at = HashCache(cache / HASHES), hashing.read_checked(cache / FINITE)
-    # By content: a hash that was remembered before numbers were looked at says nothing of them.
-    finite = set(looked_at) if isinstance(looked_at, list) else set()
+    """Return the SHA-256 of the names and hashes of the files that are read."""
+    hashes, checked = HashCache(cache / HASHES), hashing.read_checked(cache / FINITE)
+    # A separate list by content: older versions cached hashes without checking for finite values.
+    finite = set(checked) if isinstance(checked, list) else set()
     entries, known = [], len(finite)
-    for name in progress.track(found.read, "hash model files"):
-        # Resolved: a link's own times say nothing about the bytes behind it.
+    for name in progress.track(present.read, "hash model files"):
+        # Resolved: the times of a link do not change with its target.
         path = Path(os.path.realpath(folder / name))
         sha256 = hashes.sha256(path)
         if path.parent.name == "blobs" and len(path.name) == len(sha256) and path.name != sha256:
-            raise UvlpError(f"{name} has other bytes than were published", got=str(path), fix=mend(path))
-        # Not the path's: the hub's files are named by their hashes.
+            raise UvlpError(f"{name} differs from the published file", got=str(path), fix=fix_for(path))
+        # By `name`, because the hub's files are named by their hashes.
         if name.endswith(".safetensors") and sha256 not in finite:
-            safetensors_file.check_finite(path, mend(path))
+            safetensors_file.check_finite(path, fix_for(path))
             finite.add(sha256)
         entries.append([name, sha256])
-    # The cache can be made again.
+    # The cache can be rebuilt.
     with contextlib.suppress(OSError):
         hashes.save()
         if len(finite) > known:
@@ -152,42 +153,42 @@ def _digest(
     return digest(entries)
 
 
-def marks(place: str, sha256: str, cache: Path) -> list[tuple[int, int, int, int]]:
-    """What changes when a file of a model is touched; equal before and after, it was read as it was hashed.
+def marks(origin: str, sha256: str, cache: Path) -> list[tuple[int, int, int, int]]:
+    """Return the stat fingerprints of a model's files; if they are equal before and after, nothing changed.
 
     Args:
-        place: of `Found`.
-        sha256: of `Found`, as it is part of a key.
-        cache: folder in which hashes of files are remembered.
+        origin: path of the `LocalModel`.
+        sha256: its digest, which is part of a key.
+        cache: folder for cached file hashes.
 
     Raises:
-        UvlpError: the model there is another one.
+        UvlpError: the model has another digest.
     """
-    path = Path(place)
+    path = Path(origin)
     folder = path if path.is_dir() else path.parent
     for layout in LAYOUTS.values():
-        found = contents(layout, folder)
-        if not found.missing and _digest(folder, found, cache, Progress(), lambda _: "") == sha256:
-            return [hashing.fingerprint(os.stat(folder / name)) for name in found.read]
+        present = contents(layout, folder)
+        if not present.missing and _digest(folder, present, cache, Progress(), lambda _: "") == sha256:
+            return [hashing.fingerprint(os.stat(folder / name)) for name in present.read]
     raise hashing.changed_during_read(path)
 
 
-def _mend(source: Source, path: Path) -> str:
-    """What to do about a damaged file: where nothing lies behind its link, the library fetches it again."""
+def _fix_for(source: Source, path: Path) -> str:
+    """Return the fix for a damaged file; the library fetches a file whose link is broken."""
     if source.folder:
         return "copy this file again"
     return f"delete {os.path.realpath(path)} and run `{source.command}`"
 
 
-def _missing(source: Source, folder: Path, found: Contents) -> UvlpError:
+def _missing(source: Source, folder: Path, present: Contents) -> UvlpError:
     if source.folder:
-        return lacks_files(source.layout, folder, found.missing, f"put them into {folder}")
-    size = byte_size(_left(source, folder))
+        return lacks_files(source.layout, folder, present.missing, f"put them into {folder}")
+    size = byte_size(_bytes_left(source, folder))
     if folder.is_dir():
         fix = f"`{source.command}` fetches the rest ({size}), or {source.copy}"
-        return lacks_files(source.layout, folder, found.missing, fix)
+        return lacks_files(source.layout, folder, present.missing, fix)
     others = hub.commits(source.repository)
-    there = f"; what is here is revision {others[0]}" if others else ""
+    there = f"; only revision {others[0]} is" if others else ""
     log_in = "" if source.repository in SIZES else f"; if it is private or gated, {hub.LOG_IN}"
     return UvlpError(
         f"{source.layout.title} is not on this machine{there}",
@@ -196,27 +197,27 @@ def _missing(source: Source, folder: Path, found: Contents) -> UvlpError:
     )
 
 
-def _left(source: Source, folder: Path) -> int:
-    """Bytes that are still to be transferred; 0 where the repository's sizes are not known."""
+def _bytes_left(source: Source, folder: Path) -> int:
+    """Return the number of bytes still to be transferred; 0 if the repository's sizes are unknown."""
     patterns = source.layout.patterns()
     left = sum(
         size
         for name, size in SIZES.get(source.repository, {}).items()
         if any(fnmatchcase(name, pattern) for pattern in patterns) and not (folder / name).is_file()
     )
-    begun = (hub.folder_of(source.repository) / "blobs").glob(f"*{hub.UNFINISHED}")
-    return max(left - sum(path.stat().st_size for path in begun), min(left, 1))
+    started = (hub.folder_of(source.repository) / "blobs").glob(f"*{hub.UNFINISHED}")
+    return max(left - sum(path.stat().st_size for path in started), min(left, 1))
 
 
-def _wanted(models: ModelSettings, parts: Iterable[str]) -> list[Source]:
-    """The repositories of ``parts`` of which something is missing; the pipeline holds its autoencoder.
+def _incomplete(models: ModelSettings, parts: Iterable[str]) -> list[Source]:
+    """Return the repositories of ``parts`` with missing files; the pipeline contains its autoencoder.
 
     Raises:
-        UvlpError: a setting names no repository and no folder, or a folder with something else.
+        UvlpError: a setting is neither a repository nor a folder, or a folder contains something else.
     """
-    asked = set(parts)
-    asked -= {"autoencoder"} if "diffusion" in asked else set()
-    sources = [source_of(models, part) for part in PARTS if part in asked]
+    requested = set(parts)
+    requested -= {"autoencoder"} if "diffusion" in requested else set()
+    sources = [source_of(models, part) for part in PARTS if part in requested]
     for source in sources:
         if source.folder is not None:
             with _reading(source):
@@ -225,16 +226,16 @@ def _wanted(models: ModelSettings, parts: Iterable[str]) -> list[Source]:
 
 
 def needed(models: ModelSettings, parts: Iterable[str]) -> dict[str, Download]:
-    """What has to be transferred before ``parts`` can be read, by part, found without the network.
+    """Return the downloads that ``parts`` need, by part, without the network.
 
     Raises:
-        UvlpError: a setting names no repository and no folder, or a folder that is not whole.
+        UvlpError: a setting is neither a repository nor a folder, or a folder is incomplete.
     """
-    return {source.part: _download(source) for source in _wanted(models, parts)}
+    return {source.part: _download(source) for source in _incomplete(models, parts)}
 
 
 def _download(source: Source) -> Download:
-    left = _left(source, source.contents()[0])
+    left = _bytes_left(source, source.contents()[0])
     revision = source.commit() or source.revision
     return Download(
         what=source.layout.title,
@@ -248,19 +249,19 @@ def _download(source: Source) -> Download:
 def fetch(
     models: ModelSettings, parts: Iterable[str], progress: Progress, sides: Mapping[str, int] | None = None
 ) -> None:
-    """Transfer what is missing of ``parts`` into the hub library's folder; see `hub.transfer`.
+    """Download the missing files of ``parts`` to the hub library's folder; see `hub.transfer`.
 
     Args:
-        sides: of the images that the autoencoder is to take, by the setting, in pixels.
+        sides: sides of the images that the autoencoder has to take, in pixels, by setting.
 
     Raises:
-        UvlpError: see `needed` and `hub.transfer`; or the repository lacks a file, or its autoencoder takes
-            no images of these sides.
+        UvlpError: see `needed` and `hub.transfer`; or the repository lacks a file, or its autoencoder cannot
+            take images of these sides.
     """
-    for source in _wanted(models, parts):
+    for source in _incomplete(models, parts):
         revision = source.commit() or source.revision
         patterns = source.layout.patterns()
-        # What it is, is known before gigabytes of another model are here.
+        # Small files first: another model is detected before gigabytes are downloaded.
         small = [pattern for pattern in patterns if not pattern.endswith(WEIGHTS)]
         commit = hub.transfer(source.repository, revision, small or patterns, progress)
         folder = hub.snapshot(source.repository, commit)
@@ -271,7 +272,7 @@ def fetch(
         lacking = contents(source.layout, folder).missing
         if lacking:
             _recognise(source, folder, lacking)
-            fix = f"name another repository with safetensors: --set {source.setting}=..., or {source.copy}"
+            fix = f"use another repository with safetensors: --set {source.setting}=..., or {source.copy}"
             raise lacks_files(source.layout, folder, lacking, fix)
         if not source.revision:
             hub.remember(source.repository, commit)

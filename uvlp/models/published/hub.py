@@ -1,7 +1,7 @@
-"""Model repositories: where their files lie after a transfer, and the transfer itself.
+"""Model repositories of the hub: paths of downloaded files, recorded revisions, and the download.
 
-The layout is that of the hub's own library, so that files it already has are used and not fetched again:
-`models--OWNER--NAME/snapshots/COMMIT/...` below ``$HF_HOME/hub``. Looking needs neither network nor library.
+The layout is that of the hub's own library, so its downloads are reused:
+`models--OWNER--NAME/snapshots/COMMIT/...` below ``$HF_HOME/hub``. Finding files needs no network.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from uvlp.core.progress import Progress
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 REPOSITORY = re.compile(r"(?=.{1,96}$)[\w-][\w.-]*(/[\w-][\w.-]*)?")
-"""Names of repositories; the hub has none of more than 96 characters."""
+"""Names of repositories; the hub allows at most 96 characters."""
 RECORD = "uvlp_revisions.json"
 ATTEMPTS = 3
 MEGABYTE = 10**6
 RESUMED_BYTES = 10**7
 UNFINISHED = ".uvlp.incomplete"
-LOG_IN = "accept its terms on its page if it has any, and put a token of yours into HF_TOKEN"
+LOG_IN = "accept its terms on its page if it has any, and set HF_TOKEN to your token"
 
 
 def cache_folder() -> Path:
-    """The folder with the repositories, which ``HF_HOME`` decides."""
+    """Return the folder with the repositories, below ``HF_HOME``."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE)
@@ -47,30 +47,30 @@ def _record() -> Path:
 
 
 def page(repository: str) -> str:
-    """Address of the repository's page."""
+    """Return the URL of the repository's page."""
     from huggingface_hub import constants
 
     return f"{constants.ENDPOINT}/{repository}"
 
 
 def folder_of(repository: str) -> Path:
-    """Where the files of ``repository`` lie, if there are any."""
+    """Return the folder of ``repository``, which may not exist."""
     return cache_folder() / f"models--{repository.replace('/', '--')}"
 
 
 def snapshot(repository: str, commit: str) -> Path:
-    """Where the files of one commit lie, if there are any."""
+    """Return the folder of one commit, which may not exist."""
     return folder_of(repository) / "snapshots" / commit
 
 
 def commits(repository: str) -> list[str]:
-    """The commits of which there are files."""
-    place = folder_of(repository) / "snapshots"
-    return sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+    """Return the commits with downloaded files."""
+    folder = folder_of(repository) / "snapshots"
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
 def _named(repository: str, name: str) -> str:
-    """The commit that a branch or tag had when it was last fetched; empty if it never was."""
+    """Return the commit of a branch or tag when it was last fetched; empty if never."""
     try:
         commit = (folder_of(repository) / "refs" / name).read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
@@ -85,36 +85,34 @@ def _recorded() -> dict[str, str]:
         if not isinstance(known, dict):
             raise ValueError("no JSON object")
     except FileNotFoundError:
-        return {}  # said where a repository is read that it should name
+        return {}  # `remember_found` reports it
     except (OSError, ValueError) as error:
-        _tell(
-            f"{_record()} cannot be read, so no revision of a repository counts as recorded: {_line(error)}"
-        )
+        _note(f"{_record()} cannot be read, so recorded revisions are ignored: {_line(error)}")
         return {}
     return {name: commit for name, commit in known.items() if isinstance(commit, str)}
 
 
 @cache
-def _tell(text: str) -> None:
-    """Say it once, however often it is met."""
+def _note(text: str) -> None:
+    """Print a note, once per text."""
     streams.print_error(f"note   {text}")
 
 
 def recorded(repository: str) -> str:
-    """The commit that :func:`remember` recorded; empty if there is none."""
+    """Return the commit that `remember` recorded; empty if none."""
     commit = _recorded().get(repository, "")
     return commit if isinstance(commit, str) and COMMIT.fullmatch(commit) else ""
 
 
 def commit_of(repository: str, revision: str, setting: str) -> str:
-    """The commit to read, found without the network; empty if it was never fetched.
+    """Return the commit to read, without the network; empty if it was never fetched.
 
     Args:
-        revision: a commit, or a branch or tag; empty: the newest at the first fetch, then that one.
-        setting: name of the setting that holds the revision, for the reader.
+        revision: a commit, branch or tag; empty for the recorded commit, or the newest at the first fetch.
+        setting: name of the setting with the revision, for errors.
 
     Raises:
-        UvlpError: the newest commit is no longer the one that was recorded.
+        UvlpError: the newest commit is not the recorded one.
     """
     if COMMIT.fullmatch(revision):
         return revision
@@ -126,26 +124,24 @@ def commit_of(repository: str, revision: str, setting: str) -> str:
             f"{repository} is at another revision than the recorded one",
             got=newest,
             allowed=known,
-            fix=f"say which: --set {setting}={known} or --set {setting}={newest}",
+            fix=f"choose one: --set {setting}={known} or --set {setting}={newest}",
         )
     return known or newest
 
 
 def remember_found(repository: str, commit: str) -> None:
-    """As :func:`remember`, and say it where another commit could have been meant: none was recorded.
+    """`remember` with a note if no commit was recorded, because another one could have been meant.
 
     Raises:
         OSError: it cannot be written.
     """
     if not recorded(repository):
-        _tell(
-            f"no revision of {repository} is recorded in {_record()}: {commit} is here, and read from now on"
-        )
+        _note(f"no revision of {repository} is recorded in {_record()}: using {commit} from now on")
     remember(repository, commit)
 
 
 def remember(repository: str, commit: str) -> None:
-    """Record that ``commit`` is the one to read from now on, where no revision is asked for.
+    """Record ``commit`` as the one to use if no revision is set.
 
     Raises:
         OSError: it cannot be written.
@@ -156,10 +152,12 @@ def remember(repository: str, commit: str) -> None:
 
 
 def transfer(repository: str, revision: str, patterns: Sequence[str], progress: Progress) -> str:
-    """Fetch the files of ``repository`` that match ``patterns``; what is there already is kept.
+    """Download the files of ``repository`` that match ``patterns``, unless they exist.
+
+    An interrupted download resumes at the byte where it stopped, even if the process was killed.
 
     Returns:
-        The commit. A transfer that was interrupted, even killed, continues at the byte where it stopped.
+        The commit.
 
     Raises:
         UvlpError: no network, no such repository or revision, no permission, no space left.
@@ -168,10 +166,10 @@ def transfer(repository: str, revision: str, patterns: Sequence[str], progress: 
     from huggingface_hub import constants
     from huggingface_hub.utils import logging
 
-    logging.set_verbosity_error()  # what it warns of is said below, in one line each
+    logging.set_verbosity_error()  # its warnings are reported below, in one line each
     if constants.HF_HUB_OFFLINE:
         raise UvlpError(
-            "nothing can be fetched: the hub's library is told to stay offline",
+            "nothing can be fetched: the hub's library is in offline mode",
             got=repository,
             fix="unset HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE",
         )
@@ -195,7 +193,7 @@ def transfer(repository: str, revision: str, patterns: Sequence[str], progress: 
 
 
 def _fetch(repository: str, revision: str, patterns: list[str], progress: Progress) -> str:
-    """Large files by `_resume`, because the library begins a file anew after an interruption."""
+    """Download; large files with `_resume`, because the library restarts a file after an interruption."""
     from huggingface_hub import snapshot_download
 
     get: Any = partial(
@@ -211,7 +209,7 @@ def _fetch(repository: str, revision: str, patterns: list[str], progress: Progre
 
 
 def _resume(repository: str, commit: str, name: str, bar: type) -> None:
-    """Put one file among the repository's blobs, where the library finds it by its hash."""
+    """Download one file to the repository's blobs, where the library finds it by its hash."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils._headers import build_hf_headers
@@ -229,7 +227,7 @@ def _resume(repository: str, commit: str, name: str, bar: type) -> None:
     part.parent.mkdir(parents=True, exist_ok=True)
     headers = build_hf_headers()
     if urlsplit(facts.location).netloc != urlsplit(address).netloc:
-        headers.pop("authorization", None)  # a token is for the hub, not for where it keeps its files
+        headers.pop("authorization", None)  # the token is only for the hub, not for its storage server
     with part.open("ab") as file:
         http_get(
             facts.location,
@@ -248,12 +246,12 @@ def _line(error: BaseException) -> str:
 
 
 def _status(error: BaseException) -> int:
-    """HTTP status of the answer behind ``error``; 0 if there was none."""
+    """Return the HTTP status of the response in ``error``; 0 without a response."""
     return int(getattr(getattr(error, "response", None), "status_code", 0) or 0)
 
 
 def _cause(error: Exception) -> BaseException:
-    """What the library took for a reason to look into its cache only, which it tells in many words."""
+    """Return the error that made the library fall back to its cache, if any, else ``error``."""
     from huggingface_hub.errors import DryRunError, LocalEntryNotFoundError
 
     cache_miss = isinstance(error, DryRunError | LocalEntryNotFoundError)
@@ -265,7 +263,7 @@ def _has_no_connection(error: BaseException) -> bool:
 
 
 def _is_page(error: BaseException) -> bool:
-    """An answer that no hub gives: the log-in page of a network or a proxy, or of another program."""
+    """Return whether the response is not the hub's, but e.g. the log-in page of a network or proxy."""
     from huggingface_hub.errors import HFValidationError
 
     garbled = isinstance(error, ValueError | KeyError | TypeError)
@@ -273,12 +271,12 @@ def _is_page(error: BaseException) -> bool:
 
 
 def _is_transient(error: BaseException) -> bool:
-    """A stream that broke or a server that is busy, as against an answer that will stay the same."""
+    """Return whether a retry may help: a broken stream or a busy server."""
     if _is_page(error):
         return False
     if _status(error):
         return _status(error) in (408, 429) or _status(error) >= 500
-    # The library's client is httpx under one name or another. It has tried to connect many times before.
+    # The library's client is a version of httpx, which has already retried to connect.
     is_client = type(error).__module__.startswith("httpx") and not _has_no_connection(error)
     return is_client or (isinstance(error, RuntimeError) and not is_full(error))
 
@@ -288,22 +286,22 @@ def _explained(error: BaseException, repository: str, revision: str) -> UvlpErro
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     if is_full(error):
-        fix = "make room, or set HF_HOME to a larger disk; re-run the command to resume"
-        return UvlpError(f"no space left while {repository} was fetched", got=str(cache_folder()), fix=fix)
+        fix = "free some space, or set HF_HOME to a larger disk; re-run the command to resume"
+        return UvlpError(f"no space left while fetching {repository}", got=str(cache_folder()), fix=fix)
     if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
-        fix = "set HF_HOME to a folder that can be written"
+        fix = "set HF_HOME to a writable folder"
         return UvlpError("fetched files cannot be written", got=str(cache_folder()), fix=fix)
     if _is_page(error):
-        what = f"{constants.ENDPOINT} answers with something else than a hub does, such as a log-in page"
+        what = f"the response of {constants.ENDPOINT} is not that of a hub, but e.g. a log-in page"
         fix = "log in to the network or its proxy, or correct HF_ENDPOINT; re-run the command to resume"
         return UvlpError(what, got=f"{repository}: {_line(error)}", fix=fix)
     if _has_no_connection(error):
         fix = "check the network and the proxy; re-run the command to resume"
         return UvlpError(f"no connection to {constants.ENDPOINT}", got=repository, fix=fix)
     if isinstance(error, GatedRepoError) or _status(error) == 403:
-        return UvlpError("this repository is open only to those who asked", got=repository, fix=LOG_IN)
+        return UvlpError("this repository requires permission", got=repository, fix=LOG_IN)
     if isinstance(error, RevisionNotFoundError):
-        fix = "name a commit that its history has"
+        fix = "use a commit of its history"
         return UvlpError(f"{repository} has no such revision", got=revision or "main", fix=fix)
     if isinstance(error, RepositoryNotFoundError) or _status(error) in (401, 404):
         what = f"no such repository at {constants.ENDPOINT}, or a private one"
@@ -312,7 +310,7 @@ def _explained(error: BaseException, repository: str, revision: str) -> UvlpErro
 
 
 def _bar(progress: Progress, done: int, total: int) -> type:
-    """A class of progress bars that draws nothing and tells ``progress`` of ``done`` bytes and its own."""
+    """Return a class of progress bars that only reports ``done`` plus its own bytes to ``progress``."""
     from huggingface_hub.utils.tqdm import tqdm
 
     class ProgressBar(tqdm):

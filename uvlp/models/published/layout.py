@@ -1,7 +1,7 @@
-"""Which files the parts of the published models consist of, and which of them lie in a folder.
+"""The files of each part of the published models, and which of them a folder contains.
 
-A part's digest covers the files named here and no other: a copy that somebody made, without the readme and
-the other formats of a hub repository, is the same model.
+A part's digest covers only the files listed here: a copy without the readme and the other formats of a hub
+repository is the same model.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ class Layout:
     """The files of one part, as paths below its folder.
 
     Attributes:
-        title: the model's name for readers.
-        weights: weight files without their ending: one `.safetensors`, or shards and their index.
-        needed: what must be there besides.
-        either: groups of which one must be there whole.
-        further: what is read where it is there.
-        unread: what a loader wants to see although it decides about nothing.
+        title: the model's name in messages.
+        weights: weight files without extension: one `.safetensors`, or shards and their index.
+        needed: other required files.
+        either: alternative groups, of which one must be complete.
+        further: optional files, read if present.
+        unread: files that a loader requires although they do not affect the model.
     """
 
     title: str
@@ -40,7 +40,7 @@ class Layout:
     unread: tuple[str, ...] = ()
 
     def patterns(self) -> list[str]:
-        """What to fetch, as patterns of file names."""
+        """Return the patterns of the file names to fetch."""
         groups = [name for group in self.either for names in group for name in names]
         weights = [pattern for stem in self.weights for pattern in _weight_patterns(stem)]
         return sorted({*self.needed, *groups, *self.further, *self.unread, *weights})
@@ -103,12 +103,12 @@ LAYOUTS: Mapping[str, Layout] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What of a part lies in a folder.
+    """The files of a part that a folder contains.
 
     Attributes:
-        read: files that decide about the model, sorted.
-        missing: files, or groups in words, that are not there.
-        shards: per stem of weights the files that hold them.
+        read: files that determine the model, sorted.
+        missing: missing files, or descriptions of missing groups.
+        shards: weight files by stem.
     """
 
     read: tuple[str, ...]
@@ -117,16 +117,16 @@ class Contents:
 
 
 def contents(layout: Layout, folder: Path) -> Contents:
-    """Look at the names in ``folder``, not into the files.
+    """List the files of ``folder`` that belong to the part, without reading them.
 
-    A name whose link leads nowhere, as after a download that stopped, counts as missing.
+    A broken link, as after an interrupted download, counts as missing.
     """
     missing = [name for name in layout.needed if not (folder / name).is_file()]
     read = [*layout.needed, *(name for name in layout.further if (folder / name).is_file())]
     for group in layout.either:
-        whole = [names for names in group if all((folder / name).is_file() for name in names)]
-        read += [name for names in whole for name in names]
-        if not whole:
+        complete = [names for names in group if all((folder / name).is_file() for name in names)]
+        read += [name for names in complete for name in names]
+        if not complete:
             missing.append(" or ".join(" and ".join(names) for names in group))
     shards = {}
     for stem in layout.weights:
@@ -140,22 +140,22 @@ def contents(layout: Layout, folder: Path) -> Contents:
 
 
 def _shards(folder: Path, stem: str) -> tuple[tuple[str, ...], list[str]]:
-    """The files that hold the weights of ``stem``, and those that should."""
-    whole, index, many = _weight_patterns(stem)
-    if (folder / whole).is_file():
-        return (whole,), []
-    place = (folder / stem).parent
-    names = [path.relative_to(folder).as_posix() for path in place.glob("*.safetensors") if path.is_file()]
-    found = tuple(sorted(name for name in names if fnmatch.fnmatchcase(name, many)))
+    """Return the present weight files of ``stem``, and the missing ones."""
+    single, index, pattern = _weight_patterns(stem)
+    if (folder / single).is_file():
+        return (single,), []
+    parent = (folder / stem).parent
+    names = [path.relative_to(folder).as_posix() for path in parent.glob("*.safetensors") if path.is_file()]
+    present = tuple(sorted(name for name in names if fnmatch.fnmatchcase(name, pattern)))
     if (folder / index).is_file():
         prefix = stem.rpartition("/")[0]
-        wanted = [f"{prefix}/{name}" if prefix else name for name in _shards_of(folder / index)]
-        return found, [name for name in wanted if name not in found]
-    return found, [index if found else whole]
+        listed = [f"{prefix}/{name}" if prefix else name for name in _shards_of(folder / index)]
+        return present, [name for name in listed if name not in present]
+    return present, [index if present else single]
 
 
 def _shards_of(index: Path) -> list[str]:
-    """The files that an index of shards names; none where it cannot be read, which is told elsewhere."""
+    """Return the files that an index of shards lists; none if unreadable, which `model_checks` reports."""
     try:
         return sorted(set(map(str, json_files.parse(index.read_bytes())["weight_map"].values())))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -163,5 +163,5 @@ def _shards_of(index: Path) -> list[str]:
 
 
 def lacks_files(layout: Layout, folder: Path, names: tuple[str, ...], fix: str) -> UvlpError:
-    """The error for a folder without ``names``; ``do`` gets them."""
-    return UvlpError(f"{layout.title} is not whole: {first_few(names)} missing", got=str(folder), fix=fix)
+    """Return the error for a folder without the files ``names``."""
+    return UvlpError(f"{layout.title} is incomplete: {first_few(names)} missing", got=str(folder), fix=fix)

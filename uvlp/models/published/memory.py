@@ -1,7 +1,7 @@
-"""How many prototypes are synthesised at once, by the memory that their activations take.
+"""Batch size of the synthesis, by the memory of its activations.
 
-Counted on Stable Diffusion 1.5 at 512 px (`benchmarks/flops.py`): at its peak a call of the UNet
-holds as much as 26 of its first feature maps, in half precision 137 MB per prototype, and a decoding 403 MB.
+Counted for Stable Diffusion 1.5 at 512 px (`benchmarks/flops.py`): the peak memory of a UNet call is that of
+26 of its first feature maps, in half precision 137 MB per prototype, and that of a decoding 403 MB.
 """
 
 from __future__ import annotations
@@ -10,30 +10,30 @@ import math
 
 UNET_MAPS = 26
 DECODED_SHARE = 3
-"""A decoding takes about three times what its prototype took in the UNet: a third is decoded at once."""
+"""A decoding takes about three times the memory of the UNet: a third of a batch is decoded at once."""
 MOST = 32
-"""A GPU is busy long before: published rates of an A100 rise by 9 % from 4 to 16 images at once."""
+"""Larger batches are hardly faster: published rates of an A100 rise by 9 % from batch size 4 to 16."""
 USED = 0.5
-"""Share of the free memory; the rest is for the libraries' work space and what the allocator loses."""
+"""Share of the free memory; the rest is for the libraries' workspace and fragmentation."""
 ON_CPU = 4
 
 
 def prototype_bytes(channels: int, latent_cells: int, number_bytes: int) -> int:
-    """Bytes of the activations of one prototype: two samples, one with the negative prompt.
+    """Return the bytes of the activations of one prototype: two samples, one with the negative prompt.
 
     Args:
         channels: of the UNet's first feature maps.
         latent_cells: height times width of a latent.
-        number_bytes: of one number of the dtype that it computes in.
+        number_bytes: size of the dtype.
     """
     return UNET_MAPS * 2 * channels * latent_cells * number_bytes
 
 
 def choose(count: int, each_bytes: int, free_bytes: int | None) -> int:
-    """Prototypes at once so that ``count`` of them are shared out evenly.
+    """Return the batch size that divides ``count`` prototypes evenly.
 
     Args:
-        each_bytes: activations of one.
+        each_bytes: activations of one prototype.
         free_bytes: free memory of the GPU; None on a CPU.
     """
     fitting = ON_CPU if free_bytes is None else int(USED * free_bytes) // each_bytes

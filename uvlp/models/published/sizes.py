@@ -1,11 +1,11 @@
-"""How large the files of the default models are, for what is announced before a transfer."""
+"""File sizes of the default models, announced before a download."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 OPENAI = "timm/vit_large_patch14_clip_224.openai"
-"""Where open_clip has OpenAI's ViT-L/14 from (its list, `ViT-L-14-quickgelu` / `openai`)."""
+"""open_clip's repository of OpenAI's ViT-L/14 (`ViT-L-14-quickgelu` / `openai` in its list)."""
 
 SIZES: Mapping[str, Mapping[str, int]] = {
     "stable-diffusion-v1-5/stable-diffusion-v1-5": {
@@ -22,4 +22,4 @@ SIZES: Mapping[str, Mapping[str, int]] = {
         "tokenizer.json": 3_620_000,
     },
 }
-"""Bytes of the large files of the default repositories, as their pages list them."""
+"""Bytes of the large files of the default repositories, as listed on their pages."""

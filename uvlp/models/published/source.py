@@ -1,4 +1,4 @@
-"""Which repository or folder the settings name for a part of the published models, and what of it is here."""
+"""The repository or folder that the settings give for a part of the published models."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ CLIP_FORMS = "hf-hub:REPOSITORY, local-dir:FOLDER, openai"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What the settings say about one part.
+    """The source of one part, from the settings.
 
     Attributes:
-        part: as asked for.
+        part: the requested part.
         layout: its files.
         setting: name of the setting, e.g. ``models.clip``.
         repository: on the hub; empty for a folder.
         revision: as set; may be empty.
-        folder: the folder that was named; None for a repository.
+        folder: the given folder; None for a repository.
         command: the command that fetches it.
     """
 
@@ -47,46 +47,46 @@ class Source:
 
     @property
     def copy(self) -> str:
-        """How to read a folder instead."""
+        """Suggestion to use a folder instead."""
         form = "local-dir:FOLDER" if self.part == "clip" else "FOLDER"
-        return f"put a copy into a folder: --set {self.setting}={form}"
+        return f"use a copy in a folder: --set {self.setting}={form}"
 
     def commit(self) -> str:
-        """The commit to read, as far as it is known here.
+        """Return the commit to read, if known without the network, else an empty string.
 
-        Where none is asked for: the one of which all files are here, else the recorded or the branch's.
+        Without a set revision: the only complete commit, else the recorded one or the branch's.
 
         Raises:
-            UvlpError: all files of several commits are here, and nothing says which is meant.
+            UvlpError: several commits are complete, and none is recorded.
         """
         setting = f"{self.setting}_revision"
         if self.revision:
             return hub.commit_of(self.repository, self.revision, setting)
-        whole, recorded = self._whole(), hub.recorded(self.repository)
-        if len(whole) == 1 and recorded in ("", whole[0]):
-            return whole[0]
+        complete, recorded = self._complete(), hub.recorded(self.repository)
+        if len(complete) == 1 and recorded in ("", complete[0]):
+            return complete[0]
         known = hub.commit_of(self.repository, "", setting)
-        if len(whole) > 1 and not recorded and known not in whole:
-            fix = f"say which: --set {setting}={whole[0]}"
-            raise UvlpError(f"{self.repository} is here in several revisions", got=first_few(whole), fix=fix)
+        if len(complete) > 1 and not recorded and known not in complete:
+            what = f"several revisions of {self.repository} are on this machine"
+            raise UvlpError(what, got=first_few(complete), fix=f"choose one: --set {setting}={complete[0]}")
         return known
 
-    def _whole(self) -> list[str]:
-        """The commits of which all files are here."""
-        places = {commit: hub.snapshot(self.repository, commit) for commit in hub.commits(self.repository)}
-        return [commit for commit, place in places.items() if not contents(self.layout, place).missing]
+    def _complete(self) -> list[str]:
+        """Return the commits with all files on this machine."""
+        folders = {commit: hub.snapshot(self.repository, commit) for commit in hub.commits(self.repository)}
+        return [commit for commit, folder in folders.items() if not contents(self.layout, folder).missing]
 
     def contents(self) -> tuple[Path, Contents]:
-        """Its folder, which may not exist, and what of it is there."""
+        """Return its folder, which may not exist, and the files in it."""
         folder = self.folder or hub.snapshot(self.repository, self.commit() or "none")
         return folder, contents(self.layout, folder)
 
 
 def source_of(models: ModelSettings, part: str) -> Source:
-    """What the settings name for ``part``, one of `find.PARTS`.
+    """Return the source of ``part``, one of `find.PARTS`, from the settings.
 
     Raises:
-        UvlpError: they name no repository and no folder, or no folder that is there.
+        UvlpError: the setting is neither a repository nor a folder, or the folder does not exist.
     """
     name = "diffusion" if part == "autoencoder" else part
     setting, value = f"models.{name}", getattr(models, name)
@@ -99,10 +99,10 @@ def source_of(models: ModelSettings, part: str) -> Source:
         repository = value
     if folder and getattr(models, f"{name}_revision"):
         got = f"{value} at {getattr(models, f'{name}_revision')}"
-        raise UvlpError(f"{setting}_revision says nothing of a folder", got=got, fix="leave it out")
+        raise UvlpError(f"{setting}_revision does not apply to a folder", got=got, fix="remove it")
     if not folder and not hub.REPOSITORY.fullmatch(repository):
         allowed = "OWNER/NAME of a repository, or a folder on this machine"
-        raise UvlpError(f"{setting} is neither repository nor folder", got=repository, allowed=allowed)
+        raise UvlpError(f"{setting} is neither a repository nor a folder", got=repository, allowed=allowed)
     return Source(
         part=part,
         layout=layout,
@@ -115,7 +115,7 @@ def source_of(models: ModelSettings, part: str) -> Source:
 
 
 def command(models: ModelSettings, part: str) -> str:
-    """The command that fetches ``part`` as the settings name it."""
+    """Return the command that fetches ``part`` with these settings."""
     name = "diffusion" if part == "autoencoder" else part
     revision, repository = f"{name}_revision", getattr(models, name)
     usual: Any = ModelSettings(**{name: repository})
@@ -125,7 +125,7 @@ def command(models: ModelSettings, part: str) -> str:
 
 
 def _clip(value: str) -> tuple[Layout, str, str]:
-    """Layout, repository or folder of a CLIP in one of open_clip's forms."""
+    """Return layout, repository and folder of a CLIP in one of open_clip's notations."""
     form, _, rest = value.partition(":")
     if value == "openai":
         return LAYOUTS["openai"], OPENAI, ""
@@ -137,14 +137,14 @@ def _clip(value: str) -> tuple[Layout, str, str]:
 
 
 def _unknown_form(value: str) -> UvlpError:
-    """A folder or a file without ``local-dir:`` in front is told by what it is."""
-    place = Path(os.path.realpath(os.path.expanduser(value)))
+    """Return the error for another notation; a path without ``local-dir:`` is recognised."""
+    path = Path(os.path.realpath(os.path.expanduser(value)))
     error, fix = None, None
-    if value and place.is_dir():
-        error = kinds.recognise("clip", place, contents(LAYOUTS["clip"], place).missing)
+    if value and path.is_dir():
+        error = kinds.recognise("clip", path, contents(LAYOUTS["clip"], path).missing)
         fix = f"did you mean local-dir:{value}?"
-    elif value and place.is_file():
-        error = kinds.recognise("clip", place, ())
+    elif value and path.is_file():
+        error = kinds.recognise("clip", path, ())
     return error or UvlpError("unknown form of models.clip", got=value, allowed=CLIP_FORMS, fix=fix)
 
 
@@ -156,6 +156,6 @@ def _folder(setting: str, value: str) -> Path:
         assert error is not None, "a file is never a folder"
         raise error
     if not folder.is_dir():
-        fix = "name the folder that holds the model's files"
+        fix = "set it to the folder with the model's files"
         raise UvlpError(f"{setting}: no such folder", got=value, fix=fix)
     return Path(os.path.realpath(folder))

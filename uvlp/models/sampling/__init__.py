@@ -1,1 +1,1 @@
-"""From latents and prompts to images."""
+"""Sample images from latents and prompts."""

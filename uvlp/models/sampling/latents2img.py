@@ -1,6 +1,6 @@
 """Latents2Img: img2img that starts from given latents and given noise (methods.md D.2).
 
-The stock pipeline takes 4-channel tensors as latents; only its noise is drawn inside, so that step alone is
+The stock pipeline accepts 4-channel tensors as latents but draws the noise itself, so only that step is
 overridden. PNDM stays one stride ahead after slicing the schedule, as in the published results (E49).
 """
 
@@ -20,7 +20,7 @@ from uvlp.core.errors import UvlpError
 
 
 class GivenNoise(StableDiffusionImg2ImgPipeline):
-    """The stock pipeline with the noise handed in; None takes the latents as they are (is_init False)."""
+    """The stock pipeline with given noise; with None the latents are used unchanged (is_init False)."""
 
     noise: torch.Tensor | None = None
 
@@ -34,7 +34,7 @@ class GivenNoise(StableDiffusionImg2ImgPipeline):
         device: torch.device,
         generator: Any = None,
     ) -> torch.Tensor:
-        """Latents ``image`` [B, 4, h, w] at the noise level of ``timestep`` [B]."""
+        """Return latents ``image`` [B, 4, h, w] at the noise level of ``timestep`` [B]."""
         latents = image.to(device=device, dtype=dtype)
         if self.noise is None:
             return latents
@@ -52,22 +52,22 @@ def latents2img(
     steps: int,
     mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Final latents [B, 4, h, w], still scaled, of a batch of prototypes.
+    """Return the final latents [B, 4, h, w], still scaled, of a batch of prototypes.
 
     Args:
-        pipeline: a stock pipeline; its parts are used, it is not changed but for the scheduler's state.
+        pipeline: a stock pipeline, unchanged except for the scheduler's state.
         latents: scaled latents [B, 4, h, w].
-        noise: standard normal of that shape (``synthesis.py``); None when the latents are noised already.
+        noise: standard normal of that shape (``synthesis.py``); None if the latents already contain noise.
         prompt_embeds, negative_embeds: text states [B, L, d] of equal length.
         strength: share of the schedule that is run, (0, 1].
-        guidance: classifier-free guidance scale; up to 1 it is off, and the negative states are not used.
+        guidance: classifier-free guidance scale; off up to 1, where the negative states are not used.
         steps: length of the schedule.
-        mask: [B, L], 0 where a text state only fills a row up to the longest; the UNet does not see it.
+        mask: [B, L], 0 for padding of shorter prompts, which the UNet ignores.
 
     Raises:
         UvlpError: the strength leaves no step of the schedule.
     """
-    # PNDM has one entry more than steps and so always one to run.
+    # PNDM's schedule has one entry more than steps, so at least one is run.
     if int(steps * strength) < 1 and not isinstance(pipeline.scheduler, PNDMScheduler):
         raise UvlpError(
             "strength times steps",
@@ -93,7 +93,7 @@ def latents2img(
 
 @contextmanager
 def _masked(unet: torch.nn.Module, mask: torch.Tensor | None) -> Iterator[None]:
-    """Hand the UNet a mask of its text states; the stock pipeline has no way to."""
+    """Context in which the UNet gets a mask of its text states, which the stock pipeline does not support."""
     if mask is None:
         yield
         return

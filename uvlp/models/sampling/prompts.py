@@ -1,8 +1,7 @@
-"""Prompts to the text states that the UNet sees, many at once (methods.md A.12, B.6).
+"""Encode batches of prompts to the text states of the UNet (methods.md A.12, B.6).
 
-VLCP embeds without the limit of 77 tokens (B.6), neither padded nor cut: a prompt has as many tokens as its
-caption needs, in blocks that the text encoder sees separately. Positions start again in each block, and later
-blocks have no start token.
+VLCP has no limit of 77 tokens (B.6): prompts are neither padded nor truncated, but encoded in separate
+blocks. Positions restart in each block, and later blocks have no start token.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ import torch
 from uvlp.models.quiet import quiet
 
 Tokenize = Callable[[str], list[int]]
-"""Text to ids with start and end token, neither padded nor cut."""
+"""Text to ids with start and end token, neither padded nor truncated."""
 
 Encode = Callable[[torch.Tensor], torch.Tensor]
-"""Ids int64 [B, n], n at most one block, to the last hidden states [B, n, d], on any device."""
+"""Ids int64 [B, n] of at most one block to the last hidden states [B, n, d], on any device."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,8 +27,7 @@ class Embedded:
 
     Attributes:
         positive, negative: [B, L, d].
-        mask: [B, L], 1 where a state belongs to the prompt and 0 where it only fills up to L; None where
-            all prompts have the same length, as one prototype at a time always has.
+        mask: [B, L], 1 for states of the prompt and 0 for padding; None if all prompts have the same length.
     """
 
     positive: torch.Tensor
@@ -41,27 +39,27 @@ class PromptEncoder:
     """Tokenizer and text encoder of a Stable Diffusion pipeline, for one negative prompt.
 
     Args:
-        pipeline: any that has both.
-        negative: the negative prompt; embedded once for each length.
-        whole: embed without padding and cutting, as VLCP does; else as usual, cut and padded to the
-            encoder's length.
+        pipeline: any pipeline with both.
+        negative: the negative prompt; embedded once per length.
+        long: embed without padding and truncation, as VLCP does; otherwise truncate and pad to the encoder's
+            length.
     """
 
-    def __init__(self, pipeline: Any, negative: str, whole: bool) -> None:
-        self._pipeline, self._negative, self._whole = pipeline, negative, whole
+    def __init__(self, pipeline: Any, negative: str, long: bool) -> None:
+        self._pipeline, self._negative, self._long = pipeline, negative, long
         self._tokenizer, self._encoder = pipeline.tokenizer, pipeline.text_encoder
         self._negatives: dict[int, torch.Tensor] = {}
 
     def length(self, prompt: str) -> int:
-        """Number of text states of a prompt."""
-        return len(self._ids(prompt)) if self._whole else self._tokenizer.model_max_length
+        """Return the number of text states of a prompt."""
+        return len(self._ids(prompt)) if self._long else self._tokenizer.model_max_length
 
     @torch.inference_mode()
     def embed(self, prompts: Sequence[str]) -> Embedded:
-        """States of prompts that may differ in length; the shorter ones are filled up and masked."""
+        """Embed prompts that may differ in length; the shorter ones are padded and masked."""
         with quiet():
-            if not self._whole:
-                positive = self._usual(list(prompts))
+            if not self._long:
+                positive = self._standard(list(prompts))
                 return Embedded(positive, self._negative_of(positive.shape[1]).expand_as(positive), None)
             rows = [self._ids(prompt) for prompt in prompts]
             lengths = [len(ids) for ids in rows]
@@ -69,7 +67,7 @@ class PromptEncoder:
             positive = torch.zeros(shape, device=self._encoder.device, dtype=self._encoder.dtype)
             negative = positive.clone()
             for length in sorted(set(lengths)):
-                same = [row for row, found in enumerate(lengths) if found == length]
+                same = [row for row, other in enumerate(lengths) if other == length]
                 positive[same, :length] = self._states([rows[row] for row in same])
                 negative[same, :length] = self._negative_of(length)
         return Embedded(positive, negative, self._mask(lengths))
@@ -77,8 +75,8 @@ class PromptEncoder:
     def _mask(self, lengths: list[int]) -> torch.Tensor | None:
         if len(set(lengths)) == 1:
             return None
-        places = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
-        return places.to(self._encoder.device, self._encoder.dtype)
+        mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+        return mask.to(self._encoder.device, self._encoder.dtype)
 
     def _ids(self, prompt: str) -> list[int]:
         def tokenize(text: str) -> list[int]:
@@ -94,36 +92,36 @@ class PromptEncoder:
 
         return states(rows, encode, self._tokenizer.model_max_length)
 
-    def _usual(self, prompts: list[str]) -> torch.Tensor:
+    def _standard(self, prompts: list[str]) -> torch.Tensor:
         return self._pipeline.encode_prompt(prompts, self._encoder.device, 1, False)[0]
 
     def _negative_of(self, length: int) -> torch.Tensor:
-        """States [1, L, d] of the negative prompt at the length of a prompt."""
+        """Return states [1, L, d] of the negative prompt at the length of a prompt."""
         if length not in self._negatives:
-            if self._whole:
+            if self._long:
                 ids = self._tokenizer(self._negative, truncation=False).input_ids
                 ids = padded(ids, length, self._tokenizer.pad_token_id)
                 self._negatives[length] = self._states([ids])
             else:
-                self._negatives[length] = self._usual([self._negative])
+                self._negatives[length] = self._standard([self._negative])
         return self._negatives[length]
 
 
 def pair_ids(
     prompt: str, negative: str, tokenize: Tokenize, pad: int, *, equalise: bool = True
 ) -> tuple[list[int], list[int]]:
-    """Ids of a prompt and of its negative prompt.
+    """Return the ids of a prompt and of its negative prompt.
 
-    The one with more blank-separated pieces keeps its length and the other is padded to it. A prompt of
-    three or four short words has more pieces and fewer tokens than the negative, so that lengths differ
+    The one with more space-separated words keeps its length and the other is padded to it. A prompt of
+    three or four short words has more words but fewer tokens than the negative, so that the lengths differ
     and the pipeline refuses the pair.
 
     Args:
         prompt, negative: texts.
         tokenize: the pipeline's tokenizer.
         pad: id of the pad token.
-        equalise: pad the shorter one also in that case (E37), so that the negative's ids depend on nothing
-            but the length; False is the reference.
+        equalise: pad the shorter one also in that case (E37), so that the negative's ids depend only on the
+            length; False is the reference.
     """
     ids, negative_ids = tokenize(prompt), tokenize(negative)
     if len(prompt.split(" ")) >= len(negative.split(" ")):
@@ -137,11 +135,11 @@ def pair_ids(
 
 
 def states(rows: Sequence[list[int]], encode: Encode, block: int = 77) -> torch.Tensor:
-    """Embeddings [B, L, d] of B texts of L ids each; the encoder sees one block of ids at a time."""
+    """Return text states [B, L, d] of B texts of L ids each, encoded block by block."""
     ids = torch.tensor(rows)
     return torch.cat([encode(part) for part in ids.split(block, dim=1)], dim=1)
 
 
 def padded(ids: list[int], length: int, pad: int) -> list[int]:
-    """The ids with ``pad`` behind them, up to ``length``."""
+    """Append ``pad`` to the ids up to ``length``."""
     return ids + [pad] * (length - len(ids))

@@ -1,4 +1,4 @@
-"""Images from prototypes: the stock img2img pipeline, started from given latents and given noise."""
+"""Sample images from prototypes: the stock img2img pipeline with given latents and given noise."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Sampler:
     """A Stable Diffusion folder, ready to synthesise (methods.md A.12, B.6).
 
     Attributes:
-        dtype, device: what it computes in and where.
-        decoded_again: images whose decoding overflowed and was repeated in float32.
+        dtype, device: of the UNet.
+        decoded_again: number of images whose decoding overflowed and was repeated in float32.
     """
 
     def __init__(self, pipeline: Any) -> None:
@@ -58,10 +58,10 @@ class Sampler:
     def load(cls, folder: Path | str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> Sampler:
         """Load the folder offline, without a safety checker, which would blacken images.
 
-        Attention is torch's own scaled dot product, which diffusers takes by itself.
+        Attention is torch's scaled dot product, diffusers' default.
 
         Raises:
-            UvlpError: the folder is not a pipeline that can be loaded.
+            UvlpError: the folder is not a loadable pipeline.
         """
         try:
             with quiet():
@@ -79,25 +79,25 @@ class Sampler:
                 f"cannot load a Stable Diffusion pipeline ({problem})",
                 got=str(folder),
                 allowed="a folder saved by diffusers, with safetensors",
-                fix="get the folder again",
+                fix="copy or download the folder again",
             ) from error
         lacking = [
             f"{part}: {name}"
             for part in ("unet", "vae", "text_encoder")
             for name, tensor in getattr(pipeline, part).named_parameters()
-            if tensor.is_meta  # diffusers leaves those without a value that no file holds
+            if tensor.is_meta  # diffusers does not initialise tensors that are in no file
         ]
         if lacking:
-            got, fix = first_few(lacking), "get the folder again"
-            raise UvlpError(f"{folder} lacks tensors of its own configuration", got=got, fix=fix)
+            got, fix = first_few(lacking), "copy or download the folder again"
+            raise UvlpError(f"{folder} lacks tensors of its configuration", got=got, fix=fix)
         return cls(pipeline.to(device))
 
     def length(self, prompt: str, settings: SynthesisSettings, long_prompts: bool) -> int:
-        """Number of text states of a prompt: prototypes of equal lengths are best synthesised together."""
+        """Return the number of text states of a prompt; prompts of equal length should share a batch."""
         return self._encoder(settings, long_prompts).length(prompt)
 
     def batch(self, count: int, latent_shape: Sequence[int]) -> int:
-        """How many of ``count`` prototypes with latents [4, h, w] to synthesise at once on this device."""
+        """Return the batch size for ``count`` prototypes with latents [4, h, w] on this device."""
         cells = latent_shape[-2] * latent_shape[-1]
         channels = self._pipeline.unet.config.block_out_channels[0]
         each_bytes = memory.prototype_bytes(channels, cells, self.dtype.itemsize)
@@ -113,17 +113,17 @@ class Sampler:
         long_prompts: bool,
         names: Sequence[str],
     ) -> NDArray[np.uint8]:
-        """Images uint8 [B, H, W, 3] of scaled latents [B, 4, h, w], noise of that shape and B prompts.
+        """Return images uint8 [B, H, W, 3] of scaled latents [B, 4, h, w], noise of that shape and B prompts.
 
-        What else is in the batch changes an image by rounding only. A strength of less than one step
-        decodes the latents unchanged.
+        The rest of the batch affects an image only by rounding. With a strength of less than one step the
+        latents are decoded unchanged.
 
         Args:
-            long_prompts: embed without padding and cutting, as VLCP does (methods.md B.6).
-            names: class and slot of each row, for the error message.
+            long_prompts: embed without padding and truncation, as VLCP does (methods.md B.6).
+            names: class and slot of each row, for errors.
 
         Raises:
-            UvlpError: unknown scheduler, or a result that is not a finite number.
+            UvlpError: unknown scheduler, or a result that is not finite.
         """
         assert latents.shape == noise.shape and len(latents) == len(prompts) == len(names)
         if int(settings.steps * settings.strength) < 1:
@@ -132,10 +132,10 @@ class Sampler:
         finite = final.isfinite().flatten(1).all(1).tolist()
         if not all(finite):
             raise UvlpError(
-                "the diffuser gave values that are not numbers: "
+                "the diffuser's output is not finite: "
                 + first_few([name for name, fine in zip(names, finite, strict=True) if not fine]),
                 got=f"{self.dtype}".removeprefix("torch."),
-                fix="change its training (diffuser.lr) or the guidance: equal settings give equal values"
+                fix="change its training (diffuser.lr) or the guidance: the same settings fail again"
                 if self.dtype == torch.float32
                 else "choose the precision float32, or another model",
             )
@@ -150,7 +150,7 @@ class Sampler:
         settings: SynthesisSettings,
         long_prompts: bool,
     ) -> torch.Tensor:
-        """Scaled latents [B, 4, h, w] at the end of the schedule, before decoding (see `synthesise`)."""
+        """Return scaled latents [B, 4, h, w] at the end of the schedule (arguments as for `synthesise`)."""
         self._pipeline.scheduler = self._scheduler(settings.scheduler)
         embedded = self._encoder(settings, long_prompts).embed(prompts)
         with quiet():
@@ -175,19 +175,19 @@ class Sampler:
     def _scheduler(self, name: str) -> Any:
         if name not in SCHEDULERS:
             raise unknown_name("scheduler", name, SCHEDULERS)
-        # DDIM would clip the sample to [-1, 1] by default; PNDM's saved settings do not mention it.
+        # DDIM clips the sample to [-1, 1] by default, and PNDM's saved configuration does not disable it.
         return SCHEDULERS[name].from_config({"clip_sample": False, **self._saved_schedule})
 
     def _decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
-        """Images of a batch, a part at once; what overflows in half precision again in float32."""
+        """Decode a batch in parts; images that overflow in half precision are decoded again in float32."""
         images = []
         for part in latents.split(max(1, len(latents) // memory.DECODED_SHARE)):
             pixels = self._autoencoder.pixels(part)
-            made = to_bytes(pixels)
+            decoded = to_bytes(pixels)
             wrong = ~pixels.isfinite().flatten(1).all(1)
             if self.dtype != torch.float32 and wrong.any():
                 rows = wrong.cpu().numpy()
-                made[rows] = to_bytes(self._autoencoder.pixels(part[wrong.to(part.device)], torch.float32))
+                decoded[rows] = to_bytes(self._autoencoder.pixels(part[wrong.to(part.device)], torch.float32))
                 self.decoded_again += int(rows.sum())
-            images.append(made)
+            images.append(decoded)
         return np.concatenate(images)

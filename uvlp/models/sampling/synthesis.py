@@ -1,6 +1,6 @@
-"""All prototypes of a set to images: which ones go together, with what noise, and where a run resumes.
+"""Synthesise all prototypes of a set: batches, noise, and resuming an interrupted run.
 
-Noise is drawn one prototype at a time, so that batches never matter (methods.md A.12, D.4).
+Noise is drawn per prototype, so it does not depend on the batches (methods.md A.12, D.4).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from uvlp.recipes.schema import SynthesisSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synthesis:
-    """What is synthesised, and how.
+    """The synthesis of a set of prototypes.
 
     Attributes:
         sampler: the loaded models.
         settings, seed: of the stage.
-        long_prompts: embed prompts without padding and cutting, as VLCP does (methods.md B.6).
-        latents: scaled latents float32 [P, 4, h, w]; may be a file mapped into memory.
-        prototypes, entries: their P descriptions, and what their images will be called.
+        long_prompts: embed prompts without padding and truncation, as VLCP does (methods.md B.6).
+        latents: scaled latents float32 [P, 4, h, w]; may be memory-mapped.
+        prototypes, entries: the P prototypes, and the names of their images.
     """
 
     sampler: Sampler
@@ -43,32 +43,32 @@ class Synthesis:
     entries: Sequence[Entry]
 
     def grow(self, images: GrowingImages, log: Callable[[str], None]) -> Iterator[int]:
-        """Add what is not there yet, batch by batch; yields each row once it is saved.
+        """Add the missing images, batch by batch; yield each row once it is saved.
 
-        Prompts of equal length share a batch, in the order of class and slot.
+        Prompts of equal length share batches, in the order of class and slot.
 
         Raises:
-            UvlpError: a result that is black, of one colour or no number; class and slot are named.
+            UvlpError: an image is black, uniform or not finite; the error names class and slot.
         """
-        state, tried = images.state, 0
+        state, size = images.state, 0
         order, draw = self._order(), self._noise()
         state.batch = state.batch or self._batch()
 
         def compute(rows: Sequence[int]) -> list[NDArray[np.uint8]]:
-            nonlocal tried
-            tried = len(rows)
+            nonlocal size
+            size = len(rows)
             return self._images(rows, torch.cat([draw(self.prototypes[row]) for row in rows]))
 
         def halve(text: str) -> None:
-            state.batch, state.halved = tried // 2, state.halved + 1
+            state.batch, state.halved = size // 2, state.halved + 1
             log(text)
 
         before = state.decoded_again - self.sampler.decoded_again
-        for rows, made in in_batches(compute, order[state.done :], state.batch, halve):
+        for rows, batch in in_batches(compute, order[state.done :], state.batch, halve):
             entries = [self.entries[row] for row in rows]
-            distilled.check(entries, made)
+            distilled.check(entries, batch)
             state.decoded_again = before + self.sampler.decoded_again
-            images.add(entries, made)
+            images.add(entries, batch)
             yield from rows
 
     def _batch(self) -> int:
@@ -82,46 +82,46 @@ class Synthesis:
         return sorted(range(len(lengths)), key=lambda row: (lengths[row], row))
 
     def _noise(self) -> Callable[[Prototype], torch.Tensor]:
-        """Noise [1, 4, h, w] of a prototype: it belongs to the class and the slot, never to the batch."""
+        """Return a function to the noise [1, 4, h, w] of a prototype, determined by class and slot."""
         shape = self.latents.shape[1:]
         if self.settings.noise != "published":
-            return lambda found: derived_noise(self.seed, found.class_id, [found.slot], shape)
-        slots = range(1 + max(found.slot for found in self.prototypes))
+            return lambda each: derived_noise(self.seed, each.class_id, [each.slot], shape)
+        slots = range(1 + max(each.slot for each in self.prototypes))
         stream = published_noise(slots, shape, self.sampler.dtype, self.sampler.device)
-        return lambda found: stream[found.slot, None]
+        return lambda each: stream[each.slot, None]
 
     def _images(self, rows: Sequence[int], noise: torch.Tensor) -> list[NDArray[np.uint8]]:
-        """Images of a batch at the size of the settings."""
-        found = [self.prototypes[row] for row in rows]
-        made = self.sampler.synthesise(
+        """Synthesise a batch and resize it as configured."""
+        prototypes = [self.prototypes[row] for row in rows]
+        images = self.sampler.synthesise(
             torch.from_numpy(self.latents[list(rows)]),
             noise,
-            [prototype.text for prototype in found],
+            [prototype.text for prototype in prototypes],
             self.settings,
             self.long_prompts,
-            [f"class {prototype.class_id} slot {prototype.slot}" for prototype in found],
+            [f"class {prototype.class_id} slot {prototype.slot}" for prototype in prototypes],
         )
         size_px = self.settings.size_px
-        return [resize(image, size_px) if size_px else image for image in made]
+        return [resize(image, size_px) if size_px else image for image in images]
 
 
 def resize(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
-    """uint8 [H, W, 3] resized to a square with PIL's default: bicubic, antialiased (methods.md B.6)."""
+    """Resize uint8 [H, W, 3] to a square with PIL's default: bicubic, antialiased (methods.md B.6)."""
     from PIL import Image
 
     return np.asarray(Image.fromarray(image).resize((size_px, size_px)))
 
 
 PUBLISHED_SEED = 67280421310721
-"""Initial seed of a torch.Generator that nobody seeded, as the reference uses for every class (E8)."""
+"""Default seed of an unseeded torch.Generator, which the reference uses for every class (E8)."""
 
 
 def derived_noise(seed: int, class_id: str, slots: Sequence[int], shape: Sequence[int]) -> torch.Tensor:
-    """Normal noise float32 [len(slots), *shape], each slot with a generator of its own.
+    """Return standard normal noise float32 [len(slots), *shape], each slot from its own generator.
 
     Args:
         seed: seed of the run.
-        class_id: class folder name.
+        class_id: name of the class folder.
         slots: 0-based slots of the class's prototypes.
         shape: shape of one latent, (4, h, w).
     """
@@ -136,9 +136,9 @@ def published_noise(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
 ) -> torch.Tensor:
-    """Noise [len(slots), *shape] of the published stream: for slot j its j-th draw, the same in every class.
+    """Return noise [len(slots), *shape] of the published stream: slot j gets the j-th draw, in every class.
 
-    The reference draws on the device in the type of the UNet; CPU and GPU streams differ.
+    The reference draws on the UNet's device in its dtype; CPU and GPU streams differ.
     """
     generator = torch.Generator(device).manual_seed(PUBLISHED_SEED)
     draws = [

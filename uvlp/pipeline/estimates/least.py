@@ -105,7 +105,7 @@ def _finetune(task: Task, plan: Plan, images: int) -> Least:
     own, weights = task.settings, PUBLISHED["parameters"]
     if plan.complete:
         folder = Path(task.origins["diffusion"])
-        unet, copied = model_checks.unet_numbers(folder), _copied(folder)
+        unet, copied = model_checks.unet_parameters(folder), _copied(folder)
     elif _usual(plan, "diffusion"):
         unet, copied = weights["unet"], SINGLE * (weights["vae"] + weights["text"])
     else:

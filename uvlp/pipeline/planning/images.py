@@ -25,7 +25,7 @@ from uvlp.declarations.captioner import declared_captioner
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.declarations.network import NetworkDeclaration, declared_network
 from uvlp.declarations.protocol import declared_protocol
-from uvlp.models.published.find import Found
+from uvlp.models.published.find import LocalModel
 from uvlp.pipeline.planning.contenders import Folder, Method
 from uvlp.recipes.schema import Recipe, SynthesisSettings
 
@@ -46,7 +46,7 @@ class ImagePlanner:
     recipe: Recipe
     manifest: DatasetManifest
     spec: DatasetSpec
-    find: Callable[[str], Found]
+    find: Callable[[str], LocalModel]
     imported: Path | None = None
 
     def _task(
@@ -95,7 +95,7 @@ class ImagePlanner:
         """Return facts and origins of published models; ``parts``: part by the task's name for it."""
         models = {name: self.find(part) for name, part in parts.items()}
         hashes = {name: model.sha256 for name, model in models.items()}
-        origins = {name: model.place for name, model in models.items()}
+        origins = {name: model.path for name, model in models.items()}
         return {"models": hashes, "precision": self.recipe.models.precision}, origins
 
     def captions(self) -> Task:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from uvlp.core.progress import Progress
-from uvlp.models.device import arithmetic, lay_out
+from uvlp.models.device import arithmetic, prepare_network
 from uvlp.protocols.training import augment
 from uvlp.protocols.training.images import Images, Prepared, prepare, resize_and_crop
 from uvlp.protocols.training.loop import PART_PIXELS
@@ -44,7 +44,7 @@ def network_features(
     Raises:
         UvlpError: the loss is not finite.
     """
-    network = lay_out(network, device, settings.precision, settings.channels_last)
+    network = prepare_network(network, device, settings.precision, settings.channels_last)
     best: dict[str, Tensor] = {}
 
     def keep() -> None:

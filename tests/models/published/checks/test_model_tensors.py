@@ -1,4 +1,4 @@
-"""Names and shapes that follow from a configuration are those that the libraries build."""
+"""Names and shapes derived from a configuration agree with the models that the libraries build."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def built(model: Any) -> dict[str, tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("name", UNETS)
-def test_the_unet(name: str) -> None:
+def test_the_tensors_of_a_unet_agree_with_diffusers(name: str) -> None:
     from diffusers import UNet2DConditionModel
 
     with torch.device("meta"):
@@ -108,17 +108,17 @@ def test_the_unet(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CODERS)
-def test_the_autoencoder(name: str) -> None:
+def test_the_tensors_of_an_autoencoder_agree_with_diffusers(name: str) -> None:
     from diffusers import AutoencoderKL
 
     with torch.device("meta"):
         model = AutoencoderKL(**CODERS[name], latent_channels=4)
     assert model_tensors.autoencoder(fields(CODERS[name])) == built(model)
-    assert model_tensors.halvings(fields(CODERS[name])) == 2 ** (len(model.config.block_out_channels) - 1)
+    assert model_tensors.downsampling(fields(CODERS[name])) == 2 ** (len(model.config.block_out_channels) - 1)
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_the_text_encoder(name: str) -> None:
+def test_the_tensors_of_a_text_encoder_agree_with_transformers(name: str) -> None:
     from transformers import CLIPTextConfig, CLIPTextModel
 
     with torch.device("meta"):
@@ -161,10 +161,10 @@ def test_the_text_encoder(name: str) -> None:
     ],
 )
 def test_another_architecture_is_refused_by_its_field(part: str, field: str, value: Any) -> None:
-    usual = {"unet": PUBLISHED, "autoencoder": {}, "text_encoder": {}}[part]
+    valid = {"unet": PUBLISHED, "autoencoder": {}, "text_encoder": {}}[part]
     with pytest.raises(UvlpError) as caught:
-        getattr(model_tensors, part)(fields({**usual, field: value}))
+        getattr(model_tensors, part)(fields({**valid, field: value}))
     assert "config.json" in caught.value.what and caught.value.allowed
-    blamed = "down_block_types" if value == [320, 640, 1280] else field
-    blamed = "block_out_channels" if value == 7 and part == "autoencoder" else blamed
-    assert f", {blamed})" in caught.value.what
+    reported = "down_block_types" if value == [320, 640, 1280] else field
+    reported = "block_out_channels" if value == 7 and part == "autoencoder" else reported
+    assert f", {reported})" in caught.value.what

@@ -1,1 +1,1 @@
-"""Is a folder the model that it is taken for, by its configuration and tensors?"""
+"""Check the architecture of a model by its configuration and tensors."""

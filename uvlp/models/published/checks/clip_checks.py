@@ -1,4 +1,4 @@
-"""Is a folder the CLIP or the LLaVA that it is taken for? See `model_checks.py`."""
+"""Check the architecture of a CLIP or LLaVA; see `model_checks.py`."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ AUTHORS_TYPES = ("llava_llama", "llava_mistral", "llava_mpt", "llava_qwen", "lla
 AUTHORS_CLASS = re.compile(r"(Llava|LLaVA)\w*(ForCausalLM|MPT)")
 PROCESSOR = ("patch_size", "vision_feature_select_strategy")
 IMAGE_TOWERS = ("visual.", "image_encoder.")
-"""How names of CLIP's image tower begin, in open_clip's form and in that of MobileCLIP, which it reads."""
+"""Prefixes of CLIP's image tower, in open_clip's format and in that of MobileCLIP, which it reads."""
 
 Tensors = Mapping[str, Shapes]
-"""Per stem of weights, the shapes of its tensors."""
+"""Shapes of the tensors, by stem of the weight files."""
 
 
 def clip(folder: Path, tensors: Tensors) -> None:
-    """Refuse weights that are not those of their configuration, and a tokenizer that is named and not there.
+    """Refuse weights that do not match their configuration, and a missing tokenizer.
 
     Raises:
         UvlpError: what is wrong, with the file and the field.
@@ -42,58 +42,58 @@ def clip(folder: Path, tensors: Tensors) -> None:
     path = folder / "open_clip_config.json"
     config = part_of(read_config(path), "model_cfg")
     fields = Fields(title="the CLIP of its configuration", path=path, config=config)
-    wanted = clip_tensors.clip(fields)
+    expected = clip_tensors.clip(fields)
     shapes = _as_read(tensors["open_clip_model"])
-    if wanted is None:
+    if expected is None:
         _check_sizes(fields, shapes)
     else:
-        compare(fields, shapes, wanted)
+        compare(fields, shapes, expected)
     name = part_of(config, "text_cfg").get("hf_tokenizer_name")
-    whole = any(
+    complete = any(
         all((folder / name).is_file() for name in names)
         for names in (("tokenizer.json",), ("vocab.json", "merges.txt"))
     )
-    if name and not whole:
-        allowed = "tokenizer.json, or vocab.json and merges.txt, beside it"
+    if name and not complete:
+        allowed = "tokenizer.json, or vocab.json and merges.txt, in the same folder"
         raise fields.refuse("hf_tokenizer_name", name, allowed)
 
 
 def _as_read(shapes: Shapes) -> Shapes:
-    """With names as open_clip reads them: a training on several GPUs saves ``module.`` in front of each."""
+    """Remove the prefix ``module.`` of a training on several GPUs, as open_clip does."""
     if not all(name.startswith("module.") for name in shapes):
         return shapes
     return {name.removeprefix("module."): shape for name, shape in shapes.items()}
 
 
 def _check_sizes(fields: Fields, shapes: Shapes) -> None:
-    """What is told of towers that only open_clip can build, by those of their tensors that have usual names.
+    """Check other towers, which only open_clip can build, by the tensors that most of them have.
 
-    SigLIP's projection of texts is a layer, CoCa's texts have a token more; towers differ.
+    SigLIP's text projection is a layer, CoCa's texts have one more token; towers differ.
     """
     if not any(name.startswith(IMAGE_TOWERS) for name in shapes):
-        raise fields.refuse("its weights", "no tensor visual.*", "weights in open_clip's form")
+        raise fields.refuse("its weights", "no tensor visual.*", "weights in open_clip's format")
     dimensions = fields.config.get("embed_dim")
     text = replace(fields, config=part_of(fields.config, "text_cfg"))
-    width, classes = text.whole("width", 512), bool(text.config.get("embed_cls"))  # open_clip's own defaults
-    wanted = {
+    width, classes = text.integer("width", 512), bool(text.config.get("embed_cls"))  # open_clip's defaults
+    expected = {
         "text_projection": (width, dimensions),
-        "token_embedding.weight": (text.whole("vocab_size", 49408), width),
-        "positional_embedding": (text.whole("context_length", 77) + classes, width),
+        "token_embedding.weight": (text.integer("vocab_size", 49408), width),
+        "positional_embedding": (text.integer("context_length", 77) + classes, width),
     }
-    for name, shape in wanted.items():
+    for name, shape in expected.items():
         got = shapes.get(name, shapes.get(f"text.{name}", shape))
         if got != shape:
-            raise fields.refuse(f"model_cfg against {name}", got, shape)
+            raise fields.refuse(f"shape of {name}", got, shape)
     image = shapes.get("visual.proj", (0, dimensions))
     if image[1:] != (dimensions,):
-        raise fields.refuse("embed_dim against visual.proj", dimensions, image[1])
+        raise fields.refuse("embed_dim", dimensions, f"{image[1]}, as visual.proj")
 
 
 def check_quick_gelu(folder: Path, repository: str) -> None:
-    """OpenAI's weights give wrong features under the other GELU, and open_clip only warns.
+    """Check the GELU of a CLIP: with plain GELU OpenAI's weights give wrong features; open_clip only warns.
 
-    Which weights are OpenAI's is known of a repository by its name; of somebody's folder it is not, so
-    that its configuration has to say which GELU its weights were trained with.
+    A repository with OpenAI's weights is recognised by its name. A folder is not, so its configuration must
+    state the GELU with which its weights were trained.
 
     Raises:
         UvlpError: the field is missing, or false for OpenAI's weights.
@@ -105,14 +105,14 @@ def check_quick_gelu(folder: Path, repository: str) -> None:
         return
     what = f'CLIP without quick-GELU: "quick_gelu" in "model_cfg" of {path}'
     if openai:
-        fix = "take the repository's own configuration"
+        fix = "use the repository's configuration"
         raise UvlpError(what, got=value, allowed="true: these are OpenAI's weights", fix=fix)
     allowed = "true for OpenAI's weights, false for weights trained with plain GELU"
-    raise UvlpError(what, got=value, allowed=allowed, fix="write the field into that file")
+    raise UvlpError(what, got=value, allowed=allowed, fix="add the field to that file")
 
 
 def openai(folder: Path, tensors: Tensors) -> None:
-    """Refuse other weights than those of open_clip's own configuration.
+    """Refuse weights that do not match open_clip's configuration.
 
     Raises:
         UvlpError: the first difference.
@@ -120,24 +120,24 @@ def openai(folder: Path, tensors: Tensors) -> None:
     shapes = _as_read(tensors["open_clip_model"])
     if "text_projection" not in shapes:
         title = LAYOUTS["openai"].title
-        raise other(title, folder, "its weights", "no text_projection", "weights in open_clip's form")
+        raise other(title, folder, "its weights", "no text_projection", "weights in open_clip's format")
     fields = Fields(title=LAYOUTS["openai"].title, path=folder, config=clip_tensors.OPENAI)
     compare(fields, shapes, clip_tensors.clip(fields) or {})
 
 
 def llava_config(folder: Path) -> Config:
-    """The configuration of a LLaVA-1.5 in transformers' format.
+    """Return the configuration of a LLaVA-1.5 in transformers' format.
 
     Raises:
-        UvlpError: it is another model's, or in the authors' own format.
+        UvlpError: it is of another model, or in the authors' format.
     """
     path = folder / "config.json"
     config = read_config(path)
     kind = str(config.get("model_type"))
-    named = config.get("architectures") or []
-    classes = [named] if isinstance(named, str) else [str(name) for name in named]
+    names = config.get("architectures") or []
+    classes = [names] if isinstance(names, str) else [str(name) for name in names]
     if AUTHORS_CLASS.search(" ".join(classes)) or kind in AUTHORS_TYPES or "mm_vision_tower" in config:
-        what = f"this is LLaVA in its authors' own format ({path}, model_type and architectures)"
+        what = f"this is LLaVA in its authors' format ({path}, model_type and architectures)"
         raise UvlpError(what, got=", ".join([kind, *classes]), fix=CONVERTED_LLAVA)
     if kind != "llava":
         raise other(LAYOUTS["llava"].title, path, "model_type", kind, "llava", LLAVAS.get(kind, ""))
@@ -145,7 +145,7 @@ def llava_config(folder: Path) -> Config:
 
 
 def llava(folder: Path, tensors: Tensors) -> None:
-    """Refuse weights that lack a tensor, and a processor that does not say how it cuts images.
+    """Refuse weights that lack a tensor, and a processor without the size of image patches.
 
     Raises:
         UvlpError: what is wrong, with the file and the field.
@@ -157,27 +157,27 @@ def llava(folder: Path, tensors: Tensors) -> None:
     if width is not None and shape[1:2] != (width,):
         raise other(LAYOUTS["llava"].title, path, f"its weights: {name}", shape, f"width {width}")
     fields = Fields(title=LAYOUTS["llava"].title, path=path, config=config)
-    found = {clip_tensors.llava_name(tensor) for tensor in tensors["model"]}
-    lacking = [name for name in clip_tensors.llava(fields) if name not in found]
+    names = {clip_tensors.llava_name(tensor) for tensor in tensors["model"]}
+    lacking = [name for name in clip_tensors.llava(fields) if name not in names]
     if lacking:
         raise fields.refuse("its weights", f"no {first_few(lacking)}", "every tensor of its configuration")
     _check_processor(folder, config)
 
 
 def _check_processor(folder: Path, config: Config) -> None:
-    """How an image becomes tokens; repositories of before 2025 leave it to their model's configuration."""
+    """Check how an image becomes tokens; before 2025 only the model's configuration stated it."""
     path, vision = folder / "processor_config.json", part_of(config, "vision_config")
     processor = read_config(path) if path.is_file() else {}
-    usual = {
+    expected = {
         "patch_size": vision.get("patch_size", 14),
         "vision_feature_select_strategy": config.get("vision_feature_select_strategy", "default"),
     }
     if vision.get("model_type") == "clip_vision_model":
-        usual["num_additional_image_tokens"] = 1  # CLIP's own for a whole image; without it counts differ
-    for name, value in usual.items():
+        expected["num_additional_image_tokens"] = 1  # CLIP's class token; without it the counts differ
+    for name, value in expected.items():
         got = processor.get(name)
         if got is None or (name not in PROCESSOR and got != value):
-            error = other(LAYOUTS["llava"].title, path, name, got, "what LLaVA-1.5 was trained with")
-            entry = json.dumps({"processor_class": "LlavaProcessor", **usual})
-            fix = f"take the repository's newest revision, or let {path} hold {entry}"
+            error = other(LAYOUTS["llava"].title, path, name, got, "the value of LLaVA-1.5's training")
+            entry = json.dumps({"processor_class": "LlavaProcessor", **expected})
+            fix = f"use the repository's newest revision, or write {entry} to {path}"
             raise UvlpError(error.what, got=got, allowed=error.allowed, fix=fix)

@@ -1,7 +1,7 @@
-"""Which tensors CLIP and LLaVA consist of, told from their configurations alone (see `model_tensors.py`).
+"""The tensors of CLIP and LLaVA, derived from their configurations (see `model_tensors.py`).
 
-Of CLIP the towers of OpenAI's models, a ViT and a transformer, in any size; of any other tower that open_clip
-can build nothing is said, and loading it says what is wrong.
+For CLIP only the towers of OpenAI's models, a ViT and a transformer, in any size; open_clip checks other
+towers when it loads them.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ VISION_PARTS = (
 
 
 def clip(fields: Fields) -> dict[str, Shape] | None:
-    """Names and shapes of a CLIP, by the ``model_cfg`` of its open_clip configuration; None: other towers.
+    """Return the tensors of a CLIP from the ``model_cfg`` of its open_clip configuration; None: other towers.
 
     Raises:
-        UvlpError: a field is no size.
+        UvlpError: a field is not a valid size.
     """
     vision, text = (fields.config.get(name) for name in ("vision_cfg", "text_cfg"))
     if not isinstance(vision, dict) or not isinstance(text, dict):
@@ -45,26 +45,26 @@ def clip(fields: Fields) -> dict[str, Shape] | None:
     if any(set(config) - set(names) for config, names in known) or isinstance(vision.get("layers"), list):
         return None
     towers = replace(fields, config=vision), replace(fields, config=text)
-    return dict(_clip(*towers, fields.whole("embed_dim", 512)))
+    return dict(_clip(*towers, fields.integer("embed_dim", 512)))
 
 
 def _clip(vision: Fields, text: Fields, dimensions: int) -> Tensors:
-    """The defaults are open_clip's own."""
-    width, patch = vision.whole("width", 768), vision.whole("patch_size", 16)
+    """Yield the tensors of both towers; the defaults are open_clip's."""
+    width, patch = vision.integer("width", 768), vision.integer("patch_size", 16)
     yield from (("visual.class_embedding", (width,)), ("visual.positional_embedding", ANY))
     yield from (("visual.proj", (width, dimensions)), ("visual.conv1.weight", (width, 3, patch, patch)))
     for name in ("ln_pre", "ln_post"):
         yield from layer(f"visual.{name}", width)
-    for number in range(vision.whole("layers", 12, 1024)):
+    for number in range(vision.integer("layers", 12, 1024)):
         yield from _block(f"visual.transformer.resblocks.{number}", width)
-    width = text.whole("width", 512)
-    if width % text.whole("heads", 8):
+    width = text.integer("width", 512)
+    if width % text.integer("heads", 8):
         raise text.refuse("heads", text.config.get("heads"), f"a divisor of width, {width}")
     yield from (("logit_scale", ANY), ("text_projection", (width, dimensions)))
-    yield "positional_embedding", (text.whole("context_length", 77), width)
-    yield "token_embedding.weight", (text.whole("vocab_size", 49408), width)
+    yield "positional_embedding", (text.integer("context_length", 77), width)
+    yield "token_embedding.weight", (text.integer("vocab_size", 49408), width)
     yield from layer("ln_final", width)
-    for number in range(text.whole("layers", 12, 1024)):
+    for number in range(text.integer("layers", 12, 1024)):
         yield from _block(f"transformer.resblocks.{number}", width)
 
 
@@ -81,30 +81,30 @@ def _block(name: str, width: int) -> Tensors:
 
 
 def llava(fields: Fields) -> list[str]:
-    """Names of a LLaVA-1.5 as :func:`llava_name` writes them; of parts of another kind none.
+    """Return the tensor names of a LLaVA-1.5 as normalised by `llava_name`, without parts of other types.
 
     Raises:
-        UvlpError: a field is no size.
+        UvlpError: a field is not a valid size.
     """
-    found = [f"projector.linear_{number}.weight" for number in (1, 2)]
+    names = [f"projector.linear_{number}.weight" for number in (1, 2)]
     vision, text = (fields.config.get(f"{name}_config") for name in ("vision", "text"))
     if isinstance(vision, dict) and vision.get("model_type") == "clip_vision_model":
-        layers = replace(fields, config=vision).whole("num_hidden_layers", 12, 1024)
+        layers = replace(fields, config=vision).integer("num_hidden_layers", 12, 1024)
         embeddings = ("class_embedding", "patch_embedding.weight", "position_embedding.weight")
-        found += [f"vision.embeddings.{name}" for name in embeddings]
+        names += [f"vision.embeddings.{name}" for name in embeddings]
         modules = [f"encoder.layers.{number}.{part}" for number in range(layers) for part in VISION_PARTS]
         modules += ["pre_layrnorm", "post_layernorm"]
-        found += [f"vision.{module}.{kind}" for module in modules for kind in ("weight", "bias")]
+        names += [f"vision.{module}.{kind}" for module in modules for kind in ("weight", "bias")]
     if isinstance(text, dict) and text.get("model_type") == "llama":
-        layers = replace(fields, config=text).whole("num_hidden_layers", 32, 1024)
+        layers = replace(fields, config=text).integer("num_hidden_layers", 32, 1024)
         modules = [f"layers.{number}.{part}" for number in range(layers) for part in LLAMA_PARTS]
-        found += [f"language.{module}.weight" for module in ("embed_tokens", "norm", *modules)]
+        names += [f"language.{module}.weight" for module in ("embed_tokens", "norm", *modules)]
         tied = fields.config.get("tie_word_embeddings") or text.get("tie_word_embeddings")
-        found += [] if tied else ["lm_head.weight"]
-    return found
+        names += [] if tied else ["lm_head.weight"]
+    return names
 
 
-PLACES: Mapping[str, str] = {
+PREFIXES: Mapping[str, str] = {
     "vision_tower.": "vision.",
     "multi_modal_projector.": "projector.",
     "language_model.": "language.",
@@ -112,11 +112,11 @@ PLACES: Mapping[str, str] = {
 
 
 def llava_name(name: str) -> str:
-    """A name without what differs between versions of transformers, e.g. ``language.layers.0.mlp...``."""
+    """Normalise a name across versions of transformers, e.g. to ``language.layers.0.mlp...``."""
     if name.endswith("lm_head.weight"):
         return "lm_head.weight"
-    for place, short in PLACES.items():
-        _, found, rest = name.partition(place)
-        if found:
+    for prefix, short in PREFIXES.items():
+        _, matched, rest = name.partition(prefix)
+        if matched:
             return short + rest.removeprefix("vision_model.").removeprefix("model.")
     return name

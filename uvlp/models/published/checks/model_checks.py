@@ -1,8 +1,8 @@
-"""Is a folder the model that it is taken for? Told from its configuration and the headers of its weights.
+"""Check the architecture of a model by its configuration and the headers of its weights.
 
-Stable Diffusion 1.5 is a UNet on latents of four channels that sees the text encoder's states; its cousins
-load without complaint and draw something else, or fail after an hour. No size is assumed, so that a small
-model of the same kind passes.
+Stable Diffusion 1.5 is a UNet on four-channel latents, conditioned on the text encoder's states; related
+models load without an error but generate something else, or fail after an hour. No size is assumed, so a
+small model of the same architecture passes.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ PIPELINES = {
     "StableDiffusionUpscalePipeline": "an upscaler",
     "StableDiffusionControlNetPipeline": "a pipeline with a ControlNet",
     "StableDiffusionInstructPix2PixPipeline": "InstructPix2Pix",
-    "StableDiffusionDepth2ImgPipeline": "a model on depths",
-    "StableDiffusionImageVariationPipeline": "a model of image variations",
+    "StableDiffusionDepth2ImgPipeline": "a depth-to-image model",
+    "StableDiffusionImageVariationPipeline": "an image variation model",
     "LatentConsistencyModelPipeline": "a latent consistency model",
-    "FlaxStableDiffusionPipeline": "Stable Diffusion in Flax's form",
-    "OnnxStableDiffusionPipeline": "Stable Diffusion in ONNX form",
-    "StableDiffusionOnnxPipeline": "Stable Diffusion in ONNX form",
+    "FlaxStableDiffusionPipeline": "Stable Diffusion in Flax format",
+    "OnnxStableDiffusionPipeline": "Stable Diffusion in ONNX format",
+    "StableDiffusionOnnxPipeline": "Stable Diffusion in ONNX format",
 }
 
 TEXTS = (".json", ".txt", ".jinja")
@@ -56,74 +56,73 @@ COMPONENTS = {
     "tokenizer": "CLIPTokenizer|CLIPTokenizerFast",
     "scheduler": r"[A-Za-z0-9]+Scheduler",
 }
-"""What `model_index.json` must name, as patterns."""
+"""Classes that `model_index.json` must list, as patterns."""
 BETA_SCHEDULES = ("linear", "scaled_linear", "squaredcos_cap_v2")
 
 
 Tensors = Mapping[str, Shapes]
-"""Per stem of weights, the shapes of its tensors."""
+"""Shapes of the tensors, by stem of the weight files."""
 
 
-def check(part: str, folder: Path, found: Contents, mend: Callable[[Path], str]) -> None:
-    """Refuse damaged weights, and weights of another architecture than ``part``'s.
+def check(part: str, folder: Path, present: Contents, fix_for: Callable[[Path], str]) -> None:
+    """Refuse damaged weights, and weights of an architecture other than that of ``part``.
 
     Args:
         part: key of `layout.LAYOUTS`.
-        found: the files in ``folder``.
-        mend: what to do about a damaged file.
+        present: the files in ``folder``.
+        fix_for: returns the fix for a damaged file.
 
     Raises:
         UvlpError: what is wrong, with the file and the field.
     """
-    for name in found.read:
+    for name in present.read:
         kind = "model's weights" if name.endswith(".safetensors") else "model's file"
         refuse_wrong_content(folder / name, kind, text=name.endswith(TEXTS))
         if name.endswith(".json"):
-            read_config(folder / name)  # a library that reads it later would fail in its own words
+            read_config(folder / name)  # checked here for a clear message
     tensors: dict[str, Shapes] = {}
-    for stem, files in found.shards.items():
+    for stem, files in present.shards.items():
         shapes = {
-            name: safetensors_file.check(folder / name, mend(folder / name), floats=True) for name in files
+            name: safetensors_file.check(folder / name, fix_for(folder / name), floats=True) for name in files
         }
         tensors[stem] = {name: shape for shard in shapes.values() for name, shape in shard.items()}
         index = f"{stem}.safetensors.index.json"
-        if index in found.read:
-            _check_index(
-                folder / index, {Path(name).name: set(shape) for name, shape in shapes.items()}, mend
-            )
+        if index in present.read:
+            names = {Path(name).name: set(shape) for name, shape in shapes.items()}
+            _check_index(folder / index, names, fix_for)
     CHECKS[part](folder, tensors)
 
 
-def _check_index(path: Path, shards: Mapping[str, set[str]], mend: Callable[[Path], str]) -> None:
-    """Every shard must hold what the index says of it; that all are there was seen before."""
-    places = part_of(read_config(path), "weight_map")
-    if not places:
-        raise UvlpError("an index of shards names none (weight_map)", got=str(path), fix=mend(path))
-    for tensor, shard in places.items():
+def _check_index(path: Path, shards: Mapping[str, set[str]], fix_for: Callable[[Path], str]) -> None:
+    """Check that every shard contains its tensors of the index; missing shards were reported before."""
+    weight_map = part_of(read_config(path), "weight_map")
+    if not weight_map:
+        raise UvlpError("an index of shards without shards (weight_map)", got=str(path), fix=fix_for(path))
+    for tensor, shard in weight_map.items():
         if tensor not in shards.get(str(shard), set()) and not tensor.endswith(BUFFERS):
             file = path.parent / str(shard)
-            raise UvlpError(f"a shard lacks the tensor {tensor}", got=str(file), fix=mend(file))
+            raise UvlpError(f"a shard lacks the tensor {tensor}", got=str(file), fix=fix_for(file))
 
 
 def check_side(folder: Path, setting: str, side_px: int) -> None:
-    """Refuse images that the autoencoder in ``folder`` cannot halve as often as it does.
+    """Refuse an image side that the autoencoder in ``folder`` cannot downsample evenly.
 
     Raises:
-        UvlpError: the side is no multiple of what becomes one cell of its latents.
+        UvlpError: the side is not a multiple of the autoencoder's downsampling factor.
     """
     cell = cell_px(folder)
     if side_px % cell:
-        allowed = f"a multiple of {cell}, the pixels of a latent of {folder / 'vae'}"
+        allowed = f"a multiple of {cell}, the downsampling factor of {folder / 'vae'}"
         raise UvlpError(f"setting {setting}", got=side_px, allowed=allowed)
 
 
 def cell_px(folder: Path) -> int:
-    """Pixels along a side that the autoencoder in ``folder`` makes one of a latent of."""
-    return model_tensors.halvings(_coder_fields(folder))
+    """Return the downsampling factor of the autoencoder in ``folder``: pixels per latent along a side."""
+    return model_tensors.downsampling(_coder_fields(folder))
 
 
-def unet_numbers(folder: Path) -> int:
-    """How many numbers the weights of the UNet in ``folder`` have."""
+def unet_parameters(folder: Path) -> int:
+    """Return the number of parameters of the UNet in ``folder``."""
     path = folder / "unet" / "config.json"
     fields = Fields(title=LAYOUTS["diffusion"].title, path=path, config=read_config(path))
     tensors = model_tensors.unet(model_tensors.levelled(fields))
@@ -131,7 +130,7 @@ def unet_numbers(folder: Path) -> int:
 
 
 def clip_width(folder: Path) -> int:
-    """Numbers of a feature of the CLIP in ``folder``; 0 where its configuration does not say."""
+    """Return the feature dimension of the CLIP in ``folder``; 0 if its configuration does not state it."""
     width = part_of(read_config(folder / "open_clip_config.json"), "model_cfg").get("embed_dim")
     return width if type(width) is int else 0
 
@@ -142,34 +141,34 @@ def _coder_fields(folder: Path) -> Fields:
 
 
 def _autoencoder_config(folder: Path) -> Mapping[str, tuple[int, ...]]:
-    """The tensors that the autoencoder must have."""
+    """Check the autoencoder's configuration and return the tensors that it must have."""
     fields = _coder_fields(folder)
     title, path, config = fields.title, fields.path, fields.config
-    for name, wanted in (("_class_name", "AutoencoderKL"), ("latent_channels", LATENT_CHANNELS)):
-        if config.get(name) != wanted:
-            raise other(title, path, name, config.get(name), wanted)
+    for name, expected in (("_class_name", "AutoencoderKL"), ("latent_channels", LATENT_CHANNELS)):
+        if config.get(name) != expected:
+            raise other(title, path, name, config.get(name), expected)
     return model_tensors.autoencoder(fields)
 
 
 def _autoencoder(folder: Path, tensors: Tensors) -> None:
-    wanted = _autoencoder_config(folder)
-    found = {_new_name(name): shape for name, shape in tensors["vae/diffusion_pytorch_model"].items()}
-    compare(_coder_fields(folder), found, wanted)
+    expected = _autoencoder_config(folder)
+    shapes = {_new_name(name): shape for name, shape in tensors["vae/diffusion_pytorch_model"].items()}
+    compare(_coder_fields(folder), shapes, expected)
 
 
 def _new_name(name: str) -> str:
-    """Of a tensor of an autoencoder, as diffusers reads it."""
+    """Convert the name of an autoencoder's tensor to diffusers' current one."""
     module, _, kind = name.rpartition(".")
-    place, _, part = module.rpartition(".")
-    new = model_tensors.OLD_ATTENTION.get(part) if ".attentions." in place else None
-    return f"{place}.{new}.{kind}" if new else name
+    parent, _, part = module.rpartition(".")
+    new = model_tensors.OLD_ATTENTION.get(part) if ".attentions." in parent else None
+    return f"{parent}.{new}.{kind}" if new else name
 
 
 def check_class(part: str, folder: Path) -> None:
-    """Refuse another architecture as far as configurations tell; those that are not there tell nothing.
+    """Refuse another architecture, by the configurations that exist.
 
     Raises:
-        UvlpError: what it is, with the file and the field.
+        UvlpError: the architecture, with the file and the field.
     """
     if part == "diffusion":
         if (folder / "model_index.json").is_file():
@@ -191,9 +190,9 @@ def _pipeline(folder: Path) -> None:
             title, index, "_class_name", pipeline, "StableDiffusionPipeline", PIPELINES.get(pipeline, "")
         )
     for part, classes in COMPONENTS.items():
-        found = config.get(part)
-        if not isinstance(found, list) or len(found) != 2 or not re.fullmatch(classes, str(found[1])):
-            raise other(title, index, part, found, f"a class: {classes.replace('|', ' or ')}")
+        entry = config.get(part)
+        if not isinstance(entry, list) or len(entry) != 2 or not re.fullmatch(classes, str(entry[1])):
+            raise other(title, index, part, entry, f"a class: {classes.replace('|', ' or ')}")
 
 
 def _diffusion(folder: Path, tensors: Tensors) -> None:
@@ -210,33 +209,33 @@ def _diffusion(folder: Path, tensors: Tensors) -> None:
     if fields.config.get("beta_schedule", "linear") not in BETA_SCHEDULES:
         got = fields.config["beta_schedule"]
         raise fields.refuse("beta_schedule", got, ", ".join(BETA_SCHEDULES))
-    for name, usual in (("beta_start", 0.0001), ("beta_end", 0.02)):
-        if fields.positive(name, usual) >= 1:
+    for name, default in (("beta_start", 0.0001), ("beta_end", 0.02)):
+        if fields.positive(name, default) >= 1:
             raise fields.refuse(name, fields.config[name], "a number below 1")
 
 
 def _tokenizer(folder: Path) -> None:
-    """Every text must have as many ids as the text encoder reads, and none beyond its table."""
+    """Check that the tokenizer's ids fit the text encoder's length and vocabulary."""
     title = LAYOUTS["diffusion"].title
     path = folder / "tokenizer" / "tokenizer_config.json"
     text = read_config(folder / "text_encoder" / "config.json")
     length = read_config(path).get("model_max_length") if path.is_file() else None
     most = text.get("max_position_embeddings", 77)
     if type(length) is not int or not 2 <= length <= most:
-        raise other(title, path, "model_max_length", length, f"2 to {most}, what the text encoder reads")
+        raise other(title, path, "model_max_length", length, f"2 to {most}, the text encoder's length")
     vocabularies = (("tokenizer.json", ("model", "vocab")), ("vocab.json", ()))
     for name, parts in vocabularies:
-        place = folder / "tokenizer" / name
-        if not place.is_file():
+        path = folder / "tokenizer" / name
+        if not path.is_file():
             continue
-        vocabulary = read_config(place)
+        vocabulary = read_config(path)
         for part in parts:
             vocabulary = part_of(vocabulary, part)
         ids = [number for number in vocabulary.values() if type(number) is int]
         size = text.get("vocab_size", 49408)
         if not ids or len(ids) != len(vocabulary) or min(ids) < 0 or max(ids) >= size:
             got = f"ids up to {max(ids)}" if ids else "no vocabulary"
-            raise other(title, place, "its vocabulary", got, f"ids up to {size - 1}, the text encoder's")
+            raise other(title, path, "its vocabulary", got, f"ids up to {size - 1}, as the text encoder")
 
 
 def _unet_config(folder: Path) -> Config:
@@ -272,10 +271,10 @@ def _unet(folder: Path, tensors: Tensors) -> None:
 def _text_encoder(folder: Path, tensors: Tensors) -> None:
     path = folder / "text_encoder" / "config.json"
     fields = Fields(title="the text encoder of its configuration", path=path, config=read_config(path))
-    found = {name.removeprefix("text_model."): shape for name, shape in tensors["text_encoder/model"].items()}
-    wanted = model_tensors.text_encoder(fields)
-    read = {name: shape for name, shape in found.items() if not model_tensors.is_beside(fields, name)}
-    compare(fields, read, wanted)
+    file = {name.removeprefix("text_model."): shape for name, shape in tensors["text_encoder/model"].items()}
+    expected = model_tensors.text_encoder(fields)
+    read = {name: shape for name, shape in file.items() if not model_tensors.is_ignored(fields, name)}
+    compare(fields, read, expected)
 
 
 CHECKS: Mapping[str, Callable[[Path, Tensors], None]] = {

@@ -1,4 +1,4 @@
-"""Fields of a published model's configuration, each refused where it says another architecture."""
+"""Read and check the fields of a published model's configuration."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from uvlp.core.files.safetensors_file import COUNTERS
 from uvlp.core.wording import first_few
 
 LARGEST = 2**20
-"""Of a size or a count; beyond it no model is, and a list of its tensors would fill the memory."""
+"""Limit of sizes and counts; no model exceeds it, and a list of its tensors would not fit into memory."""
 MOST_LEVELS = 32
 BUFFERS = (*COUNTERS, "inv_freq")
-"""Names of what old versions of the libraries saved beside the weights, and compute anew."""
+"""Names of buffers that old versions of the libraries saved with the weights, and current ones recompute."""
 
 Config = Mapping[str, Any]
 Shape = tuple[int, ...]
 ANY: Shape = (-1,)
-"""Of a tensor that is brought into its shape when it is loaded."""
+"""Shape of a tensor that is reshaped when it is loaded."""
 
 
 def read_config(path: Path) -> Config:
-    """The JSON object in ``path``.
+    """Read the JSON object in ``path``.
 
     Raises:
-        UvlpError: there is none.
+        UvlpError: it cannot be read.
     """
     try:
         check_text(path, "configuration", LONGEST_CONFIGURATION_BYTES)
@@ -38,62 +38,63 @@ def read_config(path: Path) -> Config:
     except (OSError, ValueError) as error:
         value = error
     if not isinstance(value, dict):
-        raise UvlpError("a configuration cannot be read as JSON", got=str(path), fix="get the file again")
+        fix = "copy or download the file again"
+        raise UvlpError("a configuration cannot be read as JSON", got=str(path), fix=fix)
     return value
 
 
 def part_of(config: Config, name: str) -> Config:
-    """A part of a configuration; an empty one where it is missing or no object."""
+    """Return a part of a configuration; empty if it is missing or not an object."""
     part = config.get(name)
     return part if isinstance(part, dict) else {}
 
 
 def other(title: str, path: Path, field: str, got: object, allowed: object, known: str = "") -> UvlpError:
-    """The checkpoint is of another architecture: ``field`` of ``path`` says so."""
+    """Return the error for a checkpoint of another architecture, by ``field`` of ``path``."""
     what = f"this is {known}, not {title}" if known else f"this is not {title}"
     return UvlpError(f"{what} ({path}, {field})", got=got, allowed=str(allowed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fields:
-    """The configuration ``config`` of ``path``, which is to be that of ``title``."""
+    """The configuration ``config`` of ``path``, which should be that of ``title``."""
 
     title: str
     path: Path
     config: Config
 
     def refuse(self, field: str, got: object, allowed: object, known: str = "") -> UvlpError:
-        """The error for a field that has another value."""
+        """Return the error for a field with another value."""
         return other(self.title, self.path, field, got, allowed, known)
 
-    def whole(self, field: str, default: int, most: int = LARGEST) -> int:
-        """A whole number from 1 on.
+    def integer(self, field: str, default: int, most: int = LARGEST) -> int:
+        """Return a positive integer.
 
         Raises:
-            UvlpError: it is none.
+            UvlpError: the value is something else.
         """
         value = self.config.get(field, default)
         if type(value) is not int or not 1 <= value <= most:
-            raise self.refuse(field, value, f"a whole number from 1 to {most}")
+            raise self.refuse(field, value, f"an integer from 1 to {most}")
         return value
 
-    def several(self, field: str, default: tuple[int, ...]) -> tuple[int, ...]:
-        """Whole numbers from 1 on, one per level.
+    def integers(self, field: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        """Return positive integers, one per level.
 
         Raises:
-            UvlpError: there are none, or something else.
+            UvlpError: the list is empty, or contains something else.
         """
         values = self.config.get(field, default)
         good = isinstance(values, list | tuple) and 1 <= len(values) <= MOST_LEVELS
         if not good or any(type(each) is not int or not 1 <= each <= LARGEST for each in values):
-            raise self.refuse(field, values, f"1 to {MOST_LEVELS} whole numbers from 1 to {LARGEST}")
+            raise self.refuse(field, values, f"1 to {MOST_LEVELS} integers from 1 to {LARGEST}")
         return tuple(values)
 
     def names(self, field: str, default: tuple[str, ...], known: tuple[str, ...], count: int) -> list[str]:
-        """``count`` of the ``known`` names.
+        """Return ``count`` of the ``known`` names.
 
         Raises:
-            UvlpError: another number of names, or others.
+            UvlpError: another number of names, or unknown names.
         """
         values = self.config.get(field, default)
         good = isinstance(values, list | tuple) and len(values) == count
@@ -102,10 +103,10 @@ class Fields:
         return list(values)
 
     def positive(self, field: str, default: float) -> float:
-        """A finite number above 0.
+        """Return a positive, finite number.
 
         Raises:
-            UvlpError: it is none.
+            UvlpError: the value is something else.
         """
         value = self.config.get(field, default)
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -113,35 +114,35 @@ class Fields:
             raise self.refuse(field, value, "a finite number above 0")
         return float(value)
 
-    def only(self, usual: Config, known: str = "") -> None:
-        """Each field of ``usual`` has the value there, or is null or missing.
+    def only(self, expected: Config, known: str = "") -> None:
+        """Check that each field of ``expected`` has this value, or is null or missing.
 
         Raises:
-            UvlpError: the first one that has another.
+            UvlpError: the first field with another value.
         """
-        for field, value in usual.items():
-            found = self.config.get(field)
-            if found is not None and found != value:
-                raise self.refuse(field, found, "null" if value is None else value, known)
+        for field, value in expected.items():
+            actual = self.config.get(field)
+            if actual is not None and actual != value:
+                raise self.refuse(field, actual, "null" if value is None else value, known)
 
 
-def compare(fields: Fields, found: Mapping[str, Shape], wanted: Mapping[str, Shape]) -> None:
-    """Every tensor of the configuration must be there, in its shape, and no other.
+def compare(fields: Fields, actual: Mapping[str, Shape], expected: Mapping[str, Shape]) -> None:
+    """Check that the weights have exactly the tensors of the configuration, with their shapes.
 
-    The libraries draw one that is missing at random, or say so when they load it; some ignore one too many.
+    The libraries initialise a missing tensor at random or fail on loading; some ignore additional tensors.
 
     Raises:
         UvlpError: the first difference.
     """
-    lacking = [name for name in wanted if name not in found]
-    foreign = [name for name in found if name not in wanted and not name.endswith(BUFFERS)]
-    shaped = [name for name in found if wanted.get(name, ANY) not in (found[name], ANY)]
-    if lacking:
-        got, allowed = f"no {first_few(lacking)}", f"{len(wanted)} tensors"
-    elif foreign:
-        got, allowed = f"also {first_few(foreign)}", f"{len(wanted)} tensors"
+    missing = [name for name in expected if name not in actual]
+    unexpected = [name for name in actual if name not in expected and not name.endswith(BUFFERS)]
+    shaped = [name for name in actual if expected.get(name, ANY) not in (actual[name], ANY)]
+    if missing:
+        got, allowed = f"no {first_few(missing)}", f"{len(expected)} tensors"
+    elif unexpected:
+        got, allowed = f"also {first_few(unexpected)}", f"{len(expected)} tensors"
     elif shaped:
-        got, allowed = f"{shaped[0]} {found[shaped[0]]}", str(wanted[shaped[0]])
+        got, allowed = f"{shaped[0]} {actual[shaped[0]]}", str(expected[shaped[0]])
     else:
         return
     raise fields.refuse("its weights", got, allowed)

@@ -1,7 +1,7 @@
-"""Which tensors the models of a Stable Diffusion folder consist of, told from their configurations alone.
+"""The tensors of the models in a Stable Diffusion folder, derived from their configurations.
 
-The libraries find out when they load the weights: after hours of captions and features. Here the names and
-shapes follow from the configuration by the architecture of Stable Diffusion 1.5 (diffusers'
+The libraries detect wrong weights when they load them: after hours of captions and features. Here the names
+and shapes are derived from the configuration for the architecture of Stable Diffusion 1.5 (diffusers'
 UNet2DConditionModel and AutoencoderKL, transformers' CLIPTextModel; a test compares them) and of CLIP
 (open_clip's towers), in any size, without those libraries.
 """
@@ -47,7 +47,7 @@ UNET_ONLY: Mapping[str, object] = {
     "cross_attention_norm": None,
     "center_input_sample": False,
 }
-"""What a UNet of another architecture says in its configuration."""
+"""Fields of a UNet's configuration that have other values in other architectures."""
 PER_LEVEL = ("only_cross_attention", "cross_attention_dim", "transformer_layers_per_block")
 """Fields of a UNet that may be a list with an entry per level."""
 CODER_ONLY: Mapping[str, object] = {
@@ -58,26 +58,26 @@ CODER_ONLY: Mapping[str, object] = {
     "latents_std": None,
 }
 OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
-"""Names in an autoencoder that was saved by diffusers before 0.18, and what diffusers reads them as."""
+"""Names in an autoencoder saved by diffusers before 0.18, and the current names."""
 REST_OF_CLIP = ("logit_scale", "text_projection.", "visual_projection.", "vision_model.")
-"""How names in a text encoder begin that was cut out of a whole CLIP; transformers leaves them aside."""
+"""Prefixes of tensors in a text encoder extracted from a CLIP; transformers ignores them."""
 TEXT_LAYER = re.compile(r"encoder\.layers\.(\d+)\.")
 
 
 def unet(fields: Fields) -> dict[str, Shape]:
-    """Names and shapes of a UNet2DConditionModel as Stable Diffusion 1.5 has it.
+    """Return names and shapes of a UNet2DConditionModel with the architecture of Stable Diffusion 1.5.
 
     Raises:
         UvlpError: the configuration is of another architecture.
     """
     fields = levelled(fields)
     fields.only(UNET_ONLY)
-    channels = fields.several("block_out_channels", CHANNELS)
+    channels = fields.integers("block_out_channels", CHANNELS)
     layers = _layers(fields, len(channels))
-    text, time = fields.whole("cross_attention_dim", 1280), 4 * channels[0]
+    text, time = fields.integer("cross_attention_dim", 1280), 4 * channels[0]
     down = fields.names("down_block_types", DOWN, (PLAIN[0], ATTENDING[0]), len(channels))
     up = fields.names("up_block_types", UP, (PLAIN[1], ATTENDING[1]), len(channels))
-    _check_groups(fields, channels, fields.whole("norm_num_groups", 32))
+    _check_groups(fields, channels, fields.integer("norm_num_groups", 32))
     _check_heads(fields, channels)
     return dict(
         _unet(channels, layers, text, time, [n in ATTENDING for n in down], [n in ATTENDING for n in up])
@@ -85,8 +85,8 @@ def unet(fields: Fields) -> dict[str, Shape]:
 
 
 def levelled(fields: Fields) -> Fields:
-    """The fields of a UNet with one value where its configuration repeats that for every level."""
-    levels = len(fields.several("block_out_channels", CHANNELS))
+    """Return the fields of a UNet with lists of equal values per level replaced by that value."""
+    levels = len(fields.integers("block_out_channels", CHANNELS))
     lists = {name: fields.config[name] for name in PER_LEVEL if isinstance(fields.config.get(name), list)}
     same = {name: each[0] for name, each in lists.items() if each == each[:1] * levels}
     return replace(fields, config={**fields.config, **same})
@@ -94,11 +94,11 @@ def levelled(fields: Fields) -> Fields:
 
 def _layers(fields: Fields, levels: int) -> tuple[int, ...]:
     if isinstance(fields.config.get("layers_per_block"), list):
-        found = fields.several("layers_per_block", ())
-        if len(found) != levels:
-            raise fields.refuse("layers_per_block", list(found), f"{levels} numbers, or one")
-        return found
-    return (fields.whole("layers_per_block", 2, 64),) * levels
+        layers = fields.integers("layers_per_block", ())
+        if len(layers) != levels:
+            raise fields.refuse("layers_per_block", list(layers), f"{levels} numbers, or one")
+        return layers
+    return (fields.integer("layers_per_block", 2, 64),) * levels
 
 
 def _check_groups(fields: Fields, channels: tuple[int, ...], groups: int) -> None:
@@ -108,10 +108,10 @@ def _check_groups(fields: Fields, channels: tuple[int, ...], groups: int) -> Non
 
 
 def _check_heads(fields: Fields, channels: tuple[int, ...]) -> None:
-    """diffusers reads attention_head_dim as a number of heads, unless there is one by its own name."""
+    """Check the heads; for diffusers attention_head_dim is their number if num_attention_heads is not set."""
     name = "attention_head_dim" if fields.config.get("num_attention_heads") is None else "num_attention_heads"
     many = isinstance(fields.config.get(name), list | tuple)
-    heads = fields.several(name, ()) if many else (fields.whole(name, 8),) * len(channels)
+    heads = fields.integers(name, ()) if many else (fields.integer(name, 8),) * len(channels)
     if len(heads) != len(channels):
         raise fields.refuse(name, list(heads), f"{len(channels)} numbers, or one")
     for width, count in zip(channels, heads, strict=True):
@@ -159,14 +159,14 @@ def _unet(
 
 
 def layer(name: str, *shape: int, bias: bool = True) -> Tensors:
-    """A weight of ``shape`` and its bias."""
+    """Yield a weight of ``shape`` and its bias."""
     yield f"{name}.weight", shape
     if bias:
         yield f"{name}.bias", shape[:1]
 
 
 def _residual(name: str, inputs: int, outputs: int, time: int) -> Tensors:
-    """Two convolutions with normalisations, a shortcut where the width changes, and the time's share."""
+    """Yield two convolutions with normalisations, the time projection, and a shortcut if widths differ."""
     yield from layer(f"{name}.norm1", inputs)
     yield from layer(f"{name}.conv1", outputs, inputs, 3, 3)
     if time:
@@ -178,15 +178,15 @@ def _residual(name: str, inputs: int, outputs: int, time: int) -> Tensors:
 
 
 def _transformer(name: str, width: int, text: int) -> Tensors:
-    """Attention to the map itself, then to the text, then a gated layer."""
+    """Yield self-attention, cross-attention to the text, and a gated layer."""
     yield from layer(f"{name}.norm", width)
     yield from layer(f"{name}.proj_in", width, width, 1, 1)
     block = f"{name}.transformer_blocks.0"
-    for number, seen in ((1, width), (2, text)):
+    for number, source in ((1, width), (2, text)):
         yield from layer(f"{block}.norm{number}", width)
         yield from layer(f"{block}.attn{number}.to_q", width, width, bias=False)
-        yield from layer(f"{block}.attn{number}.to_k", width, seen, bias=False)
-        yield from layer(f"{block}.attn{number}.to_v", width, seen, bias=False)
+        yield from layer(f"{block}.attn{number}.to_k", width, source, bias=False)
+        yield from layer(f"{block}.attn{number}.to_v", width, source, bias=False)
         yield from layer(f"{block}.attn{number}.to_out.0", width, width)
     yield from layer(f"{block}.norm3", width)
     yield from layer(f"{block}.ff.net.0.proj", 8 * width, width)
@@ -194,47 +194,48 @@ def _transformer(name: str, width: int, text: int) -> Tensors:
     yield from layer(f"{name}.proj_out", width, width, 1, 1)
 
 
-def halvings(fields: Fields) -> int:
-    """Pixels along a side that an autoencoder makes one cell of."""
-    return int(2 ** (len(fields.several("block_out_channels", (64,))) - 1))
+def downsampling(fields: Fields) -> int:
+    """Return the downsampling factor of an autoencoder."""
+    return int(2 ** (len(fields.integers("block_out_channels", (64,))) - 1))
 
 
 def autoencoder(fields: Fields) -> dict[str, Shape]:
-    """Names and shapes of an AutoencoderKL with four latent channels.
+    """Return names and shapes of an AutoencoderKL with four latent channels.
 
     Raises:
         UvlpError: the configuration is of another architecture.
     """
     fields.only(CODER_ONLY)
     fields.positive("scaling_factor", 0.18215)
-    channels = fields.several("block_out_channels", (64,))
+    channels = fields.integers("block_out_channels", (64,))
     for name, known in zip(("down_block_types", "up_block_types"), CODED, strict=True):
         fields.names(name, (known,), (known,), len(channels))
-    _check_groups(fields, channels, fields.whole("norm_num_groups", 32))
+    _check_groups(fields, channels, fields.integer("norm_num_groups", 32))
     attending = fields.config.get("mid_block_add_attention") is not False
-    layers = fields.whole("layers_per_block", 1, 64)
-    found = dict(_coder("encoder", channels, layers, 3, 8, attending))
-    found |= _coder("decoder", channels[::-1], layers + 1, 4, 3, attending)
+    layers = fields.integer("layers_per_block", 1, 64)
+    tensors = dict(_coder("encoder", channels, layers, 3, 8, attending))
+    tensors |= _coder("decoder", channels[::-1], layers + 1, 4, 3, attending)
     if fields.config.get("use_quant_conv") is not False:
-        found |= layer("quant_conv", 8, 8, 1, 1)
+        tensors |= layer("quant_conv", 8, 8, 1, 1)
     if fields.config.get("use_post_quant_conv") is not False:
-        found |= layer("post_quant_conv", 4, 4, 1, 1)
-    return found
+        tensors |= layer("post_quant_conv", 4, 4, 1, 1)
+    return tensors
 
 
 def _coder(
     name: str, channels: tuple[int, ...], layers: int, inputs: int, outputs: int, attending: bool
 ) -> Tensors:
-    """Half of an autoencoder, from ``inputs`` to ``outputs`` channels."""
+    """Yield one half of an autoencoder, from ``inputs`` to ``outputs`` channels."""
     encodes, before = name == "encoder", channels[0]
     yield from layer(f"{name}.conv_in", channels[0], inputs, 3, 3)
-    way = "down" if encodes else "up"
+    direction = "down" if encodes else "up"
     for level, width in enumerate(channels):
         for number in range(layers):
-            part = f"{name}.{way}_blocks.{level}.resnets.{number}"
+            part = f"{name}.{direction}_blocks.{level}.resnets.{number}"
             yield from _residual(part, width if number else before, width, 0)
         if level < len(channels) - 1:
-            yield from layer(f"{name}.{way}_blocks.{level}.{way}samplers.0.conv", width, width, 3, 3)
+            sampler = f"{name}.{direction}_blocks.{level}.{direction}samplers.0.conv"
+            yield from layer(sampler, width, width, 3, 3)
         before = width
     deepest = channels[-1] if encodes else channels[0]
     for number in range(2):
@@ -248,32 +249,32 @@ def _coder(
 
 
 def text_encoder(fields: Fields) -> dict[str, Shape]:
-    """Names, without ``text_model.`` in front, and shapes of a CLIPTextModel.
+    """Return names, without the prefix ``text_model.``, and shapes of a CLIPTextModel.
 
     Raises:
         UvlpError: the configuration is of another architecture.
     """
-    width, wide = fields.whole("hidden_size", 512), fields.whole("intermediate_size", 2048)
-    heads = fields.whole("num_attention_heads", 8)
+    width, wide = fields.integer("hidden_size", 512), fields.integer("intermediate_size", 2048)
+    heads = fields.integer("num_attention_heads", 8)
     if width % heads:
         raise fields.refuse("num_attention_heads", heads, f"a divisor of hidden_size, {width}")
     return dict(_text_encoder(fields, width, wide))
 
 
-def is_beside(fields: Fields, name: str) -> bool:
-    """Whether transformers leaves aside a tensor of a text encoder's file, named as in :func:`text_encoder`.
+def is_ignored(fields: Fields, name: str) -> bool:
+    """Return whether transformers ignores a tensor of a text encoder's file, named as in `text_encoder`.
 
-    A configuration with fewer layers than the file has is how diffusers' authors have the last ones skipped.
+    A configuration with fewer layers than the file skips the last ones (clip skip).
     """
     layer = TEXT_LAYER.match(name)
-    deeper = layer is not None and int(layer[1]) >= fields.whole("num_hidden_layers", 12, 1024)
+    deeper = layer is not None and int(layer[1]) >= fields.integer("num_hidden_layers", 12, 1024)
     return deeper or name.startswith(REST_OF_CLIP)
 
 
 def _text_encoder(fields: Fields, width: int, wide: int) -> Tensors:
-    yield "embeddings.token_embedding.weight", (fields.whole("vocab_size", 49408), width)
-    yield "embeddings.position_embedding.weight", (fields.whole("max_position_embeddings", 77), width)
-    for number in range(fields.whole("num_hidden_layers", 12, 1024)):
+    yield "embeddings.token_embedding.weight", (fields.integer("vocab_size", 49408), width)
+    yield "embeddings.position_embedding.weight", (fields.integer("max_position_embeddings", 77), width)
+    for number in range(fields.integer("num_hidden_layers", 12, 1024)):
         name = f"encoder.layers.{number}"
         yield from layer(f"{name}.layer_norm1", width)
         for part in ("k_proj", "v_proj", "q_proj", "out_proj"):

@@ -1,4 +1,4 @@
-"""One look at a file or folder that was named in place of a published model."""
+"""A file or folder that a setting gives as a published model."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.foreign_files import LONGEST_CONFIGURATION_BYTES, check_text
 from uvlp.models.published.layout import LAYOUTS
 
-WHOLE = {"diffusion": "a pipeline", "autoencoder": "a pipeline"}
+PIPELINE_PARTS = {"diffusion": "a pipeline", "autoencoder": "a pipeline"}
 MOST_FILES = 5_000
 
 
-class Place:
-    """One look at a folder, two levels deep."""
+class Candidate:
+    """The files of a folder, two levels deep."""
 
     def __init__(self, part: str, path: Path) -> None:
         self.part, self.path = part, path
-        self.whole = "a CLIP for open_clip" if part == "clip" else WHOLE.get(part, LAYOUTS[part].title)
+        title = PIPELINE_PARTS.get(part, LAYOUTS[part].title)
+        self.expected = "a CLIP for open_clip" if part == "clip" else title
 
     @cached_property
     def files(self) -> list[str]:
-        """Files in the folder and in the folders in it, those at the top first, as paths below it."""
+        """Files in the folder and its subfolders, top level first, as relative paths."""
         return list(itertools.islice(self._walk(), MOST_FILES))
 
     def _walk(self) -> Iterator[str]:
@@ -41,16 +42,16 @@ class Place:
 
     @cached_property
     def folders(self) -> list[str]:
-        """Folders at the top."""
+        """Names of the subfolders."""
         return sorted(entry.name for entry in os.scandir(self.path) if entry.is_dir())
 
     def has(self, *patterns: str, top: bool = False) -> str:
-        """The first file that fits a pattern; empty if none does."""
+        """Return the first file that matches a pattern; empty if none."""
         names = [name for name in self.files if not top or "/" not in name]
         return next((name for one in patterns for name in names if fnmatch.fnmatchcase(name, one)), "")
 
     def config(self, name: str) -> Mapping[str, Any]:
-        """A configuration; an empty one where it cannot be read."""
+        """Read a configuration; empty if unreadable."""
         try:
             check_text(self.path / name, "configuration", LONGEST_CONFIGURATION_BYTES)
             value = json.loads((self.path / name).read_text(encoding="utf-8"))
@@ -59,6 +60,6 @@ class Place:
         return value if isinstance(value, dict) else {}
 
     def refuse(self, kind: str, fix: str | None, got: str = "") -> UvlpError:
-        """The error for a folder that holds ``kind``."""
-        thing = "this is" if self.path.is_file() else "this folder holds"
-        return UvlpError(f"{thing} {kind}, not {self.whole}", got=str(self.path / got), fix=fix)
+        """Return the error for a file or folder that is ``kind``."""
+        subject = "this is" if self.path.is_file() else "this folder contains"
+        return UvlpError(f"{subject} {kind}, not {self.expected}", got=str(self.path / got), fix=fix)
