@@ -1,6 +1,6 @@
-"""A hub for tests: its cache on the disk, and a server on this machine that answers as it does.
+"""A hub for tests: its cache on disk, and a local server.
 
-Only the answers that a transfer needs: commit of a revision, list of files, and the files, with ranges.
+The server implements what a download needs: commit of a revision, list of files, and files with ranges.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ ROUTE = re.compile(
 
 
 def commit(digit: str) -> str:
-    """A commit that is easily told from another."""
+    """Return a commit that is easy to recognise."""
     return digit * 40
 
 
 def place(cache: Path, repository: str, revision: str, source: Path, branch: str = "main") -> Path:
-    """Put the files of ``source`` where the hub's library would; the snapshot's folder."""
+    """Copy the files of ``source`` to the hub library's cache; return the snapshot's folder."""
     root = cache / f"models--{repository.replace('/', '--')}"
     snapshot = root / "snapshots" / revision
     for file in sorted(path for path in source.rglob("*") if path.is_file()):
@@ -49,7 +49,7 @@ def place(cache: Path, repository: str, revision: str, source: Path, branch: str
 
 
 def live_in(home: Path, patch: pytest.MonkeyPatch, address: str = "http://127.0.0.1:9") -> None:
-    """Let the hub's library keep its files in ``home`` and ask ``address``, where by default nobody is."""
+    """Let the hub's library use ``home`` for its files and ``address`` as its server (default: none)."""
     patch.setattr(constants, "HF_HOME", str(home))
     patch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
     patch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -60,17 +60,17 @@ def live_in(home: Path, patch: pytest.MonkeyPatch, address: str = "http://127.0.
 
 @dataclass
 class Hub:
-    """What the server has and what it was asked for.
+    """Content of the server, and its requests.
 
     Attributes:
-        folders: by repository and commit the files.
-        newest: by repository the commit of its branch `main`.
-        refuse: by repository the status and error code that it answers with.
-        stops_after: bytes after which the connection breaks, by path; counted down once.
-        stalls_after: the same, but nothing more comes until `go_on` is set.
-        asked: paths of the files that were sent, with the first byte.
-        page: what it answers to everything, as a network does that asks for a log-in.
-        address: where it listens.
+        folders: files by repository and commit.
+        newest: commit of the branch `main` by repository.
+        refuse: status and error code of the response by repository.
+        stops_after: bytes after which the connection breaks, by file name; once.
+        stalls_after: the same, but the transfer stalls until `go_on` is set.
+        asked: names of the files that were sent, with the first byte.
+        page: response to every request, like the log-in page of a network.
+        address: of the server.
     """
 
     folders: dict[tuple[str, str], Path] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class Hub:
 
 @contextmanager
 def serve() -> Iterator[Hub]:
-    """A server in a thread, until the block ends."""
+    """Run a server in a thread until the context ends."""
     hub = Hub()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     hub.address = f"http://127.0.0.1:{server.server_port}"

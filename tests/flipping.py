@@ -1,4 +1,4 @@
-"""One bit of a file turned over, as a failing disk does."""
+"""Flip one bit of a file, like a failing disk."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Tensors that say that they lie on a GPU and are computed by the CPU.
+"""A simulated GPU: tensors that report a GPU as their device and are computed on the CPU.
 
-What a GPU would refuse is refused: an operation on tensors of two devices (but for what CUDA allows: numbers
-without dimensions, indices, copies), and a random stream of another device. Only one thread sees the GPU.
+It refuses what a GPU refuses: an operation on tensors of two devices (except for what CUDA allows: scalars,
+indices, copies), and a random generator of another device. Only one thread sees the GPU.
 
-What is not seen: which kernels there are, how they round, streams, memory, and autocast's own list for CUDA
-(the CPU's is taken). Autograd works; `torch.Generator("cuda")` does not.
+Not simulated: available kernels, their rounding, streams, memory, and autocast's list of operations for CUDA
+(the CPU's is used). Autograd works; `torch.Generator("cuda")` does not.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ MEMORY = 100 * 2**30
 
 
 class OnGpu(torch.Tensor):
-    """A tensor on the GPU; ``held`` is the CPU's tensor that computes for it."""
+    """A tensor on the simulated GPU; ``held`` is its CPU tensor."""
 
     held: torch.Tensor
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
     def __new__(cls, held: torch.Tensor) -> OnGpu:
-        made = torch.Tensor._make_subclass(cls, held, held.requires_grad)
-        made.held = held
-        return made
+        tensor = torch.Tensor._make_subclass(cls, held, held.requires_grad)
+        tensor.held = held
+        return tensor
 
     @property
     def device(self) -> torch.device:  # type: ignore[override]
@@ -61,11 +61,11 @@ class OnGpu(torch.Tensor):
 
 
 class _Fetch(torch.autograd.Function):
-    """From the GPU to the CPU, gradients back."""
+    """Copies to the CPU, and gradients back to the GPU."""
 
     @staticmethod
-    def forward(ctx: Any, there: OnGpu) -> torch.Tensor:
-        return there.held.detach().clone()
+    def forward(ctx: Any, tensor: OnGpu) -> torch.Tensor:
+        return tensor.held.detach().clone()
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> OnGpu:
@@ -73,46 +73,47 @@ class _Fetch(torch.autograd.Function):
 
 
 def _compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    """One operation, by the CPU; its results lie where a GPU's would."""
+    """Compute one operation on the CPU; results are on the device of a real GPU's results."""
     tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-    there = [tensor for tensor in tensors if isinstance(tensor, OnGpu)]
-    here = [tensor for tensor in tensors if not isinstance(tensor, OnGpu)]
-    if there and here and func not in COPIES and not (func in INDEXED and isinstance(args[0], OnGpu)):
-        assert all(tensor.ndim == 0 for tensor in here), f"{func} on tensors of two devices"
-    asked = kwargs.get("device")
-    on_gpu = bool(there) or (asked is not None and torch.device(asked).type == "cuda")
+    gpu_tensors = [tensor for tensor in tensors if isinstance(tensor, OnGpu)]
+    cpu_tensors = [tensor for tensor in tensors if not isinstance(tensor, OnGpu)]
+    indexes = func in INDEXED and isinstance(args[0], OnGpu)
+    if gpu_tensors and cpu_tensors and func not in COPIES and not indexes:
+        assert all(tensor.ndim == 0 for tensor in cpu_tensors), f"{func} on tensors of two devices"
+    device = kwargs.get("device")
+    on_gpu = bool(gpu_tensors) or (device is not None and torch.device(device).type == "cuda")
     if func in COPIES[::2]:
         on_gpu = isinstance(tree_leaves(args[0])[0], OnGpu)
     stream = kwargs.get("generator")
     assert stream is None or (stream.device.type == "cuda") == on_gpu, f"{func} with another device's stream"
-    kwargs |= {"device": CPU} if asked is not None else {}
+    kwargs |= {"device": CPU} if device is not None else {}
     kwargs |= {"pin_memory": False} if "pin_memory" in kwargs else {}
     bare_args, bare_kwargs = tree_map(lambda leaf: getattr(leaf, "held", leaf), (args, kwargs))
-    made = func(*bare_args, **bare_kwargs)
+    result = func(*bare_args, **bare_kwargs)
     if not on_gpu:
-        return made
-    same = {id(tensor.held): tensor for tensor in there}  # of operations in place
+        return result
+    in_place = {id(tensor.held): tensor for tensor in gpu_tensors}
 
-    def there_again(leaf: Any) -> Any:
+    def wrap(leaf: Any) -> Any:
         if not isinstance(leaf, torch.Tensor):
             return leaf
-        return same[id(leaf)] if id(leaf) in same else OnGpu(leaf)
+        return in_place[id(leaf)] if id(leaf) in in_place else OnGpu(leaf)
 
-    return tree_map(there_again, made)
+    return tree_map(wrap, result)
 
 
 class _Operations(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if torch.is_inference_mode_enabled() and func.namespace == "aten" and func._can_decompose():
             with self:
-                made = func.decompose(*args, **(kwargs or {}))
-            if made is not NotImplemented:
-                return made
+                result = func.decompose(*args, **(kwargs or {}))
+            if result is not NotImplemented:
+                return result
         return _compute(func, args, kwargs or {})
 
 
 class _Moves(TorchFunctionMode):
-    """What would ask the driver before it becomes an operation."""
+    """Calls that would use the driver before they become an operation."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         args = tuple(map(_numbered, args))
@@ -125,31 +126,31 @@ class _Moves(TorchFunctionMode):
         if func in (torch.tensor, torch.as_tensor) and kwargs.get("device") == GPU:
             del kwargs["device"]
             return func(*args, **kwargs).to(GPU)
-        if name in ("to", "cpu") and isinstance(args[0], OnGpu) and _home(name, args[1:], kwargs):
+        if name in ("to", "cpu") and isinstance(args[0], OnGpu) and _to_cpu(name, args[1:], kwargs):
             rest: Any = [each for each in args[1:] if isinstance(each, torch.dtype | torch.Tensor)]
             more: Any = {key: value for key, value in kwargs.items() if key != "device"}
-            here = _fetched(args[0])
-            return here.to(*rest, **more) if rest or more else here
+            fetched = _fetched(args[0])
+            return fetched.to(*rest, **more) if rest or more else fetched
         if name == "to" and len(args) > 1 and isinstance(args[1], OnGpu) and not isinstance(args[0], OnGpu):
             return func(args[0], GPU, args[1].dtype)
         return func(*args, **kwargs)
 
 
-def _home(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _to_cpu(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     given = (*args, *kwargs.values())
-    places = [torch.device(each) for each in given if isinstance(each, str | torch.device)]
+    devices = [torch.device(each) for each in given if isinstance(each, str | torch.device)]
     others = [each for each in given if isinstance(each, torch.Tensor) and not isinstance(each, OnGpu)]
-    return name == "cpu" or bool(others) or CPU in places
+    return name == "cpu" or bool(others) or CPU in devices
 
 
-def _fetched(there: OnGpu) -> torch.Tensor:
+def _fetched(tensor: OnGpu) -> torch.Tensor:
     with torch._C.DisableTorchFunction():
-        made: torch.Tensor = _Fetch.apply(there)
-        return made
+        result: torch.Tensor = _Fetch.apply(tensor)
+        return result
 
 
 def _numbered(given: Any) -> Any:
-    """The only GPU has a number, which the driver would be asked for."""
+    """Return "cuda" with the index of the only GPU, which torch would request from the driver."""
     if isinstance(given, str | torch.device) and str(given) == "cuda":
         return GPU
     return given
@@ -157,7 +158,7 @@ def _numbered(given: Any) -> Any:
 
 @contextmanager
 def pretend_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Within it there is a GPU with 100 GiB and compute capability 9.0."""
+    """Context with a simulated GPU of 100 GiB and compute capability 9.0."""
     cast = torch.autocast.__init__
 
     def on_cpu(
@@ -178,9 +179,9 @@ def pretend_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(
         torch.optim.Optimizer, "_accelerator_graph_capture_health_check", lambda _: None, raising=False
     )
-    monkeypatch.setenv("HF_DEACTIVATE_ASYNC_LOAD", "1")  # threads do not see the GPU
+    monkeypatch.setenv("HF_DEACTIVATE_ASYNC_LOAD", "1")  # other threads do not see the GPU
     swapping = torch.__future__.get_swap_module_params_on_conversion()
-    torch.__future__.set_swap_module_params_on_conversion(True)  # a parameter has to change its class
+    torch.__future__.set_swap_module_params_on_conversion(True)  # so that a parameter can change its class
     try:
         with _Moves(), _Operations():
             yield

@@ -1,4 +1,4 @@
-"""A store with tables and their scores, made by the stage itself without any training."""
+"""A store with tables and their scores, built by the stage without any training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ IMAGES = 50
 
 
 def score(number: int) -> Score:
-    """Another one for every number."""
+    """Return a score that depends on ``number``."""
     right = [numpy.random.default_rng([number, late]).random(IMAGES) < 0.7 for late in (0, 1)]
     right.sort(key=numpy.count_nonzero, reverse=True)
     best, last = (100 * int(each.sum()) / IMAGES for each in right)
@@ -39,7 +39,7 @@ def score(number: int) -> Score:
 
 
 def put(store: Store, task: Task, number: int) -> Path:
-    """Make the score ``number``, or the table, that ``task`` asks for."""
+    """Build the score ``number``, or the table, of ``task``."""
     with store.making(task, print) as folder:
         assert folder is not None
         if task.kind == scores.KIND:

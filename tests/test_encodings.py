@@ -1,4 +1,4 @@
-"""Text is UTF-8 whatever the locale: every place that reads or writes it says so."""
+"""Text is UTF-8 in every locale: every read and write gives the encoding."""
 
 import ast
 import os
@@ -20,14 +20,14 @@ tables.write(Path(sys.argv[1]), table, texts(table))
 
 
 def sources() -> Iterator[Path]:
-    """The package, and what lies among the tests without being one."""
+    """Yield the files of the package, and of the tests except the tests themselves."""
     for folder in ("uvlp", "benchmarks", "tools"):
         yield from (REPOSITORY / folder).rglob("*.py")
     yield from (path for path in (REPOSITORY / "tests").rglob("*.py") if not path.name.startswith("test_"))
 
 
 def without_encoding(call: ast.Call) -> bool:
-    """Whether it reads or writes text in the locale's encoding; archives (``fileobj``) hold bytes."""
+    """Return whether a call reads or writes text in the locale's encoding; ``fileobj`` is binary."""
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     given = {keyword.arg for keyword in call.keywords}
     if given & {"encoding", "fileobj"}:
@@ -38,12 +38,12 @@ def without_encoding(call: ast.Call) -> bool:
         return True
     if name in ("run", "Popen"):
         return "text" in given
-    words = [
+    constants = [
         each.value
         for each in [*call.args, *(k.value for k in call.keywords)]
         if isinstance(each, ast.Constant)
     ]
-    modes = [word for word in words if isinstance(word, str) and word and not set(word) - set("rwaxbt+")]
+    modes = [mode for mode in constants if isinstance(mode, str) and mode and not set(mode) - set("rwaxbt+")]
     opens_a_file = isinstance(call.func, ast.Name) or not call.args
     return not any("b" in mode for mode in modes) if modes else opens_a_file
 
@@ -51,10 +51,9 @@ def without_encoding(call: ast.Call) -> bool:
 def test_every_text_names_its_encoding() -> None:
     for path in sorted(sources()):
         for node in ast.walk(ast.parse(path.read_bytes())):
-            found = isinstance(node, ast.Call) and without_encoding(node)
-            assert not found, (
-                f'{path.relative_to(REPOSITORY)}:{getattr(node, "lineno", 0)}: add encoding="utf-8"'
-            )
+            if isinstance(node, ast.Call):
+                where = f"{path.relative_to(REPOSITORY)}:{node.lineno}"
+                assert not without_encoding(node), f'{where}: add encoding="utf-8"'
 
 
 def test_another_locale_writes_the_same_bytes(tmp_path: Path) -> None:

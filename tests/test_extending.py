@@ -1,6 +1,6 @@
-"""The worked examples of the documentation, exactly as printed, give rows of a table.
+"""The worked examples of the documentation, exactly as printed, produce rows of a table.
 
-Once as files of a checkout, once as an installed package outside of it.
+Once as files of a checkout, once as an installed package outside it.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ COMMAND = re.compile(r"^\.venv/bin/uvlp (reproduce bars .*)$", re.MULTILINE)
 
 
 def printed() -> dict[str, str]:
-    """Every file that the pages print, by its path."""
+    """Return every file that the pages print, by path."""
     texts = [(REPOSITORY / page).read_text(encoding="utf-8") for page in PAGES]
     return {path: text for page in texts for path, text in FILE.findall(page)}
 
 
 def command() -> list[str]:
-    """The words of the command that runs them all."""
-    (found,) = COMMAND.findall((REPOSITORY / PAGES[1]).read_text(encoding="utf-8"))
-    return shlex.split(found)
+    """Return the arguments of the command that runs them all."""
+    (text,) = COMMAND.findall((REPOSITORY / PAGES[1]).read_text(encoding="utf-8"))
+    return shlex.split(text)
 
 
-def run(where: Path, path: list[Path], *words: str) -> str:
-    """What `uvlp` prints in a folder, with packages of ``path``."""
+def run(folder: Path, path: list[Path], *arguments: str) -> str:
+    """Return the output of `uvlp` in a folder, with packages of ``path``."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONSAFEPATH": "1"}
-    call = [sys.executable, "-m", "uvlp", *words]
-    done = subprocess.run(call, cwd=where, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    call = [sys.executable, "-m", "uvlp", *arguments]
+    result = subprocess.run(call, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def rows(table: str) -> set[str]:
@@ -56,8 +56,8 @@ def test_every_kind_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in printed() if path.endswith(".py")])
-def test_what_an_example_imports_is_there(path: str) -> None:
-    """At once, where the examples themselves take a minute."""
+def test_imports_of_the_examples_exist(path: str) -> None:
+    """In milliseconds; the examples themselves take a minute."""
     nodes = [node for node in ast.walk(ast.parse(printed()[path])) if isinstance(node, ast.ImportFrom)]
     for node in [node for node in nodes if (node.module or "").startswith("uvlp")]:
         module = importlib.import_module(str(node.module))
@@ -80,8 +80,8 @@ def test_an_installed_package_gives_rows(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "installed"
     (source / "mypack").mkdir(parents=True)
     for name, text in printed().items():
-        place = source / "mypack" / Path(name).name if name.startswith("uvlp/") else source / name
-        place.write_text(text, encoding="utf-8")
+        target_file = source / "mypack" / Path(name).name if name.startswith("uvlp/") else source / name
+        target_file.write_text(text, encoding="utf-8")
     build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
     subprocess.run([sys.executable, "-c", build, str(target)], cwd=source, check=True, capture_output=True)
     (wheel,) = target.glob("*.whl")

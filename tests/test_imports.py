@@ -1,4 +1,4 @@
-"""Who may import whom (docs/architecture.md), and what starting up may cost."""
+"""Which package may import which (docs/architecture.md), and what is imported at start-up."""
 
 import ast
 import subprocess
@@ -10,9 +10,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "uvlp"
 FILES = sorted(PACKAGE.rglob("*.py"))
 BELOW = ("core", "artifacts", "recipes")
 ANSWERS = (*BELOW, "declarations", "tables", "models/published", "captioners/texts")
-"""What the command line and the pipeline may import: nothing that computes."""
+"""Packages that the command line and the pipeline may import; none of them computes."""
 CHOSEN = ("captioners", "datasets", "methods", "models", "networks", "protocols", "stages")
-"""Rooms whose files are loaded by a name that the user gave or a task carries."""
+"""Packages whose files are loaded by a name that the user or a task gives."""
 ALLOWED = {
     "core": (),
     "artifacts": ("core",),
@@ -35,12 +35,12 @@ ALLOWED = {
     "__init__": (),
     "__main__": ("core", "cli"),
 }
-"""What a room may import, or a folder in it that has a rule of its own: `captioners/texts` reads captions in
-the forms of others, which lie in folders of images and are imported by the user, and runs no captioner; the
-pipeline asks `datasets/files` which images a folder of the user's holds, and opens none of them."""
+"""Allowed imports by package, or by subfolder with its own rule: `captioners/texts` reads captions in other
+formats, from image folders and imported files, and runs no captioner; the pipeline lists the images of the
+user's folders by `datasets/files`, and opens none of them."""
 BY_NAME = {"stages": CHOSEN, "networks": ("networks",), "models": ("datasets",), "pipeline": CHOSEN}
-"""What a room may load with `plugins.load`: each process that fine-tunes opens the dataset of its job;
-`declarations` loads what the user names, to read it."""
+"""Packages that a package may load with `plugins.load`: each fine-tuning process opens the dataset of its
+job; `declarations` loads a given plug-in to read its declaration."""
 PLUGINS = {"captioners", "datasets", "methods", "networks", "protocols", "stages"}
 LIGHT = (
     *("cli/**/*", "pipeline/**/*", "declarations/*", "recipes/*", "artifacts/**/*", "core/**/*"),
@@ -50,7 +50,7 @@ LIGHT = (
     *("methods/*", "protocols/*", "datasets/*", "stages/*"),
     *(f"protocols/training/{name}" for name in ("minimax_rules", "rded_rules", "rded_networks")),
 )
-"""What answers without models, and so imports no heavy library."""
+"""Files that need no models, and so import no heavy library."""
 COMPUTES = {"uvlp.core.square_roots"}
 HEAVY = {"torch", "numpy", "sklearn", "PIL", "diffusers", "transformers", "open_clip", "scipy"}
 
@@ -64,7 +64,7 @@ MODULES = {module(path): path for path in FILES}
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Modules that a file imports: `from package import module` is an import of the module."""
+    """Yield the modules that a file imports; `from package import module` imports the module."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -74,7 +74,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def loads(path: Path) -> Iterator[tuple[str, str]]:
-    """Room and name of every `plugins.load`; "" for a name that is known only later."""
+    """Yield package and name of every `plugins.load`; "" for a name known only at run time."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "load":
             match node.args:
@@ -89,13 +89,13 @@ def inside(path: str, rooms: tuple[str, ...]) -> bool:
 
 
 def allowed(here: str) -> tuple[str, ...]:
-    """What a file may import: the rule of its folder, or of its room."""
+    """Return what a file may import: the rule of its folder, or of its package."""
     folder = here.rpartition("/")[0]
     return ALLOWED.get(folder) or ALLOWED[here.split("/")[0]]
 
 
 def arrows() -> Iterator[tuple[str, str]]:
-    """Every import, or load by name, that the table does not allow."""
+    """Yield every import, or load by name, that `ALLOWED` does not allow."""
     for path in FILES:
         here = path.relative_to(PACKAGE).with_suffix("").as_posix()
         room = here.split("/")[0]
@@ -107,23 +107,23 @@ def arrows() -> Iterator[tuple[str, str]]:
                 if not inside(there, allowed(here)):
                     yield here, there
             elif room in PLUGINS and there.count("/") == 1 and MODULES[name].name != "__init__.py":
-                yield here, there  # a plug-in, from its own room
+                yield here, there  # a plug-in, from its own package
         for target, name in sorted(set(loads(path))):
             there = f"{target}/{name or '*'}"
-            # A name that stands in the source is an import in disguise.
+            # A constant name is equivalent to an import.
             if name and not inside(there, allowed(here)) or not name and target not in BY_NAME.get(room, ()):
                 yield here, there
 
 
 def test_imports_point_downwards() -> None:
-    found = sorted(set(arrows()))
-    assert not found, "\n".join(
+    forbidden = sorted(set(arrows()))
+    assert not forbidden, "\n".join(
         f"{here} may not import {there}: it may import " + (", ".join(allowed(here)) or "nothing")
-        for here, there in found
+        for here, there in forbidden
     )
 
 
-def test_dynamic_imports_live_in_one_place() -> None:
+def test_dynamic_imports_are_in_one_file() -> None:
     users = {
         str(path.relative_to(PACKAGE))
         for path in FILES
@@ -132,7 +132,7 @@ def test_dynamic_imports_live_in_one_place() -> None:
     assert users == {"core/plugins.py"}
 
 
-def test_everything_that_answers_without_models_imports_no_heavy_library() -> None:
+def test_files_that_need_no_models_import_no_heavy_library() -> None:
     light = sorted({module(path) for each in LIGHT for path in PACKAGE.glob(f"{each}.py")} - COMPUTES)
     code = (
         "import importlib, sys\n"
@@ -143,7 +143,7 @@ def test_everything_that_answers_without_models_imports_no_heavy_library() -> No
     assert result.stdout.strip() == "[]"
 
 
-def test_the_help_needs_neither_the_pipeline_nor_a_store() -> None:
+def test_the_help_imports_neither_the_pipeline_nor_artifacts() -> None:
     code = (
         "import sys, uvlp.cli.app\n"
         "print(sorted(name for name in sys.modules if name.startswith(('uvlp.pipeline', 'uvlp.artifacts'))))"
@@ -152,12 +152,12 @@ def test_the_help_needs_neither_the_pipeline_nor_a_store() -> None:
     assert result.stdout.strip() == "[]"
 
 
-def test_no_file_is_a_drawer() -> None:
+def test_no_file_has_a_generic_name() -> None:
     assert not [path for path in FILES if path.stem in {"utils", "helpers", "common"}]
 
 
-def test_no_room_is_one() -> None:
-    """At most 16 entries besides plug-ins, `__init__.py` and what Python leaves."""
+def test_no_package_has_too_many_entries() -> None:
+    """At most 16 entries besides plug-ins, `__init__.py` and `__pycache__`."""
     full = []
     for folder in {PACKAGE, *(path.parent for path in FILES)}:
         entries = {path.name for path in folder.iterdir()} - {"__init__.py", "__main__.py", "__pycache__"}
@@ -168,7 +168,7 @@ def test_no_room_is_one() -> None:
     assert not full
 
 
-def test_no_import_reaches_for_the_network() -> None:
+def test_only_one_file_imports_a_network_library() -> None:
     banned = {"requests", "urllib.request", "httpx", "socket"}
     users = {path.name for path in FILES if banned & set(imports(path))}
     assert users == {"download.py"}

@@ -1,4 +1,4 @@
-"""What the documentation tells people to type exists, and what it points to is there."""
+"""Documented commands, links and paths exist."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
 def codes(page: Path) -> list[str]:
-    """Lines of code blocks and inline code."""
+    """Return the lines of code blocks and inline code."""
     text = page.read_text(encoding="utf-8")
     blocks = re.findall(r"```\w*\n(.*?)```", text, flags=re.DOTALL)
     inline = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
@@ -32,24 +32,24 @@ CALLS = [
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_documented_call_is_understood(call: str) -> None:
-    words = shlex.split(call.split("#")[0])
-    start = len(words) - 1 - words[::-1].index("uvlp") if "uvlp" in words else 0
-    name, rest = words[start + 1], words[start + 2 :]
+def test_a_documented_command_has_existing_options(call: str) -> None:
+    arguments = shlex.split(call.split("#")[0])
+    start = len(arguments) - 1 - arguments[::-1].index("uvlp") if "uvlp" in arguments else 0
+    name, rest = arguments[start + 1], arguments[start + 2 :]
     assert name in COMMANDS
     command = COMMANDS[name]
     if hasattr(command, "commands"):
         command, rest = command.commands[rest[0]], rest[1:]
     known = {option for parameter in command.params for option in parameter.opts}
-    assert {word for word in rest if word.startswith("--")} <= known
+    assert {each for each in rest if each.startswith("--")} <= known
 
 
-def test_there_are_documented_calls() -> None:
+def test_commands_are_documented() -> None:
     assert len(CALLS) >= 10
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_a_target(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
     missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
     assert not missing
@@ -68,7 +68,7 @@ def test_documented_paths_exist(page: Path) -> None:
         ".ci/",
     )
     for code in codes(page):
-        for word in re.findall(r"[\w./-]+", code):
-            if word.startswith(roots) and not word.endswith("/"):
-                assert (REPOSITORY / word).exists(), word
+        for path in re.findall(r"[\w./-]+", code):
+            if path.startswith(roots) and not path.endswith("/"):
+                assert (REPOSITORY / path).exists(), path
     assert (REPOSITORY / "LICENSE").exists()

@@ -1,8 +1,7 @@
-"""Tiny random models in the files of the published ones, a few hundred kB each, the same bytes every time.
+"""Tiny random models in the file formats of the published ones, a few hundred kB each, always the same bytes.
 
-`diffusion(folder)`, `clip(folder)` and `llava(folder)` fill a folder as Stable Diffusion 1.5, OpenAI's CLIP
-in open_clip's layout and LLaVA-1.5 are published; the loaders of the package see no other difference than
-sizes.
+`diffusion(folder)`, `clip(folder)` and `llava(folder)` write Stable Diffusion 1.5, OpenAI's CLIP in
+open_clip's layout and LLaVA-1.5 to a folder; they differ from the published models only in size.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 def diffusion(folder: Path, seed: int = 0) -> Path:
-    """A Stable Diffusion 1.5 pipeline: latents [4, 8, 8] for 64 px, text states of 77 tokens, PNDM."""
+    """Write a Stable Diffusion 1.5 pipeline: latents [4, 8, 8] for 64 px, text states of 77 tokens, PNDM."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -148,7 +147,7 @@ def save_pipeline(folder: Path, **models: Any) -> None:
 
 
 def clip(folder: Path, quick_gelu: bool = True, seed: int = 0) -> Path:
-    """A CLIP with a ViT in open_clip's `local-dir:` layout, as OpenAI's weights are published for it."""
+    """Write a CLIP with a ViT in open_clip's `local-dir:` layout, like OpenAI's published weights."""
     from open_clip.model import CLIP
     from safetensors.torch import save_file
 
@@ -175,7 +174,7 @@ def clip(folder: Path, quick_gelu: bool = True, seed: int = 0) -> Path:
 
 
 def llava(folder: Path, seed: int = 0, shard_size: str = "40KB") -> Path:
-    """A LLaVA-1.5 whose images of 64 px become 16 tokens, saved in several shards with their index."""
+    """Write a LLaVA-1.5 with 16 tokens per image of 64 px, in several shards with their index."""
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
     with _seeded(seed):
@@ -217,7 +216,7 @@ def llava(folder: Path, seed: int = 0, shard_size: str = "40KB") -> Path:
 
 
 def llava_processor(image_px: int = IMAGE_PX, patch_px: int = PATCH_PX) -> Any:
-    """LLaVA-1.5's processor with a few dozen words, for images and patches of any size."""
+    """Return LLaVA-1.5's processor with a few dozen words, for images and patches of any size."""
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import WhitespaceSplit
@@ -236,7 +235,7 @@ def llava_processor(image_px: int = IMAGE_PX, patch_px: int = PATCH_PX) -> Any:
             bos_token="<s>",
             eos_token="</s>",
             pad_token="<pad>",
-            padding_side="left",  # as an attribute it would be lost on saving
+            padding_side="left",  # as an attribute it would not be saved
             extra_special_tokens={"image_token": "<image>"},
         ),
         patch_size=patch_px,

@@ -1,4 +1,4 @@
-"""`python -m tests.pins`: pin the code of every plug-in as it stands, and report what has changed."""
+"""`python -m tests.pins`: update the pinned hashes of all plug-ins, and report what has changed."""
 
 import sys
 
@@ -8,7 +8,7 @@ from tests.pins.sources import Package
 
 
 def main() -> None:
-    """Write the file of pins."""
+    """Write the pins to their file."""
     state = read(Reader(Package(PACKAGE)))
     old = Pins.read() if FILE.is_file() else Pins({}, {})
     print(report(old, state) or "all is as pinned", file=sys.stderr)

@@ -1,7 +1,7 @@
-"""What a plug-in's results depend on inside the package: every definition that it reaches, by its tree.
+"""The definitions inside the package on which a plug-in's results depend, by their syntax trees.
 
-Nothing here knows where a file lies: a node is a definition's own name and the hash of its tree, so that a
-file can be moved, or merged into another one, and no hash changes.
+Hashes do not depend on paths: a node is a definition's name and the hash of its tree, so a file can be moved,
+or merged into another one, without changing a hash.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ REVISION = "REVISION"
 
 @dataclass(frozen=True, kw_only=True)
 class Root:
-    """Where a closure begins and what it leaves to others.
+    """Entry points of a closure, and definitions that it excludes.
 
     Attributes:
-        entries: modules that count as a whole, and definitions.
-        chosen: room -> its plug-ins that a task of this root can load by a name which is known only then;
-            all of them for a room that is not named.
-        cut: modules and definitions that are not followed, because they have a REVISION of their own in the
+        entries: complete modules, and definitions.
+        chosen: by package, the plug-ins that a task of this root can load by a name known at run time; all
+            plug-ins of packages that are not listed.
+        cut: modules and definitions that are not followed, because they have their own REVISION in the
             same keys, or belong to another branch of a stage.
     """
 
@@ -37,12 +37,12 @@ class Root:
 
 @dataclass(frozen=True)
 class Closure:
-    """All that a root reaches.
+    """All definitions that a root reaches.
 
     Attributes:
         trees: by definition.
-        uses: pairs of a definition and one that it names.
-        data: content hash of data files that are read, by name.
+        uses: pairs of a definition and one that it references.
+        data: content hashes of data files that are read, by name.
     """
 
     trees: Mapping[Definition, Tree]
@@ -51,23 +51,23 @@ class Closure:
 
     @cached_property
     def hash(self) -> str:
-        """Hash of names, trees, who uses whom, and data; no path is in it."""
+        """Hash of names, trees, references and data, without paths."""
         lines = {self.label(each) for each in self.trees}
         lines |= {f"{self.label(user)} uses {self.label(used)}" for user, used in self.uses}
         lines |= {f"data {name} {content}" for name, content in self.data.items()}
         return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
 
     def label(self, definition: Definition) -> str:
-        """Name and tree of a definition."""
+        """Return name and tree hash of a definition."""
         return f"{definition.name} {self.trees[definition].short}"
 
 
 class Reader:
-    """Follows closures through one package, reading every definition once.
+    """Computes closures within one package, reading every definition once.
 
     Args:
-        package: what to read.
-        known: trees that need not be read again.
+        package: the package.
+        known: trees that have already been read.
     """
 
     def __init__(self, package: Package, known: Mapping[Definition, Tree] | None = None) -> None:
@@ -76,17 +76,17 @@ class Reader:
 
     @property
     def known(self) -> Mapping[Definition, Tree]:
-        """The trees that were read."""
+        """The trees that have been read."""
         return self._trees
 
     def tree(self, definition: Definition) -> Tree:
-        """The tree of a definition."""
+        """Return the tree of a definition."""
         if definition not in self._trees:
             self._trees[definition] = tree(self.package, definition)
         return self._trees[definition]
 
     def closure(self, root: Root) -> Closure:
-        """Everything that a root reaches."""
+        """Return everything that a root reaches."""
         found: dict[Definition, Tree] = {}
         uses = set()
         waiting = [each for entry in root.entries for each in self._definitions(entry)]
@@ -105,7 +105,7 @@ class Reader:
         return definition.name != REVISION and not cut
 
     def _named(self, definition: Definition, root: Root) -> Iterator[Definition]:
-        """What a definition names, plug-ins that it loads, and what its file does when it is imported."""
+        """Yield what a definition references, plug-ins that it loads, and the statements of its file."""
         source = self.package.source(definition.module)
         if STATEMENTS in source.definitions:
             yield Definition(definition.module, STATEMENTS)
@@ -138,7 +138,7 @@ class Reader:
 
 
 def _data_files(trees: Iterable[Tree]) -> Iterator[tuple[str, str]]:
-    """Name and content hash of data files that are read: of a folder those that a string names, or all."""
+    """Yield name and content hash of data files: of a folder those that a string constant names, or all."""
     trees = list(trees)
     strings = set[str]().union(*(each.strings for each in trees))
     for path in sorted(set[Path]().union(*(each.data for each in trees))):

@@ -1,4 +1,4 @@
-"""The package as it stands, read once."""
+"""The current package, read once."""
 
 import pytest
 
@@ -9,11 +9,11 @@ from tests.pins.sources import Package
 
 @pytest.fixture(scope="session")
 def reader() -> Reader:
-    """All trees of the package."""
+    """Return a reader of the package."""
     return Reader(Package(PACKAGE))
 
 
 @pytest.fixture(scope="session")
 def state(reader: Reader) -> State:
-    """Every plug-in's closure."""
+    """Return the closures of all plug-ins."""
     return read(reader)

@@ -1,7 +1,7 @@
-"""Change one constant of a definition, without a copy of the package on the disk.
+"""Mutate one constant of a definition, in memory.
 
-`python -m tests.pins.mutations` does so once in every file that a plug-in reaches, and reports what is not
-noticed by exactly the plug-ins that reach the definition.
+`python -m tests.pins.mutations` does so once in every file that a plug-in reaches, and reports mutations that
+do not change the hash of exactly the plug-ins that reach the definition.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.pins.sources import Definition, Package
 
 
 def constants(statement: ast.stmt) -> Iterator[ast.Constant]:
-    """Numbers and texts of a definition that can change what it does."""
+    """Yield the numbers and strings of a definition that can affect its behaviour."""
     waiting: list[ast.AST] = [statement]
     while waiting:
         node = waiting.pop(0)
@@ -34,7 +34,7 @@ def constants(statement: ast.stmt) -> Iterator[ast.Constant]:
 
 
 def change(package: Package, definition: Definition) -> str | None:
-    """The module's text with the first constant of a definition changed, None if it has none."""
+    """Return the module's text with the first constant of a definition changed; None if it has none."""
     text = package.modules[definition.module].read_text(encoding="utf-8")
     tree = ast.parse(text)
     (old,) = package.source(definition.module).definitions[definition.name]
@@ -52,7 +52,7 @@ def change(package: Package, definition: Definition) -> str | None:
 
 
 def noticed(state: State, reader: Reader, definition: Definition) -> set[str] | None:
-    """Plug-ins whose hash differs once a constant of the definition is changed; None if it has none."""
+    """Return the plug-ins whose hash changes with a constant of the definition; None if it has none."""
     text = change(state.package, definition)
     if text is None:
         return None
@@ -63,7 +63,7 @@ def noticed(state: State, reader: Reader, definition: Definition) -> set[str] | 
 
 
 def main() -> None:
-    """Change a constant in every file that a plug-in reaches."""
+    """Mutate a constant in every file that a plug-in reaches."""
     reader = Reader(Package(PACKAGE))
     state = read(reader)
     tried, wrong = set(), []
@@ -72,16 +72,16 @@ def main() -> None:
         if definition.module in tried or len(statements) > 1:
             continue
         try:
-            found = noticed(state, reader, definition)
-        except LookupError:  # the constant named a plug-in
+            affected = noticed(state, reader, definition)
+        except LookupError:  # the constant is the name of a plug-in
             continue
-        if found is not None:
+        if affected is not None:
             tried.add(definition.module)
-            if found != set(state.users(definition)):
-                wrong.append(f"{definition}: {found ^ set(state.users(definition))}")
+            if affected != set(state.users(definition)):
+                wrong.append(f"{definition}: {affected ^ set(state.users(definition))}")
     reached = {each.module for each in reader.known}
-    print(f"{len(tried)} of {len(reached)} files changed; no constant:", *sorted(reached - tried))
-    print(f"{len(wrong)} changes noticed by other plug-ins than reach them", *wrong, sep="\n")
+    print(f"{len(tried)} of {len(reached)} files mutated; without a constant:", *sorted(reached - tried))
+    print(f"{len(wrong)} mutations changed the hash of other plug-ins", *wrong, sep="\n")
     sys.exit(bool(wrong))
 
 

@@ -1,4 +1,4 @@
-"""The pinned hash of every plug-in's closure, and what to do when one has changed."""
+"""The pinned hash of every plug-in's closure, and the report when one has changed."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ COMMAND = ".venv/bin/python -m tests.pins"
 
 @dataclass(frozen=True)
 class Pins:
-    """What is pinned.
+    """The pinned hashes.
 
     Attributes:
         plugins: REVISION and hash of the closure, by plug-in.
-        definitions: short hashes of all trees and data files, by name: they tell what has changed.
+        definitions: short hashes of all trees and data files, by name, to report what has changed.
     """
 
     plugins: Mapping[str, tuple[int, str]]
     definitions: Mapping[str, tuple[str, ...]]
 
     def to_json(self) -> str:
-        """One line per plug-in and definition, so that two changes seldom meet in one line."""
+        """Serialise with one line per plug-in and definition, so that merges rarely conflict."""
         parts = {"plugins": self.plugins, "definitions": self.definitions}
         lines = [
             f" {json.dumps(part)}: {{\n"
@@ -42,22 +42,22 @@ class Pins:
 
     @classmethod
     def read(cls, file: Path = FILE) -> Pins:
-        """The committed pins."""
-        found = json.loads(file.read_text(encoding="utf-8"))
-        plugins = {name: (number, content) for name, (number, content) in found["plugins"].items()}
-        return cls(plugins, {name: tuple(hashes) for name, hashes in found["definitions"].items()})
+        """Read the committed pins."""
+        content = json.loads(file.read_text(encoding="utf-8"))
+        plugins = {name: (revision, sha256) for name, (revision, sha256) in content["plugins"].items()}
+        return cls(plugins, {name: tuple(hashes) for name, hashes in content["definitions"].items()})
 
 
 @dataclass(frozen=True)
 class State:
-    """The package as it stands: every plug-in and its closure."""
+    """The current package: every plug-in and its closure."""
 
     package: Package
     plugins: Mapping[str, Plugin]
     closures: Mapping[str, Closure]
 
     def pins(self) -> Pins:
-        """What would be pinned."""
+        """Return the pins of the current package."""
         definitions: dict[str, set[str]] = {}
         for closure in self.closures.values():
             for definition, tree in closure.trees.items():
@@ -73,12 +73,12 @@ class State:
         )
 
     def users(self, definition: Definition) -> list[str]:
-        """Plug-ins that reach a definition."""
+        """Return the plug-ins that reach a definition."""
         return [name for name, closure in self.closures.items() if definition in closure.trees]
 
 
 def read(reader: Reader) -> State:
-    """Follow every plug-in of a package."""
+    """Compute the closures of all plug-ins of a package."""
     plugins = roots.plugins(reader.package)
     return State(
         reader.package, plugins, {name: reader.closure(plugin.root) for name, plugin in plugins.items()}
@@ -86,33 +86,33 @@ def read(reader: Reader) -> State:
 
 
 def touched(old: Pins, new: Pins) -> list[str]:
-    """Plug-ins whose closure or REVISION is not as pinned, new ones and those that are gone too."""
+    """Return the plug-ins whose closure or REVISION differs from the pins, including new and removed ones."""
     names = [*new.plugins, *(name for name in old.plugins if name not in new.plugins)]
     return [name for name in names if old.plugins.get(name) != new.plugins.get(name)]
 
 
 def report(old: Pins, state: State) -> str:
-    """What has changed, whom it touches, and what to do; empty where all is as pinned."""
+    """Describe what has changed, which plug-ins it affects, and what to do; empty if nothing has."""
     new = state.pins()
     names = touched(old, new)
     if not names:
         return ""
     changed = [f"  {line}" for line in _changes(old, state, names)]
-    asked = [f"  {name}: {_request(old, new, state, name)}" for name in names]
+    revisions = [f"  {name}: {_revision_line(old, new, state, name)}" for name in names]
     return "\n".join(
         [
-            "Code that plug-ins depend on is not as pinned:",
-            *(changed or ["  the same definitions use each other in another way"]),
-            "Decide for each plug-in: may its results change? Then raise its REVISION, so that keys change",
-            "and old artifacts are not reused. If they cannot, leave it, and say why in the commit.",
-            *asked,
-            f"Then, in either case: {COMMAND}",
+            "Code that plug-ins depend on differs from the pins:",
+            *(changed or ["  the references between the same definitions"]),
+            "Decide for each plug-in whether its results may change. If so, raise its REVISION, so that keys",
+            "change and old artifacts are not reused. If not, leave it, and give the reason in the commit.",
+            *revisions,
+            f"Then run, in either case: {COMMAND}",
         ]
     )
 
 
 def _changes(old: Pins, state: State, names: list[str]) -> list[str]:
-    """Definitions and data that are not as pinned, with the plug-ins among ``names`` that reach them."""
+    """Return the changed definitions and data, with the plug-ins among ``names`` that reach them."""
     users: dict[str, list[str]] = {}
     for name in names:
         if name not in state.closures:
@@ -126,24 +126,23 @@ def _changes(old: Pins, state: State, names: list[str]) -> list[str]:
             if content not in old.definitions.get(file, ()):
                 users.setdefault(file, []).append(name)
     new = state.pins()
-    gone = [name for name in old.definitions if name not in new.definitions]
+    removed = [name for name in old.definitions if name not in new.definitions]
     return [
-        *(f"{what}: {_list(found, state)}" for what, found in sorted(users.items())),
-        *(f"{name}: used no longer" for name in gone),
+        *(f"{what}: {_list(names, state)}" for what, names in sorted(users.items())),
+        *(f"{name}: no longer used" for name in removed),
     ]
 
 
 def _list(names: list[str], state: State) -> str:
-    every = len(names) == len(state.plugins)
-    return f"all {len(names)} plug-ins" if every else ", ".join(names)
+    return f"all {len(names)} plug-ins" if len(names) == len(state.plugins) else ", ".join(names)
 
 
-def _request(old: Pins, new: Pins, state: State, name: str) -> str:
+def _revision_line(old: Pins, new: Pins, state: State, name: str) -> str:
     if name not in new.plugins:
-        return "is gone"
+        return "removed"
     number, _ = new.plugins[name]
     if name not in old.plugins:
-        return f"is new, REVISION {number}"
+        return f"new, REVISION {number}"
     before, _ = old.plugins[name]
     file = f"uvlp/{state.plugins[name].file}.py"
     return f"REVISION {number} in {file}" + (f", raised from {before}" if number != before else "")

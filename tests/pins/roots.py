@@ -1,6 +1,6 @@
-"""The plug-ins that have a REVISION, and where the code that makes their artifacts begins.
+"""The plug-ins that have a REVISION, and the entry points of the code that builds their artifacts.
 
-Where files are moved, the paths here follow; no pin changes.
+When a file is moved, its path here is updated; no pin changes.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from tests.pins.closure import REVISION, Root
 from tests.pins.sources import Definition, Module, Package, Target
 
 ALWAYS = (("pipeline/make", "execute"), ("core/machine", "thread_environment"))
-"""Every artifact is made through these."""
+"""Every artifact is built through these."""
 OWN = ("networks", "datasets")
-"""Rooms whose REVISION stands in every key beside that of the plug-in."""
+"""Packages whose REVISION is part of the keys besides that of the plug-in."""
 ERRORS = "core/errors"
-"""What an error says changes no result."""
+"""Messages of errors do not affect results."""
 KINDS = ("Method", "Dataset", "Network", "Protocol", "Captioner")
 READING = ("declarations/reading", "declarations/settings")
-"""How a plug-in's file is read changes none of what it says."""
+"""Reading a plug-in's declaration does not affect its content."""
 SAMPLER = ("models/sampling/sampler", "models/sampling/synthesis")
 FINETUNING = {
     "embedder": "_embedder",
@@ -27,11 +27,11 @@ FINETUNING = {
     "diffuser": "_diffuser",
     "finetuning": "_stable_diffusion",
 }
-"""Models that the stage `finetune` makes, and by what."""
+"""Models that the stage `finetune` builds, and the function that builds each."""
 FILES = {"finetuning": "models/finetuning/job"}
-"""Those whose file has another name."""
+"""Files of models with another name."""
 SETTINGS = {"embed": (("recipes/schema", "EmbedSettings"),)}
-"""Settings that a stage reads without naming their class; their defaults stand in no key."""
+"""Settings that a stage reads without referencing their class; their defaults are not part of keys."""
 STAGES = ("collect", "embed", "pixels", "represent", "tabulate")
 
 
@@ -40,7 +40,7 @@ class Plugin:
     """A plug-in with a pin.
 
     Attributes:
-        file: where its REVISION stands, below the package.
+        file: with its REVISION, relative to the package.
         root: of its closure.
     """
 
@@ -49,7 +49,7 @@ class Plugin:
 
 
 def plugins(package: Package) -> dict[str, Plugin]:
-    """Every plug-in by what a developer calls it."""
+    """Return every plug-in by its name in reports."""
     return dict(_Roots(package).all())
 
 
@@ -88,7 +88,7 @@ class _Roots:
         return [name.rpartition(".")[2] for name in self.package.plugins(room)]
 
     def method(self, name: str) -> Plugin:
-        """Prototypes and images of a method, or its choice of real images."""
+        """Return a method: its prototypes and images, or its selection of real images."""
         selects = "select" in self.package.source(f"uvlp.methods.{name}").definitions
         other = Definition("uvlp.stages.synthesise", "_synthesise" if selects else "_select")
         stages = ("synthesise",) if selects else ("prototype", "synthesise")
@@ -104,19 +104,19 @@ class _Roots:
         cut: Iterable[Target] = (),
         entries: tuple[tuple[str, str], ...] = (),
     ) -> Plugin:
-        """A plug-in whose artifacts are made by stages."""
+        """Return a plug-in whose artifacts are built by stages."""
         stages = (stages,) if isinstance(stages, str) else stages
         begin = tuple(Definition(dotted(path), name) for path, name in (*ALWAYS, *entries))
         rooms: dict[str, tuple[str, ...]] = {"stages": stages, **dict.fromkeys(OWN, ()), **(chosen or {})}
         return Plugin(file, Root(entries=begin, chosen=rooms, cut=frozenset([*cut, *self.own()])))
 
     def alone(self, *entries: Target, file: str) -> Plugin:
-        """A plug-in that others call."""
+        """Return a plug-in that is called by others."""
         cut = frozenset(self.own()) - {Module(dotted(file))}
         return Plugin(file, Root(entries=entries, chosen=dict.fromkeys(OWN, ()), cut=cut))
 
     def own(self) -> list[Target]:
-        """The files with a REVISION that stands in every key, and errors."""
+        """Return the modules whose REVISION is part of every key, and modules that do not affect results."""
         files = [Module(name) for room in OWN for name in self.package.plugins(room)]
         declared = [
             Definition(dotted(f"declarations/{kind.lower()}"), f"{kind}Declaration") for kind in KINDS
@@ -125,12 +125,12 @@ class _Roots:
 
 
 def dotted(file: str) -> str:
-    """Module of a file named without its ending."""
+    """Return the module name of a file, given without extension."""
     return f"uvlp.{file.replace('/', '.')}"
 
 
 def revision(package: Package, plugin: Plugin) -> int:
-    """`REVISION` of a plug-in as its source has it."""
+    """Return the `REVISION` in a plug-in's source."""
     (statement,) = package.source(dotted(plugin.file)).definitions[REVISION]
     value = statement.value.value  # type: ignore[attr-defined]
     assert isinstance(value, int)

@@ -1,4 +1,4 @@
-"""The package as definitions: what every file binds at its top level, without running anything."""
+"""Parse the package into definitions: the names that every file binds at its top level."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 STATEMENTS = "(statements)"
-"""Name of what a file does at its top level beside binding names; belongs to all that it binds."""
+"""Name of a file's top-level statements that bind no name; all its definitions depend on them."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,7 +37,7 @@ class Source:
 
     Attributes:
         path: the file.
-        imports: what a name stands for that is imported from the package; modules and names in them.
+        imports: names imported from the package: module and name in it, by local name.
         definitions: the statements that bind each name, and `STATEMENTS`.
     """
 
@@ -46,7 +46,7 @@ class Source:
     definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
 
     def add(self, statement: ast.stmt) -> None:
-        """Sort a statement of the top level."""
+        """Add a top-level statement."""
         match statement:
             case ast.Import() | ast.ImportFrom():
                 self.imports |= imported(statement)
@@ -61,18 +61,18 @@ class Source:
 
 
 def imported(statement: ast.Import | ast.ImportFrom) -> dict[str, tuple[str, str]]:
-    """Local name -> (module, name in it or "") of an import from the package; nothing for other libraries."""
+    """Return local name -> (module, name in it or "") of an import from the package; empty for libraries."""
     if isinstance(statement, ast.ImportFrom):
         assert statement.level == 0, "imports are absolute"
         module = statement.module or ""
-        found = {alias.asname or alias.name: (module, alias.name) for alias in statement.names}
+        origins = {alias.asname or alias.name: (module, alias.name) for alias in statement.names}
     else:
-        found = {alias.asname or alias.name: (alias.name, "") for alias in statement.names}
-    return {name: place for name, place in found.items() if place[0].split(".")[0] == "uvlp"}
+        origins = {alias.asname or alias.name: (alias.name, "") for alias in statement.names}
+    return {name: origin for name, origin in origins.items() if origin[0].split(".")[0] == "uvlp"}
 
 
 def bound(statement: ast.stmt) -> Iterator[str]:
-    """Names that a statement of the top level binds."""
+    """Yield the names that a top-level statement binds."""
     match statement:
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
             yield statement.name
@@ -98,32 +98,32 @@ class Package:
         self._sources: dict[str, Source] = {}
 
     def with_text(self, module: str, text: str) -> Package:
-        """The same package with another text in one file; nothing else is read again."""
+        """Return the package with another text in one file; other files are not read again."""
         other = copy(self)
         other._sources = self._sources | {module: _parse(self.modules[module], text)}
         return other
 
     @cached_property
     def modules(self) -> Mapping[str, Path]:
-        """File by dotted name."""
-        found = {}
+        """Files by module name."""
+        modules = {}
         for path in sorted(self.folder.rglob("*.py")):
             parts = path.relative_to(self.folder.parent).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-        return found
+            modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+        return modules
 
     def source(self, module: str) -> Source:
-        """A parsed file."""
+        """Return a parsed file."""
         if module not in self._sources:
             path = self.modules[module]
             self._sources[module] = _parse(path, path.read_text(encoding="utf-8"))
         return self._sources[module]
 
     def resolve(self, module: str, name: str) -> Target | None:
-        """What ``name`` in ``module`` stands for; None for a built-in or another library's.
+        """Return the target of ``name`` in ``module``; None for a built-in or another library.
 
         Raises:
-            LookupError: the package has no such thing.
+            LookupError: the package has no such module.
         """
         if f"{module}.{name}" in self.modules:
             return Module(f"{module}.{name}")
@@ -139,7 +139,7 @@ class Package:
         return None
 
     def plugins(self, room: str) -> list[str]:
-        """Dotted names of the plug-ins in ``uvlp/<room>``."""
+        """Return the module names of the plug-ins in ``uvlp/<room>``."""
         prefix = f"uvlp.{room.replace('/', '.')}"
         files = {name: path for name, path in self.modules.items() if path.name != "__init__.py"}
         return [name for name in files if name.rpartition(".")[0] == prefix]

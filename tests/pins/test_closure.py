@@ -1,4 +1,4 @@
-"""Changes of shared code are noticed by the plug-ins that use it, moves by none."""
+"""Changes of shared code change the hash of the plug-ins that use it; moves change no hash."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +17,8 @@ NAMED_SETS = {"imageidc", "imagenet100", "imagenet1k", "imagenette", "imagewoof"
 FOLDERS = NAMED_SETS | {"folder"}
 
 
-def every(word: str, names: set[str]) -> set[str]:
-    return {f"{word} {name}" for name in names}
+def every(kind: str, names: set[str]) -> set[str]:
+    return {f"{kind} {name}" for name in names}
 
 
 MUTATIONS = {
@@ -39,37 +39,37 @@ MUTATIONS = {
 }
 
 
-def found(reader: Reader, name: str) -> Definition:
-    """The one definition of this name that a plug-in reaches."""
+def definition_of(reader: Reader, name: str) -> Definition:
+    """Return the one definition of this name that a plug-in reaches."""
     (definition,) = [each for each in reader.known if each.name == name]
     return definition
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_a_changed_constant_is_noticed_by_those_that_use_it(state: State, reader: Reader, name: str) -> None:
-    assert noticed(state, reader, found(reader, name)) == MUTATIONS[name]
+def test_a_changed_constant_affects_the_plugins_that_use_it(state: State, reader: Reader, name: str) -> None:
+    assert noticed(state, reader, definition_of(reader, name)) == MUTATIONS[name]
 
 
-def test_what_every_artifact_goes_through_touches_all(state: State, reader: Reader) -> None:
-    touches = noticed(state, reader, found(reader, "CLOCK_TICK_NS"))
-    assert touches is not None and every("method", METHODS) | MODELS | {"protocol rded"} <= touches
+def test_code_of_every_artifact_affects_all_plugins(state: State, reader: Reader) -> None:
+    affected = noticed(state, reader, definition_of(reader, "CLOCK_TICK_NS"))
+    assert affected is not None and every("method", METHODS) | MODELS | {"protocol rded"} <= affected
 
 
-def test_data_files_count_by_content_and_name(state: State) -> None:
+def test_data_files_are_pinned_by_content_and_name(state: State) -> None:
     read = {name: set(closure.data) for name, closure in state.closures.items() if closure.data}
     assert "imagewoof.tsv" in read["dataset imagewoof"]
     assert read.keys() == every("dataset", NAMED_SETS | {"cifar10", "cifar100", "folder"})
 
 
-def test_nothing_of_what_answers_only_the_user_is_pinned(state: State) -> None:
+def test_the_command_line_and_estimates_are_not_pinned(state: State) -> None:
     modules = {each.module for closure in state.closures.values() for each in closure.trees}
     assert not [name for name in modules if name.startswith(("uvlp.cli", "uvlp.pipeline.estimates"))]
 
 
 @pytest.mark.slow
 def test_moved_and_merged_files_change_no_pin(reader: Reader, tmp_path: Path) -> None:
-    """A room whose files are loaded by name, a file with data beside it, merges, a file started by name."""
+    """A package whose files are loaded by name, a file with data, merges, and a file run as a module."""
     moves = Moves(
         files={
             "uvlp.protocols": "uvlp.judges",
@@ -85,7 +85,7 @@ def test_moved_and_merged_files_change_no_pin(reader: Reader, tmp_path: Path) ->
     assert changed(reader.package, moves, tmp_path) == []
 
 
-def test_the_report_names_what_has_changed_whom_it_touches_and_what_to_do(state: State) -> None:
+def test_the_report_names_changes_affected_plugins_and_the_command(state: State) -> None:
     now = state.pins()
     assert report(now, state) == ""
     before = replace(
@@ -95,16 +95,16 @@ def test_the_report_names_what_has_changed_whom_it_touches_and_what_to_do(state:
     )
     assert touched(before, now) == ["method uvlp", "method old"]
     text = report(before, state)
-    for words in (
+    for expected in (
         "spherical_kmeans (uvlp/methods/algorithms/clustering/spherical_kmeans.py): method uvlp",
-        "forgotten: used no longer",
+        "forgotten: no longer used",
         "method uvlp: REVISION 1 in uvlp/methods/uvlp.py, raised from 0",
-        "method old: is gone",
+        "method old: removed",
         "python -m tests.pins",
     ):
-        assert words in text, text
+        assert expected in text, text
 
 
-def test_pins_are_written_as_they_are_read(state: State, tmp_path: Path) -> None:
+def test_pins_are_serialised_without_loss(state: State, tmp_path: Path) -> None:
     (tmp_path / "pins.json").write_text(state.pins().to_json(), encoding="utf-8")
     assert Pins.read(tmp_path / "pins.json") == state.pins()

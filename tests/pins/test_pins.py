@@ -1,8 +1,8 @@
-"""The code behind every plug-in is what it was when its REVISION was last thought about."""
+"""The code of every plug-in has not changed since its REVISION was last reviewed."""
 
 from tests.pins.pins import Pins, State, report
 
 
 def test_the_pins_are_current(state: State) -> None:
-    found = report(Pins.read(), state)
-    assert not found, found
+    changes = report(Pins.read(), state)
+    assert not changes, changes

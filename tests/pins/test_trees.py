@@ -1,4 +1,4 @@
-"""What changes the tree of a definition, what does not, and what a definition is seen to name."""
+"""Changes that affect the tree of a definition, changes that do not, and the references of a definition."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,7 @@ FILES = {
 
 @pytest.fixture
 def of(tmp_path: Path) -> object:
-    """The tree of ``f`` in a file with this source."""
+    """Return a function that reads the tree of ``f`` in a file with given source."""
 
     def read(source: str) -> Tree:
         package = write(tmp_path, FILES | {"here.py": source})
@@ -78,19 +78,19 @@ OTHER = [
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
-def test_words_imports_and_annotations_do_not_count(of, one: str, other: str) -> None:
+def test_docstrings_imports_and_annotations_are_ignored(of, one: str, other: str) -> None:
     assert of(one).text == of(other).text
 
 
 @pytest.mark.parametrize(("one", "other"), OTHER)
-def test_everything_else_counts(of, one: str, other: str) -> None:
+def test_all_other_changes_affect_the_tree(of, one: str, other: str) -> None:
     assert of(one).text != of(other).text
 
 
 DRAWS = Module("uvlp.methods.draws")
 DRAW = Definition("uvlp.methods.draws", "draw")
 NAMED = [
-    # An argument hides an import; so does a variable, and only where it is one.
+    # An argument shadows an import, and so does a variable, within its scope.
     ("from uvlp.methods.draws import draw\ndef f(draw): return draw()\n", set()),
     ("from uvlp.methods.draws import draw\ndef f():\n    draw = 1\n    return draw\n", set()),
     ("from uvlp.methods.draws import draw\ndef f(x): return [draw for draw in x]\n", set()),
@@ -98,16 +98,16 @@ NAMED = [
     ("from uvlp.methods.draws import draw\nclass f:\n    draw: int = 1\n", set()),
     # Methods of an argument's class are called.
     ("if TYPE_CHECKING:\n    from uvlp.methods.draws import draw\ndef f(x: draw): return x.y\n", {DRAW}),
-    # A module that is handed over, or started by its name, counts as a whole.
+    # A module that is passed as a value, or run by name, is referenced completely.
     ("from uvlp.methods import draws\ndef f(g): return g(draws)\n", {DRAWS}),
     ('f = ["-m", "uvlp.methods.draws"]\n', {DRAWS}),
-    # Through a file that only passes it on.
+    # Through a file that only re-exports it.
     ("from uvlp.methods.draws import again\nf = again\n", {Definition("uvlp.methods.other", "again")}),
 ]
 
 
 @pytest.mark.parametrize(("source", "named"), NAMED)
-def test_what_a_definition_names(of, source: str, named: set[object]) -> None:
+def test_references_of_a_definition(of, source: str, named: set[object]) -> None:
     assert of(source).targets - {HERE} == named
 
 
@@ -121,8 +121,8 @@ LOADED = [
 
 @pytest.mark.parametrize(("source", "name", "attributes"), LOADED)
 def test_plugins_that_a_definition_loads(of, source: str, name: str, attributes: set[str]) -> None:
-    found = of(f"from uvlp.core import plugins\n{source}").loaded
-    assert found == {Loaded("methods", name, attribute) for attribute in attributes}
+    loaded = of(f"from uvlp.core import plugins\n{source}").loaded
+    assert loaded == {Loaded("methods", name, attribute) for attribute in attributes}
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,6 @@ def test_plugins_that_a_definition_loads(of, source: str, name: str, attributes:
         "from uvlp.methods import draws\ndef f(): return draws.missing()\n",
     ],
 )
-def test_what_cannot_be_followed_is_no_silent_gap(of, source: str) -> None:
+def test_unresolvable_references_raise(of, source: str) -> None:
     with pytest.raises(LookupError):
         of(source)

@@ -1,8 +1,8 @@
-"""The syntax tree of one definition, brought to a form in which only its meaning counts, and what it names.
+"""The normalised syntax tree of one definition, and its references.
 
-Left out: docstrings, comments, imports, annotations of functions (but what they name is followed: methods of
-an argument's class are called), what an exception says, and every path of a module, so that a file that is
-moved or merged into another one gives the same trees. Kept: everything else, defaults and class bodies too.
+Ignored: docstrings, comments, imports, annotations of functions (but their references are followed: methods
+of an argument's class are called), messages of exceptions, and all module paths, so that moving or merging
+files does not change trees. Kept: everything else, including defaults and class bodies.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DECLARED = {
     Definition(f"uvlp.declarations.{kind}", f"declared_{kind}")
     for kind in ("method", "dataset", "network", "protocol", "captioner")
 }
-"""Functions that read what a plug-in declares; they name its room where they find it."""
+"""Functions that read a plug-in's declaration; their call of `plugins.find` names the package."""
 MODULE_NAME = re.compile(r"uvlp(\.\w+)+")
 UNREAD = {"ctx", "kind", "type_comment"}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -35,9 +35,9 @@ class Loaded:
     """Plug-ins loaded by name.
 
     Attributes:
-        room: the folder.
-        name: of the plug-in, "" where it is not written in the source.
-        attribute: what is read from it, "" for all of it.
+        room: the package, a folder.
+        name: of the plug-in, "" if it is not a constant in the source.
+        attribute: the attribute that is read, "" for the complete module.
     """
 
     room: str
@@ -47,14 +47,14 @@ class Loaded:
 
 @dataclass
 class Tree:
-    """What one definition says.
+    """The content of one definition.
 
     Attributes:
         text: of the tree.
-        targets: definitions and whole modules of the package that it names.
+        targets: definitions and complete modules of the package that it references.
         loaded: plug-ins that it loads by name.
-        strings: its string constants, which may name data files.
-        data: folders and files beside the source that it reads.
+        strings: its string constants, which may be names of data files.
+        data: folders and files next to the source that it reads.
     """
 
     text: str = ""
@@ -70,7 +70,7 @@ class Tree:
 
 
 def tree(package: Package, definition: Definition) -> Tree:
-    """The tree of a definition."""
+    """Return the tree of a definition."""
     found = Tree()
     reader = _Reader(package, definition.module, found)
     statements = package.source(definition.module).definitions[definition.name]
@@ -79,7 +79,7 @@ def tree(package: Package, definition: Definition) -> Tree:
 
 
 def dump(node: object) -> str:
-    """The tree as text, the same for every version of Python."""
+    """Return the tree as text, the same in every version of Python."""
     if isinstance(node, ast.AST):
         fields = {name: getattr(node, name, None) for name in node._fields if name not in UNREAD}
         kept = [
@@ -95,7 +95,7 @@ Binding = Target | Loaded | None
 
 
 class _Reader(ast.NodeTransformer):
-    """Replaces every name of the package by the definition's own name, and notes it."""
+    """Replaces every reference to the package by the definition's name, and records it."""
 
     def __init__(self, package: Package, module: str, found: Tree) -> None:
         self._package, self._module, self._found = package, module, found
@@ -112,7 +112,7 @@ class _Reader(ast.NodeTransformer):
         return self._package.resolve(self._module, name)
 
     def _meaning(self, node: ast.expr) -> Binding:
-        """What an expression of names and dots, or a call of `plugins.load`, stands for."""
+        """Return the target of a dotted name, or of a call of `plugins.load`."""
         match node:
             case ast.Name(id=name):
                 return self._lookup(name)
@@ -132,14 +132,14 @@ class _Reader(ast.NodeTransformer):
         return None
 
     def _room(self, declared: Definition) -> str:
-        """The room in the call of `plugins.find` of one of `DECLARED`."""
+        """Return the package in the call of `plugins.find` in one of `DECLARED`."""
         (function,) = self._package.source(declared.module).definitions[declared.name]
         calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
         (room,) = [_literal(call.args[0]) for call in calls if getattr(call.func, "attr", "") == "find"]
         return room
 
     def _constant(self, node: ast.expr) -> str:
-        """The text of a literal, or of a constant of a file; "" for anything that is known only later."""
+        """Return the value of a string literal or of a file's constant; "" if known only at run time."""
         match node:
             case ast.Constant(value=str(text)):
                 return text
@@ -152,7 +152,7 @@ class _Reader(ast.NodeTransformer):
         return ""
 
     def _note(self, meaning: Binding) -> ast.expr | None:
-        """The one way to write what is named, None if it is nothing of the package."""
+        """Record a reference and return its normalised form; None if it is not of the package."""
         match meaning:
             case Module():
                 self._found.targets.add(meaning)
@@ -190,7 +190,7 @@ class _Reader(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def _load(self, call: ast.Call, meaning: Loaded) -> ast.AST:
-        """A call of `plugins.load`, written as a static import would be where the plug-in is known."""
+        """Normalise a call of `plugins.load`, like a static import if the plug-in is known."""
         name = self.visit(call.args[-1])
         if id(call) in self._assigned:
             return ast.Call(ast.Name("<load>"), [name], [])
@@ -204,7 +204,7 @@ class _Reader(ast.NodeTransformer):
                 return self._note(Module(node.value)) or node
         return node
 
-    # Files beside the source.
+    # Files next to the source.
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         return self._data(node) or self.generic_visit(node)
@@ -268,7 +268,7 @@ class _Reader(ast.NodeTransformer):
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension  # noqa: N815
 
     def _bindings(self, node: ast.FunctionDef | ast.Lambda) -> dict[str, Binding]:
-        """What the names of a function's own scope stand for, None for its variables."""
+        """Return the targets of the names in a function's scope; None for its variables."""
         found: dict[str, Binding] = {argument.arg: None for argument in _arguments(node.args)}
         if isinstance(node, ast.Lambda):
             return found
@@ -320,14 +320,14 @@ class _Reader(ast.NodeTransformer):
         return self.visit(ast.Assign(targets=[node.target], value=node.value))
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        """What an exception says changes no result; its name does, where it is caught."""
+        """Keep only the name of an exception, by which it may be caught; its message affects no result."""
         raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
         name = ast.unparse(raised).rpartition(".")[2] if raised else ""
         return ast.Raise(exc=ast.Name(name))
 
 
 def _missing(module: str, name: str, user: str) -> Target | None:
-    """Dunder names and the like are Python's; anything else that is missing is an error in the source."""
+    """Return None for a dunder name, which Python provides; any other missing name is an error."""
     if name.startswith("__"):
         return None
     raise LookupError(f"{user} reads {name} from {module}, which has no such definition")
@@ -337,12 +337,12 @@ def _literal(node: ast.expr) -> str:
     match node:
         case ast.Constant(value=str(text)):
             return text
-    raise LookupError(f"the room in {ast.unparse(node)} is not written in the source")
+    raise LookupError(f"the package in {ast.unparse(node)} is not a constant in the source")
 
 
 def _arguments(arguments: ast.arguments) -> list[ast.arg]:
-    found = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    return [*found, *(each for each in (arguments.vararg, arguments.kwarg) if each)]
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return [*named, *(each for each in (arguments.vararg, arguments.kwarg) if each)]
 
 
 def _annotations(arguments: ast.arguments) -> list[ast.expr | None]:
@@ -354,7 +354,7 @@ def _names(node: ast.AST) -> Iterator[str]:
 
 
 def _own(body: list[ast.stmt]) -> Iterator[ast.AST]:
-    """Every node of a function that belongs to its own scope."""
+    """Yield every node in a function's own scope."""
     waiting: list[ast.AST] = list(body)
     while waiting:
         node = waiting.pop()
@@ -374,7 +374,7 @@ def _bound(node: ast.AST) -> Iterator[str]:
 
 
 def _assigned_once(nodes: list[ast.AST]) -> dict[str, ast.expr]:
-    """Variables of a function with the one value that they ever have."""
+    """Return the variables of a function that are assigned once, with their value."""
     values: dict[str, ast.expr] = {}
     for node in nodes:
         match node:

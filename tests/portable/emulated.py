@@ -1,7 +1,7 @@
-"""Run `uvlp` with its workers on an emulated processor, to compare what they make with the native bytes.
+"""Run `uvlp` with its workers on an emulated processor, to compare their output with the native bytes.
 
 `python -m tests.portable.emulated Nehalem reproduce digits 2 --profile nano --portable --store STORE` needs
-Debian's `qemu-user`. The main process computes nothing that reaches an artifact, and stays native.
+Debian's `qemu-user`. The main process, which computes no artifact, runs natively.
 """
 
 import multiprocessing
@@ -13,10 +13,10 @@ from pathlib import Path
 
 
 def wrapper(processor: str, folder: Path) -> Path:
-    """A script that runs the interpreter on ``processor``, one of `qemu-x86_64 -cpu help`."""
+    """Write a script that runs the interpreter on ``processor``, one of `qemu-x86_64 -cpu help`."""
     emulator = shutil.which("qemu-x86_64")
     if emulator is None:
-        sys.exit("there is no qemu-x86_64: install qemu-user")
+        sys.exit("qemu-x86_64 is missing: install qemu-user")
     command = [emulator, "-0", sys.executable, "-cpu", processor, sys.executable]
     script = folder / "python"
     script.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
@@ -25,10 +25,10 @@ def wrapper(processor: str, folder: Path) -> Path:
 
 
 def main() -> None:
-    processor, *words = sys.argv[1:]
+    processor, *arguments = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:
         multiprocessing.set_executable(str(wrapper(processor, Path(folder))))
-        sys.argv = ["uvlp", *words]
+        sys.argv = ["uvlp", *arguments]
         from uvlp.__main__ import main as command_line
 
         command_line()

@@ -1,7 +1,7 @@
-"""Run with `--portable` in empty stores and write down the SHA-256 of everything that was made.
+"""Run with `--portable` in empty stores and record the SHA-256 of all artifacts.
 
 `python -m tests.portable.record` does all runs (16 minutes for the digits, on two busy cores); `python -m
-tests.portable.record nano` that one. Tests compare with what is written (tests/portable/test_hashes.py).
+tests.portable.record nano` does one. tests/portable/test_hashes.py compares with the records.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ RUNS = {
 
 
 def run(name: str, store: Path, *options: str, **environment: str) -> str:
-    """What run ``name`` prints, in a process of its own; ``environment`` is added to this one's."""
-    words = [*RUNS[name].split(), "--store", str(store), *options]
+    """Return the output of run ``name`` in another process; ``environment`` is added to this one's."""
+    arguments = [*RUNS[name].split(), "--store", str(store), *options]
     return subprocess.run(
-        [sys.executable, "-m", "uvlp", *words],
+        [sys.executable, "-m", "uvlp", *arguments],
         env=os.environ | environment,
         stdout=subprocess.PIPE,
         encoding="utf-8",
@@ -39,7 +39,7 @@ def run(name: str, store: Path, *options: str, **environment: str) -> str:
 
 
 def machine(store: Path) -> dict[str, Any]:
-    """The processor, C library and packages that made what is in the store."""
+    """Return the processor, C library and packages that built the store."""
     names = ("vendor_id", "model name", "cpu family", "model", "stepping")
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     facts = dict(line.replace("\t", "").split(": ", 1) for line in lines if ": " in line)
@@ -52,7 +52,7 @@ def machine(store: Path) -> dict[str, Any]:
 
 
 def record(name: str) -> None:
-    """Do a run and write its file."""
+    """Do a run and write its record."""
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "store"
         run(name, store)

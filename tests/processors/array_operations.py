@@ -1,4 +1,4 @@
-"""NumPy, SciPy and scikit-learn beyond single numbers, and Pillow."""
+"""Array operations of NumPy, SciPy, scikit-learn and Pillow."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""What the table of digits becomes as other processors compute: one run for each setting of `settings.py`.
+"""The table of digits with the arithmetic of other processors: one run per setting of `settings.py`.
 
     .venv/bin/python -m tests.processors.digits               every setting that is not recorded yet
-    .venv/bin/python -m tests.processors.digits mkl glibc     these anew
-    .venv/bin/python -m tests.processors.digits --report      the report alone, from what is recorded
+    .venv/bin/python -m tests.processors.digits mkl glibc     repeat these settings
+    .venv/bin/python -m tests.processors.digits --report      only write the report from the records
 
-A run took 8 minutes on two busy cores, with `--portable` 16. Accuracies and verdicts go to
-`paper_tables/measured/processors/digits.jsonl`, one line for each setting, and the report beside them.
+A run took 8 minutes on two busy cores, with `--portable` 16. Accuracies and verdicts are written to
+`paper_tables/measured/processors/digits.jsonl`, one line per setting, and the report next to it.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ machine may show; it is no bound. Percent of 490 test images, mean of three trai
 
 
 def reproduce(setting: str) -> dict[str, Any]:
-    """Run the digits under a setting; what of the table is compared."""
+    """Run the digits with a setting; return the compared part of the table."""
     portable = setting == "portable"
     with tempfile.TemporaryDirectory() as store:
-        words = ["reproduce", "digits", "10", "--method", ",".join(METHODS), "--store", store, "--json"]
-        ended = subprocess.run(
-            [sys.executable, "-m", "uvlp", *words, *["--portable"] * portable],
+        arguments = ["reproduce", "digits", "10", "--method", ",".join(METHODS), "--store", store, "--json"]
+        completed = subprocess.run(
+            [sys.executable, "-m", "uvlp", *arguments, *["--portable"] * portable],
             env={**os.environ, **({} if portable else SETTINGS[setting])},
             stdout=subprocess.PIPE,
             encoding="utf-8",
             check=True,
         )
-    table = json.loads(ended.stdout)["table"]
+    table = json.loads(completed.stdout)["table"]
     return {
         "setting": setting,
         "processor": _processor(),
@@ -63,7 +63,7 @@ def reproduce(setting: str) -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Its name and its widest vector instructions: processors of one name differ in them."""
+    """Return its name and widest vector instructions, in which processors of one name may differ."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     flags = facts.get("flags", "").split()
@@ -72,15 +72,15 @@ def _processor() -> str:
 
 
 def read_records() -> dict[str, dict[str, Any]]:
-    """What is recorded, by setting."""
+    """Return the records by setting."""
     if not RECORDS.exists():
         return {}
-    found = map(json.loads, RECORDS.read_text(encoding="utf-8").splitlines())
-    return {one["setting"]: one for one in found}
+    records = map(json.loads, RECORDS.read_text(encoding="utf-8").splitlines())
+    return {record["setting"]: record for record in records}
 
 
 def record(one: Mapping[str, Any]) -> None:
-    """Keep one run, in the place of an earlier one of its setting."""
+    """Write the record of a run, replacing an earlier one of its setting."""
     known = {**read_records(), one["setting"]: one}
     FOLDER.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(known[name]) + "\n" for name in SETTINGS if name in known]
@@ -88,13 +88,13 @@ def record(one: Mapping[str, Any]) -> None:
 
 
 def report(records: Mapping[str, Mapping[str, Any]]) -> str:
-    """The ranges, then every setting."""
+    """Return the ranges, then every setting, as Markdown."""
     processors = ", ".join(sorted({one["processor"] for one in records.values()}))
     lines = [HEAD.format(processors=processors, methods=",".join(METHODS))]
     lines += _grid(["method", "best", "last", "verdicts against random: best", "last"], _ranges(records))
-    for place, which in enumerate(WHICH):
+    for index, which in enumerate(WHICH):
         rows = [
-            [name, *[f"{one['means'][method][place]:.1f}" for method in METHODS]]
+            [name, *[f"{one['means'][method][index]:.1f}" for method in METHODS]]
             for name, one in records.items()
         ]
         lines += ["", f"{which.capitalize()} accuracy for each setting:", ""]
@@ -107,22 +107,22 @@ def _ranges(records: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
 
 
 def ranges(records: Mapping[str, Mapping[str, Any]], method: str) -> list[str]:
-    """Least and greatest mean of a method over all settings, best then last, e.g. "93.9 to 94.4"."""
-    found = []
-    for place in range(len(WHICH)):
-        means = [one["means"][method][place] for one in records.values()]
+    """Return the range of a method's means over all settings, best then last, e.g. "93.9 to 94.4"."""
+    texts = []
+    for index in range(len(WHICH)):
+        means = [one["means"][method][index] for one in records.values()]
         low, high = f"{min(means):.1f}", f"{max(means):.1f}"
-        found.append(low if low == high else f"{low} to {high}")
-    return found
+        texts.append(low if low == high else f"{low} to {high}")
+    return texts
 
 
 def _verdicts(records: Mapping[str, Mapping[str, Any]], method: str) -> list[str]:
-    """How often each verdict was given, e.g. "better 7, cannot tell 3"."""
+    """Return how often each verdict was given, e.g. "better 7, cannot tell 3"."""
     if method == "random":
         return ["", ""]
     texts = []
-    for place in range(len(WHICH)):
-        given = [one["verdicts"][method][place] for one in records.values()]
+    for index in range(len(WHICH)):
+        given = [one["verdicts"][method][index] for one in records.values()]
         texts.append(", ".join(f"{verdict} {given.count(verdict)}" for verdict in sorted(set(given))))
     return texts
 
@@ -133,15 +133,15 @@ def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def main() -> None:
-    """Measure what is asked for, and write the report."""
+    """Measure the requested settings, and write the report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("settings", nargs="*", metavar="SETTING", help=f"of {', '.join(SETTINGS)}")
-    parser.add_argument("--report", action="store_true", help="measure nothing")
+    parser.add_argument("--report", action="store_true", help="only write the report")
     chosen = parser.parse_args()
     if unknown := [name for name in chosen.settings if name not in SETTINGS]:
         parser.error(f"unknown setting: {', '.join(unknown)}; allowed: {', '.join(SETTINGS)}")
-    open_ones = [name for name in SETTINGS if name not in read_records() and not lacking(name)]
-    for name in [] if chosen.report else chosen.settings or open_ones:
+    missing = [name for name in SETTINGS if name not in read_records() and not lacking(name)]
+    for name in [] if chosen.report else chosen.settings or missing:
         print(f"=== {name}", flush=True)
         record(reproduce(name))
     REPORT.write_text(report(read_records()), encoding="utf-8")

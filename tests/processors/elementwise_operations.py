@@ -1,4 +1,4 @@
-"""Functions of one number or two: Python's, NumPy's and torch's in float32 and float64."""
+"""Elementwise functions of Python, NumPy and torch in float32 and float64."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PYTHON: dict[str, Callable[[float], float]] = {
     "erf": math.erf,
     "lgamma": lambda x: math.lgamma(abs(x) + 0.5),
 }
-# Where a function is defined on part of the line only, its argument is made from x in [-4, 4).
+# Arguments of functions with a restricted domain are derived from x in [-4, 4).
 NUMPY: dict[str, Callable[..., object]] = {
     "exp": numpy.exp,
     "expm1": numpy.expm1,

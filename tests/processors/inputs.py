@@ -1,6 +1,6 @@
-"""Inputs that every processor makes alike: integers of a counter-free generator, scaled by powers of two.
+"""Inputs that are equal on every processor: integers of a random generator, scaled by powers of two.
 
-NumPy's PCG64 works with integers; `random()` multiplies one with 2**-53, which no instruction set rounds.
+NumPy's PCG64 uses integer arithmetic; `random()` multiplies an integer by 2**-53, which is exact.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 
 Network = TypeVar("Network", bound=torch.nn.Module)
-ODD_COUNT = 4_099  # a prime: vector loops meet their remainders
+ODD_COUNT = 4_099  # a prime, so that vector loops have a remainder
 
 
 def array(
     *shape: int, seed: int = 0, low: float = -4.0, span: float = 8.0, dtype: str = "float32"
 ) -> NDArray[numpy.floating]:
-    """Uniform numbers in [low, low + span); powers of two or nought, so that nothing is rounded twice."""
+    """Return uniform numbers in [low, low + span); both powers of two or zero, so that nothing is rounded."""
     uniform = numpy.random.default_rng(seed).integers(0, 1 << 20, shape) * (span / (1 << 20))
     return numpy.asarray(uniform + low, dtype)
 
@@ -26,19 +26,19 @@ def array(
 def tensor(
     *shape: int, seed: int = 0, low: float = -1.0, span: float = 2.0, wide: bool = False
 ) -> torch.Tensor:
-    """As :func:`array`, float64 where ``wide``."""
+    """`array` as a tensor, float64 if ``wide``."""
     return torch.from_numpy(
         array(*shape, seed=seed, low=low, span=span, dtype="float64" if wide else "float32")
     )
 
 
 def leaf(*shape: int, seed: int = 0) -> torch.Tensor:
-    """A tensor whose gradient is asked for."""
+    """Return a tensor that requires a gradient."""
     return tensor(*shape, seed=seed).requires_grad_()
 
 
 def fill(model: Network) -> Network:
-    """Weights of a model from :func:`tensor`, small enough to keep values near one; norms are left at one."""
+    """Set a model's weights from `tensor`, small enough to keep values near one; norms remain at one."""
     with torch.no_grad():
         for number, parameter in enumerate(model.parameters()):
             if parameter.dim() > 1:
@@ -50,7 +50,7 @@ def fill(model: Network) -> Network:
 
 
 def image(height: int = 45, width: int = 61, channels: int = 3, seed: int = 0) -> NDArray[numpy.uint8]:
-    """uint8 [height, width, channels]: a picture of blocks with noise on it."""
+    """Return uint8 [height, width, channels]: blocks with noise."""
     random = numpy.random.default_rng(seed)
     coarse = random.integers(0, 160, (height // 8 + 1, width // 8 + 1, channels))
     fine = random.integers(0, 96, (height, width, channels))

@@ -27,7 +27,7 @@ SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_l
 
 
 def scheduler(name: str, ours: bool) -> Any:
-    """The one of diffusers, or as this package uses it."""
+    """Return diffusers' scheduler, or the one of this package."""
     extra = {"PNDMScheduler": {"skip_prk_steps": True, "set_alpha_to_one": False}}
     extra["DDIMScheduler"] = {"clip_sample": False, "set_alpha_to_one": False}
     beginning = {} if name in ("DDPMScheduler", "DPMSolverMultistepScheduler") else {"steps_offset": 1}
@@ -37,7 +37,7 @@ def scheduler(name: str, ours: bool) -> Any:
 
 
 def stepped(name: str, ours: bool = False) -> Callable[[], object]:
-    """Sample after every one of seven steps, the noise predicted by a product."""
+    """Return a computation of the sample after each of seven steps, with a linear noise prediction."""
 
     def compute() -> object:
         found = scheduler(name, ours)
@@ -64,7 +64,7 @@ def noised(name: str, ours: bool = False) -> Callable[[], object]:
 
 
 def trained(model: Any, call: Callable[[Any, Tensor], Tensor], *shape: int) -> list[Any]:
-    """Result, and the gradient of every weight."""
+    """Return the result, and the gradient of every weight."""
     images = leaf(*shape, seed=5)
     result = call(fill(model), images)
     result.backward(tensor(*result.shape, seed=9))
@@ -141,7 +141,7 @@ def text_states() -> object:
 
 
 def evaluated(name: str, depth: int, norm: str) -> Callable[[], object]:
-    """A network of the evaluators in training, 16 px."""
+    """Return a training step of a test network, 16 px."""
     return lambda: trained(
         plugins.load("networks", name).build(depth, classes=10, size_px=16, norm=norm, width=16),
         lambda network, images: network(images),
@@ -157,7 +157,7 @@ def augmented() -> object:
 
 
 def diffused() -> object:
-    """Noisy latents of DiT's process and a step back from them."""
+    """Return noisy latents of DiT's process, and a denoising step."""
     process, clean, noise = dit_diffusion.chain(50), tensor(3, 4, 4, 4), tensor(3, 4, 4, 4, seed=1)
     noisy = dit_diffusion.noised(process, clean, torch.tensor([1, 20, 49]), noise)
     output = torch.cat((0.3 * noisy, 0.1 * noisy), dim=1)

@@ -1,7 +1,7 @@
-"""The operations of the chain, and a hash of what each gives on this processor.
+"""The operations of the pipeline, and a hash of the result of each on this processor.
 
-`python -m tests.processors.operations [NAME ...]` prints them as JSON, computed as the environment says,
-convolutions as with `--portable`;
+`python -m tests.processors.operations [NAME ...]` prints them as JSON, with the settings of the environment
+and convolutions as with `--portable`;
 `run_scripts/test_processors.sh --emulated` compares them between this processor and two emulated ones.
 """
 
@@ -30,11 +30,9 @@ OPERATIONS: dict[str, Callable[[], object]] = {
     **model_operations.OPERATIONS,
 }
 
-ROOT = (
-    "MKL takes square roots from an approximate reciprocal on AMD: 13 % of float32 and 1 % of float64 are off"
-)
-VECTOR = "MKL's vector library computes it in another way on AMD: last places differ"
-THROUGH = "computes a square root of tensors: last places differ on AMD"
+ROOT = "MKL approximates square roots by a reciprocal on AMD: 13 % of float32 and 1 % of float64 differ"
+VECTOR = "MKL's vector library uses another algorithm on AMD: the last digits differ"
+THROUGH = "computes a square root of tensors: the last digits differ on AMD"
 NOT_PORTABLE: dict[str, str] = {
     **{f"torch.{name} {dtype}": ROOT for name in ("sqrt", "** 0.5") for dtype in ("float32", "float64")},
     **{f"torch.{name} {dtype}": VECTOR for name in ("tan", "asin", "acos", "atan") for dtype in WIDE},
@@ -43,11 +41,11 @@ NOT_PORTABLE: dict[str, str] = {
     **{f"diffusers.{name}.step": THROUGH for name in model_operations.STEPPING},
     **{f"diffusers.{name}.add_noise": THROUGH for name in (*model_operations.STEPPING, "DDPMScheduler")},
 }
-"""What no setting makes alike, and why: no byte of an artifact may come from these under `--portable`."""
+"""Operations that differ with every setting, and why; with `--portable` no artifact may depend on them."""
 
 
 def digest(result: object) -> str:
-    """SHA-256, shortened, of the numbers of a result: types, shapes and bytes."""
+    """Return the shortened SHA-256 of a result: dtypes, shapes and bytes."""
     hashed = hashlib.sha256()
     for part in _parts(result):
         hashed.update(part)
@@ -70,22 +68,22 @@ def _parts(result: Any) -> Iterable[bytes]:
 
 
 def hashes(names: Iterable[str] = OPERATIONS) -> dict[str, str]:
-    """Hash by name of operation, each computed on one thread."""
+    """Return hashes by name of the operation, each computed on one thread."""
     torch.set_num_threads(1)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what an operation thinks of its input decides nothing here
+        warnings.simplefilter("ignore")  # warnings about inputs are irrelevant here
         return {name: digest(OPERATIONS[name]()) for name in names}
 
 
 def main() -> None:
     portable.plain_convolutions()
-    found = {
+    result = {
         "libc": " ".join(platform.libc_ver()),
         "torch": torch.backends.cpu.get_cpu_capability(),
         "tunables": os.environ.get("GLIBC_TUNABLES", ""),
         "hashes": hashes(sys.argv[1:] or OPERATIONS),
     }
-    json.dump(found, sys.stdout, indent=1)
+    json.dump(result, sys.stdout, indent=1)
     print()
 
 

@@ -1,4 +1,4 @@
-"""Environments that make one processor compute as another one does."""
+"""Environment variables that make one processor compute like another."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SETTINGS: dict[str, Mapping[str, str]] = {
     "portable": PORTABLE,
 }
 NEEDED = {"aten-avx2": "avx2", "openblas-haswell": "avx2"}
-"""Instructions that a setting asks for: a processor without them would stop at the first."""
+"""Instructions that a setting requires."""
 
 
 def lacking(name: str, processor: Path = Path("/proc/cpuinfo")) -> str:
-    """The instructions that setting ``name`` needs and this processor lacks, else nothing."""
+    """Return the instructions that setting ``name`` requires and this processor lacks; empty if none."""
     needed = NEEDED.get(name, "")
     return needed if needed and needed not in processor.read_text(encoding="utf-8").split() else ""

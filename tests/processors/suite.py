@@ -1,4 +1,4 @@
-"""The fast tests under every setting of `settings.py`, or the operations under emulation."""
+"""Run the fast tests with every setting of `settings.py`, or the operations under emulation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FAST = ("-n", "2", "--dist", "worksteal", "-m", "not container and not gpu and n
 
 
 class Row(NamedTuple):
-    """What came of a setting; ``failed`` says "crashed" where pytest left no count, or what is lacking."""
+    """The result of a setting; ``failed`` is "crashed" without a report of pytest, or "not run: ..."."""
 
     setting: str
     passed: int
@@ -33,28 +33,28 @@ class Row(NamedTuple):
 
 
 def run(name: str, arguments: Sequence[str]) -> Row:
-    """Run pytest under a setting; what it prints goes where ours does."""
+    """Run pytest with a setting; its output is not captured."""
     if missing := lacking(name):
         return Row(name, 0, f"not run: no {missing}", 0.0)
     print(f"\n=== {name}: {' '.join(f'{key}={value}' for key, value in SETTINGS[name].items())}", flush=True)
-    began = time.monotonic()
+    started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         counts = Path(folder, "counts.xml")
         command = [sys.executable, "-m", "pytest", *FAST, f"--junit-xml={counts}", *arguments]
-        ended = subprocess.run(command, env={**os.environ, **SETTINGS[name]}, check=False).returncode
+        code = subprocess.run(command, env={**os.environ, **SETTINGS[name]}, check=False).returncode
         passed, failed = read_counts(counts) if counts.is_file() else (0, 0)
-    shown = "crashed" if ended and not failed else str(failed)
-    return Row(name, passed, shown, time.monotonic() - began)
+    shown = "crashed" if code and not failed else str(failed)
+    return Row(name, passed, shown, time.monotonic() - started)
 
 
 def read_counts(counts: Path) -> tuple[int, int]:
-    """Tests that passed, and that failed or broke, of a JUnit file."""
-    found = [0, 0]
+    """Return the number of tests that passed, and that failed or raised, from a JUnit file."""
+    passed = failed = 0
     for suite in ElementTree.parse(counts).getroot().iter("testsuite"):
         tests, skipped, *bad = (int(suite.get(key, 0)) for key in ("tests", "skipped", "failures", "errors"))
-        found[0] += tests - skipped - sum(bad)
-        found[1] += sum(bad)
-    return found[0], found[1]
+        passed += tests - skipped - sum(bad)
+        failed += sum(bad)
+    return passed, failed
 
 
 def summary(rows: Sequence[Row]) -> str:
@@ -63,17 +63,17 @@ def summary(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def main(words: Sequence[str]) -> int:
-    ours, arguments = list(words), list[str]()
-    if "--" in ours:
-        place = ours.index("--")
-        ours, arguments = ours[:place], ours[place + 1 :]
-    parser = argparse.ArgumentParser("test_processors.sh", epilog="What follows -- goes to pytest.")
+def main(argv: Sequence[str]) -> int:
+    own, arguments = list(argv), list[str]()
+    if "--" in own:
+        separator = own.index("--")
+        own, arguments = own[:separator], own[separator + 1 :]
+    parser = argparse.ArgumentParser("test_processors.sh", epilog="Arguments after -- are passed to pytest.")
     parser.add_argument(
-        "settings", nargs="*", metavar="SETTING", help=f"of {', '.join(SETTINGS)}; all without"
+        "settings", nargs="*", metavar="SETTING", help=f"of {', '.join(SETTINGS)}; default: all"
     )
     parser.add_argument("--emulated", action="store_true", help="compare operations with emulated processors")
-    options = parser.parse_args(ours)
+    options = parser.parse_args(own)
     if unknown := [name for name in options.settings if name not in SETTINGS]:
         parser.error(f"unknown setting: {', '.join(unknown)}; allowed: {', '.join(SETTINGS)}")
     if options.emulated:

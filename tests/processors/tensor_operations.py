@@ -1,4 +1,4 @@
-"""torch beyond single numbers: sums, products, layers with their gradients, random numbers, optimisers."""
+"""Operations of torch: sums, products, layers with their gradients, random numbers, optimisers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ WIDE = {"float32": False, "float64": True}
 
 
 def gradients(function: Callable[..., Tensor], *leaves: Tensor) -> list[Tensor]:
-    """The result, and the gradient of its sum weighted by fixed numbers."""
+    """Return the result, and the gradients of its weighted sum."""
     result = function(*leaves)
     result.backward(tensor(*result.shape, seed=99))
     return [result.detach(), *(one.grad for one in leaves if one.grad is not None)]
 
 
 def layer(module: nn.Module, *shape: int) -> Callable[[], object]:
-    """Result of a module in training, gradients of input and weights, and buffers."""
+    """Return a computation of a module in training mode: result, gradients of input and weights, buffers."""
 
     def compute() -> object:
         trained = fill(deepcopy(module)).train()
@@ -48,7 +48,7 @@ def default_draws(draw: Callable[[], object]) -> Callable[[], object]:
 
 
 def optimised(make: Callable[[list[Tensor]], Any]) -> Callable[[], object]:
-    """Parameters after three steps with fixed gradients, of a remainder, a matrix and one number."""
+    """Return a computation of parameters after three steps: an odd vector, a matrix and a scalar."""
 
     def compute() -> object:
         parameters = [leaf(ODD_COUNT), leaf(33, 65, seed=1), leaf(1, seed=2)]

@@ -1,3 +1,5 @@
+"""The hashes of operations, and their comparison between processors."""
+
 from __future__ import annotations
 
 import json
@@ -24,28 +26,28 @@ SOME = (
 )
 
 
-def test_some_operations_give_hashes_of_their_own(
+def test_different_operations_have_different_hashes(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.argv", ["operations", *SOME])
     operations.main()
-    found = json.loads(capsys.readouterr().out)["hashes"]
-    assert tuple(found) == SOME
-    assert len(set(found.values())) == len(SOME)
+    result = json.loads(capsys.readouterr().out)["hashes"]
+    assert tuple(result) == SOME
+    assert len(set(result.values())) == len(SOME)
 
 
-def test_the_table_is_long_and_names_what_it_excepts() -> None:
+def test_exceptions_are_operations() -> None:
     assert len(OPERATIONS) >= 300
     assert set(NOT_PORTABLE) <= set(OPERATIONS)
 
 
 def test_inputs_are_integers_scaled_by_powers_of_two() -> None:
-    found = array(3, low=-1, span=2)
-    assert (found * 2**19 == numpy.rint(found * 2**19)).all()
+    values = array(3, low=-1, span=2)
+    assert (values * 2**19 == numpy.rint(values * 2**19)).all()
     assert digest(array(1_000)) == "9831abcffe270485"
 
 
-def test_a_hash_sees_the_last_bit_and_the_type() -> None:
+def test_a_hash_depends_on_every_bit_dtype_and_shape() -> None:
     one = torch.ones(3)
     same = [one, [one], numpy.ones(3, numpy.float32)]
     others = [torch.nextafter(one, 2 * one), one.double(), one[None], one.bfloat16(), b""]
@@ -53,17 +55,17 @@ def test_a_hash_sees_the_last_bit_and_the_type() -> None:
     assert len({digest(result) for result in [one, *others]}) == 1 + len(others)
 
 
-def test_only_operations_that_are_excepted_may_differ(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_exceptions_may_differ(capsys: pytest.CaptureFixture[str]) -> None:
     here = {"math.exp": "a", "torch.sqrt float32": "b"}
     assert emulation.compare({"here": here, "there": dict(here)}) == 0
-    assert "2 of 2 operations are alike on here, there" in capsys.readouterr().out
+    assert "2 of 2 operations agree on here, there" in capsys.readouterr().out
     assert emulation.compare({"here": here, "there": here | {"torch.sqrt float32": "c"}}) == 0
     assert "differs: torch.sqrt float32: MKL" in capsys.readouterr().out
     assert emulation.compare({"here": here, "there": here | {"math.exp": "c"}}) == 1
-    assert "differs: math.exp: NOT KNOWN" in capsys.readouterr().out
+    assert "differs: math.exp: UNEXPECTED" in capsys.readouterr().out
 
 
-def test_without_an_emulator_it_is_said_how_to_install_one(
+def test_a_missing_emulator_suggests_its_package(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
@@ -72,5 +74,5 @@ def test_without_an_emulator_it_is_said_how_to_install_one(
 
 
 @pytest.mark.long
-def test_every_operation_gives_the_same_bits_twice() -> None:
+def test_every_operation_is_deterministic() -> None:
     assert hashes() == hashes()

@@ -1,4 +1,4 @@
-"""The runs under settings, on a small test file of their own."""
+"""Runs with settings, on a small test file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_not_here(): pass
 
 
 @pytest.fixture
-def words(tmp_path: Path) -> list[str]:
+def arguments(tmp_path: Path) -> list[str]:
     (tmp_path / "test_small.py").write_text(TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n container\n gpu\n slow\n long\n")
     return [
@@ -35,35 +35,37 @@ def words(tmp_path: Path) -> list[str]:
     ]
 
 
-def test_every_setting_is_run_and_one_that_fails_fails_all(
-    words: list[str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_every_setting_is_run_and_a_failure_gives_exit_code_1(
+    arguments: list[str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ATEN_CPU_CAPABILITY", raising=False)
     monkeypatch.setattr(suite, "lacking", lambda name: "avx9" if name == "glibc" else "")
-    assert suite.main(["aten-avx2", "glibc", "as-it-is", *words]) == 1
+    assert suite.main(["aten-avx2", "glibc", "as-it-is", *arguments]) == 1
     head, *rows = capfd.readouterr().out.rpartition("\nsetting ")[2].splitlines()
     assert [row.split()[:3] for row in rows] == [
         ["aten-avx2", "1", "1"],
         ["glibc", "0", "not"],
         ["as-it-is", "2", "0"],
     ]
-    assert suite.main(["as-it-is", *words]) == 0
+    assert suite.main(["as-it-is", *arguments]) == 0
 
 
-def test_a_run_that_counts_nothing_has_crashed(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
-    assert suite.main(["as-it-is", *words, "--no-such-option"]) == 1
+def test_a_run_without_a_report_counts_as_crashed(
+    arguments: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert suite.main(["as-it-is", *arguments, "--no-such-option"]) == 1
     assert "crashed" in capfd.readouterr().out
 
 
-def test_an_unknown_setting_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_setting_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         suite.main(["arm"])
     assert stopped.value.code == 2
-    said = capsys.readouterr().err
-    assert "unknown setting: arm" in said and "as-it-is" in said
+    output = capsys.readouterr().err
+    assert "unknown setting: arm" in output and "as-it-is" in output
 
 
-def test_settings_that_need_instructions_are_left_out_without_them(tmp_path: Path) -> None:
+def test_settings_are_skipped_without_their_instructions(tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text("flags\t\t: sse4_2 popcnt\n")
     assert [name for name in SETTINGS if lacking(name, tmp_path / "cpuinfo")] == [
         "aten-avx2",
