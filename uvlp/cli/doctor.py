@@ -12,7 +12,9 @@ from uvlp.core.files.paths import store_folder
 
 
 def doctor(store: StoreOption = None, as_json: JsonOption = False, debug: DebugOption = False) -> None:
-    """Check Python, packages, GPU, disk and store, and print how to fix problems.
+    """Check this machine and print fixes.
+
+    Python, packages, GPU, disk and store are checked.
 
     Example: uvlp doctor
     """

@@ -107,7 +107,7 @@ def evaluate(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Score image folders of any method on the real test images of a dataset.
+    """Score image folders on real test images.
 
     Example: uvlp evaluate made/images --dataset digits
     """

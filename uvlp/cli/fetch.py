@@ -36,7 +36,9 @@ def fetch(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Download a dataset or the published models, after printing sizes; later runs need no network.
+    """Download a dataset or the published models.
+
+    Sizes are printed first. Later runs need no network.
 
     Example: uvlp fetch imagenette
     """

@@ -27,7 +27,7 @@ WhatArgument = Annotated[
 def list_names(
     what: WhatArgument, store: StoreOption = None, as_json: JsonOption = False, debug: DebugOption = False
 ) -> None:
-    """List available methods, datasets, networks, ... with the names that other commands accept.
+    """List the names that other commands accept.
 
     Example: uvlp list methods
     """

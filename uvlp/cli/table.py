@@ -1,4 +1,4 @@
-"""`uvlp table`: print a published table, or one that the store holds."""
+"""`uvlp table`: print a published table, or one from the store."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ NameArgument = Annotated[
 MeasuredOption = Annotated[
     bool,
     typer.Option(
-        "--measured", help="the measured table, where a published one has the same name", rich_help_panel=WHAT
+        "--measured",
+        help="print the measured table if a published one has the same name",
+        rich_help_panel=WHAT,
     ),
 ]
 FillOption = Annotated[
     bool,
-    typer.Option("--fill", help="first run what a published table lacks", rich_help_panel=HOW),
+    typer.Option("--fill", help="first measure the missing cells of a published table", rich_help_panel=HOW),
 ]
 FormatOption = Annotated[
     str, typer.Option("--format", metavar="NAME", help="markdown, latex or csv", rich_help_panel=OUTPUT)
@@ -82,29 +84,29 @@ def table(
     for value, allowed, what in ((form, tables.FORMATS, "format"), (part, PARTS, "part")):
         if value not in allowed:
             raise unknown_name(what, value, allowed)
-    place = store_at(store)
+    opened = store_at(store)
     if measured or name not in published.TABLES:
         if fill:
             raise UvlpError("--fill of a measured table", got=name, allowed=", ".join(published.TABLES))
-        print(stored_tables.render(name, form, part, against, place, full=full), end="")
+        print(stored_tables.render(name, form, part, against, opened, full=full), end="")
         return
     if against is not None:
         fix = f"leave it out, or add --measured for a run called {name}"
         raise UvlpError("--against with a published table", got=against, fix=fix)
     if fill:
-        _fill(name, data, place)
-    print(show.render(name, form, place), end="")
+        _fill(name, data, opened)
+    print(show.render(name, form, opened), end="")
 
 
-def _fill(name: str, data: str | None, place: Store) -> None:
-    """Run every command that measures something that the table lacks."""
+def _fill(name: str, data: str | None, opened: Store) -> None:
+    """Run every command that measures missing cells of the table."""
     from uvlp.cli.request import Request, resolve
     from uvlp.cli.run import Execution, run
     from uvlp.core import streams
     from uvlp.pipeline.published import show
     from uvlp.pipeline.published.runs import SEEDS
 
-    for each in show.missing(show.read(name, place)):
+    for each in show.missing(show.read(name, opened)):
         streams.print_error(f"run    uvlp {each.options}{each.seeds}")
         request = Request(
             dataset=each.dataset,
@@ -114,5 +116,5 @@ def _fill(name: str, data: str | None, place: Store) -> None:
             seeds=[str(seed) for seed in SEEDS],
             data=data,
         )
-        with contextlib.redirect_stdout(sys.stderr):  # the table alone is the result
-            run(resolve(request), place, "tabulate", Execution())
+        with contextlib.redirect_stdout(sys.stderr):  # only the table is the result
+            run(resolve(request), opened, "tabulate", Execution())

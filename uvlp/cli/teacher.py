@@ -62,9 +62,10 @@ def teacher(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Train or import the teacher of the RDED protocol, and measure its accuracy on the real test images.
+    """Train or import a teacher of the RDED protocol.
 
-    The result is the teacher that `uvlp reproduce --protocol rded` uses.
+    Its accuracy is measured on the real test images. The result is the teacher that
+    `uvlp reproduce --protocol rded` uses.
 
     Example: uvlp teacher digits conv3
     """

@@ -1,4 +1,4 @@
-"""Texts in rows and columns, in Markdown and LaTeX."""
+"""Formatting of grids of text as Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMPACT, WIDE = 6, 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """Texts in rows and columns below a heading.
+    """Cells of text in rows and columns below a heading.
 
     Attributes:
         heading: may be empty.
@@ -35,12 +35,12 @@ class Grid:
 
 
 def capital(text: str) -> str:
-    """The text with a capital at its beginning."""
+    """Capitalise the first letter of a text."""
     return text[0].upper() + text[1:]
 
 
 def markdown_grid(grid: Grid) -> list[str]:
-    """The lines of a Markdown table, columns aligned."""
+    """Return the lines of a Markdown table with aligned columns."""
     body = [
         [_marked(in_markdown(text), grid, at, MARKDOWN_MARKS) for text, at in _positions(row, index)]
         for index, row in enumerate(grid.body)
@@ -63,11 +63,11 @@ def _marked(text: str, grid: Grid, at: tuple[int, int], marks: Mapping[str, str]
 
 
 def tabular(grid: Grid, head: list[str], *, compact: bool = False) -> list[str]:
-    """The lines of a booktabs tabular.
+    """Return the lines of a booktabs tabular.
 
     Args:
         head: the rows above the first rule, without their ends.
-        compact: deviations as subscripts, which take half the width.
+        compact: show deviations as subscripts, which need half the width.
     """
     columns = "".join("l" if text in grid.left else "c" for text in grid.head)
     show = _subscripted if compact else _in_latex
@@ -96,13 +96,13 @@ def _subscripted(text: str, grid: Grid, at: tuple[int, int]) -> str:
 
 
 def packages(grid: Grid) -> str:
-    """The comment that names what `floating` needs."""
+    """Return a comment with the LaTeX packages that `floating` needs."""
     names = "booktabs,graphicx" if len(grid.head) > WIDE else "booktabs"
     return rf"% needs \usepackage{{{names}}}"
 
 
 def floating(grid: Grid, head: list[str], caption: str, label: str) -> list[str]:
-    """A LaTeX table environment no wider than a text column."""
+    """Return a LaTeX table environment no wider than a text column."""
     columns = len(grid.head)
     inside = tabular(grid, head, compact=columns > COMPACT)
     if columns > WIDE:
@@ -119,7 +119,7 @@ def floating(grid: Grid, head: list[str], caption: str, label: str) -> list[str]
 
 
 def latex_row(texts: list[str]) -> str:
-    """Texts as a row, without its end."""
+    """Format a LaTeX row without its line end."""
     return " & ".join(escape(text) for text in texts)
 
 
@@ -131,7 +131,7 @@ LATEX = {symbol: "\\" + symbol for symbol in "&%$#_{}"} | {
     "×": r"$\times$",
     "<": "$<$",
     ">": "$>$",
-    # After the end of a row these would be taken for its arguments.
+    # After the end of a row, LaTeX would read these as arguments.
     "[": "{[}",
     "]": "{]}",
     "*": "{*}",
@@ -141,8 +141,8 @@ LATEX = {symbol: "\\" + symbol for symbol in "&%$#_{}"} | {
 
 
 def escape(text: str) -> str:
-    """A text in which LaTeX sees nothing of its own."""
+    """Escape the special characters of LaTeX."""
     escaped = "".join(LATEX.get(symbol, symbol) for symbol in " ".join(text.split()))
-    escaped = escaped.replace("--", "-{}-").replace("--", "-{}-")  # LaTeX makes dashes of them
-    # A signed number takes the minus of mathematics, not a hyphen.
+    escaped = escaped.replace("--", "-{}-").replace("--", "-{}-")  # LaTeX would typeset dashes
+    # A signed number needs a minus sign, not a hyphen.
     return re.sub(r"(?<![\w.-])[+-]\d+(\.\d+)?", r"$\g<0>$", escaped)

@@ -1,4 +1,4 @@
-"""A published table in its published layout, with what was measured beside it."""
+"""A published table in its published layout, with measured values."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from uvlp.tables.published import Published, title
 from uvlp.tables.verdicts import Verdict, judge
 
 UNRANKED = "full"
-"""The whole training set: no method competes with it."""
+"""The full training set, which is not ranked among the methods."""
 Row = tuple[str, int, str]
 """Dataset, images per class, network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A cell of a table in the store that stands for a published one.
+    """A measured cell that corresponds to a published one.
 
     Attributes:
-        cell: with its trainings.
-        table: name of its table in the store.
-        validation_set: its test images, as `Published.validation_set` names them.
-        changed: the remark on settings that are not the protocol's; empty where there is none.
+        cell: the cell of a table in the store, with its trainings.
+        table: name of that table.
+        validation_set: its test images, in the terms of `Published.validation_set`.
+        changed: note on settings that differ from the protocol's; empty if there are none.
     """
 
     cell: Cell
@@ -33,7 +33,7 @@ class Measured:
     changed: str = ""
 
     def show(self) -> str:
-        """Mean, deviation, interval and number of trainings, e.g. "62.1 ± 0.5 (61.0 to 63.2; n 9)"."""
+        """Format mean, deviation, interval and number of trainings, e.g. "62.1 ± 0.5 (61.0 to 63.2; n 9)"."""
         best = self.cell.best
         interval = best.show_interval()
         return f"{best.show()} ({interval}; n {best.trainings})" if interval else f"{best.show()} (n 1)"
@@ -41,12 +41,12 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperTable:
-    """A published table and what was measured of it.
+    """A published table with its measured cells.
 
     Attributes:
-        name: on the command line.
-        cells: in the order of the source.
-        measured: of those that were measured.
+        name: name on the command line.
+        cells: published cells in the order of the source.
+        measured: measured cells by published cell.
     """
 
     name: str
@@ -55,7 +55,7 @@ class PaperTable:
 
     @property
     def source(self) -> str:
-        """Where it was published."""
+        """Source of the table."""
         return self.cells[0].source
 
     @property
@@ -65,7 +65,7 @@ class PaperTable:
 
     @property
     def rows(self) -> dict[Row, dict[str, Published]]:
-        """Cells by method, row by row."""
+        """Cells by row and method."""
         rows: dict[Row, dict[str, Published]] = {}
         for cell in self.cells:
             rows.setdefault((cell.dataset, cell.ipc, cell.network), {})[cell.method] = cell
@@ -73,12 +73,12 @@ class PaperTable:
 
     @property
     def labels(self) -> list[int]:
-        """Which parts of a `Row` differ among the rows, so that they stand in columns."""
+        """Parts of a `Row` that differ among the rows and therefore have columns."""
         return [part for part in range(3) if len({row[part] for row in self.rows}) > 1]
 
     @property
     def caption(self) -> str:
-        """One sentence with all that is the same in every row."""
+        """Sentence with everything that is the same in every row."""
         first = next(iter(self.rows))
         texts = (title(first[0]), f"{first[1]} images per class", title(first[2]))
         same = [text for part, text in enumerate(texts) if part not in self.labels]
@@ -86,15 +86,15 @@ class PaperTable:
         return ", ".join([f"Top-1 accuracy in percent ({title(self.source)})", *same, f"{protocol} protocol"])
 
     def verdict(self, cell: Published) -> Verdict | None:
-        """On a cell that was measured."""
-        found = self.measured.get(cell)
-        if found is None:
+        """Return the verdict on a cell; None if it was not measured."""
+        measured = self.measured.get(cell)
+        if measured is None:
             return None
-        return judge(found.cell.best_pct, found.cell.seeds, cell, why_not(found, cell))
+        return judge(measured.cell.best_pct, measured.cell.seeds, cell, why_not(measured, cell))
 
 
 def why_not(measured: Measured, cell: Published) -> str:
-    """What forbids to compare a measured with a published accuracy; "" where nothing does."""
+    """Return why a measured accuracy cannot be compared with a published one; "" if it can."""
     if measured.changed:
         return measured.changed
     if not cell.validation_set:
@@ -105,7 +105,7 @@ def why_not(measured: Measured, cell: Published) -> str:
 
 
 def ranked(means: Mapping[str, float]) -> dict[str, str]:
-    """`BEST` and `SECOND` of a row by unrounded means; equal ones share a mark, the whole set has none."""
+    """Return `BEST` and `SECOND` by unrounded means; ties share a mark, the full set has none."""
     competing = {name: mean for name, mean in means.items() if name != UNRANKED}
     steps = sorted(set(competing.values()), reverse=True)[:2]
     marks = dict(zip(steps, (BEST, SECOND), strict=False))
@@ -113,19 +113,19 @@ def ranked(means: Mapping[str, float]) -> dict[str, str]:
 
 
 def published_marks(row: Mapping[str, Published]) -> dict[str, str]:
-    """Of the published accuracies of a row."""
+    """Rank the published accuracies of a row."""
     return ranked({method: cell.mean_pct for method, cell in row.items()})
 
 
 def measured_marks(row: Mapping[str, Published], measured: Mapping[Published, Measured]) -> dict[str, str]:
-    """Of the measured accuracies of a row; those on other test images than the most are left out."""
-    found = {method: measured[cell] for method, cell in row.items() if cell in measured}
-    sets = [(each.validation_set, each.cell.validation_images, each.changed) for each in found.values()]
+    """Rank the measured accuracies of a row, omitting those on test images other than the most common."""
+    in_row = {method: measured[cell] for method, cell in row.items() if cell in measured}
+    sets = [(each.validation_set, each.cell.validation_images, each.changed) for each in in_row.values()]
     usual = max(sets, key=sets.count, default=None)
     return ranked(
         {
             method: each.cell.best.mean_pct
-            for (method, each), own in zip(found.items(), sets, strict=True)
+            for (method, each), own in zip(in_row.items(), sets, strict=True)
             if own == usual
         }
     )

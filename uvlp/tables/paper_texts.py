@@ -1,4 +1,4 @@
-"""A published table in Markdown, LaTeX and CSV."""
+"""Formatting of a published table as Markdown, LaTeX and CSV."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ LABELS = ("dataset", "IPC", "network")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """Cells that one command would fill.
+    """Cells that one command would measure.
 
     Attributes:
         cells: of one dataset and IPC.
         command: of `uvlp`.
-        cost: estimated, in words.
+        cost: estimated cost as text.
     """
 
     cells: Sequence[Published]
@@ -32,10 +32,10 @@ class Missing:
 
 
 def grid(table: PaperTable, *, with_intervals: bool) -> Grid:
-    """Published rows, each with a row of what was measured below it if anything was.
+    """Return published rows, each followed by a row of measured values, if any.
 
     Args:
-        with_intervals: behind a measured mean, its 95 % interval and number of trainings.
+        with_intervals: add the 95 % interval and the number of trainings to measured means.
     """
     body: list[list[str]] = []
     marks: dict[tuple[int, int], str] = {}
@@ -68,7 +68,7 @@ def _show(cell: Published) -> str:
 
 
 def notes(table: PaperTable) -> list[str]:
-    """What a reader must know of the numbers, one sentence each."""
+    """Return notes about the numbers, one sentence each."""
     return [
         "mean ± standard deviation; best bold, second italic, row by row; Full is not ranked",
         *_on_source(table),
@@ -95,7 +95,7 @@ def _on_source(table: PaperTable) -> list[str]:
 
 
 def _test_images(cells: Sequence[Published]) -> list[str]:
-    """Which images, as far as it is stated, for which datasets or, where they differ within one, methods."""
+    """Describe the test images by dataset, or by method if they differ within a dataset."""
     texts = []
     datasets = dict.fromkeys(cell.dataset for cell in cells)
     for dataset in datasets:
@@ -135,10 +135,10 @@ def _on_verdicts(table: PaperTable) -> list[str]:
 
 
 def markdown(table: PaperTable, missing: Sequence[Missing], absent: Sequence[str]) -> str:
-    """The table, its notes, and the commands that fill what is missing.
+    """Format the table, its notes, and the commands that measure missing cells.
 
     Args:
-        absent: methods of the table that are no method here.
+        absent: methods of the table that are not implemented.
     """
     lines = [f"{markdown_line(table.caption)}:", "", *markdown_grid(grid(table, with_intervals=True)), ""]
     lines += [f"- {markdown_line(note)}" for note in notes(table)]
@@ -155,7 +155,7 @@ def _count(cells: int) -> str:
 
 
 def latex(table: PaperTable) -> str:
-    """A booktabs table of a text column's width; what the numbers are stands in comments."""
+    """Format a booktabs table of the width of a text column, with explanations in comments."""
     shown = grid(table, with_intervals=False)
     head = latex_row([text[0].upper() + text[1:] for text in shown.head])
     lines = [packages(shown), *(f"% {escape(note)}" for note in notes(table))]
@@ -175,7 +175,7 @@ COLUMNS = (
 
 
 def comma_separated(table: PaperTable) -> str:
-    """One row per cell; what was not measured is empty."""
+    """Format one CSV row per cell; unmeasured values are empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)

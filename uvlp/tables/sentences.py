@@ -1,4 +1,4 @@
-"""A result in one sentence per method, as it leads the table on a screen."""
+"""Result of a table in one sentence per method, shown above it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from uvlp.artifacts.tables import Cell, Comparison, Table
 
 
 def sentences(table: Table) -> list[str]:
-    """Best accuracy of every method against the reference, network by network.
+    """Compare the best accuracy of every method with the reference, by network.
 
     For example "UVLP 95.2, Random 93.9: +1.3 points, cannot tell (p 0.22; 3 trainings; about 12 would
     decide)".

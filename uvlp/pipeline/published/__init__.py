@@ -1,1 +1,1 @@
-"""Published tables beside what the store holds, and the runs that fill them."""
+"""Published tables with measured values from the store, and the runs that measure missing cells."""

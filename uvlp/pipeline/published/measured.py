@@ -1,4 +1,4 @@
-"""Which cells of a published table the store has measured."""
+"""Measured cells of published tables in the store."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ILSVRC, FASTAI = "ilsvrc", "fastai"
 
 
 def find(cells: Sequence[Published], store: Store) -> dict[Published, Measured]:
-    """What was measured of published cells, with the recipe of their dataset alone (no other profile).
+    """Return measured cells by published cell, measured with the dataset's own recipe and profile.
 
     Where several stored tables have a cell, the one with the most trainings counts, then the first by name.
     """
     complete, _ = stored_tables.measured(store)
-    found: dict[Published, Measured] = {}
+    measured_cells: dict[Published, Measured] = {}
     by_run: dict[tuple[str, int], list[Published]] = {}
     for cell in cells:
         by_run.setdefault((cell.dataset, cell.ipc), []).append(cell)
@@ -32,14 +32,14 @@ def find(cells: Sequence[Published], store: Store) -> dict[Published, Measured]:
         for name, stored in complete.items():
             if stored.name in names:
                 for cell, measured in _matches(wanted, name, stored, store, names[stored.name]):
-                    known = found.get(cell)
+                    known = measured_cells.get(cell)
                     if known is None or measured.cell.best.trainings > known.cell.best.trainings:
-                        found[cell] = measured
-    return found
+                        measured_cells[cell] = measured
+    return measured_cells
 
 
 def _names(dataset: str, ipc: int) -> dict[str, str]:
-    """The test images, as `Published` names them, by the name that a table of such a run has."""
+    """Return the test images in the terms of `Published`, by the name of a table of such a run."""
     variants = declared_dataset(dataset).variants or ("",)
     names = {}
     for index, variant in enumerate(variants):
@@ -67,7 +67,7 @@ def _identity(cell: Cell) -> tuple[str, str]:
 
 
 def missing(
-    cells: Sequence[Published], found: Mapping[Published, Measured], here: Sequence[str]
+    cells: Sequence[Published], measured_cells: Mapping[Published, Measured], here: Sequence[str]
 ) -> list[Published]:
-    """Cells that were not measured, of methods that are ``here``."""
-    return [cell for cell in cells if cell not in found and cell.method in here]
+    """Return the unmeasured cells of the methods in ``here``."""
+    return [cell for cell in cells if cell not in measured_cells and cell.method in here]

@@ -1,4 +1,4 @@
-"""The runs that measure cells of published tables."""
+"""Runs that measure cells of published tables."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ CARD = "h200"
 PROCESSES = 2
 SEEDS = (0, 1, 2)
 OF_A_FOLDER = ("imageidc", "imagenet100", "imagenet1k")
-"""Read from an ILSVRC folder that the user has."""
+"""Datasets read from a local ILSVRC folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedRun:
-    """One `uvlp reproduce`: a dataset, its IPC, and what is asked for beside its recipe."""
+    """One `uvlp reproduce`: a dataset, its IPC, and options that differ from its recipe."""
 
     dataset: str
     ipc: int
@@ -33,19 +33,19 @@ class PublishedRun:
 
     @property
     def options(self) -> str:
-        """As on the command line, without the seeds."""
+        """Options of the command line, without the seeds."""
         methods = f" --method {','.join(self.methods)}" if self.methods else ""
         networks = f" --network {','.join(self.networks)}" if self.networks else ""
         return f"reproduce {self.dataset.replace('_', '-')} {self.ipc}{methods}{networks}"
 
     @property
     def seeds(self) -> str:
-        """`--seed` where the recipe has not three seeds of its own."""
+        """`--seed`, if the recipe does not have three seeds."""
         own = default_recipe(self.dataset, self.ipc).seeds
         return "" if own == SEEDS else f" --seed {','.join(map(str, SEEDS))}"
 
     def recipe(self) -> Recipe:
-        """The recipe that it runs."""
+        """Return the recipe of the run."""
         recipe = default_recipe(self.dataset, self.ipc)
         return replace(
             recipe,
@@ -55,12 +55,12 @@ class PublishedRun:
         )
 
     def plan(self) -> Plan:
-        """What it makes on a machine that has nothing yet."""
+        """Return the plan of the run on a new machine."""
         return outline(check(self.recipe()))
 
 
 def runs(cells: Sequence[Published]) -> dict[PublishedRun, list[Published]]:
-    """One run per dataset and IPC with all of its methods and networks, and the cells that it measures.
+    """Return one run per dataset and IPC with all its methods and networks, and the cells it measures.
 
     Datasets of a folder that the user has come first: one that is not named is missed at once, not after
     hours.
@@ -80,18 +80,18 @@ def runs(cells: Sequence[Published]) -> dict[PublishedRun, list[Published]]:
 
 
 def estimates(wanted: Iterable[PublishedRun]) -> list[Estimate]:
-    """Estimate every run on a machine that starts with nothing; later runs reuse what earlier ones make."""
+    """Estimate every run on a new machine, where later runs reuse artifacts of earlier ones."""
     made: set[str] = set()
     transfers: set[str] = set()
-    found = []
+    results = []
     for run in wanted:
         plan = run.plan()
         estimate = report.estimate(plan, cards.named(CARD), made=_is_in(made), workers=PROCESSES)
         fetched = tuple(item for item in estimate.fetched if item.what not in transfers)
-        found.append(replace(estimate, fetched=fetched))
+        results.append(replace(estimate, fetched=fetched))
         transfers |= {item.what for item in fetched}
         made |= {task.key for task in plan.tasks}
-    return found
+    return results
 
 
 def _is_in(keys: set[str]) -> Callable[[Task], bool]:
@@ -99,7 +99,7 @@ def _is_in(keys: set[str]) -> Callable[[Task], bool]:
 
 
 def commands(cells: Sequence[Published]) -> list[Missing]:
-    """The commands that measure ``cells``, with the cost of each."""
+    """Return the commands that measure ``cells``, with their costs."""
     wanted = runs(cells)
     return [
         Missing(cells=group, command=f"uvlp {run.options}{run.seeds}", cost=_cost(estimate))

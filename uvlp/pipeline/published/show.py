@@ -1,4 +1,4 @@
-"""A published table as text."""
+"""Output of published tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uvlp.tables.paper import PaperTable
 
 
 def read(name: str, store: Store) -> PaperTable:
-    """A published table with what the store has measured of it.
+    """Return a published table with its measured cells from the store.
 
     Raises:
         UvlpError: no such table.
@@ -21,12 +21,12 @@ def read(name: str, store: Store) -> PaperTable:
 
 
 def missing(table: PaperTable) -> dict[runs.PublishedRun, list[published.Published]]:
-    """The runs that measure what is missing, of the methods that are here."""
+    """Return the runs that measure missing cells of implemented methods."""
     return runs.runs(measured.missing(table.cells, table.measured, plugins.names("methods")))
 
 
 def render(name: str, form: str, store: Store) -> str:
-    """A published table in one of `artifacts.tables.FORMATS`.
+    """Format a published table in one of `artifacts.tables.FORMATS`.
 
     Raises:
         UvlpError: no such table or format.
