@@ -172,7 +172,7 @@ def _open(
         recipe=_captioned_by(recipe, captioner),
         manifest=manifest,
         spec=spec,
-        find=_placeholder,
+        find=placeholder,
         imported=imported_file,
     )
     return _DatasetState(planner=planner, dataset=dataset, size=sizes.of_manifest(manifest), absent=None)
@@ -192,7 +192,7 @@ def _without_dataset(recipe: Recipe, spec: DatasetSpec) -> tuple[Planner, Datase
         recipe=_captioned_by(recipe, captioner),
         manifest=sizes.placeholder(spec, size),
         spec=spec,
-        find=_placeholder,
+        find=placeholder,
     )
     return planner, size
 
@@ -227,7 +227,7 @@ def _captioned_by(recipe: Recipe, captioner: str) -> Recipe:
     return replace(recipe, caption=replace(recipe.caption, captioner=captioner))
 
 
-def _placeholder(part: str) -> LocalModel:
+def placeholder(part: str) -> LocalModel:
     """Return a placeholder for a published model that is missing or was not searched for yet."""
     return LocalModel(path=part, sha256=part, source=part, revision="")
 

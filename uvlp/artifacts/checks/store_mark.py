@@ -56,7 +56,7 @@ def begin(root: Path, log: Callable[[str], None]) -> None:
         UvlpError: the store would be mixed with other files, or was created by a later version.
     """
     if is_marked(root):
-        _check_schema(root)
+        check_schema(root)
         return
     names = _names(root)
     if not names:
@@ -78,7 +78,12 @@ def _names(root: Path) -> list[str]:
         return []  # reported when something is written there
 
 
-def _check_schema(root: Path) -> None:
+def check_schema(root: Path) -> None:
+    """Refuse a store of a later version.
+
+    Raises:
+        UvlpError: its mark has a higher schema.
+    """
     try:
         schema = json_files.parse((root / MARK).read_bytes())["schema"]
     except (OSError, ValueError, KeyError, TypeError):

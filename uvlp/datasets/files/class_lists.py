@@ -47,6 +47,16 @@ def numbered_classes(stem: str) -> tuple[ClassName, ...]:
     return tuple(ClassName(name, name.replace("_", " "), name.replace("_", " ")) for _, name in rows)
 
 
+def identities(dataset: str) -> tuple[str, ...]:
+    """Ids of the classes of a published dataset in label order; empty for one that has no list here."""
+    stem = dataset.replace("-", "")
+    if not (FOLDER / f"{stem}.tsv").is_file():
+        return ()
+    rows = _rows(stem)
+    numbered = all(identity.isdecimal() for identity, _ in rows)
+    return tuple(name for _, name in rows) if numbered else tuple(sorted(identity for identity, _ in rows))
+
+
 def exchanged(classes: Sequence[ClassName], one: str, other: str) -> tuple[ClassName, ...]:
     """Swap the names of two ids; the synonyms stay."""
     names = {entry.id: entry.name for entry in classes}

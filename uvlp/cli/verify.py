@@ -1,0 +1,118 @@
+"""`uvlp verify`: check a finished store, or an unpacked part of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uvlp.cli.options import (
+    HOW,
+    WHAT,
+    DebugOption,
+    JsonOption,
+    StoreOption,
+    WorkersOption,
+    counted,
+    path_option,
+)
+
+if TYPE_CHECKING:
+    from uvlp.pipeline.verification.report import Check
+
+SHOWN = 20
+"""Lines of one kind below a check; `--json` has all."""
+TableArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[TABLE]",
+        help="name or key of one table, checked with what is behind it [everything]",
+        rich_help_panel=WHAT,
+        show_default=False,
+    ),
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        callback=path_option,
+        help="compare with the datasets themselves, the named ones in this folder",
+        rich_help_panel=WHAT,
+    ),
+]
+RerunOption = Annotated[
+    int | None,
+    typer.Option(
+        "--rerun",
+        metavar="N",
+        parser=counted("--rerun"),
+        help="train N drawn trainings again and compare them",
+        rich_help_panel=HOW,
+    ),
+]
+DrawOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        metavar="S",
+        parser=counted("--seed", 0),
+        help="which ones are drawn [0]",
+        rich_help_panel=HOW,
+    ),
+]
+
+
+def verify(
+    table: TableArgument = None,
+    store: StoreOption = None,
+    data: DataOption = None,
+    rerun: RerunOption = None,
+    seed: DrawOption = None,
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Check that what lies in a store agrees with itself, its recipe, and what was published.
+
+    Nothing in the store is changed. Exit code 2 if anything does not hold.
+
+    Example: uvlp verify digits-ipc10 --rerun 3
+    """
+    from uvlp.cli.request import store_at
+    from uvlp.core import machine
+    from uvlp.pipeline.verification.again import Rerun
+    from uvlp.pipeline.verification.verify import failure, verify
+
+    asked = None
+    if rerun is not None:
+        asked = Rerun(count=rerun, seed=seed or 0, workers=workers or machine.default_workers())
+    root = store_at(store).root
+    checks = verify(root, table, data, asked)
+    if as_json:
+        found = {"store": str(root), "table": table, "checks": [check.as_json() for check in checks]}
+        print(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        for line in _lines(checks):
+            print(line)
+    wrong = failure(checks)
+    if wrong is not None:
+        raise wrong
+
+
+def _lines(checks: Sequence[Check]) -> Iterator[str]:
+    """A line per check, and below it what does not hold, what was not compared, and remarks."""
+    for check in checks:
+        yield f"{check.state:<11}  {check.name:<10}  {check.checked} {check.what}"
+        yield from _below("FAIL", [one.show() for one in check.findings])
+        yield from _below("not checked", [f"{number} {why}" for why, number in check.skipped.items()])
+        yield from _below("note", check.remarks)
+
+
+def _below(title: str, lines: Sequence[str]) -> Iterator[str]:
+    for line in lines[:SHOWN]:
+        yield f"{'':<11}  {title}: {line}"
+    if len(lines) > SHOWN:
+        yield f"{'':<11}  {title}: and {len(lines) - SHOWN} more, see --json"

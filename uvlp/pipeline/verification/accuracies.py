@@ -1,0 +1,88 @@
+"""Accuracies: those of the stored bits, of as many images as the dataset has; numbers in other files."""
+
+from __future__ import annotations
+
+from uvlp.artifacts import distilled, pixels, scores, tables
+from uvlp.artifacts.checks.contradictions import contradiction
+from uvlp.artifacts.scores import FILE, Score
+from uvlp.core.errors import UvlpError
+from uvlp.core.files import json_files
+from uvlp.pipeline.verification.contents import Artifact, Contents
+from uvlp.pipeline.verification.datasets import Datasets
+from uvlp.pipeline.verification.report import Check
+
+
+def check_accuracies(contents: Contents, datasets: Datasets) -> Check:
+    """Of every score against its bits, and the number of these against the validation images."""
+    check = Check(name="accuracies", what="scores have the accuracies of their bits per validation image")
+    sizes = _training_sizes(contents)
+    counted: dict[str, int] = {}
+    for one in contents.of_kind(scores.KIND):
+        check.checked += 1
+        try:
+            score = json_files.read(Score, one.folder / FILE)
+            wrong = scores.contradiction(score)
+        except (UvlpError, OSError, ValueError, LookupError, TypeError) as error:
+            check.fail(f"{one.name}/{FILE}", "cannot be read", error)
+            continue
+        if wrong:
+            check.fail(f"{one.name}/{FILE}", "accuracies and bits disagree", wrong)
+        source = _check_images(check, one, score, datasets)
+        counted[source] = counted.get(source, 0) + 1
+        _check_inputs(check, one, score, contents, sizes)
+    for source, number in counted.items():
+        if source:
+            check.remarks.append(f"number of validation images of {number} scores compared with {source}")
+        else:
+            check.skipped["number of validation images, whose dataset is not recorded here"] += number
+    return check
+
+
+def _check_images(check: Check, one: Artifact, score: Score, datasets: Datasets) -> str:
+    """Compare the number of bits with the dataset; what was asked for it, empty if nothing could be."""
+    assert one.manifest is not None
+    known = datasets.get(one.manifest.dataset)
+    if known is None:
+        return ""
+    images = known.manifest.count("val")
+    if score.validation_images != images:
+        check.fail(f"{one.name}/{FILE}", "validation images", score.validation_images, images)
+    return known.source
+
+
+def _training_sizes(contents: Contents) -> dict[str, int]:
+    """Number of images by key of distilled sets."""
+    found: dict[str, int] = {}
+    for one in contents.of_kind(distilled.KIND):
+        try:
+            found[one.key] = len(distilled.read_entries(one.folder))
+        except (UvlpError, OSError):
+            continue  # named by `classes`
+    return found
+
+
+def _check_inputs(
+    check: Check, one: Artifact, score: Score, contents: Contents, sizes: dict[str, int]
+) -> None:
+    assert one.manifest is not None
+    size = sizes.get(one.manifest.inputs.get("distilled", ""), score.train_images)
+    if size != score.train_images:
+        check.fail(f"{one.name}/{FILE}", "images trained on", score.train_images, size)
+    validation = contents.usable(one.manifest.inputs.get("validation", ""))
+    if validation is not None and validation.kind == pixels.KIND:
+        name = json_files.read_object(validation.folder / pixels.NAME).get("name")
+        if name != score.validation_set:
+            check.fail(f"{one.name}/{FILE}", "validation set", score.validation_set, name)
+
+
+def check_numbers(contents: Contents) -> Check:
+    """Arrays and weights of the other kinds: of the right type, finite."""
+    check = Check(name="numbers", what="other artifacts hold numbers of their kind's form")
+    for one in contents.artifacts.values():
+        if one.kind in (scores.KIND, tables.KIND) or one.manifest is None or one.name in contents.damaged:
+            continue
+        check.checked += 1
+        wrong = contradiction(one.folder, one.content)
+        if wrong:
+            check.fail(one.name, wrong)
+    return check
