@@ -1,0 +1,63 @@
+"""The numbered differences from the published code (`paper_tables/deviations.md`), by method and run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from uvlp.core.plugins import PACKAGE
+
+FILE = PACKAGE.parent / "paper_tables" / "deviations.md"
+ROW = "| D-"
+EVERY = "every"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deviation:
+    """One row of the file.
+
+    Attributes:
+        number: e.g. ``"D-02"``.
+        methods: names of the methods that it concerns; empty: every one.
+        only_with: the names of which a run must have one, by kind: dataset, captioner, stage, protocol or
+            profile. A kind that is not here is not limited.
+        what, why, effect: as written.
+    """
+
+    number: str
+    methods: tuple[str, ...]
+    only_with: Mapping[str, tuple[str, ...]]
+    what: str
+    why: str
+    effect: str
+
+    def concerns(self, method: str, names: Mapping[str, Collection[str]]) -> bool:
+        """Return whether it concerns a run of ``method``; ``names``: those that the run uses, by kind."""
+        if self.methods and method not in self.methods:
+            return False
+        return all(not set(wanted).isdisjoint(names[kind]) for kind, wanted in self.only_with.items())
+
+
+@cache
+def deviations() -> tuple[Deviation, ...]:
+    """Return every entry, in the order of the file."""
+    lines = FILE.read_text(encoding="utf-8").splitlines()
+    return tuple(_entry(line) for line in lines if line.startswith(ROW))
+
+
+def _entry(line: str) -> Deviation:
+    number, methods, only_with, what, why, effect = (cell.strip() for cell in line.strip("|").split("|"))
+    conditions = (condition.partition(":") for condition in only_with.split(";") if condition.strip())
+    return Deviation(
+        number=number,
+        methods=() if methods == EVERY else _names(methods),
+        only_with={kind.strip(): _names(names) for kind, _, names in conditions},
+        what=what,
+        why=why,
+        effect=effect,
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
