@@ -1,4 +1,4 @@
-"""One thread, as in the product: results and times do not depend on the machine's cores."""
+"""Use one thread, as in the product: results do not depend on the number of cores."""
 
 import threadpoolctl  # type: ignore[import-untyped]
 import torch

@@ -1,4 +1,4 @@
-"""Every method on a small set: exactly IPC per class, rows of the right class, seeds that count."""
+"""All methods on small data: IPC results per class, from the right class, depending on the seed."""
 
 import numpy as np
 import pytest
@@ -47,14 +47,14 @@ def method_input(seed: int = 0, per_class: int = PER_CLASS) -> MethodInput:
 
 def run(name: str, given: MethodInput, **changes: object) -> list:
     method = declared_method(name)
-    hook = method.select or method.prototypes
-    assert hook is not None
-    found: list = hook(given, method.settings(**changes), Progress())
-    return found
+    function = method.select or method.prototypes
+    assert function is not None
+    results: list = function(given, method.settings(**changes), Progress())
+    return results
 
 
 @pytest.mark.parametrize("name", SELECTING)
-def test_selected_rows_belong_to_the_class_and_differ(name: str) -> None:
+def test_selected_rows_are_distinct_and_of_the_class(name: str) -> None:
     given = method_input()
     for data, rows in zip(given.classes, run(name, given), strict=True):
         assert len(rows) == len(set(rows)) == (PER_CLASS if name == "full" else IPC)
@@ -62,29 +62,29 @@ def test_selected_rows_belong_to_the_class_and_differ(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MAKING)
-def test_prototypes_are_ipc_per_class_with_members_of_the_class(name: str) -> None:
+def test_there_are_ipc_prototypes_with_members_of_the_class(name: str) -> None:
     given = method_input()
-    for data, found in zip(given.classes, run(name, given), strict=True):
-        assert found.latents.shape == (IPC, 4, 2, 2) and found.latents.dtype == np.float32
-        assert [prototype.slot for prototype in found.prototypes] == list(range(IPC))
-        for prototype in found.prototypes:
+    for data, result in zip(given.classes, run(name, given), strict=True):
+        assert result.latents.shape == (IPC, 4, 2, 2) and result.latents.dtype == np.float32
+        assert [prototype.slot for prototype in result.prototypes] == list(range(IPC))
+        for prototype in result.prototypes:
             assert prototype.class_id == data.id and set(prototype.members) <= set(data.rows)
 
 
 @pytest.mark.parametrize("name", MAKING)
-def test_a_class_of_exactly_ipc_images_still_gets_ipc_prototypes(name: str) -> None:
+def test_a_class_of_ipc_images_gets_ipc_prototypes(name: str) -> None:
     given = method_input(per_class=IPC)
-    assert all(len(found.prototypes) == IPC for found in run(name, given))
+    assert all(len(result.prototypes) == IPC for result in run(name, given))
 
 
 @pytest.mark.parametrize("name", ["uvlp", "vlcp"])
 def test_the_text_prototype_is_a_caption_of_the_class(name: str) -> None:
     given = method_input()
-    for data, found in zip(given.classes, run(name, given), strict=True):
-        assert all(prototype.text in {*data.captions, ""} for prototype in found.prototypes)
+    for data, result in zip(given.classes, run(name, given), strict=True):
+        assert all(prototype.text in {*data.captions, ""} for prototype in result.prototypes)
 
 
-def test_random_follows_the_seed_or_takes_the_first_files() -> None:
+def test_random_depends_on_the_seed_or_selects_the_first_files() -> None:
     assert run("random", method_input(seed=0)) != run("random", method_input(seed=1))
     first = run("random", method_input(seed=0), select="first")
     assert first == run("random", method_input(seed=1), select="first")
@@ -92,8 +92,8 @@ def test_random_follows_the_seed_or_takes_the_first_files() -> None:
 
 
 def test_d4m_uses_the_label_prompt() -> None:
-    found = run("d4m", method_input())
-    assert {prototype.text for prototype in found[2].prototypes} == {"a photo of class 2"}
+    results = run("d4m", method_input())
+    assert {prototype.text for prototype in results[2].prototypes} == {"a photo of class 2"}
 
 
 def test_uvlp_without_outlier_removal_keeps_every_image() -> None:
@@ -105,10 +105,10 @@ def test_uvlp_without_outlier_removal_keeps_every_image() -> None:
 
 
 def test_uvlp_with_fixed_alpha_does_not_search() -> None:
-    for found in run("uvlp", method_input(), search="none", alpha=0.3):
-        assert {prototype.details["cluster_alpha"] for prototype in found.prototypes} == {0.3}
+    for result in run("uvlp", method_input(), search="none", alpha=0.3):
+        assert {prototype.details["cluster_alpha"] for prototype in result.prototypes} == {0.3}
 
 
 @pytest.mark.parametrize(("ipc", "expected"), [(1, 6), (10, 6), (20, 3), (50, 1)])
-def test_top_k_follows_the_readme_table(ipc: int, expected: int) -> None:
+def test_top_k_is_that_of_the_readme(ipc: int, expected: int) -> None:
     assert plugins.load("methods", "uvlp").top_k(ipc) == expected

@@ -1,7 +1,8 @@
 """D4M: streamed mini-batch k-means of VAE latents, one label prompt per class (methods.md C).
 
-No outlier step, no captions, no fine-tuning on captions as far as the profile allows (D-06). Every class's
-last partial batch is fitted, where the reference fits only one class's (D-05, variant `reference-flush`).
+No outlier removal, no captions, no fine-tuning on captions as far as the profile allows (D-06). The last
+partial batch of every class is fitted; the reference does so for one class only (D-05, variant
+`reference-flush`).
 """
 
 from __future__ import annotations
@@ -33,28 +34,28 @@ class Settings:
     km_expand: int = setting(1, "latents per fit, as a multiple of IPC", "D4M ImageNet script", least=1)
     flush: str = setting(
         "all",
-        "last partial batches: of `all` classes, or as in the `reference`",
+        "last partial batches are fitted for `all` classes, or as in the `reference`",
         "D-05",
         choices=("all", "reference"),
     )
     clusterer_seed: int = setting(0, "random_state of MiniBatchKMeans", "methods.md C", least=0)
     order: str = setting(
         "file",
-        "images are visited as the `file` names are listed, or as `published`",
+        "order of the images: `file` (as listed) or `published`",
         "methods.md A.1",
         choices=("file", "published"),
     )
 
 
 def check(settings: Settings, ipc: int, counts: Sequence[int], last: int | None) -> None:
-    """Refuse classes of which the reference fits nothing: it drops rests, of all but the class visited last.
+    """Refuse classes that the reference never fits: it drops partial batches except for the last class.
 
     Args:
         counts: training images per class.
-        last: index of the class whose image is visited last; None where it is not known.
+        last: index of the class of the last visited image; None if unknown.
 
     Raises:
-        UvlpError: a class has fewer images than one fit takes.
+        UvlpError: a class has fewer images than one batch.
     """
     if settings.flush == "all":
         return
@@ -70,7 +71,7 @@ def operations(images: float, ipc: int, width: int, latents: int) -> float:
 
 
 def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> list[ClassResult]:
-    """Per class the centres of its latents, with the label-only prompt as text."""
+    """The cluster centres of each class's latents, with the label-only prompt as text."""
     from uvlp.methods.algorithms.clustering.minibatch_kmeans import streamed_centres
 
     results = []
@@ -81,14 +82,14 @@ def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> l
             km_expand=settings.km_expand,
             seed=settings.clusterer_seed,
             flush=settings.flush == "all" or data.index == inputs.last_visited,
-            smallest_rest=1 if settings.flush == "all" else inputs.ipc,
+            smallest_partial=1 if settings.flush == "all" else inputs.ipc,
         )
         results.append(_describe(data, centres))
     return results
 
 
 def _describe(data: ClassData, centres: object) -> ClassResult:
-    """The class's prototypes; the members of a centre are the latents nearest to it."""
+    """The prototypes of a class; the members of a centre are its nearest latents."""
     import numpy
 
     from uvlp.artifacts.prototypes import Prototype
@@ -96,8 +97,8 @@ def _describe(data: ClassData, centres: object) -> ClassResult:
 
     assert isinstance(centres, numpy.ndarray)
     flat = data.latents.reshape(len(data.rows), -1).astype(numpy.float64)
-    middle = centres.reshape(len(centres), -1)
-    distances = (middle**2).sum(1) - 2 * flat @ middle.T
+    flat_centres = centres.reshape(len(centres), -1)
+    distances = (flat_centres**2).sum(1) - 2 * flat @ flat_centres.T
     nearest = distances.argmin(1)
     rows = numpy.asarray(data.rows)
     described = [

@@ -1,4 +1,4 @@
-"""Full: the whole training set, the upper end of every table. Its images stay in the dataset."""
+"""Full: the entire training set, the upper bound in tables. Its images are not copied."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 REVISION = 1
 TITLE = "Full"
 WHOLE_SET = True
-"""The result refers to the dataset and depends neither on IPC nor on the seed."""
+"""The result refers to the dataset and does not depend on IPC or seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,5 +21,5 @@ class Settings:
 
 
 def select(inputs: MethodInput, settings: Settings, progress: Progress) -> list[list[int]]:
-    """All training rows, per class in index order."""
+    """All training rows, one list per class in index order."""
     return [list(data.rows) for data in progress.track(inputs.classes)]

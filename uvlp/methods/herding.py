@@ -1,6 +1,6 @@
 """Herding: real images whose running mean follows the class mean (evaluation.md 5).
 
-On CLIP image embeddings, or as published on features of a network trained on the full set (D-10).
+Uses CLIP image embeddings or, as published, features of a network trained on the full dataset (D-10).
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ class Settings:
 
     features: str = setting(
         "embedding",
-        "`embedding`: CLIP image features; `network`: of a ResNetAP-10 trained on the whole set",
+        "`embedding`: CLIP image features; `network`: of a ResNetAP-10 trained on the full dataset",
         "evaluation.md 5, D-10",
         choices=("embedding", "network"),
     )
 
 
 def features(settings: Settings) -> tuple[str, ...]:
-    """Of the network where the settings say so, in the place of the usual ones."""
+    """The features that the settings select."""
     return ("network",) if settings.features == "network" else FEATURES
 
 
 def select(inputs: MethodInput, settings: Settings, progress: Progress) -> list[list[int]]:
-    """Rows of the chosen training images, per class in index order, in the order of picking."""
+    """Rows of the selected training images, one list per class in index order, in selection order."""
     from uvlp.methods.algorithms.coresets import herding
 
     chosen = []

@@ -1,7 +1,7 @@
 """K-Center: greedy farthest-point selection per class (evaluation.md 5).
 
-The sources fix neither the features nor the first pick: here the first is the image nearest to the class
-mean, on CLIP image embeddings or on features of a network trained on the full set (D-10).
+The sources specify neither the features nor the first pick. Here the first pick is the image nearest to the
+class mean, in CLIP image embeddings or features of a network trained on the full dataset (D-10).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Settings:
 
     features: str = setting(
         "embedding",
-        "`embedding`: CLIP image features; `network`: of a ResNetAP-10 trained on the whole set",
+        "`embedding`: CLIP image features; `network`: of a ResNetAP-10 trained on the full dataset",
         "evaluation.md 5, D-10",
         choices=("embedding", "network"),
     )
@@ -39,12 +39,12 @@ class Settings:
 
 
 def features(settings: Settings) -> tuple[str, ...]:
-    """Of the network where the settings say so, in the place of the usual ones."""
+    """The features that the settings select."""
     return ("network",) if settings.features == "network" else FEATURES
 
 
 def select(inputs: MethodInput, settings: Settings, progress: Progress) -> list[list[int]]:
-    """Rows of the chosen training images, per class in index order, in the order of picking."""
+    """Rows of the selected training images, one list per class in index order, in selection order."""
     from uvlp.methods.algorithms.coresets import k_center
 
     chosen = []

@@ -1,7 +1,7 @@
 """Random: real training images (evaluation.md 5, the first column of every table).
 
-As published the "random" images are the first file names of each class; `digits` and `folder` draw
-per class from the seed.
+In the publications the "random" images are the first files of each class; `digits` and `folder` draw per
+class from the seed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Settings:
 
 
 def select(inputs: MethodInput, settings: Settings, progress: Progress) -> list[list[int]]:
-    """Rows of the chosen training images, per class in index order."""
+    """Rows of the selected training images, one list per class in index order."""
     from uvlp.core.seeds import numpy_generator
 
     chosen = []

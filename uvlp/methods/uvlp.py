@@ -1,7 +1,7 @@
-"""UVLP: spherical k-means of fused CLIP image and caption features (methods.md A, the notebook's chain).
+"""UVLP: spherical k-means of fused CLIP image and caption features (methods.md A, as in the notebook).
 
-Global Fisher α, class α, outliers, spherical k-means, cluster α, hubness: per cluster the mean latent of
-its strongest hubs and the caption of the strongest.
+Steps: global Fisher α, class α, outliers, spherical k-means, cluster α, hubness. A cluster's prototype is the
+mean latent of its strongest hubs and the caption of the strongest.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Settings:
         "methods.md E1, E2",
         choices=("notebook", "package", "none"),
     )
-    alpha: float = setting(0.5, "α where no search decides it", "upstream configuration", least=0, most=1)
+    alpha: float = setting(0.5, "α without a search", "upstream configuration", least=0, most=1)
     prior_weight: float = setting(
         0.6,
-        "λ, pull of the class and cluster α to their priors",
+        "λ, weight of the priors of the class and cluster α",
         "methods.md A.15",
         least=0,
     )
@@ -60,19 +60,19 @@ class Settings:
     )
     order: str = setting(
         "file",
-        "images are visited as the `file` names are listed, or as `published`",
+        "order of the images: `file` (as listed) or `published`",
         "methods.md A.1",
         choices=("file", "published"),
     )
 
 
 def operations(images: float, ipc: int, width: int, latents: int) -> float:
-    """Outliers and k-means of a class's features (methods.md A.8, A.9)."""
+    """Outlier removal and k-means of a class's features (methods.md A.8, A.9)."""
     return 2 * images**2 * width + 10 * 30 * 2 * images * ipc * width
 
 
 def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> list[ClassResult]:
-    """Per class the prototypes of its clusters, in cluster order.
+    """The prototypes of each class's clusters, in cluster order.
 
     Raises:
         UvlpError: a class has fewer images than IPC.
@@ -107,7 +107,7 @@ def _one_class(inputs: MethodInput, data: ClassData, settings: Settings, first: 
     rule = align_rule(Pairs(data.image, data.text).mean_similarity())
     alpha = _class_alpha(inputs, data, settings, first)
     others = numpy.delete(inputs.names, data.index, axis=0)
-    found = derive(
+    result = derive(
         data.image,
         data.text,
         data.latents,
@@ -123,10 +123,10 @@ def _one_class(inputs: MethodInput, data: ClassData, settings: Settings, first: 
         search=settings.search != "none",
     )
     described = [
-        _describe(data, slot, prototype, first, alpha) for slot, prototype in enumerate(found.prototypes)
+        _describe(data, slot, prototype, first, alpha) for slot, prototype in enumerate(result.prototypes)
     ]
-    latents = numpy.stack([prototype.latent for prototype in found.prototypes])
-    return ClassResult(latents=latents, prototypes=described, notes=_notes(data, found))
+    latents = numpy.stack([prototype.latent for prototype in result.prototypes])
+    return ClassResult(latents=latents, prototypes=described, notes=_notes(data, result))
 
 
 def top_k(ipc: int) -> int:
@@ -158,31 +158,33 @@ def _class_alpha(inputs: MethodInput, data: ClassData, settings: Settings, first
     )
 
 
-def _describe(data: ClassData, slot: int, found: ClusterPrototype, first: float, alpha: float) -> Prototype:
+def _describe(
+    data: ClassData, slot: int, prototype: ClusterPrototype, first: float, alpha: float
+) -> Prototype:
     from uvlp.artifacts.prototypes import Prototype
 
     return Prototype(
         class_id=data.id,
         slot=slot,
-        text=data.captions[found.text_index],
-        members=tuple(data.rows[index] for index in found.members),
-        latent_members=tuple(data.rows[index] for index in found.selected),
+        text=data.captions[prototype.text_index],
+        members=tuple(data.rows[index] for index in prototype.members),
+        latent_members=tuple(data.rows[index] for index in prototype.selected),
         details={
             "global_alpha": first,
             "class_alpha": alpha,
-            "cluster_alpha": found.alpha.alpha if found.alpha else alpha,
-            "mean_similarity": found.mean_similarity,
-            "hub_scores": [round(float(score), 6) for score in found.scores],
+            "cluster_alpha": prototype.alpha.alpha if prototype.alpha else alpha,
+            "mean_similarity": prototype.mean_similarity,
+            "hub_scores": [round(float(score), 6) for score in prototype.scores],
         },
     )
 
 
-def _notes(data: ClassData, found: ClusteringResult) -> dict[str, int]:
+def _notes(data: ClassData, result: ClusteringResult) -> dict[str, int]:
     return {
-        "outliers left out": int((~found.inliers).sum()),
-        "outliers clustered all the same, because too few images were left": found.readmitted,
-        "clusters made by splitting others": found.split,
+        "outliers left out": int((~result.inliers).sum()),
+        "outliers clustered all the same, because too few images were left": result.readmitted,
+        "clusters made by splitting others": result.split,
         "empty captions among the text prototypes": sum(
-            not data.captions[prototype.text_index] for prototype in found.prototypes
+            not data.captions[prototype.text_index] for prototype in result.prototypes
         ),
     }

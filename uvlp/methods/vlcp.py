@@ -1,6 +1,6 @@
-"""VLCP: k-means of VAE latents, and per cluster the caption with its most typical words (methods.md B).
+"""VLCP: k-means of VAE latents, with the caption that contains a cluster's most typical words (methods.md B).
 
-The image prototype is the mean latent of all members; the text goes to the diffuser uncut.
+The image prototype is the mean latent of all members; the text is not truncated for the diffusion model.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ class Settings:
     )
     threshold: float = setting(
         0.7,
-        "words in this share of a class's captions are dropped",
+        "words in at least this share of a class's captions are dropped",
         "VLCP run_nette.sh",
         least=0,
     )
     top_words: int = setting(30, "typical words per cluster", "VLCP run_nette.sh", least=1)
     order: str = setting(
         "file",
-        "images are visited as the `file` names are listed, or as `published`",
+        "order of the images: `file` (as listed) or `published`",
         "methods.md A.1",
         choices=("file", "published"),
     )
 
 
 def operations(images: float, ipc: int, width: int, latents: int) -> float:
-    """Outliers and k-means of a class's latents (methods.md B.4)."""
+    """Outlier removal and k-means of a class's latents (methods.md B.4)."""
     return 2 * images**2 * latents + 10 * 30 * 2 * images * ipc * latents
 
 
 def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> list[ClassResult]:
-    """Per class the centres of its latents with one caption each, in cluster order.
+    """The cluster centres of each class's latents with one caption each, in cluster order.
 
     Raises:
         UvlpError: a class has fewer images than IPC.
@@ -70,13 +70,13 @@ def _one_class(inputs: MethodInput, data: ClassData, settings: Settings) -> Clas
     from uvlp.methods.algorithms.typical_captions import choose
 
     # The reference stores latents in half precision before it clusters them.
-    found = latent_clusters(
+    clusters = latent_clusters(
         data.latents.astype(numpy.float16), inputs.ipc, settings.contamination, inputs.seed
     )
-    kept = numpy.flatnonzero(found.inliers)
+    kept = numpy.flatnonzero(clusters.inliers)
     texts = choose(
         [data.captions[index] for index in kept],
-        found.labels.tolist(),
+        clusters.labels.tolist(),
         data.synonyms,
         settings.threshold,
         settings.top_words,
@@ -84,7 +84,7 @@ def _one_class(inputs: MethodInput, data: ClassData, settings: Settings) -> Clas
     )
     described = []
     for slot, text in enumerate(texts):
-        members = tuple(data.rows[index] for index in kept[found.labels == slot])
+        members = tuple(data.rows[index] for index in kept[clusters.labels == slot])
         details = {"score": text.score, "words": [list(word) for word in text.words]}
         described.append(
             Prototype(
@@ -97,7 +97,7 @@ def _one_class(inputs: MethodInput, data: ClassData, settings: Settings) -> Clas
             )
         )
     notes = {
-        "outliers left out": int((~found.inliers).sum()),
+        "outliers left out": int((~clusters.inliers).sum()),
         "empty texts, because no caption scored": sum(not text.text for text in texts),
     }
-    return ClassResult(latents=found.centres.astype(numpy.float32), prototypes=described, notes=notes)
+    return ClassResult(latents=clusters.centres.astype(numpy.float32), prototypes=described, notes=notes)

@@ -1,4 +1,4 @@
-"""What the golden cases of DiT's diffusion leave open: guidance, gradients and the way back."""
+"""DiT's diffusion beyond the golden cases: guidance, gradients, denoising with the true noise."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def normal(*shape: int, seed: int) -> torch.Tensor:
 
 def test_three_channels_of_the_noise_are_guided() -> None:
     labelled, unlabelled = normal(2, 8, 2, 2, seed=1), normal(2, 8, 2, 2, seed=2)
-    found = dit_diffusion.guided(labelled, unlabelled, 4.0)
-    torch.testing.assert_close(found[:, :3], 4 * labelled[:, :3] - 3 * unlabelled[:, :3])
-    assert torch.equal(found[:, 3:], labelled[:, 3:])
+    output = dit_diffusion.guided(labelled, unlabelled, 4.0)
+    torch.testing.assert_close(output[:, :3], 4 * labelled[:, :3] - 3 * unlabelled[:, :3])
+    assert torch.equal(output[:, 3:], labelled[:, 3:])
 
 
-def test_the_bound_trains_the_variance_only() -> None:
+def test_the_bound_only_trains_the_variance() -> None:
     process, steps = dit_diffusion.chain(), torch.tensor([0, 7, 999])
     output = normal(3, 8, 2, 2, seed=3).requires_grad_()
     losses = dit_diffusion.training_losses(
@@ -35,7 +35,7 @@ def test_the_bound_trains_the_variance_only() -> None:
         assert (gradient[:, :4] != 0).all() and (gradient[:, 4:] == 0).all()
 
 
-def test_the_true_noise_leads_back_to_the_clean_latent() -> None:
+def test_denoising_with_the_true_noise_gives_the_clean_latent() -> None:
     process, clean, noise = dit_diffusion.chain(50), normal(*SHAPE, seed=6), normal(*SHAPE, seed=7)
     noisy = dit_diffusion.noised(process, clean, torch.tensor([49] * 3), noise)
     for step in reversed(range(50)):
@@ -43,7 +43,7 @@ def test_the_true_noise_leads_back_to_the_clean_latent() -> None:
         contained = (noisy - abar.sqrt() * clean) / (1 - abar).sqrt()
         output = torch.cat((contained, -torch.ones(SHAPE)), dim=1)
         noisy = dit_diffusion.sample_step(process, output, noisy, step, normal(*SHAPE, seed=step))
-    # The tables are float32, as the reference's: four of them stand in the last step.
+    # The tables are float32, as in the reference: the last step uses four of them.
     bound = rounding(4, largest=clean.abs().max().item())
     torch.testing.assert_close(noisy, clean, rtol=0, atol=bound)
 

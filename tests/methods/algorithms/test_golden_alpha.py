@@ -10,7 +10,7 @@ import numpy
 import pytest
 import torch
 
-from tests.methods.algorithms.golden_cases import Case, cases, groups
+from tests.methods.algorithms.golden_cases import Case, golden, groups
 from tests.tolerances import rounding
 from uvlp.methods.algorithms.alpha import class_alpha, cluster_alpha, global_alpha
 from uvlp.methods.algorithms.alpha.global_alpha import align_rule, statistics
@@ -51,7 +51,7 @@ def evaluations(objective: Callable[[float], float], low: float, high: float, **
     return seen
 
 
-@pytest.mark.parametrize("case", cases("golden_section"), ids=lambda case: case.name)
+@golden("golden_section")
 def test_golden_section_evaluates_the_same_points(case: Case) -> None:
     def objective(x: float) -> float:
         return FUNCTIONS[case["in.fname"]](x, case["in.p"].tolist())
@@ -68,7 +68,7 @@ def test_golden_section_evaluates_the_same_points(case: Case) -> None:
         assert seen[-1][0] == pytest.approx(case[f"out.{key}.x"], abs=rounding(80, torch.float64, 8.0))
 
 
-@pytest.mark.parametrize("case", cases("class_stats"), ids=lambda case: case.name)
+@golden("class_stats")
 def test_class_statistics(case: Case) -> None:
     classes = global_alpha.split_classes(case["in.img"], case["in.txt"], case["in.sizes"])
     found = [statistics(classes, case["in.tau"], alpha) for alpha in case["in.alphas"].tolist()]
@@ -78,7 +78,7 @@ def test_class_statistics(case: Case) -> None:
 
 
 @pytest.mark.parametrize("version", ["notebook", "package"])
-@pytest.mark.parametrize("case", cases("fisher_alpha"), ids=lambda case: case.name)
+@golden("fisher_alpha")
 def test_fisher_alpha(case: Case, version: str) -> None:
     def wanted(key: str) -> float:
         return case.notebook(key) if version == "notebook" else case[f"out.pkg.{key}"]
@@ -107,7 +107,7 @@ def test_fisher_alpha(case: Case, version: str) -> None:
     assert found.alpha == pytest.approx(wanted("alpha"), abs=ALPHA)
 
 
-@pytest.mark.parametrize("case", cases("align_scale"), ids=lambda case: case.name)
+@golden("align_scale")
 def test_align_scale(case: Case) -> None:
     for index, similarity in enumerate(case["in.r_c"].tolist()):
         rule = align_rule(similarity)
@@ -115,7 +115,7 @@ def test_align_scale(case: Case) -> None:
         assert [rule.gate, rule.align_scale, rule.low, rule.high] == pytest.approx(wanted, abs=EXACT)
 
 
-@pytest.mark.parametrize("case", cases("refine_class"), ids=lambda case: case.name)
+@golden("refine_class")
 def test_class_alpha_of_the_notebook(case: Case) -> None:
     features = case["in.img"], case["in.txt"], case["in.tau"], case["in.alpha_global"]
     options = {
@@ -133,7 +133,7 @@ def test_class_alpha_of_the_notebook(case: Case) -> None:
     assert class_alpha.class_alpha(*features) == pytest.approx(case["out.nb_defaults.alpha"], abs=ALPHA)
 
 
-@pytest.mark.parametrize("case", cases("refine_class"), ids=lambda case: case.name)
+@golden("refine_class")
 def test_class_alpha_of_the_package(case: Case) -> None:
     images, texts, name = case["in.img"], case["in.txt"], case["in.tau"]
     alpha, delta = case["in.alpha_global"], case["in.delta"]
@@ -146,13 +146,13 @@ def test_class_alpha_of_the_package(case: Case) -> None:
     assert found == pytest.approx(case["out.pkg.alpha"], abs=ALPHA)
 
 
-def cluster_cases() -> list[tuple[Case, Case]]:
-    """Each case with the arrays of its repetition."""
-    shared = groups("cluster_alpha")["shared"]
-    return [(case, shared) for case in cases("cluster_alpha")]
+@pytest.fixture(scope="module")
+def shared() -> Case:
+    """The arrays that the cases of cluster_alpha refer to by repetition."""
+    return groups("cluster_alpha")["shared"]
 
 
-@pytest.mark.parametrize(("case", "shared"), cluster_cases(), ids=lambda value: value.name)
+@golden("cluster_alpha")
 def test_cluster_alpha(case: Case, shared: Case) -> None:
     def array(name: str) -> numpy.ndarray:
         return shared[f"shared.rep{case['in.rep']:02d}.{name}"]

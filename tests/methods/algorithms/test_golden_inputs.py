@@ -1,4 +1,4 @@
-"""Golden data of what goes in and out: prompt_ensemble, caption_lookup, preprocess, loader_order,
+"""Golden data of inputs and outputs: prompt_ensemble, caption_lookup, preprocess, loader_order,
 save_quantise."""
 
 from __future__ import annotations
@@ -6,11 +6,10 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 import numpy
-import pytest
 import torch
 from PIL import Image
 
-from tests.methods.algorithms.golden_cases import Case, cases
+from tests.methods.algorithms.golden_cases import Case, golden
 from tests.tolerances import rounding
 from uvlp.datasets.files.folder_captions import find_caption
 from uvlp.datasets.files.images.image_files import squash
@@ -20,7 +19,7 @@ from uvlp.models.autoencoder import quantise
 from uvlp.models.sampling.synthesis import resize
 
 
-@pytest.mark.parametrize("case", cases("prompt_ensemble"), ids=lambda case: case.name)
+@golden("prompt_ensemble")
 def test_prompt_ensemble(case: Case) -> None:
     assert len(case["out.texts"])
     for texts, raw, wanted in zip(
@@ -33,7 +32,7 @@ def test_prompt_ensemble(case: Case) -> None:
         )
 
 
-@pytest.mark.parametrize("case", cases("caption_lookup"), ids=lambda case: case.name)
+@golden("caption_lookup")
 def test_caption_lookup(case: Case) -> None:
     captions = dict(zip(case["in.keys"].tolist(), case["in.values"].tolist(), strict=True))
     names = [PurePosixPath(path).name for path in case["in.paths"].tolist()]
@@ -48,7 +47,7 @@ def test_bare_file_names_come_last() -> None:
     assert find_caption(captions, "n01", "b.JPEG") == find_caption(captions, "n01", "c.JPEG") == ""
 
 
-@pytest.mark.parametrize("case", cases("preprocess"), ids=lambda case: case.name)
+@golden("preprocess")
 def test_preprocess(case: Case) -> None:
     squashed = squash(Image.fromarray(case["in.image"]), case["in.size"])
     unit = squashed.transpose(2, 0, 1).astype(numpy.float32) / numpy.float32(255)
@@ -57,7 +56,7 @@ def test_preprocess(case: Case) -> None:
     numpy.testing.assert_array_equal(resize(squashed, len(small)), small)
 
 
-@pytest.mark.parametrize("case", cases("loader_order"), ids=lambda case: case.name)
+@golden("loader_order")
 def test_loader_order(case: Case) -> None:
     order = visiting_order(int(case["in.class_sizes"].sum()), case["in.seed"])
     assert order == case["out.order"].tolist()
@@ -65,7 +64,7 @@ def test_loader_order(case: Case) -> None:
     assert [row for row in order if row < first_class] == case["out.order_cls0"].tolist()
 
 
-@pytest.mark.parametrize("case", cases("save_quantise"), ids=lambda case: case.name)
+@golden("save_quantise")
 def test_save_quantise(case: Case) -> None:
     image = torch.from_numpy(case["in.x"])[None]
     numpy.testing.assert_array_equal(quantise(image)[0], case["out.png_from_f32"])

@@ -1,5 +1,4 @@
-"""Golden data of UVLP's derivation: lof, spherical_kmeans, derive_prototypes, uvlp_full_chain, and the two
-package helpers off the path."""
+"""Golden data of UVLP's derivation: lof, spherical_kmeans, derive_prototypes, uvlp_full_chain."""
 
 from __future__ import annotations
 
@@ -7,16 +6,8 @@ import math
 
 import numpy
 import pytest
-import torch
 
-from tests.methods.algorithms.golden_cases import Case, cases
-from tests.methods.algorithms.reference_helpers import (
-    dynamic_weights,
-    hubness_selection,
-    mean_similarities,
-    normalised,
-    weighted_fisher,
-)
+from tests.methods.algorithms.golden_cases import Case, golden
 from tests.tolerances import rounding
 from uvlp.methods.algorithms.alpha.class_alpha import class_alpha, package_class_alpha
 from uvlp.methods.algorithms.alpha.global_alpha import align_rule, global_alpha, split_classes
@@ -34,7 +25,7 @@ ALPHA, TIE = 2e-3, 1e-6
 that are nearer than a tie may be ranked either way (README of the golden data)."""
 
 
-@pytest.mark.parametrize("case", cases("lof"), ids=lambda case: case.name)
+@golden("lof")
 def test_outliers(case: Case) -> None:
     found = find_outliers(case["in.X"], case["in.contamination"])
     assert found.neighbours == case["out.n_neighbors_used"]
@@ -61,7 +52,7 @@ class Recorder(numpy.random.RandomState):
         return self.refills[-1]
 
 
-@pytest.mark.parametrize("case", cases("spherical_kmeans"), ids=lambda case: case.name)
+@golden("spherical_kmeans")
 def test_spherical_kmeans(case: Case) -> None:
     clusters, seed = case["in.n_clusters"], case["in.seed"]
     restarts, limit = case["in.n_init"], case["in.max_iter"]
@@ -108,7 +99,7 @@ def quality(features: numpy.ndarray, found: SphericalClusters) -> list[float]:
     return [float(numpy.mean(within)), spread, found.inertia]
 
 
-@pytest.mark.parametrize("case", cases("derive_prototypes"), ids=lambda case: case.name)
+@golden("derive_prototypes")
 def test_derivation(case: Case) -> None:
     override = case["in.alpha_override"]
     alpha = case["in.alpha_default"] if math.isnan(override) else override
@@ -232,7 +223,7 @@ def chain(case: Case, version: str, fill: str = "none") -> list[tuple[dict[str, 
 
 
 @pytest.mark.parametrize("version", ["nb", "pkg_cli"])
-@pytest.mark.parametrize("case", cases("uvlp_full_chain"), ids=lambda case: case.name)
+@golden("uvlp_full_chain")
 def test_full_chain(case: Case, version: str) -> None:
     found = chain(case, version)
     assert len(found) == len(case["in.sizes"])
@@ -261,38 +252,3 @@ def check_class(case: Case, prefix: str, derivation: ClusteringResult) -> None:
 
 
 STORED = ("alphas", "cluster_size", "avg_imgtxt_sim", "text_index", "image_prototypes")
-
-
-@pytest.mark.parametrize("case", cases("hubness_helper"), ids=lambda case: case.name)
-def test_hubness_helper(case: Case) -> None:
-    # Half-precision inputs are taken as float32, in which the reference forms its means.
-    features, stored_latents = (case[name].astype(numpy.float32) for name in ("in.X", "in.latents"))
-    latents, embeds = [], []
-    for cluster, stored in enumerate(case["out.selected"].tolist()):
-        members = numpy.flatnonzero(case["in.labels"] == cluster)
-        wanted = [index for index in stored if index >= 0]
-        chosen = members[hubness_selection(features[members], case["in.top_k"])]
-        assert len(chosen) == len(wanted)
-        if not wanted:
-            continue
-        scores = dict(zip(members.tolist(), mean_similarities(features[members]).tolist(), strict=True))
-        got = [scores[index] for index in chosen]
-        numpy.testing.assert_allclose(got, [scores[index] for index in wanted], atol=TIE)
-        chosen_latents, chosen_embeds = torch.from_numpy(stored_latents[wanted]), features[wanted]
-        latents += [chosen_latents.mean(dim=0), chosen_latents.median(dim=0).values]
-        embeds += [chosen_embeds.mean(axis=0), numpy.median(chosen_embeds, axis=0)]
-    numpy.testing.assert_allclose(torch.stack(latents), case["out.proto_latents"], atol=STATISTIC)
-    numpy.testing.assert_allclose(unit(numpy.stack(embeds)), case["out.proto_embeds"], atol=STATISTIC)
-
-
-@pytest.mark.parametrize("case", cases("dynamic_weights"), ids=lambda case: case.name)
-def test_dynamic_weights(case: Case) -> None:
-    curves = [case[f"in.{curve}"] for curve in ("intra", "inter", "align")]
-    weights = dynamic_weights(*curves)
-    numpy.testing.assert_allclose(weights, case["out.weights"], atol=STATISTIC)
-    for curve, values in zip(("intra", "inter", "align"), curves, strict=True):
-        numpy.testing.assert_allclose(normalised(values), case[f"out.norm_{curve}"], atol=STATISTIC)
-    fisher = weighted_fisher(curves[0], curves[1], curves[2], weights)
-    numpy.testing.assert_allclose(fisher, case["out.fisher_with_weights"], atol=STATISTIC)
-    default = weighted_fisher(curves[0], curves[1], curves[2], numpy.array([1.0, 1.0, 0.0]))
-    numpy.testing.assert_allclose(default, case["out.fisher_default"], atol=STATISTIC)

@@ -9,7 +9,7 @@ import numpy
 import pytest
 import torch
 
-from tests.methods.algorithms.golden_cases import Case, cases
+from tests.methods.algorithms.golden_cases import Case, golden
 from tests.tolerances import rounding
 from uvlp.methods.algorithms.clustering.latent_kmeans import latent_clusters
 from uvlp.methods.algorithms.clustering.minibatch_kmeans import fit_sizes, streamed_centres
@@ -24,7 +24,7 @@ from uvlp.methods.algorithms.typical_captions import (
 from uvlp.models.sampling.prompts import PromptEncoder, pair_ids, states
 
 
-@pytest.mark.parametrize("case", cases("vlcp_tokenizer"), ids=lambda case: case.name)
+@golden("vlcp_tokenizer")
 def test_tokenizer(case: Case) -> None:
     assert tokens(case["in.text"]) == case["out.tokens"].tolist()
     assert words(case["in.text"]) == case["out.words"].tolist()
@@ -34,7 +34,7 @@ def test_there_are_as_many_stop_words_as_documented() -> None:
     assert len(STOP_WORDS) == 153
 
 
-@pytest.mark.parametrize("case", cases("vlcp_scorer"), ids=lambda case: case.name)
+@golden("vlcp_scorer")
 def test_scorer(case: Case) -> None:
     counts = dict(zip(case["in.words"].tolist(), case["in.weights"].tolist(), strict=True))
     sentences = case["in.sentences"].tolist()
@@ -43,7 +43,7 @@ def test_scorer(case: Case) -> None:
     assert score == case["out.score"]
 
 
-@pytest.mark.parametrize("case", cases("vlcp_text"), ids=lambda case: case.name)
+@golden("vlcp_text")
 def test_text_prototypes(case: Case) -> None:
     assert len(case["in.classes"])
     for index in range(len(case["in.classes"])):
@@ -67,7 +67,7 @@ def test_text_prototypes(case: Case) -> None:
         assert ranked == case[wanted + "topwords"].tolist()
 
 
-@pytest.mark.parametrize("case", cases("vlcp_kmeans"), ids=lambda case: case.name)
+@golden("vlcp_kmeans")
 def test_latent_kmeans(case: Case) -> None:
     for index in numpy.unique(case["in.class_of"]).tolist():
         rows = case["in.order"][case["in.class_of"][case["in.order"]] == index]
@@ -89,7 +89,7 @@ def test_latent_kmeans(case: Case) -> None:
         assert inertia == pytest.approx(case[wanted + "inertia"], rel=rounding(kept.size + 3, torch.float64))
 
 
-@pytest.mark.parametrize("case", cases("d4m_minibatch"), ids=lambda case: case.name)
+@golden("d4m_minibatch")
 def test_streamed_centres(case: Case) -> None:
     order, classes = case["in.order"], case["in.class_of"]
     clusters, expand = case["in.ipc"], case["in.km_expand"]
@@ -100,7 +100,7 @@ def test_streamed_centres(case: Case) -> None:
         batch = clusters * expand
         assert fit_sizes(len(rows), batch, clusters if last else batch) == wanted
         centres = streamed_centres(
-            case["in.latents"][rows], clusters, expand, seed=0, flush=last, smallest_rest=clusters
+            case["in.latents"][rows], clusters, expand, seed=0, flush=last, smallest_partial=clusters
         )
         stored = case[f"out.class{index}.prototypes"]
         # Running means in float32, one after another over the images of the class.
@@ -139,7 +139,7 @@ class StubEncoder:
         return SimpleNamespace(last_hidden_state=states)
 
 
-@pytest.mark.parametrize("case", cases("long_prompt"), ids=lambda case: case.name)
+@golden("long_prompt")
 def test_long_prompt(case: Case, clip_tokenizer) -> None:
     """The reference's ids and states; the prompt encoder of the synthesis gives the same where it can."""
     encoder = StubEncoder()

@@ -1,4 +1,4 @@
-"""What is remembered and where the gradient flows; the values are golden (tests/protocols)."""
+"""Memory and gradients of the minimax criteria; golden values: tests/protocols."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from uvlp.methods.algorithms.minimax_criteria import MEMORY, Memory, criteria
 
 
-def test_the_oldest_leave_first() -> None:
+def test_the_memory_is_first_in_first_out() -> None:
     memory = Memory(3)
     rows = torch.arange(5.0)[:, None]
     memory.append(1, rows[:2])
@@ -17,7 +17,7 @@ def test_the_oldest_leave_first() -> None:
     assert memory.of(0) is None and MEMORY == 64
 
 
-def test_both_criteria_pull_on_the_prediction_and_memories_do_not() -> None:
+def test_only_the_prediction_receives_gradients() -> None:
     real, generated = Memory(), Memory()
     latents = torch.eye(4)[:, :, None]
     labels = torch.tensor([0, 1, 0, 1])

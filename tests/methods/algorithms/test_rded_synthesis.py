@@ -1,4 +1,4 @@
-"""What the golden cases of RDED's synthesis leave open: ties, uneven padding, too few images."""
+"""RDED's synthesis beyond the golden cases: ties, uneven padding, too few images."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from uvlp.methods.algorithms.rded_synthesis import crop_losses, mosaics, select_
 def test_ties_go_to_the_first_image_and_crop() -> None:
     losses = torch.tensor([[2.0, 1.0, 1.0], [3.0, 3.0, 3.0], [1.0, 5.0, 1.0]])
     assert select_crops(losses, 3).tolist() == [[0, 1], [2, 0], [1, 0]]
-    with pytest.raises(UvlpError, match="too few images in a class: got 3; allowed: at least 4"):
+    with pytest.raises(UvlpError) as caught:
         select_crops(losses, 4)
+    assert (caught.value.got, caught.value.allowed) == (3, "at least 4")
 
 
-def test_crops_are_padded_with_zeros_around_them() -> None:
+def test_crops_are_padded_with_zeros() -> None:
     seen = []
 
     class Teacher(nn.Module):
@@ -35,6 +36,6 @@ def test_crops_are_padded_with_zeros_around_them() -> None:
 
 def test_best_crops_are_spread_over_the_mosaics() -> None:
     crops = torch.arange(8.0)[:, None, None, None].expand(8, 3, 4, 4)
-    found = mosaics(crops, 2, 4)
-    assert found[0, 0].tolist() == [[0, 0, 2, 2], [0, 0, 2, 2], [4, 4, 6, 6], [4, 4, 6, 6]]
-    assert torch.equal(found[1], found[0] + 1)
+    images = mosaics(crops, 2, 4)
+    assert images[0, 0].tolist() == [[0, 0, 2, 2], [0, 0, 2, 2], [4, 4, 6, 6], [4, 4, 6, 6]]
+    assert torch.equal(images[1], images[0] + 1)

@@ -1,4 +1,4 @@
-"""Words and captions beyond the golden cases."""
+"""Tokens, words and text prototypes beyond the golden cases."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uvlp.methods.algorithms.typical_captions import choose, tokens, words
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("", []),
         ("A 'big' dog.", ["A", "'", "big", "'", "dog", "."]),
@@ -20,8 +20,8 @@ from uvlp.methods.algorithms.typical_captions import choose, tokens, words
         ("CANNOT", ["CAN", "NOT"]),
     ],
 )
-def test_tokens(text: str, wanted: list[str]) -> None:
-    assert tokens(text) == wanted
+def test_texts_are_split_into_tokens(text: str, expected: list[str]) -> None:
+    assert tokens(text) == expected
 
 
 def test_only_alphabetic_tokens_are_words() -> None:
@@ -30,7 +30,7 @@ def test_only_alphabetic_tokens_are_words() -> None:
     )
 
 
-def test_captions_that_are_missing_are_never_chosen() -> None:
+def test_missing_captions_are_never_chosen() -> None:
     captions = ["", "Curly fur", "", "flat ears, flat nose"]
     found = choose(captions, [0, 0, 1, 2], "dog", 0.7, 5, 4)
     assert [text.index for text in found] == [1, None, 3, None]

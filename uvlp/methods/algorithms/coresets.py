@@ -1,4 +1,4 @@
-"""Coresets of real images: greedy k-center and herding (evaluation.md 5), textbook definitions in float64."""
+"""Coresets of real images: greedy k-center and herding (evaluation.md 5), by their definitions in float64."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ FIRST_PICKS = ("mean", "index0")
 
 
 def k_center(features: ArrayLike, k: int, first: str = "mean") -> list[int]:
-    """Indices of ``k`` rows in the order of picking: each the farthest from its nearest earlier pick.
+    """Pick ``k`` rows: each is the farthest from its nearest earlier pick. Returns indices in picking order.
 
-    The first is the row nearest to the mean, or row 0; ties go to the lowest index.
+    The first pick is the row nearest to the mean, or row 0; ties go to the lowest index.
 
     Args:
         features: [N, D].
@@ -21,7 +21,7 @@ def k_center(features: ArrayLike, k: int, first: str = "mean") -> list[int]:
         first: ``mean`` or ``index0``.
 
     Raises:
-        UvlpError: there are fewer rows than ``k``, or no such first pick.
+        UvlpError: there are fewer rows than ``k``, or ``first`` is unknown.
     """
     if first not in FIRST_PICKS:
         raise UvlpError("first pick of k-center", got=first, allowed=", ".join(FIRST_PICKS))
@@ -30,7 +30,7 @@ def k_center(features: ArrayLike, k: int, first: str = "mean") -> list[int]:
     picks = [pick]
     distances = _squares(points, points[pick])
     for _ in range(k - 1):
-        # A pick is at distance 0 of itself; −1 keeps it from being picked again among equal rows.
+        # A pick is at distance 0 from itself; −1 prevents picking it again if rows are equal.
         distances[picks[-1]] = -1.0
         picks.append(int(distances.argmax()))
         distances = numpy.minimum(distances, _squares(points, points[picks[-1]]))
@@ -38,9 +38,9 @@ def k_center(features: ArrayLike, k: int, first: str = "mean") -> list[int]:
 
 
 def herding(features: ArrayLike, k: int) -> list[int]:
-    """Indices of ``k`` rows in the order of picking: each brings the mean of the picks nearest to the mean.
+    """Pick ``k`` rows so that their mean approaches that of all rows. Returns indices in picking order.
 
-    At step t the unpicked row that minimises ‖(t+1)·mean − sum of picks − row‖; ties go to the lowest index.
+    Step t picks the remaining row that minimises ‖(t+1)·mean − sum of picks − row‖, on ties the first.
 
     Args:
         features: [N, D].

@@ -1,9 +1,9 @@
 """The diffusion process of DiT: losses and ancestral sampling with learned variance (evaluation.md 5.1).
 
 Ho et al. 2020, Nichol & Dhariwal 2021. diffusers' DDPMScheduler has the same process, but no variational
-bound, tables in float32, and another variance at the last step.
+bound, float32 tables, and a different variance at the last step.
 
-Legend: x_t latent after step t of adding noise, x_0 the clean one; beta_t share of noise added by step t;
+Legend: x_t latent after t noising steps, x_0 the clean latent; beta_t variance of the noise added by step t;
 abar_t product of 1 − beta up to t; v the network's interpolation between the two log-variances.
 """
 
@@ -25,11 +25,11 @@ GUIDED_CHANNELS = 3
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The steps of a process, least noise first; S of the trained 1000.
+    """The steps of a process, least noise first; S of the trained 1000 steps.
 
     Attributes:
-        timesteps: int64 [S], step of the trained process, which the network is given.
-        betas: float64 [S], of the steps that are left.
+        timesteps: int64 [S], steps of the trained process, the network's input.
+        betas: float64 [S], of the respaced steps.
         abar: float64 [S].
         abar_before: float64 [S], of the preceding step; 1 before the first.
         posterior_variance: float64 [S], of x_(t-1) given x_t and x_0; 0 at the first step.
@@ -43,7 +43,7 @@ class Chain:
 
 
 def chain(steps: int = TRAINED_STEPS, device: str = "cpu") -> Chain:
-    """``steps`` evenly spaced ones, 2 to 1000, of the trained process with its linear betas."""
+    """A chain of ``steps`` (2 to 1000) evenly spaced steps of the trained process with linear betas."""
     assert 2 <= steps <= TRAINED_STEPS
     trained = numpy.cumprod(1 - numpy.linspace(FIRST_BETA, LAST_BETA, TRAINED_STEPS))
     timesteps = numpy.linspace(0, TRAINED_STEPS - 1, steps).round().astype(numpy.int64)
@@ -62,17 +62,17 @@ class Gaussian:
     log_variance: Tensor
 
     def sample(self, noise: Tensor) -> Tensor:
-        """A draw from standard normal ``noise``."""
+        """Sample with standard normal ``noise``."""
         return self.mean + torch.exp(0.5 * self.log_variance) * noise
 
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What the network is trained with, per image; the published loss is mean(mse + bound).
+    """The training losses per image; the published loss is mean(mse + bound).
 
     Attributes:
-        mse: [N], of the noise.
-        bound: [N], variational bound of the step in bits per value; it trains the variance only.
+        mse: [N], of the predicted noise.
+        bound: [N], variational bound of the step in bits per value; its gradient only reaches the variance.
         predicted: [N,C,h,w], predicted x_0, with gradient.
     """
 
@@ -82,24 +82,24 @@ class Losses:
 
 
 def noised(process: Chain, clean: Tensor, steps: Tensor, noise: Tensor) -> Tensor:
-    """x_t of x_0 ``clean`` [N,C,h,w] at ``steps``, int64 [N] positions in the chain."""
+    """x_t of x_0 ``clean`` [N,C,h,w] at ``steps``, int64 [N] indices into the chain."""
     abar = process.abar[steps]
     return _as(square_root(abar), clean) * clean + _as(square_root(1 - abar), clean) * noise
 
 
 def predicted_clean(process: Chain, noisy: Tensor, steps: Tensor, noise: Tensor) -> Tensor:
-    """x_0 [N,C,h,w] if ``noise`` is what x_t ``noisy`` contains."""
+    """x_0 [N,C,h,w], given the ``noise`` in x_t ``noisy``."""
     abar = process.abar[steps]
     return _as(square_root(1 / abar), noisy) * noisy - _as(square_root(1 / abar - 1), noisy) * noise
 
 
 def previous(process: Chain, output: Tensor, noisy: Tensor, steps: Tensor) -> Gaussian:
-    """The network's x_(t-1) given x_t.
+    """The network's distribution of x_(t-1) given x_t.
 
     Args:
         output: [N,2C,h,w], predicted noise, then v: −1 for the posterior's log-variance, 1 for log beta_t.
         noisy: [N,C,h,w], x_t.
-        steps: int64 [N], t as positions in the chain.
+        steps: int64 [N], t as indices into the chain.
     """
     noise, v = output.chunk(2, dim=1)
     least = _log_posterior_variance(process, steps, noisy)
@@ -114,7 +114,7 @@ def sample_step(process: Chain, output: Tensor, noisy: Tensor, step: int, noise:
 
     Args:
         output, noisy: as for `previous`.
-        step: t, position in the chain.
+        step: t, index into the chain.
         noise: standard normal [N,C,h,w].
     """
     steps = torch.full((len(noisy),), step, device=noisy.device)
@@ -125,7 +125,7 @@ def sample_step(process: Chain, output: Tensor, noisy: Tensor, step: int, noise:
 def guided(labelled: Tensor, unlabelled: Tensor, scale: float) -> Tensor:
     """Network outputs [N,2C,h,w] under classifier-free guidance.
 
-    As published only the first three channels of the noise are guided; the rest is the labelled one.
+    As published, only the first three noise channels are guided; the rest is the labelled output.
     """
     first, null = labelled[:, :GUIDED_CHANNELS], unlabelled[:, :GUIDED_CHANNELS]
     return torch.cat((null + scale * (first - null), labelled[:, GUIDED_CHANNELS:]), dim=1)
@@ -136,7 +136,7 @@ def training_losses(process: Chain, output: Tensor, clean: Tensor, noise: Tensor
 
     Args:
         clean, noise: [N,C,h,w].
-        steps: int64 [N], positions in the chain.
+        steps: int64 [N], indices into the chain.
     """
     noisy = noised(process, clean, steps, noise)
     predicted_noise, v = output.chunk(2, dim=1)
@@ -149,13 +149,13 @@ def training_losses(process: Chain, output: Tensor, clean: Tensor, noise: Tensor
 
 
 def _bound(process: Chain, output: Tensor, clean: Tensor, noisy: Tensor, steps: Tensor) -> Tensor:
-    """KL of the posterior to the network's distribution, at step 0 its negative log-likelihood; bits [N]."""
-    found = previous(process, output, noisy, steps)
-    wanted = Gaussian(
+    """KL of the posterior from the network's distribution; at step 0 the negative log-likelihood; bits."""
+    learned = previous(process, output, noisy, steps)
+    posterior = Gaussian(
         _posterior_mean(process, clean, noisy, steps), _log_posterior_variance(process, steps, noisy)
     )
     first = (steps == 0)[:, None, None, None]
-    nats = torch.where(first, -_log_likelihood(found, clean), _divergence(wanted, found))
+    nats = torch.where(first, -_log_likelihood(learned, clean), _divergence(posterior, learned))
     return nats.flatten(1).mean(1) / math.log(2)
 
 
@@ -167,18 +167,18 @@ def _posterior_mean(process: Chain, clean: Tensor, noisy: Tensor, steps: Tensor)
 
 
 def _log_posterior_variance(process: Chain, steps: Tensor, like: Tensor) -> Tensor:
-    # The first step's variance is 0; the reference takes the second's instead.
+    # The first step's variance is 0; the reference uses the second's instead.
     return _as(process.posterior_variance[steps.clamp(min=1)].log(), like)
 
 
-def _divergence(wanted: Gaussian, found: Gaussian) -> Tensor:
-    difference = wanted.log_variance - found.log_variance
-    distance = (wanted.mean - found.mean).square() * torch.exp(-found.log_variance)
+def _divergence(posterior: Gaussian, learned: Gaussian) -> Tensor:
+    difference = posterior.log_variance - learned.log_variance
+    distance = (posterior.mean - learned.mean).square() * torch.exp(-learned.log_variance)
     return 0.5 * (difference.exp() + distance - difference - 1)
 
 
 def _log_likelihood(distribution: Gaussian, clean: Tensor) -> Tensor:
-    """Of 8-bit values scaled to [−1,1], which the reference takes latents for as well."""
+    """Log-likelihood of 8-bit values scaled to [−1,1]; the reference treats latents like them."""
     centred, inverse = clean - distribution.mean, torch.exp(-0.5 * distribution.log_variance)
     below = _normal_cdf(inverse * (centred - 1 / 255))
     upto = _normal_cdf(inverse * (centred + 1 / 255))
@@ -192,8 +192,8 @@ def _normal_cdf(x: Tensor) -> Tensor:
 
 
 def _as(values: Tensor, like: Tensor) -> Tensor:
-    """Per-image float64 factors [N] in shape and type to multiply ``like``.
+    """Reshape and cast per-image float64 factors [N] to multiply ``like``.
 
-    Rounded to float32 whatever ``like`` is, as in the reference.
+    They are rounded to float32 for any dtype, as in the reference.
     """
     return values.float().to(like.dtype)[:, None, None, None]

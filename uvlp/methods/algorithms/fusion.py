@@ -2,9 +2,9 @@
 
 Symbols: I, T image and caption features [N, D]; α fusion weight, 1 = image only, 0 = text only;
 u(v) = v / max(‖v‖, 1e-8); F = u(αI + (1−α)T) row-wise; μ = u(mean F).
-Features are numpy float32; other floats are converted without being normalised again. Statistics over
-rows are computed in float64: an objective of α is flat at its maximum, where the rounding of float32 moves
-the result by up to 9e-4 from one BLAS library to the next.
+Features are numpy float32; other dtypes are converted without renormalising. Statistics over rows are
+computed in float64: an objective of α is flat at its maximum, where float32 rounding changes the result by up
+to 9e-4 between BLAS libraries.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SMALLEST_NORM = 1e-8
 
 
 def unit(vectors: NDArray[AnyFloat]) -> NDArray[AnyFloat]:
-    """Each vector (last axis) divided by its norm, the norm not below 1e-8."""
+    """Divide each vector (last axis) by its norm, clipped below at 1e-8."""
     norms = numpy.linalg.norm(vectors, axis=-1, keepdims=True)
     return vectors / numpy.maximum(norms, vectors.dtype.type(SMALLEST_NORM))
 
@@ -36,8 +36,8 @@ def fuse(images: Features, texts: Features, alpha: float) -> Features:
 class Pairs:
     """Image and caption features of the same images, for statistics at many values of α.
 
-    ‖αI + (1−α)T‖² is a quadratic in α whose coefficients are computed once, and mean F is two weighted
-    sums of rows, so that one α costs two matrix-vector products and no [N, D] array.
+    ‖αI + (1−α)T‖² is quadratic in α with precomputed coefficients, and mean F is two weighted sums of rows,
+    so each α costs two matrix-vector products and no [N, D] array.
 
     Args:
         images: [N, D]; N may be 0.
@@ -72,11 +72,11 @@ class Pairs:
         rest = 1.0 - alpha
         squares = alpha * alpha * image_image + 2 * alpha * rest * image_text + rest * rest * text_text
         norms = numpy.maximum(numpy.sqrt(numpy.maximum(squares, 0.0)), SMALLEST_NORM)
-        shares = 1.0 / (norms * len(self))
-        mean = alpha * (shares @ self._images) + rest * (shares @ self._texts)
+        weights = 1.0 / (norms * len(self))
+        mean = alpha * (weights @ self._images) + rest * (weights @ self._texts)
         centre = unit(mean)
         return 1.0 - float(mean @ centre), centre
 
     def mean_similarity(self) -> float:
-        """Mean of I·T over the images (r_c for a whole class, methods.md A.6)."""
+        """Mean of I·T over the images (r_c if they are all images of a class, methods.md A.6)."""
         return float(self._squares[1].mean())

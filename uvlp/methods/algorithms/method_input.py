@@ -1,7 +1,7 @@
-"""What a method is given: the training images of every class as features, captions and latents.
+"""The input of a method: the training images of every class as features, captions and latents.
 
-Nothing is read before a method looks at it, and a class is forgotten when the method goes on to the next:
-all latents of ImageNet-1K would be 84 GB.
+Arrays are read lazily, and a class is freed when the method continues with the next: all latents of
+ImageNet-1K would take 84 GB.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 ORDERS = ("file", "published")
 PARTS = {"image": "images", "latents": "images", "text": "texts", "network": "network"}
-"""What a method's FEATURES must name for it to read an array."""
+"""The entry of FEATURES that a method needs to read each array."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassData:
-    """One class, its rows in visiting order.
+    """A class, with its rows in visiting order.
 
     Attributes:
         id: class folder name.
         name: readable name.
-        synonyms: all names of the class in one string (methods.md B.5).
+        synonyms: all names of the class in a string (methods.md B.5).
         index: class index.
         prompt: label-only prompt.
         rows: rows of the dataset's training files.
         captions: one text per row; empty strings where missing captions are allowed.
-        arrays: of the whole set, by name, each indexed by rows.
-        read: from rows and a side to uint8 [n, side, side, 3].
+        arrays: of the entire training set by name, indexed by rows.
+        read: reads images from rows and a side, uint8 [n, side, side, 3].
     """
 
     id: str
@@ -53,7 +53,7 @@ class ClassData:
     read: Callable[[Sequence[int], int], numpy.ndarray] | None = None
 
     def pixels(self, size_px: int) -> numpy.ndarray:
-        """RGB images uint8 [n, size_px, size_px, 3], squashed to squares; read anew in every call."""
+        """RGB images uint8 [n, size_px, size_px, 3], squashed to squares; read again in every call."""
         assert self.read is not None, "images are read from a dataset"
         return self.read(self.rows, size_px)
 
@@ -74,7 +74,7 @@ class ClassData:
 
     @cached_property
     def network(self) -> numpy.ndarray:
-        """Features float32 [n, D] in a network that was trained on the whole set."""
+        """Features float32 [n, D] of a network trained on the entire training set."""
         return self._of("network")
 
     def _of(self, name: str) -> numpy.ndarray:
@@ -86,7 +86,7 @@ class ClassData:
 
 
 class Classes(Sequence[ClassData]):
-    """Classes that are made anew each time they are asked for, so that none stays in memory."""
+    """A sequence that builds each class on access, so that none stays in memory."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Classes(Sequence[ClassData]):
 
     def __getitem__(self, index: int | slice) -> ClassData | Sequence[ClassData]:
         if isinstance(index, slice):
-            return [self[place] for place in range(len(self))[index]]
+            return [self[each] for each in range(len(self))[index]]
         info, rows = self._infos[index], self._rows[index]
         return ClassData(
             id=info.id,
@@ -131,9 +131,9 @@ class MethodInput:
     """All classes in index order.
 
     Attributes:
-        classes: the classes; each may be made anew when it is asked for.
-        last_visited: index of the class of the image that is visited last.
-        names: class-name prototypes float32 [C, D], unit rows; None where the method needs none.
+        classes: may be built on every access.
+        last_visited: index of the class of the last visited image.
+        names: class-name prototypes float32 [C, D], unit rows; None if the method does not need them.
         ipc: images per class.
         seed: distillation seed.
     """
@@ -147,7 +147,7 @@ class MethodInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassResult:
-    """What a prototype method returns for one class.
+    """The result of a prototype method for one class.
 
     Attributes:
         latents: float32 [ipc, 4, h, w].
@@ -169,38 +169,38 @@ def build(
     prompts: Mapping[str, str] | None = None,
     order: str = "file",
 ) -> MethodInput:
-    """Cut the features of the training set (rows in file order) into classes.
+    """Build the input from features of the training set (rows in file order).
 
     Args:
-        dataset: a `Dataset`, whose training images can be read.
+        dataset: a `Dataset`.
         ipc: images per class.
         seed: distillation seed.
         arrays: any of `image`, `text`, `mean` and `deviation` (then classes have latents), `network`
             [N, ...] and `names` [C, D].
-        texts: caption of every row, or nothing.
-        prompts: label-only prompt per class id, or nothing.
-        order: how the rows are visited: as the `file` names are listed, or as `published`.
+        texts: caption of every row; may be empty.
+        prompts: label-only prompt by class id; may be empty.
+        order: order of the rows: `file` (as listed) or `published`.
 
     Raises:
-        UvlpError: unknown order.
+        UvlpError: an unknown order.
     """
     labels, files = dataset.labels("train"), dataset.files("train")
     visited = _visited(dataset, order, seed)
     rows: list[list[int]] = [[] for _ in dataset.manifest.classes]
     for row in visited:
         rows[labels[row]].append(row)
-    given: dict[str, Any] = dict(arrays)
-    if "mean" in given:
-        mean, deviation = given.pop("mean"), given.pop("deviation")
-        given["latents"] = Latents(mean, deviation, posterior_noise(files, seed, mean.shape[1:]))
+    by_name: dict[str, Any] = dict(arrays)
+    if "mean" in by_name:
+        mean, deviation = by_name.pop("mean"), by_name.pop("deviation")
+        by_name["latents"] = Latents(mean, deviation, posterior_noise(files, seed, mean.shape[1:]))
 
     def read(rows: Sequence[int], size_px: int) -> numpy.ndarray:
         return dataset.images("train", rows, size_px)
 
     return MethodInput(
-        classes=Classes(dataset.manifest.classes, rows, given, texts, prompts or {}, read),
+        classes=Classes(dataset.manifest.classes, rows, by_name, texts, prompts or {}, read),
         last_visited=labels[visited[-1]],
-        names=given.get("names"),
+        names=by_name.get("names"),
         ipc=ipc,
         seed=seed,
     )
@@ -209,22 +209,22 @@ def build(
 def _visited(dataset: Any, order: str, seed: int) -> Sequence[int]:
     """All rows in visiting order."""
     if order not in ORDERS:
-        raise UvlpError("order in which the images are visited", got=order, allowed=", ".join(ORDERS))
+        raise UvlpError("unknown order of the images", got=order, allowed=", ".join(ORDERS))
     files = dataset.files("train")
     if order == "file":
         return range(len(files))
     ids = [info.id for info in dataset.manifest.classes]
     labels = dataset.labels("train")
-    # torchvision's ImageFolder: classes sorted by id, in each the folders, then the files as strings.
+    # As torchvision's ImageFolder: sorted by class id, then folder, then file name.
     listed = sorted(range(len(files)), key=lambda row: (ids[labels[row]], *os.path.split(files[row])))
-    return [listed[place] for place in visiting_order(len(files), seed)]
+    return [listed[index] for index in visiting_order(len(files), seed)]
 
 
 def visiting_order(count: int, seed: int) -> list[int]:
-    """0..count−1 as a shuffled `DataLoader` visits them after ``torch.manual_seed(seed)`` (methods.md A.1).
+    """The order of 0..count−1 in a shuffled `DataLoader` after ``torch.manual_seed(seed)`` (methods.md A.1).
 
-    Batch size and workers do not matter. The loader takes a seed for its workers from the generator
-    first, then one for the permutation.
+    It does not depend on batch size or workers. The loader first draws a seed for its workers, then one for
+    the permutation.
     """
     import torch
 

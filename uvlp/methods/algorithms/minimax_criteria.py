@@ -1,4 +1,4 @@
-"""The two criteria of Minimax-Diffusion and their memories (evaluation.md 5.1; Gu et al. 2024)."""
+"""The two criteria of Minimax-Diffusion and their memory (evaluation.md 5.1; Gu et al. 2024)."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ MEMORY = 64
 
 
 class Memory:
-    """The latest latents of every class, first in, first out.
+    """The latest latents of each class (first in, first out).
 
     Args:
-        size: latents kept per class.
+        size: latents per class.
     """
 
     def __init__(self, size: int = MEMORY) -> None:
         self._size = size
-        self._kept: dict[int, Tensor] = {}
+        self._latents: dict[int, Tensor] = {}
 
     def of(self, label: int) -> Tensor | None:
         """Latents of a class as rows [M,D], oldest first; None while there are none."""
-        return self._kept.get(label)
+        return self._latents.get(label)
 
     def append(self, label: int, latents: Tensor) -> None:
         """Add rows [n,D] of a class, without their gradient."""
-        earlier = self._kept.get(label, latents[:0])
-        self._kept[label] = torch.cat((earlier, latents)).detach()[-self._size :]
+        earlier = self._latents.get(label, latents[:0])
+        self._latents[label] = torch.cat((earlier, latents)).detach()[-self._size :]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,5 +23,5 @@ def prompts(name: str) -> list[str]:
 
 
 def class_prototype(features: Features) -> Features:
-    """τ, float32 [D], from the projected text features [18, D] of the prompts, not yet normalised."""
+    """τ, float32 [D], from the projected, unnormalised text features [18, D] of the prompts."""
     return unit(unit(features).mean(axis=0))

@@ -1,4 +1,4 @@
-"""RDED's own images: mosaics of the most recognisable crops (evaluation.md 3.6; Sun et al. 2024)."""
+"""RDED's synthesis: mosaics of the most recognisable crops (evaluation.md 3.6; Sun et al. 2024)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from uvlp.core.errors import too_few_images
 
 @torch.inference_mode()
 def crop_losses(teacher: nn.Module, crops: Tensor, label: int, size_px: int) -> Tensor:
-    """The teacher's cross-entropy of every crop, [M,K].
+    """The teacher's cross-entropy for every crop, [M,K].
 
     Args:
         teacher: maps [N,3,size_px,size_px] to logits [N,C], in evaluation mode.
         crops: [M,K,3,s,s], K normalised crops of each of M images, s at most ``size_px``.
         label: class of all images.
-        size_px: side that the crops are padded to with zeros, which is the mean colour.
+        size_px: side to which the crops are padded with zeros, the mean colour.
     """
     before = (size_px - crops.shape[-1]) // 2
     after = size_px - crops.shape[-1] - before
@@ -48,11 +48,11 @@ def mosaics(crops: Tensor, factor: int, size_px: int) -> Tensor:
     """``factor`` x ``factor`` crops in every image, [n,C,size_px,size_px].
 
     Args:
-        crops: [n factor², C,s,s], best first. Image j shows crops j, n+j, 2n+j ... row by row, so the best of
-            them are spread over the images.
+        crops: [n factor², C,s,s], best first. Image j contains crops j, n+j, 2n+j, ... row by row, so that
+            the best are spread over the images.
         factor: crops along a side.
-        size_px: side of the mosaic. Where ``factor`` does not divide it the first rows and columns are a
-            pixel larger; crops of another size are resized to the nearest pixel.
+        size_px: side of the mosaic. If ``factor`` does not divide it, the first rows and columns are a pixel
+            larger; crops of a different size are resized with nearest-neighbour interpolation.
     """
     cells = crops.unflatten(0, (factor, factor, -1))
     sides = [size_px // factor + (index < size_px % factor) for index in range(factor)]

@@ -1,7 +1,7 @@
 """VLCP's text prototypes: the caption of each cluster with its most typical words (methods.md B.5).
 
-Words are found by a rule of our own that gives the alphabetic tokens of nltk's Treebank tokenizer; nltk's
-English stop words are listed without those that contain an apostrophe, which can never match.
+Words are the alphabetic tokens of nltk's Treebank tokenizer, reimplemented here; nltk's English stop words
+are listed without those that contain an apostrophe, which never match.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class TextPrototype:
     """The text of one cluster.
 
     Attributes:
-        text: a caption, or the empty string when none scores above 0 (E35).
-        index: its position among the captions of the class, None for the empty string.
-        score: sum of the counts of the words found in it.
+        text: a caption, or the empty string if none scores above 0 (E35).
+        index: its index among the captions of the class; None for the empty string.
+        score: sum of the counts of the typical words in it.
         words: the typical words with their counts, most frequent first.
     """
 
@@ -37,10 +37,10 @@ def choose(
     top_words: int,
     clusters: int,
 ) -> list[TextPrototype]:
-    """One text per cluster, in cluster order.
+    """Choose one text per cluster, in cluster order.
 
     Args:
-        captions: captions of the class's surviving images, in visiting order.
+        captions: captions of the class's inliers, in visiting order.
         labels: cluster of each caption.
         class_string: words that are substrings of it are dropped; case-sensitive, as published (E34).
         threshold: words in at least this share of the captions are dropped.
@@ -59,32 +59,32 @@ def choose(
             for word in vocabulary[index]
             if word not in dropped and word not in class_string
         ).most_common(top_words)
-        place, score = best_caption([captions[index] for index in members], dict(typical))
-        index = None if place is None else members[place]
+        best, score = best_caption([captions[index] for index in members], dict(typical))
+        index = None if best is None else members[best]
         text = "" if index is None else captions[index]
         chosen.append(TextPrototype(text, index, score, tuple(typical)))
     return chosen
 
 
 def common_words(vocabulary: Sequence[Sequence[str]], threshold: float) -> set[str]:
-    """Words, stop words apart, that occur in at least ``threshold`` of the captions (given as words)."""
+    """Words except stop words that occur in at least ``threshold`` of the captions (given as words)."""
     frequency = Counter(word for caption in vocabulary for word in set(caption))
     limit = threshold * len(vocabulary)
     return {word for word, count in frequency.items() if count >= limit} - STOP_WORDS
 
 
 def best_caption(captions: Sequence[str], counts: Mapping[str, int]) -> tuple[int | None, int]:
-    """Position and score of the first caption with the highest score; (None, 0) if none scores.
+    """Index and score of the first caption with the highest score; (None, 0) if none scores.
 
-    A word counts once, wherever it occurs as a substring of the caption with its capitals, as published:
+    A word counts once if it is a case-sensitive substring of the caption, as published:
     "art" scores in "party", "white" does not in "White fur" (E34).
     """
-    best, place = 0, None
-    for position, caption in enumerate(captions):
+    highest, best = 0, None
+    for index, caption in enumerate(captions):
         score = sum(count for word, count in counts.items() if word in caption)
-        if score > best:
-            best, place = score, position
-    return place, best
+        if score > highest:
+            highest, best = score, index
+    return best, highest
 
 
 _SEPARATED = re.compile(r"\.{2,}|--|[;@#$%&?!*()\[\]{}<>\"]|[,:](?!\d)")
@@ -111,12 +111,12 @@ def tokens(text: str) -> list[str]:
 
 
 def words(text: str) -> list[str]:
-    """The purely alphabetic tokens, lower-cased; hyphenated words and numbers are not among them."""
+    """The purely alphabetic tokens in lower case, without hyphenated words and numbers."""
     return [token.lower() for token in tokens(text) if token.isalpha()]
 
 
 def _split(piece: str) -> list[str]:
-    """One blank-separated piece without quotes and final dot around it, contractions taken apart."""
+    """Split off quotes and a final dot from a whitespace-separated piece, and split contractions."""
     if _DOTS.fullmatch(piece):
         return [piece]
     core = piece.lstrip("'")

@@ -2,7 +2,7 @@
 
 Symbols: N images of the class, D embedding width, K = images per class; α_c class α, α_k cluster α; hubness
 h_i = (Σ_j f_i·f_j − 1) / (n − 1) of member i among the n unit rows f of its cluster.
-Arrays are numpy; features float32 [N, D] as the embedder made them, latents [N, 4, h, w].
+Arrays are numpy; features are float32 [N, D] from the embedder, latents [N, 4, h, w].
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Fill = Literal["split", "none"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterPrototype:
-    """One prototype and where it comes from. All indices count the class's N images.
+    """A prototype and its origin. All indices refer to the class's N images.
 
     Attributes:
         cluster: label of its cluster.
@@ -35,8 +35,8 @@ class ClusterPrototype:
         scores: hubness of each member, float32.
         selected: indices of the members whose latents were averaged, best first.
         latent: image prototype, float32 [4, h, w].
-        alpha: α_k with its terms and weights; None when the class α was used as it is.
-        centre: centre of the cluster as k-means left it, float32 [D].
+        alpha: α_k with its terms and weights; None if the class α was used.
+        centre: centre of the cluster from k-means, float32 [D].
         mean_similarity: mean image-caption cosine of the members.
     """
 
@@ -57,13 +57,13 @@ class ClusterPrototype:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusteringResult:
-    """The prototypes of a class in cluster order, and what was found on the way.
+    """The prototypes of a class in cluster order, with intermediate results.
 
     Attributes:
         prototypes: one per non-empty cluster.
         inliers: bool [N], the images that were clustered.
-        readmitted: outliers clustered all the same, because fewer than K images were left.
-        split: clusters that were made by splitting others.
+        readmitted: number of outliers that were clustered because fewer than K images were left.
+        split: number of clusters made by splitting others.
     """
 
     prototypes: tuple[ClusterPrototype, ...]
@@ -92,7 +92,7 @@ def derive(
     """Derive the prototypes of one class.
 
     Args:
-        images, texts: CLIP features [N, D] in visiting order (it decides the initial draws of k-means).
+        images, texts: CLIP features [N, D] in visiting order, which affects the initial draws of k-means.
         latents: VAE latents [N, 4, h, w].
         name: class-name prototype τ_c [D].
         other_names: prototypes of the other classes [C − 1, D]; None for a single class.
@@ -102,10 +102,10 @@ def derive(
         contamination: share of outliers removed, 0 for none.
         top_k: members averaged into the image prototype.
         seed: seed of k-means, the same for every class in the reference.
-        prior_weight: λ, pull of α_k towards α_c.
-        fill: `split` makes exactly K prototypes; `none` is the reference: fewer clusters when images are
-            short, empty clusters left out.
-        search: False keeps α_k = α_c.
+        prior_weight: λ, weight of the prior α_c on α_k.
+        fill: `split` makes exactly K prototypes; `none` follows the reference: fewer clusters if there are
+            too few images, and empty clusters are omitted.
+        search: whether to search α_k; else α_k = α_c.
 
     Raises:
         UvlpError: the class has no images, or fewer than ``ipc`` with ``fill="split"``.
@@ -119,12 +119,14 @@ def derive(
     inliers = readmit(outliers, fewest)
     kept = numpy.flatnonzero(inliers)
     labels, centres, split = _cluster(fused[kept], min(ipc, len(kept)), seed, fill)
-    searched = partial(cluster_alpha, prior=class_alpha, align_weight=align_weight, prior_weight=prior_weight)
+    search_alpha = partial(
+        cluster_alpha, prior=class_alpha, align_weight=align_weight, prior_weight=prior_weight
+    )
     prototypes = []
-    for cluster, around in _contexts(fused[kept], labels, name, other_names).items():
+    for cluster, context in _contexts(fused[kept], labels, name, other_names).items():
         members = kept[labels == cluster]
         chosen = pairs.subset(members)
-        alpha = searched(chosen, around) if search else None
+        alpha = search_alpha(chosen, context) if search else None
         scores = hub_scores(fuse(chosen.images, chosen.texts, alpha.alpha if alpha else class_alpha))
         prototypes.append(
             _prototype(cluster, members, scores, latents, top_k, chosen, alpha, centres[cluster])
@@ -160,14 +162,14 @@ def _prototype(
 def _cluster(
     fused: Features, clusters: int, seed: int, fill: Fill
 ) -> tuple[NDArray[numpy.int32], Features, int]:
-    """Labels, centres and the number of clusters made by splitting."""
-    found = spherical_kmeans(fused, clusters, numpy.random.RandomState(seed))
+    """Return labels, centres and the number of clusters made by splitting."""
+    result = spherical_kmeans(fused, clusters, numpy.random.RandomState(seed))
     if fill == "none":
-        return found.labels, found.centres, 0
-    labels = split_to_fill(fused, found.labels, clusters)
-    empty = numpy.setdiff1d(labels, found.labels)
-    centres = found.centres.copy()
-    for cluster in numpy.unique(found.labels[labels != found.labels]).tolist() + empty.tolist():
+        return result.labels, result.centres, 0
+    labels = split_to_fill(fused, result.labels, clusters)
+    empty = numpy.setdiff1d(labels, result.labels)
+    centres = result.centres.copy()
+    for cluster in numpy.unique(result.labels[labels != result.labels]).tolist() + empty.tolist():
         centres[cluster] = unit(fused[labels == cluster].mean(axis=0))
     return labels, centres, len(empty)
 
@@ -175,7 +177,7 @@ def _cluster(
 def _contexts(
     fused: Features, labels: NDArray[numpy.int32], name: ArrayLike | None, other_names: ArrayLike | None
 ) -> dict[int, ClusterContext]:
-    """Per non-empty cluster, in order, what it is compared with: names and the other clusters' centres."""
+    """The context of each non-empty cluster: class names and the centres of the other clusters."""
     present: Sequence[int] = numpy.unique(labels).tolist()
     means = [fused[labels == cluster].mean(axis=0, dtype=numpy.float64) for cluster in present]
     centres = unit(numpy.stack(means))
@@ -188,7 +190,7 @@ def _contexts(
 
 
 TIE = 1e-6
-"""Scores this close are a tie, won by the lowest index; rounding decides in the reference (E17)."""
+"""Scores this close are ties, resolved by the lowest index; in the reference rounding decides (E17)."""
 
 
 def hub_scores(fused: Features) -> Features:
@@ -200,7 +202,7 @@ def hub_scores(fused: Features) -> Features:
 
 
 def best_members(scores: Features, count: int) -> list[int]:
-    """Positions of the ``count`` highest scores (all if there are fewer), best first, ties by position."""
+    """Indices of the ``count`` highest scores (all if there are fewer), best first, ties by index."""
     remaining = list(range(len(scores)))
     chosen: list[int] = []
     while remaining and len(chosen) < max(1, count):

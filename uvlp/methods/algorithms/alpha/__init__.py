@@ -1,1 +1,1 @@
-"""How strongly text and image are fused: alpha per set, class and cluster."""
+"""Search of the fusion weight α of image and text: global, per class, per cluster."""

@@ -94,7 +94,7 @@ def class_alpha(
 
 
 def package_interval(global_alpha: float, delta: float = 0.1) -> tuple[float, float]:
-    """The interval of the package's search, α_g ± delta within [0, 1]."""
+    """The package's search interval, α_g ± delta within [0, 1]."""
     return max(0.0, global_alpha - delta), min(1.0, global_alpha + delta)
 
 
@@ -106,7 +106,7 @@ def package_objective(pairs: Pairs, name: Features) -> Callable[[float], float]:
 def package_class_alpha(
     images: ArrayLike, texts: ArrayLike, name: ArrayLike, global_alpha: float, delta: float = 0.1
 ) -> float:
-    """α_c of the package: A − D on α_g ± delta, in practice its lower end; α_g of an empty class."""
+    """α_c of the package: the maximum of A − D on α_g ± delta, usually its lower end; α_g if empty."""
     pairs = Pairs(images, texts)
     if not len(pairs):
         return global_alpha

@@ -1,7 +1,7 @@
 """Cluster α: the fusion weight of one cluster (methods.md A.10).
 
 Symbols, all functions of α: D spread, A alignment with τ_c, M margin to the names of other classes,
-C distance to the nearest other cluster, S = min(C, 0.4). γ gaps at five probes, ŵ the weights made of
+C distance to the nearest other cluster, S = min(C, 0.4). γ gaps at five probes, ŵ the weights derived from
 them, λ the weight of the prior α_c.
 """
 
@@ -25,7 +25,7 @@ MARGIN_WEIGHT, SEPARATION_WEIGHT = 0.2, 1.0
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """D, A, M and S at one α; NaN where there is nothing to compare with."""
+    """D, A, M and S at one α; NaN if undefined."""
 
     intra: float
     align: float
@@ -45,7 +45,7 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterContext:
-    """What a cluster is compared with; it stays fixed while α varies.
+    """Names and centres that a cluster is compared with; independent of α.
 
     Attributes:
         name: class-name prototype τ_c, float32 [D], or None.
@@ -73,7 +73,7 @@ class ClusterContext:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """−ŵ_i D + ŵ_a A + ŵ_m M + ŵ_s S − λ(α − α_c)², undefined terms left out."""
+    """−ŵ_i D + ŵ_a A + ŵ_m M + ŵ_s S − λ(α − α_c)², without undefined terms."""
 
     pairs: Pairs
     context: ClusterContext
@@ -132,7 +132,7 @@ def cluster_alpha(
 
 
 def _weights(probes: list[Terms], align_weight: float) -> Weights:
-    """Weights in proportion to the gaps; a missing name still takes its share (E20)."""
+    """Weights in proportion to the gaps; a missing name still gets its share (E20)."""
     raw = (
         max(0.0, _median(probes, "intra", 0.0)),
         align_weight * max(0.0, 1.0 - _median(probes, "align", 0.0)),

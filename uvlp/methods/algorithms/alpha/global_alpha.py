@@ -23,12 +23,12 @@ CURVES = ("inter", "intra", "align")
 SIGNS = {"inter": 1.0, "intra": -1.0, "align": 1.0}
 LOCAL_STEPS = (-0.05, -0.025, 0.0, 0.025, 0.05)
 BASE_WEIGHTS = (0.25, 0.50, 0.25)
-"""Weights of inter, intra and align before the gaps are taken into account."""
+"""Base weights of inter, intra and align, before scaling by the gaps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """J as a function of α, with the numbers that define it; each dict has the keys of `CURVES`."""
+    """J as a function of α, with its parameters; each dict has the keys of `CURVES`."""
 
     classes: Sequence[Pairs]
     names: Features
@@ -41,7 +41,7 @@ class Objective:
         return sum(SIGNS[curve] * self.weights[curve] * self._normalise(values, curve) for curve in CURVES)
 
     def _normalise(self, values: Statistics, curve: str) -> float:
-        """n(v) in [0, 1]; a deviation of five robust sigmas saturates, NaN counts as the middle."""
+        """n(v) in [0, 1]; saturates at five robust standard deviations; 0.5 for NaN."""
         value = getattr(values, curve)
         if math.isnan(value):
             return 0.5
@@ -69,15 +69,15 @@ def global_alpha(
     weights: tuple[float, float, float] = BASE_WEIGHTS,
     version: Version = "notebook",
 ) -> GlobalAlpha:
-    """The global fusion weight α_g.
+    """Search the global fusion weight α_g.
 
     Args:
-        images, texts: features [N, D], the rows of each class together, classes in order.
-        sizes: rows per class; zero leaves a class out.
+        images, texts: features [N, D], sorted by class.
+        sizes: rows per class; classes of size zero are omitted.
         names: class-name prototypes τ [C, D].
         low, high: interval of the search.
         weights: base weights of inter, intra, align.
-        version: the reference whose probes and tie rule are followed.
+        version: the reference whose probes and tie rule are used.
     """
     classes = split_classes(images, texts, sizes)
     objective = fisher_objective(
@@ -88,7 +88,7 @@ def global_alpha(
 
 
 def split_classes(images: ArrayLike, texts: ArrayLike, sizes: Sequence[int]) -> list[Pairs]:
-    """One `Pairs` per class from rows that lie class after class."""
+    """One `Pairs` per class from rows sorted by class."""
     images, texts = numpy.asarray(images), numpy.asarray(texts)
     ends = numpy.cumsum(sizes)
     assert ends[-1] == len(images) == len(texts)
@@ -123,7 +123,7 @@ def fisher_objective(
 
 
 def _median_and_mad(values: Sequence[float]) -> tuple[float, float]:
-    """Over the values that are not NaN, the deviation at least 1e-12; (0, 1) when there are none."""
+    """Median and MAD (at least 1e-12) of the values that are not NaN; (0, 1) if there are none."""
     known = [value for value in values if not math.isnan(value)]
     if not known:
         return 0.0, 1.0
@@ -132,7 +132,7 @@ def _median_and_mad(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _gap_weights(medians: dict[str, float], base: tuple[float, float, float]) -> dict[str, float]:
-    """Base weights times how far each median is from perfect, normalised to sum 1."""
+    """Base weights times the gap of each median to its ideal value, normalised to sum 1."""
     gaps = {
         "inter": max(0.0, 1.0 - medians["inter"]),
         "intra": 3.0 * max(0.0, medians["intra"]),
@@ -146,7 +146,7 @@ def _gap_weights(medians: dict[str, float], base: tuple[float, float, float]) ->
 
 
 def _least_spread(classes: Sequence[Pairs], names: Features, best: float, low: float, high: float) -> float:
-    """The candidate around ``best`` with the smallest intra, the smallest α on ties; J is not asked (E12)."""
+    """The candidate around ``best`` with the smallest intra, smallest α on ties; J is not used (E12)."""
     candidates = sorted({min(high, max(low, best + step)) for step in LOCAL_STEPS})
     return min(candidates, key=lambda alpha: statistics(classes, names, alpha).intra)
 
@@ -164,18 +164,18 @@ def statistics(classes: Sequence[Pairs], names: Features, alpha: float) -> Stati
     """The statistics at one α.
 
     Args:
-        classes: one `Pairs` per class; empty ones are left out of the means.
+        classes: one `Pairs` per class; empty ones are excluded from the means.
         names: class-name prototypes τ, float32 [C, D], in the order of ``classes``.
         alpha: fusion weight.
     """
     present = [index for index, pairs in enumerate(classes) if len(pairs)]
     if not present:
         return Statistics(math.nan, math.nan, math.nan)
-    found = [classes[index].centroid(alpha) for index in present]
-    centres = numpy.stack([centre for _, centre in found])
+    centroids = [classes[index].centroid(alpha) for index in present]
+    centres = numpy.stack([centre for _, centre in centroids])
     align = numpy.einsum("cd,cd->c", centres, names[present])
     return Statistics(
-        intra=float(numpy.mean([intra for intra, _ in found])),
+        intra=float(numpy.mean([intra for intra, _ in centroids])),
         inter=_mean_margin(centres),
         align=float(align.mean()),
     )
@@ -192,7 +192,7 @@ def _mean_margin(centres: NDArray[numpy.float64]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class AlignRule:
-    """What r_c decides: the weight of alignment and the interval [a_lo, a_hi] of the class α."""
+    """Values that depend on r_c: the weight of alignment and the interval [a_lo, a_hi] of the class α."""
 
     gate: float
     align_scale: float

@@ -21,10 +21,10 @@ def maximise(
     max_rounds: int = 40,
     version: Version = "notebook",
 ) -> float:
-    """The midpoint of the last bracket around a local maximum, never an end of the interval.
+    """Return the midpoint of the last bracket around a local maximum, never an end of the interval.
 
-    Ties keep the right part (`notebook`) or the left part (`package`); `max_rounds` bounds the
-    notebook's version only, which also runs one round when the interval is within the tolerance.
+    Ties keep the right part (`notebook`) or the left part (`package`); `max_rounds` only bounds the
+    notebook's version, which also runs one round if the interval is within the tolerance.
     """
     if version == "notebook":
         low, high = min(low, high), max(low, high)
@@ -34,7 +34,7 @@ def maximise(
     left, right = high - (high - low) / GOLDEN_RATIO, low + (high - low) / GOLDEN_RATIO
     left_value, right_value = objective(left), objective(right)
     for _ in range(rounds):
-        # Written so that NaN takes the branch that it takes in the reference.
+        # Written so that NaN takes the same branch as in the reference.
         keep_left = left_value > right_value if version == "notebook" else not left_value < right_value
         if keep_left:
             high, right, right_value = right, left, left_value
@@ -57,5 +57,5 @@ def _rounds(low: float, high: float, tolerance: float, max_rounds: int, version:
     if version == "notebook" and tolerance <= 0:
         return max_rounds
     needed = math.ceil(math.log(tolerance / width) / math.log(1 / GOLDEN_RATIO))
-    # The package has no cap and tests the width itself: one more round than computed covers rounding.
+    # The package has no cap and tests the width itself; one extra round allows for rounding.
     return min(needed, max_rounds) if version == "notebook" else needed + 1

@@ -1,1 +1,1 @@
-"""k-means in its published forms, outliers, empty clusters."""
+"""Published variants of k-means, outlier removal, filling of empty clusters."""

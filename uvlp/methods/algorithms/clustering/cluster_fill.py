@@ -1,6 +1,6 @@
-"""Exactly K clusters: split the largest one until no cluster is empty (D-03).
+"""Make exactly K clusters: split the largest until no cluster is empty (D-03).
 
-The reference leaves empty clusters out and so makes fewer images than asked for (E18).
+The reference omits empty clusters and so makes fewer images than requested (E18).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ Points = NDArray[numpy.floating]
 
 
 def split_to_fill(points: Points, labels: NDArray[numpy.int32], clusters: int) -> NDArray[numpy.int32]:
-    """Labels in which each of 0..clusters−1 has a member.
+    """Relabel so that each of 0..clusters−1 has a member.
 
-    Every empty cluster, lowest label first, takes one side of the largest cluster (lowest label on
-    ties). Deterministic, and works with equal rows.
+    Each empty cluster, lowest label first, gets one side of the largest cluster (lowest label on ties).
+    Deterministic, and works with equal rows.
 
     Args:
-        points: [N, D], N at least ``clusters``; for cosines, unit rows.
+        points: [N, D], N at least ``clusters``; unit rows for cosine distances.
         labels: int [N], each below ``clusters``.
         clusters: K.
     """
@@ -33,9 +33,9 @@ def split_to_fill(points: Points, labels: NDArray[numpy.int32], clusters: int) -
 
 
 def _far_side(points: Points) -> NDArray[numpy.intp]:
-    """Positions of the members nearer to the outermost one than to its opposite, at least one, not all.
+    """Indices of the members nearer to the outermost one than to its opposite; at least one, never all.
 
-    The outermost member is the one farthest from the mean, its opposite the one farthest from it.
+    The outermost member is the farthest from the mean, its opposite the farthest from the outermost.
     """
     outermost = points[_distances(points, points.mean(axis=0)).argmax()]
     opposite = points[_distances(points, outermost).argmax()]

@@ -1,8 +1,8 @@
-"""VLCP's image prototypes: outliers and k-means of VAE latents (methods.md B.4), fast and exact.
+"""VLCP's image prototypes: outlier removal and k-means of VAE latents (methods.md B.4), fast and exact.
 
-N latents span at most N dimensions, so they are first written in an orthogonal basis of their own span:
-an [N, N] matrix in place of [N, 16384] with the same distances. scikit-learn then draws the same random
-numbers and takes the same decisions on it as on the latents.
+N latents span at most N dimensions, so they are first expressed in an orthogonal basis of their span: an
+[N, N] matrix instead of [N, 16384] with the same distances. scikit-learn then draws the same random numbers
+and makes the same decisions as on the latents.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RESTARTS, MAX_ITERATIONS, TOLERANCE = 10, 300, 1e-4
 
 
 class LatentClusters(NamedTuple):
-    """Clusters of one class.
+    """The clusters of a class.
 
     Attributes:
         inliers: bool [N].
@@ -41,7 +41,7 @@ def latent_clusters(
 
     Args:
         latents: [N, ...] in visiting order; float16 as in the reference, or wider.
-        clusters: K; outliers are readmitted, and equal latents split, where fewer than K would be left (E39).
+        clusters: K; outliers are readmitted and equal latents split if fewer than K would be left (E39).
         contamination: share of outliers, 0 for none.
         seed: random_state of k-means.
 
@@ -53,7 +53,7 @@ def latent_clusters(
     points = latents.reshape(len(latents), -1).astype(numpy.float64)
     dimensions = points.shape[1]
     if len(points) < dimensions:
-        points = own_basis(points)
+        points = span_coordinates(points)
     inliers = readmit(find_outliers(points, contamination), clusters)
     labels = _kmeans(points[inliers], clusters, seed, dimensions)
     kept = latents[inliers]
@@ -61,11 +61,11 @@ def latent_clusters(
     return LatentClusters(inliers, labels, numpy.stack(centres))
 
 
-def own_basis(points: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
+def span_coordinates(points: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
     """Coordinates [N, N] with the same mutual distances as the rows of ``points`` [N, D], D > N.
 
-    From the eigenvectors of the Gram matrix: G = U diag(s) Uᵀ, coordinates U diag(√s). Centring first
-    keeps a common offset out of the rounding; ``points`` is centred in place.
+    From the eigenvectors of the Gram matrix: G = U diag(s) Uᵀ, coordinates U diag(√s). Centring first avoids
+    rounding errors of a common offset; ``points`` is centred in place.
     """
     points -= points.mean(axis=0)
     squares, vectors = numpy.linalg.eigh(points @ points.T)
@@ -75,11 +75,11 @@ def own_basis(points: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
 def _kmeans(
     points: NDArray[numpy.float64], clusters: int, seed: int, dimensions: int
 ) -> NDArray[numpy.int32]:
-    """Labels of the best start, each of 0..clusters−1 at least once."""
+    """Labels of the best start, in which each of 0..clusters−1 occurs."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    # scikit-learn multiplies the tolerance by the mean variance of the columns, of which there were more.
+    # scikit-learn scales the tolerance by the mean variance of the columns, which were more numerous.
     tolerance = TOLERANCE * points.shape[1] / dimensions
     model = KMeans(
         clusters,
@@ -90,7 +90,7 @@ def _kmeans(
         algorithm="lloyd",
     )
     with warnings.catch_warnings():
-        # Fewer distinct latents than clusters: the split below makes up for it.
+        # Fewer distinct latents than clusters: the split below fills the empty ones.
         warnings.simplefilter("ignore", ConvergenceWarning)
         labels = model.fit(points).labels_
     return split_to_fill(points, labels, clusters)

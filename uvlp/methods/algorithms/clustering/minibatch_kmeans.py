@@ -1,4 +1,4 @@
-"""D4M's prototypes: mini-batch k-means of a stream of latents (methods.md C)."""
+"""D4M's prototypes: mini-batch k-means of streamed latents (methods.md C)."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ def streamed_centres(
     seed: int = 0,
     *,
     flush: bool = True,
-    smallest_rest: int = 1,
+    smallest_partial: int = 1,
 ) -> NDArray[numpy.float64]:
-    """Centres of one class, float64 [K, ...] shaped like the latents.
+    """Cluster centres of a class, float64 [K, ...] shaped like the latents.
 
-    Every km_expand·K latents are one partial fit; the first fit also chooses the starts (k-means++). A class
-    that never fills a batch is fitted from what it has.
+    Each batch of km_expand·K latents is a partial fit; the first also initialises the centres (k-means++). A
+    class smaller than a batch is fitted on all its latents.
 
     Args:
         latents: [N, ...] in visiting order.
         clusters: K.
         km_expand: latents per fit, as a multiple of K.
         seed: random_state.
-        flush: fit the rest that does not fill a batch. The reference does so for one class only, that of the
-            last image, and drops the rests of all others (E46).
-        smallest_rest: a rest of fewer latents is dropped; the reference sets K.
+        flush: whether to fit the last partial batch. The reference only does so for the class of the last
+            image and drops the others (E46).
+        smallest_partial: a smaller partial batch is dropped; K in the reference.
 
     Raises:
-        UvlpError: there are fewer latents than clusters, or, as in the reference, only a dropped rest.
+        UvlpError: there are fewer latents than clusters, or, as in the reference, only a dropped batch.
     """
     from sklearn.cluster import MiniBatchKMeans
 
     if len(latents) < clusters:
         raise too_few_images(len(latents), clusters)
     batch = km_expand * clusters
-    sizes = fit_sizes(len(latents), batch, smallest_rest if flush else batch)
+    sizes = fit_sizes(len(latents), batch, smallest_partial if flush else batch)
     if not sizes:
         raise too_few_for_a_fit(len(latents), batch)
     model = MiniBatchKMeans(clusters, random_state=seed, batch_size=batch, n_init="auto")
@@ -50,10 +50,10 @@ def streamed_centres(
     return model.cluster_centers_.reshape(clusters, *latents.shape[1:])
 
 
-def fit_sizes(count: int, batch: int, smallest_rest: int) -> list[int]:
-    """Latents per partial fit: full batches, then the rest if it is large enough."""
+def fit_sizes(count: int, batch: int, smallest_partial: int) -> list[int]:
+    """Batch sizes: full batches, then the partial one if it is large enough."""
     rest = count % batch
-    return [batch] * (count // batch) + ([rest] if rest and rest >= smallest_rest else [])
+    return [batch] * (count // batch) + ([rest] if rest and rest >= smallest_partial else [])
 
 
 def _batches(points: NDArray[numpy.float64], sizes: list[int]) -> Iterator[NDArray[numpy.float64]]:

@@ -1,4 +1,4 @@
-"""Outlier removal by the local outlier factor (methods.md A.8), as scikit-learn computes it."""
+"""Outlier removal by scikit-learn's local outlier factor (methods.md A.8)."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 NEIGHBOURS = 10
 FEWEST_IMAGES = 3
-"""Below this nothing is an outlier: of two images neither is, and one alone makes LOF fail (E19)."""
+"""With fewer images none is an outlier: two are equally remote, and LOF fails on one (E19)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outliers:
-    """Result of the search.
+    """The result of outlier detection.
 
     Attributes:
         inliers: bool [N].
-        factors: negative outlier factors [N], −1 like its neighbours, lower is more remote.
+        factors: negative outlier factors [N]; −1: like its neighbours, lower: more remote.
         threshold: images with a strictly lower factor are outliers.
         neighbours: neighbours used, fewer than ten for small classes.
     """
@@ -30,7 +30,7 @@ class Outliers:
 
 
 def find_outliers(features: NDArray[numpy.floating], contamination: float) -> Outliers:
-    """Label the ``contamination`` share (0 to 0.5) of rows [N, D] with the lowest factors; 0 keeps all."""
+    """Find the ``contamination`` share (0 to 0.5) of rows [N, D] with the lowest factors; 0 keeps all."""
     count = len(features)
     neighbours = min(NEIGHBOURS, count - 1)
     if contamination == 0 or count < FEWEST_IMAGES:
@@ -43,7 +43,7 @@ def find_outliers(features: NDArray[numpy.floating], contamination: float) -> Ou
 
 
 def readmit(outliers: Outliers, count: int) -> NDArray[numpy.bool_]:
-    """The inliers, or the ``count`` rows with the highest factors when fewer than that are left.
+    """The inliers, or the ``count`` rows with the highest factors if fewer are left.
 
     The reference lowers the number of clusters instead (E18).
     """

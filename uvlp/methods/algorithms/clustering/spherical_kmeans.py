@@ -1,4 +1,4 @@
-"""Spherical k-means with the draws and the quirks of the reference (methods.md A.9)."""
+"""Spherical k-means with the random draws and quirks of the reference (methods.md A.9)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class SphericalClusters:
     """The best restart.
 
     Attributes:
-        centres: unit rows, float32 [K, D]; when the loop stopped before its first update they are the
-            sampled points and not the means.
-        labels: int32 [N]; a cluster may be empty when rows are equal.
+        centres: unit rows, float32 [K, D]; the sampled points instead of means if the loop stopped before its
+            first update.
+        labels: int32 [N]; a cluster may be empty if rows are equal.
         inertia: sum over points of 1 − cosine to the nearest centre.
     """
 
@@ -34,21 +34,21 @@ def spherical_kmeans(
     restarts: int = 10,
     max_iterations: int = 50,
 ) -> SphericalClusters:
-    """Cluster rows by cosine; of several restarts the first with the smallest inertia.
+    """Cluster rows by cosine; returns the first of the restarts with the smallest inertia.
 
     Args:
         features: [N, D], normalised again here.
         clusters: K, at most N.
         random: the legacy generator, consumed in the order of the reference.
-        restarts: restarts, at least one is made.
-        max_iterations: updates per restart; at the limit, labels belong to the last centres but one.
+        restarts: number of restarts, at least one.
+        max_iterations: updates per restart; at the limit, the labels are those of the previous centres.
     """
     assert 1 <= clusters <= len(features)
     points = unit(numpy.asarray(features, dtype=numpy.float32))
     best = _restart(points, clusters, random, max_iterations)
     for _ in range(restarts - 1):
-        found = _restart(points, clusters, random, max_iterations)
-        best = found if found.inertia < best.inertia else best
+        result = _restart(points, clusters, random, max_iterations)
+        best = result if result.inertia < best.inertia else best
     return best
 
 
@@ -71,7 +71,7 @@ def _restart(
 def _update(
     points: Features, labels: NDArray[numpy.int32], clusters: int, random: numpy.random.RandomState
 ) -> Features:
-    """Means of the members in cluster order; an empty cluster takes a random row, one draw each."""
+    """Means of the members in cluster order; an empty cluster gets a random row, one draw each."""
     centres = numpy.empty((clusters, points.shape[1]), dtype=numpy.float32)
     for cluster in range(clusters):
         members = numpy.flatnonzero(labels == cluster)
