@@ -70,7 +70,7 @@ MIXED = [
         call=(*SHORT, "--store", ".."),
         prepare=_thesis,
         run=_within,
-        expected=done("Random", "beside other things"),
+        expected=done("Random", "beside other files"),
         needs=(),
     ),
 ]
@@ -116,7 +116,7 @@ WITHIN = [
         kind="B6",
         name="the store holds the folder that is scored",
         call=(*EVALUATE, "--store", ".", "--dry-run"),
-        expected=done("beside other things"),
+        expected=done("beside other files"),
         needs=("out",),
     ),
 ]

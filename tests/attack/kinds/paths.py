@@ -188,7 +188,7 @@ def vanished() -> list[Attack]:
             name=f"{name} in a folder that is gone",
             call=words,
             run=gone,
-            expected=refused("folder is gone"),
+            expected=refused("folder no longer exists"),
             needs=(),
         )
         for name, words in calls.items()
