@@ -43,7 +43,7 @@ def fetch(
     Example: uvlp fetch imagenette
     """
     from uvlp.cli.request import store_at
-    from uvlp.pipeline.fetching import fetch_named
+    from uvlp.pipeline.downloads.fetching import fetch_named
 
     opened = store_at(store)
     opened.begin()

@@ -9,9 +9,10 @@ from typing import Any
 from uvlp.artifacts import distilled, tables, teachers
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, plain
-from uvlp.cli import config, dry_run
+from uvlp.cli.printing import config, dry_run
 from uvlp.core import machine, portable
-from uvlp.pipeline import make, names, preflight, transfers
+from uvlp.pipeline import make, names, preflight
+from uvlp.pipeline.downloads import transfers
 from uvlp.pipeline.estimates.least import of_store
 from uvlp.pipeline.folders.collect import Collect, check_store
 from uvlp.pipeline.prepare import Plan, prepare

@@ -19,8 +19,9 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import changed_during_read
 from uvlp.core.progress import Progress
 from uvlp.models.published import find
-from uvlp.pipeline import disk, preflight
+from uvlp.pipeline import preflight
 from uvlp.pipeline.datasets import open_dataset
+from uvlp.pipeline.downloads import disk
 from uvlp.pipeline.estimates.least import of_store
 from uvlp.pipeline.prepare import Plan
 

@@ -19,8 +19,8 @@ from uvlp.declarations.captioner import declared_captioner
 from uvlp.declarations.method import declared_method, order_of
 from uvlp.declarations.protocol import declared_protocol
 from uvlp.models.published.checks import model_checks
+from uvlp.pipeline.downloads.transfers import latent_sides
 from uvlp.pipeline.prepare import Plan
-from uvlp.pipeline.transfers import latent_sides
 from uvlp.recipes import limits
 from uvlp.recipes.precision import resolve_dtype
 from uvlp.recipes.schema import SynthesisSettings

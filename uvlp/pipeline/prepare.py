@@ -18,12 +18,12 @@ from uvlp.models.published import find
 from uvlp.models.published.find import LocalModel
 from uvlp.pipeline import names
 from uvlp.pipeline.datasets import open_dataset
+from uvlp.pipeline.downloads.transfers import Transfer, dataset_missing, is_here, latent_sides, models_missing
 from uvlp.pipeline.estimates import sizes
 from uvlp.pipeline.folders.collect import Collect, check_folders, find_folders, joined_titles
 from uvlp.pipeline.names import Checked
 from uvlp.pipeline.planning.contenders import Folder, Method
 from uvlp.pipeline.planning.planner import STAGES, Planner
-from uvlp.pipeline.transfers import Transfer, dataset_missing, is_here, latent_sides, models_missing
 from uvlp.recipes import limits
 from uvlp.recipes.dataset_size import DatasetSize
 from uvlp.recipes.schema import ModelSettings, Recipe

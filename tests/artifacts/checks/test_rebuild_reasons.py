@@ -15,7 +15,8 @@ from uvlp.artifacts.checks.rebuild_reasons import NFC, OTHER_FILES, Datasets
 from uvlp.artifacts.dataset import ClassInfo, DatasetManifest
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import MANIFEST, Task, manifest
-from uvlp.cli import dry_run, request
+from uvlp.cli import request
+from uvlp.cli.printing import dry_run
 from uvlp.pipeline import make
 from uvlp.pipeline.names import check
 from uvlp.pipeline.prepare import prepare

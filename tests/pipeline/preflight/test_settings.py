@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.pipeline.preflight.requests import NANO, RDED, Call
-from uvlp.pipeline import disk
+from uvlp.pipeline.downloads import disk
 
 SETTINGS: Mapping[str, tuple[str, ...]] = {
     "setting evaluate.norm": ("--set=evaluate.norm=layer",),

@@ -13,7 +13,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.os_errors import as_uvlp_error
 from uvlp.core.files.paths import nearest_existing
 from uvlp.core.wording import byte_size
-from uvlp.pipeline.transfers import datasets_here
+from uvlp.pipeline.downloads.transfers import datasets_here
 from uvlp.recipes.schema import ModelSettings
 
 PARTS = {"diffusion": "Stable Diffusion 1.5", "clip": "CLIP ViT-L/14", "llava": "LLaVA-1.5-7B"}

@@ -15,7 +15,7 @@ from uvlp.artifacts.task import Task
 from uvlp.core.wording import first_few
 from uvlp.models.published.checks import model_checks
 from uvlp.models.published.layout import LAYOUTS, contents
-from uvlp.pipeline.disk import Wanted
+from uvlp.pipeline.downloads.disk import Wanted
 from uvlp.pipeline.estimates.assumptions import PUBLISHED
 from uvlp.pipeline.estimates.cost import HALF, SINGLE
 from uvlp.pipeline.estimates.distilling import CLIP_WIDTH, LATENT_CHANNELS

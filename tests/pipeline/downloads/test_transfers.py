@@ -15,7 +15,7 @@ from tests.pipeline.hub import MODELS
 from uvlp.artifacts.store import Store
 from uvlp.core.errors import UvlpError
 from uvlp.models.published import find, hub as hub_folders
-from uvlp.pipeline import disk, transfers
+from uvlp.pipeline.downloads import disk, transfers
 from uvlp.pipeline.estimates.least import of_store
 from uvlp.pipeline.names import check
 from uvlp.pipeline.prepare import Plan, prepare

@@ -12,11 +12,11 @@ import pytest
 from tests.pipeline.estimates.recipes import paper, planned
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.downloads import Download
-from uvlp.pipeline import disk
-from uvlp.pipeline.disk import Wanted
+from uvlp.pipeline.downloads import disk
+from uvlp.pipeline.downloads.disk import Wanted
+from uvlp.pipeline.downloads.transfers import Transfer
 from uvlp.pipeline.estimates.assumptions import PUBLISHED
 from uvlp.pipeline.estimates.least import least
-from uvlp.pipeline.transfers import Transfer
 from uvlp.recipes.schema import FinetuneSettings, ModelSettings, Recipe
 
 IMAGES, CLASSES = 9469, 10

@@ -13,8 +13,8 @@ from tests.pipeline.hub import MODELS, SET
 from uvlp.core.errors import UvlpError
 from uvlp.models.published import find
 from uvlp.models.published.sizes import OPENAI
-from uvlp.pipeline import disk
-from uvlp.pipeline.fetching import fetch_named
+from uvlp.pipeline.downloads import disk
+from uvlp.pipeline.downloads.fetching import fetch_named
 from uvlp.recipes.schema import ModelSettings
 
 pytestmark = pytest.mark.usefixtures("hub")

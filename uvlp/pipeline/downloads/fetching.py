@@ -14,8 +14,8 @@ from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.progress import Progress, print_message
 from uvlp.models.published import find
 from uvlp.pipeline.datasets import open_dataset
+from uvlp.pipeline.downloads.transfers import Transfer, dataset_missing, fetch, models_missing
 from uvlp.pipeline.names import check_data_options
-from uvlp.pipeline.transfers import Transfer, dataset_missing, fetch, models_missing
 from uvlp.recipes import overrides
 from uvlp.recipes.schema import ModelSettings
 from uvlp.recipes.setting import check_limits

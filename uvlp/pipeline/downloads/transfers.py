@@ -19,8 +19,8 @@ from uvlp.core.wording import byte_size
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.models.published import find, hub
 from uvlp.models.published.source import command
-from uvlp.pipeline import disk
-from uvlp.pipeline.disk import Wanted
+from uvlp.pipeline.downloads import disk
+from uvlp.pipeline.downloads.disk import Wanted
 from uvlp.recipes.schema import ModelSettings
 
 SPEED_BYTES_PER_S = 100e6 / 8

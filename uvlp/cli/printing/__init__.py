@@ -1,0 +1,1 @@
+"""What commands print instead of a run: its settings, and its cost."""
