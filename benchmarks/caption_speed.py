@@ -5,9 +5,9 @@
 
 On a GPU: LLaVA-1.5-7B at full size with random weights, 336 px, 576 tokens per image, in the number type
 that captions are made in. On a CPU: the tiny model of the tests. Images of 500 x 375 px of random pixels;
-the time runs from pixels to texts: padding, resizing, the model, the words. No answer may end early, so
-that every one has the same length. The two sides take turns; the medians are compared. `--record` writes
-the report to paper_tables/measured/benchmarks.
+the time runs from pixels to texts: padding, resizing, generation, decoding of the tokens. No answer may end
+early, so that all have the same length. The two sides alternate; their medians are compared. `--record`
+writes the report to paper_tables/measured/benchmarks.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ NAMES = ("tench, Tinca tinca", "English springer, English springer spaniel", "ch
 SOURCE = (375, 500)
 HEAD = """# Speed of LLaVA's captions
 
-batched: `uvlp/captioners/llava.py` with {batch} images at once; single: the same with one image at a
-time, as LLaVA's own question runner goes. Greedy, {tokens} new tokens per image, none allowed to end early;
+batched: `uvlp/captioners/llava.py` with batches of {batch} images; single: the same with one image at a
+time, as in LLaVA's own evaluation script. Greedy, {tokens} new tokens per image, none allowed to end early;
 images of 500 x 375 px, from pixels to texts. Medians of {runs} alternating runs after one to warm up.
 {model}
 
@@ -52,18 +52,21 @@ images of 500 x 375 px, from pixels to texts. Medians of {runs} alternating runs
 
 @contextmanager
 def opened(device: str, settings: CaptionSettings) -> Iterator[tuple[Llava, str]]:
-    """The model to measure, and what it is in words."""
+    """The model to measure and its description."""
     if device == "cpu":
         with tempfile.TemporaryDirectory() as folder:
             tiny_models.llava(Path(folder))
             with llava.opened(Path(folder), settings, "auto") as model:
-                yield model, "The tiny random model of the tests, float32: says nothing of the full one."
+                yield (
+                    model,
+                    "The tiny random model of the tests, float32: not representative of the full size.",
+                )
         return
     dtype = torch_dtype("auto", device)
     model, processor = full_size.llava(device, dtype)
     count = sum(parameter.numel() for parameter in model.parameters()) / 1e9
-    words = f"LLaVA-1.5-7B from its configuration, {count:.2f} G random weights, {dtype_name(dtype)}."
-    yield Llava(model, processor, settings), words
+    description = f"LLaVA-1.5-7B from its configuration, {count:.2f} G random weights, {dtype_name(dtype)}."
+    yield Llava(model, processor, settings), description
 
 
 def images(count: int) -> list[numpy.ndarray]:
@@ -75,11 +78,11 @@ def seconds(work: Callable[[], None]) -> float:
     """How long ``work`` takes, the GPU included."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    began = time.perf_counter()
+    started = time.perf_counter()
     work()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
 def measure(model: Llava, options: argparse.Namespace) -> dict[str, tuple[list[float], int, float]]:
@@ -145,7 +148,7 @@ def main() -> None:
         torch.set_num_threads(1)
     load = facts.load()
     settings = CaptionSettings(captioner="llava", batch=options.batch, max_new_tokens=options.tokens)
-    with opened(options.device, settings) as (model, words):
+    with opened(options.device, settings) as (model, description):
         model._model.generation_config.min_new_tokens = options.tokens
         found = measure(model, options)
     flags = {"--device": options.device, "--batch": options.batch, "--tokens": options.tokens}
@@ -153,7 +156,7 @@ def main() -> None:
         batch=options.batch,
         tokens=options.tokens,
         runs=options.runs,
-        model=words,
+        model=description,
         hardware=facts.hardware(options.device),
         versions=facts.versions(),
         commit=facts.commit(),

@@ -18,9 +18,9 @@ import time
 import psutil
 
 
-def uvlp(*words: str) -> list[str]:
+def uvlp(*arguments: str) -> list[str]:
     """The command line of a call."""
-    return [sys.executable, "-m", "uvlp", *words]
+    return [sys.executable, "-m", "uvlp", *arguments]
 
 
 def memory_mb(process: psutil.Process) -> float:
@@ -34,25 +34,25 @@ def memory_mb(process: psutil.Process) -> float:
     return total / 1e6
 
 
-def first_call(words: list[str]) -> tuple[float, float]:
+def first_call(arguments: list[str]) -> tuple[float, float]:
     """Seconds and peak MB of a call."""
-    began, peak = time.monotonic(), 0.0
-    running = subprocess.Popen(uvlp(*words), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    started, peak = time.monotonic(), 0.0
+    running = subprocess.Popen(uvlp(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     watched = psutil.Process(running.pid)
     while running.poll() is None:
         peak = max(peak, memory_mb(watched))
         time.sleep(0.5)
-    assert running.returncode == 0, words
-    return time.monotonic() - began, peak
+    assert running.returncode == 0, arguments
+    return time.monotonic() - started, peak
 
 
-def median_s(words: list[str]) -> float:
+def median_s(arguments: list[str]) -> float:
     """Median seconds of ten calls."""
     times = []
     for _ in range(10):
-        began = time.monotonic()
-        subprocess.run(uvlp(*words), check=True, capture_output=True)
-        times.append(time.monotonic() - began)
+        started = time.monotonic()
+        subprocess.run(uvlp(*arguments), check=True, capture_output=True)
+        times.append(time.monotonic() - started)
     return statistics.median(times)
 
 
@@ -64,10 +64,10 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as store:
         options = ["--method", chosen.method, "--workers", chosen.workers, "--store", store]
-        words = ["reproduce", "digits", "10", *options]
-        seconds, peak = first_call(words)
+        arguments = ["reproduce", "digits", "10", *options]
+        seconds, peak = first_call(arguments)
         print(f"empty store to table, {chosen.method}: {seconds:.0f} s, peak {peak:.0f} MB")
-        print(f"second call: {median_s(words):.2f} s")
+        print(f"second call: {median_s(arguments):.2f} s")
     print(f"uvlp --help: {median_s(['--help']):.2f} s")
 
 

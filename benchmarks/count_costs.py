@@ -45,7 +45,7 @@ VOCABULARY = 512  # of the small text towers: an embedding costs no operations
 
 
 def empty(*shape: int) -> torch.Tensor:
-    """A float32 tensor that has a shape only."""
+    """A float32 tensor without values."""
     return torch.empty(shape, device="meta")
 
 

@@ -50,9 +50,9 @@ def embed_images(
     """Run part `images` of the stage on the folder ``root``; the folder with the arrays.
 
     Args:
-        models: places of the `embedder` and the `autoencoder`.
+        models: paths of the `embedder` and the `autoencoder`.
         precision: of published models; empty for small ones.
-        progress: told of every batch.
+        progress: receives an event for every batch.
     """
     facts = {"image_px": size_px} | ({"precision": precision} if precision else {})
     task = Task(
@@ -64,11 +64,13 @@ def embed_images(
         dataset_spec=DatasetSpec(name="folder", argument=str(root)),
         origins={"embedder": str(models.embedder), "autoencoder": str(models.autoencoder)},
     )
-    made = Store(store)
-    made.prepare()
-    folder = made.folder(task)
+    opened = Store(store)
+    opened.prepare()
+    folder = opened.folder(task)
     folder.mkdir(parents=True)
     embed.run(
-        Work(task=task, folder=folder, store=made, progress=progress or Progress(), open_dataset=open_dataset)
+        Work(
+            task=task, folder=folder, store=opened, progress=progress or Progress(), open_dataset=open_dataset
+        )
     )
     return folder

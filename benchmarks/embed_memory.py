@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.embed_memory [--counts 500 2000] [--size-px 128] [--record]
 
-Each count runs in a process of its own, on JPEG files of 500 x 375 px squashed to 128 px, so that it
+Each count runs in its own process, on JPEG files of 500 x 375 px squashed to 128 px, so that it
 takes minutes (512 px, as for the published models: --size-px 512, an hour on a core); the peak is what the
 operating system counted (`getrusage`).
 """
@@ -31,7 +31,7 @@ HEAD = """# Host memory of `embed`
 
 Part `images` (CLIP features and VAE moments in one pass) on JPEG files of {width} x {height} px, squashed to
 {size} px, with tiny models in the published formats (`tests/tiny_models.py`), on a CPU. Every count in a
-process of its own, which imports all libraries.
+separate process, which imports all libraries.
 
 - Hardware: {hardware}; {versions}
 - Commit: {commit}; load average at the start {load}
@@ -45,9 +45,9 @@ Measured: {largest} MB at most; the most is {growth:+.1f} % over the least. **{v
 
 def measured(count: int, size_px: int) -> tuple[int, int, float]:
     """Peak memory with all libraries and models loaded, and at the end, MB; seconds of the stage."""
-    words = [sys.executable, "-m", "benchmarks.embed_memory", "--one", str(count)]
-    words += ["--size-px", str(size_px)]
-    shown = subprocess.run(words, check=True, capture_output=True, encoding="utf-8").stdout
+    arguments = [sys.executable, "-m", "benchmarks.embed_memory", "--one", str(count)]
+    arguments += ["--size-px", str(size_px)]
+    shown = subprocess.run(arguments, check=True, capture_output=True, encoding="utf-8").stdout
     found = re.search(r"before (\d+) after (\d+) seconds ([\d.]+)", shown)
     assert found, shown
     return int(found[1]), int(found[2]), float(found[3])
@@ -75,9 +75,9 @@ def one(count: int, size_px: int) -> None:
         image = numpy.zeros((1, size_px, size_px, 3), numpy.uint8)
         image_features(Embedder.load(models.embedder), image)
         Autoencoder.load(models.autoencoder, "vae").posterior(image)
-        before, began = machine.peak_memory_mb(), time.monotonic()
+        before, started = machine.peak_memory_mb(), time.monotonic()
         embed_images(root / "data", models, root / "store", size_px, EmbedSettings())
-        print(f"before {before} after {machine.peak_memory_mb()} seconds {time.monotonic() - began:.1f}")
+        print(f"before {before} after {machine.peak_memory_mb()} seconds {time.monotonic() - started:.1f}")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`embed` beside the published loop over classes: images per second, GPU use, memory.
+"""`embed` against the published loop over classes: images per second, GPU use, memory.
 
     python -m benchmarks.embed_speed [--device cpu|cuda] [--images N] [--runs R] [--record]
 
@@ -95,7 +95,7 @@ class Slow:
 
     def __call__(self, clock: Clock) -> numpy.ndarray:
         """All classes; CLIP features in the order of the files."""
-        began = clock.now()
+        started = clock.now()
         loader = DataLoader(
             _Numbered(self.files),
             batch_size=LOADER_BATCH,
@@ -115,7 +115,7 @@ class Slow:
             clip = torch.stack([self.embedder.preprocess(numpy.array(picture)) for picture in pictures])
             encoded = self.embedder.encode(clip).cpu().numpy()
             found |= {row: features for (row, _), features in zip(members, encoded, strict=True)}
-        clock.marks[:] = [began, clock.now()]
+        clock.marks[:] = [started, clock.now()]
         return numpy.stack([found[row] for row in range(len(found))])
 
     def _latents(self, images: torch.Tensor) -> None:
@@ -128,7 +128,7 @@ class Slow:
 
 
 class _Numbered(torch.utils.data.Dataset[tuple[int, torch.Tensor, int]]):
-    """An ImageFolder that also tells the row."""
+    """An ImageFolder that also returns the row."""
 
     def __init__(self, files: ImageFolder) -> None:
         self._files = files
@@ -189,13 +189,13 @@ def measure(options: argparse.Namespace) -> dict[str, list[Timing]]:
         root = Path(folder)
         write_photographs(root / "data", options.images)
         models = make_models(root, device)
-        given = (root / "data", models, root / "store", device, options.size_px)
+        common = (root / "data", models, root / "store", device, options.size_px)
         sides: dict[str, Callable[[Clock], numpy.ndarray]] = {
             "slow": Slow(root / "data", models, device, options.size_px),
-            "ours": ours(*given, "float32"),
+            "ours": ours(*common, "float32"),
         }
         if device == "cuda":
-            sides["ours, CLIP in TF32"] = ours(*given, "tf32")
+            sides["ours, CLIP in TF32"] = ours(*common, "tf32")
         runs: dict[str, list[Timing]] = {side: [] for side in sides}
         for number in range(options.runs + 1):
             for side, work in sides.items():
@@ -263,11 +263,11 @@ def parsed() -> argparse.Namespace:
 
 
 def main() -> None:
-    options, load, began = parsed(), facts.load(), time.monotonic()
+    options, load, started = parsed(), facts.load(), time.monotonic()
     torch.set_num_threads(1)
     os.environ.setdefault(*machine.CUBLAS_WORKSPACE)  # before the slow side's first matrix product
     text = report(options, measure(options), load)
-    print(text, f"{time.monotonic() - began:.0f} s in all")
+    print(text, f"{time.monotonic() - started:.0f} s in all")
     if options.record:
         gpu = machine.gpu_name() if options.device == "cuda" else None
         name = re.sub("[^a-z0-9]+", "_", (gpu or "cpu").lower()).strip("_")

@@ -1,4 +1,4 @@
-"""How far an evaluation is from its network passes alone, for every network, both sides in one run.
+"""Time of an evaluation against its network passes alone, for every network, both sides in one run.
 
     OMP_NUM_THREADS=1 python benchmarks/evaluation_floor.py [--runs 5] [--only resnet-18] [--record]
 
@@ -6,7 +6,7 @@ Evaluation: a short repeat of the Minimax protocol on 100 images (20 for wide ne
 times as many, with up to 15 epochs between two validation passes, as on the digits. Passes: the same
 number of forward and backward passes of the same network on random batches of the same sizes, and of
 forward passes on as many validation images; no augmentation, no CutMix, no optimiser. Both sides alternate;
-medians in processor seconds, which neighbours on the machine disturb less than wall-clock seconds.
+medians in processor seconds, which other processes on the machine disturb less than wall-clock seconds.
 """
 
 from __future__ import annotations
@@ -127,12 +127,12 @@ def measure(case: Case, runs: int) -> str:
 
     passes(network, replace(case, epochs=1, validations=1))
     times = [(processor_s(evaluation), processor_s(lambda: passes(network, case))) for _ in range(runs)]
-    whole, alone = (statistics.median(column) for column in zip(*times, strict=True))
+    evaluation_s, alone = (statistics.median(column) for column in zip(*times, strict=True))
     ratio = statistics.median(first / second for first, second in times)
     verdict = "yes" if ratio <= LIMIT else "no"
     return (
         f"| {case.network} | {case.size_px} | {case.width or 'published'} "
-        f"| {case.epochs} + {case.validations} | {whole:.2f} | {alone:.2f} | {ratio:.2f} | {verdict} |"
+        f"| {case.epochs} + {case.validations} | {evaluation_s:.2f} | {alone:.2f} | {ratio:.2f} | {verdict} |"
     )
 
 

@@ -69,7 +69,7 @@ def main() -> None:
     seconds: dict[str, list[float]] = {name: [] for name in OPTIONS}
     for seed in range(options.runs):
         for name, changes in OPTIONS.items():
-            began = time.process_time()
+            started = time.process_time()
             found[name].append(
                 minimax.evaluate(
                     train,
@@ -83,7 +83,7 @@ def main() -> None:
                     device=options.device,
                 )
             )
-            seconds[name].append(time.process_time() - began)
+            seconds[name].append(time.process_time() - started)
         print(f"run {seed + 1} of {options.runs}", flush=True)
     lines = report(found, seconds, options.device)
     print("\n".join(lines))

@@ -96,17 +96,17 @@ def memory() -> list[str]:
         write_photographs(root / "data" / "train", [TRAIN_PER_CLASS] * CLASSES)
         counts = [LARGE // CLASSES + (label < LARGE % CLASSES) for label in range(CLASSES)]
         write_photographs(root / "data" / "val", counts)
-        words = [f"{root}/data/train", "--dataset", f"folder:{root}/data", "--network", "convnet-3"]
+        arguments = [f"{root}/data/train", "--dataset", f"folder:{root}/data", "--network", "convnet-3"]
         for setting in ("size_px=224", "width=4", "epochs=1", "validations=1"):
-            words += ["--set", f"evaluate.{setting}"]
-        began = time.monotonic()
+            arguments += ["--set", f"evaluate.{setting}"]
+        started = time.monotonic()
         subprocess.run(
-            [sys.executable, "-m", "uvlp", "evaluate", *words, "--repeats", "1", "--no-random"]
+            [sys.executable, "-m", "uvlp", "evaluate", *arguments, "--repeats", "1", "--no-random"]
             + ["--store", f"{root}/store"],
             check=True,
             capture_output=True,
         )
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - started
         peak = {
             kind: max(
                 json.loads(path.read_text(encoding="utf-8"))["made"]["peak_memory_mb"]

@@ -4,9 +4,9 @@
     python -m benchmarks.evaluation_speed --device cuda [--network convnet-6] [--workers 8 4] [--record]
 
 On a CPU: the digits at 16 and 32 px. On a GPU: 224 px, 100 training images of 256 px and 3,925
-validation images of 500 x 375 px, all of random pixels (`--synthetic` on a CPU). The three sides take
-turns, every one at least five times, with 2 validation passes in 30 or 40 epochs; the medians per
-epoch and per pass, and what comes on top once, are scaled to the full schedule. `--record` writes the
+validation images of 500 x 375 px, all of random pixels (`--synthetic` on a CPU). The three sides
+alternate, each at least five times, with 2 validation passes in 30 or 40 epochs; the medians per
+epoch and per pass, and the one-time overhead, are scaled to the full schedule. `--record` writes the
 report to paper_tables/measured/benchmarks.
 """
 
@@ -63,7 +63,7 @@ class Clock(Progress):
         self.marks.append(self.now())
 
     def now(self) -> float:
-        """Seconds, once the GPU has done what it was asked to."""
+        """Seconds after the GPU has finished its work."""
         if self.device != "cpu":
             torch.cuda.synchronize()
         return time.perf_counter()
@@ -128,17 +128,17 @@ class Timing:
 
 
 def time_run(case: Case, work: Callable[[Clock], object]) -> Timing:
-    """Run ``work``, which tracks its epochs with the clock that it is given."""
+    """Run ``work``, which tracks its epochs with the clock passed to it."""
     on_gpu = case.device != "cpu"
     clock = Clock(case.device)
-    began, processor = clock.now(), processor_s()
+    started, processor = clock.now(), processor_s()
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()
         with Utilisation() as utilisation:
             work(clock)
     else:
         work(clock)
-    whole_s = clock.now() - began
+    total_s = clock.now() - started
     epochs, passes = case.settings.epochs, case.settings.validations
     assert len(clock.marks) == epochs + 1, "epochs are tracked once and one by one"
     period = epochs // passes
@@ -148,7 +148,7 @@ def time_run(case: Case, work: Callable[[Clock], object]) -> Timing:
     return Timing(
         epoch_s=epoch_s,
         pass_s=pass_s,
-        once_s=max(0.0, whole_s - epochs * epoch_s - passes * pass_s),
+        once_s=max(0.0, total_s - epochs * epoch_s - passes * pass_s),
         processor_s=processor_s() - processor,
         utilisation_pct=utilisation.mean(clock.marks[-period - 1], clock.marks[-1]) if on_gpu else 0.0,
         memory_mb=torch.cuda.max_memory_allocated() / 2**20 if on_gpu else 0.0,
@@ -192,7 +192,7 @@ def ours(case: Case, validation: Prepared) -> Timing:
 
 
 def floor(case: Case) -> Timing:
-    """Forward, backward and validation forward of the network alone, on batches that lie ready."""
+    """Forward, backward and validation forward of the network alone, on prepared batches."""
     with torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=True):
         return time_run(case, lambda clock: network_passes(case, clock))
 
@@ -241,16 +241,16 @@ class Measured:
 
 def measure(case: Case, repetitions: int) -> Measured:
     """The three sides in turn."""
-    began = time.perf_counter()
+    started = time.perf_counter()
     validation = images.prepared(case.validation, case.settings.size_px)
-    measured = Measured(case, time.perf_counter() - began)
+    measured = Measured(case, time.perf_counter() - started)
     for number in range(repetitions):
         for side, run in (("slow", lambda: slow(case)), ("ours", lambda: ours(case, validation))):
             measured.runs[side].append(run())
         measured.runs["floor"].append(floor(case))
         done = {side: round(runs[-1].whole_s(case.schedule), 1) for side, runs in measured.runs.items()}
         print(
-            f"{case.title}, {case.network}, {number + 1} of {repetitions}, whole schedule: {done}", flush=True
+            f"{case.title}, {case.network}, {number + 1} of {repetitions}, full schedule: {done}", flush=True
         )
     if case.device != "cpu":
         # Forty epochs of ours are over before the driver's counter has moved.
@@ -330,16 +330,16 @@ def parsed() -> argparse.Namespace:
 
 def command_line(options: argparse.Namespace) -> str:
     """The options that differ from the defaults, as they are typed."""
-    words = ["--device cuda"] if options.device != "cpu" else []
-    words += ["--synthetic"] if options.synthetic else []
-    words += [f"--network {network}" for network in options.network or ()]
-    words += [f"--size-px {size_px}" for size_px in options.size_px or ()]
-    words += ["--workers {} {}".format(*options.workers)] if tuple(options.workers) != (2, 2) else []
-    words += [f"--epochs {options.epochs}"] if options.epochs else []
+    arguments = ["--device cuda"] if options.device != "cpu" else []
+    arguments += ["--synthetic"] if options.synthetic else []
+    arguments += [f"--network {network}" for network in options.network or ()]
+    arguments += [f"--size-px {size_px}" for size_px in options.size_px or ()]
+    arguments += ["--workers {} {}".format(*options.workers)] if tuple(options.workers) != (2, 2) else []
+    arguments += [f"--epochs {options.epochs}"] if options.epochs else []
     shortened = options.validation_images != VALIDATION_IMAGES
-    words += [f"--validation-images {options.validation_images}"] if shortened else []
-    words += [f"--repetitions {options.repetitions}"] if options.repetitions != 5 else []
-    return "".join(f" {word}" for word in words)
+    arguments += [f"--validation-images {options.validation_images}"] if shortened else []
+    arguments += [f"--repetitions {options.repetitions}"] if options.repetitions != 5 else []
+    return "".join(f" {argument}" for argument in arguments)
 
 
 def main() -> None:

@@ -12,9 +12,9 @@ HEAD = """# Speed of the Minimax evaluator
 
 slow: `benchmarks/parity/slow_evaluator.py`, one image at a time in loader processes, as the reference does;
 ours: `uvlp/protocols/minimax.py`; floor: the network's forward and backward passes and its validation forward
-alone, eager, on batches that lie ready. Wall-clock medians of {repetitions} alternating runs of a short
-schedule; the whole schedule is scaled from epoch, pass and what comes once (start of the loader processes,
-tuning of convolutions, import of libraries; for ours with the one preparation of the validation images).
+alone, eager, on prepared batches. Wall-clock medians of {repetitions} alternating runs of a short
+schedule; the full schedule is scaled from epoch, pass and the one-time overhead (start of the loader
+processes, tuning of convolutions, import of libraries; for ours also preparing the validation images).
 
 - Hardware: {hardware}; {versions}
 - Commit: {commit}; load average at the start {load}
@@ -31,19 +31,19 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def case_report(measured: Measured) -> str:
     """The figures of a case and the ratios."""
     case, names = measured.case, ("epoch_s", "pass_s", "once_s", "processor_s")
-    head = ["", "epoch, ms", "pass, ms", "once, s", "processor time of a short run, s", "whole schedule, s"]
+    head = ["", "epoch, ms", "pass, ms", "once, s", "processor time of a short run, s", "full schedule, s"]
     rows = []
     for side in measured.runs:
         epoch, validation, once, processor = (measured.median(side, name) for name in names)
         cells = [f"{1000 * epoch:.1f}", f"{1000 * validation:.1f}", f"{once:.2f}", f"{processor:.1f}"]
         rows.append([side, *cells, f"{measured.whole_s(side):.1f}"])
     for first, second in (("slow", "ours"), ("ours", "floor")):
-        whole = measured.whole_s(first) / measured.whole_s(second)
+        ratio = measured.whole_s(first) / measured.whole_s(second)
         ratios = [
             f"{measured.median(first, name) / measured.median(second, name):.2f}" if name != "once_s" else ""
             for name in names
         ]
-        rows.append([f"{first} / {second}", *ratios, f"**{whole:.2f}**"])
+        rows.append([f"{first} / {second}", *ratios, f"**{ratio:.2f}**"])
     settings, (epochs, passes) = case.settings, case.schedule
     width = f" of width {settings.width}" if settings.width else ""
     return (
@@ -67,10 +67,10 @@ def gpu_report(measured: Measured) -> str:
 
 
 def single_runs(measured: Measured) -> str:
-    """Every run, scaled to the whole schedule."""
+    """Every run, scaled to the full schedule."""
     schedule = measured.case.schedule
     sides = (
         f"{side} " + ", ".join(f"{run.whole_s(schedule):.1f}" for run in runs)
         for side, runs in measured.runs.items()
     )
-    return f"Single runs scaled to the whole schedule, s: {'; '.join(sides)}.\n"
+    return f"Single runs scaled to the full schedule, s: {'; '.join(sides)}.\n"

@@ -1,9 +1,9 @@
-"""Fine-tuning steps with stored latents against encoding every image anew, with and without checkpointing.
+"""Fine-tuning steps with stored latents against encoding in every epoch, with and without checkpointing.
 
     python -m benchmarks.finetune_speed [--device cuda] [--batch 32] [--record]
 
 On a GPU: Stable Diffusion 1.5 at full size with random weights, 512 px, JPEG files of 500 x 375 px. On a CPU:
-a tiny model at 64 px, which shows that it runs and nothing of a GPU. The four kinds take turns in one
+a tiny model at 64 px, which shows only that it runs. The four kinds alternate in one
 process; the first update of every turn is not counted. `--record` writes the report to
 paper_tables/measured/benchmarks.
 """
@@ -105,16 +105,16 @@ def take_turn(parts: Parts, accelerator: Any, dataset: Any, settings: FinetuneSe
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     ids = parts.tokens(["a photo of a small red bar"] * images)
-    with ThreadPoolExecutor(DECODERS) as pool, tempfile.TemporaryDirectory(dir=folder) as place:
+    with ThreadPoolExecutor(DECODERS) as pool, tempfile.TemporaryDirectory(dir=folder) as scratch:
         inputs: Any = Pixels(dataset, settings, pool)
-        began = time.perf_counter()
+        started = time.perf_counter()
         if settings.cache_latents:
-            inputs = stored(Path(place), inputs, parts, accelerator, settings, images, Progress())
-        storing_s = time.perf_counter() - began
+            inputs = stored(Path(scratch), inputs, parts, accelerator, settings, images, Progress())
+        storing_s = time.perf_counter() - started
         clock = Clock()
         parts.unet.disable_gradient_checkpointing()
         training = Training(parts, accelerator, settings, 0, inputs, ids, clock)
-        training.run(Path(place), lambda epoch: None)
+        training.run(Path(scratch), lambda epoch: None)
     # The UNet stays as it was prepared: accelerate marks it, and would not prepare it a second time.
     accelerator.free_memory()
     memory_mb = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else 0.0
@@ -134,8 +134,8 @@ def measure(options: argparse.Namespace) -> tuple[dict[tuple[bool, bool], list[T
         resolution_px=full_size.IMAGE_PX if options.device == "cuda" else tiny_models.IMAGE_PX,
     )
     found: dict[tuple[bool, bool], list[Turn]] = {kind: [] for kind in KINDS}
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
         count = options.batch * options.accumulation * options.updates
         write_photographs(folder / "photographs", count)
         spec = DatasetSpec(name="folder", argument=str(folder / "photographs"))
@@ -148,17 +148,17 @@ def measure(options: argparse.Namespace) -> tuple[dict[tuple[bool, bool], list[T
             base = tiny_models.diffusion(folder / "base")
             parts = load_parts(base, dtype, accelerator.device, settings.resolution_px)
         for turn, kind in itertools.product(range(options.turns), KINDS):
-            asked = replace(settings, gradient_checkpointing=kind[0], cache_latents=kind[1])
+            chosen = replace(settings, gradient_checkpointing=kind[0], cache_latents=kind[1])
             with quiet():
-                found[kind].append(take_turn(parts, accelerator, dataset, asked, folder))
+                found[kind].append(take_turn(parts, accelerator, dataset, chosen, folder))
             print(f"turn {turn + 1}: {title(kind)}", flush=True)
     return found, dtype
 
 
 def title(kind: tuple[bool, bool]) -> str:
-    """What stands in the first column."""
+    """Text of the first column."""
     checkpointing = "gradient checkpointing" if kind[0] else "no checkpointing"
-    return f"{checkpointing}, {'stored latents' if kind[1] else 'encoded anew'}"
+    return f"{checkpointing}, {'stored latents' if kind[1] else 'encoded each time'}"
 
 
 def report(found: dict[tuple[bool, bool], list[Turn]], options: argparse.Namespace) -> str:
@@ -181,7 +181,7 @@ def report(found: dict[tuple[bool, bool], list[Turn]], options: argparse.Namespa
         ratio = median_s[checkpointing, False] / median_s[checkpointing, True]
         name = "with" if checkpointing else "without"
         rows.append(
-            [f"encoded anew / stored, {name} gradient checkpointing", f"**{ratio:.2f}**", "", "", "", ""]
+            [f"encoded each time / stored, {name} gradient checkpointing", f"**{ratio:.2f}**", "", "", "", ""]
         )
     single = "; ".join(
         f"{title(kind)} " + ", ".join(f"{statistics.median(turn.update_s):.3f}" for turn in turns)
@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--record", action="store_true", help="write the report")
     options = parser.parse_args()
-    given = SimpleNamespace(load=facts.load(), hardware=facts.hardware(options.device))
+    conditions = SimpleNamespace(load=facts.load(), hardware=facts.hardware(options.device))
     found, dtype = measure(options)
     names = ("device", "precision", "batch", "accumulation", "updates", "turns")
     arguments = [
@@ -218,10 +218,10 @@ def main() -> None:
         dtype=dtype_name(dtype),
         turns=options.turns,
         updates=options.updates - 1,
-        hardware=given.hardware,
+        hardware=conditions.hardware,
         versions=facts.versions(),
         commit=facts.commit(),
-        load=given.load,
+        load=conditions.load,
         arguments="".join(arguments),
     ) + report(found, options)
     print(text)

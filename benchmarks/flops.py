@@ -3,8 +3,8 @@
     python -m benchmarks.flops [--record]
 
 On the device ``meta``, per image: two operations per multiply-add, matrix products, convolutions and
-attention only (a causal mask halves the attention in the kernels; it is counted whole). `--record` writes
-`flops.json`, which `uvlp` reads for its estimates of time, and `flops.md`.
+attention only (a causal mask halves the attention in the kernels; the full attention is counted). `--record`
+writes `flops.json`, which `uvlp` reads for its estimates of time, and `flops.md`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Count:
 
 
 def empty(*shape: int) -> torch.Tensor:
-    """A tensor that has a shape only."""
+    """A tensor without values."""
     return torch.empty(shape, dtype=TYPE, device="meta")
 
 
@@ -75,7 +75,7 @@ def counted(model: torch.nn.Module, call: Callable[[], Any]) -> tuple[int, int]:
 
 
 def build(cls: Any, config: Any) -> Any:
-    """A model that has shapes only."""
+    """A model without values."""
     return full_size.build(cls, config, "meta", TYPE)
 
 
@@ -130,15 +130,15 @@ def clip() -> Iterator[Count]:
 
 @torch.inference_mode()
 def llava() -> Iterator[Count]:
-    """LLaVA-1.5-7B: image, prompt, and one token of the answer half-way through it."""
+    """LLaVA-1.5-7B: image, prompt, and one token of the answer in the middle of it."""
     from transformers import LlavaForConditionalGeneration
 
-    whole = build(LlavaForConditionalGeneration, full_size.llava_config())
-    language = whole.model.language_model
-    seen = size(whole.model.vision_tower) + size(whole.model.multi_modal_projector)
-    image = counted(whole, lambda: whole.model.get_image_features(empty(1, 3, LLAVA_PX, LLAVA_PX)))
+    model = build(LlavaForConditionalGeneration, full_size.llava_config())
+    language = model.model.language_model
+    seen = size(model.model.vision_tower) + size(model.model.multi_modal_projector)
+    image = counted(model, lambda: model.model.get_image_features(empty(1, 3, LLAVA_PX, LLAVA_PX)))
     tokens = (LLAVA_PX // 14) ** 2 + PROMPT_TOKENS
-    spoken = size(language) + size(whole.lm_head)
+    spoken = size(language) + size(model.lm_head)
 
     def continued(new: int, cache: Any) -> Any:
         """``new`` tokens behind a cache; a mask of four dimensions is used as it is."""
@@ -150,12 +150,12 @@ def llava() -> Iterator[Count]:
             past_key_values=cache,
             use_cache=True,
         )
-        whole.lm_head(states.last_hidden_state[:, -1:])
+        model.lm_head(states.last_hidden_state[:, -1:])
         return states.past_key_values
 
-    prompt = counted(whole, lambda: continued(tokens, None))
+    prompt = counted(model, lambda: continued(tokens, None))
     cache = continued(tokens + ANSWER_TOKENS // 2, None)
-    token = counted(whole, lambda: continued(1, cache))
+    token = counted(model, lambda: continued(1, cache))
     yield Count("llava_image", "LLaVA, one image of 336 px to 576 embeddings", *image, seen)
     yield Count("llava_prefill", f"LLaVA, prompt of {tokens} tokens", *prompt, spoken)
     yield Count("llava_token", f"LLaVA, one further token at {tokens + ANSWER_TOKENS // 2}", *token, spoken)
@@ -183,7 +183,7 @@ def report(counts: list[Count]) -> str:
         "for themselves (not counted in training, where `meta` would write the attention matrices out). Half "
         f"precision. Nothing is timed here. {facts.versions()}.\n\n"
         f"Command: `python -m benchmarks.flops --record`\n\n{table(head, rows)}\n"
-        f"The UNet takes {macs / 1e12:.3f} T multiply-adds per sample and call; methods.md F.4 says "
+        f"The UNet takes {macs / 1e12:.3f} T multiply-adds per sample and call; methods.md F.4 states "
         f"{PUBLISHED_MACS / 1e12:.2f}.\n"
     )
 

@@ -1,11 +1,11 @@
-"""The whole chain at full size with random weights: does it run on this machine, how long, how much memory?
+"""The complete pipeline at full size with random weights: its time and memory on this machine.
 
     python -m benchmarks.full_chain FOLDER [--llava] [--train 4] [--ipc 1] [--set ...] [--record]
 
 `uvlp reproduce` with profile sd15 on a few drawn photographs in two classes and on the published
-architectures with random weights, whose folders are made in FOLDER first (`full_folders`) and kept. What
-needs no weights is shown by it: that every stage loads and runs the real files, and what it takes. The
-images mean nothing. `--record` writes the report to paper_tables/measured/benchmarks.
+architectures with random weights, whose folders are made in FOLDER first (`full_folders`) and kept. This
+shows that every stage loads and runs models of the real size and format, and what it needs. The images
+are meaningless. `--record` writes the report to paper_tables/measured/benchmarks.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from uvlp.core import machine
 CLASSES = 2
 METHODS = "random,d4m,uvlp"
 SHORT = {"finetune.epochs": 1, "evaluate.epochs": 10, "evaluate.validations": 2}
-"""What only repeats is cut short."""
-HEAD = """# The whole chain at full size
+"""Loops are shortened."""
+HEAD = """# The complete pipeline at full size
 
 Stable Diffusion 1.5, CLIP ViT-L/14{llava} in the files of the published ones, with random weights; {train}
 photographs of 500 x 375 px in {classes} classes, IPC {ipc}, methods {methods}; one pass of fine-tuning and
@@ -43,7 +43,7 @@ ten epochs of evaluation. One process; seconds and peaks are from the manifests 
 
 
 def run(options: argparse.Namespace, store: Path) -> dict[str, Any]:
-    """Run the chain; what it printed."""
+    """Run the pipeline; return its JSON output."""
     names = ["diffusion", "clip", *(["llava"] if options.llava else [])]
     models = full_folders.make(options.folder, names)
     photographs = options.folder / f"photographs-{options.train}"
@@ -56,12 +56,15 @@ def run(options: argparse.Namespace, store: Path) -> dict[str, Any]:
         **({"models.llava": models["llava"]} if options.llava else {}),
         **SHORT,
     }
-    words = [f"--set={name}={value}" for name, value in settings.items()]
-    words += [f"--set={pair}" for pair in options.set]
+    overrides = [f"--set={name}={value}" for name, value in settings.items()]
+    overrides += [f"--set={pair}" for pair in options.set]
     chain = ["reproduce", f"folder:{photographs}", str(options.ipc), "--profile", "sd15", "--offline"]
     chain += ["--method", METHODS, "--repeats", "1", "--workers", "1", "--json", "--store", str(store)]
     ran = subprocess.run(
-        [sys.executable, "-m", "uvlp", *chain, *words], stdout=subprocess.PIPE, encoding="utf-8", check=True
+        [sys.executable, "-m", "uvlp", *chain, *overrides],
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+        check=True,
     )
     found: dict[str, Any] = json.loads(ran.stdout)
     return found
@@ -70,8 +73,8 @@ def run(options: argparse.Namespace, store: Path) -> dict[str, Any]:
 def report(printed: dict[str, Any], store: Path) -> str:
     """A row per result, in the order in which they were made."""
     rows = []
-    for title, place in printed["artifacts"].items():
-        made = json.loads((store / place / "manifest.json").read_text(encoding="utf-8"))["made"]
+    for title, path in printed["artifacts"].items():
+        made = json.loads((store / path / "manifest.json").read_text(encoding="utf-8"))["made"]
         gpu = made["gpu_peak_memory_mb"]
         rows.append(
             (
@@ -88,7 +91,7 @@ def parsed() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="for 6 GB of models, 20 GB with LLaVA")
-    parser.add_argument("--llava", action="store_true", help="captions of LLaVA-1.5-7B; else of the measurer")
+    parser.add_argument("--llava", action="store_true", help="captions of LLaVA-1.5-7B; else of `colours`")
     parser.add_argument("--train", type=int, default=4, help="training images")
     parser.add_argument("--ipc", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="as of `uvlp`")
@@ -101,8 +104,8 @@ def main() -> None:
     options.folder = options.folder.resolve()
     load = facts.load()
     device = machine.device()
-    with tempfile.TemporaryDirectory(dir=options.folder) as place:
-        store = Path(place)
+    with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
+        store = Path(scratch)
         result = report(run(options, store), store)
     flags = {"--train": options.train, "--ipc": options.ipc}
     arguments = " --llava" if options.llava else ""

@@ -1,10 +1,9 @@
-"""The published models at full size with random weights, in the very files of the published ones.
+"""The published models at full size with random weights, in the file formats of the published ones.
 
     python -m benchmarks.full_folders FOLDER [diffusion clip llava]
 
-fills `FOLDER/diffusion` (4.3 GB), `FOLDER/clip` (1.7 GB) and `FOLDER/llava` (14 GB); those that are
-there are kept. With them everything but the pictures is as with the published weights: loading, memory,
-speed.
+fills `FOLDER/diffusion` (4.3 GB), `FOLDER/clip` (1.7 GB) and `FOLDER/llava` (14 GB); existing
+folders are kept. Loading, memory and speed are as with the published weights.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ def clip(folder: Path) -> None:
 
 
 def llava(folder: Path) -> None:
-    """LLaVA-1.5-7B in float16, in shards; of its words only those of the tests' tiny model."""
+    """LLaVA-1.5-7B in float16, in shards; with the vocabulary of the tests' tiny model."""
     model, processor = full_size.llava("cpu", torch.float16)
     model.save_pretrained(folder, max_shard_size=SHARD)
     processor.save_pretrained(folder)
@@ -65,7 +64,7 @@ MODELS: Mapping[str, Callable[[Path], None]] = {"diffusion": diffusion, "clip": 
 
 
 def make(root: Path, names: list[str]) -> dict[str, Path]:
-    """The folders of some models below ``root``; those that are there are kept."""
+    """The folders of some models below ``root``; existing folders are kept."""
     for name in names:
         folder, half = root / name, root / f"{name}.half"
         if not folder.is_dir():

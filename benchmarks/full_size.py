@@ -112,7 +112,7 @@ def llava_config() -> Any:
 
 
 def llava(device: torch.device | str, dtype: torch.dtype) -> tuple[Any, Any]:
-    """LLaVA-1.5-7B and a processor for it, which has only the words of the tests' tiny model."""
+    """LLaVA-1.5-7B and a processor for it, with the vocabulary of the tests' tiny model."""
     from transformers import LlavaForConditionalGeneration
 
     config = llava_config()
@@ -128,7 +128,7 @@ def build(cls: type[M], config: Any, device: torch.device | str, dtype: torch.dt
         cls: its class.
         config: keyword arguments as a dict, or the one configuration object that the class takes.
         device: ``cuda``, ``cpu`` or ``meta``.
-        dtype: of the parameters; buffers keep their own.
+        dtype: of the parameters; buffers keep theirs.
     """
     with init_empty_weights(include_buffers=False):
         model = cls(**config) if isinstance(config, dict) else cls(config)
@@ -141,7 +141,7 @@ def build(cls: type[M], config: Any, device: torch.device | str, dtype: torch.dt
 
 @torch.no_grad()
 def _replace_parameters(model: torch.nn.Module, device: torch.device | str, dtype: torch.dtype) -> None:
-    """Give every parameter memory and a random value; parameters that are one stay one."""
+    """Give every parameter memory and a random value; shared parameters stay shared."""
     generator = None if str(device) == "meta" else torch.Generator(device).manual_seed(0)
     made: dict[int, torch.nn.Parameter] = {}
     for module in model.modules():
@@ -163,7 +163,7 @@ def _fill(value: torch.Tensor, name: str, generator: torch.Generator) -> None:
 
 
 def tokenizer() -> Any:
-    """CLIP's tokenizer as ``transformers.CLIPTokenizer``, from the word list that open_clip brings."""
+    """CLIP's tokenizer as ``transformers.CLIPTokenizer``, from the vocabulary of open_clip."""
     from open_clip.tokenizer import SimpleTokenizer
     from transformers import CLIPTokenizer
 

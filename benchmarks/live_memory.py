@@ -1,6 +1,6 @@
 """Bytes of tensors that are alive at once during a computation, on any device, ``meta`` included.
 
-What a kernel takes for itself and what the allocator loses between blocks is not seen.
+Workspaces of kernels and fragmentation of the allocator are not counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class LivePeak(TorchDispatchMode):
     """Follows the memory of every tensor that operations make inside the block; ``peak`` in bytes.
 
     Args:
-        known: tensors that are there already, such as a model's parameters; they do not count.
+        known: existing tensors, such as a model's parameters; they do not count.
     """
 
     def __init__(self, *known: torch.nn.Module) -> None:

@@ -1,9 +1,9 @@
-"""What `--portable` costs: digits with and without it, side by side: the ratio of their times.
+"""What `--portable` costs: digits with and without it, at the same time: the ratio of their times.
 
     python -m benchmarks.portable_cost [--method random,vlcp,uvlp,full] [--profile tiny] [--record]
 
-Both runs begin at the same moment in empty stores, each with one worker, so that what else the machine does
-slows them alike. Processor time is that of all processes of a run; a stage has the clock's.
+Both runs start at the same time in empty stores, each with one worker, so that other load on the machine
+slows both equally. Processor time covers all processes of a run; stages are in wall-clock time.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ REPORT = Path(__file__).parents[1] / "paper_tables" / "measured" / "benchmarks" 
 OPTIONS: dict[str, list[str]] = {"plain": [], "portable": ["--portable"]}
 
 
-def start(words: list[str], store: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "uvlp", *words, "--store", str(store)]
+def start(arguments: list[str], store: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "uvlp", *arguments, "--store", str(store)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
@@ -57,15 +57,15 @@ def main() -> None:
     parser.add_argument("--profile", default="tiny")
     parser.add_argument("--record", action="store_true", help=f"write {REPORT.name}")
     chosen = parser.parse_args()
-    words = ["reproduce", "digits", "10", "--workers", "1", "--method", chosen.method]
-    words += ["--profile", chosen.profile]
+    arguments = ["reproduce", "digits", "10", "--workers", "1", "--method", chosen.method]
+    arguments += ["--profile", chosen.profile]
     with tempfile.TemporaryDirectory() as folder:
         stores = {name: Path(folder) / name for name in OPTIONS}
-        running = {name: start([*words, *OPTIONS[name]], stores[name]) for name in OPTIONS}
+        running = {name: start([*arguments, *OPTIONS[name]], stores[name]) for name in OPTIONS}
         processor = {name: processor_s(process) for name, process in running.items()}
         result = table({name: stage_seconds(store) for name, store in stores.items()}, processor)
     where = f"{platform.machine()}, load {os.getloadavg()[1]:.0f} on {os.cpu_count()} cores"
-    text = f"`uvlp {' '.join(words)}` with and without `--portable` at once, {where}.\n\n{result}\n"
+    text = f"`uvlp {' '.join(arguments)}` with and without `--portable` at once, {where}.\n\n{result}\n"
     print(text)
     if chosen.record:
         REPORT.write_text(f"# Cost of --portable\n\n{text}", encoding="utf-8")

@@ -2,9 +2,9 @@
 
     python -m benchmarks.second_call [--scores 5000]
 
-The scores are random answers, put into a new store under the keys of a real plan (digits, profile nano). The
+The scores are random, put into a new store under the keys of a real plan (digits, profile nano). The
 first call after that reads and hashes every file; the ones after it find the hashes in the store's cache.
-Each is called three times in a process of its own.
+Each is called three times in a new process.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ def fill(root: Path, repeats: int) -> int:
     return len(trainings)
 
 
-def seconds(words: list[str]) -> float:
+def seconds(arguments: list[str]) -> float:
     started = time.perf_counter()
-    command = [sys.executable, "-m", "uvlp", *words]
+    command = [sys.executable, "-m", "uvlp", *arguments]
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - started
 
@@ -91,8 +91,8 @@ def main() -> None:
         made = seconds(reproduce)
         (name,) = (each["facts"]["name"] for each in manifests(Path(root)) if each["kind"] == "tables")
         print(f"{count} scores; the call that makes the table: {made:.2f} s")
-        for title, words in {"reproduce": reproduce, "table": ["table", name, "--store", root]}.items():
-            print(f"{title}: " + ", ".join(f"{seconds(words):.2f} s" for _ in range(3)))
+        for title, arguments in {"reproduce": reproduce, "table": ["table", name, "--store", root]}.items():
+            print(f"{title}: " + ", ".join(f"{seconds(arguments):.2f} s" for _ in range(3)))
         print(f"help, for comparison: {seconds(['--help']):.2f} s")
 
 

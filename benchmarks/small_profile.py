@@ -1,10 +1,10 @@
-"""What profile small costs: operations per step, and how long its three trainings take.
+"""Cost of profile small: operations per step, and how long its three trainings take.
 
     python -m benchmarks.small_profile folder:/data/cifar10-10k [--batch 8] [--record]
     python -m benchmarks.small_profile folder:/data/cifar10-10k --device cuda [--record]
 
-On a CPU a few steps of a small batch are timed and the whole is worked out from the operations; on a GPU the
-profile's own trainings run from beginning to end. Operations are those of one forward pass at the profile's
+On a CPU a few steps of a small batch are timed and the total is computed from the operations; on a GPU the
+profile's own trainings run in full. Operations are those of one forward pass at the profile's
 batch, as torch counts them (a multiplication with an addition is two); training is taken as three passes.
 """
 
@@ -77,7 +77,7 @@ class Part:
 
 
 def measure(data: str, device: str, batch: int) -> dict[str, Part]:
-    """Train the three parts one after the other, each on what the one before made."""
+    """Train the three parts one after the other, each on the result of the previous one."""
     machine.single_thread()
     dataset = open_dataset(DatasetSpec.parse(data), Path(tempfile.mkdtemp()), Progress())
     labels = dataset.labels("train")
@@ -87,8 +87,8 @@ def measure(data: str, device: str, batch: int) -> dict[str, Part]:
     texts = colours.captions(images, [dataset.manifest.classes[label].name for label in labels])
     recipe = profiles.apply(from_scratch.recipe(10), "small")
     parts = {name: Part(getattr(recipe, name)) for name in PARTS}
-    with tempfile.TemporaryDirectory() as place:
-        root = Path(place)
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
         for name, part in parts.items():
             settings = part.settings if device == "cuda" else replace(part.settings, batch=batch, steps=STEPS)
             part.steps, part.batch = settings.steps, settings.batch
@@ -97,38 +97,38 @@ def measure(data: str, device: str, batch: int) -> dict[str, Part]:
 
 
 def run(name: str, part: Part, settings: Any, images: Any, texts: list[str], root: Path) -> None:
-    """One training with its clock, its operations and its memory."""
+    """One training with its time, operations and memory."""
     real = one_cycle.one_cycle
 
     def timed(what: str, model: torch.nn.Module, loss_of_step: Any, *rest: Any, **more: Any) -> None:
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             loss_of_step()
         part.flops = counter.get_total_flops() / settings.batch
-        began = time.monotonic()
+        started = time.monotonic()
         real(what, model, loss_of_step, *rest, **more)
-        part.seconds = time.monotonic() - began
+        part.seconds = time.monotonic() - started
 
-    def tell(event: Event) -> None:
+    def log(event: Event) -> None:
         if event.message:
             print(f"{name}: {event.message}")
 
     one_cycle.one_cycle = timed
     machine.release_gpu()
-    began, progress = time.monotonic(), Progress(tell, name)
+    started, progress = time.monotonic(), Progress(log, name)
     try:
         if name == "embedder":
             embedder.train(images, texts, settings, 0, root / name, progress)
         elif name == "autoencoder":
             autoencoder.train(images, settings, 0, root / name, progress)
         else:
-            places = root / "embedder", root / "autoencoder"
-            diffuser.train(images, texts, *places, settings, 0, root / name, progress)
+            models = root / "embedder", root / "autoencoder"
+            diffuser.train(images, texts, *models, settings, 0, root / name, progress)
     finally:
         one_cycle.one_cycle = real
-    part.whole_s, part.peak_mb = time.monotonic() - began, machine.gpu_peak_memory_mb()
+    part.whole_s, part.peak_mb = time.monotonic() - started, machine.gpu_peak_memory_mb()
 
 
-def report(parts: dict[str, Part], device: str, words: str) -> str:
+def report(parts: dict[str, Part], device: str, arguments: str) -> str:
     """The tables as Markdown."""
     head = ["part", "GFLOP per image, forward", "steps x batch", "PFLOP in all", "ran", "s/step", "GFLOP/s"]
     head += ["whole stage here, s", "GPU memory, MB"] if device == "cuda" else ["arithmetic for an H200, s"]
@@ -160,7 +160,7 @@ def report(parts: dict[str, Part], device: str, words: str) -> str:
 
 - Hardware: {facts.hardware(device)}; {facts.versions()}
 - Commit: {facts.commit()}; load average {facts.load()}; one thread
-- Command: `python -m benchmarks.small_profile {words}`
+- Command: `python -m benchmarks.small_profile {arguments}`
 
 {table}
 
@@ -184,8 +184,8 @@ def main() -> None:
     if machine.device() != chosen.device:
         parser.error(f"this machine computes on {machine.device()}")
     os.environ.setdefault(*machine.CUBLAS_WORKSPACE)  # before the first matrix product, which is counted
-    words = f"folder:{Path(chosen.data.partition(':')[2]).name} --device {chosen.device}"
-    text = report(measure(chosen.data, chosen.device, chosen.batch), chosen.device, words)
+    arguments = f"folder:{Path(chosen.data.partition(':')[2]).name} --device {chosen.device}"
+    text = report(measure(chosen.data, chosen.device, chosen.batch), chosen.device, arguments)
     print(text)
     if chosen.record:
         REPORT.write_text(text, encoding="utf-8")

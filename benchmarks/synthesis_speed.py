@@ -4,10 +4,10 @@
     python -m benchmarks.synthesis_speed --device cuda [--batch 16] [--record]
 
 On a GPU: Stable Diffusion 1.5 at full size with random weights, 512 px, PNDM, 38 UNet calls with guidance.
-On a CPU: a tiny model of the same kind, which shows that the benchmark runs and little else. The published
-side is written from methods.md A.12 and F.4: attention slicing on, both prompts embedded for every image,
-one decoding per image. Both sides end with bytes in the host's memory; neither saves files. The sides take
-turns; medians. `--compile` and `--channels-last` change our side only, and are not what the package does.
+On a CPU: a tiny model of the same kind, which shows only that the benchmark runs. The published
+side follows methods.md A.12 and F.4: attention slicing on, both prompts embedded for every image,
+one decoding per image. Both sides end with bytes in the host's memory; neither saves files. The sides
+alternate; medians. `--compile` and `--channels-last` change our side only, and are not what the package does.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Measured:
 
 
 def waited(device: str) -> float:
-    """The time, once the device has done what it was asked to."""
+    """The time after the device has finished its work."""
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
@@ -86,10 +86,10 @@ def waited(device: str) -> float:
 
 def seconds_of(work: Callable[[], object], device: str, repetitions: int = 1) -> float:
     """Mean seconds of ``work``."""
-    began = waited(device)
+    started = waited(device)
     for _ in range(repetitions):
         work()
-    return (waited(device) - began) / repetitions
+    return (waited(device) - started) / repetitions
 
 
 def pipeline_on(device: str, dtype: torch.dtype) -> Any:
@@ -145,7 +145,7 @@ def _batch_of_ours(sampler: Sampler, latents: torch.Tensor) -> None:
 
 
 def unet_call(pipeline: Any, batch: int) -> Callable[[], object]:
-    """One call of the UNet on ``batch`` prototypes, each with its negative prompt beside it."""
+    """One call of the UNet on ``batch`` prototypes, each with its negative prompt."""
     unet, device = pipeline.unet, pipeline.device
     kind: dict[str, Any] = {"device": device, "dtype": unet.dtype}
     side = unet.config.sample_size
@@ -175,16 +175,16 @@ def kernel_shares(work: Callable[[], object], device: str) -> dict[str, float]:
         event.key: event.self_device_time_total if device == "cuda" else event.self_cpu_time_total
         for event in profiler.key_averages()
     }
-    whole = sum(spent.values())
-    return {name: 100 * each / whole for name, each in sorted(spent.items(), key=lambda item: -item[1])}
+    total = sum(spent.values())
+    return {name: 100 * each / total for name, each in sorted(spent.items(), key=lambda item: -item[1])}
 
 
 def grouped(kernels: dict[str, float]) -> dict[str, float]:
     """Percent of each group of kernels, the largest first."""
     shares: dict[str, float] = defaultdict(float)
     for name, share in kernels.items():
-        words = name.lower()
-        group = next((g for g, known in GROUPS.items() if any(word in words for word in known)), "rest")
+        lower = name.lower()
+        group = next((g for g, known in GROUPS.items() if any(word in lower for word in known)), "rest")
         shares[group] += share
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
@@ -247,14 +247,14 @@ def report(found: Measured, options: argparse.Namespace) -> str:
     model = (
         "Stable Diffusion 1.5, full size, random weights, 512 px"
         if options.device == "cuda"
-        else "Tiny model, 64 px: this shows that the benchmark runs and says nothing about the full size"
+        else "Tiny model, 64 px: this shows only that the benchmark runs"
     )
     ratio = found.rate("ours") / found.rate("published")
     memory = f" Peak GPU memory {found.memory_gb:.1f} GB, both pipelines loaded." if found.memory_gb else ""
     return (
         f"# Speed of the synthesis\n\n{model}. published: one prototype at a time, attention slicing, "
         f"prompts embedded and latents decoded one by one; ours: {found.batch} at once. {options.precision}, "
-        f"PNDM, {UNET_CALLS} UNet calls with guidance, until the bytes lie in the host's memory.\n\n"
+        f"PNDM, {UNET_CALLS} UNet calls with guidance, until the bytes are in the host's memory.\n\n"
         f"- Hardware: {facts.hardware(options.device)}; {facts.versions()}, "
         f"diffusers {importlib.metadata.version('diffusers')}\n"
         f"- Commit: {facts.commit()}; load average at the end {facts.load()}\n"
@@ -306,11 +306,13 @@ def parsed() -> argparse.Namespace:
 
 def command_line(options: argparse.Namespace) -> str:
     """The options as they are typed."""
-    words = [f"--device {options.device}", f"--precision {options.precision}"]
-    words += [f"--{name} {getattr(options, name)}" for name in ("batch", "images", "single", "repetitions")]
-    words += ["--compile"] if options.compile else []
-    words += ["--channels-last"] if options.channels_last else []
-    return "".join(f" {word}" for word in words)
+    arguments = [f"--device {options.device}", f"--precision {options.precision}"]
+    arguments += [
+        f"--{name} {getattr(options, name)}" for name in ("batch", "images", "single", "repetitions")
+    ]
+    arguments += ["--compile"] if options.compile else []
+    arguments += ["--channels-last"] if options.channels_last else []
+    return "".join(f" {argument}" for argument in arguments)
 
 
 def main() -> None:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Lint, formatting and types, in seconds. Words that follow go to `ruff check` (such as --fix).
+# Lint, formatting and types, in seconds. Arguments go to `ruff check` (such as --fix).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$repository"

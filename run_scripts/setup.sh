@@ -1,9 +1,9 @@
-# Sourced by every run script: makes .venv from docker/requirements.lock when it is missing, and makes it
-# anew when the lock, or the place of the repository, has changed. Needs Python 3.11 to 3.13 with pip, and
+# Sourced by every run script: makes .venv from docker/requirements.lock when it is missing, and again
+# when the lock or the path of the repository has changed. Needs Python 3.11 to 3.13 with pip, but
 # neither ensurepip (Debian keeps it in another package) nor a build tool.
 #
-# Two scripts started at once take turns; one that was interrupted is made from nothing by the next. All
-# words go to stderr, so that stdout belongs to the command.
+# If two scripts start at once, one waits; an interrupted installation is repeated by the next script. All
+# messages go to stderr, so that stdout belongs to the command.
 
 repository="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 environment="$repository/.venv"
@@ -51,7 +51,7 @@ compile_bytecode() { "$environment/bin/python" -m compileall -qq -j 0 "$@" >/dev
 
 install_dependencies() {
     echo "setup: making .venv from docker/requirements.lock (about 4 minutes, 6.5 GB of disk)"
-    # A .venv without a stamp is somebody's own: it is brought to the locked versions, not deleted.
+    # A .venv without a stamp is the user's: it gets the locked versions and is not deleted.
     local own=yes
     if [ ! -e "$environment" ] || [ -e "$environment/dependencies.stamp" ] || [ -s "$turn" ]; then own=no; fi
     echo "making .venv" >"$turn"

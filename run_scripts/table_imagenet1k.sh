@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Published table imagenet1k (vlcp-readme): imagenet1k at 10, 50 images per class with vlcp; resnet-18.
 #   Three seeds.
-# Published there too, but no method here: sre2l, rded, dit, minimax.
+# Also published there, for methods not implemented here: sre2l, rded, dit, minimax.
 # One NVIDIA H200: 255.1 GPU-hours, 37.9 GB of GPU memory, 36.1 GB of memory, 330.2 GB of disk;
 #   projected, not measured.
 # Needs `--data FOLDER` with ILSVRC-2012 for imagenet1k (train/ and val/ with one folder per WNID).

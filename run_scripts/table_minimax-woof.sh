@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Published table minimax-woof (minimax-readme): imagewoof at 10, 20, 50, 70, 100 images per class with
 #   random, k-center, herding, full; convnet-6, resnet-ap-10, resnet-18. Three seeds.
-# Published there too, but no method here: dit, dm, idc-1, glad, minimax.
+# Also published there, for methods not implemented here: dit, dm, idc-1, glad, minimax.
 # One NVIDIA H200: 28.0 GPU-hours, 7.9 GB of GPU memory, 9.9 GB of memory, 10.6 GB of disk; projected,
 #   not measured.
 # `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow; it goes to

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Published table nette-idc (uvlp-readme): imageidc, imagenette at 10, 20, 50 images per class with
 #   random, d4m, vlcp, uvlp; resnet-ap-10. Three seeds.
-# Published there too, but no method here: dit, dm, minimax.
+# Also published there, for methods not implemented here: dit, dm, minimax.
 # One NVIDIA H200: 12.1 GPU-hours, 37.9 GB of GPU memory, 7.3 GB of memory, 87.4 GB of disk; projected,
 #   not measured.
 # Needs `--data FOLDER` with ILSVRC-2012 for imageidc (train/ and val/ with one folder per WNID).

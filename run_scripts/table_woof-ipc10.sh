@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Published table woof-ipc10 (uvlp-readme): imagewoof at 10 images per class with random, k-center,
 #   herding, d4m, vlcp, uvlp, full; convnet-6, resnet-ap-10, resnet-18. Three seeds.
-# Published there too, but no method here: dit, dm, glad, minimax.
+# Also published there, for methods not implemented here: dit, dm, glad, minimax.
 # One NVIDIA H200: 11.7 GPU-hours, 37.9 GB of GPU memory, 9.9 GB of memory, 66.2 GB of disk; projected,
 #   not measured.
 # `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow; it goes to

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The tests that need an NVIDIA GPU (torch from 2.11). Words of your own go to pytest, for example
-# `bash run_scripts/test_gpu.sh tests/models -k training`. UVLP_PYTHON=/path/of/python takes an environment
-# of yours instead of making .venv; test files that import what it lacks are named, and the others run.
+# The tests that need an NVIDIA GPU (torch from 2.11). Arguments go to pytest, for example
+# `bash run_scripts/test_gpu.sh tests/models -k training`. UVLP_PYTHON=/path/of/python uses an existing
+# environment instead of .venv; test files that import missing packages are reported, and the others run.
 set -euo pipefail
 if ! nvidia-smi -L >/dev/null 2>&1; then
     echo "test_gpu: no NVIDIA GPU: nvidia-smi lists none; bash run_scripts/test.sh runs the tests without one" >&2
@@ -32,7 +32,7 @@ if not torch.cuda.is_available():
     print("test_gpu: torch finds no GPU: `uvlp doctor` says why")
     raise SystemExit(2)
 CHECK
-# Before its first matrix product torch has to know: up to 2.14 it refuses to repeat bits otherwise.
+# Must be set before the first matrix product: torch up to 2.14 needs it for deterministic results.
 export CUBLAS_WORKSPACE_CONFIG="${CUBLAS_WORKSPACE_CONFIG:-:4096:8}"
 # Only the files with such tests are read: others may import packages that UVLP_PYTHON lacks.
 if [ $# -eq 0 ]; then

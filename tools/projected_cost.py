@@ -1,8 +1,8 @@
-"""The projected cost of four runs on one H200, beside the same arithmetic for the published code.
+"""The projected cost of four runs on one H200, and the same arithmetic for the published code.
 
     python -m tools.projected_cost
 
-writes `paper_tables/projected_cost.md`; a test compares it with what would be written.
+writes `paper_tables/projected_cost.md`; a test checks that it is up to date.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ any machine. Three seeds, and what the recipe runs: {methods}. Every stage is th
 memory is the most that one of them needs. Transfers, and the disk of the dataset and the published
 models, are left out.
 
-Ours, beside the counts of `measured/benchmarks/flops.md`:
+Ours, from the counts of `measured/benchmarks/flops.md`:
 
 {ours}
 
-The published code, with the same counts and shares where nothing else is said:
+The published code, with the same counts and shares unless stated otherwise:
 
 - captions one at a time at 0.18 images a second, as the SGLang paper measured LLaVA's own code on an
   A10G or A100 (field_notes.md 3d);
 - fine-tuning encodes every image in every epoch (methods.md B.2); same batch, same checkpointing;
-- features are made anew for every method and seed and kept in memory, in UVLP's notebook by two passes
+- features are computed again for every method and seed and kept in memory, in UVLP's notebook by two passes
   through CLIP (methods.md F.1, F.2), four loader processes at 20 ms an image; UVLP holds every image in
   memory as float32, and puts a class through CLIP in one batch (F.1, F.3);
 - synthesis one prototype at a time at 54.5 UNet calls with guidance a second, as stable-fast measured
@@ -64,7 +64,7 @@ class Reference:
     context: RunContext
 
     def cost(self, task: Task) -> Cost:
-        """Of one artifact, where the published code does it otherwise; else ours."""
+        """Cost of one artifact where the published code differs; otherwise ours."""
         ours = STAGES[task.stage](task, self.context)
         match task.stage, task.plugin:
             case "caption", "llava":
@@ -151,7 +151,7 @@ def section(dataset: str, ipc: int) -> str:
 
 
 def text() -> str:
-    """The whole file."""
+    """Contents of the file."""
     plan = PublishedRun(*RUNS[0]).plan()
     estimate = report.estimate(plan, cards.named(CARD), workers=PROCESSES)
     ours = "\n".join(

@@ -2,8 +2,8 @@
 
     python -m tools.run_script_texts
 
-writes every `run_scripts/DATASET_ipcIPC.sh` and `run_scripts/table_NAME.sh`; a test compares them with what
-would be written, so that no header can go stale.
+writes every `run_scripts/DATASET_ipcIPC.sh` and `run_scripts/table_NAME.sh`; a test checks that they are
+up to date.
 """
 
 from __future__ import annotations
@@ -32,10 +32,9 @@ PREAMBLE = 'set -euo pipefail\nsource "$(dirname "${BASH_SOURCE[0]}")/setup.sh"\
 
 
 def commands_of_table(name: str) -> list[PublishedRun]:
-    """What a published table needs of the methods that are here, IPC by IPC.
+    """The runs of a published table for the implemented methods, IPC by IPC.
 
-    Datasets of a folder that the user has come first: one that is not named is missed at once, not after
-    hours.
+    Datasets from a folder of the user's come first: a missing `--data` is reported at once, not after hours.
     """
     here = set(plugins.names("methods"))
     cells = [cell for cell in published.table(name) if cell.method in here]
@@ -44,12 +43,12 @@ def commands_of_table(name: str) -> list[PublishedRun]:
 
 
 def wrapped(text: str) -> list[str]:
-    """A comment of as many lines as it takes."""
+    """A comment wrapped to the line width."""
     return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="#   ", break_on_hyphens=False)
 
 
 def resources(estimates: list[Estimate]) -> str:
-    """What the runs take together; artifacts that two share are in the first alone."""
+    """Resources of the runs together; shared artifacts count once."""
     times = [estimate.seconds for estimate in estimates]
     known = [time for time in times if time is not None]
     hours = f"{sum(known) / 3600:.1f} GPU-hours" if len(known) == len(times) else "GPU-hours not known"
@@ -115,7 +114,7 @@ def table_script(name: str) -> str:
             f"Published table {name} ({source}): {', '.join(sets)} at {ipcs} images per class with "
             f"{', '.join(here)}; {', '.join(commands[0].networks)}. Three seeds."
         ),
-        *wrapped(f"Published there too, but no method here: {', '.join(other) or 'none'}."),
+        *wrapped(f"Also published there, for methods not implemented here: {', '.join(other) or 'none'}."),
         *wrapped(resources(estimates(commands))),
         *wrapped(_needs(sets) + "Any option of `uvlp reproduce` may follow; it goes to every run."),
     ]

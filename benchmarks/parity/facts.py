@@ -1,4 +1,4 @@
-"""Where and with what something was measured."""
+"""Hardware, versions and commit of a measurement."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _processor() -> str:
 
 
 def versions() -> str:
-    """Python and the packages that decide about results."""
+    """Python and the packages that affect results."""
     found = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
     return ", ".join([f"Python {platform.python_version()}", *found])
 
@@ -35,14 +35,14 @@ def versions() -> str:
 def commit() -> str:
     """Commit of the working copy, marked where the package or the study differ from it."""
 
-    def git(*words: str) -> str:
+    def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(ROOT), *words], capture_output=True, encoding="utf-8"
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, encoding="utf-8"
         ).stdout.strip()
 
     changed = git("status", "--porcelain", "--", "uvlp/protocols", "uvlp/networks", "benchmarks/parity")
-    found = git("rev-parse", "--short", "HEAD") or "no repository"
-    return f"{found} with changes" if changed else found
+    revision = git("rev-parse", "--short", "HEAD") or "no repository"
+    return f"{revision} with changes" if changed else revision
 
 
 def load() -> str:

@@ -1,4 +1,4 @@
-"""The images that both sides of the study and of the speed benchmark are given."""
+"""The images that both sides of the study and of the speed benchmark use."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def training_images(dataset: Any, ipc: int, seed: int) -> Images:
 
 
 def validation_images(dataset: Any) -> Images:
-    """All of them, at their own size."""
+    """All validation images, at their original size."""
     labels = numpy.asarray(dataset.labels("val"))
     return Images(pixels=dataset.originals("val", range(len(labels))), labels=labels)
 
 
 def prepared(images: Images, size_px: int) -> Prepared:
-    """The same images as our evaluator takes them, by the protocol's own rule."""
+    """The same images prepared for our evaluator as the protocol does."""
     pixels = prepare(images.pixels, size_px, minimax.validation_pixels)
     return Prepared(pixels=pixels, labels=images.labels)

@@ -1,4 +1,4 @@
-"""What the parity study judges by: 95 % intervals of a difference of means and of a ratio of variances."""
+"""Criteria of the parity study: 95 % intervals of a difference of means and of a ratio of variances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parity study's report: what was asked, what came out, the verdicts, every number."""
+"""The parity study's report: setup, statistics, verdicts and every run."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ transforms one image at a time with PIL and torchvision in loader processes, our
 They share the network's definition and the settings, nothing else; random streams and seeds differ, so
 single runs differ and their distributions are compared.
 
-Criteria, fixed before the runs: the 95 % interval of the difference of means (Welch) lies inside
+Criteria, fixed before the runs: the 95 % interval of the difference of means (Welch) is inside
 ±{margin} points, and the 95 % interval of the variance ratio contains 1. Accuracies near 100 % are skewed,
-so the variance ratio is judged by Bonett's interval (2006), which needs no normality; the F interval stands
-beside it. `best` is the protocol's headline, the largest accuracy of all passes; `last` that of the last
+so the variance ratio is judged by Bonett's interval (2006), which needs no normality; the F interval is
+shown too. `best` is the protocol's headline, the largest accuracy of all passes; `last` that of the last
 epoch.
 """
 
 
 def report(lines: list[dict[str, Any]], setup: dict[str, Any], command: str, note: str = "") -> str:
-    """Markdown of the finished runs ``lines`` of one setup, made with ``command``; a remark goes with it."""
+    """Markdown of the finished runs ``lines`` of one setup, made with ``command``; with an optional note."""
     parts = [HEAD.format(margin=MARGIN_POINTS), _circumstances(lines, setup, command)]
     parts += [f"- Note: {note}\n"] if note else []
     slow, ours = (_side(lines, side) for side in ("slow", "ours"))
     if min(len(slow), len(ours)) < SMALLEST:
         parts.append(
-            f"{len(slow)} and {len(ours)} runs are there: too few to judge, {SMALLEST} a side are needed."
+            f"{len(slow)} and {len(ours)} runs finished: too few to judge, {SMALLEST} per side are needed."
         )
     else:
         parts += [_statistics(slow, ours), _verdicts(slow, ours)]
@@ -60,7 +60,7 @@ def _circumstances(lines: list[dict[str, Any]], setup: dict[str, Any], command: 
         f"- Hardware: {facts.hardware(setup['device'])}; {facts.versions()}\n"
         f"- Commit of the code that ran: {commits}\n"
         f"- Command: `OMP_NUM_THREADS=1 {command}`; "
-        "the `.jsonl` beside this file holds every run with its settings and its curve\n"
+        "the `.jsonl` next to this file has every run with its settings and its curve\n"
     )
 
 

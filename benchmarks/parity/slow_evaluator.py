@@ -1,8 +1,8 @@
-"""The Minimax protocol the slow way, straight from evaluation.md 1.3 to 1.10: what ours is compared with.
+"""The Minimax protocol, image by image, from evaluation.md 1.3 to 1.10: the reference for our evaluator.
 
 Every image goes through PIL and torchvision alone, in the processes of a DataLoader, and validation
-images are prepared anew for every pass. Of the package it takes the networks, which the golden data
-check on their own, and the settings, which are numbers; of our evaluation it takes nothing.
+images are prepared again for every pass. From the package it uses only the networks, which golden data
+check separately, and the settings.
 
 Legend: lam, c and the box as in evaluation.md 1.7.
 """
@@ -88,7 +88,7 @@ def _target(image: Tensor, operation: str) -> Tensor:
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """PIL images in memory, transformed one at a time when they are asked for."""
+    """PIL images in memory, transformed one at a time when they are read."""
 
     def __init__(self, images: Images, transform: Callable[[Image.Image], Tensor]) -> None:
         self.pictures = [Image.fromarray(pixels) for pixels in images.pixels]
@@ -264,7 +264,7 @@ def evaluate_slowly(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Result:
-    """One training of one network; both sets at their own size.
+    """One training of one network; both sets at their original size.
 
     Args:
         network: family and depth, e.g. "convnet-3"; at most 100 classes.
@@ -273,7 +273,7 @@ def evaluate_slowly(
         workers: processes that load training and validation images.
     """
     period, rest = divmod(settings.epochs, settings.validations)
-    assert rest == 0 and period and classes <= 100, "other schedules are not written down here"
+    assert rest == 0 and period and classes <= 100, "other schedules are not implemented"
     assert min(workers) > 0, "without processes the jitter would not follow the seed"
     numpy.random.seed(seed)
     torch.manual_seed(seed)

@@ -1,11 +1,11 @@
-"""Does our evaluator give the accuracies of the slow one? Many trainings on both sides, then a verdict.
+"""Compare the accuracies of our evaluator and the slow one over many trainings on both sides.
 
     OMP_NUM_THREADS=1 python -m benchmarks.parity.study [--runs 16] [--processes 2] [--at-most 20]
     python -m benchmarks.parity.study --dataset folder:PATH --device cuda --runs 8 --set epochs=100
 
 Both sides train the same network on the same images for the same short schedule, in turn. Every finished
-run is a line of NAME.jsonl, so a study that was stopped goes on with the same command, and more runs can
-be added later; the report NAME.md beside it is written again after every call.
+run is a line of NAME.jsonl, so the same command resumes a stopped study, and more runs can be added
+later; the report NAME.md is updated after every call.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ class Setup:
     workers: tuple[int, int]
 
     def facts(self) -> dict[str, Any]:
-        """As it stands in every line; the folder's path is left out, it may move."""
+        """The setup as stored in every line, without the folder's path, which may change."""
         return json.loads(json.dumps(asdict(self) | {"dataset": self.dataset.partition(":")[0]}))
 
 
 def run_once(setup: Setup, side: str, number: int) -> dict[str, Any]:
-    """One training; the seed of run ``number`` is another one on each side."""
+    """One training; the seed of run ``number`` differs between the sides."""
     from benchmarks.parity import images
 
     single_thread()
     dataset = images.open_dataset(setup.dataset)
     train, validation = images.training_images(dataset, setup.ipc, 0), images.validation_images(dataset)
-    began, processor = time.perf_counter(), processor_s()
+    started, processor = time.perf_counter(), processor_s()
     evaluate = {"slow": _slow, "ours": _ours}[side]
     result = evaluate(setup, number, train, validation, len(dataset.manifest.classes))
     return {
@@ -65,7 +65,7 @@ def run_once(setup: Setup, side: str, number: int) -> dict[str, Any]:
         "best_epoch": result.best_epoch,
         "last_pct": result.last_pct,
         "curve": [pct for _, pct in result.curve],
-        "wall_s": round(time.perf_counter() - began, 2),
+        "wall_s": round(time.perf_counter() - started, 2),
         "processor_s": round(processor_s() - processor, 2),
         "commit": facts.commit(),
         "setup": setup.facts(),
@@ -187,10 +187,10 @@ def parsed() -> argparse.Namespace:
 def command_line(options: argparse.Namespace) -> str:
     """What repeats the study, without the folders of this machine."""
     name, _, path = options.dataset.partition(":")
-    words = [f"--dataset {name}:{Path(path).name}"] if path else []
-    words += [f"--{key} {getattr(options, key)}" for key in ("network", "device", "runs")]
+    arguments = [f"--dataset {name}:{Path(path).name}"] if path else []
+    arguments += [f"--{key} {getattr(options, key)}" for key in ("network", "device", "runs")]
     return " ".join(
-        ["python -m benchmarks.parity.study", *words, *(f"--set {change}" for change in options.set)]
+        ["python -m benchmarks.parity.study", *arguments, *(f"--set {change}" for change in options.set)]
     )
 
 

@@ -1,4 +1,4 @@
-"""All attacks, the half that is marked long, and the sample that continuous integration makes."""
+"""All attacks, the half marked long, and the sample that continuous integration runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KINDS = sorted(path.stem for path in (Path(__file__).parent / "kinds").glob("*.p
 ATTACKS: list[Attack] = [
     attack for name in KINDS for attack in importlib.import_module(f"tests.attack.kinds.{name}").ATTACKS
 ]
-"""Every file in `kinds` adds its own."""
+"""The attacks of every file in `kinds`."""
 HALF = [
     attack
     for kind in sorted({each.kind for each in ATTACKS})
@@ -20,4 +20,4 @@ HALF = [
 """Every second one of each kind."""
 _QUICK = [attack for attack in ATTACKS if attack.run is None and not {"--force", "--rerun"} & {*attack.call}]
 SAMPLE = _QUICK[:: len(_QUICK) // 40][:40]
-"""None of them trains anything, so that they take seconds."""
+"""Attacks without training, which take seconds."""

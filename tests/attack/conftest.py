@@ -1,4 +1,4 @@
-"""Attacks in tests: one ground for all processes, one folder for each attack."""
+"""Fixtures: prepared data shared by all processes, and a folder for each attack."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.attack.prepared import prepare
 
 @pytest.fixture
 def attempt(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> object:
-    """Make one attack and remove its folder."""
+    """Run one attack and remove its folder."""
     folder = tmp_path_factory.getbasetemp()
     shared = folder.parent if folder.name.startswith("popen-") else folder
 

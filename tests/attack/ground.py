@@ -1,13 +1,13 @@
-"""Attacks as data: what is done to a prepared store or folder, the call, and what has to come of it.
+"""Attacks as data: damage to a prepared store or folder, the command, and the expected outcome.
 
-Every attack gets its own copy of the ground below its working folder:
+Every attack gets a copy of the prepared data in its working folder:
 
     store/   a finished run of `NANO` (random and vlcp on digits)     images/  a small dataset of the user's
     out/     images that some method made for digits                 mine/    other files of the user's
-    scored/  a finished run of `RDED`, which has a teacher           models/  tiny ones in the published files
+    scored/  a finished run of `RDED`, which has a teacher           models/  tiny ones, published formats
 
-Stated before it runs: the exit code and words of the message, or that the right table comes out; and always
-that no file of the user's changes, that a refusal changes no artifact, and that nothing ends in a traceback.
+Each attack states the expected exit code and parts of the message, or that the correct table is printed.
+Always required: no file of the user's changes, a refusal changes no artifact, and there is no traceback.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ STORES = ("store", "scored")
 PASSING = re.compile(
     r"\.locks|\.tmp|partial|logs|datasets|\.verified\.json|imported|set_aside|uvlp_store\.json"
 )
-"""Below the store: what is no artifact."""
+"""Paths in a store that are not artifacts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call came to.
+    """Result of a call.
 
     Attributes:
         code: exit code, None if it had to be killed.
@@ -62,12 +62,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What has to come of an attack.
+    """Expected outcome of an attack.
 
     Attributes:
         code: exit code.
-        words: in the line that refuses, or in the output; case counts not.
-        true: with code 0 the table on standard output is the right one.
+        words: in the error message, or in the output; case is ignored.
+        true: with code 0 the table on standard output is the correct one.
         absent: must not be printed anywhere.
     """
 
@@ -78,17 +78,17 @@ class Expected:
 
 
 def refused(*words: str) -> Expected:
-    """One line that holds these words, exit code 2."""
+    """One line that contains these words, exit code 2."""
     return Expected(code=2, words=words)
 
 
 def done(*words: str) -> Expected:
-    """Exit code 0, and these words somewhere."""
+    """Exit code 0, and these words in the output."""
     return Expected(code=0, words=words)
 
 
 def right() -> Expected:
-    """The table as if nothing had happened."""
+    """The same table as without the attack."""
     return Expected(code=0, true=True)
 
 
@@ -111,18 +111,18 @@ def nothing(root: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Attack:
-    """One attempt.
+    """One attack.
 
     Attributes:
         kind: of the fault it looks for, as in the report: A, B1, ..., case 07.
         name: unique.
-        call: words of the command line; relative paths start at the attack's folder.
-        expected: what has to come of it.
+        call: command-line arguments; relative paths start at the attack's folder.
+        expected: the expected outcome.
         prepare: the damage, given the attack's folder.
         environment: variables set for the call, None to unset one.
-        needs: parts of the ground that are copied for it.
-        changes: artifacts that may change, as a pattern; a refusal may change none else.
-        run: makes the calls, where one call with open streams will not do.
+        needs: parts of the prepared data that are copied for it.
+        changes: artifacts that may change, as a pattern; a refusal may change no other.
+        run: makes the calls, if a single call with open streams is not enough.
     """
 
     kind: str
@@ -137,7 +137,7 @@ class Attack:
 
 
 def environment(attack: Attack) -> dict[str, str]:
-    """The variables of the call."""
+    """The environment of the call."""
     path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
     found = {name: value for name, value in os.environ.items() if not name.startswith(("UVLP_", "HF_"))}
     found |= {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "HF_HOME": "hf", "COLUMNS": "200"}
@@ -155,10 +155,10 @@ def call(
     patience_s: float | None = None,
     **streams: object,
 ) -> Outcome:
-    """Call the command line in a process of its own; one that does not end is killed with its children.
+    """Call the command line in a new process; after a timeout it is killed with its children.
 
     Args:
-        attack: whose words and variables to use.
+        attack: gives the arguments and the environment.
         root: the current folder.
         python: what Python runs.
         patience_s: how long it may take.
@@ -180,14 +180,14 @@ def call(
     return Outcome(code, *((text or b"").decode(encoding, "replace") for text in (out, err)))
 
 
-def lay(ground: Path, root: Path, attack: Attack) -> None:
-    """Copy what the attack needs of the ground."""
+def copy_parts(ground: Path, root: Path, attack: Attack) -> None:
+    """Copy the prepared data that the attack needs."""
     for part in {*attack.needs, "mine"}:
         shutil.copytree(ground / part, root / part, symlinks=True)
 
 
 def hashes(root: Path, folders: Sequence[str]) -> dict[str, str]:
-    """What every file, link and folder below is, by name."""
+    """State of every file, link and folder in some folders, by name."""
     found = {}
     for folder in folders:
         for path in sorted((root / folder).rglob("*")) if (root / folder).is_dir() else []:
@@ -204,14 +204,14 @@ def _state(path: Path) -> str:
 
 
 def artifacts(root: Path) -> dict[str, str]:
-    """As `hashes`, of the artifacts in the stores."""
+    """Like `hashes`, for the artifacts in the stores."""
     found = hashes(root, STORES)
     return {name: state for name, state in found.items() if not PASSING.match(name.partition("/")[2])}
 
 
 def attempt(attack: Attack, ground: Path, root: Path) -> str:
-    """Make an attack in the empty folder ``root``: "ok", or what is wrong and why."""
-    lay(ground, root, attack)
+    """Run an attack in the empty folder ``root``; return "ok" or a description of the failure."""
+    copy_parts(ground, root, attack)
     attack.prepare(root)
     users, kept = hashes(root, USERS), artifacts(root)
     try:
@@ -234,7 +234,7 @@ def attempt(attack: Attack, ground: Path, root: Path) -> str:
 
 
 def state_counts(attack: Attack, outcome: Outcome) -> bool:
-    """Artifacts may change only where --force asked for it."""
+    """Return whether changed artifacts are a failure: not with --force, unless it refused."""
     return outcome.code == 2 or "--force" not in attack.call
 
 
@@ -254,7 +254,7 @@ def judge(attack: Attack, outcome: Outcome, table: str) -> str:
     if expected.true and outcome.code == 0 and shown(outcome.out) != shown(table):
         return f"silently wrong: another table; {outcome}"
     if any(words in text for words in expected.absent):
-        return f"message: holds what it must not; {outcome}"
+        return f"message: contains what it must not; {outcome}"
     refusal = "\n".join(line for line in outcome.err.splitlines() if line.startswith("uvlp: "))
     where = refusal if outcome.code == 2 else text
     if outcome.code == 2 and refusal.count("\n"):
@@ -266,7 +266,7 @@ def judge(attack: Attack, outcome: Outcome, table: str) -> str:
 
 
 def shown(text: str) -> list[str]:
-    """The rows of the tables in a text, and the remark that its numbers mean nothing; without other signs."""
+    """The rows of the tables in a text and the note that its numbers mean nothing, in ASCII."""
     kept = [line for line in text.splitlines() if line.startswith("|")]
     kept += [NOTHING] * (NOTHING in text)
     return [re.sub(r"\\x[0-9a-f]{2}|[^ -~]|\?", "", line) for line in kept]

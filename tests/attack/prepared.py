@@ -1,4 +1,4 @@
-"""The ground that attacks are copied from, made part by part when the first attack needs it."""
+"""The prepared data of the attacks, made part by part when first needed."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ MODELS = ("diffusion", "clip", "llava")
 
 
 def prepare(folder: Path, parts: Iterable[str] = ()) -> Path:
-    """Make these parts of the ground below ``folder``, each once for all processes that ask.
+    """Make these parts of the prepared data in ``folder``, each once for all processes.
 
     Args:
-        folder: where every process that shares the ground looks.
-        parts: as in `Attack.needs`; who needs `scored` needs `out`.
+        folder: shared by the processes.
+        parts: as in `Attack.needs`; `scored` needs `out`.
     """
     place = folder / "attack_ground"
     with FileLock(folder / "attack_ground.lock"):
-        for part in PARTS:  # in this order: some are made from those before
+        for part in PARTS:  # in this order: some need earlier ones
             if part in ("mine", "store", *parts):
                 _make(place, part)
     return place
 
 
 def _make(place: Path, part: str) -> None:
-    """One part, unless it is there, below a name that shows it is whole."""
+    """Make one part unless it exists; it gets its name when it is complete."""
     if (place / part).exists():
         return
     making = place / "making"
@@ -61,17 +61,17 @@ def _images(making: Path, _: Path) -> None:
 
 
 def _models(making: Path, _: Path) -> None:
-    # In a process of its own: who forks attacks imports no torch.
+    # In a separate process: the process that starts attacks does not import torch.
     code = "; ".join(f"tiny_models.{kind}(Path('models/{kind}'))" for kind in MODELS)
     python = ("-c", f"from pathlib import Path; from tests import tiny_models; {code}")
     _call(making, (), python)
 
 
 def _store(making: Path, _: Path) -> None:
-    """A finished run of `NANO`, and what its second call printed."""
-    words = (*ground.NANO, "--store", "store")
-    _call(making, words)
-    (making / "table.md").write_text(_call(making, words), encoding="utf-8")
+    """A finished run of `NANO`, and the output of its second call."""
+    arguments = (*ground.NANO, "--store", "store")
+    _call(making, arguments)
+    (making / "table.md").write_text(_call(making, arguments), encoding="utf-8")
 
 
 def _out(making: Path, place: Path) -> None:
@@ -80,10 +80,10 @@ def _out(making: Path, place: Path) -> None:
 
 
 def _scored(making: Path, place: Path) -> None:
-    """`out` scored with a teacher, and found whole by a second call."""
-    words = (*ground.RDED, "--store", str(making / "scored"))
+    """`out` scored with a teacher, and verified by a second call."""
+    arguments = (*ground.RDED, "--store", str(making / "scored"))
     for _ in range(2):
-        _call(place, words)
+        _call(place, arguments)
 
 
 PARTS: Mapping[str, Callable[[Path, Path], None]] = {
@@ -96,9 +96,9 @@ PARTS: Mapping[str, Callable[[Path, Path], None]] = {
 }
 
 
-def _call(root: Path, words: tuple[str, ...], python: tuple[str, ...] = ("-m", "uvlp")) -> str:
+def _call(root: Path, arguments: tuple[str, ...], python: tuple[str, ...] = ("-m", "uvlp")) -> str:
     """Standard output of a call that must succeed."""
-    attack = Attack(kind="", name="", call=words, expected=ground.done())
+    attack = Attack(kind="", name="", call=arguments, expected=ground.done())
     outcome = ground.call(attack, root, python, patience_s=600)
     assert outcome.code == 0, outcome
     return outcome.out

@@ -1,7 +1,7 @@
-"""0 lost, 0 silently wrong, 0 crashes, 0 hangs.
+"""No attack may lose data, give a wrong result silently, crash or hang.
 
-Every second attack of each kind by `bash run_scripts/test.sh --long`; all of them by
-`python -m tests.attack`, which took about twenty minutes on two busy cores.
+Every second attack of each kind runs with `bash run_scripts/test.sh --long`; all of them with
+`python -m tests.attack`, about twenty minutes on two cores.
 """
 
 from __future__ import annotations
@@ -28,6 +28,6 @@ def test_sample(attack: Attack, attempt: Any) -> None:
     assert attempt(attack) == "ok"
 
 
-def test_every_attack_has_a_name_of_its_own() -> None:
+def test_names_of_attacks_are_unique() -> None:
     assert len(set(NAMES)) == len(NAMES) >= 1400
     assert {attack.kind for attack in HALF} == {attack.kind for attack in ATTACKS} and len(SAMPLE) == 40

@@ -1,4 +1,4 @@
-"""Attacks by archives that lie where a dataset is fetched to, without a network (C, D6)."""
+"""Attacks with archives in the folder that a dataset is downloaded to, offline (C, D6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attacks by files of captions: every form, broken in every way (C, E, cases 01, 09, 10, 11)."""
+"""Attacks with caption files: every format, damaged in every way (C, E, cases 01, 09, 10, 11)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ NAMES = [f"{name}/{index}.png" for name in ("cat", "dog", "emu") for index in ra
 
 
 def rows(text: str = "a photo", names: list[str] | None = None) -> bytes:
-    """A good file of captions with one text."""
+    """A valid caption file with one text."""
     lines = [json.dumps({"file_name": name, "text": text}, ensure_ascii=False) for name in names or NAMES]
     return ("\n".join(lines) + "\n").encode("utf-8", "surrogatepass")
 
 
 def line(**fields: object) -> bytes:
-    """A good file with one more line in front."""
+    """A valid file with an additional first line."""
     return json.dumps(fields).encode() + b"\n" + rows()
 
 
@@ -125,7 +125,7 @@ def _write(content: bytes, name: str = "mine/c.jsonl") -> Callable[[Path], None]
 
 
 def contents() -> list[Attack]:
-    """Files to import."""
+    """Caption files to import."""
     return [
         Attack(
             kind="C" if "separator" in name else "D4",
@@ -140,7 +140,7 @@ def contents() -> list[Attack]:
 
 
 def _import_and_use(attack: Attack, root: Path) -> Outcome:
-    """Import, then make captions of them; the second file holds every text as it was."""
+    """Import, then caption; the second file has every text unchanged."""
     first = call(attack, root)
     if first.code != 0:
         return first
@@ -157,7 +157,7 @@ def _import_and_use(attack: Attack, root: Path) -> Outcome:
 
 
 def texts() -> list[Attack]:
-    """Texts of every kind go through import and stage as they are, or are refused at once."""
+    """Texts of every kind pass through import and stage unchanged, or are refused at once."""
     return [
         Attack(
             kind="C",
@@ -173,9 +173,9 @@ def texts() -> list[Attack]:
 
 
 def places() -> list[Attack]:
-    """Captions beside the images in forms and places that conventions know: read, or refused by name.
+    """Captions next to the images in common formats and locations: read, or refused with the name.
 
-    Most give one caption, so that what says how many lack theirs has read it.
+    Most have one caption, so that the message with the number of missing captions shows that it was read.
     """
     most_lack, all_lack = (refused(f"{count} of 12 training images have no caption") for count in (11, 12))
     cases = {
@@ -285,7 +285,7 @@ def questions() -> list[Attack]:
 
 
 def _of_500_mb(name: str, begin: bytes) -> Callable[[Path], None]:
-    """A file of which the disk holds the beginning alone, beside what is hashed for every attack."""
+    """A sparse file, outside the folders hashed for every attack."""
 
     def prepare(root: Path) -> None:
         _write(begin, name)(root)
@@ -295,7 +295,7 @@ def _of_500_mb(name: str, begin: bytes) -> Callable[[Path], None]:
 
 
 def sizes() -> list[Attack]:
-    """Files too large to be held in memory; lines are read one by one, to the first that is none."""
+    """Files larger than memory; lines are read one by one, until the first invalid one."""
     whole = refused("500.0 MB", "at most 400.0 MB", "one JSON object per line")
     cases = {
         "a list": ("c.json", b'[{"file_name": "cat/0.png", "text": "a cat"}', whole),
@@ -317,7 +317,7 @@ def sizes() -> list[Attack]:
 
 
 def _import_and_flip(then: Sequence[str]) -> Callable[[Attack, Path], Outcome]:
-    """Import, flip a bit of a caption in the store, and call something that reads them."""
+    """Import, flip a bit of a caption in the store, and run a command that reads them."""
 
     def run(attack: Attack, root: Path) -> Outcome:
         first = call(attack, root)
@@ -329,7 +329,7 @@ def _import_and_flip(then: Sequence[str]) -> Callable[[Attack, Path], Outcome]:
 
 
 def imported() -> list[Attack]:
-    """Captions that were imported are an input in the store, and compared as its artifacts are."""
+    """Imported captions are an input in the store, verified like artifacts."""
     readers: dict[str, Sequence[str]] = {
         "caption": (*CAPTION, "--set", "caption.captioner=file"),
         "check": ("captions", "check", *IMPORT[3:]),

@@ -1,4 +1,4 @@
-"""Attacks by a dataset that changes while it is read, and by names in two Unicode forms (B1, case 13)."""
+"""Attacks with a dataset that changes while it is read, and with names in two Unicode forms (B1, case 13)."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def unicode_forms() -> list[Attack]:
 
 
 def _changing(change: Prepare) -> Callable[[Attack, Path], Outcome]:
-    """Change the dataset while a run reads it, and restore it; a later run is as a clean one."""
+    """Change the dataset while a run reads it, and restore it; a later run equals a clean one."""
 
     def run(attack: Attack, root: Path) -> Outcome:
         saved = root / "saved"
@@ -104,7 +104,7 @@ def _changing(change: Prepare) -> Callable[[Attack, Path], Outcome]:
 
 
 def changing() -> list[Attack]:
-    """A dataset that changes during a run, and is as before afterwards: no later run prints another table."""
+    """A dataset that changes during a run and is restored: no later run prints a different table."""
     noise = np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8)
 
     def replaced(path: Path) -> None:

@@ -1,7 +1,7 @@
-"""One flipped bit in every file of a finished store: the file is named, or nothing printed depends on it.
+"""One flipped bit in every file of a finished store: the file is reported, or nothing printed depends on it.
 
-What is shown of a table are its own numbers and those of its scores; the other artifacts it was made from are
-compared where something is made or trained of them.
+Printing a table reads it and its scores; the other artifacts are verified when something is computed from
+them.
 """
 
 from __future__ import annotations
@@ -90,9 +90,9 @@ PLACES = {
     "stage": r'"stage": "\w',
     "machine": r'"host": "',
 }
-"""Parts of a manifest and how they begin."""
+"""Parts of a manifest and their first characters."""
 BESIDE = ("machine",)
-"""Of these nothing is printed, and nothing follows."""
+"""Fields that are not printed and affect nothing."""
 
 
 def manifests() -> list[Attack]:

@@ -1,4 +1,4 @@
-"""Attacks by what has right hashes and is wrong, in scores, images and manifests (B2)."""
+"""Attacks with wrong content and correct hashes, in scores, images and manifests (B2)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from tests.attack.ground import NANO, RDED, Attack, Prepare, refused, steps
-from tests.attack.kinds.stores import AGAIN, KINDS, SHOW, artifact, edit, mend
+from tests.attack.kinds.stores import AGAIN, KINDS, SHOW, artifact, edit, update_hashes
 
 Change = Callable[[Any], Any]
 
 
 def forge(kind: str, name: str, change: Change, store: str = "store") -> Prepare:
-    """Change a file of JSON in a kind's first artifact, of scores the first repeat, and mend its hash."""
+    """Change a file of JSON in a kind's first artifact, for scores the first repeat, and update its hash."""
 
     def prepare(root: Path) -> None:
         folders = [path for path in sorted((root / store / kind).iterdir()) if path.is_dir()]
         facts = [json.loads((path / "manifest.json").read_bytes())["facts"] for path in folders]
-        folder = folders[min(range(len(folders)), key=lambda place: facts[place].get("repeat", 0))]
+        folder = folders[min(range(len(folders)), key=lambda index: facts[index].get("repeat", 0))]
         edit(min(folder.rglob(name)), change)
-        mend(folder)
+        update_hashes(folder)
 
     return prepare
 
@@ -44,10 +44,10 @@ def put(**values: Any) -> Change:
 
 
 def scores() -> dict[str, Prepare]:
-    """Scores that others gave."""
+    """Forged scores."""
     return {
-        "score of 100 % with its hash mended": _score(put(best_pct=100.0, last_pct=100.0)),
-        "score of NaN with its hash mended": _score(put(best_pct=float("nan"))),
+        "score of 100 % with its hash updated": _score(put(best_pct=100.0, last_pct=100.0)),
+        "score of NaN with its hash updated": _score(put(best_pct=float("nan"))),
         "score below nothing": _score(put(last_pct=-5.0)),
         "score of other images": _score(put(validation_images=3)),
         "score without its fields": _score(lambda content: {"best_pct": 1.0}),
@@ -65,25 +65,25 @@ def _score(change: Change) -> Prepare:
 
 
 def manifests() -> dict[str, Prepare]:
-    """Manifests that say something else of their artifact."""
+    """Manifests that do not match their artifact."""
 
-    def said(artifacts: str, **values: Any) -> Prepare:
+    def changed(artifacts: str, **values: Any) -> Prepare:
         return lambda root: edit(artifact(root, artifacts) / "manifest.json", put(**values))
 
     return {
-        **{f"no files listed of {kind}": said(kind, files={}) for kind in KINDS},
-        **{f"another key in {kind}": said(kind, key="0" * 16) for kind in KINDS},
-        **{f"another kind in {kind}": said(kind, kind="teachers") for kind in KINDS},
-        **{f"another seed in {kind}": said(kind, facts={"seed": 99}) for kind in ("scores", "distilled")},
-        **{f"files are a list in {kind}": said(kind, files=["x"]) for kind in ("scores", "tables")},
-        "a hash is null in scores": said("scores", files={"score.json": None}),
-        "a file above the store": said("scores", files={"../../../mine/thesis.txt": "0" * 64}),
-        "a file of the system": said("scores", files={"/etc/passwd": "0" * 64}),
+        **{f"no files listed of {kind}": changed(kind, files={}) for kind in KINDS},
+        **{f"another key in {kind}": changed(kind, key="0" * 16) for kind in KINDS},
+        **{f"another kind in {kind}": changed(kind, kind="teachers") for kind in KINDS},
+        **{f"another seed in {kind}": changed(kind, facts={"seed": 99}) for kind in ("scores", "distilled")},
+        **{f"files are a list in {kind}": changed(kind, files=["x"]) for kind in ("scores", "tables")},
+        "a hash is null in scores": changed("scores", files={"score.json": None}),
+        "a file above the store": changed("scores", files={"../../../mine/thesis.txt": "0" * 64}),
+        "a file of the system": changed("scores", files={"/etc/passwd": "0" * 64}),
     }
 
 
 def _one_more(*names: str) -> Change:
-    """These shares of images with one image more: a number that can be."""
+    """These accuracies with one more correct image: a possible value."""
 
     def change(content: Any) -> None:
         images = content["validation_images"]
@@ -109,11 +109,11 @@ TOP5: dict[str, tuple[Prepare, tuple[str, ...]]] = {
     "taken away": (_score(put(top5_best_pct=None, top5_last_pct=None)), ("tables/", "is another one")),
     "in the table alone": (forge("tables", "table.json", _in_cells), ("tables/", "top5_best")),
 }
-"""Top-5 accuracies, whose bits are not stored, and what tells of each."""
+"""Top-5 accuracies, whose bits are not stored, and the message for each."""
 
 
 def top5() -> list[Attack]:
-    """A top-5 accuracy that others gave, with the hash of its file mended."""
+    """A forged top-5 accuracy with the updated hash of its file."""
     return [
         Attack(
             kind="forged",
@@ -137,13 +137,13 @@ def top5() -> list[Attack]:
 
 
 def _without_table(store: str, *names: str) -> Prepare:
-    """Forged so that nothing stored tells of it: the table, which has the score's hash, is gone."""
+    """A forgery that nothing stored reveals: the table, which has the score's hash, is deleted."""
     forged = forge("scores", "score.json", _one_more(*names), store)
     return steps(forged, lambda root: shutil.rmtree(root / store / "tables"))
 
 
 def trained_again() -> list[Attack]:
-    """What only another training tells; the call without `--rerun` would print it (docs/checks.md)."""
+    """Forgeries that only another training reveals; without `--rerun` they are printed (docs/checks.md)."""
     again = (*NANO, "--rerun", "1", "--store", "store")
     scored = (*RDED, "--rerun", "1", "--store", "scored")
     return [

@@ -1,4 +1,4 @@
-"""Attacks by folders of the user's that become a store, hold one, or lie around one (A, B6, D2)."""
+"""Attacks with folders of the user's that become a store, contain one, or are next to one (A, B6, D2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SHORT = (*NANO[:3], "--profile", "nano", "--method", "random", "--workers", "1")
 
 
 def _thesis(root: Path) -> None:
-    """Files of the user's under names that a store gives."""
+    """Files of the user's with names that a store uses."""
     for name in (".tmp/my_thesis", ".locks/keys", "datasets/mine", "scores/mine", "partial/half", "tables/x"):
         (root / "mine" / name).mkdir(parents=True)
         (root / "mine" / name / "chapter.txt").write_text("years", encoding="utf-8")

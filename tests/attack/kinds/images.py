@@ -1,4 +1,4 @@
-"""Attacks by image files and folders of a dataset, and by one that changes (B1, E, D6, cases 13, 14)."""
+"""Attacks with image files and folders of a dataset, and with one that changes (B1, E, D6, cases 13, 14)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RUN = (*FOLDER, "--store", "new")
 
 
 def png(width: int, height: int, rows: bytes | None = None) -> bytes:
-    """A grey PNG whose header says this size, whatever it holds."""
+    """A grey PNG whose header has this size, independent of its content."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return (
@@ -44,7 +44,7 @@ def png(width: int, height: int, rows: bytes | None = None) -> bytes:
 
 
 def picture(form: str, mode: str = "RGB", size: tuple[int, int] = (32, 32), **options: object) -> bytes:
-    """A file of Pillow's."""
+    """An image file written by Pillow."""
     content = io.BytesIO()
     Image.new(mode, size, 77 if mode in ("L", "P", "I;16", "I", "1", "F") else None).save(
         content, form, **options
@@ -121,7 +121,7 @@ def _scored(name: str, content: bytes) -> Prepare:
 
 
 def single() -> list[Attack]:
-    """One file among the training images, and the same in a folder that is scored."""
+    """One file among the training images, and in a folder to evaluate."""
     found = [
         Attack(
             kind="E3" if "program" in what or "bomb" in what else "D6",
@@ -179,7 +179,7 @@ def _link_to_itself(path: Path) -> None:
 
 
 def things() -> dict[str, tuple[Prepare, Expected]]:
-    """What is no file where one is expected, or more than one."""
+    """Not a file where one is expected, or more than one."""
     image = "train/cat/x.png"
 
     def links(target: str) -> Prepare:
@@ -196,7 +196,7 @@ def things() -> dict[str, tuple[Prepare, Expected]]:
 
 
 def classes() -> dict[str, tuple[Prepare, Expected]]:
-    """Folders that are no classes."""
+    """Folders that are not classes."""
 
     def one_image(path: Path) -> None:
         path.write_bytes(WHOLE)
@@ -234,7 +234,7 @@ def class_names() -> dict[str, tuple[Prepare, Expected]]:
 
 
 def kinds() -> list[Attack]:
-    """Things of another kind in a dataset."""
+    """Unexpected kinds of files in a dataset."""
     return [
         Attack(
             kind="E1" if "pipe" in name or "device" in name else "D2",
@@ -249,7 +249,7 @@ def kinds() -> list[Attack]:
 
 
 def left_behind() -> list[Attack]:
-    """What systems leave in folders changes nothing of the dataset."""
+    """Files that operating systems create in folders do not change the dataset."""
     names = [
         "train/@eaDir/cat/x.png",
         "train/cat/@eaDir/0.png/SYNOPHOTO_THUMB_M.jpg",
@@ -291,7 +291,7 @@ def _beside_clean(prepare: Prepare) -> Prepare:
 
 
 def _same_dataset(attack: Attack, root: Path) -> Outcome:
-    """The call, and exit code 3 if the tasks have other keys than without what lies there."""
+    """The call, and exit code 3 if these files change the keys of the tasks."""
 
     def keys(outcome: Outcome) -> list[str]:
         return [line for line in outcome.out.splitlines() if line.startswith(("make ", "have "))]

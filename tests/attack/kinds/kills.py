@@ -1,4 +1,4 @@
-"""SIGKILL at random moments, and two processes on one store: what is finished has the bytes of a calm run."""
+"""SIGKILL at random moments, and two processes on one store: results have the bytes of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from tests.flipping import flip
 
 NEW = (*NANO, "--store", "new")
 KILLS = 3
-"""Of each run, before it may finish."""
+"""Kills of each run before it may finish."""
 DRAWS = 2
 PATIENCE_S = 3 * ground.PATIENCE_S
-"""For a whole run, where other attacks make a part of one."""
+"""For a complete run; other attacks run a part."""
 Victims = Callable[[int, random.Random], None]
 Change = Callable[[Path, random.Random], None]
 
 
-def start(words: Sequence[str | bytes], root: Path) -> subprocess.Popen[bytes]:
-    """A call that goes on beside this process, in a group of its own; its output goes to files."""
-    attack = Attack(kind="", name="", call=words, expected=right())
+def start(arguments: Sequence[str | bytes], root: Path) -> subprocess.Popen[bytes]:
+    """Start a call in the background, in its own process group; its output goes to files."""
+    attack = Attack(kind="", name="", call=arguments, expected=right())
     with (root / "out.txt").open("ab") as out, (root / "err.txt").open("ab") as err:
         return subprocess.Popen(
-            [*ground.PYTHON, "-m", "uvlp", *words],
+            [*ground.PYTHON, "-m", "uvlp", *arguments],
             cwd=root,
             env=ground.environment(attack),
             stdout=out,
@@ -62,7 +62,7 @@ def _worker(pid: int, chance: random.Random) -> None:
 def _children(pid: int) -> list[int] | None:
     """Workers of a process; None where it, or one of them, has just ended.
 
-    Python's own resource tracker is another child, whose death it tells in a traceback of its own.
+    Python's own resource tracker is another child, whose death Python reports with a traceback.
     """
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
@@ -74,9 +74,9 @@ def _children(pid: int) -> list[int] | None:
 def kill(
     process: subprocess.Popen[bytes], root: Path, victims: Victims, chance: random.Random, latest_s: float
 ) -> int:
-    """Kill at a random moment: so many files in the store `new`, then up to ``latest_s`` seconds.
+    """Kill at a random moment: after a number of files in the store `new`, then up to ``latest_s`` seconds.
 
-    Files and not seconds alone, because a moment of a run has another second on a busy machine.
+    Files, because the same moment of a run comes later on a busy machine.
 
     Returns:
         The exit code.
@@ -95,10 +95,10 @@ def kill(
 
 
 def ended(process: subprocess.Popen[bytes]) -> int:
-    """Wait for the exit code of a process; one that goes on for ever is killed with its children.
+    """Wait for the exit code of a process; after a timeout it is killed with its children.
 
     Raises:
-        TimeoutExpired: it was.
+        TimeoutExpired: it was killed.
     """
     try:
         return process.wait(PATIENCE_S)
@@ -108,11 +108,11 @@ def ended(process: subprocess.Popen[bytes]) -> int:
 
 
 def _count(store: Path) -> int:
-    return sum(len(files) for _, _, files in os.walk(store))  # rglob stumbles over what vanishes
+    return sum(len(files) for _, _, files in os.walk(store))  # rglob fails on files that vanish
 
 
 def _artifacts(root: Path, store: str) -> dict[str, dict[str, str]]:
-    """Files of each artifact with their hashes; manifests tell the time and are left out."""
+    """Files of each artifact with their hashes; manifests contain times and are left out."""
     found: dict[str, dict[str, str]] = {}
     for name, state in ground.hashes(root, [store]).items():
         _, kind, key, *file = [*name.split("/"), ""]
@@ -122,15 +122,15 @@ def _artifacts(root: Path, store: str) -> dict[str, dict[str, str]]:
 
 
 def _judged(outcome: Outcome, root: Path) -> Outcome:
-    """Exit code 3 where the finished store is not that of a calm run, or is not tidy."""
-    said = (root / "err.txt").read_text(encoding="utf-8", errors="replace")
-    if "Traceback" in said:
-        return Outcome(1, outcome.out, said)
-    calm, found = _artifacts(root, "store"), _artifacts(root, "new")
-    other = [name for name, files in calm.items() if found.get(name) != files]
+    """Exit code 3 where the finished store differs from that of an undisturbed run, or has leftovers."""
+    errors = (root / "err.txt").read_text(encoding="utf-8", errors="replace")
+    if "Traceback" in errors:
+        return Outcome(1, outcome.out, errors)
+    expected, found = _artifacts(root, "store"), _artifacts(root, "new")
+    other = [name for name, files in expected.items() if found.get(name) != files]
     left = [path.name for part in (".tmp", "partial") for path in (root / "new" / part).glob("*")]
     if outcome.code == 0 and (other or left):
-        return Outcome(3, outcome.out, f"other artifacts: {other[:5]}, left: {left[:5]}; {said[-500:]}")
+        return Outcome(3, outcome.out, f"other artifacts: {other[:5]}, left: {left[:5]}; {errors[-500:]}")
     return outcome
 
 
@@ -152,12 +152,12 @@ def _killed(
 
 
 def _flip_a_part(root: Path, chance: random.Random) -> None:
-    """Flip a bit of what the killed run left to go on with, of which a finished artifact may be a link."""
+    """Flip a bit of a partial result of the killed run that no finished artifact is linked to."""
     new = root / "new"
     parts = [path for path in sorted((new / "partial").rglob("*")) if path.is_file() and path.stat().st_size]
-    begun = [path for path in parts if not _finished(new, path.relative_to(new / "partial").parts[0])]
-    if begun:
-        flip(chance.choice(begun), chance.random())
+    unfinished = [path for path in parts if not _finished(new, path.relative_to(new / "partial").parts[0])]
+    if unfinished:
+        flip(chance.choice(unfinished), chance.random())
 
 
 def _finished(store: Path, name: str) -> bool:
@@ -165,7 +165,7 @@ def _finished(store: Path, name: str) -> bool:
 
 
 def killed() -> list[Attack]:
-    """Kills of a run that makes everything."""
+    """Kills of a complete run."""
     ways: dict[str, tuple[Victims, Change | None]] = {
         "all processes killed": (_all, None),
         "the main process killed": (_main, None),
@@ -186,7 +186,7 @@ def killed() -> list[Attack]:
 
 
 def _damaged(kind: str) -> Callable[[Path], None]:
-    """A finished store `new` of which one file was flipped."""
+    """A finished store `new` with a flipped bit in one file."""
 
     def prepare(root: Path) -> None:
         shutil.copytree(root / "store", root / "new")
@@ -217,14 +217,14 @@ def _together(other: Sequence[str], seed: int) -> Callable[[Attack, Path], Outco
         first, second = start(other, root), start(attack.call, root)
         kill(first, root, _all, random.Random(seed), 1.5)
         code = ended(second)
-        said = (root / "err.txt").read_text(encoding="utf-8", errors="replace")
-        return _judged(Outcome(code, "", said) if code else call(attack, root, patience_s=PATIENCE_S), root)
+        errors = (root / "err.txt").read_text(encoding="utf-8", errors="replace")
+        return _judged(Outcome(code, "", errors) if code else call(attack, root, patience_s=PATIENCE_S), root)
 
     return run
 
 
 def together() -> list[Attack]:
-    """Two processes on one store, one of them killed; each of both calls makes what the other needs."""
+    """Two processes on one store, one of them killed; each makes what the other needs."""
     others: dict[str, tuple[Sequence[str], Callable[[Path], object]]] = {
         "the same command": (NEW, nothing),
         "a command that shares models": (

@@ -1,4 +1,4 @@
-"""Attacks by requests that are known to be too large, or to name nothing, before anything is made (D7)."""
+"""Attacks with requests that are too large or name nothing, which is known before anything is made (D7)."""
 
 from __future__ import annotations
 

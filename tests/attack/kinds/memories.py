@@ -1,4 +1,4 @@
-"""Attacks on what a store remembers of a dataset, of verified files and of itself: no other table (B5)."""
+"""Attacks on the cached facts of a store (dataset, verified files, marker): never a different table (B5)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MEMORIES: dict[str, tuple[Callable[[Path], Path], int]] = {
     "verified files": (_verified, 8),
     "mark": (lambda root: root / "store" / "uvlp_store.json", 4),
 }
-"""Where each lies, and into how many parts it is flipped at."""
+"""Path of each, and the number of positions to flip a bit at."""
 
 
 def _replaced(old: str, new: str) -> Damage:
@@ -36,7 +36,7 @@ def _replaced(old: str, new: str) -> Damage:
 
 
 def flips() -> dict[str, Damage]:
-    """One bit, at places from the first byte to the last."""
+    """A flipped bit, at positions from the first byte to the last."""
     return {
         f"{name} remembered with a flip at {share}/{parts}": partial(flip, share=share / parts)
         for name, (_, parts) in MEMORIES.items()
@@ -45,7 +45,7 @@ def flips() -> dict[str, Damage]:
 
 
 def shapes() -> dict[str, Damage]:
-    """Other content, and other things in the file's place."""
+    """Other content, or something else instead of the file."""
     found: dict[str, Damage] = {}
     for name in MEMORIES:
         for damage, content in DAMAGES.items():

@@ -1,4 +1,4 @@
-"""Attacks on a store by the user's files in it, with `--force`, and by things of another kind (A, D2)."""
+"""Attacks on a store with the user's files in it, with `--force`, and unexpected kinds of files (A, D2)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.attack.kinds.stores import AGAIN, FILES, artifact, overwrite
 
 
 def force() -> list[Attack]:
-    """`--force` makes anew what is damaged, and leaves what is not its own."""
+    """`--force` rebuilds what is damaged, and keeps files that are not its own."""
 
     def beside(root: Path) -> None:
         (artifact(root, "scores") / "my notes.txt").write_text("mine", encoding="utf-8")
@@ -49,7 +49,7 @@ def force() -> list[Attack]:
 
 
 def shapes() -> list[Attack]:
-    """Things of another kind in the store's own places."""
+    """Unexpected kinds of files in the store's own paths."""
 
     def put(name: str, make: Callable[[Path], object]) -> Prepare:
         def prepare(root: Path) -> None:

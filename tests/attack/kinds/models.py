@@ -1,4 +1,4 @@
-"""Attacks by published models: every file damaged, others in their place (D7, D6, cases 03, 05, 12, 19)."""
+"""Attacks with published models: every file damaged or replaced (D7, D6, cases 03, 05, 12, 19)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PAGE = b"<!DOCTYPE html><html><body>Log in</body></html>"
 
 
 def header(content: bytes, length: int | None = None) -> bytes:
-    """The beginning of a safetensors file."""
+    """The header of a safetensors file."""
     return struct.pack("<Q", len(content) if length is None else length) + content
 
 
@@ -83,7 +83,7 @@ def _attack(name: str, prepare: Prepare, expected: Expected, kind: str = "D7") -
 
 
 def _lacking(root: Path) -> None:
-    """Take one tensor out of the text encoder; transformers would draw it at random."""
+    """Remove one tensor from the text encoder; transformers would initialise it at random."""
     path = root / "models" / WEIGHTS[2]
     content = path.read_bytes()
     end = 8 + struct.unpack("<Q", content[:8])[0]
@@ -94,7 +94,7 @@ def _lacking(root: Path) -> None:
 
 
 def weights() -> list[Attack]:
-    """Weights that are none."""
+    """Files that are not weights."""
     found = [
         _attack(f"{name} is {what}", _write(name, content), refused())
         for name in WEIGHTS
@@ -133,7 +133,7 @@ def weights() -> list[Attack]:
 
 
 def configs() -> list[Attack]:
-    """Files of JSON in a model."""
+    """JSON files of a model."""
     return [
         _attack(
             f"{name} is {what}",
@@ -149,7 +149,7 @@ def configs() -> list[Attack]:
 
 
 def _folder(*files: tuple[str, bytes]) -> Prepare:
-    """A folder of these files in the place of the user's model."""
+    """A folder of these files instead of the user's model."""
 
     def prepare(root: Path) -> None:
         for name, content in files:
@@ -195,7 +195,7 @@ OTHERS: Mapping[str, tuple[Prepare, Expected]] = {
 
 
 def others() -> list[Attack]:
-    """Folders of other kinds in the place of a model of the user's."""
+    """Folders of other kinds instead of the user's model."""
     return [
         Attack(
             kind="case 03",
@@ -219,7 +219,7 @@ def _authors_own(root: Path) -> None:
 
 
 def readers() -> list[Attack]:
-    """Models that nothing of the run reads, all as they are, and one in a form of its own."""
+    """Models that the run does not read, unchanged ones, and one in a different format."""
     return [
         Attack(
             kind="case 12",

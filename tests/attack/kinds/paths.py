@@ -1,4 +1,4 @@
-"""Every option that names a file or folder, with every kind of path that is not one (A, D2, E, F)."""
+"""Every option that names a file or folder, with every kind of invalid path (A, D2, E, F)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Make = Callable[[Path], object]
 
 @dataclass(frozen=True)
 class Bad:
-    """A path that is not what an option needs; `make` lays it where the attack runs."""
+    """An invalid path for an option; `make` creates it in the folder of the attack."""
 
     text: str | bytes
     make: Make = lambda root: None
@@ -70,7 +70,7 @@ HERE = ("--store", "new")
 
 @dataclass(frozen=True)
 class Option:
-    """An option, the words around its value (`None`), and what it takes."""
+    """An option, the arguments around its value (`None`), and what it accepts."""
 
     words: tuple[str | None, ...]
     bad: Mapping[str, Bad]
@@ -119,14 +119,14 @@ def _attack(option: str, form: Option, name: str, bad: Bad) -> Attack:
 
 
 def options() -> list[Attack]:
-    """Every option with every bad path."""
+    """Every option with every invalid path."""
     return [
         _attack(option, form, name, bad) for option, form in OPTIONS.items() for name, bad in form.bad.items()
     ]
 
 
 def stores() -> list[Attack]:
-    """A store that cannot be one; every command that opens it answers in a line."""
+    """A store that cannot be one; every command that opens it reports this in one line."""
     commands = {
         "reproduce": (*NANO[:3], "--profile", "nano", "--method", "random", "--workers", "1"),
         "list": ("list", "tables"),
@@ -164,7 +164,7 @@ def stores() -> list[Attack]:
 
 
 def vanished() -> list[Attack]:
-    """The folder that the command was called in is gone."""
+    """The current folder is deleted."""
 
     def gone(attack: Attack, root: Path) -> Outcome:
         start = "runpy.run_module('uvlp', run_name='__main__', alter_sys=True)"

@@ -1,4 +1,4 @@
-"""Attacks on what lies in a store: every kind of artifact, its manifest and one of its files (B2, D4)."""
+"""Attacks on a store: every kind of artifact, its manifest and one of its files (B2, D4)."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def edit(path: Path, change: Callable[[Any], Any]) -> None:
     path.write_text(json.dumps(change(content) or content, indent=1), encoding="utf-8")
 
 
-def mend(folder: Path) -> None:
-    """Bring the hashes in an artifact's manifest up to date, as a forger would."""
+def update_hashes(folder: Path) -> None:
+    """Bring the hashes in an artifact's manifest up to date, as in a forgery."""
 
     def update(content: dict[str, Any]) -> None:
         for name in content["files"]:

@@ -1,4 +1,4 @@
-"""Streams that are closed or full, variables, locales, signals, full disks (D1, D5, D8, F, case 23)."""
+"""Closed or full streams, environment variables, locales, signals, full disks (D1, D5, D8, F, case 23)."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _closed(*numbers: int) -> Callable[[Attack, Path], Outcome]:
 
 
 def streams() -> list[Attack]:
-    """Output that nobody reads or that cannot be written."""
+    """Output that is not read or cannot be written."""
     broken_pipe = 128 + signal.SIGPIPE
     ways: dict[str, tuple[Callable[[Attack, Path], Outcome], Expected]] = {
         "into a closed pipe": (_closed_pipe, Expected(code=broken_pipe)),
@@ -158,7 +158,7 @@ def _in(name: str) -> Expected:
 
 
 def variables() -> list[Attack]:
-    """The second call prints the same table in every environment, or refuses what names nothing."""
+    """The second call prints the same table in every environment, or refuses an invalid value."""
     return [
         Attack(
             kind="D5" if "LC" in name or "output" in name else "D8",
@@ -172,7 +172,7 @@ def variables() -> list[Attack]:
 
 
 def locales() -> list[Attack]:
-    """Names beyond ASCII in a locale that has none: other bytes nowhere."""
+    """Non-ASCII names in an ASCII locale: the same bytes everywhere."""
     plain = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
     def named(root: Path) -> None:
@@ -210,7 +210,7 @@ def locales() -> list[Attack]:
             call=words,
             prepare=named,
             environment=plain,
-            # One image of many has a caption, which is what the check is for.
+            # One image of many has a caption, which the check reports.
             expected=Expected(code=2 if name == "captions check" else 0),
             needs=("images",),
         )
@@ -249,7 +249,7 @@ def _stopped(number: signal.Signals, after_s: float, whole: bool) -> Callable[[A
 
 
 def signals() -> list[Attack]:
-    """Stopped at some moment by some signal; the same command finishes."""
+    """A run stopped by a signal; the same command finishes."""
     cases = [
         (number, after_s, whole)
         for number, whole in ((signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGKILL, True))
@@ -281,7 +281,7 @@ def _on_disk(attack: Attack, root: Path) -> Outcome:
 
 
 def disks() -> list[Attack]:
-    """A disk that fills up, and one that may not be written; mounting needs root, as CI is."""
+    """A disk that fills up, and a read-only one; mounting needs root, as in CI."""
     if os.geteuid() != 0:
         return []
 

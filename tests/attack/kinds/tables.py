@@ -1,4 +1,4 @@
-"""Attacks on tables: `uvlp table` and `uvlp list` print nothing that is not as it was made (B3, D4)."""
+"""Attacks on tables: `uvlp table` and `uvlp list` print nothing that was changed (B3, D4)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def files() -> list[Attack]:
 
 
 def neighbours() -> list[Attack]:
-    """A damaged table hides none of the others."""
+    """With a damaged table the others are still printed."""
 
     def beside(content: bytes) -> Prepare:
         def prepare(root: Path) -> None:
@@ -80,7 +80,7 @@ def neighbours() -> list[Attack]:
 
 
 def comparisons() -> list[Attack]:
-    """Verdicts are told again from the scores, which must be there as they were."""
+    """Verdicts are computed again from the scores, which must exist unchanged."""
     ways: dict[str, Prepare] = {
         "a score was edited": overwrite("scores", "score.json", b'{"best_pct": 100}'),
         "the scores are gone": lambda root: shutil.rmtree(root / "store" / "scores"),

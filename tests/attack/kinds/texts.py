@@ -1,4 +1,4 @@
-"""Every option that takes words or numbers, with hostile ones (B7, D7, D8)."""
+"""Every option that takes text or numbers, with hostile values (B7, D7, D8)."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _expected(pair: tuple[str, str]) -> Expected:
 
 
 def words() -> list[Attack]:
-    """Words where names are expected."""
+    """Text where names are expected."""
     return [
         Attack(
             kind="D8",
@@ -112,7 +112,7 @@ def words() -> list[Attack]:
 
 
 def counts() -> list[Attack]:
-    """What is no number, or no number that can be."""
+    """Not a number, or an impossible one."""
     return [
         Attack(
             kind="D7",
@@ -162,7 +162,7 @@ SETTINGS = {
 
 
 def settings() -> list[Attack]:
-    """Settings that are none, and values that none can have."""
+    """Unknown settings, and invalid values."""
     return [
         Attack(
             kind="B7" if "note" in text else "D8",
