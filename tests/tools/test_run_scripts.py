@@ -21,7 +21,7 @@ from uvlp.tables import published
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted((REPOSITORY / "run_scripts").glob("*.sh"))
-COMMANDS = [script for script in SCRIPTS if script.name != "setup.sh"]
+COMMANDS = [script for script in SCRIPTS if script.name not in ("setup.sh", "kick_the_tires.sh")]
 LOCK = (REPOSITORY / "docker" / "requirements.lock").read_text()
 
 PROJECT = """
@@ -260,3 +260,47 @@ def test_lock_satisfies_the_project_and_its_build_backend() -> None:
 
 def test_lock_names_no_address_and_no_place() -> None:
     assert re.search(r"https?:|file:|--index|--extra-index|--find-links| @ |^-e ", LOCK, re.MULTILINE) is None
+
+
+def kick_the_tires(checkout: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    script = checkout / "run_scripts" / "kick_the_tires.sh"
+    environment = os.environ | {"UVLP_KICK_THE_TIRES": str(checkout / "out")}
+    command = ["bash", str(script), *options]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def test_kick_the_tires_prints_pass_or_fail_per_claim(checkout: Path) -> None:
+    """With a command that prints its arguments and succeeds, claims on what is printed or stored fail."""
+    ran = kick_the_tires(checkout)
+    lines = ran.stdout.splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == ["FAIL", *["PASS"] * 4, "FAIL", "FAIL"], ran.stderr
+    assert lines[-1].startswith("4 of 7 claims hold; ") and ran.returncode == 1
+    log = (checkout / "out" / "logs" / "5.txt").read_text()
+    assert json.loads(log)[:2] == ["verify", "digits-ipc10-portable"] and '"--rerun", "1"' in log
+
+
+def test_kick_the_tires_in_a_container_has_no_network(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = checkout / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text('#!/bin/sh\necho "$@"\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{docker.parent}{os.pathsep}{os.environ['PATH']}")
+    ran = kick_the_tires(checkout, "--container", "uvlp")
+    assert ran.stdout.count("PASS") == 4 and not (checkout / ".venv").exists()
+    log = (checkout / "out" / "logs" / "3.txt").read_text()
+    assert log.startswith("run --rm --network none --user ")
+    assert f"-v {checkout}/out:/out uvlp reproduce digits 10 --portable" in log
+
+
+def test_kick_the_tires_refuses_unknown_options(checkout: Path) -> None:
+    ran = kick_the_tires(checkout, "--gpu")
+    assert ran.returncode == 2 and "unknown option: got '--gpu'" in ran.stderr
+
+
+def test_transcript_of_kick_the_tires_has_its_claims() -> None:
+    text = (REPOSITORY / "run_scripts" / "kick_the_tires.sh").read_text(encoding="utf-8")
+    claims = re.findall(r'^claim "([^"]+)"', text, flags=re.MULTILINE)
+    page = (REPOSITORY / "ARTIFACT.md").read_text(encoding="utf-8")
+    assert re.findall(r"^PASS  (.+) \(\d+ s\)$", page, flags=re.MULTILINE) == claims

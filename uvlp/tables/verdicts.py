@@ -123,6 +123,15 @@ def _published_side(published: Published) -> _Side:
     return _Side(published.mean_pct, published.std_pct**2 * (n - ddof) / (n - 1), n)
 
 
+def published_interval_pct(published: Published) -> tuple[float, float]:
+    """95 % interval of the mean of a published cell, Student's t over the trainings assumed behind it."""
+    from scipy.special import stdtrit
+
+    side = _published_side(published)
+    half = float(stdtrit(side.n - 1, 1 - LEVEL / 2)) * math.sqrt(side.variance / side.n)
+    return side.mean - half, side.mean + half
+
+
 def _half_width(one: _Side, other: _Side) -> float:
     """Return half the width of Welch's 95 % interval; 0 if neither side has a spread."""
     from scipy.special import stdtrit
