@@ -40,11 +40,11 @@ def texts() -> dict[str, str]:
 CLAIMS_HEAD = f"""# The claims of the published tables, one by one
 
 Expected is the published mean with the 95 % interval of its mean, as far as {ASSUMED_N} trainings, which no
-source states, can give it (Student's t; the published deviation divides by n under the Minimax protocol). Methods
-that are no method here are left out. Costs are projected for one H200
-([projected_cost.md](../paper_tables/projected_cost.md)), not measured; what an earlier row of a table makes is
-counted there. Without a GPU, add `--dry-run` to a command. After a run, `uvlp table NAME` shows measured beside
-published with a verdict, and `uvlp verify` checks the store ([verify.md](verify.md)).
+source states, can give it (Student's t; the published deviation divides by n under the Minimax protocol).
+Methods that are no method here are left out. Costs are projected for one H200
+([projected_cost.md](../paper_tables/projected_cost.md)), not measured; what an earlier row of a table makes
+is counted there. Without a GPU, add `--dry-run` to a command. After a run, `uvlp table NAME` shows measured
+beside published with a verdict, and `uvlp verify` checks the store ([verify.md](verify.md)).
 
 Written by `python -m tools.paper_table_texts`.
 """

@@ -102,5 +102,4 @@ def chain(
         as_json=as_json,
         full=full,
     )
-    until, _ = COMMANDS[str(context.info_name)]
-    run(resolve(request), store_at(store), until, execution)
+    run(resolve(request), store_at(store), COMMANDS[str(context.info_name)][0], execution)
