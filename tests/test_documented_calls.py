@@ -1,0 +1,134 @@
+"""Every `uvlp` call that the documentation prints, carried out: small where it can be, else with --dry-run.
+
+What is a placeholder on the page (PATH, FILE, a key, a table of a long run) stands here for something small
+of the same kind. Downloads are tested on a hub of the tests' own (`tests/models/published/test_fetch.py`),
+the examples of plug-ins by `tests/test_extending.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.test_readme import CALLS, PAGES, codes
+
+pytestmark = pytest.mark.slow
+REPOSITORY = Path(__file__).resolve().parents[1]
+ELSEWHERE = re.compile(r"\b(fetch|typical|bars|caption)\b")
+"""Calls with one of these words are carried out by other tests, or name a command without its arguments."""
+STORED = ("reproduce", "digits", "10", "--profile", "nano", "--method", "random,uvlp")
+MODULES = sorted(
+    {
+        match[1]
+        for page in PAGES
+        for code in codes(page)
+        if (match := re.match(r"\.venv/bin/python ((?:-m )?(?:benchmarks|tools)[\w./]+)", code))
+    }
+)
+
+
+def arguments(call: str) -> list[str]:
+    """What stands behind `uvlp`, without a comment."""
+    words = shlex.split(call.split("#")[0])
+    return words[len(words) - words[::-1].index("uvlp") if "uvlp" in words else 1 :]
+
+
+DOCUMENTED = sorted(
+    {
+        shlex.join(words)
+        for words in map(arguments, CALLS)
+        if not ELSEWHERE.search(shlex.join(words)) and words not in (["table"], ["table", "NAME"])
+    }
+)
+
+
+def draw_images(folder: Path, count: int, seed: int) -> None:
+    folder.mkdir(parents=True)
+    for index in range(count):
+        pixels = np.random.default_rng([seed, index]).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished store, a dataset of images, its captions, and images to score on digits."""
+    place = tmp_path_factory.mktemp("documented")
+    for split in ("train", "val"):
+        for label, name in enumerate(("cat", "dog")):
+            draw_images(place / "data" / split / name, 12, label)
+    rows = [
+        f'{{"file_name": "{name}/{i}.png", "text": "a {name}"}}\n'
+        for name in ("cat", "dog")
+        for i in range(12)
+    ]
+    (place / "captions.jsonl").write_text("".join(rows), encoding="utf-8")
+    for label in range(10):
+        draw_images(place / "images" / f"{label:05d}", 2, label)
+    for words in (list(STORED), ["captions", "import", "captions.jsonl", "--dataset", "folder:data"]):
+        assert run(place, words).returncode == 0
+    (table,) = (place / "uvlp_store" / "tables").iterdir()
+    (place / "key").write_text(table.name[:8], encoding="utf-8")
+    return place
+
+
+def run(place: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("UVLP_")}
+    environment["PYTHONPATH"] = str(REPOSITORY)
+    command = [sys.executable, "-m", "uvlp", *words]
+    return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, check=False)
+
+
+def small(words: list[str], place: Path) -> list[str]:
+    """The same call on what is in ``place``."""
+    stands_for = {
+        "PATH": "data" if words[0] == "reproduce" else "images",
+        "folder:PATH": "folder:data",
+        "FILE": "captions.jsonl",
+        "digits-ipc10": "digits-ipc10-nano",
+        "imagenette-ipc10": "digits-ipc10-nano",
+        "b52151ad": (place / "key").read_text(encoding="utf-8"),
+        "results": "uvlp_store",
+    }
+    replaced = [stands_for.get(word, word) for word in words]
+    match replaced[0]:
+        case "reproduce" if replaced[1] == "digits" or "tiny" in replaced:
+            replaced = [word if word != "tiny" else "nano" for word in replaced]
+            replaced += [] if "--profile" in replaced else ["--profile", "nano"]
+            if replaced[1] != "digits":
+                replaced[2] = "2"
+        case "reproduce":
+            replaced += [] if "--dry-run" in replaced else ["--dry-run"]
+        case "evaluate":
+            replaced += ["--profile", "nano"]
+            if replaced.count("images") == 2:
+                replaced[1] = "other=images"
+        case "captions":
+            replaced = ["folder:data" if word == "imagenette" else word for word in replaced]
+    return replaced
+
+
+@pytest.mark.parametrize("call", DOCUMENTED, ids=str)
+def test_a_documented_call_works(call: str, place: Path) -> None:
+    words = small(shlex.split(call), place)
+    if "--fill" in words:
+        words.remove("--fill")  # it runs for hours; tests/pipeline/published/test_show.py sees what it runs
+    ran = run(place, words)
+    if words[0] == "doctor":
+        assert ran.returncode in (0, 2) and "python" in ran.stdout, "a machine may lack something"
+    else:
+        assert ran.returncode == 0, (words, ran.stderr)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_documented_measurement_explains_itself(module: str) -> None:
+    command = [sys.executable, *module.split(), "--help"]
+    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0 and "usage: " in ran.stdout, ran.stderr
