@@ -11,7 +11,7 @@ import traceback
 
 import typer
 
-from uvlp.cli import captions, doctor, evaluate, fetch, listing, reproduce, table, teacher, verify
+from uvlp.cli import captions, doctor, evaluate, explain, fetch, listing, reproduce, table, teacher, verify
 from uvlp.cli.options import Command
 from uvlp.core import interrupts, plugins, streams
 from uvlp.core.errors import UvlpError, WorkerFailed
@@ -33,6 +33,7 @@ app.command("teacher", cls=Command)(teacher.teacher)
 app.command("fetch", cls=Command)(fetch.fetch)
 app.command("list", cls=Command)(listing.list_names)
 app.command("table", cls=Command)(table.table)
+app.command("explain", cls=Command)(explain.explain)
 app.command("verify", cls=Command)(verify.verify)
 app.command("doctor", cls=Command)(doctor.doctor)
 app.add_typer(captions.app, name="captions")

@@ -108,15 +108,20 @@ def missing(plan: Plan, store: Store, rebuild: Sequence[Task] = ()) -> list[Task
 
     for target in targets:
         want(target)
-    todo = [task for task in tasks if task.key in needed]
+    return in_order([task for task in tasks if task.key in needed])
 
+
+def in_order(todo: Sequence[Task]) -> list[Task]:
+    """Return tasks in the order in which they start, as far as their inputs are complete.
+
+    Evaluations depend only on their images, and nothing depends on them: the long chain of models goes first,
+    and the longest evaluations before others. Errors are found early: incomplete captions before hours of
+    features; a teacher of other classes and undecodable images before anything long.
+    """
     measured = [task for task in todo if task.stage == "teacher" and task.settings.source != "trained"]
     early = {each.key for task in measured for each in (task, *task.inputs.values())}
     early |= {task.key for task in todo if task.stage in DECODING}
 
-    # Evaluations depend only on their images, and nothing depends on them: the long chain of models goes
-    # first, and the longest evaluations before others. Errors are found early: incomplete captions before
-    # hours of features; a teacher of other classes and undecodable images before anything long.
     def rank(task: Task) -> tuple[bool, bool, bool, bool]:
         late = task.key not in early
         return task.stage == "evaluate", late and not task.whole_set, late, task.stage != "caption"

@@ -1,0 +1,82 @@
+"""`uvlp explain` on the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.caption_forms import Call
+from uvlp.cli import app
+from uvlp.cli.options import OUTPUT, WHAT
+
+
+@pytest.fixture
+def explain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """`uvlp explain` in this process: exit code, standard output, standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["uvlp", "explain", *arguments])
+        with pytest.raises(SystemExit) as end:
+            app.main()
+        return int(end.value.code or 0), *capsys.readouterr()
+
+    return run
+
+
+def test_the_page_names_the_method_its_run_and_its_sources(explain: Call) -> None:
+    code, out, err = explain("uvlp", "--set", "uvlp.top_k=3")
+    assert code == 0 and err == ""
+    assert out.startswith("UVLP: ") and "digits at 10 images per class, profile tiny" in out
+    assert "top_k 3*† (0) [--set]" in " ".join(out.split())
+
+
+def test_json_has_the_same_steps(explain: Call) -> None:
+    code, out, _ = explain("vlcp", "--dataset", "imagenette", "--ipc", "50", "--json")
+    content = json.loads(out)
+    assert code == 0
+    assert (content["method"], content["dataset"], content["ipc"]) == ("vlcp", "imagenette", 50)
+    assert [step["stage"] for step in content["steps"]][-1] == "tabulate"
+    assert content["costs"][1]["machine"]["name"] == "NVIDIA H200"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("uvpl",), "did you mean 'uvlp'"),
+        (("uvlp,vlcp",), "unknown method"),
+        (("uvlp:no-outlier",), "uvlp:no-outliers"),
+        (("uvlp", "--dataset", "imagenet"), "did you mean 'imagenette'"),
+        (("uvlp", "--dataset", ""), "unknown dataset"),
+        (("uvlp", "--profile", "tin"), "did you mean 'tiny'"),
+        (("uvlp", "--set", "uvlp.topk=3"), "did you mean 'top_k'"),
+        (("uvlp", "--ipc", "ten"), "--ipc"),
+    ],
+)
+def test_bad_input_is_one_line(explain: Call, arguments: tuple[str, ...], expected: str) -> None:
+    code, out, err = explain(*arguments)
+    assert code == 2 and out == "" and expected in err and len(err.splitlines()) == 1
+
+
+def test_the_help_has_panels_and_an_example(explain: Call) -> None:
+    code, out, _ = explain("--help")
+    assert code == 0 and all(f"{panel}:" in out for panel in (WHAT, OUTPUT))
+    assert "Example: uvlp explain " in out
+
+
+def test_it_loads_no_torch_and_makes_no_store(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from uvlp.cli import app\n"
+        "sys.argv = ['uvlp', 'explain', 'uvlp', '--dataset', 'imagenette']\n"
+        "try:\n    app.main()\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        "print(sorted(set(sys.modules) & {'torch', 'numpy', 'diffusers'}), file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True, cwd=tmp_path
+    )
+    assert result.stderr.strip() == "[]" and not list(tmp_path.iterdir())
