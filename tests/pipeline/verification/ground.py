@@ -40,12 +40,25 @@ OTHERS = {
 MADE = {"at": "2026-01-01T00:00:00Z", "host": "here", "gpu": None, "dataset": "digits"}
 
 
-def fill(root: Path, repeats: int = 2) -> None:
+def fill(
+    root: Path,
+    *,
+    ipc: int = 2,
+    profile: str = "nano",
+    seeds: tuple[str, ...] = ("0", "1"),
+    portable: bool = False,
+) -> None:
     """Random images and the whole set of the digits, random answers, their table, one of each other kind."""
     store = Store(root)
     store.prepare()
     request = Request(
-        dataset="digits", ipc=2, methods=["full", "random"], profile="nano", seeds=["0", "1"], repeats=repeats
+        dataset="digits",
+        ipc=ipc,
+        methods=["full", "random"],
+        profile=profile,
+        seeds=[*seeds],
+        repeats=2,
+        portable=portable,
     )
     plan = prepare(names.check(resolve(request)), store, "tabulate")
     for number, task in enumerate(chain(plan.goal)):
@@ -61,7 +74,7 @@ def _make(store: Store, task: Task, number: int, images: int) -> None:
     with store.making(task, print) as folder:
         assert folder is not None
         if task.kind == scores.KIND:
-            size = 1307 if task.whole_set else 20
+            size = 1307 if task.whole_set else 10 * task.facts["ipc"]
             scores.write(folder, replace(random_score(number, images), train_images=size))
         elif task.stage in STAGES:
             STAGES[task.stage].run(

@@ -44,10 +44,14 @@ def _names(dataset: str, ipc: int) -> dict[str, str]:
     names = {}
     for index, variant in enumerate(variants):
         name = f"{dataset}-{variant}" if index else dataset
-        images = ILSVRC if variant in ("", ILSVRC) else FASTAI
         for portable in ("", "-portable"):
-            names[f"{name}-ipc{ipc}{portable}"] = images
+            names[f"{name}-ipc{ipc}{portable}"] = test_images(variant)
     return names
+
+
+def test_images(variant: str) -> str:
+    """Return the test images of a dataset's variant in the terms of `Published`."""
+    return ILSVRC if variant in ("", ILSVRC) else FASTAI
 
 
 def _matches(

@@ -238,15 +238,15 @@ def _by_interval(
 
 
 def _siblings(one: Artifact, contents: Contents) -> tuple[list[Score], str]:
-    """Stored trainings that it can be compared with: of the same images, else of its cell."""
-    for basis, names in (
-        ("stored on the same images", _on_same_images(one, contents)),
-        ("of its cell", _cell(one, contents)),
-    ):
-        found = [score for name in names if (score := contents.score(name)) is not None]
-        if len(found) > 1:
-            return found, basis
-    return [], ""
+    """The stored trainings of its cell; of a score that no table shows, those on the same images.
+
+    A cell of several seeds spreads by its images too, of which those of its own seed are one draw: the
+    interval is then rather too wide than too narrow.
+    """
+    names, basis = _cell(one, contents), "of its cell"
+    if not names:
+        names, basis = _on_same_images(one, contents), "stored on the same images"
+    return [score for name in names if (score := contents.score(name)) is not None], basis
 
 
 def _on_same_images(one: Artifact, contents: Contents) -> list[str]:

@@ -15,12 +15,15 @@ from uvlp.core.plugins import PACKAGE
 from uvlp.pipeline import names
 from uvlp.pipeline.planning.planner import Planner
 from uvlp.pipeline.prepare import placeholder
+from uvlp.pipeline.published.measured import test_images
 from uvlp.pipeline.verification.contents import Contents, Measured, measured
 from uvlp.pipeline.verification.datasets import Datasets, Known
 from uvlp.pipeline.verification.report import Check
 from uvlp.pipeline.verification.settings import CAPTION
 from uvlp.recipes import profiles
-from uvlp.tables import published
+from uvlp.recipes.remarks import OTHER_SETTINGS
+from uvlp.tables import paper, published
+from uvlp.tables.paper import why_not
 from uvlp.tables.published import Published
 from uvlp.tables.verdicts import NOT_REPRODUCED, judge
 
@@ -62,13 +65,12 @@ def _check_published(check: Check, table: Measured, stated: Mapping[str, str], k
 
 
 def _judge(check: Check, table: Measured, cell: Cell, one: Published, variant: str) -> None:
-    same = bool(one.validation_set) and one.validation_set == variant
-    why_not = (
-        "" if same else f"validation images {one.validation_set or 'not stated'}, here {variant or 'its own'}"
-    )
-    verdict = judge(cell.best_pct, cell.seeds, one, why_not)
+    changed = next((note for note in table.facts.notes if note.startswith(OTHER_SETTINGS)), "")
+    name, images = table.facts.name, test_images(variant)
+    reason = why_not(paper.Measured(cell=cell, table=name, validation_set=images, changed=changed), one)
+    verdict = judge(cell.best_pct, cell.seeds, one, reason)
     told = f"{cell.title} with {cell.network}, published {one.show()}: {verdict.show()}"
-    if why_not:
+    if reason:
         check.skipped["published cells that are not comparable"] += 1
     else:
         check.checked += 1

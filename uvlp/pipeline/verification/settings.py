@@ -14,13 +14,12 @@ from uvlp.core.errors import UvlpError
 from uvlp.declarations.protocol import ProtocolDeclaration, declared_protocol
 from uvlp.pipeline.verification.contents import Artifact, Contents, Measured, ScoreFacts, measured
 from uvlp.pipeline.verification.report import Check
+from uvlp.recipes.remarks import OTHER_SETTINGS
 
 CAPTION = re.compile(
     r"(?P<dataset>.+), (?P<ipc>\d+) images per class, (?P<protocol>\S+) protocol, profile (?P<profile>\S+)"
 )
 """Of a table (`pipeline/planning/planner.py`)."""
-OTHER_SETTINGS = "settings that are not the"
-"""How the note begins that names them (`recipes/remarks.py`)."""
 
 
 def check_settings(contents: Contents) -> Check:
