@@ -199,7 +199,7 @@ def render(name: str, form: str, part: str, against: str | None, store: Store, *
         return comma_separated(table)
     if full:
         return markdown(table) + ("" if against else sources(table))
-    return screen(table) + f"\n{HINT}: `uvlp table {name} --full`\n"
+    return screen(table) + f"\n{HINT}: `uvlp table {nfc(name)} --full`\n"
 
 
 HINT = "Intervals, differences and all notes"

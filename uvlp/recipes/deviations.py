@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from uvlp.core.files.lines import read_lines
 from uvlp.core.plugins import PACKAGE
 
 FILE = PACKAGE.parent / "paper_tables" / "deviations.md"
@@ -42,8 +43,7 @@ class Deviation:
 @cache
 def deviations() -> tuple[Deviation, ...]:
     """Return every entry, in the order of the file."""
-    lines = FILE.read_text(encoding="utf-8").splitlines()
-    return tuple(_entry(line) for line in lines if line.startswith(ROW))
+    return tuple(_entry(line) for line in read_lines(FILE) if line.startswith(ROW))
 
 
 def _entry(line: str) -> Deviation:

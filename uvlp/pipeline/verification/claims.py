@@ -11,6 +11,7 @@ from typing import Any
 from uvlp.artifacts.tables import Cell
 from uvlp.core import portable
 from uvlp.core.errors import UvlpError
+from uvlp.core.files.lines import read_lines
 from uvlp.core.plugins import PACKAGE
 from uvlp.pipeline import names
 from uvlp.pipeline.planning.planner import Planner
@@ -192,4 +193,4 @@ def _committed_means() -> tuple[Mapping[str, list[float]], ...]:
 def _records() -> Iterator[dict[str, Any]]:
     path = MEASURED / "processors" / "digits.jsonl"
     if path.is_file():
-        yield from map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        yield from map(json.loads, read_lines(path))

@@ -11,6 +11,7 @@ from uvlp.artifacts.task import plain
 from uvlp.artifacts.work import read_notes
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
+from uvlp.core.files.lines import split_lines
 from uvlp.pipeline.verification.contents import Artifact, Contents, Measured, ScoreFacts, measured
 from uvlp.pipeline.verification.report import Check
 from uvlp.tables.table import texts
@@ -60,7 +61,7 @@ def _check_texts(check: Check, table: Measured, found: tables.Table) -> None:
             check.fail(file, "cannot be read", error)
             continue
         if content != text:
-            pairs = zip(content.splitlines(), text.splitlines(), strict=False)
+            pairs = zip(split_lines(content), split_lines(text), strict=False)
             got, allowed = next((pair for pair in pairs if pair[0] != pair[1]), ("its length", "another"))
             check.fail(file, "not the text of table.json", got, allowed)
 
