@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from uvlp.artifacts.dataset import DatasetManifest
+from uvlp.core.errors import UvlpError
+from uvlp.core.wording import first_few, kind_of
 
 if TYPE_CHECKING:
     import numpy
@@ -49,11 +51,32 @@ class Arrays:
         return pixels
 
     def originals(self, split: str, indices: Sequence[int]) -> list[numpy.ndarray]:
-        """uint8 [H, W, 3] each."""
+        """uint8 [H, W, 3] each.
+
+        Raises:
+            UvlpError: ``read`` returned something else than the images that the manifest counts.
+        """
         if split not in self._pixels:
-            self._pixels[split] = self._read(split)
+            self._pixels[split] = self._checked(split, self._read(split))
         return [self._pixels[split][index] for index in indices]
 
     def captions(self) -> Mapping[str, str] | None:
         """None: arrays have no captions."""
         return None
+
+    def _checked(self, split: str, pixels: numpy.ndarray) -> numpy.ndarray:
+        """The images of a split if they are as many as the labels, which are counted without them."""
+        what = f"{self.manifest.name}: the images of split {split}"
+        shape: tuple[int, ...] = getattr(pixels, "shape", ())
+        if str(getattr(pixels, "dtype", "")) != "uint8" or len(shape) != 4 or shape[3] != 3:
+            raise UvlpError(what, got=kind_of(pixels), allowed="an ndarray uint8 [N, H, W, 3]")
+        count = self.manifest.count(split)
+        if len(pixels) != count:
+            counts = first_few(str(getattr(info, split)) for info in self.manifest.classes)
+            raise UvlpError(
+                what,
+                got=len(pixels),
+                allowed=f"{count} ({counts}), as the manifest counts them",
+                fix="correct the counts of its ClassInfo, or what is drawn",
+            )
+        return pixels
