@@ -42,11 +42,17 @@ class UvlpError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions cross from worker processes to the main one by pickling.
-        return _rebuild, (self.what, self.got, self.allowed, self.fix)
+        return _rebuild, (type(self), self.what, self.got, self.allowed, self.fix)
 
 
-def _rebuild(what: str, got: object, allowed: str | None, fix: str | None) -> UvlpError:
-    return UvlpError(what, got=got, allowed=allowed, fix=fix)
+def _rebuild(
+    kind: type[UvlpError], what: str, got: object, allowed: str | None, fix: str | None
+) -> UvlpError:
+    return kind(what, got=got, allowed=allowed, fix=fix)
+
+
+class MissingFile(UvlpError):
+    """A file that the user has to provide is not here yet: the dry run lists it and continues."""
 
 
 class Stopped(UvlpError):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import Task
+from uvlp.core.errors import MissingFile
 from uvlp.pipeline import make
 from uvlp.pipeline.estimates import cards, report
 from uvlp.pipeline.estimates.report import Estimate
@@ -24,10 +27,14 @@ def show(plan: Plan, store: Store, workers: int | None, as_json: bool) -> None:
         UvlpError: the run would fail with the same error, or the size of the dataset is unknown.
     """
     artifacts: list[dict[str, Any]] = []
+    absent = [str(plan.absent)] if plan.absent else []
+    missing = make.missing(plan, store) if plan.complete else plan.tasks
+    try:
+        make.check(plan, store, missing)
+    except MissingFile as error:  # reported like a dataset that is not here
+        absent.append(str(error))
     if plan.complete:
-        artifacts = _artifacts(plan, store)
-    else:
-        make.check(plan, store, plan.tasks)
+        artifacts = _artifacts(plan, store, missing)
     estimate = report.estimate(
         plan,
         cards.this_machine(),
@@ -35,12 +42,10 @@ def show(plan: Plan, store: Store, workers: int | None, as_json: bool) -> None:
         fetched=[transfer.download for transfer in plan.transfers],
         workers=workers,
     )
-    _print(estimate, artifacts, str(plan.absent or ""), as_json)
+    _print(estimate, artifacts, "; ".join(absent), as_json)
 
 
-def _artifacts(plan: Plan, store: Store) -> list[dict[str, Any]]:
-    missing = make.missing(plan, store)
-    make.check(plan, store, missing)
+def _artifacts(plan: Plan, store: Store, missing: Sequence[Task]) -> list[dict[str, Any]]:
     make.print_reasons(plan, store, missing)
     todo = {task.key for task in missing}
     return [

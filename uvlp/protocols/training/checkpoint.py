@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from uvlp.core.errors import UvlpError
+from uvlp.core.errors import MissingFile, UvlpError
 from uvlp.core.files.foreign_files import check_regular, refuse_wrong_content
 from uvlp.core.files.torchscript import TITLE, is_torchscript
 from uvlp.core.hashing import file_sha256, read_hashed
@@ -61,7 +61,7 @@ def from_torchvision(architecture: str, *, classes: int, size_px: int) -> nn.Mod
     url = weights.IMAGENET1K_V1.url
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     if not path.is_file():
-        raise UvlpError(
+        raise MissingFile(
             f"torchvision's weights of {architecture} are not on this machine",
             fix=f"download {url} to {path}",
         )
