@@ -53,7 +53,7 @@ def test_wrong_folder_is_refused_before_downloads(how: list[str], given: str, ca
 @pytest.mark.parametrize("setting", ["models.diffusion={}", "models.clip=local-dir:{}", "models.llava={}"])
 def test_wrong_folder_of_any_model_is_refused(setting: str, call: Call, lora: Path) -> None:
     code, _, err = call("--method", "uvlp", "--set", setting.format(lora), "--dry-run")
-    assert code == 2 and "this folder holds LoRA weights" in err
+    assert code == 2 and "this folder contains LoRA weights" in err
 
 
 @pytest.mark.parametrize("arguments", [["--method", "d4m"], ["--method", "random"], ["--profile", "tiny"]])

@@ -61,6 +61,7 @@ class Task:
         dataset_spec: how to open that dataset; specific to the machine, not part of the key.
         origins: name -> path of further inputs of the stage (a folder of images, a checkpoint, a published
             model); specific to the machine, not part of the key, unlike their hashes among the facts.
+        sources: role -> path of a plug-in's file; its hash is recorded in the manifest, not in the key.
         title: title shown to the user.
     """
 
@@ -77,6 +78,7 @@ class Task:
     dataset: str = ""
     dataset_spec: DatasetSpec | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
 
     def identity(self) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from uvlp.artifacts import distilled, tables, teachers
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, plain
 from uvlp.cli.printing import config, dry_run
-from uvlp.core import machine, portable
-from uvlp.pipeline import make, names, preflight
+from uvlp.core import machine, portable, streams
+from uvlp.pipeline import changed_plugins, make, names, preflight
 from uvlp.pipeline.downloads import transfers
 from uvlp.pipeline.estimates.least import of_store
 from uvlp.pipeline.folders.collect import Collect, check_store
@@ -102,6 +102,8 @@ def _rerun(plan: Plan, store: Store, execution: Execution) -> None:
 def _make(plan: Plan, store: Store, execution: Execution) -> None:
     """Make the missing artifacts of the plan and print the result."""
     damaged = make.find_damage(plan, store, execution.force)
+    for note in changed_plugins.notes(plan, store):
+        streams.print_error(f"note   {note}")
     made = make.make(plan, store, execution.workers or machine.default_workers(), damaged)
     if execution.as_json:
         print(json.dumps(_result(plan, store, made), indent=1, ensure_ascii=False))

@@ -16,7 +16,7 @@ from uvlp.artifacts.task import Task, chain
 from uvlp.artifacts.work import Work
 from uvlp.core import machine, plugins, portable, streams, views, workers
 from uvlp.core.errors import UvlpError
-from uvlp.core.hashing import changed_during_read
+from uvlp.core.hashing import changed_during_read, file_sha256
 from uvlp.core.progress import Progress
 from uvlp.models.published import find
 from uvlp.pipeline import preflight
@@ -183,6 +183,7 @@ def _made(seconds: float, task: Task) -> dict[str, Any]:
         "driver": machine.driver_version(),
         # The snapshot folder of a hub repository is named by its commit.
         "origins": dict(task.origins),
+        "sources": {role: file_sha256(Path(path)) for role, path in task.sources.items()},
         "dataset": task.dataset_spec.location if task.dataset_spec else "",
         "threads": 1,
         "versions": machine.versions(),

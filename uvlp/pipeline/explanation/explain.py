@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.files.lines import read_lines
 from uvlp.core.plugins import PACKAGE
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.declarations.reading import docstring
@@ -132,7 +133,7 @@ def _sections(text: str) -> list[str]:
     """Return the headings of the specification that a text refers to."""
     found = []
     for file, number in references(text):
-        lines = (SPEC / f"{file}.md").read_text(encoding="utf-8").splitlines()
+        lines = read_lines(SPEC / f"{file}.md")
         headings = [line.lstrip("# ") for line in lines if line.startswith(f"## {number}. ")]
         found += [f"{file}.md {heading}" for heading in headings]
     return found

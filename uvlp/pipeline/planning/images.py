@@ -89,6 +89,7 @@ class ImagePlanner:
             dataset=self.manifest.content_hash,
             dataset_spec=self.spec,
             origins=origins or {},
+            sources={role: str(plugins.source(origin)) for role, origin in roles.items() if origin},
         )
 
     def _published(self, **parts: str) -> tuple[dict[str, Any], dict[str, str]]:
