@@ -346,6 +346,13 @@ def halve(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def caption(folder: Path, text: object) -> None:
+    path = folder / "metadata.jsonl"
+    row = json.loads(path.read_text(encoding="utf-8").splitlines()[0]) | {"text": text}
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    mend(folder)
+
+
 def reword(path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace("0", "9", 1), encoding="utf-8")
 

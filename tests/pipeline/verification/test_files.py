@@ -29,6 +29,7 @@ from tests.pipeline.verification.ground import OTHERS
 from uvlp.artifacts import scores
 from uvlp.artifacts.task import MANIFEST
 
+INFINITE = float("inf")
 EDITS: dict[str, tuple[Edit, str, str]] = {
     "a deleted file": (lambda root: (table(root) / "table.tex").unlink(), "files", "table.tex"),
     "a deleted image": (lambda root: (images(root) / "train/3/00001.png").unlink(), "files", "00001.png"),
@@ -87,6 +88,28 @@ EDITS: dict[str, tuple[Edit, str, str]] = {
         ),
         "inputs",
         "score.json",
+    ),
+    "a hash of a score less": (
+        lambda root: edit(table(root) / MANIFEST, lambda content: content["inputs_sha256"].popitem()),
+        "inputs",
+        MANIFEST,
+    ),
+    "a number that no JSON has": (
+        lambda root: edit(
+            score(root) / MANIFEST, lambda each: each["changed_settings"].update(lr=float("inf"))
+        ),
+        "manifests",
+        MANIFEST,
+    ),
+    "versions of another form": (
+        lambda root: of_made(score(root), versions={"torch": 2}),
+        "provenance",
+        MANIFEST,
+    ),
+    "a caption that is no text": (
+        lambda root: editing.caption(of(root, "captions"), 1),
+        "numbers",
+        "captions/",
     ),
     "images of another dataset": (editing.other_dataset, "inputs", MANIFEST),
 }

@@ -54,6 +54,7 @@ OF_SCORES: dict[str, tuple[Edit, str, str]] = {
         "accuracies",
         "score.json",
     ),
+    "bits that are none": (lambda root: of_score(score(root), correct_best="x"), "accuracies", "score.json"),
     "another set": (lambda root: of_score(score(root), validation_set="mine"), "accuracies", "score.json"),
     "more images": (lambda root: of_score(score(root), train_images=100), "accuracies", "score.json"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uvlp.artifacts import distilled, pixels, scores, tables
+from uvlp.artifacts import captions, distilled, pixels, scores, tables
 from uvlp.artifacts.checks.contradictions import contradiction
 from uvlp.artifacts.scores import FILE, Score
 from uvlp.core.errors import UvlpError
@@ -22,7 +22,7 @@ def check_accuracies(contents: Contents, datasets: Datasets) -> Check:
         try:
             score = json_files.read(Score, one.folder / FILE)
             wrong = scores.contradiction(score)
-        except (UvlpError, OSError, ValueError, LookupError, TypeError) as error:
+        except (UvlpError, OSError, ValueError, LookupError, TypeError, OverflowError) as error:
             check.fail(f"{one.name}/{FILE}", "cannot be read", error)
             continue
         if wrong:
@@ -77,12 +77,22 @@ def _check_inputs(
 
 def check_numbers(contents: Contents) -> Check:
     """Arrays and weights of the other kinds: of the right type, finite."""
-    check = Check(name="numbers", what="other artifacts hold numbers of their kind's form")
+    check = Check(name="numbers", what="other artifacts hold numbers and texts of their kind's form")
     for one in contents.artifacts.values():
         if one.kind in (scores.KIND, tables.KIND) or one.manifest is None or one.name in contents.damaged:
             continue
         check.checked += 1
-        wrong = contradiction(one.folder, one.content)
+        wrong = contradiction(one.folder, one.content) or _wrong_texts(one)
         if wrong:
             check.fail(one.name, wrong)
     return check
+
+
+def _wrong_texts(one: Artifact) -> str:
+    """What is wrong with captions; empty for other kinds."""
+    try:
+        if one.kind == captions.KIND:
+            captions.read(one.folder)
+    except (UvlpError, OSError) as error:
+        return str(error)
+    return ""

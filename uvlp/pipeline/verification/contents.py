@@ -148,13 +148,10 @@ class Contents:
         return found if found and found.manifest is not None and found.name not in self.damaged else None
 
     def score(self, name: str) -> Score | None:
-        """A score; None where it is not there or damaged."""
+        """A score; None where it is not there, damaged, or contradicts itself."""
         if name not in self._scores:
-            try:
-                found = self.usable(name.rpartition("/")[2])
-                self._scores[name] = scores.read(found.folder) if found else None
-            except (UvlpError, OSError):
-                self._scores[name] = None
+            found = self.usable(name.rpartition("/")[2])
+            self._scores[name] = _score(found.folder) if found else None
         return self._scores[name]
 
     def behind(self, names: Iterable[str]) -> Contents:
@@ -189,6 +186,14 @@ def read_contents(root: Path) -> Contents:
                 else:
                     found.strays.append((name, "no folder that is named by a key"))
     return found
+
+
+def _score(folder: Path) -> Score | None:
+    try:
+        score = scores.read(folder)
+        return None if scores.contradiction(score) else score
+    except (UvlpError, OSError, ValueError, LookupError, TypeError, OverflowError):
+        return None  # named by `accuracies`
 
 
 def _artifact(root: Path, name: str) -> Artifact:

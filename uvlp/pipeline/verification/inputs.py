@@ -40,7 +40,9 @@ def _check_input(
     if one.kind == tables.KIND and earlier.kind == scores.KIND:
         found = of_earlier.files[scores.FILE]
         recorded = manifest.inputs_sha256.get(role)
-        if recorded is None:
+        if recorded is None and manifest.inputs_sha256:
+            check.fail(file, f"no hash of the score {role!r}", allowed="one of every score")
+        elif recorded is None:
             check.skipped["scores whose hash a table of an earlier version does not list"] += 1
         elif recorded != found:
             what = f"not the score that table {one.key} was made from, SHA-256"
