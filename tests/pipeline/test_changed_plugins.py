@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.other_packages import install
 
 REPOSITORY = Path(__file__).parents[2]
@@ -35,6 +37,7 @@ def run(folder: Path) -> str:
     return ran.stderr
 
 
+@pytest.mark.slow
 def test_an_edit_is_reported_until_the_revision_is_raised(tmp_path: Path) -> None:
     install(
         tmp_path, "first", {"first.py": METHOD.format(revision=1, skip=0)}, {"methods": {"first": "first"}}
