@@ -40,7 +40,7 @@ FUNCTIONS: dict[str, Callable[[float, list[float]], float]] = {
 
 
 def evaluations(objective: Callable[[float], float], low: float, high: float, **options: object) -> list:
-    """(x, f) of every evaluation of a search, the final midpoint included, as the reference counts."""
+    """(x, f) of every evaluation in a search, including the final midpoint as in the reference."""
     seen: list[tuple[float, float]] = []
 
     def watched(x: float) -> float:
@@ -71,9 +71,9 @@ def test_golden_section_evaluates_the_same_points(case: Case) -> None:
 @golden("class_stats")
 def test_class_statistics(case: Case) -> None:
     classes = global_alpha.split_classes(case["in.img"], case["in.txt"], case["in.sizes"])
-    found = [statistics(classes, case["in.tau"], alpha) for alpha in case["in.alphas"].tolist()]
+    result = [statistics(classes, case["in.tau"], alpha) for alpha in case["in.alphas"].tolist()]
     for curve in ("intra", "inter", "align"):
-        got = [getattr(value, curve) for value in found]
+        got = [getattr(value, curve) for value in result]
         numpy.testing.assert_allclose(got, case[f"out.{curve}"], atol=STATISTIC, rtol=0)
 
 
@@ -83,7 +83,7 @@ def test_fisher_alpha(case: Case, version: str) -> None:
     def wanted(key: str) -> float:
         return case.notebook(key) if version == "notebook" else case[f"out.pkg.{key}"]
 
-    found = global_alpha.global_alpha(
+    result = global_alpha.global_alpha(
         case["in.img"],
         case["in.txt"],
         case["in.sizes"],
@@ -93,7 +93,7 @@ def test_fisher_alpha(case: Case, version: str) -> None:
         weights=tuple(case["in.weights"].tolist()),
         version=version,  # type: ignore[arg-type]
     )
-    objective = found.objective
+    objective = result.objective
     for curve in ("inter", "intra", "align"):
         assert objective.weights[curve] == pytest.approx(wanted(f"w_{curve}"), abs=STATISTIC)
         assert objective.medians[curve] == pytest.approx(wanted(f"{curve}_med"), abs=STATISTIC)
@@ -103,8 +103,8 @@ def test_fisher_alpha(case: Case, version: str) -> None:
         # Each statistic is divided by its spread over the grid.
         bound = STATISTIC / min(objective.deviations.values())
         numpy.testing.assert_allclose(grid, case["out.pkg.grid_f"], atol=bound, rtol=0)
-    assert found.before_local == pytest.approx(wanted("alpha_before_local"), abs=ALPHA)
-    assert found.alpha == pytest.approx(wanted("alpha"), abs=ALPHA)
+    assert result.before_local == pytest.approx(wanted("alpha_before_local"), abs=ALPHA)
+    assert result.alpha == pytest.approx(wanted("alpha"), abs=ALPHA)
 
 
 @golden("align_scale")
@@ -142,8 +142,8 @@ def test_class_alpha_of_the_package(case: Case) -> None:
     objective = class_alpha.package_objective(Pairs(images, texts), name)
     grid = [objective(x) for x in case["out.pkg.grid_x"].tolist()]
     numpy.testing.assert_allclose(grid, case["out.pkg.grid_f"], atol=STATISTIC, rtol=0)
-    found = class_alpha.package_class_alpha(images, texts, name, alpha, delta)
-    assert found == pytest.approx(case["out.pkg.alpha"], abs=ALPHA)
+    result = class_alpha.package_class_alpha(images, texts, name, alpha, delta)
+    assert result == pytest.approx(case["out.pkg.alpha"], abs=ALPHA)
 
 
 @pytest.fixture(scope="module")
@@ -165,19 +165,19 @@ def test_cluster_alpha(case: Case, shared: Case) -> None:
     prior = case["in.alpha_prior"] if case["in.has_prior"] else None
     options = {} if math.isnan(case["in.lambda_prior"]) else {"prior_weight": case["in.lambda_prior"]}
     pairs = Pairs(array("img"), array("txt"))
-    found = cluster_alpha.cluster_alpha(
+    result = cluster_alpha.cluster_alpha(
         pairs, around, prior=prior, align_weight=case["in.w_align"], **options
     )
-    weights = [getattr(found.weights, term) for term in ("intra", "align", "margin", "separation")]
+    weights = [getattr(result.weights, term) for term in ("intra", "align", "margin", "separation")]
     numpy.testing.assert_allclose(weights, case.notebook("weights"), atol=STATISTIC, rtol=0)
     objective = cluster_alpha.cluster_objective(
         pairs, around, prior, options.get("prior_weight", 0.6), case["in.w_align"]
     )
     grid = [objective(alpha) for alpha in case["out.grid_x"].tolist()]
     numpy.testing.assert_allclose(grid, case["out.pkg.grid_f"], atol=STATISTIC, rtol=0)
-    if abs(found.alpha - case.notebook("alpha")) > ALPHA:
-        # A plateau: another α is as good when its value is as near the best as rounding goes.
-        assert objective(found.alpha) >= max(case["out.pkg.grid_f"]) - STATISTIC
+    if abs(result.alpha - case.notebook("alpha")) > ALPHA:
+        # A plateau: another α is as good if its value equals the best up to rounding.
+        assert objective(result.alpha) >= max(case["out.pkg.grid_f"]) - STATISTIC
         return
     terms = around.terms(pairs, case.notebook("alpha"))
     got = [terms.intra, terms.align, terms.margin]

@@ -135,12 +135,12 @@ def synthesised(name: str, noise: torch.Tensor, strength: float, steps: int = 50
 @pytest.mark.parametrize("name", ["pndm", "ddim", "euler", "dpm"])
 def test_given_noise_gives_the_result_of_the_stock_pipeline(name: str) -> None:
     noise = torch.randn((2, 4, 8, 8), generator=torch.Generator().manual_seed(0))
-    ours, our_calls = synthesised(name, noise, 0.6)
+    computed, our_calls = synthesised(name, noise, 0.6)
     stock, stock_calls = synthesised(name, noise, 0.6, given=False)
     assert our_calls == stock_calls
     # As in `synthesis`, with guidance of 7.5.
     bound = rounding(20 * len(our_calls) + 7 * 16, largest=7.5 * stock.abs().max().item())
-    torch.testing.assert_close(ours, stock, rtol=0, atol=bound)
+    torch.testing.assert_close(computed, stock, rtol=0, atol=bound)
 
 
 @pytest.mark.parametrize(

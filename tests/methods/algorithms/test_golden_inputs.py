@@ -36,8 +36,8 @@ def test_prompt_ensemble(case: Case) -> None:
 def test_caption_lookup(case: Case) -> None:
     captions = dict(zip(case["in.keys"].tolist(), case["in.values"].tolist(), strict=True))
     names = [PurePosixPath(path).name for path in case["in.paths"].tolist()]
-    found = [find_caption(captions, case["in.wnid"], name) for name in names]
-    assert found == case["out.texts"].tolist()
+    result = [find_caption(captions, case["in.wnid"], name) for name in names]
+    assert result == case["out.texts"].tolist()
 
 
 def test_bare_file_names_come_last() -> None:

@@ -27,15 +27,15 @@ that are nearer than a tie may be ranked either way (README of the golden data).
 
 @golden("lof")
 def test_outliers(case: Case) -> None:
-    found = find_outliers(case["in.X"], case["in.contamination"])
-    assert found.neighbours == case["out.n_neighbors_used"]
-    numpy.testing.assert_allclose(found.factors, case["out.negative_outlier_factor"], rtol=STATISTIC)
-    assert found.threshold == pytest.approx(case["out.offset"], rel=STATISTIC)
-    numpy.testing.assert_array_equal(found.inliers, case["out.inliers"])
+    result = find_outliers(case["in.X"], case["in.contamination"])
+    assert result.neighbours == case["out.n_neighbors_used"]
+    numpy.testing.assert_allclose(result.factors, case["out.negative_outlier_factor"], rtol=STATISTIC)
+    assert result.threshold == pytest.approx(case["out.offset"], rel=STATISTIC)
+    numpy.testing.assert_array_equal(result.inliers, case["out.inliers"])
 
 
 class Recorder(numpy.random.RandomState):
-    """The legacy generator, which keeps what it drew."""
+    """The legacy generator, recording its draws."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
@@ -57,53 +57,53 @@ def test_spherical_kmeans(case: Case) -> None:
     clusters, seed = case["in.n_clusters"], case["in.seed"]
     restarts, limit = case["in.n_init"], case["in.max_iter"]
     random = Recorder(seed)
-    found = spherical_kmeans(case["in.X"], clusters, random, restarts=restarts, max_iterations=limit)
+    result = spherical_kmeans(case["in.X"], clusters, random, restarts=restarts, max_iterations=limit)
     if "'dup'" in case["desc"]:
-        # Fewer different rows than clusters: equal rows tie exactly, which the last bits of a product decide,
-        # and with them how many draws a restart takes. The first start and the sum of distances stay.
+        # Fewer distinct rows than clusters: ties between equal rows are decided by a product's last bits,
+        # which changes the number of draws per restart. The first start and the inertia do not change.
         assert random.starts[0] == case["out.init_indices"][0].tolist()
-        assert found.inertia == pytest.approx(case["out.inertia"], abs=INERTIA)
+        assert result.inertia == pytest.approx(case["out.inertia"], abs=INERTIA)
         return
     numpy.testing.assert_array_equal(random.starts, case["out.init_indices"])
     assert len(random.refills) == case["out.n_reseeds"]
     numpy.testing.assert_array_equal(random.refills, case["out.reseed_indices"])
-    assert found.inertia == pytest.approx(case["out.inertia"], abs=INERTIA)
+    assert result.inertia == pytest.approx(case["out.inertia"], abs=INERTIA)
     for number, wanted in enumerate(case["out.best_inertia_after_restart"].tolist(), start=1):
         random = Recorder(seed)
         best = spherical_kmeans(case["in.X"], clusters, random, restarts=number, max_iterations=limit)
         assert best.inertia == pytest.approx(wanted, abs=INERTIA)
-    match = matching(found.labels, case["out.labels"])
+    match = matching(result.labels, case["out.labels"])
     wanted_centres = case["out.centers"][[match.get(label, label) for label in range(clusters)]]
     used = sorted(match)
-    numpy.testing.assert_allclose(found.centres[used], wanted_centres[used], atol=STATISTIC)
-    numpy.testing.assert_allclose(quality(case["in.X"], found), case["out.quality"], atol=INERTIA)
+    numpy.testing.assert_allclose(result.centres[used], wanted_centres[used], atol=STATISTIC)
+    numpy.testing.assert_allclose(quality(case["in.X"], result), case["out.quality"], atol=INERTIA)
 
 
 def matching(labels: numpy.ndarray, wanted: numpy.ndarray) -> dict[int, int]:
-    """The one-to-one map from our labels to the stored ones; fails when the partitions differ."""
+    """The one-to-one map from computed to stored labels; fails if the partitions differ."""
     pairs = set(zip(labels.tolist(), wanted.tolist(), strict=True))
-    ours, theirs = {ours for ours, _ in pairs}, {theirs for _, theirs in pairs}
-    assert len(pairs) == len(ours) == len(theirs), "the partitions differ"
+    computed, reference = {computed for computed, _ in pairs}, {reference for _, reference in pairs}
+    assert len(pairs) == len(computed) == len(reference), "the partitions differ"
     return dict(pairs)
 
 
-def quality(features: numpy.ndarray, found: SphericalClusters) -> list[float]:
+def quality(features: numpy.ndarray, result: SphericalClusters) -> list[float]:
     """Mean within-cluster cosine averaged over clusters, 1 − mean centre cosine, inertia."""
     points = unit(features.astype(numpy.float32))
     within = [
-        float((points[found.labels == k] @ found.centres[k]).mean()) for k in numpy.unique(found.labels)
+        float((points[result.labels == k] @ result.centres[k]).mean()) for k in numpy.unique(result.labels)
     ]
-    cosines = found.centres @ found.centres.T
+    cosines = result.centres @ result.centres.T
     apart = cosines[numpy.triu_indices(len(cosines), 1)]
     spread = 1.0 - float(apart.mean()) if len(apart) else 1.0
-    return [float(numpy.mean(within)), spread, found.inertia]
+    return [float(numpy.mean(within)), spread, result.inertia]
 
 
 @golden("derive_prototypes")
 def test_derivation(case: Case) -> None:
     override = case["in.alpha_override"]
     alpha = case["in.alpha_default"] if math.isnan(override) else override
-    found = derive(
+    result = derive(
         case["in.img"],
         case["in.txt"],
         case["in.latents"],
@@ -118,20 +118,20 @@ def test_derivation(case: Case) -> None:
         prior_weight=case["in.lambda_reg"],
         fill="none",
     )
-    numpy.testing.assert_array_equal(found.inliers, case.notebook("inliers"))
-    kept = numpy.flatnonzero(found.inliers)
+    numpy.testing.assert_array_equal(result.inliers, case.notebook("inliers"))
+    kept = numpy.flatnonzero(result.inliers)
     labels, scores = numpy.empty(len(kept), int), numpy.empty(len(kept))
-    for prototype in found.prototypes:
-        places = numpy.searchsorted(kept, prototype.members)
-        labels[places], scores[places] = prototype.cluster, prototype.scores
+    for prototype in result.prototypes:
+        indices = numpy.searchsorted(kept, prototype.members)
+        labels[indices], scores[indices] = prototype.cluster, prototype.scores
     match = matching(labels, case.notebook("labels"))
     order = case.notebook("cluster_ids").tolist()
     assert sorted(match.values()) == order
     stored = case.notebook("hub_scores")
-    alone = {p.cluster for p in found.prototypes if len(p.members) == 1}
+    alone = {p.cluster for p in result.prototypes if len(p.members) == 1}
     numpy.testing.assert_array_equal(numpy.isnan(stored), [label in alone for label in labels])
     numpy.testing.assert_allclose(scores, numpy.nan_to_num(stored, nan=1.0), atol=ALPHA)
-    for prototype in found.prototypes:
+    for prototype in result.prototypes:
         row = order.index(match[prototype.cluster])
         check_prototype(case, prototype, row)
         wanted_centres = [case.notebook("centers")[match[prototype.cluster]]]
@@ -165,25 +165,25 @@ def check_prototype(case: Case, prototype: ClusterPrototype, row: int) -> None:
 
 
 def check_selection(case: Case, prototype: ClusterPrototype, wanted: set[int]) -> None:
-    """The same members but for ties at the lowest selected score, and then the same mean latent."""
+    """Check that the members are the same except for ties, and the latent is their mean."""
     scores = dict(zip(prototype.members.tolist(), prototype.scores.tolist(), strict=True))
     assert len(prototype.selected) == len(wanted)
-    ours = sorted(scores[index] for index in prototype.selected)
-    theirs = sorted(scores[index] for index in wanted)
-    numpy.testing.assert_allclose(ours, theirs, atol=2 * TIE)
+    computed = sorted(scores[index] for index in prototype.selected)
+    reference = sorted(scores[index] for index in wanted)
+    numpy.testing.assert_allclose(computed, reference, atol=2 * TIE)
     mean = case["in.latents"][sorted(prototype.selected)].astype(numpy.float32).mean(axis=0)
     numpy.testing.assert_allclose(prototype.latent, mean, atol=STATISTIC)
 
 
 def chain(case: Case, version: str, fill: str = "none") -> list[tuple[dict[str, float], ClusteringResult]]:
-    """The statistics and the derivation of every class, with the α chain of one reference."""
+    """Statistics and prototypes of every class, with the α searches of one reference."""
     names = case["in.tau"]
     classes = split_classes(case["in.img"], case["in.txt"], case["in.sizes"])
     ends = numpy.cumsum(case["in.sizes"])
     start = 0.5
     if version == "nb":
         start = global_alpha(case["in.img"], case["in.txt"], case["in.sizes"], names).alpha
-    found = []
+    result = []
     for index, pairs in enumerate(classes):
         rule = align_rule(pairs.mean_similarity())
         features = pairs.images, pairs.texts, names[index]
@@ -218,18 +218,18 @@ def chain(case: Case, version: str, fill: str = "none") -> list[tuple[dict[str, 
             "alpha_class": alpha,
             "alpha_global": start,
         }
-        found.append((statistics, derivation))
-    return found
+        result.append((statistics, derivation))
+    return result
 
 
 @pytest.mark.parametrize("version", ["nb", "pkg_cli"])
 @golden("uvlp_full_chain")
 def test_full_chain(case: Case, version: str) -> None:
-    found = chain(case, version)
-    assert len(found) == len(case["in.sizes"])
+    result = chain(case, version)
+    assert len(result) == len(case["in.sizes"])
     if version == "nb":
-        assert found[0][0]["alpha_global"] == pytest.approx(case["out.alpha_global"], abs=ALPHA)
-    for index, (statistics, derivation) in enumerate(found):
+        assert result[0][0]["alpha_global"] == pytest.approx(case["out.alpha_global"], abs=ALPHA)
+    for index, (statistics, derivation) in enumerate(result):
         prefix = f"out.{version}.class{index}."
         for key in ("r_c", "align_scale", "a_lo"):
             assert statistics[key] == pytest.approx(case[prefix + key], abs=STATISTIC)
@@ -239,7 +239,7 @@ def test_full_chain(case: Case, version: str) -> None:
 
 
 def check_class(case: Case, prefix: str, derivation: ClusteringResult) -> None:
-    """Prototypes of one class against the stored ones, paired by cluster up to permutation."""
+    """Compare the prototypes of a class with the stored ones, matched by cluster."""
     texts = case[prefix + "text_index"].tolist()
     assert len(derivation.prototypes) == len(texts)
     view = Case(case.name, {f"out.pkg.{key}": case[prefix + key] for key in STORED})

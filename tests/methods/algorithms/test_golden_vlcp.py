@@ -38,8 +38,8 @@ def test_there_are_as_many_stop_words_as_documented() -> None:
 def test_scorer(case: Case) -> None:
     counts = dict(zip(case["in.words"].tolist(), case["in.weights"].tolist(), strict=True))
     sentences = case["in.sentences"].tolist()
-    place, score = best_caption(sentences, counts)
-    assert ("" if place is None else sentences[place]) == case["out.best"]
+    best, score = best_caption(sentences, counts)
+    assert ("" if best is None else sentences[best]) == case["out.best"]
     assert score == case["out.score"]
 
 
@@ -49,7 +49,7 @@ def test_text_prototypes(case: Case) -> None:
     for index in range(len(case["in.classes"])):
         given, wanted = f"in.class{index}.", f"out.class{index}."
         captions = case[given + "captions"].tolist()
-        found = choose(
+        result = choose(
             captions,
             case[given + "labels"].tolist(),
             case[given + "class_string"],
@@ -59,11 +59,11 @@ def test_text_prototypes(case: Case) -> None:
         )
         common = common_words([words(caption) for caption in captions], case["in.threshold"])
         assert sorted(common) == case[wanted + "common_words"].tolist()
-        assert [text.text for text in found] == case[wanted + "text_prototypes"].tolist()
-        assert [text.score for text in found] == case[wanted + "scores"].tolist()
-        places = [-1 if text.index is None else text.index for text in found]
-        assert places == case[wanted + "chosen_index"].tolist()
-        ranked = ["|".join(f"{word}:{count}" for word, count in text.words) for text in found]
+        assert [text.text for text in result] == case[wanted + "text_prototypes"].tolist()
+        assert [text.score for text in result] == case[wanted + "scores"].tolist()
+        indices = [-1 if text.index is None else text.index for text in result]
+        assert indices == case[wanted + "chosen_index"].tolist()
+        ranked = ["|".join(f"{word}:{count}" for word, count in text.words) for text in result]
         assert ranked == case[wanted + "topwords"].tolist()
 
 
@@ -72,20 +72,20 @@ def test_latent_kmeans(case: Case) -> None:
     for index in numpy.unique(case["in.class_of"]).tolist():
         rows = case["in.order"][case["in.class_of"][case["in.order"]] == index]
         wanted = f"out.class{index}."
-        found = latent_clusters(
+        result = latent_clusters(
             case["in.latents"][rows], case["in.ipc"], case["in.contamination"], case["in.seed"]
         )
-        assert rows[found.inliers].tolist() == case[wanted + "kept_index"].tolist()
-        pairs = sorted(set(zip(found.labels.tolist(), case[wanted + "labels"].tolist(), strict=True)))
+        assert rows[result.inliers].tolist() == case[wanted + "kept_index"].tolist()
+        pairs = sorted(set(zip(result.labels.tolist(), case[wanted + "labels"].tolist(), strict=True)))
         assert len(pairs) == case["in.ipc"], "the partitions differ"
-        match = [theirs for _, theirs in pairs]
-        kept = case["in.latents"][rows[found.inliers]].astype(numpy.float64)
+        match = [reference for _, reference in pairs]
+        kept = case["in.latents"][rows[result.inliers]].astype(numpy.float64)
         bound = rounding(len(kept) + 1, torch.float64, largest=abs(kept).max())
-        numpy.testing.assert_allclose(found.centres, case[wanted + "centers"][match], rtol=0, atol=bound)
-        # Prototypes are kept in float32, and so the reference's go to float16: ties fall the same way.
-        halves = found.centres.astype(numpy.float32).astype(numpy.float16)
+        numpy.testing.assert_allclose(result.centres, case[wanted + "centers"][match], rtol=0, atol=bound)
+        # Prototypes are stored in float32, and the reference's in float16: ties round the same way.
+        halves = result.centres.astype(numpy.float32).astype(numpy.float16)
         numpy.testing.assert_array_equal(halves, case[wanted + "centers_f16"][match])
-        inertia = ((kept - found.centres[found.labels]) ** 2).sum()
+        inertia = ((kept - result.centres[result.labels]) ** 2).sum()
         assert inertia == pytest.approx(case[wanted + "inertia"], rel=rounding(kept.size + 3, torch.float64))
 
 
@@ -110,7 +110,7 @@ def test_streamed_centres(case: Case) -> None:
 
 @pytest.fixture(scope="module")
 def clip_tokenizer():
-    """CLIP's tokenizer, from the vocabulary that open_clip ships."""
+    """CLIP's tokenizer, built from open_clip's vocabulary."""
     from open_clip.tokenizer import SimpleTokenizer
     from transformers import CLIPTokenizer
 
@@ -134,14 +134,14 @@ class StubEncoder:
     def __call__(self, ids: torch.Tensor) -> SimpleNamespace:
         k = torch.arange(1, 5, dtype=torch.float32)
         positions = torch.arange(ids.shape[1], dtype=torch.float32)
-        # In the order of operations of the golden data: arguments reach 200, where float32 rounds at 1e-5.
+        # Same order of operations as the golden data: arguments reach 200, where float32 rounds at 1e-5.
         states = torch.sin((0.001 * ids.float())[..., None] * k + (0.1 * positions)[..., None] * k)
         return SimpleNamespace(last_hidden_state=states)
 
 
 @golden("long_prompt")
 def test_long_prompt(case: Case, clip_tokenizer) -> None:
-    """The reference's ids and states; the prompt encoder of the synthesis gives the same where it can."""
+    """Ids and states equal the reference's, also from the prompt encoder of the synthesis."""
     encoder = StubEncoder()
 
     def tokenize(text: str) -> list[int]:
@@ -153,8 +153,8 @@ def test_long_prompt(case: Case, clip_tokenizer) -> None:
     assert [list(ids) for ids in pair] == [case["out.prompt_ids"].tolist(), case["out.negative_ids"].tolist()]
     assert blocks == [case["out.chunk_lengths"].tolist(), case["out.neg_chunk_lengths"].tolist()]
     for ids, name in zip(pair, ("prompt", "negative"), strict=True):
-        found = states([ids], lambda part: encoder(part).last_hidden_state)
-        numpy.testing.assert_allclose(found[0], case[f"out.{name}_embeds"], rtol=0, atol=SINE)
+        result = states([ids], lambda part: encoder(part).last_hidden_state)
+        numpy.testing.assert_allclose(result[0], case[f"out.{name}_embeds"], rtol=0, atol=SINE)
     assert (len(pair[0]) == len(pair[1])) == case["out.shapes_equal"]
     parts = SimpleNamespace(tokenizer=clip_tokenizer, text_encoder=encoder)
     made = PromptEncoder(parts, case["in.negative"], long=True).embed([case["in.prompt"]])

@@ -63,10 +63,10 @@ def test_the_published_order_is_that_of_image_folder() -> None:
     listed = [4, 3, 2, 1, 0]
     plain = dataset([0, 0, 0, 1, 1], ["a", "z"])
     for seed in range(3):
-        found = build(given, 1, seed, {}, order="published").classes
+        result = build(given, 1, seed, {}, order="published").classes
         expected = build(plain, 1, seed, {}, order="published").classes
-        assert found[1].rows == tuple(listed[row] for row in expected[0].rows)
-        assert found[0].rows == tuple(listed[row] for row in expected[1].rows)
+        assert result[1].rows == tuple(listed[row] for row in expected[0].rows)
+        assert result[0].rows == tuple(listed[row] for row in expected[1].rows)
 
 
 def test_an_unknown_order_is_refused() -> None:

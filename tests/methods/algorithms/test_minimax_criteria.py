@@ -24,8 +24,8 @@ def test_only_the_prediction_receives_gradients() -> None:
     first = criteria(latents, latents.clone().requires_grad_(), labels, real, generated)
     assert first.representativeness == 0 and first.diversity == 0
     predicted = (latents + 0.5).requires_grad_()
-    found = criteria(latents, predicted, labels, real, generated)
-    for term in (found.representativeness, found.diversity):
+    result = criteria(latents, predicted, labels, real, generated)
+    for term in (result.representativeness, result.diversity):
         (gradient,) = torch.autograd.grad(term, predicted, retain_graph=True)
         assert gradient.abs().sum() > 0
     kept = generated.of(0)

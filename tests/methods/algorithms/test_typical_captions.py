@@ -32,9 +32,9 @@ def test_only_alphabetic_tokens_are_words() -> None:
 
 def test_missing_captions_are_never_chosen() -> None:
     captions = ["", "Curly fur", "", "flat ears, flat nose"]
-    found = choose(captions, [0, 0, 1, 2], "dog", 0.7, 5, 4)
-    assert [text.index for text in found] == [1, None, 3, None]
-    assert [text.text for text in found] == ["Curly fur", "", "flat ears, flat nose", ""]
+    result = choose(captions, [0, 0, 1, 2], "dog", 0.7, 5, 4)
+    assert [text.index for text in result] == [1, None, 3, None]
+    assert [text.text for text in result] == ["Curly fur", "", "flat ears, flat nose", ""]
     # "curly" is not a substring of "Curly fur"; a word counts its occurrences in the cluster.
-    assert [text.score for text in found] == [1, 0, 4, 0]
-    assert found[2].words == (("flat", 2), ("ears", 1), ("nose", 1))
+    assert [text.score for text in result] == [1, 0, 4, 0]
+    assert result[2].words == (("flat", 2), ("ears", 1), ("nose", 1))

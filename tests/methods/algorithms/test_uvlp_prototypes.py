@@ -31,12 +31,12 @@ def derived(arrays: tuple[numpy.ndarray, ...], ipc: int, **options: object) -> C
     return derive(*arrays, ipc=ipc, **settings)
 
 
-def check_partition(found: ClusteringResult, ipc: int) -> None:
+def check_partition(result: ClusteringResult, ipc: int) -> None:
     """Check that there are ``ipc`` prototypes and their members partition the inliers."""
-    assert len(found.prototypes) == ipc
-    members = numpy.concatenate([prototype.members for prototype in found.prototypes])
-    assert sorted(members.tolist()) == numpy.flatnonzero(found.inliers).tolist()
-    for prototype in found.prototypes:
+    assert len(result.prototypes) == ipc
+    members = numpy.concatenate([prototype.members for prototype in result.prototypes])
+    assert sorted(members.tolist()) == numpy.flatnonzero(result.inliers).tolist()
+    for prototype in result.prototypes:
         assert set(prototype.selected) <= set(prototype.members.tolist())
         assert prototype.text_index == prototype.selected[0]
         assert len(prototype.scores) == len(prototype.members) > 0
@@ -54,9 +54,9 @@ def test_split_gives_exactly_ipc_prototypes(count: int, ipc: int) -> None:
 
 
 def test_split_readmits_the_least_remote_outliers() -> None:
-    found = derived(features(10), 10)
-    assert found.readmitted == 1
-    assert found.inliers.all()
+    result = derived(features(10), 10)
+    assert result.readmitted == 1
+    assert result.inliers.all()
     few = derived(features(10), 10, fill="none")
     assert few.readmitted == 0
     check_partition(few, 9)
@@ -68,10 +68,10 @@ def test_equal_rows_are_split_except_in_the_reference_mode() -> None:
     images, texts, latents = features(8)
     images[:], texts[:] = images[0], texts[0]
     assert len(derived((images, texts, latents), 4, fill="none").prototypes) == 1
-    found = derived((images, texts, latents), 4)
-    check_partition(found, 4)
-    assert found.inliers.all()
-    assert found.split == 3
+    result = derived((images, texts, latents), 4)
+    check_partition(result, 4)
+    assert result.inliers.all()
+    assert result.split == 3
 
 
 def test_a_class_of_one_image_has_its_latent_as_prototype() -> None:
@@ -125,9 +125,9 @@ def test_hub_scores_are_the_mean_similarity_to_the_others() -> None:
 
 def test_without_a_search_the_class_alpha_is_used() -> None:
     arrays = features(40)
-    found = derived(arrays, 5, search=False, class_alpha=0.7)
-    assert all(prototype.alpha is None for prototype in found.prototypes)
-    first = found.prototypes[0]
+    result = derived(arrays, 5, search=False, class_alpha=0.7)
+    assert all(prototype.alpha is None for prototype in result.prototypes)
+    first = result.prototypes[0]
     fused = fuse(arrays[0][first.members], arrays[1][first.members], 0.7)
     numpy.testing.assert_array_equal(first.scores, hub_scores(fused))
 

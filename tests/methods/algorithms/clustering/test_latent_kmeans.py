@@ -25,16 +25,16 @@ def latents(count: int, shape: tuple[int, ...], seed: int = 0) -> numpy.ndarray:
 @pytest.mark.parametrize(("count", "shape"), [(90, (4, 16, 16)), (120, (4, 5, 5)), (40, (4, 32, 32))])
 def test_equals_scikit_learn_on_the_latents(count: int, shape: tuple[int, ...], seed: int) -> None:
     given = latents(count, shape, seed)
-    found = latent_clusters(given, 7, 0.1, seed)
+    result = latent_clusters(given, 7, 0.1, seed)
     rows = given.reshape(count, -1)
     inliers = LocalOutlierFactor(n_neighbors=10, contamination=0.1).fit_predict(rows) == 1
-    numpy.testing.assert_array_equal(found.inliers, inliers)
+    numpy.testing.assert_array_equal(result.inliers, inliers)
     model = KMeans(7, n_init=10, random_state=seed).fit(rows[inliers].astype(numpy.float64))
     # The same partition: no image here is so close to two centres that 1e-12 matters.
-    numpy.testing.assert_array_equal(found.labels, model.labels_)
+    numpy.testing.assert_array_equal(result.labels, model.labels_)
     bound = rounding(2 * count, torch.float64, largest=float(abs(rows).max()))
-    numpy.testing.assert_allclose(found.centres.reshape(7, -1), model.cluster_centers_, rtol=0, atol=bound)
-    assert found.centres.shape == (7, *shape)
+    numpy.testing.assert_allclose(result.centres.reshape(7, -1), model.cluster_centers_, rtol=0, atol=bound)
+    assert result.centres.shape == (7, *shape)
 
 
 def test_span_coordinates_preserve_distances() -> None:
@@ -56,9 +56,9 @@ def test_span_coordinates_preserve_distances() -> None:
 def test_every_cluster_has_a_member(contamination: float) -> None:
     equal = numpy.ones((6, 4, 2, 2), dtype=numpy.float16)
     for given in (equal, latents(6, (4, 2, 2))):
-        found = latent_clusters(given, 6, contamination, 0)
-        assert sorted(found.labels.tolist()) == list(range(6))
-        assert found.inliers.all()
+        result = latent_clusters(given, 6, contamination, 0)
+        assert sorted(result.labels.tolist()) == list(range(6))
+        assert result.inliers.all()
     (centre,) = latent_clusters(equal[:1], 1, contamination, 0).centres
     numpy.testing.assert_array_equal(centre, equal[0])
     with pytest.raises(UvlpError) as caught:
