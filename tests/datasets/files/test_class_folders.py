@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.methods.algorithms.golden_cases import GOLDEN
+from uvlp.artifacts import distilled
 from uvlp.artifacts.dataset import ClassInfo
+from uvlp.artifacts.distilled import Entry
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.datasets.files.class_folders import ClassFolders, content_hash, scan_classes
@@ -24,7 +27,7 @@ def classes(*pairs: str) -> tuple[ClassInfo, ...]:
     )
 
 
-# Label order is not alphabetical, as in ImageWoof.
+# Label order is not alphabetical, as a dataset plug-in may have it.
 THREE = classes("n30 golden retriever", "n10 tench, Tinca tinca", "n20 Samoyed")
 DIGITS = classes(*(f"{digit} {name}" for digit, name in enumerate(("zero", "one", "two", "three"))))
 
@@ -63,15 +66,15 @@ def refusal(root: Path, known: tuple[ClassInfo, ...] = THREE, **more: Any) -> Uv
         (("golden retriever", "tench, Tinca tinca", "Samoyed"), "name"),
         (("golden_retriever", "tench", "Samoyed"), "name"),
         (("golden_retriever", "Tinca_tinca", "Samoyed"), "name"),
-        (("00002", "00000", "00001"), "index"),
-        (("2", "0", "1"), "index"),
+        (("00000", "00001", "00002"), "index"),
+        (("0", "1", "2"), "index"),
     ],
 )
 def test_every_naming_gives_the_same_labels(folders: tuple[str, ...], naming: str, tmp_path: Path) -> None:
     found = scan(tree(tmp_path, *(f"{folder}/{slot}.png" for folder in folders for slot in (0, 1))))
     n30, n10, n20 = folders
     assert found.files == tuple(
-        (f"{folder}/{slot}.png", label) for folder, label in ((n10, 1), (n20, 2), (n30, 0)) for slot in (0, 1)
+        (f"{folder}/{slot}.png", label) for folder, label in ((n30, 0), (n10, 1), (n20, 2)) for slot in (0, 1)
     )
     assert (found.naming, found.ipc, found.select, found.root) == (naming, 2, "first", tmp_path)
 
@@ -79,17 +82,17 @@ def test_every_naming_gives_the_same_labels(folders: tuple[str, ...], naming: st
 def test_a_note_explains_indices_but_not_ids(tmp_path: Path) -> None:
     assert scan(tree(tmp_path / "a", "n10/0.png", "n20/0.png", "n30/0.png")).notes == ()
     assert scan(tree(tmp_path / "b", "00000/0.png", "00001/0.png", "00002/0.png")).notes == (
-        "folder names are read as indices in the alphabetical order of the class ids: "
-        "0 is n10 (tench, Tinca tinca), 2 is n30 (golden retriever)",
+        "folder names are read as indices of the dataset's classes: "
+        "0 is n30 (golden retriever), 1 is n10 (tench, Tinca tinca), 2 is n20 (Samoyed)",
     )
 
 
 def test_different_case_is_accepted_with_a_note(tmp_path: Path) -> None:
     found = scan(tree(tmp_path, "Golden_Retriever/0.png", "tench/0.png", "samoyed/0.png"))
     assert found.files == (
+        ("Golden_Retriever/0.png", 0),
         ("tench/0.png", 1),
         ("samoyed/0.png", 2),
-        ("Golden_Retriever/0.png", 0),
     )
     assert found.notes == (
         "folder names differ from the class names in case: "
@@ -104,11 +107,11 @@ def test_digits_are_ids_and_five_digits_are_indices(tmp_path: Path) -> None:
     assert found.files == tuple((f"{i:05d}/0.png", i) for i in range(4))
 
 
-def test_indices_follow_the_alphabetical_order_of_numeric_ids(tmp_path: Path) -> None:
+def test_indices_are_those_of_the_classes_even_if_ids_are_numbers(tmp_path: Path) -> None:
     twelve = classes(*map(str, range(12)))
     found = scan(tree(tmp_path, *(f"{i:05d}/0.png" for i in range(12))), twelve)
-    assert dict(found.files)["00002/0.png"] == 10  # 0, 1, 10, 11, 2, ...
-    assert "0 is 0, 11 is 9" in found.notes[0]
+    assert found.files == tuple((f"{i:05d}/0.png", i) for i in range(12))
+    assert found.notes[0].endswith(": 0 is 0, 11 is 11")
 
 
 def test_five_digit_ids_take_precedence_over_indices(tmp_path: Path) -> None:
@@ -120,10 +123,22 @@ def test_five_digit_ids_take_precedence_over_indices(tmp_path: Path) -> None:
 def test_images_are_found_below_train_or_the_path_itself(tmp_path: Path) -> None:
     inner = tree(tmp_path, *(f"train/{name}/0.png" for name in ("n10", "n20", "n30")), "contact_sheet.png")
     found = scan(inner)
-    assert found.root == tmp_path / "train" and found.files[0] == ("n10/0.png", 1)
+    assert found.root == tmp_path / "train" and found.files[0] == ("n30/0.png", 0)
     assert found.notes == (f"the images are taken from {tmp_path / 'train'}",)
     assert scan(tmp_path / "train").files == found.files
     assert scan(tmp_path / "train").notes == ()
+
+
+def test_images_of_a_method_are_read_in_the_order_in_which_it_made_them(tmp_path: Path) -> None:
+    """Else the same images, scored as a folder, have another accuracy than the method's row."""
+    made = [
+        Entry(file_name=f"{info.id}/{slot:05d}.png", label=info.index, class_id=info.id, class_name=info.name)
+        for info in THREE
+        for slot in (0, 1)
+    ]
+    images = [np.full((4, 4, 3), row, dtype=np.uint8) for row in range(len(made))]
+    distilled.write(tmp_path, made, images, images)
+    assert scan(tmp_path / "train").files == tuple((entry.file_name, entry.label) for entry in made)
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
@@ -144,7 +159,7 @@ def test_the_first_files_and_their_order_are_those_of_the_reference(tmp_path: Pa
         if isinstance(on_disk, str):  # a description: the same files in every class
             on_disk = dict.fromkeys(label_of, re.findall(r"\S+\.png", on_disk))
         names = [f"{folder}/{name}" for folder in label_of for name in on_disk[folder]]
-        known = classes(*sorted(label_of, key=lambda name: label_of[name]))
+        known = classes(*sorted(label_of))  # labels of the reference are others, its order of files is this
         found = scan(tree(tmp_path / str(row), *names), known, ipc=case["ipc"])
         order = {info.index: label_of[info.id] for info in known}
         files = [[name, order[label]] for name, label in found.files]
@@ -161,7 +176,7 @@ def test_the_first_files_in_string_order_are_used_and_the_rest_counted(tmp_path:
     assert [name for name, label in found.files if label == 0] == [f"n30/{slot}.png" for slot in slots]
     assert found.notes == (
         "270 of 300 images are left out, 10 of each class are used, first in string order: "
-        "of n10 0.png, 1.png, 10.png and 7 more",
+        "of n30 0.png, 1.png, 10.png and 7 more",
     )
 
 
@@ -181,7 +196,7 @@ def test_a_draw_follows_the_seed_and_keeps_the_order(tmp_path: Path) -> None:
     assert drawn[0] != drawn[1] != drawn[2] != drawn[0]
     more = slots_by_label(scan(tmp_path, ipc=20, select="drawn"))
     assert all(set(drawn[label]) < set(more[label]) for label in drawn)
-    assert "10 of each class are used, drawn from seed 0: of n10 " in first.notes[0]
+    assert "10 of each class are used, drawn from seed 0: of n30 " in first.notes[0]
 
 
 def test_a_draw_of_all_images_equals_the_first(tmp_path: Path) -> None:
@@ -195,7 +210,7 @@ def test_subfolders_and_links_are_followed_and_other_files_counted(tmp_path: Pat
     (tmp_path / "n30").symlink_to(tmp_path / "n20")
     found = scan(tmp_path)
     assert [name for name, _ in found.files] == [
-        *("n10/b.PNG", "n10/a/z.jpg", "n20/0.bmp", "n20/1.webp", "n30/0.bmp", "n30/1.webp")
+        *("n30/0.bmp", "n30/1.webp", "n10/b.PNG", "n10/a/z.jpg", "n20/0.bmp", "n20/1.webp")
     ]
     assert found.notes == (
         "files beside the class folders are not used: notes.json",
@@ -211,17 +226,17 @@ def test_subfolders_and_links_are_followed_and_other_files_counted(tmp_path: Pat
         (
             ("n10/0.png", "n20/0.png", "n30/0.png", "dog/0.png", "results/log.txt"),
             "dog, results",
-            "ids such as n10, names such as 'tench, Tinca tinca', or indices 00000 to 00002",
+            "ids such as n30, names such as 'golden retriever', or indices 00000 to 00002",
         ),
-        (("train/a/0.png", "val/a/0.png"), "a", "ids such as n10"),
-        (("00000/0.png", "00001/0.png", "00003/0.png"), "00003", "ids such as n10"),
+        (("train/a/0.png", "val/a/0.png"), "a", "ids such as n30"),
+        (("00000/0.png", "00001/0.png", "00003/0.png"), "00003", "ids such as n30"),
         (("n20/0.png",), "nothing for n30 (golden retriever), n10 (tench, Tinca tinca)", "every class"),
         (
             ("n10/0.png", "Samoyed/0.png", "00002/0.png"),
             "by index: 00002; by name: Samoyed; by id: n10",
             "one naming for all folders",
         ),
-        (("0/0.png", "00000/0.png", "1/0.png", "2/0.png"), "0, 00000", "one folder for n10 (tench"),
+        (("0/0.png", "00000/0.png", "1/0.png", "2/0.png"), "0, 00000", "one folder for n30 (golden"),
         (
             ("tench/0.png", "Tench/0.png", "Samoyed/0.png", "golden retriever/0.png"),
             "Tench, tench",

@@ -40,7 +40,7 @@ class ClassFolders:
         naming: ``"id"``, ``"name"`` or ``"index"``: how the class folders are named.
         ipc: images per class, the same in every class.
         select: ``"drawn"`` if the images are a random draw of more, else ``"first"``.
-        files: (path below ``root``, label), classes in string order of their ids.
+        files: (path below ``root``, label), classes in index order, as in a method's own images.
         notes: lines to show to the user.
     """
 
@@ -181,9 +181,9 @@ def _sorted_by_name(root: Path, names: Names) -> str:
 
 
 def _list_images(root: Path, folder_of: Mapping[str, str], remarks: Remarks) -> dict[str, Sequence[str]]:
-    """The images below ``root`` by class id, classes in string order of their ids."""
+    """The images below ``root`` by class id, in the order of ``folder_of``."""
     fix = "add images, or delete the folder"
-    return {name: image_names(root, folder_of[name], fix, remarks) for name in sorted(folder_of)}
+    return {name: image_names(root, folder_of[name], fix, remarks) for name in folder_of}
 
 
 def _common_count(root: Path, images_of: Mapping[str, Sequence[str]]) -> int:

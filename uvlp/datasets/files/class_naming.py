@@ -1,4 +1,4 @@
-"""Match folder names to classes: by id, by readable name, or by index among the ids."""
+"""Match folder names to classes: by id, by readable name, or by index."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from uvlp.core.wording import first_few
 
 NAMINGS = ("id", "name", "index")
 NUMBER = re.compile("[0-9]+")
+LISTED = 10
+"""Classes that the note about indices lists; of more the first and the last."""
 SEPARATOR = re.compile("([-_. ]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The folders of all classes: their naming, the folder by class id, and notes for the user."""
+    """The folders of all classes: their naming, the folder by class id in index order, notes for the user."""
 
     naming: str
     folder_of: Mapping[str, str]
@@ -29,14 +31,9 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Names:
-    """The folder names that are accepted for a dataset's classes."""
+    """The folder names that are accepted for a dataset's classes, which are in index order."""
 
     classes: tuple[ClassInfo, ...]
-
-    @cached_property
-    def alphabetical(self) -> list[ClassInfo]:
-        """The classes of ``00000``, ``00001``, ..., as in torchvision: sorted by id as a string."""
-        return sorted(self.classes, key=lambda info: info.id)
 
     @cached_property
     def _by_id(self) -> dict[str, list[ClassInfo]]:
@@ -44,10 +41,10 @@ class Names:
 
     @cached_property
     def _by_index(self) -> dict[str, list[ClassInfo]]:
-        by_index = {f"{index:05d}": [info] for index, info in enumerate(self.alphabetical)}
+        by_index = {f"{info.index:05d}": [info] for info in self.classes}
         # If ids are numbers too, 3 would be ambiguous.
         if not any(NUMBER.fullmatch(info.id) for info in self.classes):
-            by_index |= {str(index): [info] for index, info in enumerate(self.alphabetical)}
+            by_index |= {str(info.index): [info] for info in self.classes}
         return by_index
 
     @cached_property
@@ -94,7 +91,7 @@ class Names:
     @property
     def allowed(self) -> str:
         """The three accepted namings, for messages."""
-        first, last = self.alphabetical[0], len(self.classes) - 1
+        first, last = self.classes[0], len(self.classes) - 1
         return f"ids such as {first.id}, names such as {first.name!r}, or indices 00000 to {last:05d}"
 
 
@@ -139,7 +136,8 @@ def assign(names: Names, folders: Sequence[str], where: str) -> Assignment:
         raise _mismatch(names, folders, where)
     class_of = {folder: _class_of(names, possible, folder, where) for folder in folders}
     _check_complete(names, class_of, where)
-    folder_of = {info.id: folder for folder, info in class_of.items()}
+    in_order = sorted(class_of.items(), key=lambda pair: pair[1].index)
+    folder_of = {info.id: folder for folder, info in in_order}
     return Assignment(possible[0], folder_of, tuple(_notes(names, possible[0], folders)))
 
 
@@ -204,11 +202,9 @@ def _notes(names: Names, naming: str, folders: Sequence[str]) -> Iterable[str]:
     if other_form:
         yield f"class folders: {DIFFERENT}: {first_few(other_form)}; they are treated as equal"
     if naming == "index":
-        first, last = names.alphabetical[0], names.alphabetical[-1]
-        yield (
-            "folder names are read as indices in the alphabetical order of the class ids: "
-            f"0 is {label(first)}, {len(folders) - 1} is {label(last)}"
-        )
+        listed = names.classes if len(names.classes) <= LISTED else (names.classes[0], names.classes[-1])
+        pairs = [f"{info.index} is {label(info)}" for info in listed]
+        yield f"folder names are read as indices of the dataset's classes: {', '.join(pairs)}"
     if naming == "name":
         differing = [folder for folder in folders if names.differs_in_case(folder)]
         pairs = [f"{folder} is {label(names.matches(naming, folder)[0])}" for folder in differing]
