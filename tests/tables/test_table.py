@@ -160,8 +160,8 @@ def test_a_sentence_names_the_trainings_that_would_decide(decided_by: int | None
 def test_latex_prints_one_part(part: str) -> None:
     text = latex(TABLE, part)
     assert text.count(r"\begin{tabular}") == text.count(r"\caption{") == text.count(r"\label{") == 1
-    assert text.startswith(r"% needs \usepackage{booktabs}")
-    assert (r"\multicolumn{2}{c}{convnet-3}" in text) == (part == "main")
+    assert text.startswith(r"% needs \usepackage{booktabs")
+    assert (r"\multicolumn{2}{c}{ConvNet-3}" in text) == (part == "main")
 
 
 def test_every_row_of_a_markdown_grid_has_the_same_width() -> None:
@@ -277,7 +277,7 @@ def test_latex_titles_cannot_break_the_table() -> None:
 
 
 def test_hyphens_in_names_are_not_minus_signs() -> None:
-    assert "convnet-3" in latex(TABLE) and "$-3$" not in latex(TABLE)
+    assert "ConvNet-3" in latex(TABLE) and "$-3$" not in latex(TABLE)
 
 
 def test_csv_has_unrounded_values_of_every_training() -> None:
@@ -316,3 +316,13 @@ def test_table_of_an_earlier_schema_can_be_listed(tmp_path: Path) -> None:
     (tmp_path / "table.json").write_text(json.dumps(content))
     table = tables.read(tmp_path)
     assert (table.name, table.caption, table.cells, table.notes) == ("digits-ipc10", "digits", (), ("n",))
+
+
+def test_wide_latex_is_scaled_to_a_text_column_and_names_its_package() -> None:
+    wide, narrow = latex(TABLE, "differences"), latex(TABLE, "main")
+    assert r"\resizebox{\columnwidth}" in wide and wide.startswith(r"% needs \usepackage{booktabs,graphicx}")
+    assert r"\resizebox" not in narrow and narrow.startswith(r"% needs \usepackage{booktabs}" + "\n")
+
+
+def test_latex_label_of_any_name_is_a_label() -> None:
+    assert r"\label{tab:mine-50--x}" in latex(replace(TABLE, name="mine 50%{x"), "main")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from uvlp.core.wording import in_markdown
@@ -11,8 +11,11 @@ from uvlp.core.wording import in_markdown
 BEST, SECOND = "best", "second"
 MARKDOWN_MARKS = {BEST: "**{}**", SECOND: "*{}*"}
 LATEX_MARKS = {BEST: r"\textbf{{{}}}", SECOND: r"\textit{{{}}}"}
-COMPACT, WIDE = 6, 10
-"""Columns beyond which LaTeX shows deviations as subscripts, and beyond which it scales the table down."""
+NOT_IN_LABELS = re.compile(r"[^\w.:@+-]")
+COMPACT = 6
+"""Columns beyond which LaTeX shows deviations as subscripts."""
+LONGEST = 75
+"""Characters of a row that fit into a text column of LaTeX's article class; longer tables are scaled down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,24 +98,36 @@ def _subscripted(text: str, grid: Grid, at: tuple[int, int]) -> str:
     return _in_latex(mean, grid, at) + (rf"$_{{\pm {deviation}}}$" if sign else "")
 
 
-def packages(grid: Grid) -> str:
+def _is_compact(grid: Grid) -> bool:
+    return len(grid.head) > COMPACT
+
+
+def _is_wide(grid: Grid) -> bool:
+    """Return whether the longest texts of all columns, and the gaps, exceed `LONGEST` characters."""
+    lengths = [
+        max(len(re.sub(r" ± .*", "+.+", text) if _is_compact(grid) else text) for text in column)
+        for column in zip(grid.head, *grid.body, strict=True)
+    ]
+    return sum(lengths) + len(lengths) > LONGEST
+
+
+def packages(grids: Iterable[Grid]) -> str:
     """Return a comment with the LaTeX packages that `floating` needs."""
-    names = "booktabs,graphicx" if len(grid.head) > WIDE else "booktabs"
+    names = "booktabs,graphicx" if any(map(_is_wide, grids)) else "booktabs"
     return rf"% needs \usepackage{{{names}}}"
 
 
 def floating(grid: Grid, head: list[str], caption: str, label: str) -> list[str]:
     """Return a LaTeX table environment no wider than a text column."""
-    columns = len(grid.head)
-    inside = tabular(grid, head, compact=columns > COMPACT)
-    if columns > WIDE:
+    inside = tabular(grid, head, compact=_is_compact(grid))
+    if _is_wide(grid):
         inside = [r"\resizebox{\columnwidth}{!}{%", *inside[:-1], inside[-1] + "}"]
     return [
         r"\begin{table}",
         r"\centering",
-        (r"\footnotesize" if columns > COMPACT else r"\small") + r"\setlength{\tabcolsep}{3pt}",
+        (r"\footnotesize" if _is_compact(grid) else r"\small") + r"\setlength{\tabcolsep}{3pt}",
         rf"\caption{{{escape(caption)}}}",
-        rf"\label{{tab:{label}}}",
+        rf"\label{{tab:{re.sub(NOT_IN_LABELS, '-', label)}}}",
         *inside,
         r"\end{table}",
     ]

@@ -158,7 +158,7 @@ def latex(table: PaperTable) -> str:
     """Format a booktabs table of the width of a text column, with explanations in comments."""
     shown = grid(table, with_intervals=False)
     head = latex_row([text[0].upper() + text[1:] for text in shown.head])
-    lines = [packages(shown), *(f"% {escape(note)}" for note in notes(table))]
+    lines = [packages([shown]), *(f"% {escape(note)}" for note in notes(table))]
     lines += [
         f"% measured: {escape(title(cell.method))}, {escape(_where(cell))}: {escape(found.show())}"
         for cell, found in table.measured.items()

@@ -43,18 +43,19 @@ TITLES = {
     "imagewoof": "ImageWoof",
     "imageidc": "ImageIDC",
     "imagenet1k": "ImageNet-1K",
-    "convnet-6": "ConvNet-6",
-    "resnet-ap-10": "ResNetAP-10",
-    "resnet-18": "ResNet-18",
     "uvlp-readme": "UVLP's README",
     "vlcp-readme": "VLCP's README",
     "minimax-readme": "MinimaxDiffusion's README",
 }
-"""Methods, datasets, networks and sources of the published tables, as they are written there."""
+"""Methods, datasets and sources of the published tables, as they are written there."""
+FAMILIES = {"convnet": "ConvNet", "resnet-ap": "ResNetAP", "resnet": "ResNet"}
 
 
 def title(name: str) -> str:
-    """A name as the published tables write it; others stay."""
+    """Return a name as the published tables write it, networks of any depth included; others unchanged."""
+    family, _, depth = name.rpartition("-")
+    if name not in TITLES and depth.isdigit() and family in FAMILIES:
+        return f"{FAMILIES[family]}-{depth}"
     return TITLES.get(name, name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 from uvlp.artifacts.tables import Cell, Comparison, Table
 from uvlp.core.wording import in_markdown, markdown_line
@@ -107,25 +108,37 @@ def latex(table: Table, part: str = "all") -> str:
     Args:
         part: one of `PARTS`.
     """
+    table = _with_network_titles(table)
     grids = {"main": _means(table), "intervals": _intervals(table), "differences": _differences(table)}
     chosen = {name: grid for name, grid in grids.items() if grid is not None and part in (name, "all")}
-    widest = max(chosen.values(), key=lambda grid: len(grid.head), default=grids["main"])
-    lines = [packages(widest)] if widest else []
+    lines = [packages(chosen.values())]
     lines += [f"% {escape(note)}" for note in table.notes]
     lines += [f"% {' '.join(_source(cell).split())}" for cell in table.cells]
     for name, grid in chosen.items():
         caption = f"{table.caption}. {grid.heading or 'Top-1 accuracy in percent'}."
         label = table.name if name == "main" else f"{table.name}-{name}"
-        head = _spanning(table) if name == "main" else [latex_row([capital(text) for text in grid.head])]
+        head = (
+            _spanning(table)
+            if name == "main"
+            else [latex_row([text if text == "p" else capital(text) for text in grid.head])]
+        )
         lines += ["", *floating(grid, head, caption, label)]
     return "\n".join(lines) + "\n"
 
 
+def _with_network_titles(table: Table) -> Table:
+    """The table with its networks in their published spelling."""
+    return replace(
+        table,
+        cells=tuple(replace(cell, network=title(cell.network)) for cell in table.cells),
+        comparisons=tuple(replace(one, network=title(one.network)) for one in table.comparisons),
+    )
+
+
 def _spanning(table: Table) -> list[str]:
     """Two rows: the networks, and best and last below each."""
-    names = [title(network) for network in table.networks]
-    spans = " & ".join(rf"\multicolumn{{2}}{{c}}{{{escape(name)}}}" for name in names)
-    return [f"Method & {spans}", " & " + " & ".join(["best & last"] * len(names))]
+    spans = " & ".join(rf"\multicolumn{{2}}{{c}}{{{escape(name)}}}" for name in table.networks)
+    return [f"Method & {spans}", " & " + " & ".join(["best & last"] * len(table.networks))]
 
 
 def comma_separated(table: Table) -> str:
