@@ -241,8 +241,8 @@ def _stopped(number: signal.Signals, after_s: float, whole: bool) -> Callable[[A
         first = Outcome(process.returncode, out.decode(), err.decode())
         if first.code not in (0, 130, -number) or "Traceback" in first.err:
             return first
-        if first.code == 130 and "stopped" not in first.err:
-            return Outcome(1, first.out, f"stopped without a word: {first.err}")
+        if first.code == 130 and "interrupted" not in first.err:
+            return Outcome(1, first.out, f"no message: {first.err}")
         return call(attack, root)
 
     return run
