@@ -142,7 +142,7 @@ def test_digits_of_other_packages_are_not_compared(
 def test_digits_of_other_settings_are_not_compared(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     """A table that has the name of the recipe's, with scores under keys that the recipe does not give."""
     monkeypatch.setattr(claims, "_planned_keys", lambda *_: {})
-    assert of_claims(root).skipped["scores of digits with other settings or code than the recipe's now"] == 8
+    assert of_claims(root).skipped["scores of digits that the recipe, as it is now, does not give"] == 8
 
 
 @pytest.mark.parametrize(("shift", "failures", "remarks"), [(0.0, 0, 1), (40.0, 2, 1)])

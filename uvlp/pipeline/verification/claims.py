@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from uvlp.artifacts.tables import Cell
-from uvlp.core import portable
+from uvlp.core import plugins, portable
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.lines import read_lines
 from uvlp.core.plugins import PACKAGE
@@ -93,9 +93,9 @@ def _check_digits(
     inputs = table.artifact.manifest.inputs
     own = {name for name, key in inputs.items() if planned.get(name) == key}
     if len(own) < len(inputs):
-        check.skipped["scores of digits with other settings or code than the recipe's now"] += len(
-            inputs
-        ) - len(own)
+        check.skipped["scores of digits that the recipe, as it is now, does not give"] += len(inputs) - len(
+            own
+        )
     if table.facts.portable is not None:
         _check_hashes(check, table, own, contents)
     elif table.facts.name == RANGED_TABLE:
@@ -106,7 +106,10 @@ def _check_digits(
 
 def _planned_keys(table: Measured, stated: Mapping[str, str], known: Known) -> dict[str, str]:
     """Key of every training of a table, as the recipe of its dataset would have it now."""
-    cells = table.facts.cells
+    # Somebody's folders have rows, too, and no recipe.
+    cells = [cell for cell in table.facts.cells if _is_method(cell.method)]
+    if not cells:
+        return {}
     trained = [name.rpartition(" repeat ") for cell in cells for name in cell.scores]
     recipe = profiles.apply(names.default_recipe(known.manifest.name, int(stated["ipc"])), stated["profile"])
     recipe = replace(
@@ -123,6 +126,10 @@ def _planned_keys(table: Measured, stated: Mapping[str, str], known: Known) -> d
     checked = names.check(recipe)
     planner = Planner(recipe=checked.recipe, manifest=known.manifest, spec=checked.spec, find=placeholder)
     return {name: task.key for name, task in planner.table(checked.methods).inputs.items()}
+
+
+def _is_method(spec: str) -> bool:
+    return spec.partition(":")[0].replace("_", "-") in plugins.names("methods")
 
 
 def _check_hashes(check: Check, table: Measured, own: set[str], contents: Contents) -> None:
