@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 """Lines of one kind below a check; `--json` has all."""
+REASONS = 2
+"""Reasons that the last line names; all stand with their checks."""
 TableArgument = Annotated[
     str | None,
     typer.Argument(
@@ -49,7 +51,7 @@ RerunOption = Annotated[
         "--rerun",
         metavar="N",
         parser=counted("--rerun"),
-        help="train N drawn trainings again and compare them",
+        help="repeat N randomly chosen trainings and compare them",
         rich_help_panel=HOW,
     ),
 ]
@@ -59,7 +61,7 @@ DrawOption = Annotated[
         "--seed",
         metavar="S",
         parser=counted("--seed", 0),
-        help="which ones are drawn [0]",
+        help="seed of the random choice [0]",
         rich_help_panel=HOW,
     ),
 ]
@@ -75,9 +77,9 @@ def verify(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Check that what lies in a store agrees with itself, its recipe, and what was published.
+    """Check a store against itself, its recipes, and what was published.
 
-    Nothing in the store is changed. Exit code 2 if anything does not hold.
+    Nothing in the store is changed. Exit code 2 if anything is wrong.
 
     Example: uvlp verify digits-ipc10 --rerun 3
     """
@@ -103,12 +105,33 @@ def verify(
 
 
 def _lines(checks: Sequence[Check]) -> Iterator[str]:
-    """A line per check, and below it what does not hold, what was not compared, and remarks."""
+    """A line per check, below it what is wrong, what was not compared, and remarks; at the end the result."""
     for check in checks:
-        yield f"{check.state:<11}  {check.name:<10}  {check.checked} {check.what}"
+        yield f"{check.state:<11}  {check.name:<10}  {_result(check)}"
         yield from _below("FAIL", [one.show() for one in check.findings])
-        yield from _below("not checked", [f"{number} {why}" for why, number in check.skipped.items()])
+        if check.checked or check.findings:
+            yield from _below("not checked", check.not_checked)
         yield from _below("note", check.remarks)
+    if not any(check.findings for check in checks):
+        yield _closing(checks)
+
+
+def _result(check: Check) -> str:
+    if check.findings:
+        return f"does not hold: {check.what}"
+    if check.checked:
+        return check.what
+    return f"nothing to compare{': ' * bool(check.skipped)}{'; '.join(check.not_checked)}"
+
+
+def _closing(checks: Sequence[Check]) -> str:
+    number = sum(check.skipped.total() for check in checks)
+    if not number:
+        return "Nothing wrong; everything checked"
+    reasons = [reason for check in checks for reason in check.not_checked]
+    more = [f"{len(reasons) - REASONS} more reasons above"] * (len(reasons) > REASONS)
+    items = f"{number} item{'s' * (number != 1)} not checked"
+    return f"Nothing wrong; {items} ({'; '.join([*reasons[:REASONS], *more])})"
 
 
 def _below(title: str, lines: Sequence[str]) -> Iterator[str]:

@@ -144,6 +144,11 @@ def _cell(row: dict[str, str], line: int) -> Published:
         ) from None
 
 
+def has(dataset: str) -> bool:
+    """Whether any source has a cell of a dataset."""
+    return any(canonical(cell.dataset) == canonical(dataset) for cell in cells())
+
+
 def find(dataset: str, ipc: int, method: str, network: str, protocol: str) -> list[Published]:
     """Return the cell from every source that has it, in the order of the file.
 

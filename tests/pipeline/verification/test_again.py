@@ -134,7 +134,7 @@ def test_what_has_no_images_here_is_counted(trained: Path, tmp_path: Path) -> No
     ended = call("verify", "--store", str(root), "--rerun", ALL, "--json")
     again = checks_of(ended)["rerun"]
     assert ended.returncode == 0 and again["checked"] == 6
-    assert again["not_checked"] == {"trainings whose distilled artifact is not here or wrong": 2}
+    assert again["not_checked"] == {"trainings whose distilled artifact is missing or damaged": 2}
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ def checked(cell: Cell, variant: str, notes: tuple[str, ...] = ()) -> Check:
         source="",
     )
     shown = Measured(artifact=artifact, facts=facts, table=found)
-    check = Check(name="claims", what="")
+    check = Check(name="claims", one="", many="")
     stated = {"ipc": "10", "protocol": "minimax", "profile": "sd15"}
     claims._check_published(check, shown, stated, Known(manifest=manifest, source=OF_STORE))
     return check
@@ -136,13 +136,19 @@ def test_digits_of_other_packages_are_not_compared(
     record["made_by"]["versions"]["torch"] = "1.0"
     monkeypatch.setattr(claims, "_record", lambda table: record)
     check = of_claims(portable_store)
-    assert not check.checked and check.skipped["digits made with other packages than the committed ones"] == 8
+    assert (
+        not check.checked
+        and check.skipped["scores of digits made with other packages than the committed ones"] == 8
+    )
 
 
 def test_digits_of_other_settings_are_not_compared(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     """A table that has the name of the recipe's, with scores under keys that the recipe does not give."""
     monkeypatch.setattr(claims, "_planned_keys", lambda *_: {})
-    assert of_claims(root).skipped["scores of digits that the recipe, as it is now, does not give"] == 8
+    assert (
+        of_claims(root).skipped["scores of digits made with other settings or code than the recipe has now"]
+        == 8
+    )
 
 
 @pytest.mark.parametrize(("shift", "failures", "remarks"), [(0.0, 0, 1), (40.0, 2, 1)])

@@ -75,7 +75,7 @@ def test_classes_are_compared_with_the_published_list(
         image_px=0,
         source="",
     )
-    check = Check(name="classes", what="")
+    check = Check(name="classes", one="", many="")
     known = {manifest.content_hash: Known(manifest=manifest, source=OF_STORE)}
     check_classes(Contents(root=tmp_path, artifacts={}), known, check)
     assert len(check.findings) == findings

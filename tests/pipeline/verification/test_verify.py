@@ -46,11 +46,12 @@ def test_tables_and_scores_alone_pass_and_what_is_absent_is_counted(root: Path) 
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     checks = {check.name: check for check in verify(root, None, None, None)}
     assert failure(list(checks.values())) is None
-    assert checks["inputs"].skipped == {"distilled that are not here": 8, "pixels that are not here": 8}
+    assert checks["inputs"].skipped == {
+        "inputs not in this store (distilled)": 8,
+        "inputs not in this store (pixels)": 8,
+    }
     assert checks["table"].checked == 1 and checks["images"].checked == 0
-    assert (
-        checks["accuracies"].skipped["number of validation images, whose dataset is not recorded here"] == 8
-    )
+    assert checks["accuracies"].skipped["scores whose dataset is not recorded in this store"] == 8
 
 
 def test_the_dataset_itself_is_compared_where_it_is_asked_for(root: Path, tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_the_dataset_itself_is_compared_where_it_is_asked_for(root: Path, tmp_pa
     checks = {check.name: check for check in verify(root, None, str(tmp_path), None)}
     assert failure(list(checks.values())) is None
     assert checks["accuracies"].remarks == [
-        "number of validation images of 8 scores compared with the dataset"
+        "number of validation images of 8 scores checked against the dataset"
     ]
 
 

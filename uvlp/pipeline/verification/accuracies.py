@@ -9,14 +9,18 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 from uvlp.pipeline.verification.contents import Artifact, Contents
 from uvlp.pipeline.verification.datasets import Datasets
-from uvlp.pipeline.verification.report import Check
+from uvlp.pipeline.verification.report import Check, counted
 
 
 def check_accuracies(contents: Contents, datasets: Datasets) -> Check:
     """Of every score against its bits, and the number of these against the validation images."""
-    check = Check(name="accuracies", what="scores have the accuracies of their bits per validation image")
+    check = Check(
+        name="accuracies",
+        one="{} score has accuracies that match its per-image results",
+        many="{} scores have accuracies that match their per-image results",
+    )
     sizes = _training_sizes(contents)
-    counted: dict[str, int] = {}
+    sources: dict[str, int] = {}
     for one in contents.of_kind(scores.KIND):
         check.checked += 1
         try:
@@ -28,13 +32,15 @@ def check_accuracies(contents: Contents, datasets: Datasets) -> Check:
         if wrong:
             check.fail(f"{one.name}/{FILE}", "accuracies and bits disagree", wrong)
         source = _check_images(check, one, score, datasets)
-        counted[source] = counted.get(source, 0) + 1
+        sources[source] = sources.get(source, 0) + 1
         _check_inputs(check, one, score, contents, sizes)
-    for source, number in counted.items():
+    for source, number in sources.items():
         if source:
-            check.remarks.append(f"number of validation images of {number} scores compared with {source}")
+            check.remarks.append(
+                f"number of validation images of {counted(number, 'scores')} checked against {source}"
+            )
         else:
-            check.skipped["number of validation images, whose dataset is not recorded here"] += number
+            check.skipped["scores whose dataset is not recorded in this store"] += number
     return check
 
 
@@ -77,7 +83,11 @@ def _check_inputs(
 
 def check_numbers(contents: Contents) -> Check:
     """Arrays and weights of the other kinds: of the right type, finite."""
-    check = Check(name="numbers", what="other artifacts hold numbers and texts of their kind's form")
+    check = Check(
+        name="numbers",
+        one="{} other artifact holds numbers and texts of the right form",
+        many="{} other artifacts hold numbers and texts of the right form",
+    )
     for one in contents.artifacts.values():
         if one.kind in (scores.KIND, tables.KIND) or one.manifest is None or one.name in contents.damaged:
             continue

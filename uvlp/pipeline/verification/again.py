@@ -25,7 +25,7 @@ from uvlp.declarations.protocol import declared_protocol
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.verification.contents import Artifact, Contents, Manifest, ScoreFacts, measured
 from uvlp.pipeline.verification.datasets import Datasets, spec_of
-from uvlp.pipeline.verification.report import Check
+from uvlp.pipeline.verification.report import Check, counted
 
 PASSES = ("best_pct", "last_pct")
 LEVEL = 0.05
@@ -43,7 +43,11 @@ class Rerun:
 
 def check_again(contents: Contents, datasets: Datasets, asked: Rerun, data: str, cache: Path) -> Check:
     """Train drawn scores again and compare them with the stored ones."""
-    check = Check(name="rerun", what="drawn trainings came out as they are stored")
+    check = Check(
+        name="rerun",
+        one="{} result of a repeated training matches the stored one",
+        many="{} results of repeated trainings match the stored ones",
+    )
     store = Store(contents.root)
     tasks = [task for one in contents.of_kind(scores.KIND) if (task := _task(one, contents, data, check))]
     tasks.sort(key=lambda task: task.key)
@@ -86,17 +90,17 @@ def _task(one: Artifact, contents: Contents, data: str, check: Check) -> Task | 
     for role, key in manifest.inputs.items():
         earlier = contents.usable(key)
         if earlier is None or earlier.manifest is None:
-            check.skipped[f"trainings whose {role} artifact is not here or wrong"] += 1
+            check.skipped[f"trainings whose {role} artifact is missing or damaged"] += 1
             return None
         inputs[role] = _recorded(earlier.manifest)
     try:
         protocol = declared_protocol(manifest.plugin)
         settings = json_files.build(protocol.settings, manifest.settings)
     except (UvlpError, ValueError) as error:
-        check.skipped[f"trainings by a protocol that is not here: {error}"] += 1
+        check.skipped[f"trainings with a protocol that is not installed: {error}"] += 1
         return None
     if protocol.revision != manifest.revision or manifest.stage != "evaluate":
-        check.skipped["trainings by another revision of the protocol"] += 1
+        check.skipped["trainings with another revision of the protocol"] += 1
         return None
     return _recorded(manifest, settings, inputs, spec_of(str((manifest.made or {}).get("dataset", "")), data))
 
@@ -139,7 +143,7 @@ def _can_open(task: Task, datasets: Datasets, store: Store, cache: Path, check: 
     try:
         open_dataset(task.dataset_spec, cache, Progress(), task.dataset)
     except UvlpError as error:
-        check.skipped[f"drawn trainings whose dataset cannot be opened: {error}"] += 1
+        check.skipped[f"trainings whose dataset cannot be opened: {error}"] += 1
         return False
     return True
 
@@ -225,14 +229,15 @@ def _by_interval(
         told = f"{one.manifest.title} ({one.name}): {numbers}"
         interval = prediction_interval_pct([getattr(each, which) for each in siblings], LEVEL / comparisons)
         if interval is None:
-            check.skipped["accuracies of which no interval can be formed: one training, or no spread"] += 1
-            check.remarks.append(f"{told}; other bits, and no interval to compare by")
+            check.skipped["numbers without an interval to compare with (one training, or no spread)"] += 1
+            check.remarks.append(f"{told}; different bits, and no interval to compare with")
             continue
         check.checked += 1
         low, high = interval
-        within = f"{low:.2f} to {high:.2f}, where a further training falls by the {len(siblings)} {basis}"
+        expected_from = f"{counted(len(siblings), 'trainings')} {basis}"
+        within = f"{low:.2f} to {high:.2f}, the range expected from the {expected_from}"
         if low <= here <= high:
-            check.remarks.append(f"{told}; other bits, within {within}")
+            check.remarks.append(f"{told}; different bits, within {within}")
         else:
             check.fail(f"{one.name}/{scores.FILE}", told, allowed=within)
 
@@ -245,7 +250,7 @@ def _siblings(one: Artifact, contents: Contents) -> tuple[list[Score], str]:
     """
     names, basis = _cell(one, contents), "of its cell"
     if not names:
-        names, basis = _on_same_images(one, contents), "stored on the same images"
+        names, basis = _on_same_images(one, contents), "on the same images"
     return [score for name in names if (score := contents.score(name)) is not None], basis
 
 

@@ -36,13 +36,21 @@ RANGED_TABLE = "digits-ipc10"
 
 def check_claims(contents: Contents, datasets: Datasets) -> Check:
     """The verdict on every cell with a counterpart."""
-    check = Check(name="claims", what="cells or scores are what was published or committed")
+    check = Check(
+        name="claims",
+        one="{} cell or score matches the published or committed numbers",
+        many="{} cells or scores match the published or committed numbers",
+    )
     for table in measured(contents):
         manifest = table.artifact.manifest
         stated = CAPTION.fullmatch(table.facts.caption)
         known = datasets.get(manifest.dataset) if manifest else None
-        if table.table is None or stated is None or known is None:
-            check.skipped["tables that are wrong, or whose dataset is not recorded here"] += 1
+        if table.table is None:
+            check.skipped["tables with errors"] += 1
+        elif stated is None:
+            check.skipped["tables with a caption of another form"] += 1
+        elif known is None:
+            check.skipped["tables whose dataset is not recorded in this store"] += 1
         elif known.manifest.name == "digits":
             _check_digits(check, table, stated.groupdict(), known, contents)
         else:
@@ -54,13 +62,16 @@ def _check_published(check: Check, table: Measured, stated: Mapping[str, str], k
     """Judge every cell that somebody published, made with the profile that is meant for it."""
     assert table.table is not None
     dataset, ipc = known.manifest.name, int(stated["ipc"])
+    if not published.has(dataset):
+        check.skipped[f"cells with no published numbers for {dataset}"] += len(table.table.cells)
+        return
     if stated["profile"] != names.default_recipe(dataset, ipc).profile:
-        check.skipped["cells of a profile that nothing is published for"] += len(table.table.cells)
+        check.skipped["cells of a profile without published numbers"] += len(table.table.cells)
         return
     for cell in table.table.cells:
         found = published.find(dataset, ipc, cell.method, cell.network, stated["protocol"])
         if not found:
-            check.skipped["cells that nobody published"] += 1
+            check.skipped["cells without a published number"] += 1
         for one in found:
             _judge(check, table, cell, one, known.manifest.variant)
 
@@ -72,7 +83,7 @@ def _judge(check: Check, table: Measured, cell: Cell, one: Published, variant: s
     verdict = judge(cell.best_pct, cell.seeds, one, reason)
     told = f"{cell.title} with {cell.network}, published {one.show()}: {verdict.show()}"
     if reason:
-        check.skipped["published cells that are not comparable"] += 1
+        check.skipped["cells not comparable with the published ones"] += 1
     else:
         check.checked += 1
     if verdict.kind == NOT_REPRODUCED:
@@ -87,21 +98,21 @@ def _check_digits(
     try:
         planned = _planned_keys(table, stated, known)
     except UvlpError as error:
-        check.skipped[f"digits that cannot be planned here: {error}"] += 1
+        check.skipped[f"tables of digits that cannot be planned here: {error}"] += 1
         return
     assert table.artifact.manifest is not None
     inputs = table.artifact.manifest.inputs
     own = {name for name, key in inputs.items() if planned.get(name) == key}
     if len(own) < len(inputs):
-        check.skipped["scores of digits that the recipe, as it is now, does not give"] += len(inputs) - len(
-            own
-        )
+        check.skipped["scores of digits made with other settings or code than the recipe has now"] += len(
+            inputs
+        ) - len(own)
     if table.facts.portable is not None:
         _check_hashes(check, table, own, contents)
     elif table.facts.name == RANGED_TABLE:
         _check_ranges(check, table, own)
     else:
-        check.skipped["digits of which nothing is committed"] += 1
+        check.skipped["tables of digits without committed numbers"] += 1
 
 
 def _planned_keys(table: Measured, stated: Mapping[str, str], known: Known) -> dict[str, str]:
@@ -144,16 +155,16 @@ def _check_hashes(check: Check, table: Measured, own: set[str], contents: Conten
         versions = {each: text for each, text in (made.get("versions") or {}).items() if each != "uvlp"}
         recorded = record.get("files", {}).get("evaluate", {}).get(one.manifest.title)
         if recorded is None:
-            check.skipped["digits of which no hash is committed"] += 1
+            check.skipped["scores of digits without a committed hash"] += 1
         elif versions != record["made_by"]["versions"]:
-            check.skipped["digits made with other packages than the committed ones"] += 1
+            check.skipped["scores of digits made with other packages than the committed ones"] += 1
         else:
             check.checked += 1
             for file, sha256 in recorded.items():
                 if one.manifest.files.get(file) != sha256:
                     what = "not the committed bytes (paper_tables/measured/portable), SHA-256"
                     check.fail(f"{one.name}/{file}", what, one.manifest.files.get(file), sha256)
-    check.remarks.append(f"{table.facts.name}: hash against hash with paper_tables/measured/portable")
+    check.remarks.append(f"{table.facts.name}: hashes compared with paper_tables/measured/portable")
 
 
 @cache
@@ -179,7 +190,7 @@ def _check_ranges(check: Check, table: Measured, own: set[str]) -> None:
             means = [means[cell.method][place] for means in _committed_means() if cell.method in means]
             summary = getattr(cell, which)
             if not means or summary.low_pct is None or summary.high_pct is None:
-                check.skipped["cells without a committed range, or of one training"] += 1
+                check.skipped["means of one training, or without a committed range"] += 1
                 continue
             low, high = min(means), max(means)
             check.checked += 1
@@ -187,8 +198,10 @@ def _check_ranges(check: Check, table: Measured, own: set[str]) -> None:
             if summary.high_pct < low or summary.low_pct > high:
                 check.fail(f"{table.artifact.name}/table.json", told, summary.show_interval())
             elif not low <= summary.mean_pct <= high:
-                check.remarks.append(f"{told}: outside, and its interval {summary.show_interval()} is not")
-    check.remarks.append(f"{table.facts.name}: means against the ranges in paper_tables/measured/processors")
+                check.remarks.append(f"{told}: outside, but its interval {summary.show_interval()} overlaps")
+    check.remarks.append(
+        f"{table.facts.name}: means compared with the ranges in paper_tables/measured/processors"
+    )
 
 
 @cache

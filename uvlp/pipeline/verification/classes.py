@@ -22,14 +22,14 @@ def check_classes(contents: Contents, datasets: Datasets, check: Check) -> Check
         assert one.manifest is not None
         with_dataset = datasets.get(one.manifest.dataset)
         if with_dataset is None:
-            check.skipped["validation labels, whose dataset is not recorded here"] += 1
+            check.skipped["sets of validation labels whose dataset is not recorded in this store"] += 1
         else:
             _check_labels(check, one, with_dataset.manifest)
     for one in contents.of_kind(distilled.KIND):
         assert one.manifest is not None
         with_dataset = datasets.get(one.manifest.dataset)
         if with_dataset is None:
-            check.skipped["distilled images, whose dataset is not recorded here"] += 1
+            check.skipped["sets of distilled images whose dataset is not recorded in this store"] += 1
         else:
             _check_entries(check, one, with_dataset.manifest)
     return check
@@ -85,7 +85,11 @@ def _check_entries(check: Check, one: Artifact, manifest: DatasetManifest) -> No
 
 def check_images(contents: Contents, datasets: Datasets) -> Check:
     """Every class has as many distilled images as it should, in the folder of its name."""
-    check = Check(name="images", what="sets of distilled images have the stated number in every class")
+    check = Check(
+        name="images",
+        one="{} set of distilled images has the stated number in every class",
+        many="{} sets of distilled images have the stated number in every class",
+    )
     for one in contents.of_kind(distilled.KIND):
         assert one.manifest is not None
         try:
@@ -121,7 +125,9 @@ def _check_counts(
     ipc = manifest.facts.get("ipc")
     classes = [*range(len(dataset.classes))] if dataset else sorted(counts)
     if ipc is None and dataset is None:
-        check.skipped["whole sets, whose dataset is not recorded here"] += 1
+        check.skipped[
+            "sets of images without a stated size, whose dataset is not recorded in this store"
+        ] += 1
         return
     for label in classes:
         wanted = ipc if ipc is not None else dataset.classes[label].train if dataset else 0

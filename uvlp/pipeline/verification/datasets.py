@@ -68,7 +68,7 @@ def opened_datasets(contents: Contents, data: str, cache: Path, check: Check) ->
             spec = spec_of(place, data)
             dataset = open_dataset(spec, cache, Progress(print_message, place))
         except UvlpError as error:
-            check.skipped[f"the dataset {place}: {error}"] += 1
+            check.skipped[f"datasets that cannot be opened: {place}: {error}"] += 1
             continue
         for content_hash in sorted(hashes):
             check.checked += 1

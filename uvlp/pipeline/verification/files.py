@@ -15,13 +15,17 @@ from uvlp.pipeline.verification.report import Check
 
 def check_files(contents: Contents) -> Check:
     """Read every file anew; what is not as made is looked at no further."""
-    check = Check(name="files", what="files have the hash that their manifest lists")
+    check = Check(
+        name="files",
+        one="{} file has the SHA-256 in its manifest",
+        many="{} files have the SHA-256 in their manifests",
+    )
     for name, wrong in contents.strays:
         check.checked += 1
         check.fail(name, wrong, allowed="artifacts alone")
     for one in contents.artifacts.values():
         if one.manifest is None or one.name in contents.damaged:
-            check.skipped["artifacts with a wrong manifest"] += 1
+            check.skipped["artifacts with a damaged manifest"] += 1
             continue
         before = len(check.findings)
         _check_artifact(check, one)

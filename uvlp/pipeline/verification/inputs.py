@@ -10,7 +10,11 @@ from uvlp.pipeline.verification.report import Check
 
 def check_inputs(contents: Contents) -> Check:
     """Of every artifact; what is not here is counted, and missed only where a table has but some scores."""
-    check = Check(name="inputs", what="inputs are of the kind, dataset and hash that is recorded")
+    check = Check(
+        name="inputs",
+        one="{} input has the recorded kind, dataset and hash",
+        many="{} inputs have the recorded kind, dataset and hash",
+    )
     for one in contents.artifacts.values():
         if one.manifest is None or one.name in contents.damaged:
             continue
@@ -18,7 +22,7 @@ def check_inputs(contents: Contents) -> Check:
             kind = scores.KIND if one.kind == tables.KIND else INPUT_KINDS.get((one.kind, role), role)
             earlier = contents.by_key.get(key)
             if earlier is None:
-                check.skipped[f"{kind} that are not here"] += 1
+                check.skipped[f"inputs not in this store ({kind})"] += 1
             elif earlier.manifest is not None and earlier.name not in contents.damaged:
                 _check_input(check, one, one.manifest, role, earlier, earlier.manifest)
         if one.kind == tables.KIND:
@@ -43,7 +47,7 @@ def _check_input(
         if recorded is None and manifest.inputs_sha256:
             check.fail(file, f"no hash of the score {role!r}", allowed="one of every score")
         elif recorded is None:
-            check.skipped["scores whose hash a table of an earlier version does not list"] += 1
+            check.skipped["scores whose hash is not in their table (of an earlier version)"] += 1
         elif recorded != found:
             what = f"not the score that table {one.key} was made from, SHA-256"
             check.fail(f"{earlier.name}/{scores.FILE}", what, found, recorded)

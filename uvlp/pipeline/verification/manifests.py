@@ -25,7 +25,11 @@ SCHEMAS = {kind.KIND: kind.SCHEMA for kind in KINDS}
 
 def check_manifests(contents: Contents) -> Check:
     """Form, folder, key, schema, names of files; what has a wrong manifest is looked at no further."""
-    check = Check(name="manifests", what="manifests are those of their folders, and their keys what they say")
+    check = Check(
+        name="manifests",
+        one="{} manifest matches its folder and key",
+        many="{} manifests match their folders and keys",
+    )
     for one in contents.artifacts.values():
         if one.wrong == NO_MANIFEST:
             contents.damaged.add(one.name)  # named by `provenance`
@@ -52,7 +56,7 @@ def _check_entries(check: Check, one: Artifact, manifest: Manifest) -> None:
     except ValueError as error:  # infinity, which no JSON has
         key = f"none: {error}"
     if key is None:
-        check.skipped["keys of an early version, whose manifests do not say all that is hashed"] += 1
+        check.skipped["keys that cannot be computed again (manifest of an early version)"] += 1
     elif key != manifest.key:
         check.fail(file, "its key does not belong to what it says", manifest.key, key)
     outside = [name for name in manifest.files if not _is_inside(name)]
@@ -79,7 +83,11 @@ def _is_inside(name: str) -> bool:
 
 def check_provenance(contents: Contents) -> Check:
     """When, where and with which packages each artifact was made."""
-    check = Check(name="provenance", what="artifacts say when and with which packages they were made")
+    check = Check(
+        name="provenance",
+        one="{} artifact records when and with which packages it was made",
+        many="{} artifacts record when and with which packages they were made",
+    )
     for one in contents.artifacts.values():
         if one.wrong == NO_MANIFEST:
             check.checked += 1

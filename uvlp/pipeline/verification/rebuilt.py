@@ -22,18 +22,22 @@ CLOSE = 1e-9
 
 def check_tables(contents: Contents) -> Check:
     """Cells, comparisons and notes against the scores, then each file against the cells."""
-    check = Check(name="table", what="tables are what their scores give, in every file")
+    check = Check(
+        name="table",
+        one="{} table matches its scores, in every file",
+        many="{} tables match their scores, in every file",
+    )
     for table in measured(contents):
         manifest = table.artifact.manifest
         assert manifest is not None
         if table.artifact.name in contents.damaged:
-            check.skipped["tables of which a file is wrong"] += 1
+            check.skipped["tables with a damaged file"] += 1
         elif table.table is None:
             check.checked += 1
             check.fail(f"{table.artifact.name}/{tables.FILE}", "of another form, or another schema")
         elif manifest.revision != plugins.revision("stages/tabulate"):
             check.checked += 1
-            check.skipped["notes, intervals and texts of tables that another revision computed"] += 1
+            check.skipped["tables of another revision, of which only the accuracies are checked"] += 1
             _check_accuracies(check, table, table.table, contents)
         else:
             check.checked += 1
@@ -75,7 +79,7 @@ def _check_numbers(check: Check, table: Measured, found: tables.Table, contents:
     for name, key in manifest.inputs.items():
         one, score = contents.usable(key), contents.score(f"scores/{key}")
         if one is None or one.manifest is None or score is None or not isinstance(one.facts, ScoreFacts):
-            check.skipped["tables of which a score is not here or wrong"] += 1
+            check.skipped["tables with a missing or damaged score"] += 1
             return
         images = one.manifest.inputs.get("distilled", "")
         trainings[name] = Training(
@@ -92,7 +96,7 @@ def _check_numbers(check: Check, table: Measured, found: tables.Table, contents:
     if differing:
         check.fail(file, *differing)
     elif not _check_counted(check, table, list(counted), contents):
-        check.skipped["what was counted behind the scores, of which something is not here"] += 1
+        check.skipped["tables with notes on artifacts that are not in this store"] += 1
 
 
 def difference(found: Any, wanted: Any, where: str = "") -> tuple[str, str, str] | None:

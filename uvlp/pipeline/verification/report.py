@@ -9,6 +9,12 @@ from typing import Any
 OK, FAIL, NOT_CHECKED = "ok", "FAIL", "not checked"
 
 
+def counted(number: int, things: str) -> str:
+    """A number and what it counts, of which the first word loses its s after 1."""
+    first, space, rest = things.partition(" ")
+    return f"{number} {first.removesuffix('s') if number == 1 else first}{space}{rest}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that does not hold.
@@ -37,15 +43,18 @@ class Check:
 
     Attributes:
         name: one word.
-        what: was compared, e.g. "files have the hash that their manifest lists".
+        one: what holds of one thing, with {} for the number: "{} manifest matches its folder and key".
+        many: the same of several.
         checked: how many.
         findings: what does not hold.
-        skipped: why something was not compared, and how many times.
+        skipped: what was not compared and why, e.g. "tables with a damaged file", and how many times; the
+            first word is a plural in -s.
         remarks: what a reader should know, and is no failure.
     """
 
     name: str
-    what: str
+    one: str
+    many: str
     checked: int = 0
     findings: list[Finding] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
@@ -57,6 +66,16 @@ class Check:
         if self.findings:
             return FAIL
         return OK if self.checked else NOT_CHECKED
+
+    @property
+    def what(self) -> str:
+        """What was compared, with the number."""
+        return (self.one if self.checked == 1 else self.many).format(self.checked)
+
+    @property
+    def not_checked(self) -> list[str]:
+        """What was not compared and why, with the numbers."""
+        return [counted(number, things) for things, number in self.skipped.items()]
 
     def fail(self, file: str, what: str, got: object = "", allowed: object = "") -> None:
         """Report that something does not hold."""

@@ -24,7 +24,11 @@ CAPTION = re.compile(
 
 def check_settings(contents: Contents) -> Check:
     """Of every score against its protocol, and of every table's scores against each other."""
-    check = Check(name="settings", what="scores have the settings that their protocol and table state")
+    check = Check(
+        name="settings",
+        one="{} score has the settings of its protocol and table",
+        many="{} scores have the settings of their protocols and tables",
+    )
     for one in contents.of_kind(scores.KIND):
         _check_defaults(check, one)
     for table in measured(contents):
@@ -55,7 +59,7 @@ def _check_defaults(check: Check, one: Artifact) -> None:
     manifest, protocol = one.manifest, _protocol(one)
     assert manifest is not None
     if protocol is None or manifest.changed_settings is None:
-        check.skipped["scores of another revision or protocol than are installed"] += 1
+        check.skipped["scores of a protocol or revision that is not installed"] += 1
         return
     check.checked += 1
     expected = {**deciding(protocol.settings()), **manifest.changed_settings}
@@ -93,7 +97,7 @@ def _check_statement(check: Check, table: Measured, first: Artifact, contents: C
     assert manifest is not None
     stated = CAPTION.fullmatch(table.facts.caption)
     if stated is None:
-        check.skipped["captions of another form"] += 1
+        check.skipped["tables with a caption of another form"] += 1
         return
     check.compare(file, "protocol in the caption", stated["protocol"], manifest.plugin)
     for cell in table.facts.cells:
@@ -125,7 +129,11 @@ def _check_note(
 
 def check_versions(contents: Contents) -> Check:
     """With which versions the trainings of a cell were made; different ones are a remark."""
-    check = Check(name="versions", what="cells whose trainings were made with the same versions")
+    check = Check(
+        name="versions",
+        one="{} cell was trained with the same package versions throughout",
+        many="{} cells were each trained with the same package versions throughout",
+    )
     for table in measured(contents):
         for cell in table.facts.cells:
             found: dict[str, set[str]] = {}

@@ -9,7 +9,7 @@ from uvlp.artifacts import distilled
 from uvlp.artifacts.scores import FILE, Score
 from uvlp.artifacts.task import MANIFEST
 from uvlp.pipeline.verification.contents import Artifact, CellFacts, Contents, Measured, ScoreFacts, measured
-from uvlp.pipeline.verification.report import Check
+from uvlp.pipeline.verification.report import Check, counted
 
 CHANCE = 0.001
 """Below this probability two trainings with the same answers are one that was copied."""
@@ -31,7 +31,11 @@ def _cells(
 
 def check_names(contents: Contents) -> Check:
     """A score is of the method and network of its cell, on images that this method made."""
-    check = Check(name="names", what="scores are of the method and network of their cell")
+    check = Check(
+        name="names",
+        one="{} score has the method and network of its cell",
+        many="{} scores have the methods and networks of their cells",
+    )
     for table, cell, found in _cells(contents):
         for name, one, facts in found:
             assert one.manifest is not None
@@ -52,7 +56,11 @@ def check_names(contents: Contents) -> Check:
 
 def check_seeds(contents: Contents) -> Check:
     """Every training has a seed and repeat that no other of its cell has, and images of that seed."""
-    check = Check(name="seeds", what="trainings have a seed and repeat of their own, and images of that seed")
+    check = Check(
+        name="seeds",
+        one="{} training has a seed and repeat of its own, and images of that seed",
+        many="{} trainings have their own seed and repeat, and images of that seed",
+    )
     for table, cell, found in _cells(contents):
         pairs = Counter((facts.seed, facts.repeat) for _, _, facts in found)
         for _, one, facts in found:
@@ -71,7 +79,11 @@ def check_seeds(contents: Contents) -> Check:
 
 def check_repeats(contents: Contents) -> Check:
     """Every cell has every repeat of each of its seeds, and `table.json` shows the cells of the manifest."""
-    check = Check(name="repeats", what="cells have the trainings that their table states")
+    check = Check(
+        name="repeats",
+        one="{} cell has the trainings that its table states",
+        many="{} cells have the trainings that their tables state",
+    )
     for table in measured(contents):
         file = f"{table.artifact.name}/{MANIFEST}"
         counts = set()
@@ -102,8 +114,12 @@ def _seed_and_repeat(name: str) -> tuple[str, int]:
 
 def check_copies(contents: Contents) -> Check:
     """No two trainings of a cell gave the same answers to all images in the same course."""
-    check = Check(name="copies", what="trainings differ from the others of their cell")
-    for table, cell, found in _cells(contents):
+    check = Check(
+        name="copies",
+        one="no suspicious duplicates of {} training",
+        many="no suspicious duplicates among {} trainings",
+    )
+    for _, cell, found in _cells(contents):
         alike: dict[object, list[str]] = {}
         for _, one, _ in found:
             score = contents.score(one.name)
@@ -119,10 +135,11 @@ def check_copies(contents: Contents) -> Check:
                 by_chance += len(others)
                 continue
             for other in others:
-                check.fail(f"{other}/{FILE}", f"the same answers and course as {first}")
+                check.fail(f"{other}/{FILE}", f"the same predictions and curve as {first}")
         if by_chance:
-            told = f"{by_chance} trainings of {cell.title} with {cell.network} gave the answers of another"
-            check.remarks.append(f"{table.artifact.name}: {told}, as can be by chance")
+            told = f"{counted(by_chance, 'trainings')} of {cell.title} with {cell.network}"
+            verb = "has" if by_chance == 1 else "have"
+            check.remarks.append(f"{told} {verb} the same predictions as another; likely by chance")
     return check
 
 

@@ -52,7 +52,11 @@ def verify(root: Path, table: str | None, data: str | None, rerun: Rerun | None)
     if table is not None:
         contents = contents.behind([_find(table, contents)])
     first = [check_manifests(contents), check_files(contents), check_provenance(contents)]
-    classes = Check(name="classes", what="lists of classes, labels and images are in one order of classes")
+    classes = Check(
+        name="classes",
+        one="{} list of classes or labels is in the order of the dataset's classes",
+        many="{} lists of classes and labels are in the order of the dataset's classes",
+    )
     datasets = kept_datasets(contents, classes)
     with _cache(root) as cache:
         if data is not None:
