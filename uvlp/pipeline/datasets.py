@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from uvlp.artifacts.checks.opened import checked
-from uvlp.artifacts.dataset import Dataset, DatasetSpec, check_content
+from uvlp.artifacts.dataset import Dataset, DatasetManifest, DatasetSpec, check_content, recall, remember
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.declarations.dataset import declared_dataset
 
 
 def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress, content_hash: str = "") -> Dataset:
-    """Open a dataset.
+    """Open a dataset, and record its manifest in the cache.
 
     Args:
         spec: name and location of the dataset.
@@ -30,4 +30,12 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress, content_has
         raise UvlpError(what, got=spec.argument, fix=f"write {spec.name}")
     dataset = checked(declared.open_dataset(spec, cache, progress), spec.name, declared.origin.file)
     check_content(spec, dataset.manifest, content_hash)
+    _record(dataset.manifest, cache)
     return dataset
+
+
+def _record(manifest: DatasetManifest, cache: Path) -> None:
+    """Write what a store's artifacts are checked against, unless the plug-in wrote it."""
+    path = cache / f"{manifest.name}-{manifest.content_hash[:16]}.json"
+    if recall(path, manifest.content_hash) is None:
+        remember(path, manifest)

@@ -15,6 +15,8 @@ from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.verification.contents import Contents
 from uvlp.pipeline.verification.report import Check
 
+NOTES_ON_SIZES = "sizes-"
+"""Beginning of the name of a file beside a record, of the same hash (`datasets/files/images/sizes.py`)."""
 OF_DATASET, OF_STORE = "the dataset", "the store's record of the dataset"
 
 
@@ -36,6 +38,8 @@ def kept_datasets(contents: Contents, check: Check) -> dict[str, Known]:
     hashes = {one.manifest.dataset for one in contents.artifacts.values() if one.manifest}
     for content_hash in sorted(hashes):
         for path in sorted((contents.root / "datasets").glob(f"*-{content_hash[:16]}.json")):
+            if path.name.startswith(NOTES_ON_SIZES):
+                continue
             manifest = _kept(path, content_hash, check)
             if manifest is not None:
                 found[content_hash] = Known(manifest=manifest, source=OF_STORE)
