@@ -139,8 +139,8 @@ def test_top_5_is_shown_from_twenty_classes_on() -> None:
 def test_screen_leads_with_a_sentence_per_method_and_keeps_the_remarks_of_the_run() -> None:
     lines = screen(TABLE).splitlines()
     assert lines[2] == (
-        "UVLP (no-outliers) 95.0, Random 92.0: +3.0 points, better (p < 0.001; 1 training; one training of "
-        "each says nothing of others)"
+        "UVLP (no-outliers) best 95.0, Random 92.0: +3.0 points, better (p < 0.001; 1 training; one training "
+        "of each says nothing of others)"
     )
     assert len(grids(screen(TABLE))) == 1 and "- 50 % ± 1" in lines
     assert not any("intervals" in line or "Holm" in line for line in lines)
@@ -148,12 +148,27 @@ def test_screen_leads_with_a_sentence_per_method_and_keeps_the_remarks_of_the_ru
 
 @pytest.mark.parametrize(
     ("decided_by", "said"),
-    [(12, "; about 12 would decide)"), (0, "; more trainings would not decide)"), (None, "3 trainings)")],
+    [(12, "; about 12 would decide)"), (0, "; too few test images to decide)"), (None, "3 trainings)")],
 )
 def test_a_sentence_names_the_trainings_that_would_decide(decided_by: int | None, said: str) -> None:
     one = replace(COMPARISONS[0], basis="repeats", pairs=3, verdict="cannot tell", decided_by=decided_by)
     (sentence,) = sentences(replace(TABLE, comparisons=(one, COMPARISONS[1])))
     assert sentence.endswith(said)
+
+
+def test_several_networks_have_a_sentence_each() -> None:
+    """Named only where there are several."""
+    others = [replace(each, network="resnet-10") for each in TABLE.cells]
+    compared = [replace(each, network="resnet-10") for each in COMPARISONS]
+    table = replace(TABLE, cells=(*TABLE.cells, *others), comparisons=(*COMPARISONS, *compared))
+    starts = [line.partition(",")[0] for line in sentences(table)]
+    assert starts == [f"UVLP (no-outliers) with {each}: best 95.0" for each in ("convnet-3", "resnet-10")]
+
+
+def test_a_table_without_a_reference_says_how_to_get_one() -> None:
+    (hint,) = sentences(replace(TABLE, cells=(UVLP,), comparisons=()))
+    assert "random" in hint and hint in screen(replace(TABLE, cells=(UVLP,), comparisons=()))
+    assert not sentences(replace(TABLE, cells=(RANDOM,), comparisons=()))
 
 
 @pytest.mark.parametrize("part", ["main", "intervals", "differences"])

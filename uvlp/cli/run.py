@@ -115,8 +115,9 @@ def _make(plan: Plan, store: Store, execution: Execution) -> None:
         summary = teachers.read(store.folder(plan.goal))
         images = f"{summary.validation_images} test images of {summary.validation_set}"
         print(f"{summary.architecture}: {summary.accuracy_pct:.1f} % of {images}; {summary.source}\n")
-    print(f"Artifacts in {store.root} ({made} new):")
     shown = _shown(plan, store)
+    unlisted = "; scores and test images are not listed" if len(shown) < len(plan.tasks) else ""
+    print(f"Artifacts in {store.root} ({made} new{unlisted}):")
     width = max((len(task.title) for task in shown), default=0)
     for task in shown:
         sheet = f"/{distilled.SHEET}" if task.kind == distilled.KIND else ""

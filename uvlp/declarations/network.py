@@ -9,7 +9,7 @@ from inspect import Signature
 from typing import Any
 
 from uvlp.core import plugins
-from uvlp.core.errors import unknown_name
+from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.plugins import Origin
 from uvlp.declarations.reading import constant, function, of_source, positive_integer
 from uvlp.networks.parts import network_sizes
@@ -60,6 +60,12 @@ def canonical(network: str) -> str:
     Raises:
         UvlpError: no depth, or an unknown family.
     """
+    wanted = network.lower().replace("_", "-")
+    if wanted in plugins.names("networks"):
+        names = [f"{wanted}-{depth}" for depth in declared_network(wanted).least_px]
+        raise UvlpError(
+            "network without a depth", got=network, allowed=", ".join(names), fix=f"use e.g. {names[0]}"
+        )
     family, depth = split_network(network.lower())
     family = family.replace("_", "-")
     if family not in plugins.names("networks"):

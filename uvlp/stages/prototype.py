@@ -30,6 +30,7 @@ def run(work: Work) -> None:
         texts,
         prompts,
         order=order_of(task.settings),
+        file=method.origin.file,
     )
     assert method.prototypes is not None, method.origin.file
     returned = method.prototypes(inputs, task.settings, work.progress)

@@ -32,7 +32,7 @@ def _select(work: Work, method: MethodDeclaration) -> None:
     dataset, facts = work.dataset(), work.task.facts
     inputs = work.task.inputs
     arrays = features.read({part: work.input(part) for part in features.PARTS if part in inputs})
-    method_input = build(dataset, facts.get("ipc", 0), facts.get("seed", 0), arrays)
+    method_input = build(dataset, facts.get("ipc", 0), facts.get("seed", 0), arrays, file=method.origin.file)
     assert method.select is not None, method.origin.file
     whole_set = method.whole_set
     returned = method.select(method_input, work.task.settings, work.progress)

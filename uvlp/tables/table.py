@@ -81,7 +81,7 @@ def markdown(table: Table) -> str:
 
 
 def screen(table: Table) -> str:
-    """What a reader wants first: a sentence per method, the accuracies, and the remarks on this run."""
+    """What a reader wants first: a sentence per comparison, the accuracies, and the remarks on this run."""
     lines = [markdown_line(table.caption), ""]
     led = [markdown_line(line) for line in sentences(table)]
     lines += [*led, ""] if led else []

@@ -146,3 +146,10 @@ def test_the_missing_entry_of_features_is_suggested() -> None:
         with pytest.raises(UvlpError) as refused:
             getattr(data, name)
         assert repr(part) in str(refused.value.fix)
+
+
+def test_features_that_were_not_asked_for_are_named_with_the_file() -> None:
+    data = replace(given().classes[0], file=FILE)
+    with pytest.raises(UvlpError) as caught:
+        _ = data.image
+    assert FILE in caught.value.what and "images" in str(caught.value.fix)

@@ -40,6 +40,7 @@ class ClassData:
         captions: one text per row; empty strings where missing captions are allowed.
         arrays: of the entire training set by name, indexed by rows.
         read: reads images from rows and a side, uint8 [n, side, side, 3].
+        file: of the method, for errors.
     """
 
     id: str
@@ -51,6 +52,7 @@ class ClassData:
     captions: tuple[str, ...] = ()
     arrays: Mapping[str, Any] = field(default_factory=dict)
     read: Callable[[Sequence[int], int], numpy.ndarray] | None = None
+    file: str = ""
 
     def pixels(self, size_px: int) -> numpy.ndarray:
         """RGB images uint8 [n, size_px, size_px, 3], squashed to squares; read again in every call."""
@@ -80,7 +82,8 @@ class ClassData:
     def _of(self, name: str) -> numpy.ndarray:
         if name not in self.arrays:
             part = PARTS[name]
-            raise UvlpError(f"a method reads `{name}` of a class", fix=f"add {part!r} to its FEATURES")
+            what = f"{self.file or 'a method'} reads `{name}` of a class"
+            raise UvlpError(what, fix=f"add {part!r} to its FEATURES")
         rows: numpy.ndarray = self.arrays[name][list(self.rows)]
         return rows
 
@@ -96,9 +99,10 @@ class Classes(Sequence[ClassData]):
         texts: Sequence[str],
         prompts: Mapping[str, str],
         read: Callable[[Sequence[int], int], numpy.ndarray],
+        file: str = "",
     ) -> None:
         self._infos, self._rows, self._arrays = infos, rows, arrays
-        self._texts, self._prompts, self._read = texts, prompts, read
+        self._texts, self._prompts, self._read, self._file = texts, prompts, read, file
 
     def __len__(self) -> int:
         return len(self._infos)
@@ -123,6 +127,7 @@ class Classes(Sequence[ClassData]):
             captions=tuple(self._texts[row] for row in rows) if self._texts else (),
             arrays=self._arrays,
             read=self._read,
+            file=self._file,
         )
 
 
@@ -168,6 +173,7 @@ def build(
     texts: Sequence[str] = (),
     prompts: Mapping[str, str] | None = None,
     order: str = "file",
+    file: str = "",
 ) -> MethodInput:
     """Build the input from features of the training set (rows in file order).
 
@@ -180,6 +186,7 @@ def build(
         texts: caption of every row; may be empty.
         prompts: label-only prompt by class id; may be empty.
         order: order of the rows: `file` (as listed) or `published`.
+        file: of the method, for errors.
 
     Raises:
         UvlpError: an unknown order.
@@ -198,7 +205,7 @@ def build(
         return dataset.images("train", rows, size_px)
 
     return MethodInput(
-        classes=Classes(dataset.manifest.classes, rows, by_name, texts, prompts or {}, read),
+        classes=Classes(dataset.manifest.classes, rows, by_name, texts, prompts or {}, read, file),
         last_visited=labels[visited[-1]],
         names=by_name.get("names"),
         ipc=ipc,
