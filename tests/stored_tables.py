@@ -17,11 +17,11 @@ from uvlp.stages import tabulate
 IMAGES = 50
 
 
-def score(number: int) -> Score:
+def score(number: int, images: int = IMAGES, validation_set: str = "digits") -> Score:
     """Return a score that depends on ``number``."""
-    right = [numpy.random.default_rng([number, late]).random(IMAGES) < 0.7 for late in (0, 1)]
+    right = [numpy.random.default_rng([number, late]).random(images) < 0.7 for late in (0, 1)]
     right.sort(key=numpy.count_nonzero, reverse=True)
-    best, last = (100 * int(each.sum()) / IMAGES for each in right)
+    best, last = (100 * int(each.sum()) / images for each in right)
     return Score(
         best_pct=best,
         best_epoch=1,
@@ -31,8 +31,8 @@ def score(number: int) -> Score:
         curve=((1, best), (2, last)),
         correct_best=numpy.packbits(right[0]).tobytes().hex(),
         correct_last=numpy.packbits(right[1]).tobytes().hex(),
-        validation_set="digits",
-        validation_images=IMAGES,
+        validation_set=validation_set,
+        validation_images=images,
         train_images=10,
         parameters=1,
     )

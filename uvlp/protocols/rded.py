@@ -137,9 +137,8 @@ def evaluate(
         teacher: folder of a `teachers` artifact.
 
     Raises:
-        UvlpError: unknown network, images too small for it, impossible settings, a batch of a single image
-            where normalisation needs more, a teacher of another image size or number of classes, or a loss
-            that is not finite.
+        UvlpError: unknown network, images too small for it, impossible settings, a batch too small for
+            normalisation, a teacher of another image size or number of classes, or a loss not finite.
     """
     from uvlp.models.device import arithmetic
     from uvlp.protocols.training import rded_rules

@@ -103,8 +103,7 @@ def derive(
         top_k: members averaged into the image prototype.
         seed: seed of k-means, the same for every class in the reference.
         prior_weight: λ, weight of the prior α_c on α_k.
-        fill: `split` makes exactly K prototypes; `none` follows the reference: fewer clusters if there are
-            too few images, and empty clusters are omitted.
+        fill: `split` makes exactly K prototypes; `none` as the reference: fewer, without empty clusters.
         search: whether to search α_k; else α_k = α_c.
 
     Raises:
