@@ -189,14 +189,14 @@ def test_store_that_is_a_file_is_refused(call: object, tmp_path: Path) -> None:
 def test_nan_loss_of_a_model_is_reported(call: Any) -> None:
     settings = ("--set", "autoencoder.lr=1e30", "--set", "autoencoder.steps=20")
     answer = call("reproduce", "digits", "2", "--profile", "nano", "--method", "uvlp", *settings)
-    wrong(answer, "autoencoder", "not a number", "step")
+    wrong(answer, "autoencoder", "is not finite", "step")
 
 
 @pytest.mark.slow
 def test_nan_loss_in_evaluation_keeps_finished_artifacts(call: object, tmp_path: Path) -> None:
     arguments = ("reproduce", "digits", "2", "--profile", "nano", "--method", "random")
     extra = ("--set", "evaluate.lr=1e30", "--set", "evaluate.epochs=20")
-    wrong(call(*arguments, *extra), "convnet-3", "not a number", "epoch")  # type: ignore[operator]
+    wrong(call(*arguments, *extra), "convnet-3", "is not finite", "epoch")  # type: ignore[operator]
     assert len(list((tmp_path / "store" / "distilled").iterdir())) == 1
     assert list((tmp_path / "store" / ".tmp").iterdir()) == []
 
