@@ -42,6 +42,8 @@ def over_rows(rows: Iterable[Any]) -> Callable[[Callable[[Any], None]], Callable
     def decorate(check: Callable[[Any], None]) -> Callable[[], None]:
         def test() -> None:
             if not rows:
+                # Another folder of golden data may hold some families only; ours holds them all.
+                assert "UVLP_GOLDEN" in os.environ, "the golden data have no such rows"
                 pytest.skip("the golden data have no such rows")
             for number, row in enumerate(rows):
                 try:
