@@ -1,0 +1,199 @@
+"""Differentiable siamese augmentation (Zhao & Bilen 2021, "Dataset Condensation with Differentiable Siamese
+Augmentation"): the same random change of real and synthetic images, through which gradients flow.
+
+Operations and ranges are those of the published code (github.com/VICO-UoE/DatasetCondensation, `utils.py`),
+which IDC shares (github.com/snu-mllab/Efficient-Dataset-Condensation, `augment.py`). Like them it changes
+*normalised* images: brightness is added in units of the standard deviation, and what crop, cutout, scale and
+rotate uncover is 0, the mean colour.
+
+Random numbers are drawn separately (`draw`), on the host: the same draws give the same change of any batch,
+on any device. Every operation is linear in the pixels, and deterministic in both directions.
+
+Legend: K, rows of draws: 1 for all images together, or one per image; S, side in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy
+import torch
+from torch import Tensor
+
+OPERATIONS = ("colour", "crop", "cutout", "flip", "scale", "rotate")
+BRIGHTNESS = 1.0  # width of the range of what is added
+SATURATION = 2.0  # greatest factor of the distance from the grey image; the least is 0
+CONTRAST = 0.5  # least factor of the distance from the image's mean; the greatest is 1 larger
+CROP = 0.125  # greatest shift, as a share of the side
+CUTOUT = 0.5  # side of the square that is set to 0, as a share of the image's
+FLIP = 0.5  # probability
+SCALE = 1.2  # greatest factor of each axis; the least is its inverse
+ROTATION = 15.0  # degrees, either way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draws:
+    """The random numbers of one call, for all operations, whichever are applied.
+
+    Attributes:
+        operations: names of the operations to be applied, first to last.
+        brightness: float64 [K], what is added.
+        saturation: float64 [K], factor of the distance from the grey image.
+        contrast: float64 [K], factor of the distance from the image's mean.
+        shift: int64 [K,2], rows and columns by which the crop is moved; positive: down, right.
+        cutout: int64 [K,2], row and column of the middle of the square that is cut out.
+        flip: bool [K].
+        scale: float64 [K,2], source pixels per pixel of rows and columns.
+        angle: float64 [K], radians, by which the point that is read is turned from the x to the y axis.
+    """
+
+    operations: tuple[str, ...]
+    brightness: numpy.ndarray
+    saturation: numpy.ndarray
+    contrast: numpy.ndarray
+    shift: numpy.ndarray
+    cutout: numpy.ndarray
+    flip: numpy.ndarray
+    scale: numpy.ndarray
+    angle: numpy.ndarray
+
+
+def draw(
+    generator: numpy.random.Generator,
+    operations: Sequence[str],
+    size_px: int,
+    *,
+    rows: int = 1,
+    single: bool = False,
+) -> Draws:
+    """Draw the random numbers of one call of `augment`.
+
+    Args:
+        generator: best one of its own for every call, so that no draw depends on earlier ones.
+        operations: names in `OPERATIONS`, first to last; may be empty.
+        size_px: side of the images.
+        rows: 1 for one change of the whole batch (siamese), or the number of images for one each.
+        single: apply only one of the operations, chosen at random, the same for all images (DSA, DM);
+            otherwise all of them, in their order (IDC).
+    """
+    unknown = set(operations) - set(OPERATIONS)
+    assert not unknown, f"unknown operations {sorted(unknown)}"
+    chosen = int(generator.integers(max(1, len(operations))))
+    most_px, hole_px = _pixels(CROP, size_px), _pixels(CUTOUT, size_px)
+    return Draws(
+        operations=tuple(operations)[chosen : chosen + 1] if single else tuple(operations),
+        brightness=generator.uniform(-BRIGHTNESS / 2, BRIGHTNESS / 2, rows),
+        saturation=generator.uniform(0, SATURATION, rows),
+        contrast=generator.uniform(CONTRAST, 1 + CONTRAST, rows),
+        shift=generator.integers(-most_px, most_px, (rows, 2), endpoint=True),
+        # An even side has its middle between two pixels, so it has one more position.
+        cutout=generator.integers(0, size_px + 1 - hole_px % 2, (rows, 2)),
+        flip=generator.random(rows) < FLIP,
+        scale=generator.uniform(1 / SCALE, SCALE, (rows, 2)),
+        angle=numpy.deg2rad(generator.uniform(-ROTATION, ROTATION, rows)),
+    )
+
+
+def augment(images: Tensor, draws: Draws) -> Tensor:
+    """Apply the operations of ``draws`` to normalised images [N,3,S,S]; returns a new or the same tensor.
+
+    Args:
+        images: float, on any device.
+        draws: drawn for images of this side, with 1 row or N.
+    """
+    assert images.shape[2] == images.shape[3] and len(draws.flip) in (1, len(images)), "square, 1 or N rows"
+    for operation in draws.operations:
+        images = _APPLY[operation](images, draws)
+    return images
+
+
+def _pixels(share: float, size_px: int) -> int:
+    return int(size_px * share + 0.5)
+
+
+def _column(values: numpy.ndarray, images: Tensor) -> Tensor:
+    """Per row of draws a value that multiplies entire images: [K,1,1,1]."""
+    return torch.from_numpy(values).to(images.device, images.dtype)[:, None, None, None]
+
+
+def _colour(images: Tensor, draws: Draws) -> Tensor:
+    images = images + _column(draws.brightness, images)
+    grey = images.mean(1, keepdim=True)
+    images = (images - grey) * _column(draws.saturation, images) + grey
+    mean = images.mean((1, 2, 3), keepdim=True)
+    return (images - mean) * _column(draws.contrast, images) + mean
+
+
+def _crop(images: Tensor, draws: Draws) -> Tensor:
+    places = numpy.arange(images.shape[2])
+    return _resample(images, places + draws.shift[:, :1], places + draws.shift[:, 1:])
+
+
+def _scale(images: Tensor, draws: Draws) -> Tensor:
+    middle = (images.shape[2] - 1) / 2
+    distances = numpy.arange(images.shape[2]) - middle
+    return _resample(images, *(middle + distances * draws.scale[:, [axis]] for axis in (0, 1)))
+
+
+def _resample(images: Tensor, rows: numpy.ndarray, columns: numpy.ndarray) -> Tensor:
+    """Read bilinearly at rows [K,S] and columns [K,S]; pixels outside the image are 0.
+
+    Two products with matrices [K,S,S]: unlike torch's sampling, the gradient is deterministic on a GPU.
+    """
+    pixels = numpy.arange(images.shape[2])
+    weights = (numpy.maximum(0.0, 1 - abs(axis[:, :, None] - pixels)) for axis in (rows, columns))
+    down, across = (torch.from_numpy(each).to(images.device, images.dtype)[:, None] for each in weights)
+    return down @ (images @ across.transpose(2, 3))
+
+
+def _cutout(images: Tensor, draws: Draws) -> Tensor:
+    side_px = _pixels(CUTOUT, images.shape[2])
+    places = numpy.arange(images.shape[2])
+    first = draws.cutout - side_px // 2
+    inside = (places >= first[:, :, None]) & (places < first[:, :, None] + side_px)
+    hole = inside[:, 0, :, None] & inside[:, 1, None, :]
+    return images * torch.from_numpy(~hole).to(images.device, images.dtype)[:, None]
+
+
+def _flip(images: Tensor, draws: Draws) -> Tensor:
+    flipped = torch.from_numpy(draws.flip).to(images.device)[:, None, None, None]
+    return torch.where(flipped, images.flip(3), images)
+
+
+def _rotate(images: Tensor, draws: Draws) -> Tensor:
+    """Read bilinearly at the turned coordinates; pixels outside the image are 0."""
+    size_px = images.shape[2]
+    middle = (size_px - 1) / 2
+    distances = torch.arange(size_px, dtype=torch.float64, device=images.device) - middle
+    y, x = distances[:, None], distances[None, :]
+    cosines, sines = (
+        torch.from_numpy(function(draws.angle)).to(images.device)[:, None, None]
+        for function in (numpy.cos, numpy.sin)
+    )
+    rows, columns = sines * x + cosines * y + middle, cosines * x - sines * y + middle
+    turned = torch.zeros_like(images)
+    for row in (rows.floor(), rows.floor() + 1):
+        for column in (columns.floor(), columns.floor() + 1):
+            weight = (1 - (rows - row).abs()) * (1 - (columns - column).abs())
+            inside = (row.clamp(0, size_px - 1) == row) & (column.clamp(0, size_px - 1) == column)
+            turned = turned + _pixels_at(images, row, column) * (weight * inside)[:, None].to(images.dtype)
+    return turned
+
+
+def _pixels_at(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """The pixels at integer coordinates [K,S,S], those outside moved to the edge: [N,C,S,S]."""
+    size_px = images.shape[2]
+    places = (rows.clamp(0, size_px - 1) * size_px + columns.clamp(0, size_px - 1)).long()
+    places = places.flatten(1)[:, None].expand(len(images), images.shape[1], -1)
+    return images.flatten(2).gather(2, places).view_as(images)
+
+
+_APPLY = {
+    "colour": _colour,
+    "crop": _crop,
+    "cutout": _cutout,
+    "flip": _flip,
+    "scale": _scale,
+    "rotate": _rotate,
+}
