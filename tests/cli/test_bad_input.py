@@ -61,6 +61,14 @@ def wrong(answer: Answer, *parts: str) -> None:
         (("digit", "10"), ("unknown dataset", "'digit'", "did you mean 'digits'")),
         (("digits", "10", "--method", "uvpl"), ("unknown method", "'uvpl'", "did you mean 'uvlp'")),
         (("digits", "10", "--method", "uvlp:x"), ("unknown variant", "'uvlp:x'", "uvlp:no-outliers")),
+        (
+            ("digits", "10", "--method", "uvlp:top-k=1+no-outlier"),
+            ("unknown variant", "'uvlp:no-outlier'", "did you mean 'uvlp:no-outliers'"),
+        ),
+        (
+            ("digits", "10", "--method", "uvlp:alpha=fixed+fusion=three-way"),
+            ("contradicts itself", "alpha=fixed", "fusion=three-way"),
+        ),
         (("digits", "10", "--network", "convnt-3"), ("unknown network", "convn", "convnet")),
         (("digits", "10", "--network", "convnet"), ("convnet", "convnet-3")),
         (("digits", "10", "--network", "convnet-9"), ("convnet-9", "16")),

@@ -1,5 +1,7 @@
 """All methods on small data: IPC results per class, from the right class, depending on the seed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,34 @@ def test_uvlp_without_outlier_removal_keeps_every_image() -> None:
 def test_uvlp_with_fixed_alpha_does_not_search() -> None:
     for result in run("uvlp", method_input(), search="none", alpha=0.3):
         assert {prototype.details["cluster_alpha"] for prototype in result.prototypes} == {0.3}
+
+
+def test_uvlp_without_captions_fuses_and_prompts_with_the_name() -> None:
+    given = method_input()
+    assert given.names is not None
+    named = [
+        replace(data, arrays={**data.arrays, "text": np.repeat(given.names, PER_CLASS, axis=0)})
+        for data in given.classes
+    ]
+    expected = run("uvlp", replace(given, classes=named))
+    for data, one, other in zip(given.classes, run("uvlp", given, text="class-name"), expected, strict=True):
+        assert {prototype.text for prototype in one.prototypes} == {data.prompt}
+        assert [each.members for each in one.prototypes] == [each.members for each in other.prototypes]
+        assert [each.details for each in one.prototypes] == [each.details for each in other.prototypes]
+
+
+def test_uvlp_with_three_way_fusion_reads_the_latents_and_no_alpha() -> None:
+    given = method_input()
+    found = run("uvlp", given, fusion="three-way")
+    assert all(not any("alpha" in name for name in each.details) for one in found for each in one.prototypes)
+    assert all({*each.text} for one in found for each in one.prototypes)
+    shuffled = [
+        replace(data, arrays={**data.arrays, "latents": data.arrays["latents"][::-1]})
+        for data in given.classes
+    ]
+    other = run("uvlp", replace(given, classes=shuffled), fusion="three-way")
+    members = [[[each.members for each in one.prototypes] for one in results] for results in (found, other)]
+    assert members[0] != members[1]
 
 
 @pytest.mark.parametrize(("ipc", "expected"), [(1, 6), (10, 6), (20, 3), (50, 1)])

@@ -59,6 +59,8 @@ def run(
     if recipe.portable:
         portable.enforce()
     checked = names.check(recipe)
+    for note in checked.notes:
+        streams.print_error(f"note   {note}")
     if execution.print_config:
         config.show(checked, execution.as_json)
         return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -14,6 +15,7 @@ from uvlp.declarations.reading import constant, flag, function, of_module, posit
 from uvlp.declarations.settings import check_section, settings
 from uvlp.recipes import overrides
 from uvlp.recipes.schema import SynthesisSettings
+from uvlp.recipes.variant import Variant, as_variant
 
 FEATURES = ("images", "texts", "network")
 
@@ -30,7 +32,8 @@ class MethodDeclaration:
             ``"texts"`` (CLIP features of their captions, and of the class names), ``"network"`` (features of
             a ResNetAP-10 trained on the entire dataset). Pixels, labels and names are always available.
         settings: class of its settings.
-        variants: the settings that ``--method NAME:VARIANT`` changes, by name of the variant.
+        variants: by name, what ``--method NAME:VARIANT`` changes (`recipes/variant.py`); declared with a
+            text, or by the changed settings alone.
         select: ``select(inputs, settings, progress)``: the rows of real images, one list per class.
         prototypes: ``prototypes(inputs, settings, progress)``: a `ClassResult` per class.
         whole_set: with ``select``: it uses all images, so its result depends on neither IPC nor seed.
@@ -44,6 +47,8 @@ class MethodDeclaration:
             unknown.
         operations: ``operations(images, ipc, width, latents)``: floating-point operations for a class with
             that many images, values per feature and values per latent; for time estimates.
+        effective: ``effective(settings, ipc)``: the settings with automatic values resolved, and those that
+            have no effect beside others at their defaults; variants that agree in them are not run twice.
     """
 
     origin: Origin
@@ -53,8 +58,10 @@ class MethodDeclaration:
         f"a tuple of some of {', '.join(map(repr, FEATURES))}", some_of(*FEATURES), ()
     )
     settings: type[Any] = settings()
-    variants: Mapping[str, Mapping[str, Any]] = constant(
-        "a dictionary of dictionaries of settings", lambda value: isinstance(value, Mapping), {}
+    variants: Mapping[str, Variant] = constant(
+        "a dictionary of variants, each a dictionary of settings or variant(TEXT, SETTING=VALUE, ...)",
+        lambda value: isinstance(value, Mapping),
+        {},
     )
     select: Callable[..., Any] | None = function("select", "inputs, settings, progress", default=None)
     prototypes: Callable[..., Any] | None = function("prototypes", "inputs, settings, progress", default=None)
@@ -70,6 +77,7 @@ class MethodDeclaration:
     operations: Callable[..., Any] | None = function(
         "operations", "images, ipc, width, latents", default=None
     )
+    effective: Callable[..., Any] | None = function("effective", "settings, ipc", default=None)
 
     def reads(self, settings: Any) -> tuple[str, ...]:
         """The features that it reads with these settings.
@@ -107,10 +115,9 @@ def declared_method(name: str) -> MethodDeclaration:
     declaration = of_module(MethodDeclaration, plugins.find("methods", name))
     check_section(declaration.origin)
     _check_kind(declaration)
-    _check_variants(declaration)
     if declaration.prototypes is not None and declaration.synthesis is None:
-        return replace(declaration, synthesis=SynthesisSettings())
-    return declaration
+        declaration = replace(declaration, synthesis=SynthesisSettings())
+    return replace(declaration, variants=dict(_variants(declaration)))
 
 
 def _check_kind(declaration: MethodDeclaration) -> None:
@@ -129,11 +136,22 @@ def _check_kind(declaration: MethodDeclaration) -> None:
             )
 
 
-def _check_variants(declaration: MethodDeclaration) -> None:
-    for name, changes in declaration.variants.items():
+NAME_OF_VARIANT = re.compile(r"[^\s:,+]+")
+
+
+def _variants(declaration: MethodDeclaration) -> Iterator[tuple[str, Variant]]:
+    """Yield the variants by name, each with a text."""
+    for name, declared in declaration.variants.items():
+        what = f"{declaration.origin.file}: VARIANTS[{name!r}]"
+        if not isinstance(name, str) or not NAME_OF_VARIANT.fullmatch(name):
+            raise UvlpError(what, got=name, allowed="a name without blanks, colons, commas and plus signs")
         try:
-            overrides.merge(declaration.settings(), changes)
-        except (UvlpError, AttributeError) as error:
-            what = f"{declaration.origin.file}: VARIANTS[{name!r}]"
-            allowed = "a dictionary of fields of Settings"
-            raise UvlpError(what, got=getattr(error, "got", changes), allowed=allowed) from error
+            variant = as_variant(declared)
+            settings = dict(variant.changes)
+            if declaration.synthesis is not None:
+                overrides.merge(declaration.synthesis, settings.pop("synthesis", {}))
+            overrides.merge(declaration.settings(), settings)
+        except (UvlpError, AttributeError, TypeError, ValueError) as error:
+            allowed = "fields of Settings, and `synthesis` with those of SynthesisSettings"
+            raise UvlpError(what, got=getattr(error, "got", declared), allowed=allowed) from error
+        yield name, variant

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from uvlp.core.errors import too_few_for_a_fit
 from uvlp.recipes.schema import SynthesisSettings
 from uvlp.recipes.setting import setting
+from uvlp.recipes.variant import variant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 REVISION = 1
 TITLE = "D4M"
 FEATURES = ("images",)
-VARIANTS = {"reference-flush": {"flush": "reference"}}
+VARIANTS = {
+    "reference-flush": variant(
+        "without the last partial batch of every class but the last visited", flush="reference"
+    )
+}
 SYNTHESIS = SynthesisSettings(strength=0.7, guidance=8.0)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uvlp.recipes.setting import setting
+from uvlp.recipes.variant import variant
 
 if TYPE_CHECKING:
     from uvlp.core.progress import Progress
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 REVISION = 1
 TITLE = "Random"
-VARIANTS = {"first": {"select": "first"}}
+VARIANTS = {"first": variant("without a draw: the first files in string order", select="first")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

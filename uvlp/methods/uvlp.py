@@ -6,13 +6,16 @@ mean latent of its strongest hubs and the caption of the strongest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from uvlp.recipes.schema import SynthesisSettings
 from uvlp.recipes.setting import setting
+from uvlp.recipes.variant import variant
 
 if TYPE_CHECKING:
+    import numpy
+
     from uvlp.artifacts.prototypes import Prototype
     from uvlp.core.progress import Progress
     from uvlp.methods.algorithms.method_input import ClassData, ClassResult, MethodInput
@@ -22,9 +25,19 @@ REVISION = 1
 TITLE = "UVLP"
 FEATURES = ("images", "texts")
 VARIANTS = {
-    "alpha=fixed": {"search": "none"},
-    "alpha=package": {"search": "package"},
-    "no-outliers": {"contamination": 0.0},
+    "alpha=fixed": variant("without the searches for α: one fixed value", search="none"),
+    "alpha=package": variant("without the search for α over all classes", search="package"),
+    "no-outliers": variant("without the removal of outliers", contamination=0.0),
+    "text=class-name": variant(
+        "without captions: the name of the class in the fusion and as prompt", text="class-name"
+    ),
+    "top-k=1": variant("without the mean over hubs: the latent of the strongest alone", top_k=1),
+    "noise=seeded": variant(
+        "without the published noise: drawn from the seed", synthesis={"noise": "derived"}
+    ),
+    "fusion=three-way": variant(
+        "without α: image, text and latent centred and joined with equal weight", fusion="three-way"
+    ),
 }
 SYNTHESIS = SynthesisSettings(strength=0.75, guidance=10.5)
 CAPTIONS = True
@@ -49,6 +62,16 @@ class Settings:
         "methods.md A.15",
         least=0,
     )
+    text: str = setting(
+        "caption",
+        "what is fused with an image, and prompts the synthesis: its `caption`, or the `class-name`",
+        choices=("caption", "class-name"),
+    )
+    fusion: str = setting(
+        "alpha",
+        "`alpha`: image and text weighted by α; `three-way`: image, text and latent with equal weight",
+        choices=("alpha", "three-way"),
+    )
     contamination: float = setting(
         0.1, "share of outliers removed; 0: none", "methods.md A.15", least=0, most=0.5
     )
@@ -64,6 +87,20 @@ class Settings:
         "methods.md A.1",
         choices=("file", "published"),
     )
+
+
+def effective(settings: Settings, ipc: int) -> Settings:
+    """The settings with `top_k` resolved, and those of an α that is not searched for, or not used, unset."""
+    unused = []
+    if settings.fusion == "three-way":
+        unused = ["search", "alpha", "prior_weight"]
+    elif settings.search == "notebook":
+        unused = ["alpha"]
+    elif settings.search == "none":
+        unused = ["prior_weight"]
+    usual = Settings()
+    defaults = {name: getattr(usual, name) for name in unused}
+    return replace(settings, top_k=settings.top_k or top_k(ipc), **defaults)
 
 
 def operations(images: float, ipc: int, width: int, latents: int) -> float:
@@ -82,34 +119,46 @@ def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> l
 
 
 def _global_alpha(inputs: MethodInput, settings: Settings) -> float:
-    if settings.search != "notebook":
+    if settings.search != "notebook" or settings.fusion != "alpha":
         return settings.alpha
     import numpy
 
     from uvlp.methods.algorithms.alpha.global_alpha import global_alpha
 
     images = numpy.concatenate([data.image for data in inputs.classes])
-    texts = numpy.concatenate([data.text for data in inputs.classes])
+    texts = numpy.concatenate([_texts(inputs, data, settings) for data in inputs.classes])
     sizes = [len(data.rows) for data in inputs.classes]
     assert inputs.names is not None
     return global_alpha(images, texts, sizes, inputs.names).alpha
+
+
+def _texts(inputs: MethodInput, data: ClassData, settings: Settings) -> numpy.ndarray:
+    """Text features float32 [n, D] of a class: of the captions, or the prototype of its name in every row."""
+    import numpy
+
+    if settings.text == "caption":
+        return data.text
+    assert inputs.names is not None
+    return numpy.broadcast_to(inputs.names[data.index], data.image.shape)
 
 
 def _one_class(inputs: MethodInput, data: ClassData, settings: Settings, first: float) -> ClassResult:
     import numpy
 
     from uvlp.methods.algorithms.alpha.global_alpha import align_rule
-    from uvlp.methods.algorithms.fusion import Pairs
+    from uvlp.methods.algorithms.fusion import Pairs, three_way
     from uvlp.methods.algorithms.method_input import ClassResult
     from uvlp.methods.algorithms.uvlp_prototypes import derive
 
     assert inputs.names is not None
-    rule = align_rule(Pairs(data.image, data.text).mean_similarity())
-    alpha = _class_alpha(inputs, data, settings, first)
+    texts = _texts(inputs, data, settings)
+    rule = align_rule(Pairs(data.image, texts).mean_similarity())
+    with_alpha = settings.fusion == "alpha"
+    alpha = _class_alpha(inputs, data, texts, settings, first) if with_alpha else first
     others = numpy.delete(inputs.names, data.index, axis=0)
     result = derive(
         data.image,
-        data.text,
+        texts,
         data.latents,
         name=inputs.names[data.index],
         other_names=others if len(others) else None,
@@ -121,12 +170,14 @@ def _one_class(inputs: MethodInput, data: ClassData, settings: Settings, first: 
         seed=inputs.seed,
         prior_weight=settings.prior_weight,
         search=settings.search != "none",
+        joined=None if with_alpha else three_way(data.image, texts, data.latents),
     )
     described = [
-        _describe(data, slot, prototype, first, alpha) for slot, prototype in enumerate(result.prototypes)
+        _describe(data, settings, slot, prototype, first, alpha)
+        for slot, prototype in enumerate(result.prototypes)
     ]
     latents = numpy.stack([prototype.latent for prototype in result.prototypes])
-    return ClassResult(latents=latents, prototypes=described, notes=_notes(data, result))
+    return ClassResult(latents=latents, prototypes=described, notes=_notes(described, result))
 
 
 def top_k(ipc: int) -> int:
@@ -134,7 +185,9 @@ def top_k(ipc: int) -> int:
     return next((value for limit, value in TOP_K_BY_IPC if ipc <= limit), 1)
 
 
-def _class_alpha(inputs: MethodInput, data: ClassData, settings: Settings, first: float) -> float:
+def _class_alpha(
+    inputs: MethodInput, data: ClassData, texts: numpy.ndarray, settings: Settings, first: float
+) -> float:
     from uvlp.methods.algorithms.alpha.class_alpha import class_alpha, package_class_alpha
     from uvlp.methods.algorithms.alpha.global_alpha import align_rule
     from uvlp.methods.algorithms.fusion import Pairs
@@ -144,11 +197,11 @@ def _class_alpha(inputs: MethodInput, data: ClassData, settings: Settings, first
     if settings.search == "none":
         return first
     if settings.search == "package":
-        return package_class_alpha(data.image, data.text, name, first)
-    rule = align_rule(Pairs(data.image, data.text).mean_similarity())
+        return package_class_alpha(data.image, texts, name, first)
+    rule = align_rule(Pairs(data.image, texts).mean_similarity())
     return class_alpha(
         data.image,
-        data.text,
+        texts,
         name,
         first,
         align_weight=rule.align_scale,
@@ -159,32 +212,33 @@ def _class_alpha(inputs: MethodInput, data: ClassData, settings: Settings, first
 
 
 def _describe(
-    data: ClassData, slot: int, prototype: ClusterPrototype, first: float, alpha: float
+    data: ClassData, settings: Settings, slot: int, prototype: ClusterPrototype, first: float, alpha: float
 ) -> Prototype:
     from uvlp.artifacts.prototypes import Prototype
 
+    alphas = {
+        "global_alpha": first,
+        "class_alpha": alpha,
+        "cluster_alpha": prototype.alpha.alpha if prototype.alpha else alpha,
+    }
     return Prototype(
         class_id=data.id,
         slot=slot,
-        text=data.captions[prototype.text_index],
+        text=data.captions[prototype.text_index] if settings.text == "caption" else data.prompt,
         members=tuple(data.rows[index] for index in prototype.members),
         latent_members=tuple(data.rows[index] for index in prototype.selected),
         details={
-            "global_alpha": first,
-            "class_alpha": alpha,
-            "cluster_alpha": prototype.alpha.alpha if prototype.alpha else alpha,
+            **(alphas if settings.fusion == "alpha" else {}),
             "mean_similarity": prototype.mean_similarity,
             "hub_scores": [round(float(score), 6) for score in prototype.scores],
         },
     )
 
 
-def _notes(data: ClassData, result: ClusteringResult) -> dict[str, int]:
+def _notes(described: list[Prototype], result: ClusteringResult) -> dict[str, int]:
     return {
         "outliers left out": int((~result.inliers).sum()),
         "outliers clustered all the same, because too few images were left": result.readmitted,
         "clusters made by splitting others": result.split,
-        "empty captions among the text prototypes": sum(
-            not data.captions[prototype.text_index] for prototype in result.prototypes
-        ),
+        "empty captions among the text prototypes": sum(not prototype.text for prototype in described),
     }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from uvlp.recipes.schema import SynthesisSettings
 from uvlp.recipes.setting import setting
+from uvlp.recipes.variant import variant
 
 if TYPE_CHECKING:
     from uvlp.core.progress import Progress
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 REVISION = 1
 TITLE = "VLCP"
 FEATURES = ("images",)
-VARIANTS = {"no-outliers": {"contamination": 0.0}}
+VARIANTS = {"no-outliers": variant("without the removal of outliers", contamination=0.0)}
 SYNTHESIS = SynthesisSettings(strength=0.7, guidance=10.0)
 CAPTIONS = True
 FINETUNED = True

@@ -10,7 +10,8 @@ from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.declarations.protocol import declared_protocol
-from uvlp.pipeline.planning.contenders import Method, resolve_method
+from uvlp.pipeline.planning.contenders import Method
+from uvlp.pipeline.planning.equal_variants import distinct
 from uvlp.recipes import limits
 from uvlp.recipes.schema import Recipe
 from uvlp.recipes.setting import check_limits
@@ -21,14 +22,16 @@ class Checked:
     """A recipe that was checked as far as possible without its dataset.
 
     Attributes:
-        recipe: the recipe, with canonical names of networks.
+        recipe: the recipe, with canonical names of methods and networks.
         spec: how its dataset is opened.
-        methods: the recipe's methods with their settings.
+        methods: the recipe's methods with their settings, each once.
+        notes: variants that equal another method in this run, one sentence each.
     """
 
     recipe: Recipe
     spec: DatasetSpec
     methods: tuple[Method, ...]
+    notes: tuple[str, ...] = ()
 
 
 def default_recipe(dataset: str, ipc: int) -> Recipe:
@@ -64,13 +67,14 @@ def check(recipe: Recipe) -> Checked:
     check_data_options(dataset, recipe.data, recipe.variant)
     limits.check(recipe)
     check_limits(protocol.settings_in(recipe), protocol.section)
-    methods = tuple(resolve_method(spec, recipe) for spec in recipe.methods)
+    methods, notes = distinct(recipe)
     if recipe.models.finetuned:
         _check_finetuned(recipe, methods)
     canonical = dict.fromkeys(protocol.canonical(network) for network in recipe.networks)
-    recipe = replace(recipe, protocol=protocol.origin.name, networks=tuple(canonical))
+    specs = tuple(method.spec for method in methods)
+    recipe = replace(recipe, protocol=protocol.origin.name, networks=tuple(canonical), methods=specs)
     spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
-    return Checked(recipe=recipe, spec=spec, methods=methods)
+    return Checked(recipe=recipe, spec=spec, methods=methods, notes=notes)
 
 
 def _check_finetuned(recipe: Recipe, methods: Sequence[Method]) -> None:

@@ -118,7 +118,7 @@ def prepare(
         dataset=state.dataset,
         manifest=planner.manifest,
         size=state.size,
-        goal=_goal(planner, methods, folders, until),
+        goal=_goal(planner, checked, folders, until),
         until=until,
         transfers=tuple(transfers),
         absent=state.absent,
@@ -133,7 +133,7 @@ def outline(checked: Checked) -> Plan:
         dataset=None,
         manifest=planner.manifest,
         size=size,
-        goal=planner.table(checked.methods),
+        goal=planner.table(checked.methods, notes=checked.notes),
         until="tabulate",
     )
 
@@ -254,10 +254,10 @@ def _finder(models: ModelSettings, store: Store) -> Callable[[str], LocalModel]:
     return look_up
 
 
-def _goal(planner: Planner, methods: Sequence[Method], folders: Sequence[Folder], until: str) -> Task:
+def _goal(planner: Planner, checked: Checked, folders: Sequence[Folder], until: str) -> Task:
     if until == "teacher":
         return planner.teacher(planner.recipe.networks[0])
-    return planner.table([*folders, *methods], joined_titles(folders))
+    return planner.table([*folders, *checked.methods], joined_titles(folders), checked.notes)
 
 
 def _check_ipc(planner: Planner, fix: str) -> None:

@@ -9,7 +9,7 @@ from tests.tolerances import rounding
 from uvlp.core.errors import UvlpError
 from uvlp.methods.algorithms.clustering.cluster_fill import split_to_fill
 from uvlp.methods.algorithms.clustering.outliers import Outliers, find_outliers, readmit
-from uvlp.methods.algorithms.fusion import Pairs, fuse, unit
+from uvlp.methods.algorithms.fusion import Pairs, fuse, three_way, unit
 from uvlp.methods.algorithms.uvlp_prototypes import (
     ClusteringResult,
     best_members,
@@ -156,3 +156,43 @@ def test_the_centroid_is_that_of_the_fused_rows() -> None:
         intra, centre = Pairs(images, texts).centroid(alpha)
         numpy.testing.assert_allclose(centre, mean / numpy.linalg.norm(mean), rtol=0, atol=bound)
         assert intra == pytest.approx(float((1 - rows @ centre).mean()), rel=0, abs=bound)
+
+
+def test_three_way_fusion_equals_its_equation() -> None:
+    """Each part is centred over the class and normalised; in the unit rows each has length √(1/3)."""
+    images, texts, latents = features(12)
+    expected = []
+    for row in range(12):
+        joined: list[float] = []
+        for part in (images, texts, latents.reshape(12, 16)):
+            centred = part[row].astype(float) - part.astype(float).sum(axis=0) / 12
+            joined += (centred / (numpy.sqrt(centred @ centred) * numpy.sqrt(3))).tolist()
+        expected.append(joined)
+    fused = three_way(images, texts, latents)
+    assert fused.dtype == numpy.float32
+    numpy.testing.assert_allclose(fused, expected, rtol=0, atol=rounding(2))
+
+
+def test_three_way_fusion_ignores_a_part_that_is_constant() -> None:
+    images, texts, latents = features(12)
+    fused = three_way(images, numpy.broadcast_to(texts[0], texts.shape), latents)
+    assert not fused[:, 16:32].any()
+    numpy.testing.assert_allclose((fused.astype(float) ** 2).sum(axis=1), 1, rtol=0, atol=rounding(48))
+
+
+def test_joined_rows_are_clustered_and_scored_in_place_of_the_fusion() -> None:
+    """Two groups differ in their latents alone; images and texts would divide the class otherwise."""
+    images, texts, latents = features(20)
+    images[:] = images[0]
+    texts[:] = texts[0]
+    latents[10:] += 50
+    joined = three_way(images, texts, latents)
+    result = derived((images, texts, latents), 2, contamination=0.0, joined=joined)
+    groups = sorted(prototype.members.tolist() for prototype in result.prototypes)
+    assert groups == [list(range(10)), list(range(10, 20))]
+    for prototype in result.prototypes:
+        rows = joined[prototype.members].astype(float)
+        means = (rows @ rows.T).sum(axis=1) - 1
+        bound = rounding(len(rows) + rows.shape[1] + 3, largest=len(rows)) / 9
+        numpy.testing.assert_allclose(prototype.scores, means / 9, rtol=0, atol=bound)
+        assert prototype.alpha is None

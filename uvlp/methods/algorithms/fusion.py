@@ -33,6 +33,28 @@ def fuse(images: Features, texts: Features, alpha: float) -> Features:
     return unit(numpy.float32(alpha) * images + numpy.float32(1.0 - alpha) * texts)
 
 
+def three_way(images: ArrayLike, texts: ArrayLike, latents: ArrayLike) -> Features:
+    """Image, text and latent of a class, each centred and normalised, joined with equal weight (ours, no α).
+
+    A part that is the same for all images of the class, such as the text of its name, contributes nothing.
+
+    Args:
+        images, texts: CLIP features [N, D].
+        latents: VAE latents [N, 4, h, w].
+
+    Returns:
+        Unit rows, float32 [N, 2 D + 4 h w].
+    """
+    parts = [_centred(numpy.asarray(each)) for each in (images, texts, latents)]
+    return unit(numpy.concatenate(parts, axis=1)).astype(numpy.float32)
+
+
+def _centred(rows: NDArray[numpy.floating]) -> Direction:
+    """The rows less their mean as unit vectors, float64 [N, D]; computed in float64."""
+    flat = rows.reshape(len(rows), -1).astype(numpy.float64)
+    return unit(flat - flat.mean(axis=0))
+
+
 class Pairs:
     """Image and caption features of the same images, for statistics at many values of α.
 

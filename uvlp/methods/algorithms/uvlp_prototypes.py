@@ -88,6 +88,7 @@ def derive(
     prior_weight: float = 0.6,
     fill: Fill = "split",
     search: bool = True,
+    joined: Features | None = None,
 ) -> ClusteringResult:
     """Derive the prototypes of one class.
 
@@ -105,6 +106,7 @@ def derive(
         prior_weight: λ, weight of the prior α_c on α_k.
         fill: `split` makes exactly K prototypes; `none` as the reference: fewer, without empty clusters.
         search: whether to search α_k; else α_k = α_c.
+        joined: unit rows [N, E] to cluster instead of images and texts fused by α; no α is then searched.
 
     Raises:
         UvlpError: the class has no images, or fewer than ``ipc`` with ``fill="split"``.
@@ -113,7 +115,7 @@ def derive(
     fewest = ipc if fill == "split" else 1
     if len(pairs) < fewest:
         raise too_few_images(len(pairs), fewest)
-    fused = fuse(pairs.images, pairs.texts, class_alpha)
+    fused = fuse(pairs.images, pairs.texts, class_alpha) if joined is None else joined
     outliers = find_outliers(fused, contamination)
     inliers = readmit(outliers, fewest)
     kept = numpy.flatnonzero(inliers)
@@ -125,8 +127,10 @@ def derive(
     for cluster, context in _contexts(fused[kept], labels, name, other_names).items():
         members = kept[labels == cluster]
         chosen = pairs.subset(members)
-        alpha = search_alpha(chosen, context) if search else None
-        scores = hub_scores(fuse(chosen.images, chosen.texts, alpha.alpha if alpha else class_alpha))
+        alpha = search_alpha(chosen, context) if search and joined is None else None
+        weight = alpha.alpha if alpha else class_alpha
+        rows = fuse(chosen.images, chosen.texts, weight) if joined is None else joined[members]
+        scores = hub_scores(rows)
         prototypes.append(
             _prototype(cluster, members, scores, latents, top_k, chosen, alpha, centres[cluster])
         )

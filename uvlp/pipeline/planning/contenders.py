@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from uvlp.core.errors import UvlpError
 from uvlp.declarations.method import MethodDeclaration, declared_method
 from uvlp.declarations.protocol import declared_protocol
+from uvlp.pipeline.planning import variants
 from uvlp.recipes import overrides
 from uvlp.recipes.schema import Recipe, SynthesisSettings
 from uvlp.recipes.setting import check_limits
@@ -16,19 +16,29 @@ from uvlp.recipes.setting import check_limits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """A requested method, e.g. `uvlp:no-outliers`, with its resolved settings."""
+    """A requested method, e.g. `uvlp:no-outliers`, with its resolved settings.
+
+    Attributes:
+        spec: as on the command line, with its variants in the order of their declaration.
+        name: of the plug-in.
+        declared: its declaration.
+        parts: the variants that are combined.
+        settings, synthesis: resolved; ``synthesis`` is None for real images.
+    """
 
     spec: str
     name: str
     declared: MethodDeclaration
+    parts: tuple[str, ...]
     settings: Any
     synthesis: SynthesisSettings | None
 
     @property
     def title(self) -> str:
-        """Title for tables and messages, with the variant."""
-        _, _, variant = self.spec.partition(":")
-        return f"{self.declared.title} ({variant})" if variant else self.declared.title
+        """Title for tables and messages, with the variants."""
+        return (
+            f"{self.declared.title} ({variants.JOIN.join(self.parts)})" if self.parts else self.declared.title
+        )
 
     @property
     def whole_set(self) -> bool:
@@ -75,28 +85,31 @@ class Folder:
 
 
 def resolve_method(spec: str, recipe: Recipe) -> Method:
-    """Return a method with the settings of its variant and the recipe.
+    """Return a method with the settings of the recipe and of its variants.
 
     Raises:
-        UvlpError: unknown method, variant or setting, or a setting out of range.
+        UvlpError: unknown method, variant or setting, a contradiction, or a setting out of range.
     """
-    name, _, variant = spec.partition(":")
-    declared = declared_method(name)
-    name = declared.origin.name
+    given = spec.partition(":")[0]
+    declared = declared_method(given)
+    name, parts = declared.origin.name, variants.parts_of(declared, spec)
     chosen: dict[str, Any] = dict(recipe.method.get(name, {}))
-    if variant:
-        if variant not in declared.variants:
-            known = ", ".join(f"{name}:{known}" for known in declared.variants) or f"{name} has no variants"
-            raise UvlpError("unknown variant of a method", got=spec, allowed=known)
-        chosen.update(declared.variants[variant])
+    changes = variants.changes_of(declared, parts)
+    own = {**chosen.pop("synthesis", {}), **changes.pop("synthesis", {})}
     synthesis = declared.synthesis
-    own = chosen.pop("synthesis", {})
     if synthesis is not None:
         synthesis = overrides.merge(synthesis, {**recipe.synthesis, **own})
         check_limits(synthesis, f"{name}.synthesis")
-    settings = overrides.merge(declared.settings(), chosen)
+    settings = overrides.merge(declared.settings(), {**chosen, **changes})
     check_limits(settings, name)
-    return Method(spec=spec, name=name, declared=declared, settings=settings, synthesis=synthesis)
+    return Method(
+        spec=variants.joined(given, parts),
+        name=name,
+        declared=declared,
+        parts=parts,
+        settings=settings,
+        synthesis=synthesis,
+    )
 
 
 def set_method(recipe: Recipe, name: str, path: str, text: str) -> Recipe:

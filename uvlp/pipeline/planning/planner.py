@@ -92,8 +92,14 @@ class Planner(ImagePlanner):
             inputs=inputs,
         )
 
-    def table(self, methods: Sequence[Method | Folder], folders: str = "") -> Task:
-        """The table of the complete recipe; ``folders``: titles of scored folders, for its name."""
+    def table(self, methods: Sequence[Method | Folder], folders: str = "", notes: Sequence[str] = ()) -> Task:
+        """The table of the complete recipe.
+
+        Args:
+            methods: its rows.
+            folders: titles of scored folders, for its name.
+            notes: further notes.
+        """
         recipe = self.recipe
         inputs: dict[str, Task] = {}
         cells = []
@@ -129,7 +135,7 @@ class Planner(ImagePlanner):
                 "caption": f"{dataset_name(self.manifest, self.spec)}, {recipe.ipc} images per class, "
                 f"{recipe.protocol} protocol, profile {recipe.profile}",
                 "cells": cells,
-                "notes": self._notes(methods),
+                "notes": [*self._notes(methods), *notes],
             },
             inputs=inputs,
         )
