@@ -9,7 +9,7 @@ from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work, read_notes
 from uvlp.tables.table import texts
 
-REVISION = 2
+REVISION = 3
 
 
 def run(work: Work) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from uvlp.core.wording import in_markdown
@@ -14,8 +14,10 @@ LATEX_MARKS = {BEST: r"\textbf{{{}}}", SECOND: r"\textit{{{}}}"}
 NOT_IN_LABELS = re.compile(r"[^\w.:@+-]")
 COMPACT = 6
 """Columns beyond which LaTeX shows deviations as subscripts."""
-LONGEST = 75
-"""Characters of a row that fit into a text column of LaTeX's article class; longer tables are scaled down."""
+PACKAGES = r"% needs \usepackage{booktabs,graphicx}"
+"""First line of every LaTeX text."""
+NO_WIDER = r"\resizebox{\ifdim\width>\columnwidth\columnwidth\else\width\fi}{!}{%"
+"""Scales what follows down to the width of a text column, if it is wider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,33 +104,19 @@ def _is_compact(grid: Grid) -> bool:
     return len(grid.head) > COMPACT
 
 
-def _is_wide(grid: Grid) -> bool:
-    """Return whether the longest texts of all columns, and the gaps, exceed `LONGEST` characters."""
-    lengths = [
-        max(len(re.sub(r" ± .*", "+.+", text) if _is_compact(grid) else text) for text in column)
-        for column in zip(grid.head, *grid.body, strict=True)
-    ]
-    return sum(lengths) + len(lengths) > LONGEST
-
-
-def packages(grids: Iterable[Grid]) -> str:
-    """Return a comment with the LaTeX packages that `floating` needs."""
-    names = "booktabs,graphicx" if any(map(_is_wide, grids)) else "booktabs"
-    return rf"% needs \usepackage{{{names}}}"
-
-
 def floating(grid: Grid, head: list[str], caption: str, label: str) -> list[str]:
     """Return a LaTeX table environment no wider than a text column."""
-    inside = tabular(grid, head, compact=_is_compact(grid))
-    if _is_wide(grid):
-        inside = [r"\resizebox{\columnwidth}{!}{%", *inside[:-1], inside[-1] + "}"]
+    *inside, end = tabular(grid, head, compact=_is_compact(grid))
     return [
         r"\begin{table}",
         r"\centering",
         (r"\footnotesize" if _is_compact(grid) else r"\small") + r"\setlength{\tabcolsep}{3pt}",
+        r"\setlength{\belowcaptionskip}{4pt}",
         rf"\caption{{{escape(caption)}}}",
         rf"\label{{tab:{re.sub(NOT_IN_LABELS, '-', label)}}}",
+        NO_WIDER,
         *inside,
+        end + "}",
         r"\end{table}",
     ]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from uvlp.core.wording import markdown_line
-from uvlp.tables.grids import Grid, escape, floating, latex_row, markdown_grid, packages
+from uvlp.tables.grids import PACKAGES, Grid, escape, floating, latex_row, markdown_grid
 from uvlp.tables.paper import PaperTable, measured_marks, published_marks
 from uvlp.tables.published import Published, title
 from uvlp.tables.verdicts import ASSUMED_N, HALF_WIDTH
@@ -155,10 +155,10 @@ def _count(cells: int) -> str:
 
 
 def latex(table: PaperTable) -> str:
-    """Format a booktabs table of the width of a text column, with explanations in comments."""
+    """Format a booktabs table no wider than a text column, with explanations in comments."""
     shown = grid(table, with_intervals=False)
     head = latex_row([text[0].upper() + text[1:] for text in shown.head])
-    lines = [packages([shown]), *(f"% {escape(note)}" for note in notes(table))]
+    lines = [PACKAGES, *(f"% {escape(note)}" for note in notes(table))]
     lines += [
         f"% measured: {escape(title(cell.method))}, {escape(_where(cell))}: {escape(found.show())}"
         for cell, found in table.measured.items()

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from uvlp.artifacts.tables import Cell, Comparison, Table
 from uvlp.core.wording import in_markdown, markdown_line
-from uvlp.tables.grids import Grid, capital, escape, floating, latex_row, markdown_grid, packages
+from uvlp.tables.grids import PACKAGES, Grid, capital, escape, floating, latex_row, markdown_grid
 from uvlp.tables.notes import remarks
 from uvlp.tables.published import title
 from uvlp.tables.sentences import sentences
@@ -103,7 +103,7 @@ def _source(cell: Cell) -> str:
 
 
 def latex(table: Table, part: str = "all") -> str:
-    """The table, or its parts, as booktabs tables of a text column's width; sources and notes in comments.
+    """The table, or its parts, as booktabs tables no wider than a text column; sources and notes in comments.
 
     Args:
         part: one of `PARTS`.
@@ -111,7 +111,7 @@ def latex(table: Table, part: str = "all") -> str:
     table = _with_network_titles(table)
     grids = {"main": _means(table), "intervals": _intervals(table), "differences": _differences(table)}
     chosen = {name: grid for name, grid in grids.items() if grid is not None and part in (name, "all")}
-    lines = [packages(chosen.values())]
+    lines = [PACKAGES]
     lines += [f"% {escape(note)}" for note in table.notes]
     lines += [f"% {' '.join(_source(cell).split())}" for cell in table.cells]
     for name, grid in chosen.items():
