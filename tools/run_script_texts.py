@@ -22,12 +22,10 @@ from uvlp.tables import published
 
 FOLDER = Path(__file__).resolve().parents[1] / "run_scripts"
 WIDTH = 105
-RUNS = {
-    **dict.fromkeys(("imagenette", "imageidc"), (10, 20, 50)),
-    "imagewoof": (10, 20, 50, 70, 100),
-    **dict.fromkeys(("imagenet100", "imagenet1k", "cifar10", "cifar100", "tiny_imagenet"), (10, 50)),
-}
-"""Datasets of the papers and their images per class."""
+UNPUBLISHED = tuple(
+    (dataset, ipc) for dataset in ("imagenet100", "cifar10", "cifar100", "tiny_imagenet") for ipc in (10, 50)
+)
+"""Datasets and images per class of VLCP's scripts, of which no table was published."""
 PREAMBLE = 'set -euo pipefail\nsource "$(dirname "${BASH_SOURCE[0]}")/setup.sh"\n'
 
 
@@ -40,6 +38,30 @@ def commands_of_table(name: str) -> list[PublishedRun]:
     cells = [cell for cell in published.table(name) if cell.method in here]
     methods = tuple(dict.fromkeys(cell.method for cell in cells))
     return [replace(run, methods=methods) for run in runs(cells)]
+
+
+def experiments() -> list[tuple[str, int]]:
+    """Datasets and images per class: those of every published cell, then `UNPUBLISHED`."""
+    return list(dict.fromkeys([*((cell.dataset, cell.ipc) for cell in published.cells()), *UNPUBLISHED]))
+
+
+def run_of(dataset: str, ipc: int) -> PublishedRun:
+    """The dataset's own recipe with every implemented method and every network of the published tables.
+
+    Methods and networks that the recipe has already are not named.
+    """
+    run = PublishedRun(dataset, ipc)
+    recipe, here = run.recipe(), set(plugins.names("methods"))
+    cells = [cell for cell in published.cells() if (cell.dataset, cell.ipc) == (dataset, ipc)]
+    methods = tuple(dict.fromkeys([*recipe.methods, *(cell.method for cell in cells if cell.method in here)]))
+    known = {published.canonical(network) for network in recipe.networks}
+    others = (cell.network for cell in cells if published.canonical(cell.network) not in known)
+    networks = tuple(dict.fromkeys([*recipe.networks, *others]))
+    return replace(
+        run,
+        methods=methods if methods != recipe.methods else (),
+        networks=networks if networks != recipe.networks else (),
+    )
 
 
 def wrapped(text: str) -> list[str]:
@@ -74,7 +96,7 @@ def accuracies(recipe: Recipe) -> Iterator[str]:
 
 def run_script(dataset: str, ipc: int) -> str:
     """The script of one dataset at one IPC."""
-    command = PublishedRun(dataset, ipc)
+    command = run_of(dataset, ipc)
     recipe = command.recipe()
     head = [
         *wrapped(
@@ -122,17 +144,9 @@ def table_script(name: str) -> str:
     return "\n".join(["#!/usr/bin/env bash", *head, PREAMBLE + "\n".join(body)]) + "\n"
 
 
-def script_names() -> list[str]:
-    """File names of every script."""
-    runs = [f"{dataset}_ipc{ipc}.sh" for dataset, ipcs in RUNS.items() for ipc in ipcs]
-    return [*runs, *(f"table_{name}.sh" for name in published.TABLES)]
-
-
 def scripts() -> dict[str, str]:
     """Every script by its file name."""
-    runs = {
-        f"{dataset}_ipc{ipc}.sh": run_script(dataset, ipc) for dataset, ipcs in RUNS.items() for ipc in ipcs
-    }
+    runs = {f"{dataset}_ipc{ipc}.sh": run_script(dataset, ipc) for dataset, ipc in experiments()}
     return runs | {f"table_{name}.sh": table_script(name) for name in published.TABLES}
 
 
