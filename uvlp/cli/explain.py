@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from uvlp.cli.options import WHAT, DebugOption, JsonOption, ProfileOption, SetOption, counted
+from uvlp.cli.options import (
+    WHAT,
+    DebugOption,
+    JsonOption,
+    NetworkOption,
+    ProfileOption,
+    ProtocolOption,
+    SetOption,
+    counted,
+)
 
 if TYPE_CHECKING:
     from uvlp.recipes.schema import Recipe
@@ -40,6 +50,8 @@ def explain(
     dataset: OnDatasetOption = None,
     ipc: AtIpcOption = None,
     profile: ProfileOption = None,
+    protocol: ProtocolOption = None,
+    network: NetworkOption = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -51,8 +63,13 @@ def explain(
     from uvlp.pipeline.explanation import page
     from uvlp.pipeline.explanation.explain import explain as explained
 
+    changes: dict[str, dict[str, Any]] = {
+        f"profile {profile}": {"profile": profile},
+        "--protocol, --network": {"protocol": protocol, "networks": network},
+        "--set": {"settings": settings},
+    }
     explanation = explained(
-        list(recipes(method, dataset if dataset is not None else "digits", ipc or 10, profile, settings))
+        list(recipes(method, dataset if dataset is not None else "digits", ipc or 10, changes))
     )
     if as_json:
         print(json.dumps(explanation.json(), indent=1, ensure_ascii=False))
@@ -61,21 +78,22 @@ def explain(
 
 
 def recipes(
-    method: str, dataset: str, ipc: int, profile: str | None, settings: list[str] | None
+    method: str, dataset: str, ipc: int, changes: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, Recipe]]:
-    """Yield the recipe by what changed it: the dataset's own, then with each of the options."""
-    from dataclasses import replace
+    """Yield the recipe by what changed it: the dataset's own, then with each of the options.
 
+    Args:
+        changes: fields of a `Request` by what changes them; those that are None were not given.
+    """
     from uvlp.cli.request import Request, resolve
 
     name, _, variant = method.partition(":")
     request = Request(dataset=dataset, ipc=ipc)
-    for label, given, spec in (
-        (f"recipe of {dataset}", {}, name),
-        (f"profile {profile}" if profile is not None else "", {"profile": profile}, name),
-        ("--set" if settings else "", {"settings": settings}, name),
-        (f"variant {variant}" if ":" in method else "", {}, method),
-    ):
-        if label:
+    yield f"recipe of {dataset}", replace(resolve(request), methods=(name,))
+    for label, options in changes.items():
+        given = {option: value for option, value in options.items() if value is not None}
+        if given:
             request = replace(request, **given)
-            yield label, replace(resolve(request), methods=(spec,))
+            yield label, replace(resolve(request), methods=(name,))
+    if ":" in method:
+        yield f"variant {variant}", replace(resolve(request), methods=(method,))

@@ -20,13 +20,15 @@ class Deviation:
 
     Attributes:
         number: e.g. ``"D-02"``.
+        name: a few words.
         methods: names of the methods that it concerns; empty: every one.
-        only_with: the names of which a run must have one, by kind: dataset, captioner, stage, protocol or
-            profile. A kind that is not here is not limited.
+        only_with: the names of which a run must have one, by kind: dataset, captioner, stage, protocol,
+            profile, teacher, or a setting's name. A kind that is not here is not limited.
         what, why, effect: as written.
     """
 
     number: str
+    name: str
     methods: tuple[str, ...]
     only_with: Mapping[str, tuple[str, ...]]
     what: str
@@ -37,7 +39,7 @@ class Deviation:
         """Return whether it concerns a run of ``method``; ``names``: those that the run uses, by kind."""
         if self.methods and method not in self.methods:
             return False
-        return all(not set(wanted).isdisjoint(names[kind]) for kind, wanted in self.only_with.items())
+        return all(not set(wanted).isdisjoint(names.get(kind, ())) for kind, wanted in self.only_with.items())
 
 
 @cache
@@ -47,10 +49,12 @@ def deviations() -> tuple[Deviation, ...]:
 
 
 def _entry(line: str) -> Deviation:
-    number, methods, only_with, what, why, effect = (cell.strip() for cell in line.strip("|").split("|"))
+    number, name, methods, only_with, *texts = (cell.strip() for cell in line.strip("|").split("|"))
+    what, why, effect = texts
     conditions = (condition.partition(":") for condition in only_with.split(";") if condition.strip())
     return Deviation(
         number=number,
+        name=name,
         methods=() if methods == EVERY else _names(methods),
         only_with={kind.strip(): _names(names) for kind, _, names in conditions},
         what=what,

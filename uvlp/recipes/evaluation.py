@@ -169,14 +169,14 @@ class TeacherSettings:
     epochs: int = setting(
         90,
         "epochs of training",
-        "torchvision's reference recipe for classification",
+        "torchvision's reference recipe",
         least=1,
         most=MOST_EPOCHS,
     )
     batch: int = setting(
         256,
-        "images per step, partial batch kept",
-        "torchvision's reference recipe: 8 times 32",
+        "images per step (8 GPUs with 32 each), partial batch kept",
+        "torchvision's reference recipe",
         least=2,
     )
     lr: float = setting(

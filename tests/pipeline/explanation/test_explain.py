@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,8 +42,15 @@ def explained(
     ipc: int = 10,
     profile: str | None = None,
     settings: Sequence[str] = (),
+    protocol: str | None = None,
+    networks: Sequence[str] = (),
 ) -> Explanation:
-    return explain(list(recipes(method, dataset, ipc, profile, list(settings))))
+    changes: dict[str, dict[str, Any]] = {
+        f"profile {profile}": {"profile": profile},
+        "--protocol, --network": {"protocol": protocol, "networks": list(networks) or None},
+        "--set": {"settings": list(settings) or None},
+    }
+    return explain(list(recipes(method, dataset, ipc, changes)))
 
 
 def by_path(explanation: Explanation) -> dict[str, Setting]:
@@ -62,12 +70,12 @@ def test_every_setting_of_every_step_appears_with_its_source(method: str, datase
         shown = [step for step in explanation.steps if step.stage == task.stage]
         assert any([setting.path.rpartition(".")[2] for setting in step.settings] == names for step in shown)
     for setting in found.values():
-        assert setting.source and f"{setting.source}]" in text, setting.path
+        assert setting.source and f"{page.brief(setting.source)}]" in text, setting.path
         assert f"{setting.path.rpartition('.')[2]} " in text, setting.path
 
 
 def recipe_of(method: str, dataset: str) -> Recipe:
-    return list(recipes(method, dataset, 10, None, []))[-1][1]
+    return list(recipes(method, dataset, 10, {}))[-1][1]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -169,8 +177,8 @@ def test_the_cost_is_that_of_a_dry_run_of_the_method_alone() -> None:
     assert explanation.costs[1] == expected
 
 
-def test_without_a_known_size_there_is_no_cost() -> None:
-    explanation = explained("random", "folder:here")
+def test_without_a_known_size_there_is_no_cost(tmp_path: Path) -> None:
+    explanation = explained("random", f"folder:{tmp_path}")
     assert explanation.costs == ()
     assert any(line.startswith("Cost: unknown") for line in page.lines(explanation))
 
@@ -191,10 +199,29 @@ def test_more_images_than_a_class_has_are_refused() -> None:
     assert (caught.value.got, caught.value.allowed) == (131, "1 to 130")
 
 
+def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UvlpError) as caught:
+        explained("random", f"folder:{tmp_path / 'cats'}")
+    assert caught.value.got == str(tmp_path / "cats") and "train/<class>" in str(caught.value.allowed)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dataset", plugins.names("datasets"))
-def test_no_line_is_wider_than_a_screen(method: str, dataset: str) -> None:
-    assert all(len(line) <= page.WIDTH for line in page.lines(explained(method, dataset)))
+def test_it_is_one_page(method: str, dataset: str) -> None:
+    """Under the protocol of the dataset's recipe and under every other."""
+    others = [("minimax", ["resnet-ap-10"]), ("rded", ["resnet18"])]
+    for protocol, networks in [(None, []), *others]:
+        lines = list(page.lines(explained(method, dataset, protocol=protocol, networks=networks)))
+        assert all(len(line) <= page.WIDTH for line in lines)
+        assert len(lines) <= page.HEIGHT, (len(lines), protocol)
+
+
+def test_another_protocol_is_the_source_of_what_it_changes() -> None:
+    explanation = explained("random", protocol="rded", networks=["conv3"])
+    found = by_path(explanation)
+    assert (found["protocol"].value, found["protocol"].source) == ("rded", "--protocol, --network")
+    assert {"teacher", "evaluate"} <= {step.stage for step in explanation.steps}
+    assert found["rded.flip"].source == "recipe of digits"
 
 
 def test_settings_that_a_step_shares_with_an_earlier_one_are_not_repeated() -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.lines import read_lines
+from uvlp.core.files.paths import expand_home
 from uvlp.core.plugins import PACKAGE
+from uvlp.datasets.files.folder_scan import LAYOUT, check_folder
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.declarations.reading import docstring
 from uvlp.pipeline import names
@@ -80,14 +82,17 @@ def explain(recipes: Sequence[tuple[str, Recipe]]) -> Explanation:
         recipes: the recipe by what changed it, with more and more of the changes made.
 
     Raises:
-        UvlpError: an unknown name, a number out of range, or an IPC above the size of the classes.
+        UvlpError: an unknown name, a number out of range, an IPC above the size of the classes, or a folder
+            that does not exist.
     """
+    _check_folder(recipes[-1][1].dataset)
     versions = [_version(label, recipe) for label, recipe in recipes]
     plan, method = versions[-1].plan, versions[-1].method
     _check_ipc(plan)
     names.check_networks(plan.recipe)
     papers = _papers(plan.recipe, method)
     text = docstring(method.declared.origin) or method.title
+    found = tuple(steps(versions, papers))
     cells = (cell for cell in published.cells() if cell.method == method.name)
     return Explanation(
         method=method.spec,
@@ -97,8 +102,8 @@ def explain(recipes: Sequence[tuple[str, Recipe]]) -> Explanation:
         published_in=tuple(dict.fromkeys(published.title(cell.source) for cell in cells)),
         recipe=plan.recipe,
         run=tuple(_of_the_run(versions, papers)),
-        steps=tuple(steps(versions, papers)),
-        deviations=tuple(_deviations(plan, method)),
+        steps=found,
+        deviations=tuple(_deviations(plan, method, found)),
         reads=reads(plan, recipes[-1][1]),
         costs=_costs(plan),
     )
@@ -108,6 +113,13 @@ def _version(label: str, recipe: Recipe) -> Version:
     checked = names.check(recipe)
     (method,) = checked.methods
     return Version(label=label, plan=outline(checked), method=method)
+
+
+def _check_folder(dataset: str) -> None:
+    """Refuse `folder:PATH` where there is no folder."""
+    _, _, path = dataset.partition(":")
+    if path:
+        check_folder(expand_home(path).absolute(), "dataset folder", LAYOUT)
 
 
 def _check_ipc(plan: Plan) -> None:
@@ -151,15 +163,24 @@ def _of_the_run(versions: Sequence[Version], papers: Version | None) -> list[Set
     return found
 
 
-def _deviations(plan: Plan, method: Method) -> list[Deviation]:
-    used = {
+def _deviations(plan: Plan, method: Method, of_steps: Sequence[Step]) -> list[Deviation]:
+    used: dict[str, set[str]] = {}
+    for step in of_steps:
+        for setting in step.settings:
+            used.setdefault(setting.path.rpartition(".")[2], set()).add(str(setting.value))
+    used |= {
         "dataset": {plan.recipe.dataset.partition(":")[0].replace("_", "-")},
         "captioner": {task.plugin for task in plan.tasks if task.stage == "caption"},
         "stage": {task.stage for task in plan.tasks},
         "protocol": {plan.recipe.protocol},
         "profile": {plan.recipe.profile},
+        "teacher": {_teacher(task.settings.source) for task in plan.tasks if task.stage == "teacher"},
     }
     return [each for each in deviations() if each.concerns(method.name, used)]
+
+
+def _teacher(source: str) -> str:
+    return source if source in ("trained", "torchvision") else "file"
 
 
 def _costs(plan: Plan) -> tuple[Estimate, ...]:

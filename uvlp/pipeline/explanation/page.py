@@ -4,46 +4,53 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
-from textwrap import shorten, wrap
+from collections.abc import Iterable, Iterator
+from textwrap import wrap
 from typing import Any
 
 from uvlp.core.wording import byte_size
-from uvlp.pipeline.estimates.report import Estimate, Row, duration
+from uvlp.pipeline.estimates.report import Row, duration
 from uvlp.pipeline.explanation.explain import Explanation
 from uvlp.pipeline.explanation.settings import Setting
 from uvlp.pipeline.explanation.steps import Step
 
-WIDTH = 100
+WIDTH, HEIGHT = 100, 60
+"""Characters of a line, and lines: what a page holds."""
 LEGEND = (
-    "name value [source]; * not the default, † not as in the papers' recipe, each with the other value in "
-    "brackets; a step [ours] is not in the papers' chain"
+    "Settings: name value [source]; * not the default, † not the papers', the other value in brackets; "
+    "[ours]: no step of the papers; M, E: methods.md, evaluation.md"
 )
+SHORT = {"methods.md": "M", "evaluation.md": "E"}
+"""Pages that most sources name."""
 PLAIN = re.compile(r"[\w.,+-]+")
+COMMIT = re.compile(r"(?<=\b[0-9a-f]{12})[0-9a-f]{28}\b")
+"""All but the first digits of one."""
 
 
 def lines(explanation: Explanation) -> Iterator[str]:
     """Yield the lines of the page."""
-    yield from _wrapped(explanation.text)
+    yield from _wrapped(brief(explanation.text))
     yield from _wrapped("; ".join(_origins(explanation)))
     recipe = explanation.recipe
-    yield f"As it would run on {recipe.dataset} at {recipe.ipc} images per class, profile {recipe.profile}."
-    yield ""
-    yield from _wrapped(f"Steps, with settings as {LEGEND}")
+    run = f"on {recipe.dataset} at {recipe.ipc} images per class, profile {recipe.profile}"
+    yield from _wrapped(f"Steps as it would run {run}. {LEGEND}")
     yield from _wrapped(_settings(explanation.run, "the run"), " ")
     settings = [step.settings for step in explanation.steps]
     for number, step in enumerate(explanation.steps, 1):
-        yield from _step(number, step, settings.index(step.settings) + 1)
-    yield ""
+        yield from _wrapped(_step(number, step, settings.index(step.settings) + 1), " ")
     yield "Reads"
     for kind, text in explanation.reads.items():
-        yield from _wrapped(f"{kind}: {text}", " ")
-    yield ""
+        yield from _wrapped(f"{kind}: {COMMIT.sub('', text)}", " ")
     yield "Deviations (paper_tables/deviations.md)"
     yield from _deviations(explanation)
-    yield ""
     yield from _cost(explanation)
+
+
+def brief(text: str) -> str:
+    """Return a source or a text with the names of the pages in one letter, and without its details."""
+    for page, letter in SHORT.items():
+        text = text.replace(f"{page} ", f"{letter} ")
+    return next((word for word in ("recipe", "ours") if text.startswith((f"{word} of ", f"{word}: "))), text)
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:
@@ -59,17 +66,17 @@ def _origins(explanation: Explanation) -> Iterator[str]:
         yield f"accuracies published in {', '.join(explanation.published_in)}"
 
 
-def _step(number: int, step: Step, first: int) -> Iterator[str]:
-    """Yield what a step does, and its settings if it is the ``first`` step with these."""
+def _step(number: int, step: Step, first: int) -> str:
+    """Return a step, and its settings if it is the ``first`` step with these."""
     name = step.stage + (f" ({', '.join(step.parts)})" if step.parts else "")
     ours = "" if step.published else " [ours]"
     count = f" {step.artifacts} artifacts." if step.artifacts > 1 else ""
-    text = step.text if step.text.endswith(".") else f"{step.text}."
-    yield from _wrapped(f"{number}. {name}{ours}: {text}{count}", " ")
-    if step.settings:
-        section, _, _ = step.settings[0].path.rpartition(".")
-        again = f"{section}: as in step {first}"
-        yield from _wrapped(again if first < number else _settings(step.settings, section), "   ")
+    text = f"{number}. {name}{ours}: {brief(step.text.rstrip('.'))}.{count}"
+    if not step.settings:
+        return text
+    section, _, _ = step.settings[0].path.rpartition(".")
+    again = f"{section}: as in step {first}"
+    return f"{text} {again if first < number else _settings(step.settings, section)}"
 
 
 def _settings(settings: Iterable[Setting], title: str) -> str:
@@ -77,7 +84,7 @@ def _settings(settings: Iterable[Setting], title: str) -> str:
     by_source: dict[str, list[str]] = {}
     for setting in settings:
         by_source.setdefault(setting.source, []).append(_setting(setting))
-    groups = (f"{', '.join(shown)} [{source}]" for source, shown in by_source.items())
+    groups = (f"{', '.join(shown)} [{brief(source)}]" for source, shown in by_source.items())
     return f"{title}: {'; '.join(groups)}"
 
 
@@ -105,55 +112,50 @@ def _value(value: Any) -> str:
 
 
 def _deviations(explanation: Explanation) -> Iterator[str]:
-    """Yield those of the method, two a line by their beginnings, and the numbers of those of every method."""
-    column = WIDTH // 2 - 1
-    own = [
-        shorten(f"{each.number} {each.what}", column - 1, placeholder=" ...")
-        for each in explanation.deviations
-        if each.methods
-    ]
-    for first, second in zip_longest(own[::2], own[1::2], fillvalue=""):
-        yield f" {first:<{column}} {second}".rstrip()
-    others = [each.number for each in explanation.deviations if not each.methods]
+    """Yield those of the method by name, and the numbers of those of every method in such a run."""
+    parts = [f"{each.number} {each.name}" for each in explanation.deviations if each.methods]
+    others = _ranges(each.number for each in explanation.deviations if not each.methods)
     if others:
-        yield from _wrapped(f"of every method in such a run: {', '.join(others)}", " ")
+        parts.append(f"of every method in such a run {', '.join(others)}")
+    yield from _wrapped("; ".join(parts), " ")
+
+
+def _ranges(numbers: Iterable[str]) -> list[str]:
+    """Return consecutive numbers as one text: ``D-04, D-24 to D-33``."""
+    found: list[list[int]] = []
+    for number in (int(number.partition("-")[2]) for number in numbers):
+        if found and number == found[-1][-1] + 1:
+            found[-1].append(number)
+        else:
+            found.append([number])
+    return [
+        text
+        for run in found
+        for text in (
+            [f"D-{run[0]:02} to D-{run[-1]:02}"] if len(run) > 2 else [f"D-{each:02}" for each in run]
+        )
+    ]
 
 
 def _cost(explanation: Explanation) -> Iterator[str]:
-    """Yield the estimates for two machines side by side, by stage."""
+    """Yield the estimate for this machine by stage, and the totals of this one and of a GPU."""
     recipe = explanation.recipe
     if not explanation.costs:
         yield f"Cost: unknown until {recipe.dataset} is opened; `uvlp reproduce --dry-run` opens it."
         return
     here, card = explanation.costs
-    there = f"there ({card.machine.name}; {card.basis})"
-    yield from _wrapped(f"Cost here ({here.machine.name}; {here.basis}) and {there}")
-    body = [HEAD, *map(_row, here.rows, card.rows)]
-    host, disk, gpu = _sizes(here.host_bytes, here.disk_bytes, card.gpu_bytes)
-    body.append(("total", duration(here.seconds), host, disk, duration(card.seconds), gpu))
-    yield from _columns(body)
-    yield from _downloads(here)
+    yield f"Cost here: time, memory, disk ({here.machine.name}; {here.basis})"
+    in_all = f"in all {_sizes(here.seconds, here.host_bytes, here.disk_bytes)}"
+    yield from _wrapped("; ".join([*map(_of_stage, here.rows), in_all]), " ")
+    of_card = _sizes(card.seconds, card.gpu_bytes, card.disk_bytes)
+    downloaded = sum(each.bytes or 0 for each in here.fetched)
+    downloads = f"; downloads {byte_size(downloaded)}" if downloaded else ""
+    yield from _wrapped(f"on one {card.machine.name}: time, GPU memory, disk {of_card}{downloads}", " ")
 
 
-HEAD = ("stage", "time here", "memory", "disk", "time there", "GPU memory")
+def _of_stage(row: Row) -> str:
+    return f"{row.stage} {_sizes(row.seconds, row.host_bytes, row.disk_bytes + row.scratch_bytes)}"
 
 
-def _row(here: Row, card: Row) -> tuple[str, ...]:
-    host, disk, gpu = _sizes(here.host_bytes, here.disk_bytes + here.scratch_bytes, card.gpu_bytes)
-    return here.stage, duration(here.seconds), host, disk, duration(card.seconds), gpu
-
-
-def _sizes(*sizes: float) -> list[str]:
-    return [byte_size(round(size)) if size > 0 else "-" for size in sizes]
-
-
-def _columns(body: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(cells[column]) for cells in body) for column in range(len(body[0]))]
-    for cells in body:
-        yield " " + "  ".join(text.ljust(width) for text, width in zip(cells, widths, strict=True)).rstrip()
-
-
-def _downloads(estimate: Estimate) -> Iterator[str]:
-    parts = [f"{each.what} {byte_size(each.bytes)}" for each in estimate.fetched if each.bytes]
-    if parts:
-        yield from _wrapped(f"downloads on a new machine: {', '.join(parts)}", " ")
+def _sizes(seconds: float | None, *sizes: float) -> str:
+    return ", ".join([duration(seconds), *(byte_size(round(size)) if size > 0 else "-" for size in sizes)])
