@@ -62,6 +62,13 @@ def test_list_as_json(call: Call) -> None:
     assert set(json.loads(call("list", "methods", "--json")[1])) >= {"d4m", "vlcp", "uvlp"}
 
 
+def test_list_shows_the_variants_of_methods(call: Call) -> None:
+    listed = json.loads(call("list", "methods", "--json")[1])
+    assert listed["uvlp:no-outliers"] == "without the removal of outliers"
+    names = [*listed]
+    assert names.index("uvlp") < names.index("uvlp:no-outliers") < names.index("vlcp")
+
+
 def test_unknown_list_suggests_the_nearest(call: Call) -> None:
     code, _, err = call("list", "method")
     assert code == 2 and "did you mean 'methods'" in err
@@ -69,7 +76,11 @@ def test_unknown_list_suggests_the_nearest(call: Call) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
-    [(("digits-ipc9",), "no such table"), (("digits-ipc10", "--format", "latx"), "did you mean 'latex'")],
+    [
+        (("digits-ipc9",), "no such table"),
+        (("digits-ipc10", "--format", "latx"), "did you mean 'latex'"),
+        (("digits-ipc10", "--format", "csv", "--part", "intervals"), "main, differences"),
+    ],
 )
 def test_wrong_table_request(call: Call, tmp_path: Path, arguments: tuple[str, ...], expected: str) -> None:
     put_table(tmp_path, "digits-ipc10")
@@ -98,6 +109,7 @@ def test_print_config_as_json_is_the_complete_recipe(call: Call) -> None:
         *((stage, "digits", "2") for stage in ("reproduce", "caption", "finetune", "embed")),
         *((stage, "digits", "2") for stage in ("prototype", "synthesise")),
         ("reproduce", "digits", "2", "--rerun", "1"),
+        ("ablate", "uvlp", "digits", "2"),
         ("evaluate", ".", "--dataset", "digits"),
         ("teacher", "digits", "conv3"),
     ],

@@ -43,9 +43,24 @@ def test_json_has_the_same_steps(explain: Call) -> None:
     assert content["costs"][1]["machine"]["name"] == "NVIDIA H200"
 
 
+def test_a_combination_is_explained_by_its_parts(explain: Call) -> None:
+    code, out, _ = explain("uvlp:no-outliers+alpha=fixed")
+    assert code == 0 and "without the removal of outliers" in " ".join(out.split())
+    content = json.loads(explain("uvlp:no-outliers+alpha=fixed", "--json")[1])
+    assert content["method"] == "uvlp:alpha=fixed+no-outliers" and content["notes"] == []
+
+
+def test_a_variant_without_an_effect_is_explained_as_its_base(explain: Call) -> None:
+    code, out, _ = explain("uvlp:top-k=1", "--ipc", "50", "--json")
+    content = json.loads(out)
+    assert code == 0 and content["method"] == "uvlp" and content["variant"] == ""
+    assert content["notes"][0].startswith("uvlp:top-k=1 equals uvlp at IPC 50")
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
+        (("uvlp:alpha=fixed+alpha=package",), "contradicts itself"),
         (("uvpl",), "did you mean 'uvlp'"),
         (("uvlp,vlcp",), "unknown method"),
         (("uvlp:no-outlier",), "uvlp:no-outliers"),

@@ -98,6 +98,24 @@ def test_second_call_computes_nothing_and_prints_the_same(
     assert contents(store) == before
 
 
+def test_ablations_reuse_what_was_reproduced(
+    finished: Finished, call_arguments: list[str], tmp_path: Path
+) -> None:
+    """The method's own images and scores are those of `reproduce`; a second call makes nothing."""
+    first, store = finished[1], tmp_path / "store"
+    shutil.copytree(finished[0], store)
+    call = ("ablate", "vlcp", *call_arguments[1:])
+    made = json.loads(uvlp(*call, "--json", store=store).stdout)
+    assert made["made"] == 5, "prototypes, images, two scores and the table"
+    assert made["artifacts"]["vlcp images, seed 0"] == first["artifacts"]["vlcp images, seed 0"]
+    compared = made["table"]["comparisons"]
+    assert {(one["method"], one["reference"]) for one in compared} == {("vlcp", "vlcp:no-outliers")}
+    again = json.loads(uvlp(*call, "--json", store=store).stdout)
+    assert again.pop("made") == 0 and again == {name: made[name] for name in made if name != "made"}
+    assert "without the removal of outliers" in uvlp(*call, store=store).stdout
+    uvlp("verify", made["table"]["name"], store=store)
+
+
 def test_second_call_imports_no_model_library(finished: Finished, call_arguments: list[str]) -> None:
     arguments = ["uvlp", *call_arguments, "--method", METHODS, "--store", str(finished[0])]
     code = (

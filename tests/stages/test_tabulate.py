@@ -21,9 +21,12 @@ from uvlp.artifacts.work import Work
 from uvlp.core.progress import Progress
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.stages import tabulate
+from uvlp.tables.comparisons import against
+from uvlp.tables.table import comma_separated, screen
+from uvlp.tables.uncertainty import holm
 
 IMAGES = 490
-ABILITY = {"full": 2.0, "random": 1.0, "uvlp": 1.6, "vlcp": 1.0}
+ABILITY = {"full": 2.0, "random": 1.0, "uvlp": 1.6, "vlcp": 1.0, "uvlp:a": 1.0, "uvlp:b": 1.6}
 Trained = tuple[str, str, int, int]
 
 
@@ -63,7 +66,9 @@ def trained(methods: Sequence[str], seeds: int = 1, repeats: int = 3) -> list[Tr
     ]
 
 
-def tabulated(root: Path, made: dict[Trained, Score], notes: Sequence[str] = ()) -> tuple[Table, Path]:
+def tabulated(
+    root: Path, made: dict[Trained, Score], notes: Sequence[str] = (), ablations: Sequence[str] = ()
+) -> tuple[Table, Path]:
     """Store these scores as artifacts and make their table with the stage."""
     store = Store(root / "store")
     store.prepare()
@@ -90,6 +95,8 @@ def tabulated(root: Path, made: dict[Trained, Score], notes: Sequence[str] = ())
         for (method, network), names in entries.items()
     ]
     facts = {"name": "digits-ipc10", "caption": "digits, 10 per class", "cells": cells, "notes": list(notes)}
+    if ablations:
+        facts["ablations"] = {method: f"without {method[-1]}" for method in ablations}
     folder = root / "table"
     folder.mkdir()
     task = Task(kind=tables.KIND, stage="tabulate", facts=facts, inputs=inputs)
@@ -156,6 +163,70 @@ def test_a_single_method_is_not_compared(tmp_path: Path) -> None:
     table, folder = tabulated(tmp_path, scored(*trained(["vlcp"])))
     assert table.comparisons == ()
     assert "verdict" not in (folder / "table.md").read_text()
+
+
+ABLATIONS = ("uvlp:a", "uvlp:b")
+
+
+@pytest.fixture(scope="module")
+def ablated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Table, Path]:
+    """Without a the method gets worse, without b it stays as it is."""
+    root = tmp_path_factory.mktemp("ablated")
+    return tabulated(root, scored(*trained(["uvlp", *ABLATIONS])), ablations=ABLATIONS)
+
+
+def test_an_ablation_is_compared_as_the_method_minus_the_ablation(ablated: tuple[Table, Path]) -> None:
+    table, _ = ablated
+    cells = {(cell.method, cell.network): cell for cell in table.cells}
+    assert {(one.method, one.reference) for one in table.comparisons} == {
+        ("uvlp", "uvlp:a"),
+        ("uvlp", "uvlp:b"),
+    }
+    for one in table.comparisons:
+        means = [getattr(cells[name, one.network], one.which).mean_pct for name in ("uvlp", one.reference)]
+        assert one.difference_points == pytest.approx(means[0] - means[1], abs=1e-9)
+    assert {(one.reference, one.verdict) for one in table.comparisons} == {
+        ("uvlp:a", "better"),
+        ("uvlp:b", "cannot tell"),
+    }
+
+
+def test_holm_corrects_over_all_rows_of_ablations(ablated: tuple[Table, Path]) -> None:
+    table, _ = ablated
+    for which in ("best", "last"):
+        rows = [one for one in table.comparisons if one.which == which]
+        assert len(rows) == 4, "two ablations, two networks"
+        assert [one.p_holm for one in rows] == holm([one.p_value for one in rows])
+    assert any("corrected for the 4 rows" in note for note in table.notes)
+
+
+def test_the_files_of_ablations_say_what_each_part_is_worth(ablated: tuple[Table, Path]) -> None:
+    table, folder = ablated
+    assert table.ablations == {"uvlp:a": "without a", "uvlp:b": "without b"}
+    rows = [line for line in (folder / "table.md").read_text().splitlines() if "without" in line]
+    assert [[cell.strip() for cell in row.split("|")][1:4] for row in rows] == [
+        [name, f"without {name}", network] for name in "ab" for network in ("convnet-3", "resnet-18")
+    ]
+    assert all(row.count("helps") == 2 for row in rows[:2])
+    assert all(row.count("cannot tell") == 2 for row in rows[2:])
+    assert "without a" in (folder / "table.tex").read_text() and "without a" in screen(table)
+    read = list(csv.DictReader(io.StringIO(comma_separated(table, "differences"))))
+    assert [(row["reference"], row["ablation"]) for row in read[::4]] == [
+        ("uvlp:a", "without a"),
+        ("uvlp:b", "without b"),
+    ]
+    assert float(read[0]["difference_points"]) == table.comparisons[0].difference_points
+
+
+def test_ablations_compared_with_another_method_are_a_usual_table(ablated: tuple[Table, Path]) -> None:
+    table, folder = ablated
+    other = against(table, folder.parent / "store", "uvlp:b")
+    assert {one.reference for one in other.comparisons} == {"uvlp:b"} and not other.ablations
+    assert not any("4 rows" in note for note in other.notes)
+
+
+def test_other_tables_are_stored_as_before_there_were_ablations(made: tuple[Table, Path]) -> None:
+    assert "ablations" not in (made[1] / "table.json").read_text()
 
 
 def test_one_training_has_no_interval_and_its_verdict_is_qualified(tmp_path: Path) -> None:

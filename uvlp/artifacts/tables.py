@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from uvlp.artifacts.scores import Score
@@ -156,8 +156,10 @@ class Table:
         name: e.g. ``digits-ipc10``.
         caption: one sentence: dataset, IPC, protocol, profile.
         cells: method by method.
-        comparisons: every other method against one reference; per method and network best, then last.
+        comparisons: every other method against one reference; per method and network best, then last. Of
+            ablations: the first method against each of the others.
         notes: notes for the reader, one sentence each.
+        ablations: what each ablation of the first method removes, by method; empty if there are none.
     """
 
     name: str
@@ -165,6 +167,7 @@ class Table:
     cells: tuple[Cell, ...]
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...]
+    ablations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def networks(self) -> list[str]:
@@ -186,7 +189,10 @@ class Table:
 
 def as_json(table: Table) -> str:
     """Return the text of `table.json`."""
-    return json.dumps({"schema": SCHEMA, **asdict(table)}, indent=1, ensure_ascii=False) + "\n"
+    values = asdict(table)
+    if not table.ablations:  # the form of tables from before there were any
+        del values["ablations"]
+    return json.dumps({"schema": SCHEMA, **values}, indent=1, ensure_ascii=False) + "\n"
 
 
 def write(folder: Path, table: Table, texts: Mapping[str, str]) -> None:

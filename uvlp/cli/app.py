@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 for name, (_, text) in reproduce.COMMANDS.items():
     app.command(name, cls=Command, help=f"{text}\n\nExample: uvlp {name} digits 10")(reproduce.chain)
+app.command("ablate", cls=Command)(reproduce.ablate)
 app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("teacher", cls=Command)(teacher.teacher)
 app.command("fetch", cls=Command)(fetch.fetch)

@@ -38,13 +38,16 @@ def list_names(
             texts = _tables(store)
         case "networks":
             texts = _networks()
+        case "methods":
+            texts = _methods()
         case _:
             texts = _described(what)
     if as_json:
         print(json.dumps(texts, indent=1, ensure_ascii=False))
     else:
+        width = max(map(len, texts), default=0)
         for name, text in texts.items():
-            print(f"{name:<18}  {text}")
+            print(f"{name:<{width}}  {text}")
 
 
 def _tables(store: str | None) -> dict[str, str]:
@@ -76,6 +79,21 @@ def _networks() -> dict[str, str]:
     texts = {f"{name}-DEPTH": text for name, text in _described("networks").items()}
     for name, protocol in names.networks().items():
         texts.setdefault(name, f"a network of --protocol {protocol}")
+    return texts
+
+
+def _methods() -> dict[str, str]:
+    """Return the methods, each followed by its variants."""
+    from uvlp.declarations.method import declared_method
+
+    texts = {}
+    for name, text in _described("methods").items():
+        texts[name] = text
+        try:
+            variants = declared_method(name).variants
+        except UvlpError:  # as for its text: a broken plug-in must not hide the rest
+            continue
+        texts |= {f"{name}:{variant}": each.text for variant, each in variants.items()}
     return texts
 
 

@@ -1,10 +1,14 @@
-"""`uvlp reproduce`, and the commands that stop after an earlier stage of the same chain."""
+"""`uvlp reproduce`, the commands that stop after an earlier stage of the same chain, and `uvlp ablate`."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from uvlp.cli.options import (
+    WHAT,
     AlphaOption,
     DataOption,
     DatasetArgument,
@@ -32,6 +36,9 @@ from uvlp.cli.options import (
     WorkersOption,
 )
 
+if TYPE_CHECKING:
+    from uvlp.pipeline.planning.ablations import Ablated
+
 COMMANDS = {
     "reproduce": ("tabulate", "Run the complete chain and print the table."),
     "caption": ("caption", "Stop after the captions."),
@@ -41,6 +48,22 @@ COMMANDS = {
     "synthesise": ("synthesise", "Stop after the distilled images."),
 }
 """The last stage of each command, and its help."""
+OF_THE_REQUEST = (
+    *("dataset", "ipc", "repeats", "profile", "protocol", "data", "variant", "finetuned_model", "alpha"),
+    *("missing_captions", "settings", "portable"),
+)
+OF_THE_EXECUTION = (*("workers", "offline", "force", "rerun", "dry_run", "print_config", "as_json", "full"),)
+AblatedArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="METHOD",
+        help="a method with variants: uvlp (`uvlp list methods`); one with some of them removes others too",
+        rich_help_panel=WHAT,
+    ),
+]
+PairsOption = Annotated[
+    bool, typer.Option("--pairs", help="also remove two parts at once", rich_help_panel=WHAT)
+]
 
 
 def chain(
@@ -72,34 +95,57 @@ def chain(
     debug: DebugOption = False,
 ) -> None:
     """Run the chain up to the last stage of the called command."""
+    _run(context.params, COMMANDS[str(context.info_name)][0])
+
+
+def ablate(
+    context: typer.Context,
+    method: AblatedArgument,
+    dataset: DatasetArgument,
+    ipc: IpcArgument,
+    pairs: PairsOption = False,
+    seed: SeedOption = None,
+    network: NetworkOption = None,
+    repeats: RepeatsOption = None,
+    profile: ProfileOption = None,
+    protocol: ProtocolOption = None,
+    data: DataOption = None,
+    variant: VariantOption = None,
+    finetuned_model: FinetunedOption = None,
+    alpha: AlphaOption = None,
+    missing_captions: MissingOption = None,
+    settings: SetOption = None,
+    portable: PortableOption = False,
+    store: StoreOption = None,
+    workers: WorkersOption = None,
+    offline: OfflineOption = False,
+    force: ForceOption = False,
+    rerun: RerunOption = None,
+    dry_run: DryRunOption = False,
+    print_config: PrintOption = False,
+    full: FullOption = False,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Remove the parts of a method one by one, and print what each is worth.
+
+    Example: uvlp ablate uvlp digits 10
+    """
+    from uvlp.pipeline.planning.ablations import Ablated
+
+    _run({**context.params, "method": None}, "tabulate", Ablated(method=method, pairs=pairs))
+
+
+def _run(options: Mapping[str, Any], until: str, ablated: Ablated | None = None) -> None:
+    """Run the chain up to a stage with the options of one of the commands."""
     from uvlp.cli.request import Request, resolve, store_at
     from uvlp.cli.run import Execution, run
 
     request = Request(
-        dataset=dataset,
-        ipc=ipc,
-        methods=method,
-        seeds=seed,
-        networks=network,
-        repeats=repeats,
-        profile=profile,
-        protocol=protocol,
-        data=data,
-        variant=variant,
-        finetuned_model=finetuned_model,
-        alpha=alpha,
-        missing_captions=missing_captions,
-        settings=settings,
-        portable=portable,
+        methods=options["method"],
+        seeds=options["seed"],
+        networks=options["network"],
+        **{name: options[name] for name in OF_THE_REQUEST},
     )
-    execution = Execution(
-        workers=workers,
-        offline=offline,
-        force=force,
-        rerun=rerun,
-        dry_run=dry_run,
-        print_config=print_config,
-        as_json=as_json,
-        full=full,
-    )
-    run(resolve(request), store_at(store), COMMANDS[str(context.info_name)][0], execution)
+    execution = Execution(**{name: options[name] for name in OF_THE_EXECUTION})
+    run(resolve(request), store_at(options["store"]), until, execution, ablated=ablated)

@@ -15,6 +15,7 @@ from uvlp.pipeline import changed_plugins, make, names, preflight
 from uvlp.pipeline.downloads import transfers
 from uvlp.pipeline.estimates.least import of_store
 from uvlp.pipeline.folders.collect import Collect, check_store
+from uvlp.pipeline.planning.ablations import Ablated
 from uvlp.pipeline.prepare import Plan, prepare
 from uvlp.pipeline.rerun import rerun
 from uvlp.recipes.schema import Recipe
@@ -42,7 +43,12 @@ class Execution:
 
 
 def run(
-    recipe: Recipe, store: Store, until: str, execution: Execution, collect: Collect | None = None
+    recipe: Recipe,
+    store: Store,
+    until: str,
+    execution: Execution,
+    collect: Collect | None = None,
+    ablated: Ablated | None = None,
 ) -> None:
     """Check a recipe, then print it or its cost, or run it up to a stage and print the result.
 
@@ -52,13 +58,14 @@ def run(
         until: the last stage.
         execution: selects one of these and how it is done.
         collect: image folders to score beside the recipe's methods.
+        ablated: the method to ablate in place of the recipe's methods.
 
     Raises:
         UvlpError: an unknown name, a wrong number, invalid files, or an artifact that cannot be made.
     """
     if recipe.portable:
         portable.enforce()
-    checked = names.check(recipe)
+    checked = names.check(recipe, ablated)
     for note in checked.notes:
         streams.print_error(f"note   {note}")
     if execution.print_config:

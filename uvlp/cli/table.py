@@ -42,7 +42,7 @@ PartOption = Annotated[
     typer.Option(
         "--part",
         metavar="NAME",
-        help="of LaTeX: main, intervals, differences or all",
+        help="of LaTeX: main, intervals, differences or all; of CSV: main or differences",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -79,11 +79,13 @@ def table(
     from uvlp.pipeline import stored_tables
     from uvlp.pipeline.published import show
     from uvlp.tables import published
-    from uvlp.tables.table import PARTS
+    from uvlp.tables.table import CSV_PARTS, PARTS
 
     for value, allowed, what in ((form, tables.FORMATS, "format"), (part, PARTS, "part")):
         if value not in allowed:
             raise unknown_name(what, value, allowed)
+    if form == "csv" and part not in CSV_PARTS:
+        raise UvlpError("--part of CSV", got=part, allowed=", ".join(CSV_PARTS))
     opened = store_at(store)
     if measured or name not in published.TABLES:
         if fill:

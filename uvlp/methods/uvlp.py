@@ -25,8 +25,8 @@ REVISION = 1
 TITLE = "UVLP"
 FEATURES = ("images", "texts")
 VARIANTS = {
-    "alpha=fixed": variant("without the searches for α: one fixed value", search="none"),
-    "alpha=package": variant("without the search for α over all classes", search="package"),
+    "alpha=fixed": variant("without the searches for alpha: one fixed value", search="none"),
+    "alpha=package": variant("without the search for alpha over all classes", search="package"),
     "no-outliers": variant("without the removal of outliers", contamination=0.0),
     "text=class-name": variant(
         "without captions: the name of the class in the fusion and as prompt", text="class-name"
@@ -36,7 +36,7 @@ VARIANTS = {
         "without the published noise: drawn from the seed", synthesis={"noise": "derived"}
     ),
     "fusion=three-way": variant(
-        "without α: image, text and latent centred and joined with equal weight", fusion="three-way"
+        "without alpha: image, text and latent centred and joined with equal weight", fusion="three-way"
     ),
 }
 SYNTHESIS = SynthesisSettings(strength=0.75, guidance=10.5)

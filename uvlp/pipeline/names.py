@@ -10,6 +10,7 @@ from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.declarations.protocol import declared_protocol
+from uvlp.pipeline.planning.ablations import Ablated, ablations
 from uvlp.pipeline.planning.contenders import Method
 from uvlp.pipeline.planning.equal_variants import distinct
 from uvlp.recipes import limits
@@ -25,12 +26,14 @@ class Checked:
         recipe: the recipe, with canonical names of methods and networks.
         spec: how its dataset is opened.
         methods: the recipe's methods with their settings, each once.
-        notes: variants that equal another method in this run, one sentence each.
+        ablated: the method that the others are ablations of; None if they are not.
+        notes: variants that are not run, one sentence each.
     """
 
     recipe: Recipe
     spec: DatasetSpec
     methods: tuple[Method, ...]
+    ablated: Ablated | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -52,8 +55,12 @@ def networks() -> dict[str, str]:
     return protocol_of
 
 
-def check(recipe: Recipe) -> Checked:
+def check(recipe: Recipe, ablated: Ablated | None = None) -> Checked:
     """Check every name and every number of a recipe.
+
+    Args:
+        recipe: of the dataset and the request.
+        ablated: the method to ablate in place of the recipe's methods.
 
     Raises:
         UvlpError: an unknown name (suggests the nearest), or a number out of range.
@@ -67,14 +74,14 @@ def check(recipe: Recipe) -> Checked:
     check_data_options(dataset, recipe.data, recipe.variant)
     limits.check(recipe)
     check_limits(protocol.settings_in(recipe), protocol.section)
-    methods, notes = distinct(recipe)
+    methods, notes = distinct(recipe) if ablated is None else ablations(recipe, ablated)
     if recipe.models.finetuned:
         _check_finetuned(recipe, methods)
     canonical = dict.fromkeys(protocol.canonical(network) for network in recipe.networks)
     specs = tuple(method.spec for method in methods)
     recipe = replace(recipe, protocol=protocol.origin.name, networks=tuple(canonical), methods=specs)
     spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
-    return Checked(recipe=recipe, spec=spec, methods=methods, notes=notes)
+    return Checked(recipe=recipe, spec=spec, methods=methods, ablated=ablated, notes=notes)
 
 
 def _check_finetuned(recipe: Recipe, methods: Sequence[Method]) -> None:

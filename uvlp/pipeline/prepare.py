@@ -133,7 +133,7 @@ def outline(checked: Checked) -> Plan:
         dataset=None,
         manifest=planner.manifest,
         size=size,
-        goal=planner.table(checked.methods, notes=checked.notes),
+        goal=planner.table(checked.methods, notes=checked.notes, ablated=checked.ablated),
         until="tabulate",
     )
 
@@ -257,7 +257,7 @@ def _finder(models: ModelSettings, store: Store) -> Callable[[str], LocalModel]:
 def _goal(planner: Planner, checked: Checked, folders: Sequence[Folder], until: str) -> Task:
     if until == "teacher":
         return planner.teacher(planner.recipe.networks[0])
-    return planner.table([*folders, *checked.methods], joined_titles(folders), checked.notes)
+    return planner.table([*folders, *checked.methods], joined_titles(folders), checked.notes, checked.ablated)
 
 
 def _check_ipc(planner: Planner, fix: str) -> None:

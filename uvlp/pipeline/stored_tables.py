@@ -178,7 +178,7 @@ def render(name: str, form: str, part: str, against: str | None, store: Store, *
     Args:
         name: see `find`.
         form: a key of `tables.FORMATS`.
-        part: of the LaTeX, see `tables.table.PARTS`.
+        part: of the LaTeX, see `tables.table.PARTS`; of the CSV: main or differences.
         against: reference method of the comparisons instead of random images.
         full: print everything that the Markdown file contains.
 
@@ -196,7 +196,7 @@ def render(name: str, form: str, part: str, against: str | None, store: Store, *
     if form == "latex":
         return latex(table, part)
     if form == "csv":
-        return comma_separated(table)
+        return comma_separated(table, part)
     if full:
         return markdown(table) + ("" if against else sources(table))
     return screen(table) + f"\n{HINT}: `uvlp table {nfc(name)} --full`\n"

@@ -51,10 +51,20 @@ def compare_all(scored: Sequence[Scored], reference: str = "") -> tuple[list[Com
     for network in dict.fromkeys(each.cell.network for each in scored):
         column = {each.cell.method: each for each in scored if each.cell.network == network}
         standard = column.pop(reference)
-        partners = {method: _partners(each, standard) for method, each in column.items()}
-        remarks += [line for method, each in column.items() for line in _remarks(each, standard)]
-        comparisons += _compare_column(standard, column, {m: keys for m, keys in partners.items() if keys})
+        remarks += [line for each in column.values() for line in _remarks(each, standard)]
+        comparisons += compare_pairs([(each, standard) for each in column.values()])
     return comparisons, remarks
+
+
+def compare_ablations(scored: Sequence[Scored]) -> tuple[list[Comparison], list[str]]:
+    """Compare the first method with every other, its ablations, as `compare_all` does with a reference.
+
+    The p-values of one pass are corrected together, those of all ablations and networks.
+    """
+    whole = {each.cell.network: each for each in scored if each.cell.method == scored[0].cell.method}
+    others = [each for each in scored if each.cell.method != scored[0].cell.method]
+    remarks = [line for each in others for line in _remarks(each, whole[each.cell.network])]
+    return compare_pairs([(whole[each.cell.network], each) for each in others]), remarks
 
 
 def against(table: Table, store: Path, method: str) -> Table:
@@ -76,10 +86,10 @@ def against(table: Table, store: Path, method: str) -> Table:
         by_training = {key: _stored_score(store, name) for key, name in zip(keys, cell.scores, strict=True)}
         scored.append(Scored(cell=cell, scores=by_training))
     comparisons, remarks = compare_all(scored, methods[method])
-    old = list(on_comparisons(table.comparisons))
+    old = list(on_comparisons(table.comparisons, table.ablations))
     kept = [note for note in table.notes if note not in old]
     notes = dict.fromkeys([*kept, *on_comparisons(comparisons), *remarks])
-    return replace(table, comparisons=tuple(comparisons), notes=tuple(notes))
+    return replace(table, comparisons=tuple(comparisons), notes=tuple(notes), ablations={})
 
 
 def _stored_score(store: Path, name: str) -> Score:
@@ -129,27 +139,35 @@ def _remarks(one: Scored, standard: Scored) -> Iterator[str]:
                 )
 
 
-def _compare_column(
-    standard: Scored, column: Mapping[str, Scored], partners: Mapping[str, Sequence[tuple[int, int]]]
-) -> list[Comparison]:
-    """Return the comparisons for one network; the p-values of one pass are corrected together."""
-    comparisons: dict[tuple[str, str], Comparison] = {}
+def compare_pairs(pairs: Sequence[tuple[Scored, Scored]]) -> list[Comparison]:
+    """Compare the first of each pair with the second, best then last; those without partners are left out.
+
+    The p-values of one pass are corrected together.
+    """
+    partners = [(one, standard, keys) for one, standard in pairs if (keys := _partners(one, standard))]
+    by_pass = []
     for which in PASSES:
-        results = {
-            method: compare(
-                differences([(column[method].scores[key], standard.scores[key]) for key in keys], which),
+        results = [
+            compare(
+                differences([(one.scores[key], standard.scores[key]) for key in keys], which),
                 [seed for seed, _ in keys],
             )
-            for method, keys in partners.items()
-        }
-        corrected = holm([result.p_value for result in results.values()])
-        for (method, result), p_holm in zip(results.items(), corrected, strict=True):
-            seeds = {seed for seed, _ in partners[method]}
-            units = len(seeds) if len(seeds) > 1 else result.pairs
-            comparisons[method, which] = _comparison(
-                column[method].cell, standard.cell, which, result, p_holm, units
-            )
-    return [comparisons[method, which] for method in partners for which in PASSES]
+            for one, standard, keys in partners
+        ]
+        corrected = holm([result.p_value for result in results])
+        by_pass.append(
+            [
+                _comparison(one.cell, standard.cell, which, result, p_holm, _units(keys, result))
+                for (one, standard, keys), result, p_holm in zip(partners, results, corrected, strict=True)
+            ]
+        )
+    return [each for both in zip(*by_pass, strict=True) for each in both]
+
+
+def _units(keys: Sequence[tuple[int, int]], result: Difference) -> int:
+    """Return the number of independent pairs of trainings."""
+    seeds = {seed for seed, _ in keys}
+    return len(seeds) if len(seeds) > 1 else result.pairs
 
 
 def _comparison(

@@ -8,7 +8,7 @@ from typing import Any
 
 from uvlp.artifacts.scores import Score
 from uvlp.artifacts.tables import Cell, Table
-from uvlp.tables.comparisons import Scored, compare_all
+from uvlp.tables.comparisons import Scored, compare_ablations, compare_all
 from uvlp.tables.notes import on_comparisons, on_means, on_same_images
 from uvlp.tables.uncertainty import summarise
 
@@ -37,7 +37,7 @@ class Training:
 def measured_table(
     facts: Mapping[str, Any], trainings: Mapping[str, Training], counted: Iterable[str]
 ) -> Table:
-    """Build the table of a task's ``facts``: name, caption, cells with their trainings, and notes.
+    """Build the table of a task's ``facts``: name, caption, cells with their trainings, notes, ablations.
 
     Args:
         facts: facts of the table's task (`pipeline/planning/planner.py`).
@@ -46,14 +46,14 @@ def measured_table(
     """
     by_cell = [[trainings[name] for name in entry["scores"]] for entry in facts["cells"]]
     cells = [_cell(entry, of_cell) for entry, of_cell in zip(facts["cells"], by_cell, strict=True)]
-    comparisons, remarks = compare_all(
-        [Scored(cell=cell, scores=_by_training(each)) for cell, each in zip(cells, by_cell, strict=True)]
-    )
+    scored = [Scored(cell=cell, scores=_by_training(each)) for cell, each in zip(cells, by_cell, strict=True)]
+    ablations = facts.get("ablations", {})
+    comparisons, remarks = compare_ablations(scored) if ablations else compare_all(scored)
     passes = max(len(each.score.curve) for of_cell in by_cell for each in of_cell)
     notes = [
         *on_means(cells, passes),
         *on_same_images(_with_same_images(facts["cells"], by_cell)),
-        *on_comparisons(comparisons),
+        *on_comparisons(comparisons, ablations),
         *remarks,
         *facts["notes"],
         *counted,
@@ -64,6 +64,7 @@ def measured_table(
         cells=tuple(cells),
         comparisons=tuple(comparisons),
         notes=tuple(notes),
+        ablations=ablations,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from uvlp.artifacts.tables import Cell, Comparison, Summary, Table
 
@@ -71,8 +71,10 @@ def on_same_images(titles: Sequence[str]) -> Iterator[str]:
         )
 
 
-def on_comparisons(comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """Yield explanations of the differences and verdicts."""
+def on_comparisons(
+    comparisons: Sequence[Comparison], ablations: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Yield explanations of the differences and verdicts; ``ablations``: of the table, by method."""
     if not comparisons:
         return
     covered = "" if all(one.basis == "images" for one in comparisons) else "other trainings and "
@@ -87,19 +89,24 @@ def on_comparisons(comparisons: Sequence[Comparison]) -> Iterator[str]:
             "one pair of trainings: interval, p and verdict are about these two trained networks alone, "
             "the noise of training is unknown"
         )
-    methods = len({one.method for one in comparisons})
+    if ablations:
+        tests, of_what = len({(one.reference, one.network) for one in comparisons}), "rows"
+        verdicts = "a part helps or hurts"
+    else:
+        tests, of_what = len({one.method for one in comparisons}), "methods of a column"
+        verdicts = "better or worse"
     correction = (
-        f"p is corrected for the {methods} methods of a column (Holm 1979), each interval is that of its "
-        "difference alone; "
-        if methods > 1
+        f"p is corrected for the {tests} {of_what} (Holm 1979), each interval is that of its difference "
+        "alone; "
+        if tests > 1
         else ""
     )
-    yield f"{correction}better or worse where p is below 0.05, else cannot tell"
+    yield f"{correction}{verdicts} where p is below 0.05, else cannot tell"
 
 
 def remarks(table: Table) -> list[str]:
     """The notes that are about this run; those that explain how any table is computed are left out."""
-    explained = {*on_means(table.cells, 0), *on_comparisons(table.comparisons)}
+    explained = {*on_means(table.cells, 0), *on_comparisons(table.comparisons, table.ablations)}
     return [
         note
         for note in table.notes

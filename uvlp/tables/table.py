@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from uvlp.artifacts.tables import Cell, Comparison, Table
 from uvlp.core.wording import in_markdown, markdown_line
+from uvlp.tables.ablations import worth
 from uvlp.tables.grids import PACKAGES, Grid, capital, escape, floating, latex_row, markdown_grid
 from uvlp.tables.notes import remarks
 from uvlp.tables.published import title
@@ -16,6 +17,7 @@ from uvlp.tables.sentences import sentences
 TOP5_CLASSES = 20
 """Fewer classes make the top-5 accuracy nearly 100 % for every method."""
 PARTS = ("main", "intervals", "differences", "all")
+CSV_PARTS = ("main", "differences")
 
 
 def _means(table: Table) -> Grid:
@@ -55,6 +57,8 @@ def _differences(table: Table) -> Grid | None:
     """Return all comparisons, with best and last side by side so that neither is quoted alone."""
     if not table.comparisons:
         return None
+    if table.ablations:
+        return worth(table)
     rows: dict[tuple[str, str], list[Comparison]] = {}
     for comparison in table.comparisons:
         rows.setdefault((comparison.method, comparison.network), []).append(comparison)
@@ -73,18 +77,30 @@ def _differences(table: Table) -> Grid | None:
 def markdown(table: Table) -> str:
     """Format accuracies, intervals, comparisons and notes as Markdown."""
     lines = [markdown_line(table.caption), ""]
-    for grid in filter(None, (_means(table), _intervals(table), _differences(table))):
-        lines += [f"{in_markdown(grid.heading)}:", ""] if grid.heading else []
-        lines += [*markdown_grid(grid), ""]
+    for grid in (_means(table), _intervals(table), _differences(table)):
+        lines += _shown(grid)
     lines += [*[f"- {markdown_line(note)}" for note in table.notes], ""]
     return "\n".join(lines)
 
 
+def _shown(grid: Grid | None) -> list[str]:
+    if grid is None:
+        return []
+    heading = [f"{in_markdown(grid.heading)}:", ""] if grid.heading else []
+    return [*heading, *markdown_grid(grid), ""]
+
+
 def screen(table: Table) -> str:
-    """What a reader wants first: a sentence per comparison, the accuracies, and the remarks on this run."""
+    """What a reader wants first: a sentence per comparison, the accuracies, and the remarks on this run.
+
+    Of ablations: what each part is worth instead of the sentences.
+    """
     lines = [markdown_line(table.caption), ""]
-    led = [markdown_line(line) for line in sentences(table)]
-    lines += [*led, ""] if led else []
+    if table.ablations:
+        lines += _shown(worth(table, ("best",)))
+    else:
+        led = [markdown_line(line) for line in sentences(table)]
+        lines += [*led, ""] if led else []
     lines += [*markdown_grid(_means(table)), ""]
     own = remarks(table)
     lines += [*[f"- {markdown_line(note)}" for note in own], ""] if own else []
@@ -106,11 +122,14 @@ def latex(table: Table, part: str = "all") -> str:
     """The table, or its parts, as booktabs tables no wider than a text column; sources and notes in comments.
 
     Args:
-        part: one of `PARTS`.
+        part: one of `PARTS`; the main part of ablations includes the differences.
     """
     table = _with_network_titles(table)
     grids = {"main": _means(table), "intervals": _intervals(table), "differences": _differences(table)}
-    chosen = {name: grid for name, grid in grids.items() if grid is not None and part in (name, "all")}
+    wanted = {"main", "differences"} if table.ablations and part == "main" else {part}
+    if part == "all":
+        wanted = set(grids)
+    chosen = {name: grid for name, grid in grids.items() if grid is not None and name in wanted}
     lines = [PACKAGES]
     lines += [f"% {escape(note)}" for note in table.notes]
     lines += [f"% {' '.join(_source(cell).split())}" for cell in table.cells]
@@ -141,8 +160,14 @@ def _spanning(table: Table) -> list[str]:
     return [f"Method & {spans}", " & " + " & ".join(["best & last"] * len(table.networks))]
 
 
-def comma_separated(table: Table) -> str:
-    """Format one CSV row per training, unrounded; the top-5 columns are empty below five classes."""
+def comma_separated(table: Table, part: str = "main") -> str:
+    """Format one CSV row per training, unrounded; the top-5 columns are empty below five classes.
+
+    Args:
+        part: ``differences`` for a row per comparison instead.
+    """
+    if part == "differences":
+        return _comparisons(table)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     columns = ["seed", "repeat", "best_pct", "last_pct", "top5_best_pct", "top5_last_pct"]
@@ -154,6 +179,18 @@ def comma_separated(table: Table) -> str:
         for *training, score in zip(*values, *top5, cell.scores, strict=True):
             about = (cell.validation_set, cell.validation_images, score)
             writer.writerow([table.name, cell.method, cell.network, *training, *about])
+    return out.getvalue()
+
+
+def _comparisons(table: Table) -> str:
+    """Format one CSV row per comparison and pass, unrounded: ``method`` minus ``reference``."""
+    out = io.StringIO()
+    names = [each.name for each in fields(Comparison)]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["table", *names, *["ablation"] * bool(table.ablations)])
+    for one in table.comparisons:
+        removed = [table.ablations[one.reference]] if table.ablations else []
+        writer.writerow([table.name, *(getattr(one, name) for name in names), *removed])
     return out.getvalue()
 
 

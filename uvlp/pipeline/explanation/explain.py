@@ -20,6 +20,7 @@ from uvlp.pipeline.explanation.reads import reads
 from uvlp.pipeline.explanation.settings import Setting, described
 from uvlp.pipeline.explanation.steps import Step, Version, references, steps
 from uvlp.pipeline.planning.contenders import Method
+from uvlp.pipeline.planning.variants import text_of
 from uvlp.pipeline.prepare import Plan, outline
 from uvlp.pipeline.published.runs import CARD, PROCESSES
 from uvlp.recipes.deviations import Deviation, deviations
@@ -40,6 +41,8 @@ class Explanation:
         method: as given, with its variant.
         title: in tables.
         text: first line of its docstring.
+        variant: what its variants remove or replace; empty without any.
+        notes: whether it equals another method in this run.
         follows: the sections of the specification that the text names.
         published_in: where accuracies of it were published.
         recipe: fully resolved.
@@ -53,6 +56,8 @@ class Explanation:
     method: str
     title: str
     text: str
+    variant: str
+    notes: tuple[str, ...]
     follows: tuple[str, ...]
     published_in: tuple[str, ...]
     recipe: Recipe
@@ -98,6 +103,8 @@ def explain(recipes: Sequence[tuple[str, Recipe]]) -> Explanation:
         method=method.spec,
         title=method.title,
         text=text,
+        variant=text_of(method.declared, method.parts),
+        notes=versions[-1].notes,
         follows=tuple(_sections(text)),
         published_in=tuple(dict.fromkeys(published.title(cell.source) for cell in cells)),
         recipe=plan.recipe,
@@ -112,7 +119,7 @@ def explain(recipes: Sequence[tuple[str, Recipe]]) -> Explanation:
 def _version(label: str, recipe: Recipe) -> Version:
     checked = names.check(recipe)
     (method,) = checked.methods
-    return Version(label=label, plan=outline(checked), method=method)
+    return Version(label=label, plan=outline(checked), method=method, notes=checked.notes)
 
 
 def _check_folder(dataset: str) -> None:

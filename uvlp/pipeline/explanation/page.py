@@ -30,6 +30,10 @@ COMMIT = re.compile(r"(?<=\b[0-9a-f]{12})[0-9a-f]{28}\b")
 def lines(explanation: Explanation) -> Iterator[str]:
     """Yield the lines of the page."""
     yield from _wrapped(brief(explanation.text))
+    if explanation.variant:
+        yield from _wrapped(f"{explanation.title}: {explanation.variant}.")
+    for note in explanation.notes:
+        yield from _wrapped(note)
     yield from _wrapped("; ".join(_origins(explanation)))
     recipe = explanation.recipe
     run = f"on {recipe.dataset} at {recipe.ipc} images per class, profile {recipe.profile}"

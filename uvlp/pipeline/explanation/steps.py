@@ -29,11 +29,13 @@ class Version:
         label: what changed since the version before.
         plan: of the run.
         method: the method with its settings.
+        notes: whether it equals another method in this run.
     """
 
     label: str
     plan: Plan
     method: Method
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from uvlp.artifacts.task import Task
 from uvlp.core import plugins
 from uvlp.core.files.paths import expand_home
 from uvlp.declarations.protocol import ProtocolDeclaration, declared_protocol
+from uvlp.pipeline.planning.ablations import Ablated, removed
 from uvlp.pipeline.planning.contenders import Folder, Method
 from uvlp.pipeline.planning.images import ImagePlanner, network_of
 from uvlp.pipeline.planning.table_names import dataset_name, table_name
@@ -92,13 +93,20 @@ class Planner(ImagePlanner):
             inputs=inputs,
         )
 
-    def table(self, methods: Sequence[Method | Folder], folders: str = "", notes: Sequence[str] = ()) -> Task:
+    def table(
+        self,
+        methods: Sequence[Method | Folder],
+        folders: str = "",
+        notes: Sequence[str] = (),
+        ablated: Ablated | None = None,
+    ) -> Task:
         """The table of the complete recipe.
 
         Args:
             methods: its rows.
             folders: titles of scored folders, for its name.
             notes: further notes.
+            ablated: the method, if it is the first and the others are its ablations.
         """
         recipe = self.recipe
         inputs: dict[str, Task] = {}
@@ -123,7 +131,10 @@ class Planner(ImagePlanner):
                         "scores": list(trainings),
                     }
                 )
-        name = table_name(recipe, self.manifest, self.spec, folders)
+        name = table_name(recipe, self.manifest, self.spec, folders, ablated)
+        own: dict[str, Any] = {}
+        if ablated is not None:
+            own["ablations"] = removed([each for each in methods if isinstance(each, Method)])
         return self._task(
             tables.KIND,
             "tabulate",
@@ -136,6 +147,7 @@ class Planner(ImagePlanner):
                 f"{recipe.protocol} protocol, profile {recipe.profile}",
                 "cells": cells,
                 "notes": [*self._notes(methods), *notes],
+                **own,
             },
             inputs=inputs,
         )

@@ -13,6 +13,10 @@ from uvlp.recipes.variant import flat
 JOIN = "+"
 
 
+class Contradiction(UvlpError):
+    """A combination of variants whose parts exclude each other."""
+
+
 def parts_of(declared: MethodDeclaration, spec: str) -> tuple[str, ...]:
     """Return the variants that ``spec`` combines, in the order in which the method declares them.
 
@@ -49,10 +53,10 @@ def _check_settings(declared: MethodDeclaration, spec: str, parts: Sequence[str]
                 raise contradiction(spec, f"{first} and {second} both set {path}")
 
 
-def contradiction(spec: str, why: str) -> UvlpError:
-    """Return the error for a combination whose parts exclude each other."""
+def contradiction(spec: str, why: str) -> Contradiction:
+    """Return the error for a combination that contradicts itself."""
     what = f"a combination of variants contradicts itself, {why}"
-    return UvlpError(what, got=spec, fix="leave one of them out")
+    return Contradiction(what, got=spec, fix="leave one of them out")
 
 
 def changes_of(declared: MethodDeclaration, parts: Sequence[str]) -> dict[str, Any]:
@@ -62,6 +66,11 @@ def changes_of(declared: MethodDeclaration, parts: Sequence[str]) -> dict[str, A
         for name, value in declared.variants[part].changes.items():
             changes[name] = {**changes.get(name, {}), **value} if isinstance(value, Mapping) else value
     return changes
+
+
+def text_of(declared: MethodDeclaration, parts: Sequence[str]) -> str:
+    """Return what variants remove or replace, in plain words."""
+    return "; ".join(declared.variants[part].text for part in parts)
 
 
 def joined(name: str, parts: Sequence[str]) -> str:
