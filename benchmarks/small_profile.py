@@ -26,7 +26,8 @@ from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.captioners import colours
 from uvlp.core import machine
 from uvlp.core.progress import Event, Progress
-from uvlp.models import autoencoder, diffuser, embedder, one_cycle
+from uvlp.models import autoencoder, diffuser, embedder
+from uvlp.models.training import one_cycle
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes import from_scratch, profiles
 

@@ -32,8 +32,8 @@ from benchmarks.evaluation_speed_report import table
 from benchmarks.parity import facts
 from tests import tiny_models
 from uvlp.core import machine
-from uvlp.models.autoencoder import to_bytes
 from uvlp.models.diffuser import stable_diffusion_scheduler
+from uvlp.models.quantise import to_bytes
 from uvlp.models.quiet import quiet
 from uvlp.models.sampling.sampler import Sampler
 from uvlp.models.sampling.synthesis import published_noise

@@ -21,7 +21,7 @@ ALLOWED = {
     "tables": ("core", "artifacts"),
     "declarations": (*BELOW, "networks/parts/names", "networks/parts/network_sizes"),
     "models": BELOW,
-    "methods": BELOW,
+    "methods": (*BELOW, "models", "networks", "protocols/training"),
     "datasets": (*BELOW, "captioners/texts"),
     "protocols": (*BELOW, "declarations", "models", "networks"),
     "captioners/texts": ("core", "artifacts"),

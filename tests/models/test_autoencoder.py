@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from tests import tiny_models
 from tests.tolerances import depth, rounding
 from uvlp.core.errors import UvlpError
-from uvlp.models.autoencoder import Autoencoder, to_bytes
+from uvlp.models.autoencoder import Autoencoder
+from uvlp.models.quantise import to_bytes
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,9 @@ from tests.image_features import image_features
 from tests.models.conftest import AUTOENCODER, DIFFUSER, EMBEDDER
 from uvlp.core import machine
 from uvlp.core.progress import Progress
-from uvlp.models import autoencoder, diffuser, embedder, one_cycle
+from uvlp.models import autoencoder, diffuser, embedder
 from uvlp.models.embedder import Embedder
+from uvlp.models.training import one_cycle
 
 pytestmark = [
     pytest.mark.gpu,

@@ -26,7 +26,7 @@ from tests.pretend_gpu import GPU, OnGpu, pretend_gpu
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.captioners import llava
 from uvlp.core.progress import Progress
-from uvlp.models import autoencoder, diffuser, embedder, one_cycle
+from uvlp.models import autoencoder, diffuser, embedder
 from uvlp.models.autoencoder import Autoencoder
 from uvlp.models.embedder import Embedder
 from uvlp.models.finetuning import checkpoints
@@ -36,6 +36,7 @@ from uvlp.models.finetuning.parts import load_parts
 from uvlp.models.image_encoder import ImageEncoder
 from uvlp.models.sampling.sampler import SCHEDULERS, Sampler
 from uvlp.models.sampling.synthesis import derived_noise
+from uvlp.models.training import one_cycle
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes.schema import SynthesisSettings
 

@@ -32,6 +32,13 @@ FILES = {"finetuning": "models/finetuning/job"}
 """Files of models with another name."""
 SETTINGS = {"embed": (("recipes/schema", "EmbedSettings"),)}
 """Settings that a stage reads without referencing their class; their defaults are not part of keys."""
+KIND_STAGES = {
+    "select": ("synthesise",),
+    "prototypes": ("prototype", "synthesise"),
+    "optimise": ("optimise",),
+    "sample": ("sample",),
+}
+"""Functions that make the images of a method, and the stages that call them."""
 STAGES = ("collect", "embed", "pixels", "represent", "tabulate")
 
 
@@ -88,12 +95,14 @@ class _Roots:
         return [name.rpartition(".")[2] for name in self.package.plugins(room)]
 
     def method(self, name: str) -> Plugin:
-        """Return a method: its prototypes and images, or its selection of real images."""
-        selects = "select" in self.package.source(f"uvlp.methods.{name}").definitions
-        other = Definition("uvlp.stages.synthesise", "_synthesise" if selects else "_select")
-        stages = ("synthesise",) if selects else ("prototype", "synthesise")
-        cut: list[Target] = [other, *(Module(dotted(file)) for file in SAMPLER)]
-        return self.made(f"methods/{name}", stages, cut=cut, chosen={"methods": (name,)})
+        """Return a method with the stages that make its images."""
+        defined = self.package.source(f"uvlp.methods.{name}").definitions
+        (kind,) = (each for each in KIND_STAGES if each in defined)
+        cut: list[Target] = [Module(dotted(file)) for file in SAMPLER]
+        if kind in ("select", "prototypes"):
+            other = "_synthesise" if kind == "select" else "_select"
+            cut.append(Definition("uvlp.stages.synthesise", other))
+        return self.made(f"methods/{name}", KIND_STAGES[kind], cut=cut, chosen={"methods": (name,)})
 
     def made(
         self,

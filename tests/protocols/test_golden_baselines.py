@@ -13,8 +13,8 @@ from torch import Tensor
 from tests.protocols.golden_data import family, hashed, over_rows
 from tests.tolerances import EXPONENTIAL, rounding
 from uvlp.methods.algorithms import dit_diffusion
-from uvlp.methods.algorithms.matching import mean_matching_loss
 from uvlp.methods.algorithms.minimax_criteria import Memory, criteria
+from uvlp.methods.algorithms.optimising.matching import mean_matching_loss
 from uvlp.models.difffit import add_scales, trained_names
 from uvlp.models.dit import DiT
 from uvlp.protocols.training import fkd

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy
 
+    from uvlp.artifacts.dataset import ClassInfo
+
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 
@@ -49,6 +51,15 @@ class Entry:
     class_name: str
     text: str = ""
     source: str = ""
+
+
+def made_entries(classes: Sequence[ClassInfo], ipc: int) -> list[Entry]:
+    """Return the entries of ``ipc`` images per class that a method makes without a text, class by class."""
+    return [
+        Entry(file_name=f"{info.id}/{slot:05d}.png", label=info.index, class_id=info.id, class_name=info.name)
+        for info in classes
+        for slot in range(ipc)
+    ]
 
 
 def write(

@@ -18,6 +18,8 @@ from uvlp.core.hashing import file_sha256
 
 KIND = "teachers"
 SCHEMA = 1
+PROTOCOL = "rded"
+"""Protocol whose networks teachers are."""
 WEIGHTS, FACTS = "model.safetensors", "teacher.json"
 
 

@@ -14,7 +14,7 @@ from uvlp.core.errors import UvlpError
 
 CUBLAS_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 """The setting that makes cuBLAS deterministic; 32 MB."""
-GPU_STAGES = ("caption", "finetune", "embed", "synthesise", "teacher")
+GPU_STAGES = ("caption", "finetune", "embed", "optimise", "sample", "synthesise", "teacher")
 """Stages whose batch sizes assume that they have a GPU to themselves."""
 MIB_PER_WORKER = 20 * 1024
 """GPU memory per process: the CUDA context, one evaluation at 224 px, a share of the largest model stage."""

@@ -22,7 +22,12 @@ FEATURES = ("images", "texts", "network")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodDeclaration:
-    """A method: it either selects real images or makes prototypes from which a diffusion model makes images.
+    """A method. One of four functions makes its images, which is its kind:
+
+    - ``select``: it selects real images.
+    - ``prototypes``: it makes prototypes, from which a diffusion model makes images.
+    - ``optimise``: it optimises images, or latents of them, in iterations.
+    - ``sample``: it makes one batch of images after the other.
 
     Attributes:
         origin: package and file of the plug-in.
@@ -36,6 +41,19 @@ class MethodDeclaration:
             text, or by the changed settings alone.
         select: ``select(inputs, settings, progress)``: the rows of real images, one list per class.
         prototypes: ``prototypes(inputs, settings, progress)``: a `ClassResult` per class.
+        optimise: ``optimise(inputs, settings, progress)``: an `Optimisation`
+            (`methods/algorithms/optimising/optimisation.py`), which is resumed after an interruption.
+        sample: ``sample(inputs, settings, progress, done)``: an iterator over batches of images, pairs of
+            their rows (class index * ipc + slot) and uint8 [n, H, W, 3]; ``done`` rows, in its own order,
+            are already finished. A batch must not depend on earlier ones.
+        profiles: changed settings by profile: ``{"nano": {"iterations": 2}}``.
+        network: with ``optimise`` or ``sample``: ``network(settings, size_px)``: the network of
+            `uvlp/networks` that it trains or uses at random, with its depth.
+        teacher: the same: ``teacher(settings, size_px)``: the architecture (`training/rded_networks.py`) of a
+            teacher, trained on the entire dataset, that it reads.
+        passes: the same: ``passes(settings, *, ipc, classes, images, size_px)``: number of images that pass
+            forward through each network, by its name, for time estimates; a backward pass counts as two.
+        soft_labels: it is published with the soft labels of a teacher, as of protocol rded.
         whole_set: with ``select``: it uses all images, so its result depends on neither IPC nor seed.
         synthesis: with ``prototypes``: its default settings, overridden by a recipe's for all methods.
         captions: with ``prototypes``: it reads captions.
@@ -65,6 +83,17 @@ class MethodDeclaration:
     )
     select: Callable[..., Any] | None = function("select", "inputs, settings, progress", default=None)
     prototypes: Callable[..., Any] | None = function("prototypes", "inputs, settings, progress", default=None)
+    optimise: Callable[..., Any] | None = function("optimise", "inputs, settings, progress", default=None)
+    sample: Callable[..., Any] | None = function("sample", "inputs, settings, progress, done", default=None)
+    profiles: Mapping[str, Mapping[str, Any]] = constant(
+        "a dictionary of dictionaries of settings", lambda value: isinstance(value, Mapping), {}
+    )
+    network: Callable[..., str] | None = function("network", "settings, size_px", default=None)
+    teacher: Callable[..., str] | None = function("teacher", "settings, size_px", default=None)
+    passes: Callable[..., Mapping[str, float]] | None = function(
+        "passes", "settings, *, ipc, classes, images, size_px", default=None
+    )
+    soft_labels: bool = constant("True or False", flag, False)
     whole_set: bool = constant("True or False", flag, False)
     synthesis: SynthesisSettings | None = constant(
         "SynthesisSettings(...)", lambda value: isinstance(value, SynthesisSettings), None
@@ -102,7 +131,13 @@ def order_of(settings: Any) -> str:
     return str(getattr(settings, "order", "file"))
 
 
-OF_PROTOTYPES = ("synthesis", "captions", "finetuned", "long_prompts")
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "select": ("whole_set",),
+    "prototypes": ("synthesis", "captions", "finetuned", "long_prompts"),
+    "optimise": ("network", "teacher", "passes"),
+    "sample": ("network", "teacher", "passes"),
+}
+"""The functions of which a method has one, and the fields that apply to it alone."""
 
 
 @cache
@@ -115,24 +150,27 @@ def declared_method(name: str) -> MethodDeclaration:
     declaration = of_module(MethodDeclaration, plugins.find("methods", name))
     check_section(declaration.origin)
     _check_kind(declaration)
+    _check_profiles(declaration)
     if declaration.prototypes is not None and declaration.synthesis is None:
         declaration = replace(declaration, synthesis=SynthesisSettings())
     return replace(declaration, variants=dict(_variants(declaration)))
 
 
 def _check_kind(declaration: MethodDeclaration) -> None:
-    """Refuse a method that is neither or both kinds, and fields of the other kind."""
+    """Refuse a method of no or several kinds, and fields of another kind."""
     file = declaration.origin.file
-    if (declaration.select is None) == (declaration.prototypes is None):
-        got = "neither" if declaration.select is None else "both"
-        raise UvlpError(f"{file}: the functions select and prototypes", got=got, allowed="one of them")
-    kind, others = (
-        ("select", OF_PROTOTYPES) if declaration.prototypes is None else ("prototypes", ("whole_set",))
-    )
-    for name in others:
-        if value := getattr(declaration, name):
+    kinds = [name for name in KINDS if getattr(declaration, name) is not None]
+    if len(kinds) != 1:
+        got = " and ".join(kinds) or "none of them"
+        raise UvlpError(f"{file}: the functions {', '.join(KINDS)}", got=got, allowed="one of them")
+    (kind,) = kinds
+    for name in dict.fromkeys(name for others in KINDS.values() for name in others):
+        if name not in KINDS[kind] and (value := getattr(declaration, name)):
+            written = name if callable(value) else name.upper()
             raise UvlpError(
-                f"{file}: {name.upper()} does not apply to the function {kind}", got=value, fix="remove it"
+                f"{file}: {written} does not apply to the function {kind}",
+                got=None if callable(value) else value,
+                fix="remove it",
             )
 
 
@@ -155,3 +193,14 @@ def _variants(declaration: MethodDeclaration) -> Iterator[tuple[str, Variant]]:
             allowed = "fields of Settings, and `synthesis` with those of SynthesisSettings"
             raise UvlpError(what, got=getattr(error, "got", declared), allowed=allowed) from error
         yield name, variant
+
+
+def _check_profiles(declaration: MethodDeclaration) -> None:
+    """Refuse profiles that change a setting that does not exist."""
+    for name, changes in declaration.profiles.items():
+        try:
+            overrides.merge(declaration.settings(), changes)
+        except (UvlpError, AttributeError, TypeError, ValueError) as error:
+            what = f"{declaration.origin.file}: PROFILES[{name!r}]"
+            allowed = "a dictionary of fields of Settings"
+            raise UvlpError(what, got=getattr(error, "got", changes), allowed=allowed) from error

@@ -35,12 +35,11 @@ class Settings:
 
 def select(inputs: MethodInput, settings: Settings, progress: Progress) -> list[list[int]]:
     """Rows of the selected training images, one list per class in index order."""
-    from uvlp.core.seeds import numpy_generator
+    from uvlp.methods.algorithms.coresets import random_rows
 
     chosen = []
     for data in progress.track(inputs.classes):
-        rows = list(data.rows)
-        if settings.select == "seeded":
-            rows = numpy_generator(inputs.seed, "random", data.id).permutation(rows).tolist()
-        chosen.append(sorted(rows[: inputs.ipc]))
+        seeded = settings.select == "seeded"
+        rows = random_rows(data, inputs.ipc, inputs.seed) if seeded else sorted(data.rows[: inputs.ipc])
+        chosen.append(rows)
     return chosen

@@ -22,9 +22,9 @@ from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive, torch_generator
 from uvlp.core.square_roots import square_root
 from uvlp.core.wording import first_few
-from uvlp.models import one_cycle
 from uvlp.models.device import send
 from uvlp.models.quiet import LOADING_ERRORS, quiet
+from uvlp.models.training import one_cycle
 from uvlp.recipes.schema import AutoencoderSettings
 
 REVISION = 2
@@ -108,26 +108,6 @@ class Autoencoder:
                     self._model.to(own)
         scaled = latents.to(self._model.device, own)
         return self._model.decode(scaled / self.scaling_factor).sample
-
-
-def to_bytes(pixels: torch.Tensor) -> NDArray[np.uint8]:
-    """Convert pixels [N, 3, H, W], clipped to [-1, 1], to uint8 [N, H, W, 3] (methods.md A.13).
-
-    Computed in the dtype of the pixels, as the reference does in float16; bfloat16 is first converted to
-    float32, because it cannot represent the 0.5 that rounding adds.
-    """
-    if pixels.dtype == torch.bfloat16:
-        pixels = pixels.float()
-    return quantise((pixels / 2 + 0.5).clamp(0, 1))
-
-
-def quantise(images: torch.Tensor) -> NDArray[np.uint8]:
-    """Convert [N, 3, H, W] in [0, 1] to uint8 [N, H, W, 3]: clamp(255x + 0.5), truncated.
-
-    Computed in the dtype of the input, as the reference does (float16 on a GPU).
-    """
-    levels = (255 * images + 0.5).clamp(0, 255).to(torch.uint8)
-    return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def train(

@@ -16,11 +16,12 @@ from uvlp.core import machine
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive, torch_generator
 from uvlp.core.square_roots import with_square_roots
-from uvlp.models import one_cycle, text_tower
+from uvlp.models import text_tower
 from uvlp.models.autoencoder import Autoencoder
 from uvlp.models.device import send
 from uvlp.models.quiet import quiet
-from uvlp.models.training_state import Average
+from uvlp.models.training import one_cycle
+from uvlp.models.training.training_state import Average
 from uvlp.recipes.schema import DiffuserSettings
 
 REVISION = 2

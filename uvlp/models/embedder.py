@@ -27,10 +27,11 @@ from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import derive, torch_generator
-from uvlp.models import one_cycle, tokenizer
+from uvlp.models import tokenizer
 from uvlp.models.device import arithmetic, matrix_products, send
 from uvlp.models.quiet import LOADING_ERRORS, quiet
 from uvlp.models.tokenizer import ClauseTokens
+from uvlp.models.training import one_cycle
 from uvlp.recipes.schema import EmbedderSettings
 
 REVISION = 1

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from uvlp.artifacts import distilled
 from uvlp.artifacts.checks import rebuild_reasons
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, chain
@@ -96,7 +97,7 @@ def missing(plan: Plan, store: Store, rebuild: Sequence[Task] = ()) -> list[Task
     The targets are the artifacts of the last requested stage, and ``rebuild``.
     """
     tasks = plan.tasks
-    targets = [task for task in tasks if task.stage == plan.until or task in rebuild] or tasks
+    targets = [task for task in tasks if _is_target(task, plan.until) or task in rebuild] or tasks
     needed: set[str] = set()
 
     def want(task: Task) -> None:
@@ -109,6 +110,11 @@ def missing(plan: Plan, store: Store, rebuild: Sequence[Task] = ()) -> list[Task
     for target in targets:
         want(target)
     return in_order([task for task in tasks if task.key in needed])
+
+
+def _is_target(task: Task, until: str) -> bool:
+    """Return whether a task makes what a run up to a stage is for; several stages make images."""
+    return task.kind == distilled.KIND if until == "synthesise" else task.stage == until
 
 
 def in_order(todo: Sequence[Task]) -> list[Task]:

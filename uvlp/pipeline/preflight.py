@@ -133,17 +133,19 @@ def _evaluate(plan: Plan, task: Task) -> None:
 def _side_px(plan: Plan, task: Task) -> int:
     """Return the side of the images of a training; 0 if it is only known from the images."""
     distilled = task.inputs.get("distilled")
-    if distilled is not None and isinstance(distilled.settings, SynthesisSettings):
+    if distilled is None or distilled.stage == "collect":
+        return 0
+    if isinstance(distilled.settings, SynthesisSettings):
         return distilled.settings.size_px or plan.recipe.image_px
-    selected = distilled is not None and distilled.stage == "synthesise"
-    return plan.manifest.image_px if selected else 0
+    return int(distilled.facts.get("size_px", plan.manifest.image_px))
 
 
 def _with_dataset(dataset: Dataset, task: Task) -> None:
     """Make the checks that need the files of the dataset."""
     if task.stage == "caption" and task.plugin == "file":
         plugins.load("stages", task.stage).from_files(task, dataset)
-    if task.stage == "prototype" or (task.stage == "synthesise" and "prototypes" not in task.inputs):
+    own = ("prototype", "optimise", "sample")
+    if task.stage in own or (task.stage == "synthesise" and "prototypes" not in task.inputs):
         check = declared_method(task.plugin).check
         if check is not None:
             last = dataset.labels("train")[-1] if order_of(task.settings) == "file" else None

@@ -63,9 +63,14 @@ class Plan:
 
     @property
     def tasks(self) -> list[Task]:
-        """The requested tasks, inputs first."""
+        """The requested tasks and their inputs, inputs first."""
         wanted = STAGES[: STAGES.index(self.until) + 1]
-        return [task for task in chain(self.goal) if task.stage in wanted]
+        every = list(chain(self.goal))
+        needed: set[str] = set()
+        for task in reversed(every):
+            if task.stage in wanted or task.key in needed:
+                needed |= {task.key, *(earlier.key for earlier in task.inputs.values())}
+        return [task for task in every if task.key in needed]
 
 
 def prepare(

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from uvlp.protocols.training.images import Prepared
 
-PROTOCOL = "rded"
-
 
 def run(work: Work) -> None:
     """Write `teachers`.
@@ -119,5 +117,5 @@ def _training_images(dataset: Any, size_px: int) -> Prepared:
 
     labels = numpy.asarray(dataset.labels("train"))
     originals = LazyPixels(partial(dataset.originals, "train"), len(labels))
-    rule = plugins.load("protocols", PROTOCOL).validation_pixels
+    rule = plugins.load("protocols", teachers.PROTOCOL).validation_pixels
     return Prepared(pixels=prepare(originals, size_px, rule), labels=labels)

@@ -15,7 +15,7 @@ from uvlp.datasets.files.folder_captions import find_caption
 from uvlp.datasets.files.images.image_files import squash
 from uvlp.methods.algorithms.method_input import visiting_order
 from uvlp.methods.algorithms.prompt_ensemble import class_prototype, prompts
-from uvlp.models.autoencoder import quantise
+from uvlp.models.quantise import quantise
 from uvlp.models.sampling.synthesis import resize
 
 

@@ -12,7 +12,8 @@ import torch
 
 from tests.tolerances import depth, rounding
 from uvlp.core.errors import UvlpError
-from uvlp.models.autoencoder import Autoencoder, to_bytes
+from uvlp.models.autoencoder import Autoencoder
+from uvlp.models.quantise import to_bytes
 from uvlp.models.sampling.prompts import PromptEncoder
 from uvlp.models.sampling.sampler import Sampler
 from uvlp.recipes.schema import SynthesisSettings

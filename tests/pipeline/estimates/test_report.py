@@ -50,6 +50,15 @@ def test_one_score_agrees_with_a_calculation_by_hand() -> None:
     assert row.work == "200,000 images in all epochs"
 
 
+def test_dm_passes_real_images_forward_and_synthetic_ones_both_ways() -> None:
+    row = rows(of(paper(methods=("dm",), seeds=(0,))))["optimise"]
+    # A backward pass counts as two; ConvNet-6 at 224 px, at a tenth of the TF32 peak.
+    images = 20_001 * 10 * (256 + 3 * 10)
+    flops = assumptions.network("convnet-6", 224)
+    assert flops is not None
+    assert row.seconds == pytest.approx(images * flops["flops"] / (495e12 * 0.1), rel=1e-6)
+
+
 def test_synthesis_runs_38_calls_with_guidance() -> None:
     recipe = paper(methods=("uvlp",), seeds=(0,))
     row = rows(of(recipe))["synthesise"]

@@ -81,7 +81,11 @@ def recipe_of(method: str, dataset: str) -> Recipe:
 @pytest.mark.parametrize("method", METHODS)
 def test_a_default_of_the_method_has_the_source_that_its_file_declares(method: str) -> None:
     found = by_path(explained(method))
-    for field in fields(declared_method(method).settings):
+    declared = declared_method(method)
+    of_profile = declared.profiles.get("tiny", {})
+    for field in fields(declared.settings):
+        if field.name in of_profile:
+            continue
         setting = found[f"{method}.{field.name}"]
         assert setting.value == field.default and setting.source == field.metadata["source"]
 

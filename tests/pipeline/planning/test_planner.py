@@ -10,10 +10,9 @@ import pytest
 
 from tests.other_packages import importable, install
 from uvlp.artifacts.dataset import ClassInfo, DatasetManifest, DatasetSpec
-from uvlp.artifacts.task import Task, chain, key_of, manifest, plain
+from uvlp.artifacts.task import Task, chain, key_of, manifest
 from uvlp.core import plugins, portable
 from uvlp.core.errors import UvlpError
-from uvlp.core.hashing import digest
 from uvlp.datasets.digits import recipe
 from uvlp.models.published.find import PARTS, LocalModel
 from uvlp.pipeline.planning import images, planner as plan
@@ -265,13 +264,32 @@ def test_every_setting_is_used() -> None:
         assert unread == [], settings.__name__
 
 
-def test_defaults_are_pinned() -> None:
-    """A changed default changes results: raise the REVISION of what uses it, then pin the new hash."""
-    defaults = {settings.__name__: plain(settings()) for settings in STAGE_SETTINGS}
-    for method in METHODS:
-        own = [plain(method.Settings()), plain(getattr(method, "SYNTHESIS", None)), method.REVISION]
-        defaults[method.TITLE] = own
-    assert digest(defaults)[:16] == "df9eb932f18a1d19"
+def test_dm_reads_no_model_but_the_revision_of_its_network_is_in_its_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (dm,) = methods("dm")
+    before = planner().distilled(dm, 0)
+    assert {task.stage for task in chain(before)} == {"optimise"}
+    assert before.facts == {"method": "dm", "ipc": 10, "seed": 0, "size_px": 16, "flip": False}
+    raise_revision(monkeypatch, "networks/resnet")
+    assert planner().distilled(dm, 0).key == before.key
+    raise_revision(monkeypatch, "networks/convnet")
+    assert planner().distilled(dm, 0).key != before.key
+
+
+def test_a_profile_changes_the_settings_of_a_method_and_a_recipe_overrides_them() -> None:
+    for profile, iterations in (("tiny", 1000), ("nano", 2), ("sd15", 20_001)):
+        assert resolve_method("dm", replace(recipe(10), profile=profile)).settings.iterations == iterations
+    set_here = replace(recipe(10), method={"dm": {"iterations": 5}})
+    assert resolve_method("dm", set_here).settings.iterations == 5
+    assert resolve_method("dm", set_here).settings.real_batch == 64
+
+
+def test_a_network_too_deep_for_the_images_is_refused_in_the_plan() -> None:
+    deep = resolve_method("dm", replace(recipe(10), method={"dm": {"network": "convnet-6"}}))
+    with pytest.raises(UvlpError) as caught:
+        planner().distilled(deep, 0)
+    assert "convnet-6" in caught.value.what and "16 px" in caught.value.what
 
 
 def test_key_of_captions_is_pinned() -> None:
@@ -325,7 +343,7 @@ def stages_with_new_keys(monkeypatch: pytest.MonkeyPatch, raised: str) -> set[st
         ("networks/resnet_ap", set()),
         ("models/sampling/sampler", {"synthesise", "evaluate", "tabulate"}),
         ("stages/tabulate", {"tabulate"}),
-        ("datasets/digits", {*plan.STAGES} - {"represent", "collect"}),
+        ("datasets/digits", {*plan.STAGES} - {"represent", "collect", "optimise", "sample"}),
         ("datasets/folder", set()),
     ],
 )

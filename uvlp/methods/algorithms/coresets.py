@@ -1,4 +1,4 @@
-"""Coresets of real images: greedy k-center and herding (evaluation.md 5), by their definitions in float64."""
+"""Coresets of real images: random, and in float64 greedy k-center and herding (evaluation.md 5)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,19 @@ import numpy
 from numpy.typing import ArrayLike
 
 from uvlp.core.errors import UvlpError, too_few_images
+from uvlp.core.seeds import numpy_generator
+from uvlp.methods.algorithms.method_input import ClassData
 
 FIRST_PICKS = ("mean", "index0")
+
+
+def random_rows(data: ClassData, ipc: int, seed: int) -> list[int]:
+    """Return ``ipc`` different rows of a class, drawn from the seed and sorted.
+
+    They are the images of the method `random`, at which optimised images start.
+    """
+    rows: list[int] = numpy_generator(seed, "random", data.id).permutation(list(data.rows)).tolist()
+    return sorted(rows[:ipc])
 
 
 def k_center(features: ArrayLike, k: int, first: str = "mean") -> list[int]:

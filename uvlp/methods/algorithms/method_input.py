@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from uvlp.artifacts.features import Latents, posterior_noise
@@ -40,6 +41,7 @@ class ClassData:
         captions: one text per row; empty strings where missing captions are allowed.
         arrays: of the entire training set by name, indexed by rows.
         read: reads images from rows and a side, uint8 [n, side, side, 3].
+        read_originals: reads images from rows at their own size, uint8 [H, W, 3] each.
         file: of the method, for errors.
     """
 
@@ -52,7 +54,13 @@ class ClassData:
     captions: tuple[str, ...] = ()
     arrays: Mapping[str, Any] = field(default_factory=dict)
     read: Callable[[Sequence[int], int], numpy.ndarray] | None = None
+    read_originals: Callable[[Sequence[int]], list[numpy.ndarray]] | None = None
     file: str = ""
+
+    def originals(self, rows: Sequence[int]) -> list[numpy.ndarray]:
+        """RGB images of rows at their own size, uint8 [H, W, 3] each; read again in every call."""
+        assert self.read_originals is not None, "images are read from a dataset"
+        return self.read_originals(rows)
 
     def pixels(self, size_px: int) -> numpy.ndarray:
         """RGB images uint8 [n, size_px, size_px, 3], squashed to squares; read again in every call."""
@@ -99,10 +107,12 @@ class Classes(Sequence[ClassData]):
         texts: Sequence[str],
         prompts: Mapping[str, str],
         read: Callable[[Sequence[int], int], numpy.ndarray],
+        read_originals: Callable[[Sequence[int]], list[numpy.ndarray]],
         file: str = "",
     ) -> None:
         self._infos, self._rows, self._arrays = infos, rows, arrays
-        self._texts, self._prompts, self._read, self._file = texts, prompts, read, file
+        self._texts, self._prompts, self._file = texts, prompts, file
+        self._read, self._read_originals = read, read_originals
 
     def __len__(self) -> int:
         return len(self._infos)
@@ -127,6 +137,7 @@ class Classes(Sequence[ClassData]):
             captions=tuple(self._texts[row] for row in rows) if self._texts else (),
             arrays=self._arrays,
             read=self._read,
+            read_originals=self._read_originals,
             file=self._file,
         )
 
@@ -141,6 +152,10 @@ class MethodInput:
         names: class-name prototypes float32 [C, D], unit rows; None if the method does not need them.
         ipc: images per class.
         seed: distillation seed.
+        size_px: side of the images that a method makes: that of the test networks' input.
+        flip: whether a mirrored image is an image of the same class, so that augmentation may flip.
+        device: "cpu" or "cuda", for methods that compute with networks.
+        models: folder of every model that the method reads, by name (``"teacher"``).
     """
 
     classes: Sequence[ClassData]
@@ -148,6 +163,10 @@ class MethodInput:
     names: numpy.ndarray | None
     ipc: int
     seed: int
+    size_px: int = 0
+    flip: bool = True
+    device: str = "cpu"
+    models: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +193,10 @@ def build(
     prompts: Mapping[str, str] | None = None,
     order: str = "file",
     file: str = "",
+    size_px: int = 0,
+    flip: bool = True,
+    device: str = "cpu",
+    models: Mapping[str, Path] | None = None,
 ) -> MethodInput:
     """Build the input from features of the training set (rows in file order).
 
@@ -187,6 +210,7 @@ def build(
         prompts: label-only prompt by class id; may be empty.
         order: order of the rows: `file` (as listed) or `published`.
         file: of the method, for errors.
+        size_px, flip, device, models: see `MethodInput`.
 
     Raises:
         UvlpError: an unknown order.
@@ -204,12 +228,21 @@ def build(
     def read(rows: Sequence[int], size_px: int) -> numpy.ndarray:
         return dataset.images("train", rows, size_px)
 
+    def read_originals(rows: Sequence[int]) -> list[numpy.ndarray]:
+        return list(dataset.originals("train", rows))
+
     return MethodInput(
-        classes=Classes(dataset.manifest.classes, rows, by_name, texts, prompts or {}, read, file),
+        classes=Classes(
+            dataset.manifest.classes, rows, by_name, texts, prompts or {}, read, read_originals, file
+        ),
         last_visited=labels[visited[-1]],
         names=by_name.get("names"),
         ipc=ipc,
         seed=seed,
+        size_px=size_px,
+        flip=flip,
+        device=device,
+        models=models or {},
     )
 
 

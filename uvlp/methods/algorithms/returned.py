@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uvlp.artifacts.prototypes import Prototype
 from uvlp.core.errors import wrong_return
 from uvlp.core.wording import kind_of
 from uvlp.methods.algorithms.method_input import ClassData, ClassResult, MethodInput
+
+if TYPE_CHECKING:
+    import numpy
 
 
 def check_rows(returned: Any, inputs: MethodInput, file: str, *, whole_set: bool) -> list[list[int]]:
@@ -44,6 +47,44 @@ def _rows(returned: Any, data: ClassData, ipc: int, file: str, whole_set: bool) 
     if not rows or (not whole_set and len(rows) != ipc):
         raise wrong_return(file, "select", wanted, f"{len(rows)} rows")
     return rows
+
+
+def check_batch(
+    returned: Any, made: Set[int], count: int, file: str
+) -> tuple[list[int], Sequence[numpy.ndarray]]:
+    """Check a batch from `sample` of the method in ``file``; return its rows and images.
+
+    Args:
+        returned: rows and images.
+        made: rows of earlier batches of this run.
+        count: number of all images.
+
+    Raises:
+        UvlpError: a row out of range or for a second time, or images of another shape or dtype.
+    """
+    wanted = "pairs of rows and images, uint8 [n, H, W, 3]"
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise wrong_return(file, "sample", wanted, kind_of(returned))
+    rows, images = [int(row) for row in returned[0]], returned[1]
+    if invalid := [row for row in rows if not 0 <= row < count or row in made]:
+        what = f"rows from 0 to {count - 1}, each once"
+        raise wrong_return(file, "sample", what, invalid[0])
+    if len(set(rows)) != len(rows) or len(images) != len(rows):
+        raise wrong_return(file, "sample", wanted, f"{len(images)} images for the rows {rows}")
+    for image in images:
+        if str(getattr(image, "dtype", "")) != "uint8" or image.ndim != 3 or image.shape[2] != 3:
+            raise wrong_return(file, "sample", wanted, kind_of(image))
+    return rows, images
+
+
+def check_all(done: int, count: int, file: str) -> None:
+    """Check that `sample` of the method in ``file`` returned all images.
+
+    Raises:
+        UvlpError: some are missing.
+    """
+    if done != count:
+        raise wrong_return(file, "sample", f"{count} images", f"{done} of them")
 
 
 def check_results(returned: Any, inputs: MethodInput, file: str) -> list[ClassResult]:

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.square_roots import with_square_roots
 from uvlp.core.wording import first_few
-from uvlp.models.autoencoder import Autoencoder, to_bytes
+from uvlp.models.autoencoder import Autoencoder
 from uvlp.models.published import memory
+from uvlp.models.quantise import to_bytes
 from uvlp.models.quiet import LOADING_ERRORS, quiet
 from uvlp.models.sampling.latents2img import latents2img
 from uvlp.models.sampling.prompts import PromptEncoder

@@ -58,6 +58,8 @@ def least(task: Task, plan: Plan) -> Least:
     if task.stage == "synthesise" and isinstance(task.settings, SynthesisSettings):
         side_px = task.settings.size_px or plan.recipe.image_px
         return Least(_made(task, plan) * 3 * side_px**2 // DEFLATE)
+    if task.stage in ("optimise", "sample"):
+        return Least(_made(task, plan) * 3 * task.facts["size_px"] ** 2 // DEFLATE)
     return Least()
 
 

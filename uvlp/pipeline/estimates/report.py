@@ -11,7 +11,13 @@ from uvlp.core import machine as this
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.downloads import Download
 from uvlp.core.wording import byte_size
-from uvlp.pipeline.estimates import assumptions as assumed, cost as measured, distilling, evaluating
+from uvlp.pipeline.estimates import (
+    assumptions as assumed,
+    computing,
+    cost as measured,
+    distilling,
+    evaluating,
+)
 from uvlp.pipeline.estimates.assumptions import PUBLISHED
 from uvlp.pipeline.estimates.cards import Machine
 from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, RunContext
@@ -24,6 +30,8 @@ STAGES: Mapping[str, Callable[[Task, RunContext], Cost]] = {
     "finetune": distilling.finetune,
     "embed": distilling.embed,
     "prototype": distilling.prototype,
+    "optimise": computing.computed,
+    "sample": computing.computed,
     "synthesise": distilling.synthesise,
     "pixels": evaluating.pixels,
     "represent": evaluating.represent,

@@ -46,6 +46,12 @@ class Method:
         return self.declared.whole_set
 
     @property
+    def stage(self) -> str:
+        """The stage that makes its images."""
+        kinds = {"optimise": self.declared.optimise, "sample": self.declared.sample}
+        return next((stage for stage, function in kinds.items() if function is not None), "synthesise")
+
+    @property
     def features(self) -> tuple[str, ...]:
         """The parts of the features that it uses."""
         return self.declared.reads(self.settings)
@@ -93,7 +99,7 @@ def resolve_method(spec: str, recipe: Recipe) -> Method:
     given = spec.partition(":")[0]
     declared = declared_method(given)
     name, parts = declared.origin.name, variants.parts_of(declared, spec)
-    chosen: dict[str, Any] = dict(recipe.method.get(name, {}))
+    chosen: dict[str, Any] = {**declared.profiles.get(recipe.profile, {}), **recipe.method.get(name, {})}
     changes = variants.changes_of(declared, parts)
     own = {**chosen.pop("synthesis", {}), **changes.pop("synthesis", {})}
     synthesis = declared.synthesis

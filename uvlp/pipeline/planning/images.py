@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,18 @@ from uvlp.artifacts import (
     features,
     pixels,
     prototypes,
+    teachers,
     weights,
 )
 from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
 from uvlp.artifacts.task import Task
 from uvlp.captioners.texts import imported
 from uvlp.core import plugins, portable
+from uvlp.core.files.paths import expand_home
 from uvlp.core.plugins import Origin
 from uvlp.declarations.captioner import declared_captioner
 from uvlp.declarations.dataset import declared_dataset
-from uvlp.declarations.network import NetworkDeclaration, declared_network
+from uvlp.declarations.network import NetworkDeclaration, check_network, declared_network, family
 from uvlp.declarations.protocol import declared_protocol
 from uvlp.models.published.find import LocalModel
 from uvlp.pipeline.planning.contenders import Folder, Method
@@ -128,11 +130,11 @@ class ImagePlanner:
         assert self.imported is not None
         return imported.sha256(self.imported)
 
-    def pixels(self, protocol: str = "") -> Task:
-        """The validation images at the networks' input size, resized as a protocol requires."""
+    def pixels(self, protocol: str = "", size_px: int = 0) -> Task:
+        """The validation images at the networks' input size or another, resized as a protocol requires."""
         protocol = protocol or self.recipe.protocol
         declared = declared_protocol(protocol)
-        size_px = declared.settings_in(self.recipe).size_px
+        size_px = size_px or declared.settings_in(self.recipe).size_px
         return self._task(
             pixels.KIND,
             "pixels",
@@ -262,10 +264,94 @@ class ImagePlanner:
             origins={"images": folder.origins[seed]},
         )
 
+    def teacher(self, student: str) -> Task:
+        """The network whose soft labels ``student`` learns; it does not depend on distillation seeds."""
+        protocol = declared_protocol(self.recipe.protocol)
+        network = protocol.canonical(self.recipe.teacher.network or student)
+        return self.teacher_for(network, protocol.settings_in(self.recipe), self.pixels())
+
+    def teacher_for(self, network: str, evaluation: Any, validation: Task) -> Task:
+        """A teacher of an architecture for the images of an evaluation; see `teacher`."""
+        settings = self.recipe.teacher
+        facts = {"network": network, "size_px": evaluation.size_px, "flip": evaluation.flip, "seed": 0}
+        origins = {}
+        if settings.source not in ("trained", "torchvision"):
+            # The key contains the hash of the file, not its path.
+            checkpoint = str(expand_home(settings.source))
+            origins["checkpoint"], facts["file"] = checkpoint, teachers.checkpoint_hash(checkpoint)
+            settings = replace(settings, source="file")
+        # The facts name the network, whether it was set or is that of the student.
+        settings = replace(settings, network="")
+        return self._task(
+            teachers.KIND,
+            "teacher",
+            f"teacher {network}",
+            plugin=network,
+            revision=plugins.revision("protocols/training/teacher"),
+            network=network_of(teachers.PROTOCOL, network),
+            schema=teachers.SCHEMA,
+            settings=settings,
+            facts=facts,
+            inputs={"validation": validation},
+            origins=origins,
+        )
+
     def distilled(self, method: Method | Folder, seed: int) -> Task:
         """The distilled images of any method."""
         if isinstance(method, Folder):
             return self.collected(method, seed)
+        if method.stage in ("optimise", "sample"):
+            return self._computed(method, seed)
+        return self._synthesised(method, seed)
+
+    def _computed(self, method: Method, seed: int) -> Task:
+        """The images of a method that computes them with networks."""
+        evaluation = declared_protocol(self.recipe.protocol).settings_in(self.recipe)
+        size_px, declared = evaluation.size_px, method.declared
+        flip = getattr(evaluation, "flip", 0.5) > 0
+        inputs = self._features_of(method, seed)
+        network = None
+        if declared.network is not None:
+            name = declared.network(method.settings, size_px)
+            check_network(name, size_px)
+            network = declared_network(family(name) or "")
+        if declared.teacher is not None:
+            inputs["teacher"] = self._teacher_of(declared.teacher(method.settings, size_px))
+        return self._task(
+            distilled.KIND,
+            method.stage,
+            f"{method.spec} images, seed {seed}",
+            plugin=method.name,
+            revision=declared.revision,
+            declared_in=declared.origin,
+            network=network,
+            schema=distilled.SCHEMA,
+            settings=method.settings,
+            facts={
+                "method": method.name,
+                "ipc": self.recipe.ipc,
+                "seed": seed,
+                "size_px": size_px,
+                "flip": flip,
+            },
+            inputs=inputs,
+        )
+
+    def _teacher_of(self, network: str) -> Task:
+        """The teacher that a method reads; its images have the side that the recipe's protocol uses."""
+        own = declared_protocol(self.recipe.protocol)
+        if own.teacher:
+            return self.teacher_for(own.canonical(network), own.settings_in(self.recipe), self.pixels())
+        protocol = declared_protocol(teachers.PROTOCOL)
+        settings = protocol.settings_in(self.recipe)
+        evaluation = own.settings_in(self.recipe)
+        flip = getattr(evaluation, "flip", settings.flip)
+        settings = replace(settings, size_px=evaluation.size_px, flip=flip)
+        validation = self.pixels(teachers.PROTOCOL, evaluation.size_px)
+        return self.teacher_for(protocol.canonical(network), settings, validation)
+
+    def _synthesised(self, method: Method, seed: int) -> Task:
+        """The images of a method that selects real ones, or makes prototypes of them."""
         facts: dict[str, Any] = {"method": method.name}
         if not method.whole_set:
             facts |= {"ipc": self.recipe.ipc, "seed": seed}

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from uvlp.artifacts import (
     scores,
     tables,
-    teachers,
 )
 from uvlp.artifacts.task import Task
 from uvlp.core import plugins
-from uvlp.core.files.paths import expand_home
 from uvlp.declarations.protocol import ProtocolDeclaration, declared_protocol
 from uvlp.pipeline.planning.ablations import Ablated, removed
 from uvlp.pipeline.planning.contenders import Folder, Method
@@ -22,7 +19,8 @@ from uvlp.pipeline.planning.table_names import dataset_name, table_name
 from uvlp.recipes.remarks import remarks
 
 STAGES = (
-    *("caption", "finetune", "pixels", "represent", "embed", "prototype", "synthesise", "collect"),
+    *("caption", "finetune", "pixels", "represent", "embed", "prototype"),
+    *("optimise", "sample", "synthesise", "collect"),
     *("teacher", "evaluate", "tabulate"),
 )
 
@@ -38,37 +36,6 @@ class Planner(ImagePlanner):
     def _evaluation(self) -> Any:
         """The settings of the recipe's protocol."""
         return self._protocol.settings_in(self.recipe)
-
-    def teacher(self, student: str) -> Task:
-        """The network whose soft labels ``student`` learns; it does not depend on distillation seeds."""
-        settings = self.recipe.teacher
-        facts = {
-            "network": self._protocol.canonical(settings.network or student),
-            "size_px": self._evaluation.size_px,
-            "flip": self._evaluation.flip,
-            "seed": 0,
-        }
-        origins = {}
-        if settings.source not in ("trained", "torchvision"):
-            # The key contains the hash of the file, not its path.
-            checkpoint = str(expand_home(settings.source))
-            origins["checkpoint"], facts["file"] = checkpoint, teachers.checkpoint_hash(checkpoint)
-            settings = replace(settings, source="file")
-        # The facts name the network, whether it was set or is that of the student.
-        settings = replace(settings, network="")
-        return self._task(
-            teachers.KIND,
-            "teacher",
-            f"teacher {facts['network']}",
-            plugin=facts["network"],
-            revision=plugins.revision("protocols/training/teacher"),
-            network=network_of(self.recipe.protocol, facts["network"]),
-            schema=teachers.SCHEMA,
-            settings=settings,
-            facts=facts,
-            inputs={"validation": self.pixels()},
-            origins=origins,
-        )
 
     def score(self, method: Method | Folder, network: str, seed: int, repeat: int, images: Task) -> Task:
         """One training of one network on ``images`` of the method and the seed."""

@@ -48,7 +48,7 @@ def check_names(contents: Contents) -> Check:
             expected = f"{cell.method} {cell.network} seed {facts.seed} repeat {facts.repeat}"
             check.compare(f"{table.artifact.name}/{MANIFEST}", "name of a training", name, expected)
             images = contents.usable(one.manifest.inputs.get("distilled", ""))
-            if images and images.manifest and images.manifest.stage == "synthesise":
+            if images and images.manifest and images.manifest.stage != "collect":
                 method = cell.method.partition(":")[0].replace("_", "-")
                 check.compare(f"{images.name}/{MANIFEST}", "method", images.manifest.plugin, method)
     return check

@@ -193,7 +193,17 @@ def _interpolation(points: Tensor, size_px: int) -> Tensor:
 
 def normalise(images: Tensor) -> Tensor:
     """Normalise images [N,3,S,S] in [0,255] by ImageNet's mean and standard deviation (evaluation.md 1.4)."""
-    mean, std = (
-        send(numpy.asarray(values), images.device, torch.float32)[:, None, None] for values in (MEAN, STD)
-    )
+    mean, std = _statistics(images)
     return (images / 255 - mean) / std
+
+
+def denormalise(images: Tensor) -> Tensor:
+    """Return what `normalise` maps to ``images`` [N,3,S,S], divided by 255: in [0,1] for images."""
+    mean, std = _statistics(images)
+    return images * std + mean
+
+
+def _statistics(images: Tensor) -> list[Tensor]:
+    """Mean and standard deviation [3,1,1]."""
+    values = (numpy.asarray(each) for each in (MEAN, STD))
+    return [send(each, images.device, torch.float32)[:, None, None] for each in values]

@@ -6,18 +6,14 @@ moving average of a model's weights, which is saved instead of the last weights.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from uvlp.core.files.writing import complete_file
-from uvlp.core.hashing import canonical_json
+from uvlp.models.training import sealed_tensors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +37,7 @@ class TrainingState:
     def save(self, path: Path, step: int) -> None:
         """Write the state after ``step`` atomically."""
         facts = {"step": str(step), "scaler": json.dumps(self.scaler.state_dict())}
-        # safetensors does not support channels-last tensors.
-        tensors = {name: tensor.contiguous().cpu() for name, tensor in self._tensors().items()}
-        with complete_file(path) as unfinished:
-            save_file(tensors, unfinished, facts | {"sha256": _sha256(tensors, facts, path)})
+        sealed_tensors.save(path, self._tensors(), facts)
 
     def load(self, path: Path) -> int:
         """Load the state that `save` wrote and return its step.
@@ -53,12 +46,7 @@ class TrainingState:
             SafetensorError: the file is damaged, belongs to another training, or has no hash; the state is
                 unchanged.
         """
-        with safe_open(path, framework="pt") as file:
-            facts = file.metadata() or {}
-            saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        sha256 = facts.pop("sha256", "")
-        if sha256 != _sha256(saved, facts, path):
-            raise SafetensorError("the content does not match its hash")
+        saved, facts = sealed_tensors.load(path)
         self._load_optimiser(saved)
         for name, tensor in self._tensors().items():
             if name.startswith(("model.", "average.")):
@@ -88,15 +76,6 @@ class TrainingState:
             }
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": state, "param_groups": groups})
-
-
-def _sha256(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, str], path: Path) -> str:
-    """Hash CPU tensors with their names, dtypes and shapes, ``facts``, and the names of folder and file."""
-    sha256 = hashlib.sha256(canonical_json([path.parent.name, path.name, dict(facts)]).encode())
-    for name, tensor in sorted(tensors.items()):
-        sha256.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        sha256.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return sha256.hexdigest()
 
 
 class Average:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tests.tolerances import rounding
-from uvlp.methods.algorithms.siamese_augmentation import OPERATIONS, Draws, augment, draw
+from uvlp.methods.algorithms.optimising.siamese_augmentation import OPERATIONS, Draws, augment, draw
 
 SIZES = (2, 5, 8, 9)
 ROWS = (1, 3)  # one change for all images, one for each

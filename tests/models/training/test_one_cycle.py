@@ -11,8 +11,8 @@ from tests.flipping import flip
 from tests.tolerances import depth, rounding
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
-from uvlp.models import one_cycle
-from uvlp.models.training_state import Average
+from uvlp.models.training import loss_check, one_cycle
+from uvlp.models.training.training_state import Average
 from uvlp.recipes.schema import DiffuserSettings
 
 STEPS = 8
@@ -107,7 +107,7 @@ def test_a_loss_that_is_not_finite_names_the_step() -> None:
 def test_with_rare_checks_of_the_loss_the_error_names_all_steps_since_the_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(one_cycle.CHECK_EVERY, "cpu", 3)
+    monkeypatch.setitem(loss_check.CHECK_EVERY, "cpu", 3)
     losses = iter([1.0, 1.0, 1.0, 1.0, float("inf"), 1.0])
     with pytest.raises(UvlpError) as caught:
         minimise(lambda value: (value * next(losses)).sum(), 8, 0.2, [])
@@ -219,7 +219,7 @@ def test_a_resumed_training_in_float16_keeps_the_scale_of_the_loss(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """float16 is for GPUs without bfloat16; a CPU emulates it."""
-    monkeypatch.setattr("uvlp.models.one_cycle.torch_dtype", lambda *_, training: torch.float16)
+    monkeypatch.setattr("uvlp.models.training.one_cycle.torch_dtype", lambda *_, training: torch.float16)
     uninterrupted = train()
     assert all(tensor.isfinite().all() for tensor in uninterrupted.values())
     monkeypatch.setattr(one_cycle, "SAVE_EVERY_S", 0.0)

@@ -22,13 +22,12 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.models.device import arithmetic, dtype_name, torch_dtype
 from uvlp.models.quiet import quiet
-from uvlp.models.training_state import Average, TrainingState
+from uvlp.models.training.loss_check import LossCheck
+from uvlp.models.training.training_state import Average, TrainingState
 
 WARM_UP = 0.25
 START = 0.04
 LARGEST_GRADIENT = 1.0
-CHECK_EVERY = {"cpu": 1, "cuda": 50}
-"""Steps between two checks of the loss: each check waits for the GPU."""
 SAVE_EVERY_S = 60.0
 REPORT_FROM_S = 10.0
 
@@ -92,7 +91,8 @@ def one_cycle(
     )
     saved = partial / f"{what}.safetensors" if partial is not None else None
     first = _resume(state, saved, what, settings.steps, progress) + 1
-    check = _LossCheck(what, settings, first, device)
+    fix = f"lower its learning rate: --set {what}.lr={settings.lr / 4:g}"
+    check = LossCheck(f"the {what}", settings.steps, first, device, fix)
     started = saved_at = time.monotonic()
     with arithmetic(device, "tf32", deterministic=True), _enough_memory(what, settings.batch):
         for step in progress.track(range(first, settings.steps + 1), f"{what} steps"):
@@ -134,36 +134,6 @@ def one_cycle_share(step: int, steps: int) -> float:
     if position < WARM_UP:
         return START + (1 - START) * (1 - math.cos(math.pi * position / WARM_UP)) / 2
     return (1 + math.cos(math.pi * (position - WARM_UP) / (1 - WARM_UP))) / 2
-
-
-class _LossCheck:
-    """Checks that every loss is finite, without waiting for a GPU at every step."""
-
-    def __init__(self, what: str, settings: Schedule, first: int, device: str) -> None:
-        self._what, self._settings, self._checked = what, settings, first - 1
-        self._every = CHECK_EVERY[device]
-        self._finite = torch.ones((), dtype=torch.bool, device=device)
-
-    def add(self, loss: torch.Tensor, step: int) -> None:
-        """Record the loss of ``step``; raise UvlpError at a check if one since the last was not finite."""
-        self._finite = self._finite & loss.detach().isfinite()
-        if step - self._checked >= self._every or step == self._settings.steps:
-            self.check(step)
-
-    def check(self, step: int) -> None:
-        """Check the losses up to ``step``.
-
-        Raises:
-            UvlpError: one was not finite.
-        """
-        first = self._checked + 1
-        where = f"step {step}" if step == first else f"one of the steps {first} to {step}"
-        self._checked = step
-        if not self._finite.item():
-            raise UvlpError(
-                f"the loss of the {self._what} is not finite: {where} of {self._settings.steps}",
-                fix=f"lower its learning rate: --set {self._what}.lr={self._settings.lr / 4:g}",
-            )
 
 
 def _resume(state: TrainingState, saved: Path | None, what: str, steps: int, progress: Progress) -> int:

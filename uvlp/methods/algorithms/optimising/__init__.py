@@ -1,0 +1,1 @@
+"""Optimisation of images, and what methods of this kind share."""

@@ -1,0 +1,134 @@
+"""Distribution matching in pixels (evaluation.md 5; Zhao & Bilen 2023, algorithm 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from uvlp.core.progress import Progress
+from uvlp.core.seeds import derive, numpy_generator
+from uvlp.methods.algorithms.method_input import MethodInput
+from uvlp.methods.algorithms.optimising import siamese_augmentation
+from uvlp.methods.algorithms.optimising.matching import mean_matching_loss
+from uvlp.methods.algorithms.optimising.optimisation import Meter
+from uvlp.methods.algorithms.optimising.real_images import RealImages, start_images
+from uvlp.networks.parts.seeded import seeded
+from uvlp.protocols.training.augment import denormalise, normalise
+
+OPERATIONS = ("colour", "crop", "cutout", "flip", "scale", "rotate")
+PIXELS_PER_PASS = {"cpu": 1 << 20, "cuda": 1 << 24}
+"""Classes share a pass until their images have this many pixels; on a GPU that is 334 images of 224 px."""
+
+
+class Settings(Protocol):
+    """The settings that it reads, those of the method `dm`."""
+
+    @property
+    def iterations(self) -> int:
+        """Updates of the pixels."""
+
+    @property
+    def real_batch(self) -> int:
+        """Real images per class and iteration."""
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of SGD."""
+
+    @property
+    def momentum(self) -> float:
+        """Momentum of SGD."""
+
+    @property
+    def width(self) -> int:
+        """Channels of the network; 0: its own."""
+
+
+class DistributionMatching:
+    """An `Optimisation` of normalised pixels [C * ipc, 3, S, S]; images of a class are adjacent.
+
+    Args:
+        inputs: with ``size_px``, ``flip`` and ``device``.
+        settings: of the method.
+        network: name of the random network, with depth.
+        progress: reports the images that are read.
+    """
+
+    def __init__(self, inputs: MethodInput, settings: Settings, network: str, progress: Progress) -> None:
+        self._inputs, self._settings, self._network = inputs, settings, network
+        self.iterations = settings.iterations
+        self.fix = f"lower the learning rate: --set dm.lr={settings.lr / 4:g}"
+        self.meter = Meter(inputs.device)
+        self._operations = tuple(name for name in OPERATIONS if inputs.flip or name != "flip")
+        self._real = RealImages(inputs, progress)
+        self._pixels = normalise(start_images(inputs, self._real)).requires_grad_()
+        self._momentum = torch.zeros_like(self._pixels)
+
+    def step(self, iteration: int) -> Tensor:
+        """Update the pixels by the distances between mean features under a new network."""
+        network = self._random_network(iteration)
+        loss = torch.zeros((), device=self._inputs.device)
+        self._pixels.grad = None
+        for classes in self._groups():
+            part = self._loss(network, classes, iteration)
+            with self.meter.network(0):
+                part.backward()
+            loss = loss + part.detach()
+        with torch.no_grad():
+            assert self._pixels.grad is not None
+            self._momentum.mul_(self._settings.momentum).add_(self._pixels.grad)
+            self._pixels.sub_(self._momentum, alpha=self._settings.lr)
+        return loss
+
+    def _random_network(self, iteration: int) -> nn.Module:
+        network = seeded(
+            self._network,
+            classes=len(self._real),
+            size_px=self._inputs.size_px,
+            width=self._settings.width,
+            seed=derive(self._inputs.seed, "dm", "network", iteration),
+        )
+        return network.requires_grad_(False).to(self._inputs.device)
+
+    def _groups(self) -> Iterator[range]:
+        """Yield the classes that share a pass."""
+        each = (self._settings.real_batch + self._inputs.ipc) * self._inputs.size_px**2
+        size = max(1, PIXELS_PER_PASS[self._inputs.device] // each)
+        for first in range(0, len(self._real), size):
+            yield range(first, min(first + size, len(self._real)))
+
+    def _loss(self, network: nn.Module, classes: range, iteration: int) -> Tensor:
+        """Return the loss of some classes, each under an augmentation of its own."""
+        ipc, size_px = self._inputs.ipc, self._inputs.size_px
+        real, synthetic = [], []
+        for index in classes:
+            generator = numpy_generator(self._inputs.seed, "dm", "batch", iteration, index)
+            batch = self._real.draw(index, self._settings.real_batch, generator)
+            draws = siamese_augmentation.draw(generator, self._operations, size_px, single=True)
+            real.append(siamese_augmentation.augment(normalise(batch), draws))
+            own = self._pixels[index * ipc : (index + 1) * ipc]
+            synthetic.append(siamese_augmentation.augment(own, draws))
+        embed: Callable[[Tensor], Tensor] = network.embed  # type: ignore[assignment]
+        with self.meter.network(sum(map(len, real))), torch.no_grad():
+            real_features = embed(torch.cat(real))
+        with self.meter.network(len(classes) * ipc):
+            synthetic_features = embed(torch.cat(synthetic))
+        sizes = [len(batch) for batch in real]
+        return mean_matching_loss(zip(real_features.split(sizes), synthetic_features.split(ipc), strict=True))
+
+    def state(self) -> dict[str, Tensor]:
+        """Return pixels and momentum."""
+        return {"pixels": self._pixels.detach(), "momentum": self._momentum}
+
+    @torch.no_grad()
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from a state."""
+        self._pixels.copy_(state["pixels"])
+        self._momentum.copy_(state["momentum"])
+
+    def images(self) -> Tensor:
+        """Return the images, unclipped."""
+        return denormalise(self._pixels.detach())

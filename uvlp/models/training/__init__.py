@@ -1,0 +1,1 @@
+"""Training loops of the models: schedule, state, checks of the loss."""
