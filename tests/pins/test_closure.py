@@ -10,8 +10,9 @@ from tests.pins.moving import Moves, changed
 from tests.pins.mutations import noticed
 from tests.pins.pins import Pins, State, report, touched
 from tests.pins.sources import Definition
+from uvlp.core import plugins
 
-METHODS = {"d4m", "full", "herding", "k_center", "random", "uvlp", "vlcp"}
+METHODS = {name.replace("-", "_") for name in plugins.names("methods")}
 MODELS = {"model autoencoder", "model diffuser", "model embedder", "model finetuning"}
 NAMED_SETS = {"imageidc", "imagenet100", "imagenet1k", "imagenette", "imagewoof", "tiny_imagenet"}
 FOLDERS = NAMED_SETS | {"folder"}
