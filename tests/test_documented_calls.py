@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.test_readme import CALLS, PAGES, codes
+from tests.test_readme import CALLS, PAGES, codes, words_of
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -35,17 +35,11 @@ MODULES = sorted(
 )
 
 
-def arguments(call: str) -> list[str]:
-    """What stands behind `uvlp`, without a comment."""
-    words = shlex.split(call.split("#")[0])
-    return words[len(words) - words[::-1].index("uvlp") if "uvlp" in words else 1 :]
-
-
 DOCUMENTED = sorted(
     {
         shlex.join(words)
-        for words in map(arguments, CALLS)
-        if not ELSEWHERE.search(shlex.join(words)) and words not in (["table"], ["table", "NAME"])
+        for words in map(words_of, CALLS)
+        if not ELSEWHERE.search(shlex.join(words)) and words not in (["ablate"], ["table"], ["table", "NAME"])
     }
 )
 
@@ -106,7 +100,7 @@ def small(words: list[str], place: Path) -> list[str]:
                 replaced[2] = "2"
         case "reproduce":
             replaced += [] if "--dry-run" in replaced else ["--dry-run"]
-        case "evaluate":
+        case "ablate" | "evaluate":
             replaced += ["--profile", "nano"]
             if replaced.count("images") == 2:
                 replaced[1] = "other=images"

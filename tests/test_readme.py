@@ -31,11 +31,16 @@ CALLS = [
 ]
 
 
+def words_of(call: str) -> list[str]:
+    """The command and what follows it, without a comment; `uvlp` may also be an image or a method."""
+    words = shlex.split(call.split("#")[0])
+    images = [row for row, word in enumerate(words[:-1]) if word == "uvlp" and words[row + 1] in COMMANDS]
+    return words[max(images, default=0) + 1 :]
+
+
 @pytest.mark.parametrize("call", CALLS)
 def test_a_documented_command_has_existing_options(call: str) -> None:
-    arguments = shlex.split(call.split("#")[0])
-    start = len(arguments) - 1 - arguments[::-1].index("uvlp") if "uvlp" in arguments else 0
-    name, rest = arguments[start + 1], arguments[start + 2 :]
+    name, *rest = words_of(call)
     assert name in COMMANDS
     command = COMMANDS[name]
     if hasattr(command, "commands"):
