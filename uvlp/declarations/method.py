@@ -18,6 +18,7 @@ from uvlp.recipes.schema import SynthesisSettings
 from uvlp.recipes.variant import Variant, as_variant
 
 FEATURES = ("images", "texts", "network")
+MODELS = ("autoencoder",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,8 @@ class MethodDeclaration:
             `uvlp/networks` that it trains or uses at random, with its depth.
         teacher: the same: ``teacher(settings, size_px)``: the architecture (`training/rded_networks.py`) of a
             teacher, trained on the entire dataset, that it reads.
+        models: the same: parts of the diffusion models that it reads, as folders in ``inputs.models``, any of
+            ``"autoencoder"`` (the VAE).
         passes: the same: ``passes(settings, *, ipc, classes, images, size_px)``: number of images that pass
             forward through each network, by its name, for time estimates; a backward pass counts as two.
         soft_labels: it is published with the soft labels of a teacher, as of protocol rded.
@@ -90,6 +93,9 @@ class MethodDeclaration:
     )
     network: Callable[..., str] | None = function("network", "settings, size_px", default=None)
     teacher: Callable[..., str] | None = function("teacher", "settings, size_px", default=None)
+    models: tuple[str, ...] = constant(
+        f"a tuple of some of {', '.join(map(repr, MODELS))}", some_of(*MODELS), ()
+    )
     passes: Callable[..., Mapping[str, float]] | None = function(
         "passes", "settings, *, ipc, classes, images, size_px", default=None
     )
@@ -134,8 +140,8 @@ def order_of(settings: Any) -> str:
 KINDS: Mapping[str, tuple[str, ...]] = {
     "select": ("whole_set",),
     "prototypes": ("synthesis", "captions", "finetuned", "long_prompts"),
-    "optimise": ("network", "teacher", "passes"),
-    "sample": ("network", "teacher", "passes"),
+    "optimise": ("network", "teacher", "models", "passes"),
+    "sample": ("network", "teacher", "models", "passes"),
 }
 """The functions of which a method has one, and the fields that apply to it alone."""
 

@@ -315,6 +315,12 @@ class ImagePlanner:
             name = declared.network(method.settings, size_px)
             check_network(name, size_px)
             network = declared_network(family(name) or "")
+        models: dict[str, Any] = {}
+        origins: dict[str, str] = {}
+        if declared.models and self.recipe.pretrained:
+            models, origins = self._published(**{part: part for part in declared.models})
+        elif declared.models:
+            inputs |= {part: self.weights(part, seed) for part in declared.models}
         if declared.teacher is not None:
             inputs["teacher"] = self._teacher_of(declared.teacher(method.settings, size_px))
         return self._task(
@@ -333,8 +339,10 @@ class ImagePlanner:
                 "seed": seed,
                 "size_px": size_px,
                 "flip": flip,
+                **models,
             },
             inputs=inputs,
+            origins=origins,
         )
 
     def _teacher_of(self, network: str) -> Task:
