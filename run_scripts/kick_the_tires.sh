@@ -6,7 +6,8 @@
 #   bash run_scripts/kick_the_tires.sh --container uvlp   in the image of that name, without network
 #
 # Results and logs go to ./kick_the_tires (UVLP_KICK_THE_TIRES); a second call resumes. On two cores 15
-# minutes at most. Exit code 0 if every claim holds, 1 if one does not.
+# minutes at most. SKIP where a claim cannot be checked: bytes with another C library or Python than the
+# image's. Exit code 0 if no claim fails, 1 if one does.
 set -uo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 out="${UVLP_KICK_THE_TIRES:-$PWD/kick_the_tires}"
@@ -33,18 +34,20 @@ esac
 
 passed=0
 claims=0
+skipped=0
+CANNOT_BE_CHECKED=3
 started=$SECONDS
 
 # claim TEXT COMMAND...: run the command with its output in a log, and say whether it succeeded.
 claim() {
     claims=$((claims + 1))
-    local log="$out/logs/$claims.txt" begun=$SECONDS
-    if "${@:2}" >"$log" 2>&1; then
-        passed=$((passed + 1))
-        echo "PASS  $1 ($((SECONDS - begun)) s)"
-    else
-        echo "FAIL  $1 ($((SECONDS - begun)) s): see $log"
-    fi
+    local log="$out/logs/$claims.txt" begun=$SECONDS code=0
+    "${@:2}" >"$log" 2>&1 || code=$?
+    case $code in
+    0) passed=$((passed + 1)) && echo "PASS  $1 ($((SECONDS - begun)) s)" ;;
+    "$CANNOT_BE_CHECKED") skipped=$((skipped + 1)) && echo "SKIP  $1: not the packages of the image, see $log" ;;
+    *) echo "FAIL  $1 ($((SECONDS - begun)) s): see $log" ;;
+    esac
 }
 
 prints_published_tables() {
@@ -60,7 +63,14 @@ digits() { uvlp reproduce digits 10 --portable --method "$methods" --store "$sto
 
 verifies() { uvlp verify digits-ipc10-portable --store "$store" "$@"; }
 
-builds_nothing_again() { digits --json | grep -q '"made": 0,'; }
+has_committed_bytes() {
+    local found
+    found="$(verifies)" || return 1
+    echo "$found"
+    grep -q '^ok .*claims ' <<<"$found" || return $CANNOT_BE_CHECKED
+}
+
+builds_nothing_again() { digits --json | grep '"made": 0,'; }
 
 scores_folder() {
     local images
@@ -71,10 +81,12 @@ scores_folder() {
 claim "the five published tables print as committed, and name what was not measured" prints_published_tables
 claim "time, memory and disk of a published cell are estimated without data or weights" estimates
 claim "the chain distils real digits with seven methods and scores them" digits
-claim "the stored result is consistent, and its bytes are the committed ones" verifies
+claim "the stored result is consistent" verifies
+claim "the bytes of its scores are the committed ones" has_committed_bytes
 claim "a training that is drawn and repeated gives the same bits" verifies --rerun 1
 claim "the same command again computes nothing" builds_nothing_again
 claim "a folder of images is scored" scores_folder
 
-echo "$passed of $claims claims hold; $(((SECONDS - started + 59) / 60)) min; logs in $out/logs"
-[ "$passed" -eq "$claims" ]
+unchecked="$([ "$skipped" -eq 0 ] || echo " ($skipped skipped)")"
+echo "$passed of $claims claims hold$unchecked; $(((SECONDS - started + 59) / 60)) min; logs in $out/logs"
+[ $((passed + skipped)) -eq "$claims" ]

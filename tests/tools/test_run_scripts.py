@@ -289,25 +289,44 @@ def test_kick_the_tires_prints_pass_or_fail_per_claim(checkout: Path) -> None:
     """With a command that prints its arguments and succeeds, claims on what is printed or stored fail."""
     ran = kick_the_tires(checkout)
     lines = ran.stdout.splitlines()
-    assert [line.split()[0] for line in lines[:-1]] == ["FAIL", *["PASS"] * 4, "FAIL", "FAIL"], ran.stderr
-    assert lines[-1].startswith("4 of 7 claims hold; ") and ran.returncode == 1
-    log = (checkout / "out" / "logs" / "5.txt").read_text()
+    results = ["FAIL", *["PASS"] * 3, "SKIP", "PASS", "FAIL", "FAIL"]
+    assert [line.split()[0] for line in lines[:-1]] == results, ran.stderr
+    assert lines[-1].startswith("4 of 8 claims hold (1 skipped); ") and ran.returncode == 1
+    log = (checkout / "out" / "logs" / "6.txt").read_text()
     assert json.loads(log)[:2] == ["verify", "digits-ipc10-portable"] and '"--rerun", "1"' in log
 
 
-def test_kick_the_tires_in_a_container_has_no_network(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def printing_docker(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A command `docker` that prints its arguments."""
     docker = checkout / "bin" / "docker"
     docker.parent.mkdir()
     docker.write_text('#!/bin/sh\necho "$@"\n')
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", f"{docker.parent}{os.pathsep}{os.environ['PATH']}")
+    return docker
+
+
+def test_kick_the_tires_in_a_container_has_no_network(checkout: Path, printing_docker: Path) -> None:
     ran = kick_the_tires(checkout, "--container", "uvlp")
     assert ran.stdout.count("PASS") == 4 and not (checkout / ".venv").exists()
     log = (checkout / "out" / "logs" / "3.txt").read_text()
     assert log.startswith("run --rm --network none --user ")
     assert f"-v {checkout}/out:/out uvlp reproduce digits 10 --portable" in log
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code", "result"), [("ok", 0, "PASS"), ("not checked", 0, "SKIP"), ("FAIL", 2, "FAIL")]
+)
+def test_kick_the_tires_passes_bytes_that_were_compared_alone(
+    checkout: Path, printing_docker: Path, state: str, exit_code: int, result: str
+) -> None:
+    printing_docker.write_text(
+        f'#!/bin/sh\necho "{state:<11}  claims      what was compared"\nexit {exit_code}\n'
+    )
+    lines = kick_the_tires(checkout, "--container", "uvlp").stdout.splitlines()
+    (line,) = [line for line in lines if "bytes of its scores" in line]
+    assert line.split()[0] == result
 
 
 def test_kick_the_tires_refuses_unknown_options(checkout: Path) -> None:

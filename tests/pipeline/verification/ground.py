@@ -44,7 +44,7 @@ def fill(
     root: Path,
     *,
     ipc: int = 2,
-    profile: str = "nano",
+    profile: str = "tiny",
     seeds: tuple[str, ...] = ("0", "1"),
     portable: bool = False,
 ) -> None:

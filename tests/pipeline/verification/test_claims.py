@@ -119,9 +119,7 @@ def committed(root: Path) -> dict[str, Any]:
 
 def test_portable_digits_are_compared_by_hash(monkeypatch: pytest.MonkeyPatch, portable_store: Path) -> None:
     record = committed(portable_store)
-    monkeypatch.setattr(
-        claims, "_record", lambda table: record if table == "digits-ipc2-nano-portable" else {}
-    )
+    monkeypatch.setattr(claims, "_record", lambda table: record if table == "digits-ipc2-portable" else {})
     check = of_claims(portable_store)
     assert check.checked == 8 and not check.findings
     record["files"]["evaluate"]["random scored by convnet-3, seed 0, repeat 1"]["score.json"] = "0" * 64

@@ -1,6 +1,7 @@
 """A calm store passes; so does a part of one; what is asked for wrongly is refused."""
 
 import hashlib
+import json
 import os
 import shutil
 from pathlib import Path
@@ -67,15 +68,15 @@ def test_a_table_is_looked_at_with_what_is_behind_it(root: Path) -> None:
     (of(root, "captions") / "prompts.json").write_text("{}", encoding="utf-8")
     table = next((root / "tables").iterdir()).name
     assert failure(verify(root, None, None, None)) is not None
-    for name in ("digits-ipc2-nano", table, table[:6], f"digits-ipc2-nano@{table[:4]}"):
+    for name in ("digits-ipc2", table, table[:6], f"digits-ipc2@{table[:4]}"):
         checks = verify(root, name, None, None)
         assert failure(checks) is None and checks[0].checked == 1 + 8 + 3 + 1
 
 
 def test_a_table_that_is_not_there_is_named_with_the_nearest(root: Path) -> None:
     with pytest.raises(UvlpError) as caught:
-        verify(root, "digits-ipc20-nano", None, None)
-    assert caught.value.got == "digits-ipc20-nano" and "'digits-ipc2-nano'" in str(caught.value.fix)
+        verify(root, "digits-ipc20", None, None)
+    assert caught.value.got == "digits-ipc20" and "'digits-ipc2'" in str(caught.value.fix)
 
 
 def test_two_tables_of_one_name_are_both_named(root: Path) -> None:
@@ -83,8 +84,17 @@ def test_two_tables_of_one_name_are_both_named(root: Path) -> None:
     other = table.with_name("0" * 16)
     shutil.copytree(table, other)
     with pytest.raises(UvlpError) as caught:
-        verify(root, "digits-ipc2-nano", None, None)
+        verify(root, "digits-ipc2", None, None)
     assert table.name in str(caught.value.allowed) and other.name in str(caught.value.allowed)
+
+
+def test_of_a_table_that_a_later_revision_made_again_the_last_is_looked_at(root: Path) -> None:
+    table = next((root / "tables").iterdir())
+    earlier = Path(shutil.copytree(table, table.with_name("0" * 16)))
+    content = json.loads((earlier / "manifest.json").read_text(encoding="utf-8"))
+    content["revision"] -= 1
+    (earlier / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
+    assert failure(verify(root, "digits-ipc2", None, None)) is None
 
 
 @pytest.mark.parametrize("there", [False, True])

@@ -151,12 +151,11 @@ def _check_hashes(check: Check, table: Measured, own: set[str], contents: Conten
         one = contents.usable(key)
         if name not in own or one is None or one.manifest is None:
             continue
-        made = one.manifest.made or {}
-        versions = {each: text for each, text in (made.get("versions") or {}).items() if each != "uvlp"}
+        versions = portable.deciding((one.manifest.made or {}).get("versions") or {})
         recorded = record.get("files", {}).get("evaluate", {}).get(one.manifest.title)
         if recorded is None:
             check.skipped["scores of digits without a committed hash"] += 1
-        elif versions != record["made_by"]["versions"]:
+        elif versions != portable.deciding(record["made_by"]["versions"]):
             check.skipped["scores of digits made with other packages than the committed ones"] += 1
         else:
             check.checked += 1

@@ -13,6 +13,7 @@ from uvlp.artifacts import tables
 from uvlp.artifacts.checks import store_mark
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.unicode_form import nfc
+from uvlp.core.hashing import digest
 from uvlp.pipeline.verification.accuracies import check_accuracies, check_numbers
 from uvlp.pipeline.verification.again import Rerun, check_again
 from uvlp.pipeline.verification.claims import check_claims
@@ -86,6 +87,20 @@ def _cache(root: Path) -> Iterator[Path]:
             yield Path(folder)
 
 
+def _latest(names: Sequence[str], contents: Contents) -> list[str]:
+    """Leave out tables that a later revision of the code made again from the same scores."""
+    made: dict[str, tuple[str, tuple[int, int]]] = {}
+    for name in names:
+        manifest = contents.artifacts[name].manifest
+        same = name if manifest is None else digest([manifest.facts, manifest.inputs, manifest.dataset])
+        made[name] = same, (0, 0) if manifest is None else (manifest.schema, manifest.revision)
+    return [
+        name
+        for name in names
+        if made[name][1] == max(last for same, last in made.values() if same == made[name][0])
+    ]
+
+
 def _find(wanted: str, contents: Contents) -> str:
     """The artifact of a table by its name, its key or the beginning of it, or both with an @ between.
 
@@ -104,7 +119,9 @@ def _find(wanted: str, contents: Contents) -> str:
         lambda key, name: bool(digits) and name == own and key.startswith(digits),
     )
     for fits in tests:
-        fitting = [each for each, name in found.items() if fits(each.partition("/")[2], name)]
+        fitting = _latest(
+            [each for each, name in found.items() if fits(each.partition("/")[2], name)], contents
+        )
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
