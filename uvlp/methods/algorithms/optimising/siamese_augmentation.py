@@ -21,6 +21,8 @@ import numpy
 import torch
 from torch import Tensor
 
+from uvlp.models.device import send
+
 OPERATIONS = ("colour", "crop", "cutout", "flip", "scale", "rotate")
 BRIGHTNESS = 1.0  # width of the range of what is added
 SATURATION = 2.0  # greatest factor of the distance from the grey image; the least is 0
@@ -112,81 +114,76 @@ def _pixels(share: float, size_px: int) -> int:
     return int(size_px * share + 0.5)
 
 
-def _column(values: numpy.ndarray, images: Tensor) -> Tensor:
-    """Per row of draws a value that multiplies entire images: [K,1,1,1]."""
-    return torch.from_numpy(values).to(images.device, images.dtype)[:, None, None, None]
+def _on(values: numpy.ndarray, images: Tensor) -> Tensor:
+    """Draws as float64 or bool on the device of the images, [K, ..., 1, 1]."""
+    return send(values, images.device)[..., None, None]
 
 
 def _colour(images: Tensor, draws: Draws) -> Tensor:
-    images = images + _column(draws.brightness, images)
+    brightness, saturation, contrast = (
+        _on(values[:, None], images).to(images.dtype)
+        for values in (draws.brightness, draws.saturation, draws.contrast)
+    )
+    images = images + brightness
     grey = images.mean(1, keepdim=True)
-    images = (images - grey) * _column(draws.saturation, images) + grey
+    images = (images - grey) * saturation + grey
     mean = images.mean((1, 2, 3), keepdim=True)
-    return (images - mean) * _column(draws.contrast, images) + mean
+    return (images - mean) * contrast + mean
 
 
 def _crop(images: Tensor, draws: Draws) -> Tensor:
-    places = numpy.arange(images.shape[2])
-    return _resample(images, places + draws.shift[:, :1], places + draws.shift[:, 1:])
-
-
-def _scale(images: Tensor, draws: Draws) -> Tensor:
-    middle = (images.shape[2] - 1) / 2
-    distances = numpy.arange(images.shape[2]) - middle
-    return _resample(images, *(middle + distances * draws.scale[:, [axis]] for axis in (0, 1)))
-
-
-def _resample(images: Tensor, rows: numpy.ndarray, columns: numpy.ndarray) -> Tensor:
-    """Read bilinearly at rows [K,S] and columns [K,S]; pixels outside the image are 0.
-
-    Two products with matrices [K,S,S]: unlike torch's sampling, the gradient is deterministic on a GPU.
-    """
-    pixels = numpy.arange(images.shape[2])
-    weights = (numpy.maximum(0.0, 1 - abs(axis[:, :, None] - pixels)) for axis in (rows, columns))
-    down, across = (torch.from_numpy(each).to(images.device, images.dtype)[:, None] for each in weights)
-    return down @ (images @ across.transpose(2, 3))
+    shift = _on(draws.shift, images)
+    pixels = torch.arange(images.shape[2], device=images.device)
+    return _pixels_at(images, pixels[:, None] + shift[:, 0], pixels + shift[:, 1])
 
 
 def _cutout(images: Tensor, draws: Draws) -> Tensor:
     side_px = _pixels(CUTOUT, images.shape[2])
-    places = numpy.arange(images.shape[2])
-    first = draws.cutout - side_px // 2
-    inside = (places >= first[:, :, None]) & (places < first[:, :, None] + side_px)
+    first = _on(draws.cutout - side_px // 2, images)
+    pixels = torch.arange(images.shape[2], device=images.device)
+    inside = (pixels >= first[:, :, 0]) & (pixels < first[:, :, 0] + side_px)
     hole = inside[:, 0, :, None] & inside[:, 1, None, :]
-    return images * torch.from_numpy(~hole).to(images.device, images.dtype)[:, None]
+    return images * (~hole)[:, None].to(images.dtype)
 
 
 def _flip(images: Tensor, draws: Draws) -> Tensor:
-    flipped = torch.from_numpy(draws.flip).to(images.device)[:, None, None, None]
-    return torch.where(flipped, images.flip(3), images)
+    return torch.where(_on(draws.flip[:, None], images), images.flip(3), images)
+
+
+def _scale(images: Tensor, draws: Draws) -> Tensor:
+    """Read bilinearly at scaled rows and columns; pixels outside the image are 0.
+
+    Two products with matrices [K,S,S]: unlike torch's sampling, the gradient is deterministic on a GPU.
+    """
+    pixels = torch.arange(images.shape[2], dtype=torch.float64, device=images.device)
+    middle = (images.shape[2] - 1) / 2
+    places = (pixels[:, None] - middle) * _on(draws.scale, images) + middle
+    weights = (1 - (places - pixels).abs()).clamp(min=0).to(images.dtype)
+    return weights[:, None, 0] @ (images @ weights[:, None, 1].transpose(2, 3))
 
 
 def _rotate(images: Tensor, draws: Draws) -> Tensor:
     """Read bilinearly at the turned coordinates; pixels outside the image are 0."""
-    size_px = images.shape[2]
-    middle = (size_px - 1) / 2
-    distances = torch.arange(size_px, dtype=torch.float64, device=images.device) - middle
-    y, x = distances[:, None], distances[None, :]
-    cosines, sines = (
-        torch.from_numpy(function(draws.angle)).to(images.device)[:, None, None]
-        for function in (numpy.cos, numpy.sin)
-    )
-    rows, columns = sines * x + cosines * y + middle, cosines * x - sines * y + middle
+    middle = (images.shape[2] - 1) / 2
+    x = torch.arange(images.shape[2], dtype=torch.float64, device=images.device) - middle
+    y = x[:, None]
+    cosine, sine = (_on(function(draws.angle), images) for function in (numpy.cos, numpy.sin))
+    rows, columns = sine * x + cosine * y + middle, cosine * x - sine * y + middle
     turned = torch.zeros_like(images)
     for row in (rows.floor(), rows.floor() + 1):
         for column in (columns.floor(), columns.floor() + 1):
             weight = (1 - (rows - row).abs()) * (1 - (columns - column).abs())
-            inside = (row.clamp(0, size_px - 1) == row) & (column.clamp(0, size_px - 1) == column)
-            turned = turned + _pixels_at(images, row, column) * (weight * inside)[:, None].to(images.dtype)
+            turned = turned + _pixels_at(images, row, column) * weight[:, None].to(images.dtype)
     return turned
 
 
 def _pixels_at(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The pixels at integer coordinates [K,S,S], those outside moved to the edge: [N,C,S,S]."""
-    size_px = images.shape[2]
-    places = (rows.clamp(0, size_px - 1) * size_px + columns.clamp(0, size_px - 1)).long()
+    """The pixels at integer coordinates, which broadcast to [K,S,S]; 0 outside the image: [N,C,S,S]."""
+    last = images.shape[2] - 1
+    inside = (rows >= 0) & (rows <= last) & (columns >= 0) & (columns <= last)
+    places = (rows.clamp(0, last) * (last + 1) + columns.clamp(0, last)).long()
     places = places.flatten(1)[:, None].expand(len(images), images.shape[1], -1)
-    return images.flatten(2).gather(2, places).view_as(images)
+    return images.flatten(2).gather(2, places).view_as(images) * inside[:, None].to(images.dtype)
 
 
 _APPLY = {
