@@ -48,13 +48,17 @@ class _Fused:
 
 
 class Sgd(_Fused):
-    """SGD with momentum, without Nesterov or dampening; weight decay on every parameter."""
+    """SGD with momentum, without Nesterov or dampening; weight decay on every parameter.
+
+    Attributes:
+        velocities: one per parameter; none without momentum.
+    """
 
     def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float, weight_decay: float) -> None:
         super().__init__(parameters, lr, weight_decay)
         self._momentum = momentum
         # Without momentum the kernel uses no velocities, and on a GPU it refuses them.
-        self._velocities = [torch.zeros_like(parameter) for parameter in self._parameters if momentum]
+        self.velocities = [torch.zeros_like(parameter) for parameter in self._parameters if momentum]
 
     @torch.no_grad()
     def step(self) -> None:
@@ -62,7 +66,7 @@ class Sgd(_Fused):
         torch._fused_sgd_(
             self._parameters,
             self._gradients(),
-            self._velocities,
+            self.velocities,
             weight_decay=self._weight_decay,
             momentum=self._momentum,
             lr=self.lr,

@@ -24,14 +24,28 @@ class RealImages:
     def __init__(self, inputs: MethodInput, progress: Progress) -> None:
         self.device = inputs.device
         self._rows = [data.rows for data in inputs.classes]
-        self._of = [
+        read = [
             _read(data, inputs.size_px).to(inputs.device)
             for data in progress.track(inputs.classes, "read images of classes")
         ]
+        counts = [len(images) for images in read]
+        self._all = torch.cat(read)
+        self._of = self._all.split(counts)  # views
+        self._labels = torch.arange(len(read)).repeat_interleave(torch.tensor(counts)).to(inputs.device)
 
     def __len__(self) -> int:
         """Return the number of classes."""
         return len(self._of)
+
+    @property
+    def total(self) -> int:
+        """The number of images of all classes."""
+        return len(self._all)
+
+    def at(self, indices: numpy.ndarray) -> tuple[Tensor, Tensor]:
+        """Return images of any class, uint8 [n, 3, S, S], and their labels; counted class after class."""
+        chosen = send(indices, self.device)
+        return self._all[chosen], self._labels[chosen]
 
     def count(self, index: int) -> int:
         """Return the number of images of a class."""
