@@ -108,12 +108,6 @@ def test_every_field_of_a_minimal_declaration_is_required(tmp_path: Path, room: 
         ("methods", "VARIANTS = {'fast+': {}}", "VARIANTS", "fast+"),
         ("methods", "VARIANTS = {'fast': 3}", "VARIANTS", 3),
         ("methods", "VARIANTS = {'fast': {'synthesis': {'steps': 3}}}", "VARIANTS", "synthesis"),
-        (
-            "methods",
-            "from uvlp.recipes.variant import variant\nVARIANTS = {'fast': variant('')}",
-            "VARIANTS",
-            "",
-        ),
         ("methods", "def effective(settings): ...", "effective", "(settings)"),
         ("methods", "SYNTHESIS = {'steps': 3}", "SYNTHESIS", {"steps": 3}),
         ("methods", "CAPTIONS = True", "CAPTIONS", True),
@@ -190,9 +184,9 @@ def test_settings_must_be_frozen_dataclasses(tmp_path: Path) -> None:
         assert refused(tmp_path, "methods", [*MINIMAL["methods"], text]).got == got
 
 
-@pytest.mark.parametrize("room", ["methods", "protocols"])
-def test_the_name_of_a_recipe_field_is_refused(tmp_path: Path, room: str) -> None:
-    name = f"clash_{room}"
+def test_the_name_of_a_recipe_field_is_refused_for_a_protocol(tmp_path: Path) -> None:
+    """A method may have it: its settings are `method.NAME.FIELD`."""
+    room, name = "protocols", "clash_protocols"
     install(tmp_path, name, {f"{name}.py": text(MINIMAL[room])}, {room: {"embedder": name}})
     with importable(tmp_path), pytest.raises(UvlpError) as error:
         READERS[room]("embedder")

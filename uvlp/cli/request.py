@@ -14,8 +14,7 @@ from uvlp.core.files.paths import check_folder, expand_home, store_folder
 from uvlp.core.files.unicode_form import nfc
 from uvlp.models.published import find
 from uvlp.pipeline.names import default_recipe
-from uvlp.pipeline.planning.contenders import set_method, set_protocol
-from uvlp.pipeline.published import groups
+from uvlp.pipeline.planning.contenders import prefix, set_method, set_protocol
 from uvlp.recipes import overrides, profiles
 from uvlp.recipes.schema import Recipe
 
@@ -112,7 +111,7 @@ def _finetuned(folder: str) -> str:
 def _replacements(request: Request) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if request.methods:
-        changes["methods"] = tuple(groups.expand(split(request.methods), request.dataset))
+        changes["methods"] = tuple(split(request.methods))
     if request.networks:
         changes["networks"] = tuple(split(request.networks))
     if request.seeds:
@@ -155,8 +154,11 @@ def _set(recipe: Recipe, text: str) -> Recipe:
         # The option also checks its value and its combination with others.
         raise UvlpError(f"--set {path} is not supported", got=text, fix=f"use {OPTIONS[path]}")
     section, _, rest = path.partition(".")
+    if section == "method" and "." in rest:
+        name, _, rest = rest.partition(".")
+        return set_method(recipe, name.replace("_", "-"), rest, value)
     plugin = section.replace("_", "-")
-    if rest and plugin in plugins.names("methods"):
+    if rest and plugin in plugins.names("methods") and not prefix(plugin):
         return set_method(recipe, plugin, rest, value)
     if rest and not hasattr(recipe, section) and plugin in plugins.names("protocols"):
         return set_protocol(recipe, plugin, rest, value)

@@ -12,7 +12,7 @@ from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.plugins import Origin
 from uvlp.declarations.reading import constant, flag, function, of_module, positive_integer, some_of, text
-from uvlp.declarations.settings import check_section, settings
+from uvlp.declarations.settings import settings
 from uvlp.recipes import overrides
 from uvlp.recipes.schema import SynthesisSettings
 from uvlp.recipes.variant import Variant, as_variant
@@ -154,7 +154,6 @@ def declared_method(name: str) -> MethodDeclaration:
         UvlpError: an unknown name, or a field that is missing, invalid or misspelt.
     """
     declaration = of_module(MethodDeclaration, plugins.find("methods", name))
-    check_section(declaration.origin)
     _check_kind(declaration)
     _check_profiles(declaration)
     if declaration.prototypes is not None and declaration.synthesis is None:
@@ -198,8 +197,6 @@ def _variants(declaration: MethodDeclaration) -> Iterator[tuple[str, Variant]]:
         except (UvlpError, AttributeError, TypeError, ValueError) as error:
             allowed = "fields of Settings, and `synthesis` with those of SynthesisSettings"
             raise UvlpError(what, got=getattr(error, "got", declared), allowed=allowed) from error
-        if not text(variant.text):
-            raise UvlpError(what, got=variant.text, allowed="a line that says what it changes")
         yield name, variant
 
 

@@ -19,6 +19,7 @@ from uvlp.pipeline.estimates import cards, report
 from uvlp.pipeline.explanation import page
 from uvlp.pipeline.explanation.explain import Explanation, explain
 from uvlp.pipeline.explanation.settings import Setting
+from uvlp.pipeline.planning.contenders import prefix
 from uvlp.recipes.profiles import PROFILES
 from uvlp.recipes.schema import Recipe
 
@@ -86,7 +87,7 @@ def test_a_default_of_the_method_has_the_source_that_its_file_declares(method: s
     for field in fields(declared.settings):
         if field.name in of_profile:
             continue
-        setting = found[f"{method}.{field.name}"]
+        setting = found[f"{prefix(method)}{method}.{field.name}"]
         assert setting.value == field.default and setting.source == field.metadata["source"]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from uvlp.artifacts.task import plain
 from uvlp.pipeline.names import Checked
+from uvlp.pipeline.planning.contenders import prefix
 
 
 def show(checked: Checked, as_json: bool) -> None:
@@ -19,10 +20,11 @@ def show(checked: Checked, as_json: bool) -> None:
     for line in _lines(checked.recipe, ""):
         print(line)
     for method in checked.methods:
-        for line in _lines(method.settings, f"{method.spec}."):
+        shown = prefix(method.name) + method.spec
+        for line in _lines(method.settings, f"{shown}."):
             print(line)
         if method.synthesis is not None:
-            for line in _lines(method.synthesis, f"{method.spec}.synthesis."):
+            for line in _lines(method.synthesis, f"{shown}.synthesis."):
                 print(line)
 
 

@@ -98,6 +98,6 @@ def sections(recipe: Recipe, method: Method) -> dict[str, Any]:
     return {
         **{name: value for name, value in values.items() if is_dataclass(value)},
         protocol.section: protocol.settings_in(recipe),
-        method.name: method.settings,
-        f"{method.name}.synthesis": method.synthesis,
+        method.section: method.settings,
+        f"{method.section}.synthesis": method.synthesis,
     }

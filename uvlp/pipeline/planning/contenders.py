@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from uvlp.declarations.method import MethodDeclaration, declared_method
@@ -39,6 +39,11 @@ class Method:
         return (
             f"{self.declared.title} ({variants.JOIN.join(self.parts)})" if self.parts else self.declared.title
         )
+
+    @property
+    def section(self) -> str:
+        """The prefix of its settings for `--set`."""
+        return prefix(self.name) + self.name
 
     @property
     def whole_set(self) -> bool:
@@ -90,6 +95,15 @@ class Folder:
         return len(set(self.origins.values())) > 1
 
 
+def prefix(name: str) -> str:
+    """Return what precedes a method's name in `--set`: nothing, or ``"method."`` if a section has that name.
+
+    For example `method.rded.factor` of the method `rded`, and `rded.factor` of the protocol.
+    """
+    taken = {field.name for field in fields(Recipe)}
+    return "method." if name.replace("-", "_") in taken else ""
+
+
 def resolve_method(spec: str, recipe: Recipe) -> Method:
     """Return a method with the settings of the recipe and of its variants.
 
@@ -105,9 +119,9 @@ def resolve_method(spec: str, recipe: Recipe) -> Method:
     synthesis = declared.synthesis
     if synthesis is not None:
         synthesis = overrides.merge(synthesis, {**recipe.synthesis, **own})
-        check_limits(synthesis, f"{name}.synthesis")
+        check_limits(synthesis, f"{prefix(name)}{name}.synthesis")
     settings = overrides.merge(declared.settings(), {**chosen, **changes})
-    check_limits(settings, name)
+    check_limits(settings, prefix(name) + name)
     return Method(
         spec=variants.joined(given, parts),
         name=name,
