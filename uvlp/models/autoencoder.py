@@ -42,11 +42,6 @@ class Autoencoder:
         self._model = model.eval()
         self.scaling_factor: float = model.config.scaling_factor
 
-    @property
-    def model(self) -> Any:
-        """The AutoencoderKL of diffusers, in evaluation mode."""
-        return self._model
-
     @classmethod
     def load(
         cls,

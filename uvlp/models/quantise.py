@@ -25,3 +25,9 @@ def quantise(images: torch.Tensor) -> NDArray[np.uint8]:
     """
     levels = (255 * images + 0.5).clamp(0, 255).to(torch.uint8)
     return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def truncate(images: torch.Tensor) -> NDArray[np.uint8]:
+    """Convert [N, 3, H, W] in [0, 1] to uint8 [N, H, W, 3]: clamp(255x), truncated, as RDED and SRe2L do."""
+    levels = (255 * images).clamp(0, 255).to(torch.uint8)
+    return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

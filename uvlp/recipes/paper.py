@@ -18,6 +18,12 @@ METHODS = ("random", "d4m", "vlcp", "uvlp")  # columns of the papers' tables tha
 VLCP_SAVED_PX = 256  # B.6; 224 for ImageNet-1K, 64 for Tiny-ImageNet, 32 for CIFAR
 D4M_SAVED_PX = 224  # C
 VLCP_RDED_EPOCHS = 500  # evaluation.md 3.1
+SRE2L_BY_SIDE: Mapping[int, Mapping[str, Any]] = {
+    # The SRe2L repository's scripts for CIFAR-100, which rolls only, and for Tiny-ImageNet.
+    32: {"iterations": 1000, "crop_scale": 1.0, "flip": False},
+    64: {"lr": 0.1, "statistics": 1.0},
+}
+FACTOR_2_PX = 224  # RDED's own scripts: mosaics of 2 x 2 crops at this size, one crop below (3.1)
 TORCHVISION_RESNET18_PCT = 69.76  # torchvision's figure for ResNet18_Weights.IMAGENET1K_V1
 
 
@@ -65,8 +71,17 @@ def rded_recipe(
         finetune=finetune or FinetuneSettings(),
         rded=RdedSettings(size_px=size_px, epochs=VLCP_RDED_EPOCHS, factor=factor),
         teacher=teacher,
-        method=_methods(vlcp_saved_px, vlcp),
+        method={**_methods(vlcp_saved_px, vlcp), **_soft_labelled(teacher.network, size_px)},
     )
+
+
+def _soft_labelled(teacher: str, size_px: int) -> dict[str, dict[str, Any]]:
+    """Return the settings of methods that read the teacher whose labels their students learn."""
+    factor = {} if size_px >= FACTOR_2_PX else {"factor": 1}
+    return {
+        "rded": {"teacher": teacher, **factor},
+        "sre2l": {"teacher": teacher, **SRE2L_BY_SIDE.get(size_px, {})},
+    }
 
 
 def _recipe(dataset: str, ipc: int, **own: Any) -> Recipe:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,10 @@ OTHER_SETTINGS = "settings that are not the "
 
 
 def remarks(
-    recipe: Recipe, sections: Mapping[str, Any], syntheses: Mapping[str, SynthesisSettings]
+    recipe: Recipe,
+    sections: Mapping[str, Any],
+    syntheses: Mapping[str, SynthesisSettings],
+    hard_labelled: Sequence[str] = (),
 ) -> list[str]:
     """Return the notes, one sentence each.
 
@@ -25,24 +28,18 @@ def remarks(
         recipe: fully resolved.
         sections: settings of its evaluation by section name.
         syntheses: synthesis settings of each row with synthesised images, by its title.
+        hard_labelled: titles of rows that are published with soft labels, and scored here with hard ones.
     """
     notes = (
         recipe.protocol_notes.get(recipe.protocol, ""),
         _other_settings(recipe, sections),
         _other_syntheses(syntheses),
+        _hard_labels(hard_labelled),
         recipe.models_note if syntheses else "",
-        _models_seed(recipe),
         recipe.note,
         _portable(recipe) if recipe.portable else "",
     )
     return [note for note in notes if note]
-
-
-def _models_seed(recipe: Recipe) -> str:
-    """Report models of one seed for several distillation seeds, whose variation no interval contains."""
-    if recipe.models_seed < 0 or len(recipe.seeds) < 2:
-        return ""
-    return f"models trained once, with seed {recipe.models_seed}, for all distillation seeds"
 
 
 def _other_settings(recipe: Recipe, sections: Mapping[str, Any]) -> str:
@@ -72,6 +69,17 @@ def _other_syntheses(syntheses: Mapping[str, SynthesisSettings]) -> str:
         titles.setdefault(values, []).append(title)
     rows = "; ".join(f"{', '.join(group)}: {values}" for values, group in titles.items())
     return f"rows differ in the settings of the synthesis: {rows}" if names else ""
+
+
+def _hard_labels(titles: Sequence[str]) -> str:
+    """Return the remark on methods that are published with soft labels."""
+    if not titles:
+        return ""
+    are = "is" if len(titles) == 1 else "are"
+    return (
+        f"{', '.join(titles)} {are} published with the soft labels of a teacher (--protocol rded), "
+        "and scored here with hard labels"
+    )
 
 
 def _portable(recipe: Recipe) -> str:

@@ -6,19 +6,15 @@ from uvlp.artifacts.task import Task
 from uvlp.declarations.method import declared_method
 from uvlp.pipeline.estimates import assumptions as assumed
 from uvlp.pipeline.estimates.cost import Cost, RunContext
-from uvlp.pipeline.estimates.distilling import PUBLISHED_PX
-from uvlp.recipes.schema import Recipe
-
-DECODER = "vae_decode"
-"""Name of the VAE's decoder among the passes of a method."""
 
 
 def computed(task: Task, context: RunContext) -> Cost:
-    """Return the cost of the passes through networks; the real images are held in memory."""
+    """Return the cost of passes through networks; methods that optimise hold the real images in memory."""
     size, ipc, side_px = context.size, task.facts["ipc"], task.facts["size_px"]
     images = size.classes * ipc
     disk = images * side_px**2 * assumed.PNG_BYTES_PER_PIXEL
-    held = 3.0 * side_px**2 * size.train
+    # Methods that make one batch after the other read at most the images of a class at a time.
+    held = 3.0 * side_px**2 * size.train if task.stage == "optimise" else 0.0
     flops = _flops(task, context)
     if flops is None:
         return Cost(items=images, unit="images", seconds=None, disk_bytes=disk)
@@ -44,24 +40,8 @@ def _flops(task: Task, context: RunContext) -> float | None:
     )
     total = 0.0
     for network, count in counted.items():
-        each = _one_pass(network, task, context)
-        if each is None:
+        costs = assumed.network(network, side_px, getattr(task.settings, "width", 0))
+        if costs is None:
             return None
-        total += count * each
+        total += count * costs["flops"]
     return total
-
-
-def _one_pass(network: str, task: Task, context: RunContext) -> float | None:
-    """Return the operations of one image through a network or the VAE's decoder; None if not counted."""
-    if network == DECODER:
-        return _decoder(getattr(task.settings, "side_px", 0) or context.recipe.image_px, context.recipe)
-    costs = assumed.network(network, task.facts["size_px"], getattr(task.settings, "width", 0))
-    return None if costs is None else float(costs["flops"])
-
-
-def _decoder(side_px: int, recipe: Recipe) -> float | None:
-    """Return the operations of one decoded image, scaled by area."""
-    if recipe.pretrained:
-        return float(assumed.PUBLISHED["flops"][DECODER] * (side_px / PUBLISHED_PX) ** 2)
-    counts = assumed.small_models(recipe)
-    return None if counts is None else float(counts["flops"][DECODER] * (side_px / recipe.image_px) ** 2)

@@ -131,4 +131,5 @@ class Planner(ImagePlanner):
             for method in methods
             if isinstance(method, Folder) and method.several
         ]
-        return [*remarks(self.recipe, sections, syntheses), *seeds, *self.manifest.caveats]
+        hard = [method.title for method in own if method.declared.soft_labels and not self._protocol.teacher]
+        return [*remarks(self.recipe, sections, syntheses, hard), *seeds, *self.manifest.caveats]

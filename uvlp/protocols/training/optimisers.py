@@ -80,8 +80,15 @@ class Sgd(_Fused):
 class AdamW(_Fused):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float, weight_decay: float) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float,
+        weight_decay: float,
+        betas: tuple[float, float] = (BETA1, BETA2),
+    ) -> None:
         super().__init__(parameters, lr, weight_decay)
+        self._beta1, self._beta2 = betas
         self._means = [torch.zeros_like(parameter) for parameter in self._parameters]
         self._squares = [torch.zeros_like(parameter) for parameter in self._parameters]
         self._steps = [torch.zeros((), device=parameter.device) for parameter in self._parameters]
@@ -98,8 +105,8 @@ class AdamW(_Fused):
             [],
             self._steps,
             lr=self.lr,
-            beta1=BETA1,
-            beta2=BETA2,
+            beta1=self._beta1,
+            beta2=self._beta2,
             weight_decay=self._weight_decay,
             eps=EPSILON,
             amsgrad=False,

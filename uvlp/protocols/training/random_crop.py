@@ -15,7 +15,7 @@ from torch import Tensor
 from uvlp.models.device import send
 
 RATIO = (3 / 4, 4 / 3)
-LOG_RATIO = (float(numpy.log(RATIO[0])), float(numpy.log(RATIO[1])))
+SQUARE = (1.0, 1.0)
 CROP_ATTEMPTS = 10
 
 Sides = int | numpy.ndarray
@@ -23,42 +23,62 @@ Sides = int | numpy.ndarray
 
 
 def crop_size(
-    height_px: Sides, width_px: Sides, crop_scale: float, u_area: numpy.ndarray, u_ratio: numpy.ndarray
+    height_px: Sides,
+    width_px: Sides,
+    crop_scale: float,
+    u_area: numpy.ndarray,
+    u_ratio: numpy.ndarray,
+    *,
+    ratio: tuple[float, float] = RATIO,
 ) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
     """Return height and width (int64, px) of candidate crops, and whether they fit into the image.
 
-    The area is uniform from ``crop_scale`` to 1, the log aspect ratio uniform from log 3/4 to log 4/3.
+    The area is uniform from ``crop_scale`` to 1, the log aspect ratio uniform between the logs of ``ratio``.
     """
+    least, most = (float(numpy.log(each)) for each in ratio)
     area = height_px * width_px * (crop_scale + (1 - crop_scale) * u_area)
-    ratio = numpy.exp(LOG_RATIO[0] + (LOG_RATIO[1] - LOG_RATIO[0]) * u_ratio)
-    height = numpy.rint(numpy.sqrt(area / ratio)).astype(numpy.int64)
-    width = numpy.rint(numpy.sqrt(area * ratio)).astype(numpy.int64)
+    aspect = numpy.exp(least + (most - least) * u_ratio)
+    height = numpy.rint(numpy.sqrt(area / aspect)).astype(numpy.int64)
+    width = numpy.rint(numpy.sqrt(area * aspect)).astype(numpy.int64)
     valid = (height > 0) & (height <= height_px) & (width > 0) & (width <= width_px)
     return height, width, valid
 
 
 def draw_boxes(
-    generator: numpy.random.Generator, height_px: numpy.ndarray, width_px: numpy.ndarray, crop_scale: float
+    generator: numpy.random.Generator,
+    height_px: numpy.ndarray,
+    width_px: numpy.ndarray,
+    crop_scale: float,
+    *,
+    ratio: tuple[float, float] = RATIO,
 ) -> numpy.ndarray:
     """Return int64 [N,4], top, left, height, width: the first of ten candidates that fits, or `widest_crop`.
 
-    ``height_px`` and ``width_px``, int64 [N], are the sides of the images.
+    Args:
+        generator: of the random numbers.
+        height_px, width_px: int64 [N], sides of the images.
+        crop_scale: smallest share of the area.
+        ratio: least and greatest aspect ratio.
     """
     count = len(height_px)
     uniforms = generator.random((2, count, CROP_ATTEMPTS))
-    height, width, valid = crop_size(height_px[:, None], width_px[:, None], crop_scale, *uniforms)
+    height, width, valid = crop_size(
+        height_px[:, None], width_px[:, None], crop_scale, *uniforms, ratio=ratio
+    )
     chosen = numpy.arange(count), valid.argmax(1)
     height, width = height[chosen], width[chosen]
     fits = valid.any(1)
     top = generator.integers(0, numpy.where(fits, height_px - height, 0), endpoint=True)
     left = generator.integers(0, numpy.where(fits, width_px - width, 0), endpoint=True)
     drawn = numpy.stack((top, left, height, width))
-    return numpy.where(fits, drawn, widest_crop(height_px, width_px).T).T
+    return numpy.where(fits, drawn, widest_crop(height_px, width_px, ratio).T).T
 
 
-def widest_crop(height_px: numpy.ndarray, width_px: numpy.ndarray) -> numpy.ndarray:
-    """Return int64 [N,4]: the largest centred box with an aspect ratio of 3/4 to 4/3."""
-    least, most = RATIO
+def widest_crop(
+    height_px: numpy.ndarray, width_px: numpy.ndarray, ratio: tuple[float, float] = RATIO
+) -> numpy.ndarray:
+    """Return int64 [N,4]: the largest centred box with an aspect ratio within ``ratio``."""
+    least, most = ratio
     height = numpy.where(width_px < least * height_px, numpy.rint(width_px / least), height_px)
     width = numpy.where(width_px > most * height_px, numpy.rint(height_px * most), width_px)
     box = ((height_px - height) // 2, (width_px - width) // 2, height, width)

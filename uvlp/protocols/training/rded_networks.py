@@ -32,6 +32,7 @@ ARCHITECTURES = (
     "swin_v2_t",
 )
 MODIFIED = "_modified"
+WITHOUT_BATCH_NORM = ("vgg11", "alexnet", "vit_b_16", "swin_v2_t")
 ROWS = 1000
 """Outputs at construction: some initialisations depend on it, so the classifier is truncated afterwards."""
 LEAST_PX = {"vgg11": 32, "alexnet": 63, "swin_v2_t": 4}

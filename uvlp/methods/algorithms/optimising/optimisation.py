@@ -110,14 +110,14 @@ def run(what: str, optimisation: Optimisation, device: str, progress: Progress, 
     first = 1 + _resume(optimisation, saved, progress)
     check = LossCheck(what, optimisation.iterations, first, device, optimisation.fix)
     began = saved_at = time.monotonic()
-    with arithmetic(device, "tf32", deterministic=True), _enough_memory(what):
+    with arithmetic(device, "tf32", deterministic=True), enough_memory(what):
         for iteration in progress.track(range(first, optimisation.iterations + 1), "iterations"):
             check.add(optimisation.step(iteration), iteration)
             if iteration < optimisation.iterations and time.monotonic() - saved_at >= SAVE_EVERY_S:
                 check.check(iteration)
                 sealed_tensors.save(saved, optimisation.state(), {"iteration": str(iteration)})
                 saved_at = time.monotonic()
-    _report(progress, optimisation.meter, time.monotonic() - began)
+    report(progress, optimisation.meter, time.monotonic() - began)
 
 
 def _resume(optimisation: Optimisation, saved: Path, progress: Progress) -> int:
@@ -136,15 +136,22 @@ def _resume(optimisation: Optimisation, saved: Path, progress: Progress) -> int:
 
 
 @contextlib.contextmanager
-def _enough_memory(what: str) -> Iterator[None]:
+def enough_memory(what: str, fix: str = "stop other programs on the GPU") -> Iterator[None]:
+    """Context in which too little GPU memory is an error in one line.
+
+    Args:
+        what: the method, for errors.
+        fix: how to need less, besides a larger GPU.
+    """
     try:
         yield
     except torch.OutOfMemoryError as error:
-        fix = "stop other programs on the GPU, or use a GPU with more memory"
+        fix = f"{fix}, or use a GPU with more memory"
         raise machine.too_little_gpu_memory(f"for {what}", fix) from error
 
 
-def _report(progress: Progress, meter: Meter, seconds: float) -> None:
+def report(progress: Progress, meter: Meter, seconds: float) -> None:
+    """Report images per second, and the share of ``seconds`` in networks."""
     if meter.images and seconds > 0:
         share = meter.seconds / seconds
         progress.log(f"{meter.images / seconds:,.0f} images/s through networks, {share:.0%} of the time")
