@@ -14,8 +14,7 @@ from pathlib import Path
 
 from uvlp.artifacts.store import Store
 from uvlp.core import plugins
-from uvlp.core.wording import byte_size
-from uvlp.pipeline.estimates.report import duration
+from uvlp.core.wording import byte_size, duration
 from uvlp.pipeline.published import show
 from uvlp.pipeline.published.runs import estimates, runs
 from uvlp.tables import published

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from benchmarks.evaluation_speed_report import table
 from uvlp.artifacts.task import Task
-from uvlp.core.wording import byte_size
+from uvlp.core.wording import byte_size, duration
 from uvlp.pipeline.estimates import assumptions, cards, distilling, report
 from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, RunContext
 from uvlp.pipeline.estimates.distilling import FLOPS, LIVE, WEIGHTS, unet_calls
-from uvlp.pipeline.estimates.report import STAGES, duration
+from uvlp.pipeline.estimates.report import STAGES
 from uvlp.pipeline.planning.planner import STAGES as ORDER
 from uvlp.pipeline.published.runs import CARD, PROCESSES, PublishedRun
 

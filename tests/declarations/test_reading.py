@@ -108,6 +108,12 @@ def test_every_field_of_a_minimal_declaration_is_required(tmp_path: Path, room: 
         ("methods", "VARIANTS = {'fast+': {}}", "VARIANTS", "fast+"),
         ("methods", "VARIANTS = {'fast': 3}", "VARIANTS", 3),
         ("methods", "VARIANTS = {'fast': {'synthesis': {'steps': 3}}}", "VARIANTS", "synthesis"),
+        (
+            "methods",
+            "from uvlp.recipes.variant import variant\nVARIANTS = {'fast': variant('')}",
+            "VARIANTS",
+            "",
+        ),
         ("methods", "def effective(settings): ...", "effective", "(settings)"),
         ("methods", "SYNTHESIS = {'steps': 3}", "SYNTHESIS", {"steps": 3}),
         ("methods", "CAPTIONS = True", "CAPTIONS", True),

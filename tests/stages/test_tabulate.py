@@ -210,6 +210,7 @@ def test_the_files_of_ablations_say_what_each_part_is_worth(ablated: tuple[Table
     assert all(row.count("helps") == 2 for row in rows[:2])
     assert all(row.count("cannot tell") == 2 for row in rows[2:])
     assert "without a" in (folder / "table.tex").read_text() and "without a" in screen(table)
+    assert " decide)" in screen(table) and not any(" decide)" in row for row in rows)
     read = list(csv.DictReader(io.StringIO(comma_separated(table, "differences"))))
     assert [(row["reference"], row["ablation"]) for row in read[::4]] == [
         ("uvlp:a", "without a"),

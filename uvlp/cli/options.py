@@ -79,7 +79,12 @@ DatasetArgument = Annotated[
 IpcArgument = Annotated[int, _argument(metavar="IPC", parser=counted("IPC"), help="images per class")]
 MethodOption = Annotated[
     Many,
-    _what("--method", metavar="NAME,...", help="methods and variants, e.g. random,uvlp:top-k=1+no-outliers"),
+    _what(
+        "--method",
+        metavar="NAME,...",
+        help="methods and variants, e.g. random,uvlp:top-k=1+no-outliers; `paper`: the columns of the "
+        "dataset's published tables; `all`: every method",
+    ),
 ]
 SeedOption = Annotated[Many, _what("--seed", metavar="N,...", help="distillation seeds, e.g. 0,1,2")]
 NetworkOption = Annotated[

@@ -138,8 +138,9 @@ def ablate(
 
 def _run(options: Mapping[str, Any], until: str, ablated: Ablated | None = None) -> None:
     """Run the chain up to a stage with the options of one of the commands."""
-    from uvlp.cli.request import Request, resolve, store_at
+    from uvlp.cli.request import Request, resolve, split, store_at
     from uvlp.cli.run import Execution, run
+    from uvlp.pipeline.published import groups
 
     request = Request(
         methods=options["method"],
@@ -147,5 +148,8 @@ def _run(options: Mapping[str, Any], until: str, ablated: Ablated | None = None)
         networks=options["network"],
         **{name: options[name] for name in OF_THE_REQUEST},
     )
-    execution = Execution(**{name: options[name] for name in OF_THE_EXECUTION})
+    execution = Execution(
+        announced=any(name in groups.GROUPS for name in split(request.methods or [])),
+        **{name: options[name] for name in OF_THE_EXECUTION},
+    )
     run(resolve(request), store_at(options["store"]), until, execution, ablated=ablated)

@@ -15,6 +15,7 @@ from uvlp.core.files.unicode_form import nfc
 from uvlp.models.published import find
 from uvlp.pipeline.names import default_recipe
 from uvlp.pipeline.planning.contenders import prefix, set_method, set_protocol
+from uvlp.pipeline.published import groups
 from uvlp.recipes import overrides, profiles
 from uvlp.recipes.schema import Recipe
 
@@ -111,7 +112,7 @@ def _finetuned(folder: str) -> str:
 def _replacements(request: Request) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if request.methods:
-        changes["methods"] = tuple(split(request.methods))
+        changes["methods"] = tuple(groups.expand(split(request.methods), request.dataset))
     if request.networks:
         changes["networks"] = tuple(split(request.networks))
     if request.seeds:

@@ -29,6 +29,7 @@ class Execution:
     Attributes:
         workers: number of worker processes; None: chosen for this machine.
         rerun: the repeat to train again; None: none.
+        announced: the estimated time is printed before the run.
         full: the table with its intervals, differences and every note.
     """
 
@@ -39,6 +40,7 @@ class Execution:
     dry_run: bool = False
     print_config: bool = False
     as_json: bool = False
+    announced: bool = False
     full: bool = False
 
 
@@ -88,6 +90,8 @@ def run(
         transfers.fetch(plan.transfers, wanted, offline=execution.offline)
         plan = prepare(checked, store, until, collect, plan.dataset if of_models else None)
         _check_dataset(plan, needed=True)
+    if execution.announced:
+        dry_run.announce(plan, store, execution.workers)
     if execution.rerun is not None:
         _rerun(plan, store, execution)
     else:

@@ -59,3 +59,14 @@ def in_markdown(text: str) -> str:
 def markdown_line(text: str) -> str:
     """Escape a complete line or list item as :func:`in_markdown` does."""
     return _BLOCKS.sub(lambda match: match[0][:-1] + "\\" + match[0][-1], in_markdown(text))
+
+
+def duration(seconds: float | None) -> str:
+    """Format a time with two digits: ``45 s``, ``31 min``, ``7.3 h``, ``12 days``."""
+    if seconds is None:
+        return "unknown"
+    for unit, length in (("days", 86_400 * 2), ("h", 3600 * 2), ("min", 120)):
+        if seconds >= length:
+            amount = seconds / {"days": 86_400, "h": 3600, "min": 60}[unit]
+            return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
+    return f"{max(1, round(seconds))} s"

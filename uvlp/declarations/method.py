@@ -197,6 +197,8 @@ def _variants(declaration: MethodDeclaration) -> Iterator[tuple[str, Variant]]:
         except (UvlpError, AttributeError, TypeError, ValueError) as error:
             allowed = "fields of Settings, and `synthesis` with those of SynthesisSettings"
             raise UvlpError(what, got=getattr(error, "got", declared), allowed=allowed) from error
+        if not text(variant.text):
+            raise UvlpError(what, got=variant.text, allowed="a line that says what it changes")
         yield name, variant
 
 

@@ -44,7 +44,7 @@ class Settings:
         0.08, "smallest area of a crop, as a share of the image", "evaluation.md 3.6", least=0.01, most=1
     )
     teacher: str = setting(
-        "", "architecture of the teacher; empty: conv-D of the usual depth, resnet18 from 224 px on", "D-76"
+        "", "architecture of the teacher; empty: conv-D of the usual depth, resnet18 from 224 px on", "D-77"
     )
 
 

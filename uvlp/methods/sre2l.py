@@ -54,7 +54,7 @@ class Settings:
         32, "greatest roll at 224 px, scaled with the side: 4 at 32 px", "SRe2L repository", least=0
     )
     teacher: str = setting(
-        "", "architecture of the teacher; empty: conv-D of the usual depth, resnet18 from 224 px on", "D-76"
+        "", "architecture of the teacher; empty: conv-D of the usual depth, resnet18 from 224 px on", "D-77"
     )
 
 

@@ -42,6 +42,11 @@ class Autoencoder:
         self._model = model.eval()
         self.scaling_factor: float = model.config.scaling_factor
 
+    @property
+    def model(self) -> Any:
+        """The AutoencoderKL of diffusers, in evaluation mode."""
+        return self._model
+
     @classmethod
     def load(
         cls,

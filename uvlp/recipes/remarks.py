@@ -36,10 +36,18 @@ def remarks(
         _other_syntheses(syntheses),
         _hard_labels(hard_labelled),
         recipe.models_note if syntheses else "",
+        _models_seed(recipe),
         recipe.note,
         _portable(recipe) if recipe.portable else "",
     )
     return [note for note in notes if note]
+
+
+def _models_seed(recipe: Recipe) -> str:
+    """Report models of one seed for several distillation seeds, whose variation no interval contains."""
+    if recipe.models_seed < 0 or len(recipe.seeds) < 2:
+        return ""
+    return f"models trained once, with seed {recipe.models_seed}, for all distillation seeds"
 
 
 def _other_settings(recipe: Recipe, sections: Mapping[str, Any]) -> str:

@@ -321,6 +321,12 @@ class Recipe:
         "compute on the CPU with instructions of every x86-64-v2 processor",
         "docs/portability.md",
     )
+    models_seed: int = setting(
+        -1,
+        "seed of all models trained here but the test networks, whatever the distillation seed; "
+        "-1: that of each distillation seed",
+        least=-1,
+    )
     image_px: int = setting(32, "side of the images for training and synthesis", least=8, most=4096)
     note: str = setting("", "note below every table of this recipe")
     models_note: str = setting("", "note below tables with synthesised images")

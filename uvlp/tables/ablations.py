@@ -9,6 +9,15 @@ WORTH = {"better": "helps", "worse": "hurts"}
 """What a verdict on a method against its ablation says of the part that the ablation lacks."""
 
 
+def _says(one: Comparison, *, alone: bool) -> str:
+    """Return what a comparison says of the part; ``alone``: and what would decide where it says nothing."""
+    said = WORTH.get(one.verdict, one.verdict)
+    if not alone or one.decided_by is None:
+        return said
+    many = f"about {one.decided_by} trainings would" if one.decided_by else "too few test images to"
+    return f"{said} ({many} decide)"
+
+
 def worth(table: Table, passes: tuple[str, ...] = ("best", "last")) -> Grid:
     """Return a row per ablation and network with the given passes side by side."""
     rows: dict[tuple[str, str], list[Comparison]] = {}
@@ -26,7 +35,7 @@ def worth(table: Table, passes: tuple[str, ...] = ("best", "last")) -> Grid:
                 text
                 for one in compared
                 if one.which in passes
-                for text in (one.show(), one.show_p(), WORTH.get(one.verdict, one.verdict))
+                for text in (one.show(), one.show_p(), _says(one, alone=len(passes) == 1))
             ]
             for (method, network), compared in rows.items()
         ],

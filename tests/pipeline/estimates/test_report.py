@@ -13,6 +13,7 @@ import pytest
 from tests.pipeline.estimates.recipes import PAPER, paper, planned
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.downloads import Download
+from uvlp.core.wording import duration
 from uvlp.datasets import digits
 from uvlp.pipeline.estimates import assumptions, cards, cost, report
 from uvlp.pipeline.estimates.report import Estimate, Row
@@ -228,4 +229,4 @@ def test_estimate_imports_no_model_library() -> None:
     ],
 )
 def test_durations_are_readable(seconds: float | None, text: str) -> None:
-    assert report.duration(seconds) == text
+    assert duration(seconds) == text

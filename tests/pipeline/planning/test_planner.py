@@ -292,6 +292,21 @@ def test_a_network_too_deep_for_the_images_is_refused_in_the_plan() -> None:
     assert "convnet-6" in caught.value.what and "16 px" in caught.value.what
 
 
+def test_models_of_one_seed_serve_all_distillation_seeds() -> None:
+    own, shared = (planner(models_seed=seed, seeds=(0, 1)) for seed in (-1, 0))
+    uvlp, herding, glad = methods("uvlp", "herding", "glad")
+    for method in (uvlp, herding, glad):
+        first, second = (shared.distilled(method, seed) for seed in (0, 1))
+        models = [
+            {t.key for t in chain(task) if t.kind in ("weights", "features")} for task in (first, second)
+        ]
+        assert models[0] == models[1] and first.key != second.key
+        assert first.key == own.distilled(method, 0).key
+        assert own.distilled(method, 1).key != second.key
+    note = "models trained once, with seed 0, for all distillation seeds"
+    assert note in shared.table([uvlp]).facts["notes"] and note not in own.table([uvlp]).facts["notes"]
+
+
 def test_key_of_captions_is_pinned() -> None:
     """A new setting with a default must not invalidate existing artifacts."""
     assert planner().captions().key == "549aa966ffb4f3d7"

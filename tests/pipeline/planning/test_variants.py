@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 
+from tests.other_packages import importable, install
 from tests.pipeline.planning.test_planner import planner
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
@@ -42,7 +44,7 @@ def test_a_variant_changes_what_it_says(spec: str) -> None:
     base, variant = (resolve_method(name, imagenette(10)) for name in (spec.partition(":")[0], spec))
     equal = (base.settings, base.synthesis) == (variant.settings, variant.synthesis)
     assert equal == (spec == "random:first")
-    assert variant.declared.variants[variant.parts[0]].text.startswith("without ")
+    assert variant.declared.variants[variant.parts[0]].text.startswith(("without ", "with "))
 
 
 def test_the_order_of_a_combination_does_not_matter() -> None:
@@ -143,6 +145,20 @@ def test_a_variant_that_equals_its_base_is_named_and_not_run(recipe: Recipe, spe
 def test_a_variant_with_an_effect_is_run(recipe: Recipe, spec: str) -> None:
     base = spec.partition(":")[0]
     assert of(recipe, base, spec) == ([base, spec], ())
+
+
+def test_what_another_method_returns_as_effective_is_checked(tmp_path: Path) -> None:
+    lines = (
+        "REVISION = 1",
+        "TITLE = 'Mine'",
+        "VARIANTS = {'first': {}}",
+        "def select(inputs, settings, progress): ...",
+        "def effective(settings, ipc): return {'ipc': ipc}",
+    )
+    install(tmp_path, "mine", {"mine_alone.py": "\n".join(lines)}, {"methods": {"mine": "mine_alone"}})
+    with importable(tmp_path), pytest.raises(UvlpError) as caught:
+        of(digits(10), "mine:first")
+    assert "effective" in caught.value.what and caught.value.got == {"ipc": 10}
 
 
 def test_the_note_is_below_the_table_and_the_row_is_left_out() -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
+from uvlp.core import streams
 from uvlp.core.errors import MissingFile
+from uvlp.core.wording import duration
 from uvlp.pipeline import make
-from uvlp.pipeline.estimates import cards, report
+from uvlp.pipeline.estimates import cards, report, shares
 from uvlp.pipeline.estimates.report import Estimate
 from uvlp.pipeline.prepare import Plan
 
@@ -43,6 +45,15 @@ def show(plan: Plan, store: Store, workers: int | None, as_json: bool) -> None:
         workers=workers,
     )
     _print(estimate, artifacts, "; ".join(absent), as_json)
+
+
+def announce(plan: Plan, store: Store, workers: int | None) -> None:
+    """Print the estimated time of a run and of each of its methods on standard error, before it starts."""
+    estimate = report.estimate(plan, cards.this_machine(), made=store.has, workers=workers)
+    machine = f"{estimate.machine.name}; {estimate.basis}"
+    streams.print_error(f"note   estimated time: {duration(estimate.seconds)} on {machine}")
+    for line in shares.lines(estimate.shares):
+        streams.print_error(f"note   {line}")
 
 
 def _artifacts(plan: Plan, store: Store, missing: Sequence[Task]) -> list[dict[str, Any]]:

@@ -6,6 +6,11 @@ from uvlp.artifacts.task import Task
 from uvlp.declarations.method import declared_method
 from uvlp.pipeline.estimates import assumptions as assumed
 from uvlp.pipeline.estimates.cost import Cost, RunContext
+from uvlp.pipeline.estimates.distilling import PUBLISHED_PX
+from uvlp.recipes.schema import Recipe
+
+DECODER = "vae_decode"
+"""Name of the VAE's decoder among the passes of a method."""
 
 
 def computed(task: Task, context: RunContext) -> Cost:
@@ -40,8 +45,24 @@ def _flops(task: Task, context: RunContext) -> float | None:
     )
     total = 0.0
     for network, count in counted.items():
-        costs = assumed.network(network, side_px, getattr(task.settings, "width", 0))
-        if costs is None:
+        each = _one_pass(network, task, context)
+        if each is None:
             return None
-        total += count * costs["flops"]
+        total += count * each
     return total
+
+
+def _one_pass(network: str, task: Task, context: RunContext) -> float | None:
+    """Return the operations of one image through a network or the VAE's decoder; None if not counted."""
+    if network == DECODER:
+        return _decoder(getattr(task.settings, "side_px", 0) or context.recipe.image_px, context.recipe)
+    costs = assumed.network(network, task.facts["size_px"], getattr(task.settings, "width", 0))
+    return None if costs is None else float(costs["flops"])
+
+
+def _decoder(side_px: int, recipe: Recipe) -> float | None:
+    """Return the operations of one decoded image, scaled by area."""
+    if recipe.pretrained:
+        return float(assumed.PUBLISHED["flops"][DECODER] * (side_px / PUBLISHED_PX) ** 2)
+    counts = assumed.small_models(recipe)
+    return None if counts is None else float(counts["flops"][DECODER] * (side_px / recipe.image_px) ** 2)

@@ -10,17 +10,19 @@ from uvlp.artifacts.task import Task
 from uvlp.core import machine as this
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.downloads import Download
-from uvlp.core.wording import byte_size
+from uvlp.core.wording import byte_size, duration
 from uvlp.pipeline.estimates import (
     assumptions as assumed,
     computing,
     cost as measured,
     distilling,
     evaluating,
+    shares,
 )
 from uvlp.pipeline.estimates.assumptions import PUBLISHED
 from uvlp.pipeline.estimates.cards import Machine
 from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, RunContext
+from uvlp.pipeline.estimates.shares import Share
 from uvlp.pipeline.planning.planner import STAGES as ORDER
 from uvlp.pipeline.prepare import Plan
 from uvlp.recipes.dataset_size import DatasetSize
@@ -89,6 +91,7 @@ class Estimate:
         longest_s: time of the longest chain of dependent artifacts.
         workers: worker processes; they share the GPU if there is one.
         fetched: downloads before the run.
+        shares: the time of every method's own artifacts, and of those that several methods share.
         rests_on: all assumptions.
         notes: further notes for the user.
     """
@@ -99,6 +102,7 @@ class Estimate:
     longest_s: float
     workers: int
     fetched: tuple[Download, ...]
+    shares: tuple[Share, ...]
     rests_on: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -153,7 +157,14 @@ class Estimate:
             for cells in body
         ]
         first = f"Estimate for {self.title} on {self.machine.name} ({self.machine.source}); {self.basis}"
-        return [first, *table, *self._fetches(), *self.notes, *(f"assumed: {text}" for text in self.rests_on)]
+        return [
+            first,
+            *table,
+            *shares.lines(self.shares),
+            *self._fetches(),
+            *self.notes,
+            *(f"assumed: {text}" for text in self.rests_on),
+        ]
 
     @property
     def basis(self) -> str:
@@ -185,17 +196,6 @@ class Estimate:
 
 def _bytes(size: float) -> str:
     return byte_size(round(size)) if size > 0 else "-"
-
-
-def duration(seconds: float | None) -> str:
-    """Format a time with two digits: ``45 s``, ``31 min``, ``7.3 h``, ``12 days``."""
-    if seconds is None:
-        return "unknown"
-    for unit, length in (("days", 86_400 * 2), ("h", 3600 * 2), ("min", 120)):
-        if seconds >= length:
-            amount = seconds / {"days": 86_400, "h": 3600, "min": 60}[unit]
-            return f"{amount:.1f} {unit}" if amount < 10 else f"{amount:.0f} {unit}"
-    return f"{max(1, round(seconds))} s"
 
 
 def everything(plan: Plan, size: DatasetSize) -> Iterator[Download]:
@@ -245,12 +245,13 @@ def estimate(
         if task.stage in STAGES:
             by_stage.setdefault(task.stage, []).append((task, STAGES[task.stage](task, context)))
     rows = [_row(stage, by_stage[stage], made, machine) for stage in ORDER if stage in by_stage]
-    times = {
-        task.key: measured.seconds(task, cost, machine).seconds or 0.0
+    known = {
+        task.key: measured.seconds(task, cost, machine).seconds
         for entries in by_stage.values()
         for task, cost in entries
         if not made(task)
     }
+    times = {key: seconds or 0.0 for key, seconds in known.items()}
     costs = [cost for entries in by_stage.values() for _, cost in entries]
     seeds = f"{len(recipe.seeds)} seed" + ("s" if len(recipe.seeds) > 1 else "")
     return Estimate(
@@ -260,6 +261,7 @@ def estimate(
         longest_s=_longest(tasks, times),
         workers=workers or this.default_workers(),
         fetched=tuple(everything(plan, size) if fetched is None else fetched),
+        shares=shares.of_methods(plan, known) if machine.known else (),
         rests_on=tuple(dict.fromkeys(rest.because for cost in costs for rest in cost.rests_on)),
         notes=tuple(_notes(size, rows, machine)),
     )

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from textwrap import wrap
 from typing import Any
 
-from uvlp.core.wording import byte_size
-from uvlp.pipeline.estimates.report import Row, duration
+from uvlp.core.wording import byte_size, duration
+from uvlp.pipeline.estimates.report import Row
 from uvlp.pipeline.explanation.explain import Explanation
 from uvlp.pipeline.explanation.settings import Setting
 from uvlp.pipeline.explanation.steps import Step

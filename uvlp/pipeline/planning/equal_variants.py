@@ -7,6 +7,7 @@ from itertools import permutations
 from typing import Any
 
 from uvlp.artifacts.task import deciding
+from uvlp.core.errors import wrong_return
 from uvlp.pipeline.planning.contenders import Method, resolve_method
 from uvlp.pipeline.planning.variants import changes_of, contradiction, joined
 from uvlp.recipes.schema import Recipe
@@ -67,8 +68,14 @@ def _with(method: Method, parts: Sequence[str], recipe: Recipe) -> Method:
 
 
 def _effect(method: Method, recipe: Recipe) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the settings of a method and its synthesis that decide about its images in the run."""
+    """Return the settings of a method and its synthesis that decide about its images in the run.
+
+    Raises:
+        UvlpError: its function `effective` returns an invalid value.
+    """
     settings, effective = method.settings, method.declared.effective
     if effective is not None:
         settings = effective(settings, recipe.ipc)
+        if not isinstance(settings, method.declared.settings):
+            raise wrong_return(method.declared.origin.file, "effective", "Settings", settings)
     return deciding(settings), {} if method.synthesis is None else deciding(method.synthesis)

@@ -147,8 +147,13 @@ class ImagePlanner:
             facts={"size_px": size_px},
         )
 
+    def _models_seed(self, seed: int) -> int:
+        """Return the seed of models that are trained for a distillation seed."""
+        return seed if self.recipe.models_seed < 0 else self.recipe.models_seed
+
     def finetuned(self, seed: int) -> Task:
         """Stable Diffusion, fine-tuned on the images and their captions."""
+        seed = self._models_seed(seed)
         facts, origins = self._published(diffusion="diffusion")
         return self._task(
             weights.KIND,
@@ -165,6 +170,7 @@ class ImagePlanner:
 
     def weights(self, part: str, seed: int) -> Task:
         """One of the small models, trained only on the dataset."""
+        seed = self._models_seed(seed)
         inputs = {}
         facts: dict[str, Any] = {"seed": seed, "image_px": self.recipe.image_px}
         if part == "embedder":
@@ -187,6 +193,7 @@ class ImagePlanner:
 
     def features(self, part: str, seed: int) -> Task:
         """CLIP features and VAE latents of the training images, or CLIP features of their texts."""
+        seed = self._models_seed(seed)
         inputs = {"captions": self.captions()} if part == "texts" else {}
         facts: dict[str, Any] = {"image_px": self.recipe.image_px} if part == "images" else {}
         origins: dict[str, str] = {}
@@ -212,6 +219,7 @@ class ImagePlanner:
 
     def representation(self, seed: int) -> Task:
         """Features of the training images from a network that was trained on all of them."""
+        seed = self._models_seed(seed)
         return self._task(
             features.KIND,
             "represent",

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from uvlp.artifacts.task import Task
-from uvlp.core.wording import byte_size
+from uvlp.core.wording import byte_size, duration
 from uvlp.pipeline.estimates import cards, report
-from uvlp.pipeline.estimates.report import Estimate, duration
+from uvlp.pipeline.estimates.report import Estimate
 from uvlp.pipeline.names import check, default_recipe
 from uvlp.pipeline.prepare import Plan, outline
 from uvlp.recipes.schema import Recipe

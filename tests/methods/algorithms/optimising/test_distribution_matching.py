@@ -85,8 +85,8 @@ def test_a_class_smaller_than_the_batch_gives_all_of_its_images() -> None:
 
 
 def test_where_a_mirrored_image_is_another_class_nothing_is_flipped() -> None:
-    assert "flip" in optimisation(flip=True)._operations
-    assert "flip" not in optimisation(flip=False)._operations
+    assert "flip" in optimisation(flip=True)._matching._operations
+    assert "flip" not in optimisation(flip=False)._matching._operations
 
 
 def test_the_seed_decides_about_images_and_networks() -> None:

@@ -1,4 +1,4 @@
-"""Distribution matching in pixels (evaluation.md 5; Zhao & Bilen 2023, algorithm 1)."""
+"""Distribution matching (evaluation.md 5; Zhao & Bilen 2023, algorithm 1)."""
 
 from __future__ import annotations
 
@@ -23,16 +23,24 @@ PIXELS_PER_PASS = {"cpu": 1 << 20, "cuda": 1 << 24}
 """Classes share a pass until their images have this many pixels; on a GPU that is 334 images of 224 px."""
 
 
-class Settings(Protocol):
-    """The settings that it reads, those of the method `dm`."""
-
-    @property
-    def iterations(self) -> int:
-        """Updates of the pixels."""
+class MatchingSettings(Protocol):
+    """The settings of the loss."""
 
     @property
     def real_batch(self) -> int:
         """Real images per class and iteration."""
+
+    @property
+    def width(self) -> int:
+        """Channels of the network; 0: its own."""
+
+
+class Settings(MatchingSettings, Protocol):
+    """The settings of the optimisation of pixels, those of the method `dm`."""
+
+    @property
+    def iterations(self) -> int:
+        """Updates of the pixels."""
 
     @property
     def lr(self) -> float:
@@ -42,54 +50,55 @@ class Settings(Protocol):
     def momentum(self) -> float:
         """Momentum of SGD."""
 
-    @property
-    def width(self) -> int:
-        """Channels of the network; 0: its own."""
 
-
-class DistributionMatching:
-    """An `Optimisation` of normalised pixels [C * ipc, 3, S, S]; images of a class are adjacent.
+class MeanMatching:
+    """The distances between mean features of real and synthetic images, under a new network per iteration.
 
     Args:
         inputs: with ``size_px``, ``flip`` and ``device``.
         settings: of the method.
         network: name of the random network, with depth.
+        stream: of its random numbers, the name of the method.
         progress: reports the images that are read.
+
+    Attributes:
+        real: the training images.
+        meter: of the passes through networks.
     """
 
-    def __init__(self, inputs: MethodInput, settings: Settings, network: str, progress: Progress) -> None:
-        self._inputs, self._settings, self._network = inputs, settings, network
-        self.iterations = settings.iterations
-        self.fix = f"lower the learning rate: --set dm.lr={settings.lr / 4:g}"
-        self.meter = Meter(inputs.device)
+    def __init__(
+        self,
+        inputs: MethodInput,
+        settings: MatchingSettings,
+        network: str,
+        stream: str,
+        progress: Progress,
+    ) -> None:
+        self._inputs, self._settings, self._network, self._stream = inputs, settings, network, stream
         self._operations = tuple(name for name in OPERATIONS if inputs.flip or name != "flip")
-        self._real = RealImages(inputs, progress)
-        self._pixels = normalise(start_images(inputs, self._real)).requires_grad_()
-        self._momentum = torch.zeros_like(self._pixels)
+        self.real = RealImages(inputs, progress)
+        self.meter = Meter(inputs.device)
 
-    def step(self, iteration: int) -> Tensor:
-        """Update the pixels by the distances between mean features under a new network."""
+    def gradient(self, pixels: Tensor, iteration: int) -> tuple[Tensor, Tensor]:
+        """Return the loss, a scalar, and its gradient at normalised ``pixels`` [C * ipc, 3, S, S]."""
         network = self._random_network(iteration)
-        loss = torch.zeros((), device=self._inputs.device)
-        self._pixels.grad = None
+        pixels = pixels.detach().requires_grad_()
+        total = torch.zeros((), device=self._inputs.device)
         for classes in self._groups():
-            part = self._loss(network, classes, iteration)
+            loss = self._loss(network, pixels, classes, iteration)
             with self.meter.network(0):
-                part.backward()
-            loss = loss + part.detach()
-        with torch.no_grad():
-            assert self._pixels.grad is not None
-            self._momentum.mul_(self._settings.momentum).add_(self._pixels.grad)
-            self._pixels.sub_(self._momentum, alpha=self._settings.lr)
-        return loss
+                loss.backward()
+            total = total + loss.detach()
+        assert pixels.grad is not None
+        return total, pixels.grad
 
     def _random_network(self, iteration: int) -> nn.Module:
         network = seeded(
             self._network,
-            classes=len(self._real),
+            classes=len(self.real),
             size_px=self._inputs.size_px,
             width=self._settings.width,
-            seed=derive(self._inputs.seed, "dm", "network", iteration),
+            seed=derive(self._inputs.seed, self._stream, "network", iteration),
         )
         return network.requires_grad_(False).to(self._inputs.device)
 
@@ -97,19 +106,19 @@ class DistributionMatching:
         """Yield the classes that share a pass."""
         each = (self._settings.real_batch + self._inputs.ipc) * self._inputs.size_px**2
         size = max(1, PIXELS_PER_PASS[self._inputs.device] // each)
-        for first in range(0, len(self._real), size):
-            yield range(first, min(first + size, len(self._real)))
+        for first in range(0, len(self.real), size):
+            yield range(first, min(first + size, len(self.real)))
 
-    def _loss(self, network: nn.Module, classes: range, iteration: int) -> Tensor:
+    def _loss(self, network: nn.Module, pixels: Tensor, classes: range, iteration: int) -> Tensor:
         """Return the loss of some classes, each under an augmentation of its own."""
         ipc, size_px = self._inputs.ipc, self._inputs.size_px
         real, synthetic = [], []
         for index in classes:
-            generator = numpy_generator(self._inputs.seed, "dm", "batch", iteration, index)
-            batch = self._real.draw(index, self._settings.real_batch, generator)
+            generator = numpy_generator(self._inputs.seed, self._stream, "batch", iteration, index)
+            batch = self.real.draw(index, self._settings.real_batch, generator)
             draws = siamese_augmentation.draw(generator, self._operations, size_px, single=True)
             real.append(siamese_augmentation.augment(normalise(batch), draws))
-            own = self._pixels[index * ipc : (index + 1) * ipc]
+            own = pixels[index * ipc : (index + 1) * ipc]
             synthetic.append(siamese_augmentation.augment(own, draws))
         embed: Callable[[Tensor], Tensor] = network.embed  # type: ignore[assignment]
         with self.meter.network(sum(map(len, real))), torch.no_grad():
@@ -119,11 +128,32 @@ class DistributionMatching:
         sizes = [len(batch) for batch in real]
         return mean_matching_loss(zip(real_features.split(sizes), synthetic_features.split(ipc), strict=True))
 
+
+class DistributionMatching:
+    """An `Optimisation` of normalised pixels [C * ipc, 3, S, S]; images of a class are adjacent.
+
+    Args:
+        inputs, settings, network, progress: see `MeanMatching`.
+    """
+
+    def __init__(self, inputs: MethodInput, settings: Settings, network: str, progress: Progress) -> None:
+        self._matching = MeanMatching(inputs, settings, network, "dm", progress)
+        self._settings, self.iterations, self.meter = settings, settings.iterations, self._matching.meter
+        self.fix = f"lower the learning rate: --set dm.lr={settings.lr / 4:g}"
+        self._pixels = normalise(start_images(inputs, self._matching.real))
+        self._momentum = torch.zeros_like(self._pixels)
+
+    def step(self, iteration: int) -> Tensor:
+        """Update the pixels by SGD."""
+        loss, gradient = self._matching.gradient(self._pixels, iteration)
+        self._momentum.mul_(self._settings.momentum).add_(gradient)
+        self._pixels.sub_(self._momentum, alpha=self._settings.lr)
+        return loss
+
     def state(self) -> dict[str, Tensor]:
         """Return pixels and momentum."""
-        return {"pixels": self._pixels.detach(), "momentum": self._momentum}
+        return {"pixels": self._pixels, "momentum": self._momentum}
 
-    @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Continue from a state."""
         self._pixels.copy_(state["pixels"])
@@ -131,4 +161,4 @@ class DistributionMatching:
 
     def images(self) -> Tensor:
         """Return the images, unclipped."""
-        return denormalise(self._pixels.detach())
+        return denormalise(self._pixels)

@@ -33,8 +33,8 @@ from uvlp.protocols.training.optimisers import Sgd
 MATCHED = ("colour", "crop", "cutout")
 TRAINED = ("colour", "crop")
 """Operations on the batches that the network learns from: CutMix takes the place of cutout."""
-IPC, SIZE_PX = 10, 224
-"""Images per class and side for which the learning rate of the pixels is stated."""
+IPC = 10
+"""Images per class for which the learning rate of the pixels is stated."""
 
 
 def learning_rate(lr: float, lr_px: int, ipc: int, size_px: int) -> float:

@@ -1,0 +1,89 @@
+"""GLaD: distribution matching in the latents and features of a generative prior (evaluation.md 5).
+
+Cazenavette et al., Generalizing Dataset Distillation via Deep Generative Prior, CVPR 2023, with the loss of
+DM. The published prior is a StyleGAN-XL; here it is the decoder of the profile's VAE (D-76).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uvlp.recipes.setting import WIDEST, setting
+
+if TYPE_CHECKING:
+    from uvlp.core.progress import Progress
+    from uvlp.methods.algorithms.method_input import MethodInput
+    from uvlp.methods.algorithms.optimising.latent_matching import LatentMatching
+
+REVISION = 1
+TITLE = "GLaD"
+MODELS = ("autoencoder",)
+PROFILES = {
+    "small": {"side_px": 0},
+    "tiny": {"iterations": 300, "real_batch": 64, "width": 32, "side_px": 0, "lr_latents": 10.0},
+    "nano": {"iterations": 2, "real_batch": 8, "width": 8, "side_px": 0},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of `glad`."""
+
+    iterations: int = setting(1000, "updates, each with a new random network", "evaluation.md 5", least=1)
+    real_batch: int = setting(
+        256, "real images per class and iteration, at most all of the class", "evaluation.md 5", least=1
+    )
+    lr_latents: float = setting(0.01, "learning rate of SGD on the latents", "evaluation.md 5", least=0)
+    lr_features: float = setting(
+        10.0, "learning rate of SGD on the offsets of the feature maps", "evaluation.md 5", least=0
+    )
+    momentum: float = setting(0.5, "momentum of SGD", "evaluation.md 5", least=0, most=1)
+    block: int = setting(
+        1, "the feature map after this up block of the decoder; 0: after the middle block", "D-76", least=0
+    )
+    side_px: int = setting(
+        256,
+        "side of the decoded images, resized for the networks; 0: that on which the VAE was trained",
+        "evaluation.md 5",
+        least=0,
+        most=4096,
+    )
+    network: str = setting(
+        "", "random network, with depth; empty: a ConvNet of the usual depth at the image size", "D-66"
+    )
+    width: int = setting(
+        0, "channels of ConvNet, or of the first stage of a ResNet; 0: 128 or 64", least=0, most=WIDEST
+    )
+
+
+def network(settings: Settings, size_px: int) -> str:
+    """The random network, as for DM."""
+    from uvlp.methods.algorithms.optimising.usual_network import usual_network
+
+    return settings.network or usual_network(size_px)
+
+
+def passes(settings: Settings, *, ipc: int, classes: int, images: int, size_px: int) -> Mapping[str, float]:
+    """As for DM; every image is decoded once without and once with a backward pass."""
+    real = min(settings.real_batch, images / classes)
+    return {
+        network(settings, size_px): settings.iterations * classes * (real + 3 * ipc),
+        "vae_decode": settings.iterations * classes * 4 * ipc,
+    }
+
+
+def optimise(inputs: MethodInput, settings: Settings, progress: Progress) -> LatentMatching:
+    """The optimisation, which starts at the latents of the images of `random`."""
+    from uvlp.methods.algorithms.optimising.decoder_prior import DecoderPrior
+    from uvlp.methods.algorithms.optimising.latent_matching import LatentMatching
+
+    prior = DecoderPrior(
+        inputs.models["autoencoder"],
+        inputs.device,
+        block=settings.block,
+        side_px=settings.side_px,
+        size_px=inputs.size_px,
+    )
+    return LatentMatching(inputs, settings, network(settings, inputs.size_px), prior, progress)
