@@ -21,6 +21,7 @@ from uvlp.pipeline import make
 from uvlp.pipeline.names import check
 from uvlp.pipeline.prepare import prepare
 from uvlp.recipes.schema import DiffuserSettings
+from uvlp.stages import tabulate
 
 EARLIER = Path(__file__).parent / "earlier_manifests.jsonl"
 """The manifests of `uvlp reproduce digits 2 --profile nano`, written by the code of commit d8b66c8."""
@@ -92,7 +93,7 @@ def test_renamed_table_is_reported(store: Store) -> None:
         rebuild_reasons.reasons([plan.goal], store.root, Datasets(plan.manifest, "digits", store.cache))
     )
     assert lines == [
-        "table digits-ipc2-nano: rebuilt: its code has revision 2, in the store 1",
+        f"table digits-ipc2-nano: rebuilt: its code has revision {tabulate.REVISION}, in the store 1",
         "table digits-ipc2-nano: rebuilt: its name is digits-ipc2-nano, in the store digits-ipc2",
     ]
 
