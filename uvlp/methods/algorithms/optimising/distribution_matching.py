@@ -23,6 +23,11 @@ PIXELS_PER_PASS = {"cpu": 1 << 20, "cuda": 1 << 24}
 """Classes share a pass until their images have this many pixels; on a GPU that is 334 images of 224 px."""
 
 
+REAL_PIXELS_PER_PASS = {"cpu": 1 << 14, "cuda": 1 << 24}
+"""The same for real images, which need no gradient: on a CPU their maps stay in its cache, in half of the
+time (64 images of 16 px)."""
+
+
 class MatchingSettings(Protocol):
     """The settings of the loss."""
 
@@ -122,7 +127,8 @@ class MeanMatching:
             synthetic.append(siamese_augmentation.augment(own, draws))
         embed: Callable[[Tensor], Tensor] = network.embed  # type: ignore[assignment]
         with self.meter.network(sum(map(len, real))), torch.no_grad():
-            real_features = embed(torch.cat(real))
+            size = max(1, REAL_PIXELS_PER_PASS[self._inputs.device] // size_px**2)
+            real_features = torch.cat([embed(part) for part in torch.cat(real).split(size)])
         with self.meter.network(len(classes) * ipc):
             synthetic_features = embed(torch.cat(synthetic))
         sizes = [len(batch) for batch in real]
