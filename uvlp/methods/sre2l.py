@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 REVISION = 1
 TITLE = "SRe2L"
 SOFT_LABELS = True
-PROFILES = {"small": {"iterations": 1000}, "tiny": {"iterations": 1000}, "nano": {"iterations": 2}}
+PROFILES = {"small": {"iterations": 1000}, "tiny": {"iterations": 500}, "nano": {"iterations": 2}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

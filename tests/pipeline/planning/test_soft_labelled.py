@@ -74,7 +74,7 @@ def test_recipes_have_the_published_teachers_factors_and_schedules() -> None:
     assert settings(tiny_imagenet.recipe(10)) == ("resnet18_modified", 1, 4000, 0.1)
     assert settings(imagenet1k.recipe(10)) == ("resnet18", 2, 4000, 0.25)
     assert settings(imagenette.recipe(10)) == ("", 2, 4000, 0.25)
-    assert settings(digits.recipe(10)) == ("", 1, 1000, 0.25)
+    assert settings(digits.recipe(10)) == ("", 1, 500, 0.25)
 
 
 def seconds(method: str, stage: str = "sample") -> float:
