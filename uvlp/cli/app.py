@@ -11,8 +11,20 @@ import traceback
 
 import typer
 
-from uvlp.cli import captions, doctor, evaluate, explain, fetch, listing, reproduce, table, teacher, verify
+from uvlp.cli import (
+    captions,
+    doctor,
+    evaluate,
+    explain,
+    fetch,
+    listing,
+    reproduce,
+    table,
+    teacher,
+    verify,
+)
 from uvlp.cli.options import Command
+from uvlp.cli.printing import usage
 from uvlp.core import interrupts, plugins, streams
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.files import os_errors, paths
@@ -75,10 +87,13 @@ def _guarded(debug: bool) -> int:
             raise
         return streams.discard_closed_output()
     except (UvlpError, typer.TyperException, WorkerFailed) as error:
-        text = error.format_message() if hasattr(error, "format_message") else str(error)
-        hint = "" if debug or isinstance(error, UvlpError | typer.TyperException) else DEBUG_HINT
-        is_help = text.startswith("Usage:")  # without a command, the text is the help
-        streams.print_error(text if is_help else f"uvlp: {text}{hint}")
+        if isinstance(error, typer.TyperException):
+            text = error.format_message()
+            if not text.startswith("Usage:"):  # without a command, the text is the help
+                text = f"uvlp: {usage.as_uvlp_error(error)}"
+        else:
+            text = f"uvlp: {error}{'' if debug or isinstance(error, UvlpError) else DEBUG_HINT}"
+        streams.print_error(text)
         if debug:
             streams.print_error(getattr(error, "details", "") or "".join(traceback.format_exception(error)))
         return int(getattr(error, "exit_code", 1))

@@ -69,6 +69,18 @@ def counted(what: str, least: int = 1, most: int = LARGEST_INTEGER) -> Any:
     return lambda text: number(what, text, least, most)
 
 
+def decimal(what: str) -> Any:
+    """Return a parser of numbers for an option called ``what``."""
+
+    def parse(text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            raise UvlpError(f"{what} must be a number", got=text, allowed="a number such as 0.5") from None
+
+    return parse
+
+
 DatasetArgument = Annotated[
     str,
     _argument(
@@ -133,7 +145,12 @@ FinetunedOption = Annotated[
 ]
 AlphaOption = Annotated[
     float | None,
-    _what("--alpha", metavar="X", help="global α of uvlp, 0 to 1, instead of searching for it"),
+    _what(
+        "--alpha",
+        metavar="X",
+        parser=decimal("--alpha"),
+        help="global α of uvlp, 0 to 1, instead of searching for it",
+    ),
 ]
 SetOption = Annotated[
     Many,
