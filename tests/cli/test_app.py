@@ -98,9 +98,44 @@ def test_print_config_describes_every_setting_and_its_source(call: Call) -> None
     assert all("#" in value and value.endswith("]") for value in lines.values())
 
 
-def test_print_config_as_json_is_the_complete_recipe(call: Call) -> None:
-    recipe = json.loads(call("reproduce", "digits", "10", "--print-config", "--json")[1])
+@pytest.mark.parametrize(
+    ("arguments", "sections"),
+    [
+        (("reproduce", "digits", "10", "--method", "random"), ["evaluate", "random"]),
+        (("evaluate", ".", "--dataset", "digits", "--no-random"), ["evaluate"]),
+        (("teacher", "digits", "conv3"), ["rded", "teacher"]),
+        (("caption", "digits", "10", "--method", "uvlp"), ["caption"]),
+        (
+            ("reproduce", "digits", "10", "--method", "uvlp:no-outliers"),
+            [
+                *("caption", "embedder", "autoencoder", "diffuser", "embed", "evaluate"),
+                *("uvlp:no-outliers", "uvlp:no-outliers.synthesis"),
+            ],
+        ),
+        (
+            ("reproduce", "cifar10", "10", "--method", "d4m"),
+            ["models", "embed", "rded", "teacher", "d4m", "d4m.synthesis"],
+        ),
+    ],
+)
+def test_print_config_has_the_sections_that_the_run_uses(
+    call: Call, arguments: tuple[str, ...], sections: list[str]
+) -> None:
+    recipe = json.loads(call(*arguments, "--print-config", "--json")[1])
+    lines = call(*arguments, "--print-config")[1].splitlines()
+    found = [name for name, value in recipe.items() if isinstance(value, dict) and "notes" not in name]
+    assert found == sections
+    assert list(dict.fromkeys(line.partition(" = ")[0].rpartition(".")[0] for line in lines)) == [
+        "",
+        *sections,
+    ]
+
+
+def test_print_config_as_json_has_resolved_settings(call: Call) -> None:
+    arguments = ("reproduce", "digits", "10", "--set", "uvlp.top_k=3", "--print-config", "--json")
+    recipe = json.loads(call(*arguments)[1])
     assert recipe["ipc"] == 10 and recipe["evaluate"]["size_px"] == 16
+    assert (recipe["uvlp"]["top_k"], recipe["uvlp.synthesis"]["steps"]) == (3, 20)
 
 
 @pytest.mark.parametrize(

@@ -89,4 +89,4 @@ def test_progress_yields_all_items_and_ends_at_the_total() -> None:
     events: list[Event] = []
     progress = Progress(events.append, "stage")
     assert list(progress.track([5, 6, 7], "step")) == [5, 6, 7]
-    assert events[-1] == Event("stage step", 3, 3)
+    assert events[-1] == Event("stage, step", 3, 3)

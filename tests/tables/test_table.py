@@ -10,8 +10,9 @@ import pytest
 
 from uvlp.artifacts import tables
 from uvlp.artifacts.tables import Cell, Comparison, Summary, Table
+from uvlp.tables.notes import on_comparisons
 from uvlp.tables.sentences import sentences
-from uvlp.tables.table import comma_separated, latex, markdown, screen, sources, texts
+from uvlp.tables.table import comma_separated, latex, markdown, printed, screen, sources, texts
 
 
 def summary(mean: float, std: float | None = None, half: float = 5.0) -> Summary:
@@ -144,6 +145,15 @@ def test_screen_leads_with_a_sentence_per_method_and_keeps_the_remarks_of_the_ru
     )
     assert len(grids(screen(TABLE))) == 1 and "- 50 % ± 1" in lines
     assert not any("intervals" in line or "Holm" in line for line in lines)
+
+
+def test_no_verdict_is_printed_where_the_numbers_mean_nothing() -> None:
+    """Neither is the explanation of verdicts; the stored files have both."""
+    notes = ("profile nano: the numbers mean nothing", *on_comparisons(COMPARISONS))
+    table = replace(TABLE, notes=notes)
+    for text in (screen(table), markdown(printed(table)), latex(printed(table))):
+        assert "better" not in text and "nothing" in text
+    assert len(grids(screen(table))) == 1 and "better" in markdown(table)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from uvlp.core.files import json_files
 KIND = "tables"
 SCHEMA = 2
 FILE = "table.json"
+MEANINGLESS = "the numbers mean nothing"
+"""In a note of a table of which no verdict is printed."""
 FORMATS = {"markdown": "table.md", "latex": "table.tex", "csv": "table.csv"}
 
 

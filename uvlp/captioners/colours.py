@@ -37,7 +37,7 @@ def captions(
 ) -> list[str]:
     """One caption per image [N, H, W, 3], e.g. ``a photo of a cat, dark, low contrast, mostly red, ...``."""
     assert len(images) == len(class_names)
-    starts = (progress or Progress()).track(range(0, len(images), BATCH), "captions")
+    starts = (progress or Progress()).track(range(0, len(images), BATCH))
     parts = [measure(images[start : start + BATCH] / 255.0) for start in starts]
     light, contrast, hue, saturation, detail, right, low = np.concatenate(parts, axis=1)
     return join_clauses(

@@ -52,7 +52,7 @@ def captions(
     """One caption per image [N, H, W, 3], e.g. ``a handwritten digit seven, thin strokes, upright, ...``."""
     assert len(images) == len(class_names)
     grey = images.mean(axis=3) / 255
-    tracked = (progress or Progress()).track(grey, "captions", len(grey))
+    tracked = (progress or Progress()).track(grey, total=len(grey))
     measured = np.array([astuple(measure(image)) for image in tracked], dtype=np.float64)
     weight, slant, aspect, ink, height, loops = measured.T
     return join_clauses(

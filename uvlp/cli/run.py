@@ -19,7 +19,7 @@ from uvlp.pipeline.planning.ablations import Ablated
 from uvlp.pipeline.prepare import Plan, prepare
 from uvlp.pipeline.rerun import rerun
 from uvlp.recipes.schema import Recipe
-from uvlp.tables.table import markdown, screen
+from uvlp.tables.table import markdown, printed, screen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ def run(
     for note in checked.notes:
         streams.print_error(f"note   {note}")
     if execution.print_config:
-        config.show(checked, execution.as_json)
+        config.show(checked, until, execution.as_json)
         return
     check_store(store.root, checked.spec)
     store.begin()
@@ -123,7 +123,7 @@ def _make(plan: Plan, store: Store, execution: Execution) -> None:
         return
     if plan.until == "tabulate":
         table = tables.read(store.folder(plan.goal))
-        print(markdown(table) if execution.full else screen(table))
+        print(markdown(printed(table)) if execution.full else screen(table))
     if plan.until == "teacher":
         summary = teachers.read(store.folder(plan.goal))
         images = f"{summary.validation_images} test images of {summary.validation_set}"

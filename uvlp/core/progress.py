@@ -41,7 +41,7 @@ class Progress:
 
     def track(self, items: Iterable[T], what: str = "", total: int | None = None) -> Iterator[T]:
         """Yield ``items`` and report how many are done, at most five times a second."""
-        label = f"{self.label} {what}".strip()
+        label = self._of(what)
         total = total if total is not None else len(items) if isinstance(items, Sized) else 0
         last = 0.0
         for done, item in enumerate(items):
@@ -51,11 +51,14 @@ class Progress:
             yield item
         self._send(Event(label, total, total))
 
+    def _of(self, what: str) -> str:
+        return ", ".join(filter(None, (self.label, what)))
+
     def at(self, done: int, total: int, what: str = "") -> None:
         """Report progress outside `track`, e.g. the bytes of a transfer."""
         if done >= total or time.monotonic() - self._last >= REPORT_EVERY_S:
             self._last = time.monotonic()
-            self._send(Event(f"{self.label} {what}".strip(), done, total))
+            self._send(Event(self._of(what), done, total))
 
     def log(self, text: str) -> None:
         """Report one line that every view shows, e.g. a warning with a count."""

@@ -130,16 +130,16 @@ def prepare(
     )
 
 
-def outline(checked: Checked) -> Plan:
-    """Return the plan of a run on a new machine; its keys are placeholders."""
+def outline(checked: Checked, until: str = "tabulate") -> Plan:
+    """Return the plan of a run on a new machine up to a stage; its keys are placeholders."""
     planner, size = _without_dataset(checked.recipe, checked.spec)
     return Plan(
         recipe=planner.recipe,
         dataset=None,
         manifest=planner.manifest,
         size=size,
-        goal=planner.table(checked.methods, notes=checked.notes, ablated=checked.ablated),
-        until="tabulate",
+        goal=_goal(planner, checked, (), until),
+        until=until,
     )
 
 

@@ -15,7 +15,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.unicode_form import nfc
 from uvlp.core.hashing import digest
 from uvlp.tables import published
-from uvlp.tables.table import comma_separated, latex, markdown, screen, sources
+from uvlp.tables.table import comma_separated, latex, markdown, printed, screen, sources
 
 KEY_DIGITS = 8
 LEAST_DIGITS = 4
@@ -186,7 +186,7 @@ def render(name: str, form: str, part: str, against: str | None, store: Store, *
         UvlpError: see `find`; or the table has no method ``against``.
     """
     folder = store.root / tables.KIND / find(name, store).key
-    table = tables.read(folder)
+    table = printed(tables.read(folder))
     if against is not None:
         from uvlp.tables import comparisons
 

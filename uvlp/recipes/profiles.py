@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from uvlp.artifacts.tables import MEANINGLESS
 from uvlp.core.errors import unknown_name
 from uvlp.recipes import from_scratch
 from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
@@ -98,7 +99,7 @@ def _nano(recipe: Recipe) -> Recipe:
     return replace(
         recipe,
         repeats=2,
-        note="profile nano: two steps everywhere, the numbers mean nothing",
+        note=f"profile nano: two steps everywhere, {MEANINGLESS}",
         embedder=replace(recipe.embedder, steps=2),
         autoencoder=replace(recipe.autoencoder, steps=2),
         diffuser=replace(recipe.diffuser, steps=2),

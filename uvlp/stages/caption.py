@@ -97,7 +97,7 @@ def _from_model(work: Work, dataset: Any, settings: CaptionSettings, captioner: 
         with captioner.opened(path, settings, work.task.facts["precision"]) as model:
             fresh = _ask(work, dataset, settings, model, range(len(answers), len(files)))
             written = shards.write(folder, of, files, size, len(answers), fresh)
-            tracked = work.progress.track(written, "captions", len(files) - len(answers))
+            tracked = work.progress.track(written, total=len(files) - len(answers))
             answers = [*answers, *tracked]
     texts = [answer.text for answer in answers]
     missing = captions.check_coverage(files, dict(zip(files, texts, strict=True)), settings.missing)

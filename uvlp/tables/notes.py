@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from uvlp.artifacts.tables import Cell, Comparison, Summary, Table
+from uvlp.artifacts.tables import MEANINGLESS, Cell, Comparison, Summary, Table
 
 BEST_AND_LAST = "best: highest of "
 SAME_IMAGES = ": the same images in every seed"
+
+
+def means_nothing(notes: Iterable[str]) -> bool:
+    """Return whether a note says that the numbers of a table mean nothing: no verdict is printed."""
+    return any(MEANINGLESS in note for note in notes)
 
 
 def on_means(cells: Sequence[Cell], passes: int) -> Iterator[str]:

@@ -10,7 +10,7 @@ from uvlp.artifacts.tables import Cell, Comparison, Table
 from uvlp.core.wording import in_markdown, markdown_line
 from uvlp.tables.ablations import worth
 from uvlp.tables.grids import PACKAGES, Grid, capital, escape, floating, latex_row, markdown_grid
-from uvlp.tables.notes import remarks
+from uvlp.tables.notes import means_nothing, on_comparisons, remarks
 from uvlp.tables.published import title
 from uvlp.tables.sentences import sentences
 
@@ -90,15 +90,25 @@ def _shown(grid: Grid | None) -> list[str]:
     return [*heading, *markdown_grid(grid), ""]
 
 
+def printed(table: Table) -> Table:
+    """Return what is printed of a table: no comparisons where its numbers mean nothing (profile nano)."""
+    if not means_nothing(table.notes):
+        return table
+    of_comparisons = {*on_comparisons(table.comparisons, table.ablations)}
+    notes = tuple(note for note in table.notes if note not in of_comparisons)
+    return replace(table, comparisons=(), ablations={}, notes=notes)
+
+
 def screen(table: Table) -> str:
     """What a reader wants first: a sentence per comparison, the accuracies, and the remarks on this run.
 
     Of ablations: what each part is worth instead of the sentences.
     """
+    table, meaningless = printed(table), means_nothing(table.notes)
     lines = [markdown_line(table.caption), ""]
     if table.ablations:
         lines += _shown(worth(table, ("best",)))
-    else:
+    elif not meaningless:
         led = [markdown_line(line) for line in sentences(table)]
         lines += [*led, ""] if led else []
     lines += [*markdown_grid(_means(table)), ""]

@@ -93,7 +93,7 @@ def minimise(
 def test_the_loss_is_minimised_and_progress_reported() -> None:
     events: list[Event] = []
     assert abs(minimise(lambda value: (value**2).sum(), 200, 0.1, events)) < 0.1
-    assert events[-1] == Event("finetune embedder steps", 200, 200)
+    assert events[-1] == Event("finetune, steps", 200, 200)
 
 
 def test_a_loss_that_is_not_finite_names_the_step() -> None:
@@ -153,7 +153,7 @@ def test_a_resumed_training_gives_the_same_bits(
     events: list[Event] = []
     assert same(train(tmp_path, precision=precision, events=events), uninterrupted)
     assert events[0].message == "resuming after step 5 of 8"
-    assert events[-1] == Event("finetune diffuser steps", 3, 3)
+    assert events[-1] == Event("finetune, steps", 3, 3)
 
 
 def test_a_resumed_training_with_channels_last_weights_gives_the_same_bits(

@@ -95,7 +95,7 @@ def one_cycle(
     check = LossCheck(f"the {what}", settings.steps, first, device, fix)
     started = saved_at = time.monotonic()
     with arithmetic(device, "tf32", deterministic=True), _enough_memory(what, settings.batch):
-        for step in progress.track(range(first, settings.steps + 1), f"{what} steps"):
+        for step in progress.track(range(first, settings.steps + 1), "steps"):
             with _mixed(device, dtype):
                 loss = loss_of_step()
             check.add(loss, step)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
@@ -19,10 +18,10 @@ from uvlp.artifacts.checks.store_mark import FOLDERS
 from uvlp.artifacts.dataset import SPLITS, DatasetSpec
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.paths import expand_home
-from uvlp.core.files.unicode_form import nfc
 from uvlp.core.progress import Progress, print_message
 from uvlp.core.wording import first_few
 from uvlp.pipeline.folders.rows import FORM, Row
+from uvlp.pipeline.folders.titles import titles
 from uvlp.pipeline.planning.contenders import Folder
 from uvlp.pipeline.planning.planner import Planner
 
@@ -306,42 +305,3 @@ def _common_ipc(folders: Sequence[Folder]) -> int:
             fix=f"give --ipc, at most {min(by_ipc)}, to use that many of each class",
         )
     return next(iter(by_ipc))
-
-
-LONGEST = 40
-INSIDE = ("train", "val")
-"""Folders that every dataset and result has, so that their names alone are not informative."""
-
-
-def titles(folders: Sequence[Path], taken: Collection[str] = ()) -> list[str]:
-    """Return the last part of each path, preceded by as many parts as make it unique.
-
-    Args:
-        folders: absolute paths, all different.
-        taken: other names in the same table; compared case-insensitively.
-    """
-    parts = [2 if folder.name in INSIDE else 1 for folder in folders]
-    while True:
-        names = [_end(folder, count) for folder, count in zip(folders, parts, strict=True)]
-        counts = Counter(name.casefold() for name in (*names, *taken))
-        ambiguous = [
-            i for i, name in enumerate(names) if counts[name.casefold()] > 1 and name != nfc(str(folders[i]))
-        ]
-        if not ambiguous:
-            break
-        for i in ambiguous:
-            parts[i] += 1
-    short = [_shortened(name) for name in names]
-    return short if len(set(short)) == len(short) else names
-
-
-def _end(folder: Path, count: int) -> str:
-    return nfc(str(folder) if count >= len(folder.parts) else "/".join(folder.parts[-count:]))
-
-
-def _shortened(name: str) -> str:
-    """Cut the middle of a name with more than LONGEST characters."""
-    if len(name) <= LONGEST:
-        return name
-    half = (LONGEST - 1) // 2
-    return f"{name[:half]}…{name[half + 1 - LONGEST :]}"

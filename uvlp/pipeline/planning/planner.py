@@ -39,7 +39,7 @@ class Planner(ImagePlanner):
 
     def score(self, method: Method | Folder, network: str, seed: int, repeat: int, images: Task) -> Task:
         """One training of one network on ``images`` of the method and the seed."""
-        shown = method.title if isinstance(method, Folder) and method.several else method.spec
+        shown = method.title if isinstance(method, Folder) else method.spec
         facts: dict[str, Any] = {"network": network, "seed": seed, "repeat": repeat}
         if not method.whole_set:
             facts["ipc"] = self.recipe.ipc
