@@ -14,7 +14,10 @@ def refused(*words: str) -> UvlpError:
     with pytest.raises((typer.TyperException, UvlpError)) as caught:
         app([*words], standalone_mode=False)
     error = caught.value
-    return error if isinstance(error, UvlpError) else usage.as_uvlp_error(error)
+    if isinstance(error, UvlpError):
+        return error
+    assert isinstance(error, typer.TyperException)
+    return usage.as_uvlp_error(error)
 
 
 @pytest.mark.parametrize(
