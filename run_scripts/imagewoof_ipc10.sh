@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# imagewoof at 10 images per class with full, k-center, herding, random, d4m, vlcp, uvlp, dm, glad,
+# imagewoof at 10 images per class with full, k-center, herding, random, d4m, vlcp, uvlp, dit, dm, glad,
 #   idc-1: distil, train convnet-6, resnet-ap-10, resnet-18 on the images (minimax protocol), score,
 #   print the table. Three seeds.
 # Published top-1 accuracy, percent:
@@ -10,6 +10,7 @@
 # d4m, convnet-6: 29.4 ± 0.9 (uvlp-readme)
 # vlcp, convnet-6: 32.5 ± 0.4 (uvlp-readme)
 # uvlp, convnet-6: 32.2 ± 0.6 (uvlp-readme)
+# dit, convnet-6: 34.2 ± 1.1 (uvlp-readme), 34.2 ± 1.1 (minimax-readme)
 # dm, convnet-6: 26.9 ± 1.2 (uvlp-readme), 26.9 ± 1.2 (minimax-readme)
 # glad, convnet-6: 33.8 ± 0.9 (uvlp-readme), 33.8 ± 0.9 (minimax-readme)
 # idc-1, convnet-6: 33.3 ± 1.1 (minimax-readme)
@@ -20,6 +21,7 @@
 # d4m, resnet-ap-10: 33.2 ± 2.1 (uvlp-readme)
 # vlcp, resnet-ap-10: 36.6 ± 0.2 (uvlp-readme)
 # uvlp, resnet-ap-10: 37.7 ± 0.3 (uvlp-readme)
+# dit, resnet-ap-10: 34.7 ± 0.5 (uvlp-readme), 34.7 ± 0.5 (minimax-readme)
 # dm, resnet-ap-10: 30.3 ± 1.2 (uvlp-readme), 30.3 ± 1.2 (minimax-readme)
 # glad, resnet-ap-10: 32.9 ± 0.9 (uvlp-readme), 32.9 ± 0.9 (minimax-readme)
 # idc-1, resnet-ap-10: 39.1 ± 0.5 (minimax-readme)
@@ -30,12 +32,13 @@
 # d4m, resnet-18: 32.3 ± 1.2 (uvlp-readme)
 # vlcp, resnet-18: 35.9 ± 0.3 (uvlp-readme)
 # uvlp, resnet-18: 36.0 ± 0.4 (uvlp-readme)
+# dit, resnet-18: 34.7 ± 0.4 (uvlp-readme), 34.7 ± 0.4 (minimax-readme)
 # dm, resnet-18: 33.4 ± 0.7 (uvlp-readme), 33.4 ± 0.7 (minimax-readme)
 # glad, resnet-18: 31.7 ± 0.8 (uvlp-readme), 31.7 ± 0.8 (minimax-readme)
 # idc-1, resnet-18: 37.3 ± 0.2 (minimax-readme)
-# One NVIDIA H200: 45.0 GPU-hours, 37.9 GB of GPU memory, 9.9 GB of memory, 66.2 GB of disk; projected,
+# One NVIDIA H200: 45.7 GPU-hours, 37.9 GB of GPU memory, 9.9 GB of memory, 69.6 GB of disk; projected,
 #   not measured.
 # `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
-exec "$environment/bin/uvlp" reproduce imagewoof 10 --method full,k-center,herding,random,d4m,vlcp,uvlp,dm,glad,idc-1 --seed 0,1,2 "$@"
+exec "$environment/bin/uvlp" reproduce imagewoof 10 --method full,k-center,herding,random,d4m,vlcp,uvlp,dit,dm,glad,idc-1 --seed 0,1,2 "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# imagewoof at 50 images per class with full, k-center, herding, random, d4m, vlcp, uvlp, dm, idc-1:
+# imagewoof at 50 images per class with full, k-center, herding, random, d4m, vlcp, uvlp, dit, dm, idc-1:
 #   distil, train convnet-6, resnet-ap-10, resnet-18 on the images (minimax protocol), score, print the
 #   table. Three seeds.
 # Published top-1 accuracy, percent:
@@ -10,6 +10,7 @@
 # d4m, convnet-6: none published
 # vlcp, convnet-6: none published
 # uvlp, convnet-6: none published
+# dit, convnet-6: 46.5 ± 0.8 (minimax-readme)
 # dm, convnet-6: 44.4 ± 1.0 (minimax-readme)
 # idc-1, convnet-6: 43.9 ± 1.2 (minimax-readme)
 # full, resnet-ap-10: 87.5 ± 0.5 (uvlp-readme), 87.5 ± 0.5 (minimax-readme)
@@ -19,6 +20,7 @@
 # d4m, resnet-ap-10: none published
 # vlcp, resnet-ap-10: none published
 # uvlp, resnet-ap-10: none published
+# dit, resnet-ap-10: 49.3 ± 0.2 (minimax-readme)
 # dm, resnet-ap-10: 47.1 ± 1.1 (minimax-readme)
 # idc-1, resnet-ap-10: 48.3 ± 1.0 (minimax-readme)
 # full, resnet-18: 89.3 ± 1.2 (uvlp-readme), 89.3 ± 1.2 (minimax-readme)
@@ -28,11 +30,12 @@
 # d4m, resnet-18: none published
 # vlcp, resnet-18: none published
 # uvlp, resnet-18: none published
+# dit, resnet-18: 50.1 ± 0.5 (minimax-readme)
 # dm, resnet-18: 46.2 ± 0.6 (minimax-readme)
 # idc-1, resnet-18: 48.3 ± 0.8 (minimax-readme)
-# One NVIDIA H200: 61.6 GPU-hours, 37.9 GB of GPU memory, 9.9 GB of memory, 68.6 GB of disk; projected,
+# One NVIDIA H200: 63.5 GPU-hours, 37.9 GB of GPU memory, 9.9 GB of memory, 72.0 GB of disk; projected,
 #   not measured.
 # `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
-exec "$environment/bin/uvlp" reproduce imagewoof 50 --method full,k-center,herding,random,d4m,vlcp,uvlp,dm,idc-1 --seed 0,1,2 "$@"
+exec "$environment/bin/uvlp" reproduce imagewoof 50 --method full,k-center,herding,random,d4m,vlcp,uvlp,dit,dm,idc-1 --seed 0,1,2 "$@"

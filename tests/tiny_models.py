@@ -1,7 +1,8 @@
 """Tiny random models in the file formats of the published ones, a few hundred kB each, always the same bytes.
 
-`diffusion(folder)`, `clip(folder)` and `llava(folder)` write Stable Diffusion 1.5, OpenAI's CLIP in
-open_clip's layout and LLaVA-1.5 to a folder; they differ from the published models only in size.
+`diffusion(folder)`, `clip(folder)`, `llava(folder)` and `dit(folder)` write Stable Diffusion 1.5, OpenAI's
+CLIP in open_clip's layout, LLaVA-1.5 and DiT-XL/2 to a folder; they differ from the published models only in
+size.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def _seeded(seed: int) -> Iterator[None]:
 
 def diffusion(folder: Path, seed: int = 0) -> Path:
     """Write a Stable Diffusion 1.5 pipeline: latents [4, 8, 8] for 64 px, text states of 77 tokens, PNDM."""
-    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from diffusers import UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
     with _seeded(seed):
@@ -101,18 +102,7 @@ def diffusion(folder: Path, seed: int = 0) -> Path:
             bos_token_id=size - 2,
             eos_token_id=size - 1,
         )
-        vae = AutoencoderKL(
-            in_channels=3,
-            out_channels=3,
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            block_out_channels=(8, 8, 8, 8),
-            layers_per_block=1,
-            latent_channels=4,
-            norm_num_groups=4,
-            sample_size=IMAGE_PX,
-            scaling_factor=0.18215,
-        )
+        vae = _vae()
         unet = UNet2DConditionModel(
             sample_size=IMAGE_PX // 8,
             in_channels=4,
@@ -132,6 +122,47 @@ def diffusion(folder: Path, seed: int = 0) -> Path:
             tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
             unet=unet,
         )
+    return folder
+
+
+def _vae() -> Any:
+    from diffusers import AutoencoderKL
+
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(8, 8, 8, 8),
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=4,
+        sample_size=IMAGE_PX,
+        scaling_factor=0.18215,
+    )
+
+
+def dit(folder: Path, seed: int = 0) -> Path:
+    """Write a DiT for the 1,000 ImageNet classes: latents [4, 8, 8] for 64 px, two blocks, random weights.
+
+    The embeddings are equal in every block, as in the published model, and no weight is 0.
+    """
+    from diffusers import DDPMScheduler, DiTPipeline, DiTTransformer2DModel
+
+    with _seeded(seed):
+        transformer = DiTTransformer2DModel(
+            num_attention_heads=2,
+            attention_head_dim=8,
+            out_channels=8,
+            num_layers=2,
+            sample_size=IMAGE_PX // 8,
+        )
+        for parameter in transformer.parameters():
+            parameter.data.normal_(std=0.1)
+        first, second = transformer.transformer_blocks
+        second.norm1.emb.load_state_dict(first.norm1.emb.state_dict())
+        pipeline: Any = DiTPipeline(transformer, _vae(), DDPMScheduler())
+        pipeline.save_pretrained(folder)
     return folder
 
 

@@ -25,10 +25,11 @@ FINETUNING = {
     "embedder": "_embedder",
     "autoencoder": "_autoencoder",
     "diffuser": "_diffuser",
+    "transformer": "_transformer",
     "finetuning": "_stable_diffusion",
 }
 """Models that the stage `finetune` builds, and the function that builds each."""
-FILES = {"finetuning": "models/finetuning/job"}
+FILES = {"finetuning": "models/finetuning/job", "transformer": "models/dit/transformer"}
 """Files of models with another name."""
 SETTINGS = {"embed": (("recipes/schema", "EmbedSettings"),)}
 """Settings that a stage reads without referencing their class; their defaults are not part of keys."""

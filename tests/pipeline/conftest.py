@@ -16,13 +16,18 @@ from tests.fake_hub import Hub, commit
 def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("published")
-    return {kind: getattr(tiny_models, kind)(root / kind) for kind in ("diffusion", "clip", "llava")}
+    return {kind: getattr(tiny_models, kind)(root / kind) for kind in ("diffusion", "clip", "llava", "dit")}
 
 
 @pytest.fixture
 def hub(originals: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with fake_hub.serve() as served:
-        names = {"diffusion": ("some/sd", "a"), "clip": ("some/clip", "b"), "llava": ("some/llava", "c")}
+        names = {
+            "diffusion": ("some/sd", "a"),
+            "clip": ("some/clip", "b"),
+            "llava": ("some/llava", "c"),
+            "dit": ("some/dit", "d"),
+        }
         for kind, (repository, digit) in names.items():
             served.folders[repository, commit(digit)] = originals[kind]
             served.newest[repository] = commit(digit)

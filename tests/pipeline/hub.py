@@ -11,6 +11,7 @@ MODELS = ModelSettings(
     clip="hf-hub:some/clip",
     llava="some/llava",
     llava_revision=commit("c"),
+    dit="some/dit",
 )
 SET = [
     "models.diffusion=some/sd",

@@ -20,7 +20,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 from tests.processors.inputs import fill, image, leaf, tensor
 from uvlp.core import plugins
 from uvlp.core.square_roots import square_root, with_square_roots
-from uvlp.methods.algorithms import dit_diffusion
+from uvlp.models.dit import diffusion
 from uvlp.protocols.training import augment
 
 SCHEDULE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
@@ -158,10 +158,10 @@ def augmented() -> object:
 
 def diffused() -> object:
     """Return noisy latents of DiT's process, and a denoising step."""
-    process, clean, noise = dit_diffusion.chain(50), tensor(3, 4, 4, 4), tensor(3, 4, 4, 4, seed=1)
-    noisy = dit_diffusion.noised(process, clean, torch.tensor([1, 20, 49]), noise)
+    process, clean, noise = diffusion.chain(50), tensor(3, 4, 4, 4), tensor(3, 4, 4, 4, seed=1)
+    noisy = diffusion.noised(process, clean, torch.tensor([1, 20, 49]), noise)
     output = torch.cat((0.3 * noisy, 0.1 * noisy), dim=1)
-    return noisy, dit_diffusion.sample_step(process, output, noisy, 20, noise)
+    return noisy, diffusion.sample_step(process, output, noisy, 20, noise)
 
 
 def averaged() -> object:

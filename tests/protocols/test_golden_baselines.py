@@ -12,11 +12,11 @@ from torch import Tensor
 
 from tests.protocols.golden_data import family, hashed, over_rows
 from tests.tolerances import EXPONENTIAL, rounding
-from uvlp.methods.algorithms import dit_diffusion
-from uvlp.methods.algorithms.minimax_criteria import Memory, criteria
 from uvlp.methods.algorithms.optimising.matching import mean_matching_loss
-from uvlp.models.difffit import add_scales, trained_names
-from uvlp.models.dit import DiT
+from uvlp.models.dit import diffusion
+from uvlp.models.dit.criteria import Memory, criteria
+from uvlp.models.dit.network import DiT
+from uvlp.models.dit.scales import add_scales, trained_names
 from uvlp.protocols.training import fkd
 
 EXACT = rounding(4_096 + 50, torch.float64, largest=10.0)
@@ -82,7 +82,7 @@ def features(count: int, dimensions: int, key: int) -> Tensor:
 
 @over_rows(cases("dit_diffusion_tables"))
 def test_diffusion_tables(tables: dict[str, Any]) -> None:
-    process = dit_diffusion.chain()
+    process = diffusion.chain()
     assert len(process.betas) == tables["num_timesteps"]
     assert process.timesteps.tolist() == list(range(tables["num_timesteps"]))
     close(process.betas[[0, -1]], [tables["beta_first"], tables["beta_last"]])
@@ -104,7 +104,7 @@ def check_respaced(key: str, expected: list[Any]) -> None:
     match = re.fullmatch(r"(timestep_map|betas)_(\d+)(?:_(first|last)(\d+))?", key)
     assert match, f"unknown table {key}"
     name, steps, end, count = match.groups()
-    process = dit_diffusion.chain(int(steps))
+    process = diffusion.chain(int(steps))
     if name == "timestep_map":
         assert process.timesteps.tolist() == expected
     else:
@@ -131,9 +131,9 @@ def test_training_losses(case: dict[str, Any]) -> None:
     assert case["toy"] == "eps=0.3*x_t+1e-5*t ; var=0.1*x_t"
     clean = described(case["x"])
     noise, steps = described(case["noise"], clean.shape), torch.tensor(case["t"])
-    process = dit_diffusion.chain()
-    output = toy_output(dit_diffusion.noised(process, clean, steps, noise), steps)
-    found = dit_diffusion.training_losses(process, output, clean, noise, steps)
+    process = diffusion.chain()
+    output = toy_output(diffusion.noised(process, clean, steps, noise), steps)
+    found = diffusion.training_losses(process, output, clean, noise, steps)
     close(found.mse, case["mse"])
     close(found.bound, case["vb"])
     close(found.mse + found.bound, case["loss"])
@@ -146,14 +146,14 @@ def test_sampling_with_50_steps(case: dict[str, Any]) -> None:
     assert case["toy"] == "eps=0.3*x_t+1e-5*t_original ; var=0.1*x_t"
     noisy = described(case["x"])
     noise, steps = described(case["noise"], noisy.shape), torch.full((len(noisy),), case["index"])
-    process = dit_diffusion.chain(50)
+    process = diffusion.chain(50)
     timesteps = process.timesteps[steps]
     assert timesteps.tolist() == [case["original_t"]] * len(noisy)
     output = toy_output(noisy, timesteps)
-    found = dit_diffusion.previous(process, output, noisy, steps)
+    found = diffusion.previous(process, output, noisy, steps)
     close(found.mean.flatten(1).norm(dim=1), case["mean_l2"])
     close(found.log_variance.flatten(1).mean(1), case["logvar_mean"])
-    sample = dit_diffusion.sample_step(process, output, noisy, case["index"], noise)
+    sample = diffusion.sample_step(process, output, noisy, case["index"], noise)
     close(sample.flatten(1).norm(dim=1), case["sample_l2"])
 
 

@@ -21,7 +21,7 @@ TargetArgument = Annotated[
     str,
     typer.Argument(
         metavar="TARGET",
-        help="a dataset, models (all three), or diffusion, autoencoder, clip or llava alone",
+        help="a dataset, models (diffusion, clip, llava), or one of them, autoencoder or dit",
         rich_help_panel=WHAT,
     ),
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from uvlp.artifacts import features
+from uvlp.artifacts import features, weights
 from uvlp.artifacts.dataset import Dataset
 from uvlp.artifacts.task import Task
 from uvlp.core import machine, nvidia, plugins
@@ -20,13 +20,13 @@ from uvlp.declarations.method import declared_method, order_of
 from uvlp.declarations.protocol import declared_protocol
 from uvlp.models.published.checks import model_checks
 from uvlp.pipeline.downloads.transfers import latent_sides
+from uvlp.pipeline.planning.imagenet_labels import check_labels
 from uvlp.pipeline.prepare import Plan
 from uvlp.recipes import limits
 from uvlp.recipes.precision import resolve_dtype
 from uvlp.recipes.schema import SynthesisSettings
 
 GPU_ONLY_DTYPE = "float16"
-SMALL = ("embedder", "autoencoder", "diffuser")
 
 
 def check(plan: Plan, todo: Sequence[Task]) -> None:
@@ -71,7 +71,7 @@ def _refuse_half(precision: str) -> None:
 
 def precision_of(task: Task) -> str:
     """Return the dtype that a task requests, in the terms of `models/device.py`; empty: none."""
-    if task.stage == "finetune" and task.plugin in SMALL:
+    if task.stage == "finetune" and task.plugin in weights.FILES:
         return str(task.settings.precision)
     return str(task.facts.get("precision", ""))
 
@@ -84,6 +84,8 @@ def _caption(plan: Plan, task: Task) -> None:
 def _finetune(plan: Plan, task: Task) -> None:
     if task.plugin == "stable-diffusion":
         limits.check_finetuning(task.settings)
+    if task.plugin == "transformer":
+        limits.check_transformer(plan.recipe)
 
 
 def _check_classes(plan: Plan, use: str) -> None:
@@ -142,6 +144,7 @@ def _side_px(plan: Plan, task: Task) -> int:
 
 def _with_dataset(dataset: Dataset, task: Task) -> None:
     """Make the checks that need the files of the dataset."""
+    check_labels(task, dataset.manifest)
     if task.stage == "caption" and task.plugin == "file":
         plugins.load("stages", task.stage).from_files(task, dataset)
     own = ("prototype", "optimise", "sample")

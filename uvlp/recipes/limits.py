@@ -5,6 +5,7 @@ The limits of a single setting are declared with it (`recipes/setting.py`).
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, is_dataclass
 from importlib.util import find_spec
 
@@ -81,6 +82,26 @@ def _check_small_models(recipe: Recipe) -> None:
     if side < TOWER_PX or (side + 1) % TOWER_PX == 0:
         allowed = f"{TOWER_PX} or more, and not one less than a multiple of it: the embedder's image tower"
         raise UvlpError("setting image_px", got=side, allowed=allowed)
+
+
+PATCH, WAVES = 2, 4
+"""Side of a patch of the DiT, and the divisor of its width (`models/dit/network.py`)."""
+
+
+def check_transformer(recipe: Recipe) -> None:
+    """Refuse a DiT whose width or latents cannot be divided.
+
+    Raises:
+        UvlpError: names the setting.
+    """
+    own = recipe.transformer
+    multiple = math.lcm(own.heads, WAVES)
+    if own.width % multiple:
+        raise UvlpError("setting transformer.width", got=own.width, allowed=f"multiples of {multiple}")
+    cell = PATCH * 2 ** (len(recipe.autoencoder.channels) - 1)
+    if recipe.image_px % cell:
+        allowed = f"a multiple of {cell} for a DiT: {PATCH} latents of the autoencoder"
+        raise UvlpError("setting image_px", got=recipe.image_px, allowed=allowed)
 
 
 def check_trainings(recipe: Recipe, methods: int) -> None:

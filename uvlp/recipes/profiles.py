@@ -10,7 +10,13 @@ from uvlp.artifacts.tables import MEANINGLESS
 from uvlp.core.errors import unknown_name
 from uvlp.recipes import from_scratch
 from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
-from uvlp.recipes.schema import AutoencoderSettings, DiffuserSettings, EmbedderSettings, Recipe
+from uvlp.recipes.schema import (
+    AutoencoderSettings,
+    DiffuserSettings,
+    EmbedderSettings,
+    Recipe,
+    TransformerSettings,
+)
 
 SMALL_MODELS = (
     "profile small: the models are trained from scratch on these images at 32 px, for minutes on a GPU; "
@@ -86,6 +92,9 @@ def _small(recipe: Recipe) -> Recipe:
             ema=0.999,
             precision="auto",
         ),
+        transformer=TransformerSettings(
+            depth=12, width=384, heads=6, steps=3500, batch=256, lr=5e-4, ema=0.999, precision="auto"
+        ),
         evaluate=replace(recipe.evaluate, width=0),
         # DDIM leaves the least noise of the schedulers (feasibility.md 4); strength and guidance were
         # measured with small models, since the published values suit only published models.
@@ -103,6 +112,7 @@ def _nano(recipe: Recipe) -> Recipe:
         embedder=replace(recipe.embedder, steps=2),
         autoencoder=replace(recipe.autoencoder, steps=2),
         diffuser=replace(recipe.diffuser, steps=2),
+        transformer=replace(recipe.transformer, steps=2),
         evaluate=replace(recipe.evaluate, epochs=2, epochs_full=2, validations=2, width=8),
         rded=replace(recipe.rded, epochs=2, epochs_full=2),
         # Enough for a teacher above chance level, which is required.

@@ -80,6 +80,12 @@ class ModelSettings:
         "the hub",
     )
     finetuned: str = setting("", "folder of a fine-tuned pipeline to use instead of fine-tuning")
+    dit: str = setting(
+        "facebook/DiT-XL-2-256",
+        "DiT-XL/2 for ImageNet at 256 px: hub repository, or a diffusers folder",
+        "diffusers documentation",
+    )
+    dit_revision: str = setting("", "its commit; empty: the newest at the first download, then that one")
     precision: str = setting(
         "auto",
         "float32, float16, bfloat16, or auto: float32 on a CPU; on a GPU float16 for inference and bfloat16 "
@@ -91,7 +97,7 @@ class ModelSettings:
     def __post_init__(self) -> None:
         """Drop the pinned commit if another repository is set, since it exists only in the default one."""
         usual = type(self).__dataclass_fields__
-        for name in ("diffusion", "clip", "llava"):
+        for name in ("diffusion", "clip", "llava", "dit"):
             pinned = getattr(self, f"{name}_revision") == usual[f"{name}_revision"].default
             if pinned and getattr(self, name) != usual[name].default:
                 object.__setattr__(self, f"{name}_revision", "")
@@ -251,6 +257,35 @@ class DiffuserSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TransformerSettings:
+    """Training of the small DiT (every profile but sd15), which the methods `dit` and `minimax` sample."""
+
+    depth: int = setting(4, "transformer blocks", "measured on digits", least=1, most=MOST_LAYERS)
+    width: int = setting(
+        64,
+        "size of a token, a multiple of `heads` and of four",
+        "measured on digits",
+        least=4,
+        most=WIDEST,
+    )
+    heads: int = setting(4, "attention heads", "measured on digits", least=1, most=MOST_LAYERS)
+    steps: int = setting(2000, "training steps", "measured on digits", least=1)
+    batch: int = setting(32, "latents per step", "measured on digits", least=1)
+    lr: float = setting(5e-3, "peak learning rate (one cycle)", "measured on digits", least=0)
+    ema: float = setting(
+        0.99, "decay of the saved average of the weights", "measured on digits", least=0, most=1
+    )
+    label_drop: float = setting(
+        0.1, "share of labels replaced by the null label", "evaluation.md 5.1", least=0, most=1
+    )
+    precision: str = setting(
+        "float32",
+        "dtype of the training, as in models.precision; the weights stay float32",
+        choices=PRECISIONS,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedSettings:
     """Stage `embed`: CLIP features and VAE latents, one row per training image."""
 
@@ -338,6 +373,7 @@ class Recipe:
     embedder: EmbedderSettings = field(default_factory=EmbedderSettings)
     autoencoder: AutoencoderSettings = field(default_factory=AutoencoderSettings)
     diffuser: DiffuserSettings = field(default_factory=DiffuserSettings)
+    transformer: TransformerSettings = field(default_factory=TransformerSettings)
     embed: EmbedSettings = field(default_factory=EmbedSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     rded: RdedSettings = field(default_factory=RdedSettings)

@@ -1,6 +1,6 @@
 """finetune: train one part of the models on the dataset.
 
-Profile sd15 fine-tunes the UNet of Stable Diffusion; the others train all three parts from scratch. The part
+Profile sd15 fine-tunes the UNet of Stable Diffusion; the others train all parts from scratch. The part
 is the task's plug-in.
 """
 
@@ -24,9 +24,13 @@ def run(work: Work) -> None:
     dataset = work.dataset()
     labels = dataset.labels("train")
     images = dataset.images("train", range(len(labels)), work.task.facts["image_px"])
-    {"embedder": _embedder, "autoencoder": _autoencoder, "diffuser": _diffuser}[work.task.plugin](
-        work, images
-    )
+    parts = {
+        "embedder": _embedder,
+        "autoencoder": _autoencoder,
+        "diffuser": _diffuser,
+        "transformer": _transformer,
+    }
+    parts[work.task.plugin](work, images)
 
 
 def _stable_diffusion(work: Work) -> None:
@@ -97,6 +101,23 @@ def _diffuser(work: Work, images: numpy.ndarray) -> None:
         list(stored.texts),
         parts["embedder"],
         parts["autoencoder"],
+        work.task.settings,
+        work.task.facts["seed"],
+        work.folder,
+        work.progress,
+        work.partial,
+    )
+
+
+def _transformer(work: Work, images: numpy.ndarray) -> None:
+    from uvlp.models.dit import transformer
+
+    dataset = work.dataset()
+    transformer.train(
+        images,
+        dataset.labels("train"),
+        len(dataset.manifest.classes),
+        work.input("autoencoder"),
         work.task.settings,
         work.task.facts["seed"],
         work.folder,

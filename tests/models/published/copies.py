@@ -14,7 +14,7 @@ from tests.fake_hub import commit
 from uvlp.core.errors import UvlpError
 from uvlp.recipes.schema import ModelSettings
 
-REPOSITORIES = {"diffusion": "some/sd", "clip": "some/clip.openai", "llava": "some/llava"}
+REPOSITORIES = {"diffusion": "some/sd", "clip": "some/clip.openai", "llava": "some/llava", "dit": "some/dit"}
 HUB = ModelSettings(
     diffusion="some/sd",
     diffusion_revision=commit("a"),
@@ -22,14 +22,19 @@ HUB = ModelSettings(
     clip_revision="",
     llava="some/llava",
     llava_revision=commit("c"),
+    dit="some/dit",
+    dit_revision=commit("d"),
 )
-REVISIONS = {"diffusion": commit("a"), "clip": commit("b"), "llava": commit("c")}
+REVISIONS = {"diffusion": commit("a"), "clip": commit("b"), "llava": commit("c"), "dit": commit("d")}
 KINDS = sorted(REPOSITORIES)
 
 
 def local(copies: dict[str, Path]) -> ModelSettings:
     return ModelSettings(
-        diffusion=str(copies["diffusion"]), clip=f"local-dir:{copies['clip']}", llava=str(copies["llava"])
+        diffusion=str(copies["diffusion"]),
+        clip=f"local-dir:{copies['clip']}",
+        llava=str(copies["llava"]),
+        dit=str(copies["dit"]),
     )
 
 

@@ -136,7 +136,7 @@ def test_the_openai_configuration_is_that_of_open_clip(cache: Path) -> None:
 
 def test_missing_default_models_suggest_the_fetch_command(home: Path, cache: Path) -> None:
     needed = find.needed(ModelSettings(), find.PARTS)
-    assert list(needed) == ["diffusion", "clip", "llava"], "the pipeline contains its autoencoder"
+    assert list(needed) == ["diffusion", "clip", "llava", "dit"], "the pipeline contains its autoencoder"
     sizes_gb = {part: round(download.bytes / 1e9, 2) for part, download in needed.items()}
     assert sizes_gb == {"diffusion": 4.27, "clip": 1.71, "llava": 14.13}
     assert list(find.needed(ModelSettings(), ["autoencoder"])) == ["autoencoder"]

@@ -67,6 +67,8 @@ def test_offline_lists_everything_that_is_missing(tmp_path: Path, hub: Hub) -> N
         ({"methods": ("herding",), "caption": CaptionSettings(captioner="llava")}, {"autoencoder", "clip"}),
         ({"methods": ("d4m",), "caption": CaptionSettings(captioner="llava")}, {"diffusion", "clip"}),
         ({"methods": ("herding",), "method": {"herding": {"features": "network"}}}, set()),
+        ({"methods": ("dit",)}, {"dit"}),
+        ({"methods": ("dit",), "pretrained": False}, set()),
         ({"pretrained": False}, set()),
     ],
 )
@@ -75,7 +77,7 @@ def test_recipe_downloads_what_it_uses(
 ) -> None:
     asked = recipe(**changes)
     transfers.fetch(planned(asked, tmp_path).transfers, offline=False)
-    here = set(find.PARTS) - set(find.needed(MODELS, ["clip", "llava", "diffusion"]))
+    here = set(find.PARTS) - set(find.needed(MODELS, find.PARTS))
     pipeline = {"autoencoder"} if "diffusion" in parts else set()
     assert here - {"autoencoder"} | (parts & {"autoencoder"}) == parts
     assert not find.needed(MODELS, parts | pipeline)

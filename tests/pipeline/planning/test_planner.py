@@ -17,6 +17,7 @@ from uvlp.datasets.digits import recipe
 from uvlp.models.published.find import PARTS, LocalModel
 from uvlp.pipeline.planning import images, planner as plan
 from uvlp.pipeline.planning.contenders import Method, resolve_method
+from uvlp.pipeline.planning.imagenet_labels import check_labels
 from uvlp.pipeline.planning.planner import Planner
 from uvlp.recipes import schema
 from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
@@ -305,6 +306,25 @@ def test_models_of_one_seed_serve_all_distillation_seeds() -> None:
         assert own.distilled(method, 1).key != second.key
     note = "models trained once, with seed 0, for all distillation seeds"
     assert note in shared.table([uvlp]).facts["notes"] and note not in own.table([uvlp]).facts["notes"]
+
+
+def test_dit_reads_a_small_model_or_the_published_one_with_labels_of_imagenet() -> None:
+    (dit,) = methods("dit")
+    small = planner().distilled(dit, 3)
+    model = small.inputs["transformer"]
+    assert list(small.inputs) == ["transformer"] and list(model.inputs) == ["autoencoder"]
+    assert "labels" not in small.facts and model.facts["seed"] == 3
+    found = ("n01440764", "n15075141", "0")
+    classes = tuple(ClassInfo(id=each, name=each, index=0, train=2, val=1) for each in found)
+    here = replace(planner(pretrained=True), manifest=replace(MANIFEST, classes=classes))
+    published = here.distilled(dit, 3)
+    assert published.origins == {"transformer": "/models/dit"} and not published.inputs
+    assert published.facts["models"] == {"transformer": "dit"}
+    assert published.facts["labels"] == [0, 999, None]
+    with pytest.raises(UvlpError) as caught:
+        check_labels(published, here.manifest)
+    assert caught.value.got == "1 other classes: 0" and "dit" in caught.value.what
+    check_labels(small, here.manifest)
 
 
 def test_key_of_captions_is_pinned() -> None:

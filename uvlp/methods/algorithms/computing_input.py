@@ -18,9 +18,10 @@ def computing_input(work: Work, file: str) -> MethodInput:
         file: of the method, for errors.
     """
     task = work.task
+    dataset = work.dataset()
     parts = [part for part in features.PARTS if part in task.inputs]
     return build(
-        work.dataset(),
+        dataset,
         task.facts["ipc"],
         task.facts["seed"],
         features.read({part: work.input(part) for part in parts}),
@@ -28,6 +29,7 @@ def computing_input(work: Work, file: str) -> MethodInput:
         size_px=task.facts["size_px"],
         flip=task.facts["flip"],
         device=machine.device(),
+        labels=task.facts.get("labels") or range(len(dataset.manifest.classes)),
         models={
             name: Path(work.model_path(name)) for name in (*task.inputs, *task.origins) if name not in parts
         },

@@ -155,6 +155,7 @@ class MethodInput:
         size_px: side of the images that a method makes: that of the test networks' input.
         flip: whether a mirrored image is an image of the same class, so that augmentation may flip.
         device: "cpu" or "cuda", for methods that compute with networks.
+        labels: label of every class in a class-conditional model.
         models: folder of every model that the method reads, by name (``"teacher"``).
     """
 
@@ -166,6 +167,7 @@ class MethodInput:
     size_px: int = 0
     flip: bool = True
     device: str = "cpu"
+    labels: Sequence[int] = ()
     models: Mapping[str, Path] = field(default_factory=dict)
 
 
@@ -196,6 +198,7 @@ def build(
     size_px: int = 0,
     flip: bool = True,
     device: str = "cpu",
+    labels: Sequence[int] = (),
     models: Mapping[str, Path] | None = None,
 ) -> MethodInput:
     """Build the input from features of the training set (rows in file order).
@@ -210,7 +213,7 @@ def build(
         prompts: label-only prompt by class id; may be empty.
         order: order of the rows: `file` (as listed) or `published`.
         file: of the method, for errors.
-        size_px, flip, device, models: see `MethodInput`.
+        size_px, flip, device, labels, models: see `MethodInput`.
 
     Raises:
         UvlpError: an unknown order.
@@ -242,6 +245,7 @@ def build(
         size_px=size_px,
         flip=flip,
         device=device,
+        labels=labels,
         models=models or {},
     )
 

@@ -17,6 +17,7 @@ BASES = {
     "diffusion": "stable-diffusion-v1-5/stable-diffusion-v1-5",
     "clip": OPENAI,
     "llava": "llava-hf/llava-1.5-7b-hf",
+    "dit": "facebook/DiT-XL-2-256",
 }
 """The published base models of fine-tuned weights."""
 CONVERTED_LLAVA = f"use the converted repository: --set models.llava={BASES['llava']}"
@@ -158,6 +159,8 @@ def from_pickles(part: str, folder: Path, name: str) -> str:
         return python(code)
     if part == "llava":
         return python(_llava(folder))
+    if part == "dit":
+        return python(f"from diffusers import DiTPipeline as M; M.from_pretrained({_of(folder)}).{_SAVE}")
     if not (folder / "model_index.json").is_file():
         return ""
     return python(f"{_PIPELINE}; M.from_pretrained({_of(folder)}, safety_checker=None).{_SAVE}")

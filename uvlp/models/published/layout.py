@@ -78,6 +78,12 @@ LAYOUTS: Mapping[str, Layout] = {
         weights=("vae/diffusion_pytorch_model",),
         needed=("vae/config.json",),
     ),
+    "dit": Layout(
+        title="DiT-XL/2",
+        weights=("transformer/diffusion_pytorch_model", "vae/diffusion_pytorch_model"),
+        needed=("model_index.json", "transformer/config.json", "vae/config.json"),
+        unread=("scheduler/scheduler_config.json",),
+    ),
     "clip": Layout(
         title="CLIP",
         weights=("open_clip_model",),

@@ -14,6 +14,10 @@ SIZES: Mapping[str, Mapping[str, int]] = {
         "text_encoder/model.safetensors": 492_265_874,
         "tokenizer/vocab.json": 1_059_962,
     },
+    "facebook/DiT-XL-2-256": {
+        "transformer/diffusion_pytorch_model.safetensors": 2_999_000_000,
+        "vae/diffusion_pytorch_model.safetensors": 334_643_276,
+    },
     OPENAI: {"open_clip_model.safetensors": 1_710_000_000, "tokenizer.json": 3_640_000},
     "llava-hf/llava-1.5-7b-hf": {
         "model-00001-of-00003.safetensors": 4_990_000_000,

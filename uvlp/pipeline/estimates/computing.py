@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from uvlp.artifacts.task import Task
 from uvlp.declarations.method import declared_method
-from uvlp.pipeline.estimates import assumptions as assumed
+from uvlp.pipeline.estimates import assumptions as assumed, transformers
 from uvlp.pipeline.estimates.cost import Cost, RunContext
 from uvlp.pipeline.estimates.distilling import PUBLISHED_PX
 from uvlp.recipes.schema import Recipe
 
-DECODER = "vae_decode"
-"""Name of the VAE's decoder among the passes of a method."""
+DECODER, TRANSFORMER = "vae_decode", "transformer"
+"""Names of the VAE's decoder and of the DiT among the passes of a method."""
 
 
 def computed(task: Task, context: RunContext) -> Cost:
@@ -53,9 +53,13 @@ def _flops(task: Task, context: RunContext) -> float | None:
 
 
 def _one_pass(network: str, task: Task, context: RunContext) -> float | None:
-    """Return the operations of one image through a network or the VAE's decoder; None if not counted."""
+    """Return the operations of one image through a network, the DiT or the decoder; None if not counted."""
+    recipe = context.recipe
+    if network == TRANSFORMER:
+        return transformers.of_recipe(recipe, context.size.classes).flops
     if network == DECODER:
-        return _decoder(getattr(task.settings, "side_px", 0) or context.recipe.image_px, context.recipe)
+        own = transformers.PUBLISHED_PX if "labels" in task.facts else getattr(task.settings, "side_px", 0)
+        return _decoder(own or recipe.image_px, recipe)
     costs = assumed.network(network, task.facts["size_px"], getattr(task.settings, "width", 0))
     return None if costs is None else float(costs["flops"])
 

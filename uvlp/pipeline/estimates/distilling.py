@@ -10,7 +10,7 @@ from typing import Any
 
 from uvlp.artifacts.task import Task
 from uvlp.declarations.method import declared_method
-from uvlp.pipeline.estimates import assumptions as assumed
+from uvlp.pipeline.estimates import assumptions as assumed, transformers
 from uvlp.pipeline.estimates.assumptions import PUBLISHED
 from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, RunContext
 from uvlp.recipes.schema import Recipe
@@ -89,6 +89,8 @@ def _stable_diffusion(task: Task, context: RunContext) -> Cost:
 
 
 def _small(task: Task, context: RunContext) -> Cost:
+    if task.plugin == "transformer":
+        return _transformer(task, context)
     own, counts = task.settings, assumed.small_models(context.recipe)
     seen = own.steps * own.batch
     if counts is None:
@@ -108,6 +110,22 @@ def _small(task: Task, context: RunContext) -> Cost:
         seconds=max(computing, starting),
         gpu_bytes=context.on_card(weights, 0.0),
         disk_bytes=SINGLE * sum(counts["parameters"].values()),
+        rests_on=context.rests_on(assumed.SMALL_SHARE),
+    )
+
+
+def _transformer(task: Task, context: RunContext) -> Cost:
+    own, shape = task.settings, transformers.of_recipe(context.recipe, context.size.classes)
+    seen = own.steps * own.batch
+    rate = context.machine.tf32 if own.precision == "float32" else context.machine.half
+    computing = context.seconds(3 * seen * shape.flops, rate, assumed.SMALL_SHARE)
+    starting = own.steps * assumed.STEP_S if context.machine.gpu else 0.0
+    return Cost(
+        items=seen,
+        unit="images in all steps",
+        seconds=max(computing, starting),
+        gpu_bytes=context.on_card(SINGLE * 5 * shape.parameters, 0.0),
+        disk_bytes=SINGLE * shape.parameters,
         rests_on=context.rests_on(assumed.SMALL_SHARE),
     )
 

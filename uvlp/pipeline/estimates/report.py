@@ -23,6 +23,7 @@ from uvlp.pipeline.estimates.assumptions import PUBLISHED
 from uvlp.pipeline.estimates.cards import Machine
 from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, RunContext
 from uvlp.pipeline.estimates.shares import Share
+from uvlp.pipeline.estimates.transformers import DIT_XL
 from uvlp.pipeline.planning.planner import STAGES as ORDER
 from uvlp.pipeline.prepare import Plan
 from uvlp.recipes.dataset_size import DatasetSize
@@ -46,8 +47,9 @@ MODELS = {
     "diffusion": ("Stable Diffusion 1.5", SINGLE * sum(WEIGHTS[part] for part in ("unet", "vae", "text"))),
     "clip": ("CLIP ViT-L/14", SINGLE * WEIGHTS["clip"]),
     "llava": ("LLaVA-1.5-7B", HALF * WEIGHTS["llava"]),
+    "dit": ("DiT-XL/2", SINGLE * (DIT_XL.parameters + WEIGHTS["vae"])),
 }
-"""Titles and bytes of the published models by part; the first two are published in float32."""
+"""Titles and bytes of the published models by part; all but LLaVA are published in float32."""
 PROJECTED = "projected, not measured"
 GB = 10**9
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from uvlp.artifacts import weights
 from uvlp.artifacts.task import Task, chain
 from uvlp.core import plugins
 from uvlp.declarations.reading import docstring
@@ -145,7 +146,7 @@ def _text(task: Task) -> str:
         case "finetune" if task.plugin == FINETUNING:
             return docstring(plugins.find("models/finetuning", "job"))
         case "finetune":
-            return docstring(plugins.find("models", task.plugin))
+            return docstring(plugins.find(*weights.FILES[task.plugin].rsplit("/", 1)))
         case "evaluate":
             return docstring(plugins.find("protocols", task.plugin))
     return docstring(stage).removeprefix(f"{stage.name}: ")

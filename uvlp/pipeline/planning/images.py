@@ -29,6 +29,7 @@ from uvlp.declarations.network import NetworkDeclaration, check_network, declare
 from uvlp.declarations.protocol import declared_protocol
 from uvlp.models.published.find import LocalModel
 from uvlp.pipeline.planning.contenders import Folder, Method
+from uvlp.pipeline.planning.imagenet_labels import imagenet_labels
 from uvlp.recipes.schema import Recipe, SynthesisSettings
 
 
@@ -179,12 +180,14 @@ class ImagePlanner:
         if part == "diffuser":
             inputs["captions"] = self.captions()
             inputs |= {name: self.weights(name, seed) for name in ("embedder", "autoencoder")}
+        if part == "transformer":
+            inputs["autoencoder"] = self.weights("autoencoder", seed)
         return self._task(
             weights.KIND,
             "finetune",
             f"{part}, seed {seed}",
             plugin=part,
-            revision=plugins.revision(f"models/{part}"),
+            revision=plugins.revision(weights.FILES[part]),
             schema=weights.SCHEMA,
             settings=getattr(self.recipe, part),
             facts=facts,
@@ -323,12 +326,8 @@ class ImagePlanner:
             name = declared.network(method.settings, size_px)
             check_network(name, size_px)
             network = declared_network(family(name) or "")
-        models: dict[str, Any] = {}
-        origins: dict[str, str] = {}
-        if declared.models and self.recipe.pretrained:
-            models, origins = self._published(**{part: part for part in declared.models})
-        elif declared.models:
-            inputs |= {part: self.weights(part, seed) for part in declared.models}
+        read, models, origins = self._models_of(method, seed)
+        inputs |= read
         if declared.teacher is not None:
             inputs["teacher"] = self._teacher_of(declared.teacher(method.settings, size_px))
         return self._task(
@@ -352,6 +351,18 @@ class ImagePlanner:
             inputs=inputs,
             origins=origins,
         )
+
+    def _models_of(self, method: Method, seed: int) -> tuple[dict[str, Task], dict[str, Any], dict[str, str]]:
+        """Return inputs, facts and origins: the parts of the models that a method reads."""
+        declared = method.declared.models
+        if not self.recipe.pretrained:
+            return {part: self.weights(part, seed) for part in declared}, {}, {}
+        published = {part: {"transformer": "dit"}.get(part, part) for part in declared}
+        facts, origins = self._published(**published) if published else ({}, {})
+        if "transformer" in published:
+            # It computes in float32, as published.
+            facts = {"models": facts["models"], "labels": imagenet_labels(self.manifest)}
+        return {}, facts, origins
 
     def _teacher_of(self, network: str) -> Task:
         """The teacher that a method reads; its images have the side that the recipe's protocol uses."""

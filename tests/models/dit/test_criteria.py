@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from uvlp.methods.algorithms.minimax_criteria import MEMORY, Memory, criteria
+from uvlp.models.dit.criteria import MEMORY, Memory, criteria
 
 
 def test_the_memory_is_first_in_first_out() -> None:

@@ -2,8 +2,7 @@
 
 diffusers' DiTTransformer2DModel has label and time embeddings in every block, splits the attention's weight
 in three and uses slightly different time frequencies. Here the parameters have the names and shapes of the
-public checkpoint `DiT-XL-2-256x256.pt`, which loads unchanged; there is no initialisation, because the
-checkpoint contains all parameters, including the position embedding.
+public checkpoint `DiT-XL-2-256x256.pt`; `layout.py` reads and writes diffusers' names.
 """
 
 from __future__ import annotations
@@ -18,10 +17,13 @@ from torch.nn.functional import layer_norm, scaled_dot_product_attention
 FREQUENCIES = 256
 LONGEST_PERIOD = 10000
 NORM_EPS = 1e-6
+EMBEDDING_STD = 0.02
+PATCH = 2
+"""Side of a patch, the 2 of DiT-XL/2."""
 
 
 class Attention(nn.Module):
-    """Self-attention; ``gamma1`` and ``gamma2`` are the scales of `difffit`, not in the checkpoint."""
+    """Self-attention; ``gamma1`` and ``gamma2`` are the scales of `scales.py`, not in the checkpoint."""
 
     gamma1: nn.Parameter | None
     gamma2: nn.Parameter | None
@@ -108,10 +110,12 @@ class DiT(nn.Module):
         width: int = 1152,
         depth: int = 28,
         heads: int = 16,
-        patch: int = 2,
+        patch: int = PATCH,
     ) -> None:
         super().__init__()
-        self._grid, self._patch = side // patch, patch
+        assert side % patch == 0 and width % heads == 0 and width % 4 == 0
+        self.side, self.channels, self.classes, self.heads, self.patch = side, channels, classes, heads, patch
+        self._grid = side // patch
         self.pos_embed = nn.Parameter(torch.zeros(1, self._grid**2, width), requires_grad=False)
         self.x_embedder = nn.Sequential(OrderedDict(proj=nn.Conv2d(channels, width, patch, patch)))
         self.t_embedder = nn.Sequential(
@@ -122,7 +126,7 @@ class DiT(nn.Module):
         self.final_layer = FinalLayer(width, patch**2 * 2 * channels)
 
     def forward(self, noisy: Tensor, timesteps: Tensor, labels: Tensor) -> Tensor:
-        """Return the predicted noise and v (see `dit_diffusion.py`), [N,2C,side,side].
+        """Return the predicted noise and v (see `diffusion.py`), [N,2C,side,side].
 
         Args:
             noisy: [N,C,side,side], scaled latents with noise.
@@ -138,8 +142,35 @@ class DiT(nn.Module):
 
     def _image(self, patches: Tensor) -> Tensor:
         """Rearrange patches [N,T,patch patch 2C], row by row, to maps [N,2C,side,side]."""
-        cells = patches.unflatten(1, (self._grid, self._grid)).unflatten(3, (self._patch, self._patch, -1))
+        cells = patches.unflatten(1, (self._grid, self._grid)).unflatten(3, (self.patch, self.patch, -1))
         return cells.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
+
+
+def initialise(network: DiT) -> None:
+    """Draw the published initial weights from torch's generator; every block begins as the identity."""
+    network.pos_embed.data.copy_(positions(network.pos_embed.shape[2], network.side // network.patch))
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.xavier_uniform_(module.weight.view(len(module.weight), -1))
+            assert module.bias is not None
+            nn.init.zeros_(module.bias)
+        if isinstance(module, nn.Embedding) or (isinstance(module, nn.Linear) and name.startswith("t_emb")):
+            nn.init.normal_(module.weight, std=EMBEDDING_STD)
+        if isinstance(module, nn.Linear) and ("adaLN" in name or name == "final_layer.linear"):
+            nn.init.zeros_(module.weight)
+
+
+def positions(width: int, grid: int) -> Tensor:
+    """Return the embedding of a square grid's places, row by row: float32 [1,grid grid,width].
+
+    A quarter of the width each: sines and cosines of the column, then of the row.
+    """
+    quarter = width // 4
+    exponents = torch.arange(quarter, dtype=torch.float64) / quarter
+    angles = torch.arange(grid, dtype=torch.float64)[:, None] * LONGEST_PERIOD**-exponents
+    waves = torch.cat((angles.sin(), angles.cos()), dim=1).float()
+    columns, rows = waves.repeat(grid, 1), waves.repeat_interleave(grid, dim=0)
+    return torch.cat((columns, rows), dim=1)[None]
 
 
 def modulated(tokens: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

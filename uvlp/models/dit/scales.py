@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from uvlp.models.dit import Block, DiT
+from uvlp.models.dit.network import Block, DiT
 
 SCALED_BLOCKS = 14
 TRAINED = ("bias", "norm", "gamma", "y_embed")

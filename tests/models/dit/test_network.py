@@ -6,9 +6,10 @@ import pytest
 import torch
 from diffusers import DiTTransformer2DModel
 
-from tests.tolerances import depth, rounding
-from uvlp.models.difffit import add_scales, trained_names
-from uvlp.models.dit import DiT
+from tests.tolerances import EXPONENTIAL, depth, rounding
+from uvlp.models.dit.layout import to_diffusers
+from uvlp.models.dit.network import DiT, initialise, positions
+from uvlp.models.dit.scales import add_scales, trained_names
 
 SIDE, CLASSES, WIDTH, HEADS, DEPTH = 8, 5, 32, 4, 3
 
@@ -28,37 +29,6 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return noisy, torch.tensor([3, 950]), torch.tensor([2, CLASSES])
 
 
-def diffusers_state(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Rename the parameters to diffusers' names, with the embeddings repeated in every block."""
-    found = {
-        "pos_embed.pos_embed": state["pos_embed"],
-        **moved(state, "x_embedder.proj", "pos_embed.proj"),
-        **moved(state, "final_layer.adaLN_modulation.1", "proj_out_1"),
-        **moved(state, "final_layer.linear", "proj_out_2"),
-    }
-    for number in range(DEPTH):
-        ours, theirs = f"blocks.{number}", f"transformer_blocks.{number}"
-        embedding = f"{theirs}.norm1.emb"
-        table = "embedding_table.weight"
-        found[f"{embedding}.class_embedder.{table}"] = state[f"y_embedder.{table}"]
-        found |= moved(state, "t_embedder.mlp.0", f"{embedding}.timestep_embedder.linear_1")
-        found |= moved(state, "t_embedder.mlp.2", f"{embedding}.timestep_embedder.linear_2")
-        found |= moved(state, f"{ours}.adaLN_modulation.1", f"{theirs}.norm1.linear")
-        found |= moved(state, f"{ours}.attn.proj", f"{theirs}.attn1.to_out.0")
-        found |= moved(state, f"{ours}.mlp.fc1", f"{theirs}.ff.net.0.proj")
-        found |= moved(state, f"{ours}.mlp.fc2", f"{theirs}.ff.net.2")
-        for kind in ("weight", "bias"):
-            parts = state[f"{ours}.attn.qkv.{kind}"].chunk(3)
-            found |= {
-                f"{theirs}.attn1.to_{name}.{kind}": part for name, part in zip("qkv", parts, strict=True)
-            }
-    return found
-
-
-def moved(state: dict[str, torch.Tensor], ours: str, theirs: str) -> dict[str, torch.Tensor]:
-    return {f"{theirs}.{kind}": state[f"{ours}.{kind}"] for kind in ("weight", "bias")}
-
-
 @torch.inference_mode()
 def test_outputs_agree_with_diffusers(network: DiT) -> None:
     reference = DiTTransformer2DModel(
@@ -73,9 +43,8 @@ def test_outputs_agree_with_diffusers(network: DiT) -> None:
         block.norm1.norm.eps = block.norm3.eps = 1e-6
         # diffusers spreads 128 frequencies over 127 intervals, the published DiT over 128.
         block.norm1.emb.time_proj.downscale_freq_shift = 0
-    state = diffusers_state(network.state_dict())
-    reference.pos_embed.register_buffer("pos_embed", state.pop("pos_embed.pos_embed"), persistent=False)
-    reference.load_state_dict(state)
+    reference.pos_embed.register_buffer("pos_embed", network.pos_embed.detach(), persistent=False)
+    reference.load_state_dict(to_diffusers(network))
     noisy, timesteps, labels = inputs()
     expected = reference.double().eval()(noisy, timesteps, labels).sample
     bound = rounding(depth(network), torch.float64, largest=expected.abs().max().item())
@@ -95,6 +64,26 @@ def test_scales_of_one_preserve_the_output_and_others_change_it(network: DiT) ->
         scale.fill_(2.0)
         assert (network(*inputs()) - before).abs().max() > 1e-6, name  # rounding is below 1e-11
         scale.fill_(1.0)
+
+
+def test_positions_are_those_of_diffusers() -> None:
+    reference = DiTTransformer2DModel(
+        num_attention_heads=HEADS, attention_head_dim=WIDTH // HEADS, num_layers=1, sample_size=SIDE
+    )
+    # An angle up to 3 has three roundings before its sine.
+    bound = rounding(3 + EXPONENTIAL, largest=3.0)
+    torch.testing.assert_close(positions(WIDTH, SIDE // 2), reference.pos_embed.pos_embed, rtol=0, atol=bound)
+
+
+def test_an_initial_block_is_the_identity_and_the_output_is_zero() -> None:
+    network = DiT(side=SIDE, classes=CLASSES, width=WIDTH, depth=1, heads=HEADS)
+    initialise(network)
+    tokens, condition = torch.randn(2, 16, WIDTH), torch.randn(2, WIDTH)
+    assert torch.equal(network.blocks[0](tokens, condition), tokens)
+    noisy, timesteps, labels = inputs()
+    assert not network(noisy.float(), timesteps, labels).any()
+    for name in ("blocks.0.attn.qkv.weight", "x_embedder.proj.weight", "y_embedder.embedding_table.weight"):
+        assert network.get_parameter(name).std() > 0.01, name
 
 
 def test_parameter_names_are_those_of_the_public_checkpoint() -> None:
