@@ -155,7 +155,7 @@ def test_what_another_method_returns_as_effective_is_checked(tmp_path: Path) -> 
         "def select(inputs, settings, progress): ...",
         "def effective(settings, ipc): return {'ipc': ipc}",
     )
-    install(tmp_path, "mine", {"mine_alone.py": "\n".join(lines)}, {"methods": {"mine": "mine_alone"}})
+    install(tmp_path, "mine", {"mine_acts.py": "\n".join(lines)}, {"methods": {"mine": "mine_acts"}})
     with importable(tmp_path), pytest.raises(UvlpError) as caught:
         of(digits(10), "mine:first")
     assert "effective" in caught.value.what and caught.value.got == {"ipc": 10}
