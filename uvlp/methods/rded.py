@@ -22,11 +22,7 @@ if TYPE_CHECKING:
 REVISION = 1
 TITLE = "RDED"
 SOFT_LABELS = True
-PROFILES = {
-    "small": {"factor": 1},
-    "tiny": {"factor": 1},
-    "nano": {"factor": 1, "candidates": 20, "crops": 2},
-}
+PROFILES = {"small": {"factor": 1}, "tiny": {"factor": 1}, "nano": {"factor": 1, "crops": 1}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

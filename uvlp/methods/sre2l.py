@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 REVISION = 1
 TITLE = "SRe2L"
 SOFT_LABELS = True
-PROFILES = {"small": {"iterations": 1000}, "tiny": {"iterations": 500}, "nano": {"iterations": 2}}
+WHOLE = {"crop_scale": 1.0, "flip": False}  # of images of 32 px and less, as in SRe2L's CIFAR-100 script
+PROFILES = {
+    "small": {"iterations": 1000, **WHOLE},
+    "tiny": {"iterations": 500, **WHOLE},
+    "nano": {"iterations": 2, **WHOLE},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
