@@ -19,6 +19,7 @@ from uvlp.cli import (
     fetch,
     listing,
     reproduce,
+    robust,
     table,
     teacher,
     verify,
@@ -41,6 +42,7 @@ app = typer.Typer(
 for name, (_, text) in reproduce.COMMANDS.items():
     app.command(name, cls=Command, help=f"{text}\n\nExample: uvlp {name} digits 10")(reproduce.chain)
 app.command("ablate", cls=Command)(reproduce.ablate)
+app.command("robust", cls=Command)(robust.robust)
 app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("teacher", cls=Command)(teacher.teacher)
 app.command("fetch", cls=Command)(fetch.fetch)

@@ -94,9 +94,20 @@ def _independent(rows: NDArray[numpy.float64], seeds: Sequence[int]) -> tuple[ND
 
 def _mean_interval(values: NDArray[numpy.float64]) -> tuple[float, float]:
     """Return Student's t interval of the mean of independent accuracies, clipped to 0 and 100 %."""
+    low, high = _student_interval(values)
+    return max(0.0, low), min(100.0, high)
+
+
+def mean_interval_of(values: Sequence[float], seeds: Sequence[int]) -> tuple[float, float] | None:
+    """Return Student's t interval of the mean of one value per training; None for a single one."""
+    independent, basis = _independent(numpy.asarray(values, dtype=float)[:, None], seeds)
+    return _student_interval(independent[:, 0]) if basis else None
+
+
+def _student_interval(values: NDArray[numpy.float64]) -> tuple[float, float]:
     half = _quantile(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
     mean = float(values.mean())
-    return max(0.0, mean - half), min(100.0, mean + half)
+    return mean - half, mean + half
 
 
 def _quantile(freedom: float) -> float:
