@@ -13,7 +13,6 @@ import typer
 
 from uvlp.cli import (
     captions,
-    doctor,
     evaluate,
     explain,
     fetch,
@@ -24,6 +23,7 @@ from uvlp.cli import (
     teacher,
     verify,
 )
+from uvlp.cli.findings import doctor
 from uvlp.cli.options import Command
 from uvlp.cli.printing import usage
 from uvlp.core import interrupts, plugins, streams

@@ -1,1 +1,1 @@
-"""The checks of `uvlp doctor`, one file per subject."""
+"""`uvlp doctor` and its checks, one file per subject."""
