@@ -32,7 +32,7 @@ def test_what_does_not_hold_is_printed_and_ends_with_2(call: Call, store: Path) 
     code, out, err = call("verify")
     assert code == 2 and name in err and len(err.splitlines()) == 1
     assert [line.split()[:2] for line in out.splitlines() if line.startswith("FAIL")] == [["FAIL", "files"]]
-    code, out, _ = call("verify", "digits-ipc2-nano", "--json")
+    code, out, _ = call("verify", "digits-ipc2", "--json")
     (failed,) = [check for check in json.loads(out)["checks"] if check["findings"]]
     assert code == 2 and failed["state"] == "FAIL" and failed["findings"][0]["file"] == name
 
