@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# imagenet1k at 10 images per class with random, d4m, vlcp, uvlp, sre2l, rded, dit: distil, train
-#   resnet18 on the images (rded protocol), score, print the table. Three seeds.
+# imagenet1k at 10 images per class with random, d4m, vlcp, uvlp, sre2l, rded, dit, minimax: distil,
+#   train resnet18 on the images (rded protocol), score, print the table. Three seeds.
 # Published top-1 accuracy, percent:
 # random, resnet18: none published
 # d4m, resnet18: none published
@@ -9,10 +9,11 @@
 # sre2l, resnet18: 21.3 ± 0.6 (vlcp-readme), 21.3 ± 0.6 (minimax-readme)
 # rded, resnet18: 42.0 ± 0.1 (vlcp-readme), 42.0 ± 0.1 (minimax-readme)
 # dit, resnet18: 39.6 ± 0.4 (vlcp-readme), 39.6 ± 0.4 (minimax-readme)
-# One NVIDIA H200: 243.4 GPU-hours, 37.9 GB of GPU memory, 24.1 GB of memory, 351.9 GB of disk;
+# minimax, resnet18: 44.3 ± 0.5 (vlcp-readme), 44.3 ± 0.5 (minimax-readme)
+# One NVIDIA H200: 312.4 GPU-hours, 37.9 GB of GPU memory, 24.1 GB of memory, 363.5 GB of disk;
 #   projected, not measured.
 # Needs `--data FOLDER` with ILSVRC-2012 for imagenet1k (train/ and val/ with one folder per WNID).
 #   `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
-exec "$environment/bin/uvlp" reproduce imagenet1k 10 --method random,d4m,vlcp,uvlp,sre2l,rded,dit --seed 0,1,2 "$@"
+exec "$environment/bin/uvlp" reproduce imagenet1k 10 --method random,d4m,vlcp,uvlp,sre2l,rded,dit,minimax --seed 0,1,2 "$@"

@@ -26,10 +26,12 @@ FINETUNING = {
     "autoencoder": "_autoencoder",
     "diffuser": "_diffuser",
     "transformer": "_transformer",
+    "difffit": "_difffit",
     "finetuning": "_stable_diffusion",
 }
 """Models that the stage `finetune` builds, and the function that builds each."""
 FILES = {"finetuning": "models/finetuning/job", "transformer": "models/dit/transformer"}
+FILES |= {"difffit": "models/dit/difffit"}
 """Files of models with another name."""
 SETTINGS = {"embed": (("recipes/schema", "EmbedSettings"),)}
 """Settings that a stage reads without referencing their class; their defaults are not part of keys."""

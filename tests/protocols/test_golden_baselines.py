@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -38,8 +39,9 @@ def close(found: Tensor, expected: list[float]) -> None:
 def test_minimax_criteria(case: dict[str, Any]) -> None:
     assert case["real"] == "hash_u(.,seed+2*step) shape (bs,*latent)"
     assert case["pseudo"] == "0.5*hash_u(.,seed+2*step+1)+0.5*real"
-    real, generated = Memory(case["memory_size"]), Memory(case["memory_size"])
     shape = (case["batch"], *case["latent_shape"])
+    size = 1 + max(case["classes"]), math.prod(case["latent_shape"]), case["memory_size"]
+    real, generated = Memory(*size).double(), Memory(*size).double()
     for step, expected in enumerate(case["steps"]):
         latents = torch.from_numpy(hashed(shape, case["seed"] + 2 * step))
         predicted = 0.5 * torch.from_numpy(hashed(shape, case["seed"] + 2 * step + 1)) + 0.5 * latents

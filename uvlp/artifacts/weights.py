@@ -2,8 +2,8 @@
 
 Part `embedder`: an open_clip folder (`local-dir:`); part `autoencoder`: a diffusers AutoencoderKL
 folder; part `diffuser`: a complete Stable Diffusion folder that plain
-`StableDiffusionPipeline.from_pretrained` loads; part `transformer`: a complete DiTPipeline folder. The
-libraries read the folder itself.
+`StableDiffusionPipeline.from_pretrained` loads; parts `transformer` and `difffit`: complete DiTPipeline
+folders. The libraries read the folder itself.
 """
 
 KIND = "weights"
@@ -13,5 +13,6 @@ FILES = {
     "autoencoder": "models/autoencoder",
     "diffuser": "models/diffuser",
     "transformer": "models/dit/transformer",
+    "difffit": "models/dit/difffit",
 }
-"""Parts that are trained only on the dataset, and their files."""
+"""Parts that are trained on the dataset, and their files; `difffit` fine-tunes a DiT."""

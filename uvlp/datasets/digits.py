@@ -19,6 +19,7 @@ from uvlp.core.hashing import digest, file_sha256, read_hashed
 from uvlp.core.progress import Progress
 from uvlp.recipes.dataset_size import DatasetSize
 from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
+from uvlp.recipes.from_scratch import DIFFFIT
 from uvlp.recipes.schema import CaptionSettings, Recipe
 
 if TYPE_CHECKING:
@@ -179,5 +180,6 @@ def recipe(ipc: int) -> Recipe:
         evaluate=EvaluateSettings(size_px=16, width=32, epochs=300, epochs_full=60, validations=20, flip=0.0),
         rded=RdedSettings(size_px=16, epochs_full=40, flip=0.0),
         teacher=TeacherSettings(epochs=20, batch=64, crop_scale=0.5),
+        difffit=DIFFFIT,
         synthesis=SYNTHESIS,
     )

@@ -18,7 +18,7 @@ from uvlp.recipes.schema import SynthesisSettings
 from uvlp.recipes.variant import Variant, as_variant
 
 FEATURES = ("images", "texts", "network")
-MODELS = ("autoencoder", "transformer")
+MODELS = ("autoencoder", "transformer", "difffit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,8 @@ class MethodDeclaration:
         teacher: the same: ``teacher(settings, size_px)``: the architecture (`training/rded_networks.py`) of a
             teacher, trained on the entire dataset, that it reads.
         models: the same: parts of the diffusion models that it reads, as folders in ``inputs.models``, any of
-            ``"autoencoder"`` (the VAE), ``"transformer"`` (a class-conditional DiT with its VAE).
+            ``"autoencoder"`` (the VAE), ``"transformer"`` (a class-conditional DiT with its VAE),
+            ``"difffit"`` (that DiT, fine-tuned for `minimax`).
         passes: the same: ``passes(settings, *, ipc, classes, images, size_px)``: number of images that pass
             forward through each network, by its name, for time estimates; a backward pass counts as two.
         soft_labels: it is published with the soft labels of a teacher, as of protocol rded.

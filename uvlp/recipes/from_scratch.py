@@ -6,7 +6,7 @@ Command: ``uvlp reproduce folder:PATH 10 --profile tiny``.
 from __future__ import annotations
 
 from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
-from uvlp.recipes.schema import CaptionSettings, Recipe
+from uvlp.recipes.schema import CaptionSettings, DiffFitSettings, Recipe
 
 UNDER_TRAINED = (
     "profile tiny on photographs: the models are trained for two or three minutes on one CPU, so the "
@@ -14,6 +14,8 @@ UNDER_TRAINED = (
 )
 SHORT_SCHEDULE = "short schedule of profile tiny, not the paper's"
 SMALL_TEACHER = "no published setting: small images and a teacher that was trained for a short time"
+DIFFFIT = DiffFitSettings(epochs=4, ema=0.99, random_flip=False)
+"""The published average would keep most of the initial weights for 10,000 steps."""
 SYNTHESIS = {"scheduler": "ddim", "steps": 20, "strength": 0.5, "guidance": 2.0}
 
 
@@ -28,5 +30,6 @@ def recipe(ipc: int) -> Recipe:
         evaluate=EvaluateSettings(size_px=32, width=32, epochs=300, epochs_full=40, validations=20),
         rded=RdedSettings(size_px=32, epochs_full=40),
         teacher=TeacherSettings(epochs=20, batch=64, crop_scale=0.5),
+        difffit=DIFFFIT,
         synthesis=SYNTHESIS,
     )

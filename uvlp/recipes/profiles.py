@@ -12,6 +12,7 @@ from uvlp.recipes import from_scratch
 from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
 from uvlp.recipes.schema import (
     AutoencoderSettings,
+    DiffFitSettings,
     DiffuserSettings,
     EmbedderSettings,
     Recipe,
@@ -56,6 +57,7 @@ def _sd15(recipe: Recipe) -> Recipe:
         evaluate=EvaluateSettings(flip=recipe.evaluate.flip),
         rded=RdedSettings(flip=recipe.rded.flip),
         teacher=TeacherSettings(),
+        difffit=DiffFitSettings(random_flip=recipe.evaluate.flip > 0),
         synthesis={"batch": 0},  # as many as the memory holds
         method={},
     )
@@ -113,6 +115,7 @@ def _nano(recipe: Recipe) -> Recipe:
         autoencoder=replace(recipe.autoencoder, steps=2),
         diffuser=replace(recipe.diffuser, steps=2),
         transformer=replace(recipe.transformer, steps=2),
+        difffit=replace(recipe.difffit, steps=2),
         evaluate=replace(recipe.evaluate, epochs=2, epochs_full=2, validations=2, width=8),
         rded=replace(recipe.rded, epochs=2, epochs_full=2),
         # Enough for a teacher above chance level, which is required.

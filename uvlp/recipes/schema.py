@@ -286,6 +286,37 @@ class TransformerSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiffFitSettings:
+    """Fine-tuning of the DiT for the method `minimax` (evaluation.md 5.1): biases, labels and new scales."""
+
+    epochs: int = setting(
+        8, "passes over the training images", "evaluation.md 5.1", least=1, most=MOST_EPOCHS
+    )
+    steps: int = setting(0, "training steps in place of `epochs`; 0: as many as they take", least=0)
+    batch: int = setting(8, "images per step", "evaluation.md 5.1", least=1)
+    lr: float = setting(1e-3, "learning rate of AdamW, constant", "evaluation.md 5.1", least=0)
+    ema: float = setting(
+        0.9999, "decay of the saved average of the weights", "evaluation.md 5.1", least=0, most=1
+    )
+    random_flip: bool = setting(True, "mirror every image with probability one half", "evaluation.md 5.1")
+    representativeness: float = setting(
+        0.002, "weight of the distance to real latents", "evaluation.md 5.1", least=0
+    )
+    diversity: float = setting(
+        0.008, "weight of the similarity of predicted latents", "evaluation.md 5.1", least=0
+    )
+    memory: int = setting(
+        64, "latents per class with which a batch is compared", "evaluation.md 5.1", least=1
+    )
+    precision: str = setting(
+        "float32",
+        "dtype of the training, as in models.precision; the weights stay float32",
+        "evaluation.md 5.1",
+        choices=PRECISIONS,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedSettings:
     """Stage `embed`: CLIP features and VAE latents, one row per training image."""
 
@@ -374,6 +405,7 @@ class Recipe:
     autoencoder: AutoencoderSettings = field(default_factory=AutoencoderSettings)
     diffuser: DiffuserSettings = field(default_factory=DiffuserSettings)
     transformer: TransformerSettings = field(default_factory=TransformerSettings)
+    difffit: DiffFitSettings = field(default_factory=DiffFitSettings)
     embed: EmbedSettings = field(default_factory=EmbedSettings)
     evaluate: EvaluateSettings = field(default_factory=EvaluateSettings)
     rded: RdedSettings = field(default_factory=RdedSettings)

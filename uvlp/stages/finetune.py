@@ -1,11 +1,12 @@
 """finetune: train one part of the models on the dataset.
 
-Profile sd15 fine-tunes the UNet of Stable Diffusion; the others train all parts from scratch. The part
-is the task's plug-in.
+Profile sd15 fine-tunes the UNet of Stable Diffusion, or a DiT; the others train all parts from scratch.
+The part is the task's plug-in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ def run(work: Work) -> None:
     """Write one part of `weights` (see `artifacts/weights.py`)."""
     if work.task.plugin == "stable-diffusion":
         _stable_diffusion(work)
+        return
+    if work.task.plugin == "difffit":
+        _difffit(work)
         return
     dataset = work.dataset()
     labels = dataset.labels("train")
@@ -124,3 +128,23 @@ def _transformer(work: Work, images: numpy.ndarray) -> None:
         work.progress,
         work.partial,
     )
+
+
+def _difffit(work: Work) -> None:
+    """Fine-tune on images that are read on demand, never all in memory."""
+    from uvlp.models.dit import crop, difffit
+
+    dataset, facts = work.dataset(), work.task.facts
+    model = Path(work.model_path("transformer"))
+
+    def read(rows: Sequence[int]) -> numpy.ndarray:
+        if "labels" not in facts:
+            return dataset.images("train", rows, facts["image_px"])
+        return crop.cropped(dataset.originals("train", rows), crop.side_px(model))
+
+    images = difffit.Images(
+        read=read,
+        classes=dataset.labels("train"),
+        labels=facts.get("labels") or range(len(dataset.manifest.classes)),
+    )
+    difffit.train(images, model, work.task.settings, facts["seed"], work.folder, work.progress, work.partial)

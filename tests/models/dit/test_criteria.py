@@ -8,7 +8,7 @@ from uvlp.models.dit.criteria import MEMORY, Memory, criteria
 
 
 def test_the_memory_is_first_in_first_out() -> None:
-    memory = Memory(3)
+    memory = Memory(2, 1, 3)
     rows = torch.arange(5.0)[:, None]
     memory.append(1, rows[:2])
     memory.append(1, rows[2:])
@@ -18,7 +18,7 @@ def test_the_memory_is_first_in_first_out() -> None:
 
 
 def test_only_the_prediction_receives_gradients() -> None:
-    real, generated = Memory(), Memory()
+    real, generated = Memory(2, 4), Memory(2, 4)
     latents = torch.eye(4)[:, :, None]
     labels = torch.tensor([0, 1, 0, 1])
     first = criteria(latents, latents.clone().requires_grad_(), labels, real, generated)

@@ -9,7 +9,7 @@ from diffusers import DiTTransformer2DModel
 from tests.tolerances import EXPONENTIAL, depth, rounding
 from uvlp.models.dit.layout import to_diffusers
 from uvlp.models.dit.network import DiT, initialise, positions
-from uvlp.models.dit.scales import add_scales, trained_names
+from uvlp.models.dit.scales import add_scales, merge_scales, trained_names
 
 SIDE, CLASSES, WIDTH, HEADS, DEPTH = 8, 5, 32, 4, 3
 
@@ -64,6 +64,20 @@ def test_scales_of_one_preserve_the_output_and_others_change_it(network: DiT) ->
         scale.fill_(2.0)
         assert (network(*inputs()) - before).abs().max() > 1e-6, name  # rounding is below 1e-11
         scale.fill_(1.0)
+
+
+@torch.inference_mode()
+def test_merged_scales_preserve_the_output(network: DiT) -> None:
+    add_scales(network, 2)
+    generator = torch.Generator().manual_seed(3)
+    for name, scale in network.named_parameters():
+        if "gamma" in name:
+            scale.copy_(1 + 0.5 * torch.randn(scale.shape, generator=generator))
+    before = network(*inputs())
+    merge_scales(network)
+    assert not any("gamma" in name for name, _ in network.named_parameters())
+    bound = rounding(depth(network), torch.float64, largest=before.abs().max().item())
+    torch.testing.assert_close(network(*inputs()), before, rtol=0, atol=bound)
 
 
 def test_positions_are_those_of_diffusers() -> None:

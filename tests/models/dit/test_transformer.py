@@ -80,9 +80,9 @@ def test_the_loss_is_the_published_one(
     found: list[torch.Tensor] = []
     descend = one_cycle._descend
 
-    def recorded(state: TrainingState, loss: torch.Tensor, lr: float) -> None:
+    def recorded(state: TrainingState, loss: torch.Tensor, lr: float, largest: float) -> None:
         found.append(loss.detach())
-        descend(state, loss, lr)
+        descend(state, loss, lr, largest)
 
     monkeypatch.setattr(one_cycle, "_descend", recorded)
     settings = replace(SETTINGS, steps=1)

@@ -68,6 +68,7 @@ def test_offline_lists_everything_that_is_missing(tmp_path: Path, hub: Hub) -> N
         ({"methods": ("d4m",), "caption": CaptionSettings(captioner="llava")}, {"diffusion", "clip"}),
         ({"methods": ("herding",), "method": {"herding": {"features": "network"}}}, set()),
         ({"methods": ("dit",)}, {"dit"}),
+        ({"methods": ("minimax",)}, {"dit"}),
         ({"methods": ("dit",), "pretrained": False}, set()),
         ({"pretrained": False}, set()),
     ],

@@ -16,7 +16,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.datasets.digits import recipe
 from uvlp.models.published.find import PARTS, LocalModel
 from uvlp.pipeline.planning import images, planner as plan
-from uvlp.pipeline.planning.contenders import Method, resolve_method
+from uvlp.pipeline.planning.contenders import Method, resolve_method, set_method
 from uvlp.pipeline.planning.imagenet_labels import check_labels
 from uvlp.pipeline.planning.planner import Planner
 from uvlp.recipes import schema
@@ -325,6 +325,26 @@ def test_dit_reads_a_small_model_or_the_published_one_with_labels_of_imagenet() 
         check_labels(published, here.manifest)
     assert caught.value.got == "1 other classes: 0" and "dit" in caught.value.what
     check_labels(small, here.manifest)
+
+
+def test_minimax_reads_a_fine_tuned_dit() -> None:
+    (minimax,) = methods("minimax")
+    small = planner().distilled(minimax, 3).inputs["difffit"]
+    assert list(small.inputs) == ["transformer"] and not small.origins
+    published = planner(pretrained=True).distilled(minimax, 3)
+    tuned = published.inputs["difffit"]
+    assert (published.origins, tuned.origins) == ({}, {"transformer": "/models/dit"})
+    assert published.facts["labels"] == tuned.facts["labels"] == [None]
+    assert tuned.facts["models"] == {"transformer": "dit"} and tuned.facts["seed"] == 3
+    with pytest.raises(UvlpError) as caught:
+        check_labels(published, MANIFEST)
+    assert "minimax" in caught.value.what
+
+
+def test_the_method_minimax_has_settings_besides_those_of_the_protocol() -> None:
+    changed = set_method(recipe(10), "minimax", "guidance", "2.5")
+    assert resolve_method("minimax", changed).settings.guidance == 2.5
+    assert changed.evaluate == recipe(10).evaluate and not changed.protocols
 
 
 def test_key_of_captions_is_pinned() -> None:

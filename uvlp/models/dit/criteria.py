@@ -5,31 +5,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 MEMORY = 64
 
 
-class Memory:
-    """The latest latents of each class (first in, first out).
+class Memory(nn.Module):
+    """The latest latents of each class (first in, first out), as buffers, which a checkpoint contains.
 
     Args:
+        classes: number of classes.
+        values: values of a latent.
         size: latents per class.
     """
 
-    def __init__(self, size: int = MEMORY) -> None:
-        self._size = size
-        self._latents: dict[int, Tensor] = {}
+    latents: Tensor
+    counts: Tensor
 
-    def of(self, label: int) -> Tensor | None:
+    def __init__(self, classes: int, values: int, size: int = MEMORY) -> None:
+        super().__init__()
+        self.register_buffer("latents", torch.zeros(classes, size, values))
+        self.register_buffer("counts", torch.zeros(classes, dtype=torch.int64))
+
+    def of(self, index: int) -> Tensor | None:
         """Latents of a class as rows [M,D], oldest first; None while there are none."""
-        return self._latents.get(label)
+        count = int(self.counts[index])
+        return self.latents[index, :count].clone() if count else None
 
-    def append(self, label: int, latents: Tensor) -> None:
+    def append(self, index: int, latents: Tensor) -> None:
         """Add rows [n,D] of a class, without their gradient."""
-        earlier = self._latents.get(label, latents[:0])
-        self._latents[label] = torch.cat((earlier, latents)).detach()[-self._size :]
+        size, count = self.latents.shape[1], int(self.counts[index])
+        kept = torch.cat((self.latents[index, :count], latents.detach()))[-size:]
+        self.latents[index, : len(kept)] = kept
+        self.counts[index] = len(kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,7 @@ def criteria(latents: Tensor, predicted: Tensor, labels: Tensor, real: Memory, g
     Args:
         latents: [N,...], latents of the real images.
         predicted: [N,...], the clean latents that the network predicts for them.
-        labels: int64 [N].
+        labels: int64 [N], indices of classes.
         real: memory of ``latents``, is appended to.
         generated: memory of ``predicted``, is appended to.
     """

@@ -11,6 +11,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +31,21 @@ START = 0.04
 LARGEST_GRADIENT = 1.0
 SAVE_EVERY_S = 60.0
 REPORT_FROM_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """How AdamW updates.
+
+    Attributes:
+        share: share of the peak learning rate at a step of 1..steps.
+        weight_decay: of AdamW.
+        largest_gradient: norm to which gradients are clipped.
+    """
+
+    share: Callable[[int, int], float]
+    weight_decay: float
+    largest_gradient: float
 
 
 class Schedule(Protocol):
@@ -62,6 +78,7 @@ def one_cycle(
     progress: Progress,
     average: Average | None = None,
     partial: Path | None = None,
+    rule: Rule | None = None,
 ) -> None:
     """Minimise ``loss_of_step()``, which draws its own batch, on the model's device.
 
@@ -71,11 +88,13 @@ def one_cycle(
         average: updated after every step.
         partial: a folder for checkpoints, one per minute; the training resumes from a checkpoint there, on a
             CPU with bit-identical results.
+        rule: how AdamW updates; None: `ONE_CYCLE`.
 
     Raises:
         UvlpError: the loss is not finite (the error names model and step), the device does not support the
             precision, or too little GPU memory.
     """
+    rule = rule or ONE_CYCLE
     parameters = list(model.parameters())
     device = parameters[0].device.type
     dtype = torch_dtype(settings.precision, device, training=True)
@@ -84,7 +103,7 @@ def one_cycle(
         progress.log(f"no GPU: its {size} are meant for a GPU; a CPU takes hours or days")
     state = TrainingState(
         model=model,
-        optimiser=torch.optim.AdamW(parameters, lr=settings.lr, fused=True),
+        optimiser=torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=rule.weight_decay, fused=True),
         scaler=torch.amp.GradScaler(device, enabled=dtype == torch.float16),
         generator=generator,
         average=average,
@@ -99,7 +118,7 @@ def one_cycle(
             with _mixed(device, dtype):
                 loss = loss_of_step()
             check.add(loss, step)
-            _descend(state, loss, settings.lr * one_cycle_share(step, settings.steps))
+            _descend(state, loss, settings.lr * rule.share(step, settings.steps), rule.largest_gradient)
             if average is not None:
                 average.update(step)
             if saved is not None and step < settings.steps and time.monotonic() - saved_at >= SAVE_EVERY_S:
@@ -109,14 +128,14 @@ def one_cycle(
     _report(progress, settings, settings.steps + 1 - first, time.monotonic() - started, dtype, device)
 
 
-def _descend(state: TrainingState, loss: torch.Tensor, lr: float) -> None:
+def _descend(state: TrainingState, loss: torch.Tensor, lr: float, largest_gradient: float) -> None:
     """Take one step of the optimiser."""
     for group in state.optimiser.param_groups:
         group["lr"] = lr
     state.optimiser.zero_grad()
     state.scaler.scale(loss).backward()
     state.scaler.unscale_(state.optimiser)
-    torch.nn.utils.clip_grad_norm_(state.model.parameters(), LARGEST_GRADIENT)
+    torch.nn.utils.clip_grad_norm_(state.model.parameters(), largest_gradient)
     state.scaler.step(state.optimiser)
     state.scaler.update()
 
@@ -134,6 +153,11 @@ def one_cycle_share(step: int, steps: int) -> float:
     if position < WARM_UP:
         return START + (1 - START) * (1 - math.cos(math.pi * position / WARM_UP)) / 2
     return (1 + math.cos(math.pi * (position - WARM_UP) / (1 - WARM_UP))) / 2
+
+
+ONE_CYCLE = Rule(share=one_cycle_share, weight_decay=0.01, largest_gradient=LARGEST_GRADIENT)
+CONSTANT = Rule(share=lambda step, steps: 1.0, weight_decay=0.0, largest_gradient=math.inf)
+"""A constant learning rate, without weight decay and clipping."""
 
 
 def _resume(state: TrainingState, saved: Path | None, what: str, steps: int, progress: Progress) -> int:

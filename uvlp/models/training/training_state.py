@@ -79,16 +79,18 @@ class TrainingState:
 
 
 class Average:
-    """Exponential moving average of parameters, warmed up: step n decays by at most (1 + n) / (10 + n)."""
+    """Exponential moving average of parameters; warmed up, step n decays by at most (1 + n) / (10 + n)."""
 
-    def __init__(self, parameters: Sequence[torch.nn.Parameter], decay: float) -> None:
+    def __init__(
+        self, parameters: Sequence[torch.nn.Parameter], decay: float, *, warm_up: bool = True
+    ) -> None:
         self._parameters: list[torch.Tensor] = list(parameters)
-        self._decay = decay
+        self._decay, self._warm_up = decay, warm_up
         self.weights = [parameter.detach().clone() for parameter in self._parameters]
 
     def update(self, step: int) -> None:
         """Update the average with the parameters after ``step``, counted from 1."""
-        decay = min(self._decay, (1 + step) / (10 + step))
+        decay = min(self._decay, (1 + step) / (10 + step)) if self._warm_up else self._decay
         torch._foreach_lerp_(self.weights, [parameter.detach() for parameter in self._parameters], 1 - decay)
 
     @torch.no_grad()

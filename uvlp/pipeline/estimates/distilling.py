@@ -91,6 +91,8 @@ def _stable_diffusion(task: Task, context: RunContext) -> Cost:
 def _small(task: Task, context: RunContext) -> Cost:
     if task.plugin == "transformer":
         return _transformer(task, context)
+    if task.plugin == "difffit":
+        return _difffit(task, context)
     own, counts = task.settings, assumed.small_models(context.recipe)
     seen = own.steps * own.batch
     if counts is None:
@@ -127,6 +129,31 @@ def _transformer(task: Task, context: RunContext) -> Cost:
         gpu_bytes=context.on_card(SINGLE * 5 * shape.parameters, 0.0),
         disk_bytes=SINGLE * shape.parameters,
         rests_on=context.rests_on(assumed.SMALL_SHARE),
+    )
+
+
+def _difffit(task: Task, context: RunContext) -> Cost:
+    own, recipe = task.settings, context.recipe
+    shape = transformers.of_recipe(recipe, context.size.classes)
+    batch = min(own.batch, context.size.train)
+    seen = batch * (own.steps or own.epochs * (context.size.train // batch))
+    counts = assumed.small_models(recipe)
+    if not recipe.pretrained and counts is None:
+        return Cost(items=seen, unit="images in all epochs", seconds=None)
+    encode = (
+        assumed.encode_flops(transformers.PUBLISHED_PX) if counts is None else counts["flops"]["vae_encode"]
+    )
+    share = assumed.FINETUNE_SHARE if recipe.pretrained else assumed.SMALL_SHARE
+    computing = context.seconds(seen * (3 * shape.flops + encode), context.machine.tf32, share)
+    weights = SINGLE * 3 * shape.parameters
+    return Cost(
+        items=seen,
+        unit="images in all epochs",
+        seconds=max(computing, seen * context.decode_s),
+        gpu_bytes=context.on_card(weights, 0.0),
+        host_bytes=context.on_host(weights, 0.0),
+        disk_bytes=SINGLE * shape.parameters,
+        rests_on=context.rests_on(share),
     )
 
 

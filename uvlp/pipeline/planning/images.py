@@ -170,7 +170,7 @@ class ImagePlanner:
         )
 
     def weights(self, part: str, seed: int) -> Task:
-        """One of the small models, trained only on the dataset."""
+        """One of the small models, trained only on the dataset, or a DiT that is fine-tuned."""
         seed = self._models_seed(seed)
         inputs = {}
         facts: dict[str, Any] = {"seed": seed, "image_px": self.recipe.image_px}
@@ -180,8 +180,14 @@ class ImagePlanner:
         if part == "diffuser":
             inputs["captions"] = self.captions()
             inputs |= {name: self.weights(name, seed) for name in ("embedder", "autoencoder")}
+        origins: dict[str, str] = {}
         if part == "transformer":
             inputs["autoencoder"] = self.weights("autoencoder", seed)
+        if part == "difffit" and self.recipe.pretrained:
+            published, origins = self._published_dit()
+            facts = {"seed": seed, **published}
+        elif part == "difffit":
+            inputs["transformer"] = self.weights("transformer", seed)
         return self._task(
             weights.KIND,
             "finetune",
@@ -192,6 +198,7 @@ class ImagePlanner:
             settings=getattr(self.recipe, part),
             facts=facts,
             inputs=inputs,
+            origins=origins,
         )
 
     def features(self, part: str, seed: int) -> Task:
@@ -357,12 +364,18 @@ class ImagePlanner:
         declared = method.declared.models
         if not self.recipe.pretrained:
             return {part: self.weights(part, seed) for part in declared}, {}, {}
-        published = {part: {"transformer": "dit"}.get(part, part) for part in declared}
-        facts, origins = self._published(**published) if published else ({}, {})
-        if "transformer" in published:
-            # It computes in float32, as published.
-            facts = {"models": facts["models"], "labels": imagenet_labels(self.manifest)}
+        if "transformer" in declared:
+            return {}, *self._published_dit()
+        if "difffit" in declared:
+            labels = imagenet_labels(self.manifest)
+            return {"difffit": self.weights("difffit", seed)}, {"labels": labels}, {}
+        facts, origins = self._published(**{part: part for part in declared}) if declared else ({}, {})
         return {}, facts, origins
+
+    def _published_dit(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return facts and origins of the published DiT, which computes in float32, as published."""
+        facts, origins = self._published(transformer="dit")
+        return {"models": facts["models"], "labels": imagenet_labels(self.manifest)}, origins
 
     def _teacher_of(self, network: str) -> Task:
         """The teacher that a method reads; its images have the side that the recipe's protocol uses."""
