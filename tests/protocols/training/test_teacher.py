@@ -82,7 +82,7 @@ def imported(path: Path, architecture: str = "conv3", classes: int = 4, size_px:
 def test_training_learns_and_reports_every_epoch(network: nn.Module) -> None:
     events: list[Event] = []
     again = trained(progress=Progress(events.append, "teacher"))
-    assert events[-1] == Event("teacher epochs", 3, 3)
+    assert events[-1] == Event("teacher, epochs", 3, 3)
     assert torch.equal(logits(again), logits(network)), "equal seeds, equal weights"
     accuracy_pct, per_class_pct = measure(network)
     assert accuracy_pct > 90 and len(per_class_pct) == 4
