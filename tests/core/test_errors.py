@@ -45,7 +45,8 @@ def has(settings: Any, path: str) -> bool:
 
 def is_setting(path: str) -> bool:
     """Return whether `--set` accepts the path, for the recipe or a method."""
-    method, _, rest = path.partition(".")
+    # A method that has the name of a section is addressed as method.NAME.
+    method, _, rest = path.removeprefix("method.").partition(".")
     if method not in plugins.names("methods"):
         return has(request.resolve(request.Request(dataset="digits", ipc=1)), path)
     module = plugins.load("methods", method)
