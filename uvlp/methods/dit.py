@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from uvlp.methods.algorithms.guided_sampling import Batch
     from uvlp.methods.algorithms.method_input import MethodInput
 
-REVISION = 1
+REVISION = 2
 TITLE = "DiT"
 MODELS = ("transformer",)
 PROFILES = {"nano": {"steps": 2}}

@@ -101,3 +101,8 @@ def test_latents_are_drawn_in_visiting_order() -> None:
     data = given.classes[0]
     np.testing.assert_array_equal(data.latents[:, 0, 0, 0], data.rows)
     assert sorted(data.rows) == list(range(6)) and data.latents.dtype == np.float32
+
+
+def test_labels_of_classes_are_not_those_of_rows() -> None:
+    given = build(dataset([0, 0, 0, 1, 1], ["a", "b"]), 2, 0, {}, labels=(207, 3))
+    assert given.labels == (207, 3) and given.last_visited == 1

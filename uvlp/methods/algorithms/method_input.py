@@ -218,11 +218,11 @@ def build(
     Raises:
         UvlpError: an unknown order.
     """
-    labels, files = dataset.labels("train"), dataset.files("train")
+    of_rows, files = dataset.labels("train"), dataset.files("train")
     visited = _visited(dataset, order, seed)
     rows: list[list[int]] = [[] for _ in dataset.manifest.classes]
     for row in visited:
-        rows[labels[row]].append(row)
+        rows[of_rows[row]].append(row)
     by_name: dict[str, Any] = dict(arrays)
     if "mean" in by_name:
         mean, deviation = by_name.pop("mean"), by_name.pop("deviation")
@@ -238,7 +238,7 @@ def build(
         classes=Classes(
             dataset.manifest.classes, rows, by_name, texts, prompts or {}, read, read_originals, file
         ),
-        last_visited=labels[visited[-1]],
+        last_visited=of_rows[visited[-1]],
         names=by_name.get("names"),
         ipc=ipc,
         seed=seed,
