@@ -45,10 +45,13 @@ def has(settings: Any, path: str) -> bool:
 
 def is_setting(path: str) -> bool:
     """Return whether `--set` accepts the path, for the recipe or a method."""
-    # A method that has the name of a section is addressed as method.NAME.
+    recipe = request.resolve(request.Request(dataset="digits", ipc=1))
     method, _, rest = path.removeprefix("method.").partition(".")
-    if method not in plugins.names("methods"):
-        return has(request.resolve(request.Request(dataset="digits", ipc=1)), path)
+    # A method that has the name of a section is addressed as method.NAME.
+    if method not in plugins.names("methods") or (
+        hasattr(recipe, method) and method == path.partition(".")[0]
+    ):
+        return has(recipe, path)
     module = plugins.load("methods", method)
     synthesis = rest.removeprefix("synthesis.")
     return has(module.SYNTHESIS, synthesis) if synthesis != rest else has(module.Settings(), rest)
