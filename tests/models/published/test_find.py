@@ -138,7 +138,7 @@ def test_missing_default_models_suggest_the_fetch_command(home: Path, cache: Pat
     needed = find.needed(ModelSettings(), find.PARTS)
     assert list(needed) == ["diffusion", "clip", "llava", "dit"], "the pipeline contains its autoencoder"
     sizes_gb = {part: round(download.bytes / 1e9, 2) for part, download in needed.items()}
-    assert sizes_gb == {"diffusion": 4.27, "clip": 1.71, "llava": 14.13}
+    assert sizes_gb == {"diffusion": 4.27, "clip": 1.71, "llava": 14.13, "dit": 3.33}
     assert list(find.needed(ModelSettings(), ["autoencoder"])) == ["autoencoder"]
     for part in find.PARTS:
         fix = str(refused(lambda part=part: find.find(ModelSettings(), part, cache)).fix)  # type: ignore[misc]
