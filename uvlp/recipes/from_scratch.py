@@ -5,8 +5,9 @@ Command: ``uvlp reproduce folder:PATH 10 --profile tiny``.
 
 from __future__ import annotations
 
+from uvlp.recipes.dit import DiffFitSettings
 from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
-from uvlp.recipes.schema import CaptionSettings, DiffFitSettings, Recipe
+from uvlp.recipes.schema import CaptionSettings, Recipe
 
 UNDER_TRAINED = (
     "profile tiny on photographs: the models are trained for two or three minutes on one CPU, so the "

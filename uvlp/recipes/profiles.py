@@ -9,14 +9,13 @@ from typing import Any
 from uvlp.artifacts.tables import MEANINGLESS
 from uvlp.core.errors import unknown_name
 from uvlp.recipes import from_scratch
+from uvlp.recipes.dit import DiffFitSettings, TransformerSettings
 from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
 from uvlp.recipes.schema import (
     AutoencoderSettings,
-    DiffFitSettings,
     DiffuserSettings,
     EmbedderSettings,
     Recipe,
-    TransformerSettings,
 )
 
 SMALL_MODELS = (

@@ -18,7 +18,7 @@ from uvlp.core.progress import Event, Progress
 from uvlp.models.dit import criteria, difffit, diffusion, transformer
 from uvlp.models.training import one_cycle
 from uvlp.models.training.training_state import TrainingState
-from uvlp.recipes.schema import DiffFitSettings, TransformerSettings
+from uvlp.recipes.dit import DiffFitSettings, TransformerSettings
 
 SETTINGS = DiffFitSettings(epochs=1, batch=4, ema=0.5, memory=3)
 CLASSES = [index % 3 for index in range(12)]

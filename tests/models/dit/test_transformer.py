@@ -19,7 +19,7 @@ from uvlp.models.autoencoder import Autoencoder
 from uvlp.models.dit import diffusion, layout, transformer
 from uvlp.models.training import one_cycle
 from uvlp.models.training.training_state import TrainingState
-from uvlp.recipes.schema import TransformerSettings
+from uvlp.recipes.dit import TransformerSettings
 
 SETTINGS = TransformerSettings(depth=1, width=16, heads=2, steps=3, batch=4)
 LABELS = [index % 3 for index in range(12)]

@@ -15,7 +15,7 @@ from uvlp.core import plugins, portable
 from uvlp.core.errors import UvlpError
 from uvlp.datasets.digits import recipe
 from uvlp.models.published.find import PARTS, LocalModel
-from uvlp.pipeline.planning import images, planner as plan
+from uvlp.pipeline.planning import images, models, planner as plan
 from uvlp.pipeline.planning.contenders import Method, resolve_method, set_method
 from uvlp.pipeline.planning.imagenet_labels import check_labels
 from uvlp.pipeline.planning.planner import Planner
@@ -360,7 +360,7 @@ def raise_revision(monkeypatch: pytest.MonkeyPatch, raised: str) -> None:
         monkeypatch.setattr(plugins, "revision", lambda path: revision(path) + (path == raised))
         return
     reader = f"declared_{plugins.SINGULAR[group]}"
-    readers = [module for module in (images, plan) if hasattr(module, reader)]
+    readers = [module for module in (models, images, plan) if hasattr(module, reader)]
     declared = getattr(readers[0], reader)
 
     def other(requested: str) -> Any:

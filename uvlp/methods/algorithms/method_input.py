@@ -207,10 +207,8 @@ def build(
         dataset: a `Dataset`.
         ipc: images per class.
         seed: distillation seed.
-        arrays: any of `image`, `text`, `mean` and `deviation` (then classes have latents), `network`
-            [N, ...] and `names` [C, D].
-        texts: caption of every row; may be empty.
-        prompts: label-only prompt by class id; may be empty.
+        arrays: any of `image`, `text`, `mean` and `deviation` (together: latents), `network`, `names`.
+        texts, prompts: caption of every row, and label-only prompt by class id; may be empty.
         order: order of the rows: `file` (as listed) or `published`.
         file: of the method, for errors.
         size_px, flip, device, labels, models: see `MethodInput`.

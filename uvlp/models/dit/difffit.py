@@ -27,7 +27,7 @@ from uvlp.models.dit.network import DiT
 from uvlp.models.dit.scales import add_scales, merge_scales, trained_names
 from uvlp.models.training import one_cycle
 from uvlp.models.training.training_state import Average
-from uvlp.recipes.schema import DiffFitSettings
+from uvlp.recipes.dit import DiffFitSettings
 
 REVISION = 1
 

@@ -19,7 +19,7 @@ from uvlp.models.dit import diffusion, layout
 from uvlp.models.dit.network import PATCH, DiT, initialise
 from uvlp.models.training import one_cycle
 from uvlp.models.training.training_state import Average
-from uvlp.recipes.schema import TransformerSettings
+from uvlp.recipes.dit import TransformerSettings
 
 REVISION = 1
 

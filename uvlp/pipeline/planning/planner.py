@@ -14,7 +14,8 @@ from uvlp.core import plugins
 from uvlp.declarations.protocol import ProtocolDeclaration, declared_protocol
 from uvlp.pipeline.planning.ablations import Ablated, removed
 from uvlp.pipeline.planning.contenders import Folder, Method
-from uvlp.pipeline.planning.images import ImagePlanner, network_of
+from uvlp.pipeline.planning.images import ImagePlanner
+from uvlp.pipeline.planning.models import network_of
 from uvlp.pipeline.planning.table_names import dataset_name, table_name
 from uvlp.recipes.remarks import remarks
 
