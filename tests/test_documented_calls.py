@@ -100,7 +100,7 @@ def small(words: list[str], place: Path) -> list[str]:
                 replaced[2] = "2"
         case "reproduce":
             replaced += [] if "--dry-run" in replaced else ["--dry-run"]
-        case "ablate" | "evaluate":
+        case "ablate" | "evaluate" | "robust":
             replaced += ["--profile", "nano"]
             if replaced.count("images") == 2:
                 replaced[1] = "other=images"

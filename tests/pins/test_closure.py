@@ -29,7 +29,7 @@ MUTATIONS = {
     "visiting_order": every("method", METHODS),
     "initialise_by_fan_out": {"network resnet", "network resnet_ap"},
     "AveragePool": {"network convnet"},
-    "ARCHITECTURES": {"protocol rded", "model teacher"},
+    "ARCHITECTURES": {"protocol rded", "model teacher", "method rded", "method sre2l"},
     "LUMINANCE": {"protocol minimax", "model teacher", "stage represent"},
     "PUBLISHED_SEED": {"model sampler"},
     "wordnet_classes": every("dataset", NAMED_SETS | {"folder"}),
