@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Published table nette-idc (uvlp-readme): imageidc, imagenette at 10, 20, 50 images per class with
 #   random, dit, dm, minimax, d4m, vlcp, uvlp; resnet-ap-10. Three seeds.
-# Also published there, for methods not implemented here: none.
 # One NVIDIA H200: 56.0 GPU-hours, 37.9 GB of GPU memory, 7.3 GB of memory, 109.9 GB of disk; projected,
 #   not measured.
 # Needs `--data FOLDER` with ILSVRC-2012 for imageidc (train/ and val/ with one folder per WNID).

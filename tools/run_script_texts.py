@@ -136,7 +136,11 @@ def table_script(name: str) -> str:
             f"Published table {name} ({source}): {', '.join(sets)} at {ipcs} images per class with "
             f"{', '.join(here)}; {', '.join(commands[0].networks)}. Three seeds."
         ),
-        *wrapped(f"Also published there, for methods not implemented here: {', '.join(other) or 'none'}."),
+        *(
+            wrapped(f"Also published there, for methods not implemented here: {', '.join(other)}.")
+            if other
+            else []
+        ),
         *wrapped(resources(estimates(commands))),
         *wrapped(_needs(sets) + "Any option of `uvlp reproduce` may follow; it goes to every run."),
     ]
