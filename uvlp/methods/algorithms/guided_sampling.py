@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,29 +15,13 @@ from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import torch_generator
+from uvlp.methods.algorithms.dit_settings import Settings
 from uvlp.methods.algorithms.method_input import MethodInput
 from uvlp.models.autoencoder import Autoencoder
 from uvlp.models.device import arithmetic, matrix_products, send
 from uvlp.models.dit import diffusion, layout
 from uvlp.models.dit.diffusion import Chain
 from uvlp.models.quantise import to_bytes
-
-
-class Settings(Protocol):
-    """The settings that it reads, those of the methods `dit` and `minimax`."""
-
-    @property
-    def steps(self) -> int:
-        """Steps of the sampler."""
-
-    @property
-    def guidance(self) -> float:
-        """Scale of classifier-free guidance."""
-
-    @property
-    def batch(self) -> int:
-        """Images per batch."""
-
 
 Batch = tuple[list[int], NDArray[np.uint8]]
 

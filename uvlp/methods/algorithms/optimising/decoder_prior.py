@@ -58,7 +58,7 @@ class DecoderPrior:
         """Return the mean latents of images, uint8 [H, W, 3] each: scaled [n, 4, h, w]."""
         pixels = prepare(images, self.side_px, resize_and_crop).to(self._model.device)
         parts = [self._autoencoder.moments_of_pixels(part / 127.5 - 1)[0] for part in pixels.split(CHUNK)]
-        return torch.cat(parts).clone()
+        return torch.cat(parts)
 
     def offset(self, latents: Tensor) -> Tensor:
         """Return the offset 0 for latents."""

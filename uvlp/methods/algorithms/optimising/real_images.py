@@ -47,10 +47,6 @@ class RealImages:
         chosen = send(indices, self.device)
         return self._all[chosen], self._labels[chosen]
 
-    def count(self, index: int) -> int:
-        """Return the number of images of a class."""
-        return len(self._of[index])
-
     def of(self, index: int, rows: list[int]) -> Tensor:
         """Return images of a class by their rows in the dataset, uint8 [n, 3, S, S]."""
         place = {row: position for position, row in enumerate(self._rows[index])}
