@@ -81,14 +81,15 @@ def run(place: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def small(words: list[str], place: Path) -> list[str]:
-    """The same call on what is in ``place``."""
+    """The same call on what is in ``place``; its table by its key, as calls beside it add tables of its name."""
+    key = (place / "key").read_text(encoding="utf-8")
     stands_for = {
         "PATH": "data" if words[0] == "reproduce" else "images",
         "folder:PATH": "folder:data",
         "FILE": "captions.jsonl",
-        "digits-ipc10": "digits-ipc10-nano",
-        "imagenette-ipc10": "digits-ipc10-nano",
-        "b52151ad": (place / "key").read_text(encoding="utf-8"),
+        "digits-ipc10": key,
+        "imagenette-ipc10": key,
+        "b52151ad": key,
         "results": "uvlp_store",
     }
     replaced = [stands_for.get(word, word) for word in words]
