@@ -81,7 +81,7 @@ def run(place: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def small(words: list[str], place: Path) -> list[str]:
-    """The same call on what is in ``place``; its table by its key, as calls beside it add tables of its name."""
+    """The same call on what is in ``place``; its table by its key, as other calls add tables of its name."""
     key = (place / "key").read_text(encoding="utf-8")
     stands_for = {
         "PATH": "data" if words[0] == "reproduce" else "images",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from uvlp.cli.commands.robust import HARD, PLAIN, SOFT, _recipes
 from uvlp.cli.request import Request
-from uvlp.cli.robust import HARD, PLAIN, SOFT, _recipes
 from uvlp.core.errors import UvlpError
 
 

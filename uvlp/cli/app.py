@@ -11,7 +11,7 @@ import traceback
 
 import typer
 
-from uvlp.cli import (
+from uvlp.cli.commands import (
     captions,
     evaluate,
     explain,

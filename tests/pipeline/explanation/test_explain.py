@@ -11,7 +11,7 @@ import pytest
 
 from tests.other_packages import importable, install
 from tests.pipeline.estimates.recipes import planned
-from uvlp.cli.explain import recipes
+from uvlp.cli.commands.explain import recipes
 from uvlp.core import plugins
 from uvlp.core.errors import UvlpError
 from uvlp.declarations.method import declared_method
