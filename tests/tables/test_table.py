@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from uvlp.artifacts import tables
-from uvlp.artifacts.tables import Cell, Comparison, Summary, Table
+from uvlp.artifacts.tables import Cell, Comparison, Summary, Table, read, write
 from uvlp.tables.notes import on_comparisons
 from uvlp.tables.sentences import sentences
 from uvlp.tables.table import comma_separated, latex, markdown, printed, screen, sources, texts
@@ -294,6 +294,20 @@ def test_latex_rows_have_as_many_cells_as_columns() -> None:
         elif line.endswith(r"\\"):
             spanned = line.count(r"\multicolumn{2}")
             assert line.count(" & ") + 1 + spanned == columns
+
+
+def test_size_of_soft_labels_stands_beside_the_accuracy(tmp_path: Path) -> None:
+    soft = replace(TABLE, cells=(replace(RANDOM, soft_label_mb=0.6), replace(UVLP, soft_label_mb=58.72)))
+    means = grids(markdown(soft))[0]
+    assert means[0][-1] == "soft labels, MB" and [row[-1] for row in means[2:]] == ["0.6", "58.7"]
+    lines = [line for line in latex(soft, "main").splitlines() if line.endswith(r"\\")]
+    assert lines[0].endswith(r"& Soft labels \\") and lines[1].endswith(r"& MB \\")
+    assert {line.count(" & ") + line.count(r"\multicolumn{2}") for line in lines} == {3}
+    write(tmp_path, soft, texts(soft))
+    assert read(tmp_path) == soft
+    write(tmp_path, TABLE, texts(TABLE))
+    assert "soft_label" not in (tmp_path / "table.json").read_text(encoding="utf-8")
+    assert "soft labels" not in markdown(TABLE)
 
 
 def test_latex_titles_cannot_break_the_table() -> None:

@@ -79,6 +79,8 @@ class Cell:
         validation_set: description of the validation images.
         validation_images: their number.
         scores: names of the score artifacts.
+        soft_label_mb: size of the soft labels that one training learned: float16 for every training image in
+            every epoch, as FKD stores them; None with hard labels.
     """
 
     method: str
@@ -97,6 +99,7 @@ class Cell:
     validation_set: str
     validation_images: int
     scores: tuple[str, ...]
+    soft_label_mb: float | None = None
 
     @property
     def classes(self) -> int | None:
@@ -192,8 +195,12 @@ class Table:
 def as_json(table: Table) -> str:
     """Return the text of `table.json`."""
     values = asdict(table)
-    if not table.ablations:  # the form of tables from before there were any
+    # Where there are none: the form of tables from before there were any.
+    if not table.ablations:
         del values["ablations"]
+    for cell in values["cells"]:
+        if cell["soft_label_mb"] is None:
+            del cell["soft_label_mb"]
     return json.dumps({"schema": SCHEMA, **values}, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -9,9 +9,11 @@ from typing import Any
 from uvlp.artifacts.scores import Score
 from uvlp.artifacts.tables import Cell, Table
 from uvlp.tables.comparisons import Scored, compare_ablations, compare_all
-from uvlp.tables.notes import on_comparisons, on_means, on_same_images
+from uvlp.tables.notes import on_comparisons, on_means, on_same_images, on_soft_labels
 from uvlp.tables.uncertainty import summarise
 
+FLOAT16 = 2
+"""Bytes of a number in the labels that FKD stores (evaluation.md 5.2)."""
 ACCURACIES = ("best", "last", "top5_best", "top5_last")
 
 
@@ -52,6 +54,7 @@ def measured_table(
     passes = max(len(each.score.curve) for of_cell in by_cell for each in of_cell)
     notes = [
         *on_means(cells, passes),
+        *on_soft_labels(cells),
         *on_same_images(_with_same_images(facts["cells"], by_cell)),
         *on_comparisons(comparisons, ablations),
         *remarks,
@@ -90,8 +93,14 @@ def _cell(entry: Mapping[str, Any], trainings: Sequence[Training]) -> Cell:
         validation_set=first.validation_set,
         validation_images=first.validation_images,
         scores=tuple(one.name for one in trainings),
+        soft_label_mb=_soft_label_mb(entry, first),
         **values,
     )
+
+
+def _soft_label_mb(entry: Mapping[str, Any], score: Score) -> float | None:
+    epochs = entry.get("soft_label_epochs")
+    return epochs * score.train_images * entry["classes"] * FLOAT16 / 1e6 if epochs else None
 
 
 def _with_same_images(

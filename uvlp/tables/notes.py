@@ -67,6 +67,15 @@ def _on_test_images(cells: Sequence[Cell]) -> Iterator[str]:
         )
 
 
+def on_soft_labels(cells: Sequence[Cell]) -> Iterator[str]:
+    """Yield what the size of soft labels counts, if any method was scored with them."""
+    if any(cell.soft_label_mb is not None for cell in cells):
+        yield (
+            "soft labels: every class of every training image in every epoch in float16, as FKD stores them; "
+            "here the teacher computes them during the training"
+        )
+
+
 def on_same_images(titles: Sequence[str]) -> Iterator[str]:
     """Yield the methods whose seeds affect only the training: external folders, the full set."""
     if titles:
@@ -111,7 +120,11 @@ def on_comparisons(
 
 def remarks(table: Table) -> list[str]:
     """The notes that are about this run; those that explain how any table is computed are left out."""
-    explained = {*on_means(table.cells, 0), *on_comparisons(table.comparisons, table.ablations)}
+    explained = {
+        *on_means(table.cells, 0),
+        *on_soft_labels(table.cells),
+        *on_comparisons(table.comparisons, table.ablations),
+    }
     return [
         note
         for note in table.notes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import fields, replace
 
 from uvlp.artifacts.tables import Cell, Comparison, Table
@@ -16,20 +17,40 @@ from uvlp.tables.sentences import sentences
 
 TOP5_CLASSES = 20
 """Fewer classes make the top-5 accuracy nearly 100 % for every method."""
+SOFT_LABELS = "soft labels, MB"
 PARTS = ("main", "intervals", "differences", "all")
 CSV_PARTS = ("main", "differences")
 
 
 def _means(table: Table) -> Grid:
-    """Return the main table: best and last of every method and network."""
+    """Return the main table: best and last of every method and network, and the size of its soft labels."""
+    soft = _soft_labels(table)
     return Grid(
         heading="",
-        head=["method"] + [f"{network} {which}" for network in table.networks for which in ("best", "last")],
+        head=[
+            "method",
+            *[f"{network} {which}" for network in table.networks for which in ("best", "last")],
+            *[SOFT_LABELS] * soft,
+        ],
         body=[
-            [table.title(method)] + [text for cell in cells for text in (cell.best.show(), cell.last.show())]
+            [
+                table.title(method),
+                *[text for cell in cells for text in (cell.best.show(), cell.last.show())],
+                *[_megabytes(cells)] * soft,
+            ]
             for method, cells in table.rows.items()
         ],
     )
+
+
+def _soft_labels(table: Table) -> bool:
+    return any(cell.soft_label_mb is not None for cell in table.cells)
+
+
+def _megabytes(cells: Sequence[Cell]) -> str:
+    """Return the size of a method's soft labels, which networks with other schedules may share or not."""
+    sizes = {cell.soft_label_mb for cell in cells if cell.soft_label_mb is not None}
+    return " to ".join(f"{size:.3g}" for size in sorted({min(sizes), max(sizes)})) if sizes else "-"
 
 
 def _intervals(table: Table) -> Grid | None:
@@ -166,8 +187,11 @@ def _with_network_titles(table: Table) -> Table:
 
 def _spanning(table: Table) -> list[str]:
     """Two rows: the networks, and best and last below each."""
-    spans = " & ".join(rf"\multicolumn{{2}}{{c}}{{{escape(name)}}}" for name in table.networks)
-    return [f"Method & {spans}", " & " + " & ".join(["best & last"] * len(table.networks))]
+    spans = [rf"\multicolumn{{2}}{{c}}{{{escape(name)}}}" for name in table.networks]
+    soft = _soft_labels(table)
+    first = ["Method", *spans, *["Soft labels"] * soft]
+    second = ["", *["best & last"] * len(table.networks), *["MB"] * soft]
+    return [" & ".join(first), " & ".join(second)]
 
 
 def comma_separated(table: Table, part: str = "main") -> str:

@@ -150,7 +150,7 @@ def test_table_has_the_notes_that_apply() -> None:
     )
     assert here.table(methods("random")).facts["notes"] == ["short schedule", "nano"]
     assert here.table(methods("random", "uvlp")).facts["notes"] == ["short schedule", "under-trained", "nano"]
-    soft = planner(protocol_notes=notes, protocol="rded")
+    soft = planner(protocol_notes=notes, protocol="rded", networks=("conv3",))
     assert soft.table(methods("random")).facts["notes"][0] == "small teacher"
 
 
@@ -377,8 +377,11 @@ def stages_with_new_keys(monkeypatch: pytest.MonkeyPatch, raised: str) -> set[st
 
     def keys() -> dict[str, str]:
         by_title = {}
-        for protocol in ("minimax", "rded"):
-            here = planner(protocol=protocol, networks=("convnet-3", "resnet-18"))
+        for protocol, networks in (
+            ("minimax", ("convnet-3", "resnet-18")),
+            ("rded", ("conv3", "resnet18")),
+        ):
+            here = planner(protocol=protocol, networks=networks)
             for task in chain(here.table(methods("random", "uvlp"))):
                 by_title[f"{task.stage} {protocol} {task.title}"] = task.key
         return by_title

@@ -44,11 +44,21 @@ def test_under_hard_labels_the_teacher_is_trained_for_the_method_alone(name: str
 
 def test_a_table_with_hard_labels_names_the_methods_that_have_soft_ones() -> None:
     quiet = {"protocol_notes": {}, "evaluate": Recipe().evaluate, "rded": Recipe().rded}
-    hard, soft = planner(**quiet), planner(protocol="rded", teacher=Recipe().teacher, **quiet)
+    hard = planner(**quiet)
+    soft = planner(protocol="rded", networks=("conv3",), teacher=Recipe().teacher, **quiet)
     (note,) = hard.table(of(hard, "random", *SOFT)).facts["notes"]
     assert note.startswith("RDED, SRe2L are published with the soft labels")
     assert hard.table(of(hard, "random")).facts["notes"] == []
     assert soft.table(of(soft, "random", *SOFT)).facts["notes"] == []
+
+
+def test_a_table_with_soft_labels_has_what_their_size_depends_on() -> None:
+    hard, soft = planner(), planner(protocol="rded", networks=("conv3",))
+    rded = soft.recipe.rded
+    facts = soft.table(of(soft, "random", "full")).facts
+    assert [cell["soft_label_epochs"] for cell in facts["cells"]] == [rded.epochs, rded.epochs_full]
+    assert {cell["classes"] for cell in facts["cells"]} == {len(soft.manifest.classes)}
+    assert "soft_label_epochs" not in hard.table(of(hard, "random")).facts["cells"][0]
 
 
 def test_settings_of_a_method_with_the_name_of_a_protocol_have_a_prefix() -> None:

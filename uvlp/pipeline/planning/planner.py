@@ -97,6 +97,7 @@ class Planner(ImagePlanner):
                         "title": method.title,
                         "network": network,
                         "scores": list(trainings),
+                        **self._soft_labels(method, network),
                     }
                 )
         name = table_name(recipe, self.manifest, self.spec, folders, ablated)
@@ -119,6 +120,23 @@ class Planner(ImagePlanner):
             },
             inputs=inputs,
         )
+
+    def _soft_labels(self, method: Method | Folder, network: str) -> dict[str, int]:
+        """Return what the size of the soft labels of one training depends on; nothing with hard labels."""
+        declared = self._protocol
+        if not declared.teacher or declared.workload is None:
+            return {}
+        classes = len(self.manifest.classes)
+        images = self.manifest.count("train") if method.whole_set else classes * self.recipe.ipc
+        load = declared.workload(
+            self._evaluation,
+            network,
+            ipc=self.recipe.ipc,
+            classes=classes,
+            images=images,
+            full=method.whole_set,
+        )
+        return {"soft_label_epochs": load.epochs, "classes": classes}
 
     def _notes(self, methods: Sequence[Method | Folder]) -> list[str]:
         """Return the notes that apply to a table of these methods."""
