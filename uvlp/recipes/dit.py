@@ -20,7 +20,7 @@ class TransformerSettings:
         most=WIDEST,
     )
     heads: int = setting(4, "attention heads", "measured on digits", least=1, most=MOST_LAYERS)
-    steps: int = setting(2000, "training steps", "measured on digits", least=1)
+    steps: int = setting(8000, "training steps", "measured on digits", least=1)
     batch: int = setting(32, "latents per step", "measured on digits", least=1)
     lr: float = setting(5e-3, "peak learning rate (one cycle)", "measured on digits", least=0)
     ema: float = setting(

@@ -21,7 +21,7 @@ from uvlp.models.training import one_cycle
 from uvlp.models.training.training_state import Average
 from uvlp.recipes.dit import TransformerSettings
 
-REVISION = 1
+REVISION = 2
 
 
 def train(
