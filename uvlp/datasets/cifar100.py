@@ -13,6 +13,7 @@ from uvlp.recipes.paper import rded_recipe
 from uvlp.recipes.schema import FinetuneSettings, Recipe
 
 REVISION = 1
+LICENCE = "no licence stated; cite Krizhevsky 2009"
 SET = BinarySet(
     name="cifar100",
     layout=Layout(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 REVISION = 1
+LICENCE = "CC BY 4.0; scikit-learn BSD-3-Clause"
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 SOURCE_PX = 8
 IMAGE_PX = 32

@@ -6,12 +6,13 @@ ILSVRC-2012 in DIR.
 
 from __future__ import annotations
 
-from uvlp.datasets.files.imagenet_sets import VARIANTS as VARIANTS, IlsvrcSet
+from uvlp.datasets.files.imagenet_sets import TERMS, VARIANTS as VARIANTS, IlsvrcSet
 from uvlp.recipes.dataset_size import of_ilsvrc
 from uvlp.recipes.paper import minimax_recipe
 from uvlp.recipes.schema import Recipe
 
 REVISION = 1
+LICENCE = TERMS
 SET = IlsvrcSet(name="imagenet100", source="a hundred classes of ILSVRC-2012", counts=(None, 5_000))
 EXPECTED = of_ilsvrc(classes=100)
 open_dataset, download, fetch = SET.open_dataset, SET.download, SET.fetch

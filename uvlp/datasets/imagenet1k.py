@@ -6,13 +6,14 @@ Evaluated as in VLCP (RDED protocol, ResNet-18, torchvision's teacher):
 
 from __future__ import annotations
 
-from uvlp.datasets.files.imagenet_sets import VARIANTS as VARIANTS, IlsvrcSet
+from uvlp.datasets.files.imagenet_sets import TERMS, VARIANTS as VARIANTS, IlsvrcSet
 from uvlp.recipes.dataset_size import of_ilsvrc
 from uvlp.recipes.evaluation import TeacherSettings
 from uvlp.recipes.paper import TORCHVISION_RESNET18_PCT, rded_recipe
 from uvlp.recipes.schema import FinetuneSettings, Recipe
 
 REVISION = 1
+LICENCE = TERMS
 SET = IlsvrcSet(name="imagenet1k", source="ILSVRC-2012", counts=(1_281_167, 50_000), strict=True)
 EXPECTED = of_ilsvrc(classes=1000, train=SET.counts[0])
 open_dataset, download, fetch = SET.open_dataset, SET.download, SET.fetch

@@ -12,11 +12,12 @@ from uvlp.artifacts.dataset import Dataset, DatasetSpec
 from uvlp.core.files.downloads import Download
 from uvlp.core.progress import Progress
 from uvlp.datasets.files.archive import Archive
-from uvlp.datasets.files.imagenet_sets import FastaiSet, fastai_sizes
+from uvlp.datasets.files.imagenet_sets import TERMS, FastaiSet, fastai_sizes
 from uvlp.recipes.paper import minimax_recipe
 from uvlp.recipes.schema import Recipe
 
 REVISION = 1
+LICENCE = f"fast.ai's repository: Apache-2.0; the images are ImageNet's; {TERMS}"
 VARIANTS = ("fastai", "ilsvrc")
 SET = FastaiSet(
     name="imagenette",

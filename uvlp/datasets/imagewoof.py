@@ -14,11 +14,12 @@ from uvlp.core.files.downloads import Download
 from uvlp.core.progress import Progress
 from uvlp.datasets.files.archive import Archive
 from uvlp.datasets.files.class_lists import exchanged, wordnet_classes
-from uvlp.datasets.files.imagenet_sets import FastaiSet, fastai_sizes
+from uvlp.datasets.files.imagenet_sets import TERMS, FastaiSet, fastai_sizes
 from uvlp.recipes.paper import METHODS, minimax_recipe
 from uvlp.recipes.schema import Recipe
 
 REVISION = 1
+LICENCE = f"fast.ai's repository: Apache-2.0; the images are ImageNet's; {TERMS}"
 PUBLISHED_NAMES = "published-names"
 VARIANTS = ("fastai", "ilsvrc", PUBLISHED_NAMES)
 BORDER_TERRIER, AUSTRALIAN_TERRIER = "n02093754", "n02096294"

@@ -23,6 +23,7 @@ from uvlp.datasets.files.archive import Archive, archived_size
 from uvlp.datasets.files.class_lists import wordnet_classes
 from uvlp.datasets.files.folder_remarks import Remarks
 from uvlp.datasets.files.folder_scan import Listing, image_names, scan_classes
+from uvlp.datasets.files.imagenet_sets import TERMS
 from uvlp.datasets.files.named_sets import (
     NamedSet,
     archived_root,
@@ -37,6 +38,7 @@ from uvlp.recipes.paper import rded_recipe
 from uvlp.recipes.schema import Recipe
 
 REVISION = 1
+LICENCE = TERMS
 VARIANTS: tuple[str, ...] = ()
 NAME = "tiny-imagenet"
 IMAGE_PX = 64

@@ -36,6 +36,8 @@ class DatasetDeclaration:
         expected: its size before it is downloaded (by variant if there are several), for ``--dry-run``.
         download: ``download(spec)``: the `Download` that ``fetch`` would still make, None if there is none.
         fetch: ``fetch(spec, progress)``: downloads it into the folder ``spec.root``.
+        licence: licence or terms of the images as their source states them, for the card of published images;
+            empty: not known.
     """
 
     origin: Origin
@@ -49,6 +51,7 @@ class DatasetDeclaration:
     )
     download: Callable[..., Any] | None = function("download", "spec", default=None)
     fetch: Callable[..., Any] | None = function("fetch", "spec, progress", default=None)
+    licence: str = constant("a text", text, "")
 
     def recipe(self, ipc: int) -> Recipe:
         """The dataset's own recipe at ``ipc`` images per class.

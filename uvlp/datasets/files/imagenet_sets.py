@@ -24,6 +24,7 @@ from uvlp.datasets.files.named_sets import (
 from uvlp.recipes.dataset_size import ILSVRC_PX, DatasetSize, of_ilsvrc
 
 VARIANTS: tuple[str, ...] = ()
+TERMS = "ImageNet's terms: non-commercial research and education"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
