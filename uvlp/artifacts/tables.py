@@ -8,12 +8,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from uvlp.artifacts.scores import Score
+from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
+
+if TYPE_CHECKING:
+    import pandas
 
 KIND = "tables"
 SCHEMA = 2
@@ -190,6 +195,42 @@ class Table:
     def title(self, method: str) -> str:
         """Return the title of a method."""
         return next(cell.title for cell in self.cells if cell.method == method)
+
+    def trainings(self) -> Iterator[dict[str, str | int | float | None]]:
+        """Yield a row per training by name of the column, unrounded; top-5 is None below five classes."""
+        for cell in self.cells:
+            missing = (None,) * len(cell.scores)
+            values = {
+                "seed": cell.seeds,
+                "repeat": cell.repeats,
+                "best_pct": cell.best_pct,
+                "last_pct": cell.last_pct,
+                "top5_best_pct": cell.top5_best_pct or missing,
+                "top5_last_pct": cell.top5_last_pct or missing,
+            }
+            for row, score in enumerate(cell.scores):
+                yield {
+                    "table": self.name,
+                    "method": cell.method,
+                    "network": cell.network,
+                    **{name: column[row] for name, column in values.items()},
+                    "validation_set": cell.validation_set,
+                    "validation_images": cell.validation_images,
+                    "score": score,
+                }
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return the rows of :meth:`trainings` as a frame of pandas, which is no dependency of UVLP.
+
+        Raises:
+            UvlpError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            fix = "install it beside uvlp, or use `uvlp table NAME --format csv`"
+            raise UvlpError("pandas is not installed", got=self.name, fix=fix) from error
+        return pandas.DataFrame([*self.trainings()])
 
 
 def as_json(table: Table) -> str:

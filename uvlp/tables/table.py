@@ -204,15 +204,9 @@ def comma_separated(table: Table, part: str = "main") -> str:
         return _comparisons(table)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    columns = ["seed", "repeat", "best_pct", "last_pct", "top5_best_pct", "top5_last_pct"]
-    writer.writerow(["table", "method", "network", *columns, "validation_set", "validation_images", "score"])
-    for cell in table.cells:
-        missing = ("",) * len(cell.scores)
-        values = (cell.seeds, cell.repeats, cell.best_pct, cell.last_pct)
-        top5 = (cell.top5_best_pct or missing, cell.top5_last_pct or missing)
-        for *training, score in zip(*values, *top5, cell.scores, strict=True):
-            about = (cell.validation_set, cell.validation_images, score)
-            writer.writerow([table.name, cell.method, cell.network, *training, *about])
+    rows = [*table.trainings()]
+    writer.writerow(rows[0])
+    writer.writerows(["" if value is None else value for value in row.values()] for row in rows)
     return out.getvalue()
 
 
