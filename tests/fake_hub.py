@@ -1,10 +1,12 @@
 """A hub for tests: its cache on disk, and a local server.
 
-The server implements what a download needs: commit of a revision, list of files, and files with ranges.
+The server implements what a download needs: commit of a revision, list of files, and files with ranges; and
+for datasets, whose names here begin with `datasets/`, what an upload needs: a repository, and commits.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -21,9 +23,10 @@ import pytest
 from huggingface_hub import constants
 
 ROUTE = re.compile(
-    r"/api/models/(?P<repo>.+?)/(?P<what>revision|tree)/(?P<rev>[^/]+)$"
+    r"/api/(?:models/|(?=datasets/))(?P<repo>.+?)/(?P<what>revision|tree)/(?P<rev>[^/]+)$"
     r"|/(?P<file_repo>.+?)/resolve/(?P<file_rev>[^/]+)/(?P<path>.+)$"
 )
+UPLOAD = re.compile(r"/api/(?P<repo>datasets/.+?)/(?P<what>preupload|commit)/main$")
 
 
 def commit(digit: str) -> str:
@@ -71,6 +74,8 @@ class Hub:
         asked: names of the files that were sent, with the first byte.
         page: response to every request, like the log-in page of a network.
         address: of the server.
+        uploads: new folder below which the files of commits are kept; None: uploads are refused.
+        created: what was asked of each new repository.
     """
 
     folders: dict[tuple[str, str], Path] = field(default_factory=dict)
@@ -82,6 +87,8 @@ class Hub:
     asked: list[tuple[str, int]] = field(default_factory=list)
     page: bytes = b""
     address: str = ""
+    uploads: Path | None = None
+    created: list[dict[str, object]] = field(default_factory=list)
 
 
 @contextmanager
@@ -113,6 +120,69 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(body=True)
 
+    def do_POST(self) -> None:
+        """A new repository, how its files are to be sent (all of them inside the commit), or a commit."""
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.hub.page:
+            return self._send(200, self.hub.page, {"Content-Type": "text/html"})
+        if self.path == "/api/validate-yaml":
+            return self._json({"errors": [], "warnings": []})
+        match = UPLOAD.match(unquote(urlsplit(self.path).path))
+        asked = json.loads(content) if not match or match["what"] == "preupload" else {}
+        new = f"{asked.get('type')}s/{asked.get('organization')}/{asked.get('name')}"
+        repository = match["repo"] if match else new
+        status, code = self.hub.refuse.get(repository, (200, ""))
+        if self.hub.uploads is None or not self.headers.get("Authorization"):
+            status = 401
+        if status != 200:
+            return self._send(status, b"", {"X-Error-Code": code, "X-Error-Message": code})
+        if match is None:
+            return self._create(repository, asked)
+        if match["what"] == "preupload":
+            modes = [
+                {"path": each["path"], "uploadMode": "regular", "shouldIgnore": False}
+                for each in asked["files"]
+            ]
+            return self._json({"files": modes})
+        return self._commit(repository, [json.loads(line) for line in content.splitlines()])
+
+    def _create(self, repository: str, asked: dict[str, object]) -> None:
+        if repository in self.hub.newest:
+            return self._json({"error": "exists", "url": f"{self.hub.address}/{repository}"}, 409)
+        self.hub.created.append(asked)
+        self._keep(repository, {".gitattributes": b"*.png filter=lfs"})
+        return self._json({"url": f"{self.hub.address}/{repository}"})
+
+    def _commit(self, repository: str, operations: list[dict[str, dict[str, str]]]) -> None:
+        folder = self.hub.folders[repository, self.hub.newest[repository]]
+        files = {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        for each in operations:
+            value = each["value"]
+            match str(each["key"]):
+                case "file":
+                    files[value["path"]] = base64.b64decode(value["content"])
+                case "deletedFile":
+                    del files[value["path"]]
+        commit = self._keep(repository, files)
+        self._json({"commitUrl": f"{self.hub.address}/{repository}/commit/{commit}", "commitOid": commit})
+
+    def _keep(self, repository: str, files: dict[str, bytes]) -> str:
+        """Keep the files of a commit, which is named by their content."""
+        assert self.hub.uploads is not None
+        named = sorted((name, hashlib.sha1(content).hexdigest()) for name, content in files.items())
+        commit = hashlib.sha1(json.dumps(named).encode()).hexdigest()
+        folder = self.hub.uploads / repository / commit
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        self.hub.folders[repository, commit] = folder
+        self.hub.newest[repository] = commit
+        return commit
+
     def _answer(self, body: bool) -> None:
         if self.hub.page:
             return self._send(200, self.hub.page, {"Content-Type": "text/html"}, body)
@@ -135,8 +205,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json([_entry(folder, path) for path in sorted(folder.rglob("*")) if path.is_file()])
         return self._json({"id": repository, "sha": sha, "siblings": [], "tags": []})
 
-    def _json(self, value: object) -> None:
-        self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+    def _json(self, value: object, status: int = 200) -> None:
+        self._send(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
     def _file(self, path: Path, sha: str, body: bool) -> None:
         if not path.is_file():

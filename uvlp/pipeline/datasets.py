@@ -39,3 +39,15 @@ def _record(manifest: DatasetManifest, cache: Path) -> None:
     path = cache / f"{manifest.name}-{manifest.content_hash[:16]}.json"
     if recall(path, manifest.content_hash) is None:
         remember(path, manifest)
+
+
+def recorded(cache: Path, content_hash: str) -> DatasetManifest | None:
+    """Return what a store recorded of the dataset with this content; None if it has no record."""
+    path = record_file(cache, content_hash)
+    return None if path is None else recall(path, content_hash)
+
+
+def record_file(cache: Path, content_hash: str) -> Path | None:
+    """Return the file of :func:`recorded`."""
+    found = sorted(cache.glob(f"*-{content_hash[:16]}.json"))
+    return next((path for path in found if recall(path, content_hash) is not None), None)

@@ -22,7 +22,7 @@ from uvlp.core.files.downloads import Download
 from uvlp.core.hashing import HashCache, digest
 from uvlp.core.progress import Progress
 from uvlp.core.wording import byte_size
-from uvlp.models.published import hub, kinds
+from uvlp.models.published import hub, hub_errors, kinds
 from uvlp.models.published.checks import clip_checks, model_checks
 from uvlp.models.published.layout import LAYOUTS, Contents, contents, lacks_files
 from uvlp.models.published.sizes import SIZES
@@ -189,7 +189,7 @@ def _missing(source: Source, folder: Path, present: Contents) -> UvlpError:
         return lacks_files(source.layout, folder, present.missing, fix)
     others = hub.commits(source.repository)
     there = f"; only revision {others[0]} is" if others else ""
-    log_in = "" if source.repository in SIZES else f"; if it is private or gated, {hub.LOG_IN}"
+    log_in = "" if source.repository in SIZES else f"; if it is private or gated, {hub_errors.LOG_IN}"
     return UvlpError(
         f"{source.layout.title} is not on this machine{there}",
         got=f"{source.repository} at {source.revision or 'its newest revision'}",

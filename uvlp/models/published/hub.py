@@ -1,7 +1,8 @@
-"""Model repositories of the hub: paths of downloaded files, recorded revisions, and the download.
+"""Repositories of the hub: paths of downloaded files, recorded revisions, and the download.
 
-The layout is that of the hub's own library, so its downloads are reused:
-`models--OWNER--NAME/snapshots/COMMIT/...` below ``$HF_HOME/hub``. Finding files needs no network.
+A repository is one of models, ``OWNER/NAME``, or of a dataset, ``datasets/OWNER/NAME``. The layout is that of
+the hub's own library, so its downloads are reused: `models--OWNER--NAME/snapshots/COMMIT/...` below
+``$HF_HOME/hub``. Finding files needs no network.
 """
 
 from __future__ import annotations
@@ -18,19 +19,20 @@ from uvlp.core import streams
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 from uvlp.core.files.foreign_files import check_regular, first_bytes, wrong_content
-from uvlp.core.files.os_errors import NOT_WRITABLE, is_full
 from uvlp.core.files.writing import write_utf8
 from uvlp.core.progress import Progress
+from uvlp.models.published import hub_errors
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 REPOSITORY = re.compile(r"(?=.{1,96}$)[\w-][\w.-]*(/[\w-][\w.-]*)?")
 """Names of repositories; the hub allows at most 96 characters."""
+DATASETS = "datasets/"
+"""How the repository of a dataset begins."""
 RECORD = "uvlp_revisions.json"
 ATTEMPTS = 3
 MEGABYTE = 10**6
 RESUMED_BYTES = 10**7
 UNFINISHED = ".uvlp.incomplete"
-LOG_IN = "accept its terms on its page if it has any, and set HF_TOKEN to your token"
 
 
 def cache_folder() -> Path:
@@ -53,9 +55,16 @@ def page(repository: str) -> str:
     return f"{constants.ENDPOINT}/{repository}"
 
 
+def _kind_and_name(repository: str) -> tuple[str, str]:
+    """Return the kind of a repository in the terms of the hub's library, and ``OWNER/NAME``."""
+    name = repository.removeprefix(DATASETS)
+    return "model" if name == repository else "dataset", name
+
+
 def folder_of(repository: str) -> Path:
     """Return the folder of ``repository``, which may not exist."""
-    return cache_folder() / f"models--{repository.replace('/', '--')}"
+    kind, name = _kind_and_name(repository)
+    return cache_folder() / f"{kind}s--{name.replace('/', '--')}"
 
 
 def snapshot(repository: str, commit: str) -> Path:
@@ -69,7 +78,7 @@ def commits(repository: str) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
-def _named(repository: str, name: str) -> str:
+def named(repository: str, name: str) -> str:
     """Return the commit of a branch or tag when it was last fetched; empty if never."""
     try:
         commit = (folder_of(repository) / "refs" / name).read_text(encoding="utf-8").strip()
@@ -87,7 +96,7 @@ def _recorded() -> dict[str, str]:
     except FileNotFoundError:
         return {}  # `remember_found` reports it
     except (OSError, ValueError) as error:
-        _note(f"{_record()} cannot be read, so recorded revisions are ignored: {_line(error)}")
+        _note(f"{_record()} cannot be read, so recorded revisions are ignored: {hub_errors.line(error)}")
         return {}
     return {name: commit for name, commit in known.items() if isinstance(commit, str)}
 
@@ -117,8 +126,8 @@ def commit_of(repository: str, revision: str, setting: str) -> str:
     if COMMIT.fullmatch(revision):
         return revision
     if revision:
-        return _named(repository, revision)
-    newest, known = _named(repository, "main"), recorded(repository)
+        return named(repository, revision)
+    newest, known = named(repository, "main"), recorded(repository)
     if known and newest and newest != known:
         raise UvlpError(
             f"{repository} is at another revision than the recorded one",
@@ -180,15 +189,15 @@ def transfer(repository: str, revision: str, patterns: Sequence[str], progress: 
             with FileLock(locks / f"uvlp--{folder_of(repository).name}.lock"):
                 return _fetch(repository, revision, list(patterns), progress)
         except Exception as caught:
-            error = _cause(caught)
-            if not _is_transient(error):
-                raise _explained(error, repository, revision) from caught
+            error = hub_errors.cause(caught)
+            if not hub_errors.is_transient(error):
+                raise hub_errors.explained(error, repository, revision, cache_folder()) from caught
             if attempt == ATTEMPTS:
                 raise UvlpError(
-                    f"the transfer of {repository} stopped {ATTEMPTS} times: {_line(error)}",
+                    f"the transfer of {repository} stopped {ATTEMPTS} times: {hub_errors.line(error)}",
                     fix="check the network; re-run the command to resume",
                 ) from caught
-            progress.log(f"{repository}: {_line(error)}; attempt {attempt + 1} of {ATTEMPTS}")
+            progress.log(f"{repository}: {hub_errors.line(error)}; attempt {attempt + 1} of {ATTEMPTS}")
     raise AssertionError
 
 
@@ -196,9 +205,9 @@ def _fetch(repository: str, revision: str, patterns: list[str], progress: Progre
     """Download; large files with `_resume`, because the library restarts a file after an interruption."""
     from huggingface_hub import snapshot_download
 
-    get: Any = partial(
-        snapshot_download, repository, allow_patterns=patterns, tqdm_class=_bar(Progress(), 0, 0)
-    )
+    kind, name = _kind_and_name(repository)
+    bar = _bar(Progress(), 0, 0)
+    get: Any = partial(snapshot_download, name, repo_type=kind, allow_patterns=patterns, tqdm_class=bar)
     plan = get(revision=revision or None, dry_run=True)
     large = [file for file in plan if not file.is_cached and (file.file_size or 0) >= RESUMED_BYTES]
     done, total = 0, sum(file.file_size for file in large)
@@ -214,7 +223,8 @@ def _resume(repository: str, commit: str, name: str, bar: type) -> None:
     from huggingface_hub.file_download import http_get
     from huggingface_hub.utils._headers import build_hf_headers
 
-    address = hf_hub_url(repository, name, revision=commit)
+    kind, owned = _kind_and_name(repository)
+    address = hf_hub_url(owned, name, repo_type=kind, revision=commit)
     facts = get_hf_file_metadata(address)
     if facts.etag is None or facts.size is None:
         raise ValueError(f"no hash and no size of {name}")
@@ -239,74 +249,6 @@ def _resume(repository: str, commit: str, name: str, bar: type) -> None:
             tqdm_class=bar,
         )
     part.replace(blob)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
-
-
-def _status(error: BaseException) -> int:
-    """Return the HTTP status of the response in ``error``; 0 without a response."""
-    return int(getattr(getattr(error, "response", None), "status_code", 0) or 0)
-
-
-def _cause(error: Exception) -> BaseException:
-    """Return the error that made the library fall back to its cache, if any, else ``error``."""
-    from huggingface_hub.errors import DryRunError, LocalEntryNotFoundError
-
-    cache_miss = isinstance(error, DryRunError | LocalEntryNotFoundError)
-    return error.__cause__ or error if cache_miss else error
-
-
-def _has_no_connection(error: BaseException) -> bool:
-    return isinstance(error, ConnectionError) or type(error).__name__ in ("ConnectError", "ConnectTimeout")
-
-
-def _is_page(error: BaseException) -> bool:
-    """Return whether the response is not the hub's, but e.g. the log-in page of a network or proxy."""
-    from huggingface_hub.errors import HFValidationError
-
-    garbled = isinstance(error, ValueError | KeyError | TypeError)
-    return _status(error) in (407, 511) or (garbled and not isinstance(error, HFValidationError))
-
-
-def _is_transient(error: BaseException) -> bool:
-    """Return whether a retry may help: a broken stream or a busy server."""
-    if _is_page(error):
-        return False
-    if _status(error):
-        return _status(error) in (408, 429) or _status(error) >= 500
-    # The library's client is a version of httpx, which has already retried to connect.
-    is_client = type(error).__module__.startswith("httpx") and not _has_no_connection(error)
-    return is_client or (isinstance(error, RuntimeError) and not is_full(error))
-
-
-def _explained(error: BaseException, repository: str, revision: str) -> UvlpError:
-    from huggingface_hub import constants
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
-
-    if is_full(error):
-        fix = "free some space, or set HF_HOME to a larger disk; re-run the command to resume"
-        return UvlpError(f"no space left while fetching {repository}", got=str(cache_folder()), fix=fix)
-    if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
-        fix = "set HF_HOME to a writable folder"
-        return UvlpError("fetched files cannot be written", got=str(cache_folder()), fix=fix)
-    if _is_page(error):
-        what = f"the response of {constants.ENDPOINT} is not that of a hub, but e.g. a log-in page"
-        fix = "log in to the network or its proxy, or correct HF_ENDPOINT; re-run the command to resume"
-        return UvlpError(what, got=f"{repository}: {_line(error)}", fix=fix)
-    if _has_no_connection(error):
-        fix = "check the network and the proxy; re-run the command to resume"
-        return UvlpError(f"no connection to {constants.ENDPOINT}", got=repository, fix=fix)
-    if isinstance(error, GatedRepoError) or _status(error) == 403:
-        return UvlpError("this repository requires permission", got=repository, fix=LOG_IN)
-    if isinstance(error, RevisionNotFoundError):
-        fix = "use a commit of its history"
-        return UvlpError(f"{repository} has no such revision", got=revision or "main", fix=fix)
-    if isinstance(error, RepositoryNotFoundError) or _status(error) in (401, 404):
-        what = f"no such repository at {constants.ENDPOINT}, or a private one"
-        return UvlpError(what, got=repository, fix=f"check its name; if it is private, {LOG_IN}")
-    return UvlpError(f"{repository} cannot be fetched: {_line(error)}", fix="re-run the command to resume")
 
 
 def _bar(progress: Progress, done: int, total: int) -> type:

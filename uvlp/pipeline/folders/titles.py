@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from uvlp.artifacts import distilled
 from uvlp.artifacts.task import read_manifest
@@ -65,12 +66,19 @@ def _of_store(folder: Path) -> Iterator[str]:
     key = artifact.name
     if content.get("kind") != distilled.KIND or content.get("key") != key:
         return
-    made = OF_A_METHOD.fullmatch(str(content.get("title")))
-    if made:
-        yield f"{made[1]}-seed-{made[2]}"
-        yield f"{made[1]}-seed-{made[2]}-{key[:KEY_DIGITS]}"
+    if OF_A_METHOD.fullmatch(str(content.get("title"))):
+        name = set_name(content)
+        yield name
+        yield f"{name}-{key[:KEY_DIGITS]}"
     else:
         yield key[:KEY_DIGITS]
+
+
+def set_name(content: Mapping[str, Any]) -> str:
+    """Return the name of distilled images from their manifest: ``uvlp-seed-0``, or that of their folder."""
+    title = str(content["title"])
+    made = OF_A_METHOD.fullmatch(title)
+    return f"{made[1]}-seed-{made[2]}" if made else nfc(title.removeprefix("images of "))
 
 
 def _shortened(name: str) -> str:
