@@ -31,7 +31,8 @@ ALLOWED = {
         *("models", "methods", "datasets", "protocols", "captioners"),
     ),
     "pipeline": (*ANSWERS, "datasets/files"),
-    "cli": (*ANSWERS, "pipeline"),
+    "exchange": (*ANSWERS, "pipeline", "datasets/files"),
+    "cli": (*ANSWERS, "pipeline", "exchange"),
     "__init__": (),
     "__main__": ("core", "cli"),
 }
@@ -43,7 +44,15 @@ BY_NAME = {"stages": CHOSEN, "networks": ("networks",), "models": ("datasets",),
 job; `declarations` loads a given plug-in to read its declaration."""
 PLUGINS = {"captioners", "datasets", "methods", "networks", "protocols", "stages"}
 LIGHT = (
-    *("cli/**/*", "pipeline/**/*", "declarations/*", "recipes/*", "artifacts/**/*", "core/**/*"),
+    *(
+        "cli/**/*",
+        "pipeline/**/*",
+        "exchange/**/*",
+        "declarations/*",
+        "recipes/*",
+        "artifacts/**/*",
+        "core/**/*",
+    ),
     "models/published/*",
     *("tables/table", "tables/notes", "tables/published"),
     *("captioners/texts/formats", "captioners/texts/match", "captioners/texts/imported"),

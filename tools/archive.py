@@ -15,20 +15,19 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from uvlp.artifacts.store import Store
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import file_sha256
+from uvlp.exchange import results_archive
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOCK = REPOSITORY / "docker" / "requirements.lock"
-RESULTS = ("tables", "scores", "datasets", "uvlp_store.json")
-"""Parts of a store that `uvlp verify` needs for every check but `--rerun`."""
 
 
 def citation() -> dict[str, Any]:
@@ -106,12 +105,7 @@ def write_results(folder: Path, store: Path | None) -> str:
     """Tables, scores and dataset facts of a store; why they are left out, or ""."""
     if store is None:
         return "no --store given"
-    if not any((store / "tables").glob("*/manifest.json")):
-        raise UvlpError("a store without tables", got=str(store), fix="run `uvlp reproduce` first")
-    with tarfile.open(folder / "uvlp-results.tar.gz", "w:gz") as archive:
-        for name in RESULTS:
-            if (store / name).exists():
-                archive.add(store / name, f"uvlp-results/{name}")
+    results_archive.pack([], Store(store), folder / "uvlp-results.tar.gz")
     return ""
 
 

@@ -13,7 +13,7 @@ import uvlp
 from uvlp.cli import app as cli, request
 from uvlp.core import plugins
 
-OF_OTHER_PROGRAMS = {"--gpus", "--require-hashes"}
+OF_OTHER_PROGRAMS = {"--check", "--gpus", "--require-hashes"}
 COMMAND = re.compile(r"`uvlp ([a-z]+)\b")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+(?![\w-])")
 SETTING = re.compile(r"--set[ =]([a-z_]+(?:\.[a-z_]+)+)\b")

@@ -15,6 +15,7 @@ from uvlp.cli.commands import (
     captions,
     evaluate,
     explain,
+    export,
     fetch,
     listing,
     reproduce,
@@ -49,6 +50,7 @@ app.command("fetch", cls=Command)(fetch.fetch)
 app.command("list", cls=Command)(listing.list_names)
 app.command("table", cls=Command)(table.table)
 app.command("explain", cls=Command)(explain.explain)
+app.command("export", cls=Command)(export.export)
 app.command("verify", cls=Command)(verify.verify)
 app.command("doctor", cls=Command)(doctor.doctor)
 app.add_typer(captions.app, name="captions")

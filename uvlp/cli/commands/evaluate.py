@@ -34,12 +34,14 @@ from uvlp.cli.options import (
 if TYPE_CHECKING:
     from uvlp.cli.request import Request
     from uvlp.cli.run import Execution
+    from uvlp.pipeline.folders.published import PublishedSet
 
 PathsArgument = Annotated[
     list[str],
     typer.Argument(
         metavar="PATH",
-        help="folders PATH/<class>/<images>; NAME=FOLDER,FOLDER,... is one row with a folder per seed",
+        help="folders PATH/<class>/<images>, or published sets hf://OWNER/NAME@REVISION; "
+        "NAME=FOLDER,FOLDER,... is one row with a folder per seed",
         rich_help_panel=WHAT,
     ),
 ]
@@ -152,14 +154,21 @@ def _score(
     """Score the folders, and the same number of random images unless disabled."""
     from uvlp.cli.request import resolve, store_at
     from uvlp.cli.run import run
+    from uvlp.exchange import hub_fetch
+    from uvlp.pipeline import names
     from uvlp.pipeline.folders.collect import Collect, seeds_of
     from uvlp.pipeline.folders.rows import parse_rows
 
     rows = tuple(parse_rows(paths))
+    published: dict[str, PublishedSet] = {}
     recipe = resolve(request)
     seeds = seeds_of(rows, recipe.seeds if request.seeds else None)
     recipe = replace(recipe, seeds=seeds or recipe.seeds)
     if not random:
         recipe = replace(recipe, methods=())
-    collect = Collect(rows=rows, ipc=request.ipc, select=select)
+    if not execution.print_config:
+        names.check(recipe)  # a wrong name is reported before anything is fetched
+        offline = execution.offline or execution.dry_run
+        rows, published = hub_fetch.fetch_rows(rows, offline=offline)
+    collect = Collect(rows=rows, ipc=request.ipc, select=select, published=published)
     run(recipe, store_at(store), "tabulate", execution, collect)

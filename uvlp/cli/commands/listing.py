@@ -13,12 +13,12 @@ from uvlp.core.errors import UvlpError, unknown_name
 if TYPE_CHECKING:
     from uvlp.core.plugins import Origin
 
-LISTS = ("methods", "datasets", "networks", "protocols", "captioners", "tables")
+LISTS = ("methods", "datasets", "networks", "protocols", "captioners", "tables", "images")
 WhatArgument = Annotated[
     str,
     typer.Argument(
         metavar="LIST",
-        help="methods, datasets, networks, protocols, captioners or tables",
+        help="methods, datasets, networks, protocols, captioners, tables or images",
         rich_help_panel=WHAT,
     ),
 ]
@@ -36,6 +36,8 @@ def list_names(
     match what:
         case "tables":
             texts = _tables(store)
+        case "images":
+            texts = _images(store)
         case "networks":
             texts = _networks()
         case "methods":
@@ -70,6 +72,16 @@ def _tables(store: str | None) -> dict[str, str]:
         text = f"{table.key[: stored_tables.KEY_DIGITS]:<9}  {', '.join(table.methods)}; {date}"
         listed[f"{name} (--measured)" if name in listed else name] = text
     return listed
+
+
+def _images(store: str | None) -> dict[str, str]:
+    """Return the distilled sets of a store by full name, with dataset, images per class and date."""
+    from uvlp.cli.request import store_at
+    from uvlp.exchange.export_sets import distilled_sets
+
+    found = distilled_sets(store_at(store))
+    dates = {one.full_name: str(one.content.get("made", {}).get("at", ""))[:10] for one in found}
+    return {one.full_name: f"{one.about}; {dates[one.full_name]}" for one in found}
 
 
 def _networks() -> dict[str, str]:

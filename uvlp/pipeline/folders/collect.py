@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -20,6 +20,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.paths import expand_home
 from uvlp.core.progress import Progress, print_message
 from uvlp.core.wording import first_few
+from uvlp.pipeline.folders.published import PublishedSet
 from uvlp.pipeline.folders.rows import FORM, Row
 from uvlp.pipeline.folders.titles import titles
 from uvlp.pipeline.planning.contenders import Folder
@@ -36,11 +37,22 @@ class Collect:
         rows: rows of the table.
         ipc: images per class; None if every class has the same number.
         select: "first" or "drawn", if a class has more.
+        published: sets that were fetched from the hub, by their addresses in the rows.
     """
 
     rows: tuple[Row, ...]
     ipc: int | None
     select: str
+    published: Mapping[str, PublishedSet] = field(default_factory=dict)
+
+    def location(self, path: str) -> Path:
+        """Return the resolved folder of a path or address in the rows.
+
+        Raises:
+            UvlpError: its name is empty or not printable.
+        """
+        found = self.published.get(path)
+        return _path(path) if found is None else found.folder
 
 
 def seeds_of(rows: Sequence[Row], given: Sequence[int] | None) -> tuple[int, ...] | None:
@@ -85,7 +97,7 @@ def check_folders(collect: Collect, store: Path, spec: DatasetSpec) -> None:
     """
     root = _path(spec.argument) if spec.argument else Path(os.path.realpath(spec.root))
     for path in (path for row in collect.rows for path in row.paths):
-        given = _path(path)
+        given = collect.location(path)
         if Path(os.path.realpath(store)).is_relative_to(given):
             raise UvlpError(
                 "the store is inside the image folder", got=str(store), fix="set another path with --store"
@@ -161,23 +173,27 @@ def find_folders(
     Raises:
         UvlpError: a folder is invalid, or folders have different numbers of images.
     """
-    plain: dict[Path, str] = {}
+    plain: dict[Path, Path] = {}
     for row in collect.rows:
         if not row.name:
-            plain.setdefault(_path(row.paths[0]), row.paths[0])
+            location, published = collect.location(row.paths[0]), collect.published.get(row.paths[0])
+            plain.setdefault(location, published.title_path if published else location)
     names = [row.name for row in collect.rows if row.name]
     _check_names(names, taken)
-    title_of = dict(zip(plain, titles(list(plain), [*taken, *names]), strict=True))
+    title_of = dict(zip(plain, titles(list(plain.values()), [*taken, *names]), strict=True))
     search = partial(_find_images, collect, planner, cache)
     by_title: dict[str, Folder] = {}
     for row in collect.rows:
         if row.name:
             # A single folder is used for every seed, like a plain path.
             paths = row.paths if _most(collect.rows) > 1 else row.paths * len(planner.recipe.seeds)
-            by_title[row.name] = _row(row, dict(zip(planner.recipe.seeds, paths, strict=False)), search)
-        elif (title := title_of[_path(row.paths[0])]) not in by_title:
+            given = dict(zip(planner.recipe.seeds, paths, strict=False))
+            by_title[row.name] = _row(row, given, collect.location, search)
+        elif (title := title_of[collect.location(row.paths[0])]) not in by_title:
             path = row.paths[0]
-            by_title[title] = _folder(_spec(path), title, dict.fromkeys(planner.recipe.seeds, path), search)
+            spec = path if path in collect.published else _spec(path)
+            given = dict.fromkeys(planner.recipe.seeds, path)
+            by_title[title] = _folder(spec, title, given, collect.location, search)
     for folder in by_title.values():
         _check_overlap(collect, planner, cache, folder)
     return _common_ipc(list(by_title.values())), list(by_title.values())
@@ -193,9 +209,9 @@ def _check_names(names: Sequence[str], taken: Sequence[str]) -> None:
         raise UvlpError("a row of the table already has this name", got=clash[0], fix="give another NAME")
 
 
-def _row(row: Row, given: Mapping[int, str], search: Search) -> Folder:
+def _row(row: Row, given: Mapping[int, str], locate: Callable[[str], Path], search: Search) -> Folder:
     """Return the contender of one named row, from its folders by seed."""
-    locations = [_path(path) for path in row.paths]
+    locations = [locate(path) for path in row.paths]
     twice = [
         path for path, location in zip(row.paths, locations, strict=True) if locations.count(location) > 1
     ]
@@ -206,15 +222,17 @@ def _row(row: Row, given: Mapping[int, str], search: Search) -> Folder:
             allowed=FORM,
             fix="give every seed the folder of its own images",
         )
-    return _folder(f"{row.name}={','.join(row.paths)}", row.name, given, search)
+    return _folder(f"{row.name}={','.join(row.paths)}", row.name, given, locate, search)
 
 
-def _folder(spec: str, title: str, given: Mapping[int, str], search: Search) -> Folder:
+def _folder(
+    spec: str, title: str, given: Mapping[int, str], locate: Callable[[str], Path], search: Search
+) -> Folder:
     """Return the contender with the folders ``given`` by seed; each folder is searched once."""
     facts: dict[int, dict[str, Any]] = {}
     for path in dict.fromkeys(given.values()):
-        facts |= search(path, _path(path), [seed for seed in given if given[seed] == path])
-    origins = {seed: str(_path(path)) for seed, path in given.items()}
+        facts |= search(path, locate(path), [seed for seed in given if given[seed] == path])
+    origins = {seed: str(locate(path)) for seed, path in given.items()}
     return Folder(spec=spec, title=title, paths=given, origins=origins, facts=facts)
 
 
@@ -273,6 +291,8 @@ def _find_images(
             seed=seed,
         )
         lines |= dict.fromkeys(notes)
+        if path in collect.published:
+            lines |= dict.fromkeys(collect.published[path].check(planner.manifest, facts[seed]))
     for line in lines:
         print(f"note   {path}: {line}", file=sys.stderr)
     return facts

@@ -1,0 +1,1 @@
+"""What goes to other places and comes from them: exported images, the hub, archives of results."""
