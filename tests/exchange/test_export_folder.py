@@ -139,7 +139,7 @@ def test_the_card_is_valid_for_the_hub(tmp_path: Path) -> None:
     text = (exported(store, tmp_path / "out").folder / "README.md").read_text(encoding="utf-8")
     head = yaml.safe_load(text.split("---")[1])
     assert head["license"] == "other" and head["size_categories"] == ["n<1K"]
-    assert DatasetCard(text).data.task_categories == ["image-classification"]
+    assert DatasetCard(text).data.to_dict()["task_categories"] == ["image-classification"]
 
 
 def test_the_same_export_is_kept_and_another_one_refused(tmp_path: Path) -> None:
