@@ -22,7 +22,7 @@ TITLE = "GLaD"
 MODELS = ("autoencoder",)
 PROFILES = {
     "small": {"side_px": 0},
-    "tiny": {"iterations": 300, "real_batch": 64, "width": 32, "side_px": 0, "lr_latents": 10.0},
+    "tiny": {"iterations": 200, "real_batch": 64, "width": 32, "side_px": 0, "lr_latents": 10.0},
     "nano": {"iterations": 2, "real_batch": 8, "width": 8, "side_px": 0},
 }
 
