@@ -76,11 +76,13 @@ def times(keys: Sequence[str], known: Manifests) -> Grid:
             method = one["facts"].get("method") or one["plugin"]
             of_method.setdefault(method, {}).setdefault(one["stage"], []).append(seconds)
         elif one["stage"] == "evaluate":
-            method = one["title"].partition(" scored by ")[0]
+            method = str(one["title"]).partition(" scored by ")[0]
             of_method.setdefault(method, {}).setdefault("evaluate", []).append(seconds)
         elif one["stage"] != "tabulate":
             shared.setdefault(one["title"], []).append(seconds)
-    body = [[name, *_row(stages)] for name, stages in of_method.items()]
+    order = [cell["method"] for table in keys for cell in known[table]["facts"].get("cells", ())]
+    names = sorted(of_method, key=lambda name: order.index(name) if name in order else len(order))
+    body = [[name, *_row(of_method[name])] for name in names]
     body += [[name, "shared", duration(sum(seconds)), "", ""] for name, seconds in shared.items()]
     return Grid(heading="", head=["method", "images", "time", "trainings", "time of one"], body=body)
 
