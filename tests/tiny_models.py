@@ -1,8 +1,8 @@
 """Tiny random models in the file formats of the published ones, a few hundred kB each, always the same bytes.
 
-`diffusion(folder)`, `clip(folder)`, `llava(folder)` and `dit(folder)` write Stable Diffusion 1.5, OpenAI's
-CLIP in open_clip's layout, LLaVA-1.5 and DiT-XL/2 to a folder; they differ from the published models only in
-size.
+`diffusion(folder)`, `clip(folder)`, `llava(folder)`, `dit(folder)` and `stylegan_xl(folder)` write Stable
+Diffusion 1.5, OpenAI's CLIP in open_clip's layout, LLaVA-1.5, DiT-XL/2 and StyleGAN-XL to a folder; they
+differ from the published models only in size.
 """
 
 from __future__ import annotations
@@ -163,6 +163,21 @@ def dit(folder: Path, seed: int = 0) -> Path:
         second.norm1.emb.load_state_dict(first.norm1.emb.state_dict())
         pipeline: Any = DiTPipeline(transformer, _vae(), DDPMScheduler())
         pipeline.save_pretrained(folder)
+    return folder
+
+
+def stylegan_xl(folder: Path, seed: int = 0) -> Path:
+    """Write a StyleGAN-XL for the 1,000 ImageNet classes and 16 px: a stem of 8 px, and one stage."""
+    from safetensors.torch import save_file
+
+    from tests.models.stylegan_xl.small_generators import SMALL, generator
+
+    folder.mkdir(parents=True)
+    state = {name: tensor.float() for name, tensor in generator(seed).state_dict().items()}
+    state["mapping.w_avg"] = torch.zeros(1000, SMALL["w_dim"])
+    save_file(state, folder / "generator.safetensors")
+    config = {"generator": "stylegan-xl", **SMALL}
+    (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     return folder
 
 

@@ -87,6 +87,15 @@ class ModelSettings:
         "diffusers documentation",
     )
     dit_revision: str = setting("", "its commit; empty: the newest at the first download, then that one")
+    stylegan_xl: str = setting(
+        "",
+        "StyleGAN-XL for ImageNet, as prior of `glad`: folder with config.json and generator.safetensors, or "
+        "a hub repository of them",
+        "docs/stylegan_xl.md",
+    )
+    stylegan_xl_revision: str = setting(
+        "", "its commit; empty: the newest at the first download, then that one"
+    )
     precision: str = setting(
         "auto",
         "float32, float16, bfloat16, or auto: float32 on a CPU; on a GPU float16 for inference and bfloat16 "

@@ -14,7 +14,13 @@ from tests.fake_hub import commit
 from uvlp.core.errors import UvlpError
 from uvlp.recipes.schema import ModelSettings
 
-REPOSITORIES = {"diffusion": "some/sd", "clip": "some/clip.openai", "llava": "some/llava", "dit": "some/dit"}
+REPOSITORIES = {
+    "diffusion": "some/sd",
+    "clip": "some/clip.openai",
+    "llava": "some/llava",
+    "dit": "some/dit",
+    "stylegan_xl": "some/stylegan-xl",
+}
 HUB = ModelSettings(
     diffusion="some/sd",
     diffusion_revision=commit("a"),
@@ -24,8 +30,9 @@ HUB = ModelSettings(
     llava_revision=commit("c"),
     dit="some/dit",
     dit_revision=commit("d"),
+    stylegan_xl="some/stylegan-xl",
 )
-REVISIONS = {"diffusion": commit("a"), "clip": commit("b"), "llava": commit("c"), "dit": commit("d")}
+REVISIONS = {kind: commit(digit) for kind, digit in zip(REPOSITORIES, "abcdf", strict=True)}
 KINDS = sorted(REPOSITORIES)
 
 
@@ -35,6 +42,7 @@ def local(copies: dict[str, Path]) -> ModelSettings:
         clip=f"local-dir:{copies['clip']}",
         llava=str(copies["llava"]),
         dit=str(copies["dit"]),
+        stylegan_xl=str(copies["stylegan_xl"]),
     )
 
 

@@ -135,12 +135,20 @@ def test_the_openai_configuration_is_that_of_open_clip(cache: Path) -> None:
 
 
 def test_missing_default_models_suggest_the_fetch_command(home: Path, cache: Path) -> None:
-    needed = find.needed(ModelSettings(), find.PARTS)
+    parts = [part for part in find.PARTS if part != "stylegan_xl"]
+    needed = find.needed(ModelSettings(), parts)
     assert list(needed) == ["diffusion", "clip", "llava", "dit"], "the pipeline contains its autoencoder"
     sizes_gb = {part: round(download.bytes / 1e9, 2) for part, download in needed.items()}
     assert sizes_gb == {"diffusion": 4.27, "clip": 1.71, "llava": 14.13, "dit": 3.33}
     assert list(find.needed(ModelSettings(), ["autoencoder"])) == ["autoencoder"]
-    for part in find.PARTS:
+    for part in parts:
         fix = str(refused(lambda part=part: find.find(ModelSettings(), part, cache)).fix)  # type: ignore[misc]
         for text in (f"`uvlp fetch {part}`", "B)", "--set models.", str(home)):
             assert text in fix
+
+
+def test_a_model_without_a_default_is_named_with_its_setting(home: Path, cache: Path) -> None:
+    for call in (find.needed, lambda models, parts: find.find(models, parts[0], cache)):
+        error = refused(lambda call=call: call(ModelSettings(), ["stylegan_xl"]))  # type: ignore[misc]
+        assert error.what.startswith("models.stylegan_xl is not set")
+        assert "--set models.stylegan_xl=FOLDER" in str(error.fix)

@@ -29,7 +29,7 @@ from uvlp.models.published.sizes import SIZES
 from uvlp.models.published.source import Source, source_of
 from uvlp.recipes.schema import ModelSettings
 
-PARTS = ("diffusion", "autoencoder", "clip", "llava", "dit")
+PARTS = ("diffusion", "autoencoder", "clip", "llava", "dit", "stylegan_xl")
 HASHES, FINITE = "models.json", "finite_models.json"
 WEIGHTS = (".safetensors", ".safetensors.index.json")
 

@@ -15,7 +15,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 from uvlp.core.wording import first_few
 
-PICKLES = (".bin", ".ckpt", ".pt", ".pth")
+PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 TOKENIZER = ("special_tokens_map.json", "tokenizer_config.json", "added_tokens.json")
 
 
@@ -84,6 +84,7 @@ LAYOUTS: Mapping[str, Layout] = {
         needed=("model_index.json", "transformer/config.json", "vae/config.json"),
         unread=("scheduler/scheduler_config.json",),
     ),
+    "stylegan_xl": Layout(title="StyleGAN-XL", weights=("generator",), needed=("config.json",)),
     "clip": Layout(
         title="CLIP",
         weights=("open_clip_model",),

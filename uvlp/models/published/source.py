@@ -91,6 +91,9 @@ def source_of(models: ModelSettings, part: str) -> Source:
     name = "diffusion" if part == "autoencoder" else part
     setting, value = f"models.{name}", getattr(models, name)
     layout, repository, folder = LAYOUTS[part], "", ""
+    if not value:
+        fix = f"convert the authors' file (docs/stylegan_xl.md), and --set {setting}=FOLDER"
+        raise UvlpError(f"{setting} is not set, and {layout.title} has no published safetensors", fix=fix)
     if part == "clip":
         layout, repository, folder = _clip(value)
     elif os.path.lexists(os.path.expanduser(value)) or value.startswith((".", "/", "~")):

@@ -33,6 +33,9 @@ def one_file(candidate: Candidate, name: str) -> UvlpError:
     if is_torchscript(path):
         return candidate.refuse(TITLE, fix, name)
     if candidate.part not in PIPELINE_PARTS:
+        if path.suffix in PICKLES:
+            kind = "pickled weights, which can run any code"
+            return candidate.refuse(kind, _as_safetensors(candidate.part), name)
         return UvlpError(f"{title} must be a folder, not a file", got=str(path), fix=fix)
     if path.suffix == ".ckpt":
         fix = f"if you trust its source, convert it: {commands.from_file(path)}"
@@ -117,9 +120,14 @@ def pickled(candidate: Candidate) -> UvlpError | None:
                 allowed="safetensors",
                 fix=f"if you trust its source, convert it: {command}"
                 if command
-                else "get them as safetensors",
+                else _as_safetensors(candidate.part),
             )
     return None
+
+
+def _as_safetensors(part: str) -> str:
+    """Return the fix for pickled weights that no command converts."""
+    return "get them as safetensors" + (" (docs/stylegan_xl.md)" if part == "stylegan_xl" else "")
 
 
 def _torchscript(candidate: Candidate, name: str) -> UvlpError:

@@ -16,7 +16,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files import safetensors_file
 from uvlp.core.files.foreign_files import refuse_wrong_content
 from uvlp.core.files.safetensors_file import Shapes
-from uvlp.models.published.checks import clip_checks, dit_checks, model_tensors
+from uvlp.models.published.checks import clip_checks, dit_checks, model_tensors, stylegan_checks
 from uvlp.models.published.checks.model_fields import (
     BUFFERS,
     Config,
@@ -179,6 +179,8 @@ def check_class(part: str, folder: Path) -> None:
         _autoencoder_config(folder)
     if part == "dit":
         dit_checks.check_class(folder)
+    if part == "stylegan_xl":
+        stylegan_checks.check_class(folder)
     if part == "llava" and (folder / "config.json").is_file():
         clip_checks.llava_config(folder)
 
@@ -288,6 +290,7 @@ CHECKS: Mapping[str, Callable[[Path, Tensors], None]] = {
     "autoencoder": _autoencoder,
     "diffusion": _diffusion,
     "dit": _dit,
+    "stylegan_xl": stylegan_checks.check,
     "clip": clip_checks.clip,
     "openai": clip_checks.openai,
     "llava": clip_checks.llava,

@@ -1,0 +1,1 @@
+"""The generator of StyleGAN-XL, class-conditional, as a prior of images."""
