@@ -21,7 +21,10 @@ from benchmarks.flops import build, operations, size
 from benchmarks.parity import facts
 from uvlp.core.plugins import PACKAGE, load
 from uvlp.datasets import digits
+from uvlp.methods import glad
 from uvlp.models import autoencoder, diffuser, embedder
+from uvlp.models.stylegan_xl.architecture import Architecture
+from uvlp.models.stylegan_xl.generator import Generator
 from uvlp.networks.parts.names import split_network
 from uvlp.pipeline.estimates import assumptions
 from uvlp.protocols.training import rded_networks
@@ -95,8 +98,17 @@ def networks() -> Iterator[tuple[str, dict[str, int]]]:
                 yield f"{name} {size_px}", network(model, size_px)
 
 
+def build_generator() -> Generator:
+    """StyleGAN-XL for ImageNet at 256 px, without values."""
+    with torch.device("meta"):
+        return Generator(Architecture())
+
+
 def published() -> dict[str, Any]:
-    """Stable Diffusion 1.5, CLIP ViT-L/14 and LLaVA-1.5-7B: `flops.json`, and what else depends on size."""
+    """Stable Diffusion 1.5, CLIP ViT-L/14 and LLaVA-1.5-7B: `flops.json`, and what else depends on size.
+
+    StyleGAN-XL is counted from the feature map on that `glad` optimises.
+    """
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
     rows = json.loads(FLOPS.read_text(encoding="utf-8"))
@@ -114,6 +126,10 @@ def published() -> dict[str, Any]:
     with torch.no_grad():
         calls = {str(side): operations(partial(call, side)) for side in SIDES}
         encodes = {str(side): operations(partial(encode, side)) for side in SIDES}
+        generator = build_generator()
+        latents = empty(1, generator.latents, generator.sizes.w_dim)
+        maps = generator.features(latents, glad.Settings().layer)
+        rendered = operations(lambda: generator.images(maps, latents, glad.Settings().layer))
     unet.train()
     kept = kept_bytes(lambda: call(64), unet)
     unet.enable_gradient_checkpointing()
@@ -122,6 +138,7 @@ def published() -> dict[str, Any]:
         "activation_bytes": {name: row["activation_bytes"] for name, row in rows.items()},
         "unet_by_side": calls,
         "encode_by_side": encodes,
+        "stylegan_xl": rendered,
         "kept_bytes": {"finetune": kept, "finetune_checkpointed": kept_bytes(lambda: call(64), unet)},
         "parameters": {
             "unet": size(unet),

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import tiny_models
 from tests.test_readme import CALLS, PAGES, codes, words_of
 
 pytestmark = pytest.mark.slow
@@ -63,6 +64,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name in ("cat", "dog")
         for i in range(12)
     ]
+    tiny_models.stylegan_xl(place / "generator")
     (place / "captions.jsonl").write_text("".join(rows), encoding="utf-8")
     for label in range(10):
         draw_images(place / "images" / f"{label:05d}", 2, label)
@@ -93,6 +95,7 @@ def small(words: list[str], place: Path) -> list[str]:
         "results": "uvlp_store",
         "uvlp-results": "uvlp_store",
         "hf://OWNER/NAME@REVISION": "images",
+        "models.stylegan_xl=FOLDER": "models.stylegan_xl=generator",
     }
     replaced = [stands_for.get(word, word) for word in words]
     match replaced[0]:

@@ -229,3 +229,15 @@ def test_return_values_of_recipe_and_features_are_checked(tmp_path: Path) -> Non
     with pytest.raises(UvlpError) as error:
         method.reads(None)
     assert error.value.got == "images" and "features" in error.value.what
+    lines = [*MINIMAL["methods"][:2], "def optimise(inputs, settings, progress): ..."]
+    lines.append("def models(settings): return ('vae',)")
+    with pytest.raises(UvlpError) as error:
+        declared(tmp_path, "methods", lines).reads_models(None)
+    assert error.value.got == ("vae",) and "models" in error.value.what
+
+
+def test_models_that_depend_on_settings_apply_to_methods_that_compute_images(tmp_path: Path) -> None:
+    for line in ("def models(settings): return ()", "def check_models(settings, folders): ..."):
+        with pytest.raises(UvlpError) as error:
+            declared(tmp_path, "methods", [*MINIMAL["methods"], line])
+        assert "does not apply to the function" in error.value.what

@@ -11,12 +11,14 @@ import torch
 from tests import fake_hub, tiny_models
 from tests.fake_hub import Hub, commit
 
+KINDS = ("diffusion", "clip", "llava", "dit", "stylegan_xl")
+
 
 @pytest.fixture(scope="session")
 def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("published")
-    return {kind: getattr(tiny_models, kind)(root / kind) for kind in ("diffusion", "clip", "llava", "dit")}
+    return {kind: getattr(tiny_models, kind)(root / kind) for kind in KINDS}
 
 
 @pytest.fixture
@@ -27,6 +29,7 @@ def hub(originals: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPa
             "clip": ("some/clip", "b"),
             "llava": ("some/llava", "c"),
             "dit": ("some/dit", "d"),
+            "stylegan_xl": ("some/stylegan-xl", "e"),
         }
         for kind, (repository, digit) in names.items():
             served.folders[repository, commit(digit)] = originals[kind]

@@ -12,6 +12,7 @@ MODELS = ModelSettings(
     llava="some/llava",
     llava_revision=commit("c"),
     dit="some/dit",
+    stylegan_xl="some/stylegan-xl",
 )
 SET = [
     "models.diffusion=some/sd",

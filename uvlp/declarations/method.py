@@ -18,7 +18,7 @@ from uvlp.recipes.schema import SynthesisSettings
 from uvlp.recipes.variant import Variant, as_variant
 
 FEATURES = ("images", "texts", "network")
-MODELS = ("autoencoder", "transformer", "difffit")
+MODELS = ("autoencoder", "transformer", "difffit", "stylegan_xl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,10 @@ class MethodDeclaration:
             teacher, trained on the entire dataset, that it reads.
         models: the same: parts of the diffusion models that it reads, as folders in ``inputs.models``, any of
             ``"autoencoder"`` (the VAE), ``"transformer"`` (a class-conditional DiT with its VAE),
-            ``"difffit"`` (that DiT, fine-tuned for `minimax`).
+            ``"difffit"`` (that DiT, fine-tuned for `minimax`); or ``"stylegan_xl"`` alone, the user's.
+        models_of: ``models(settings)``: the same, if they depend on its settings.
+        check_models: ``check_models(settings, folders)`` raises `UvlpError` for published models, folders by
+            part, that do not fit the settings, before anything is made.
         passes: the same: ``passes(settings, *, ipc, classes, images, size_px)``: number of images that pass
             forward through each network, by its name, for time estimates; a backward pass counts as two.
         soft_labels: it is published with the soft labels of a teacher, as of protocol rded.
@@ -97,6 +100,8 @@ class MethodDeclaration:
     models: tuple[str, ...] = constant(
         f"a tuple of some of {', '.join(map(repr, MODELS))}", some_of(*MODELS), ()
     )
+    models_of: Callable[..., Any] | None = function("models", "settings", default=None)
+    check_models: Callable[..., Any] | None = function("check_models", "settings, folders", default=None)
     passes: Callable[..., Mapping[str, float]] | None = function(
         "passes", "settings, *, ipc, classes, images, size_px", default=None
     )
@@ -129,6 +134,20 @@ class MethodDeclaration:
             raise UvlpError(f"{self.origin.file}: features must return {allowed}", got=returned)
         return tuple(returned)
 
+    def reads_models(self, settings: Any) -> tuple[str, ...]:
+        """The parts of the models that it reads with these settings.
+
+        Raises:
+            UvlpError: its function `models` returns an invalid value.
+        """
+        if self.models_of is None:
+            return self.models
+        returned = self.models_of(settings)
+        if not some_of(*MODELS)(returned):
+            allowed = f"a tuple of some of {', '.join(map(repr, MODELS))}"
+            raise UvlpError(f"{self.origin.file}: models must return {allowed}", got=returned)
+        return tuple(returned)
+
 
 def order_of(settings: Any) -> str:
     """The order of images: ``"file"`` (as listed) or ``"published"`` (methods.md A.1).
@@ -141,8 +160,8 @@ def order_of(settings: Any) -> str:
 KINDS: Mapping[str, tuple[str, ...]] = {
     "select": ("whole_set",),
     "prototypes": ("synthesis", "captions", "finetuned", "long_prompts"),
-    "optimise": ("network", "teacher", "models", "passes"),
-    "sample": ("network", "teacher", "models", "passes"),
+    "optimise": ("network", "teacher", "models", "models_of", "check_models", "passes"),
+    "sample": ("network", "teacher", "models", "models_of", "check_models", "passes"),
 }
 """The functions of which a method has one, and the fields that apply to it alone."""
 

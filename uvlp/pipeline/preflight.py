@@ -61,6 +61,16 @@ def check(plan: Plan, todo: Sequence[Task]) -> None:
         if plan.complete:
             for name, setting, side_px in latent_sides(task):
                 model_checks.check_side(Path(task.origins[name]), setting, side_px)
+            _models(task)
+
+
+def _models(task: Task) -> None:
+    """Let a method check the published models that it reads."""
+    if task.stage not in ("optimise", "sample") or not task.origins:
+        return
+    check = declared_method(task.plugin).check_models
+    if check is not None:
+        check(task.settings, {name: Path(folder) for name, folder in task.origins.items()})
 
 
 def _refuse_half(precision: str) -> None:

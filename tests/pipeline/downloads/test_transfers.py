@@ -24,6 +24,9 @@ from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, ModelSettings
 pytestmark = pytest.mark.usefixtures("hub")
 
 
+GENERATOR: dict[str, Any] = {"methods": ("glad",), "method": {"glad": {"prior": "stylegan-xl"}}}
+
+
 def recipe(**changes: Any) -> Recipe:
     usual: dict[str, Any] = {"methods": ("uvlp",), "pretrained": True, "models": MODELS}
     return Recipe(**(usual | changes))
@@ -70,6 +73,9 @@ def test_offline_lists_everything_that_is_missing(tmp_path: Path, hub: Hub) -> N
         ({"methods": ("dit",)}, {"dit"}),
         ({"methods": ("minimax",)}, {"dit"}),
         ({"methods": ("dit",), "pretrained": False}, set()),
+        ({"methods": ("glad",)}, {"autoencoder"}),
+        (GENERATOR, {"stylegan_xl"}),
+        (GENERATOR | {"pretrained": False}, {"stylegan_xl"}),
         ({"pretrained": False}, set()),
     ],
 )

@@ -60,6 +60,20 @@ def test_dm_passes_real_images_forward_and_synthetic_ones_both_ways() -> None:
     assert row.seconds == pytest.approx(images * flops["flops"] / (495e12 * 0.1), rel=1e-6)
 
 
+def test_glad_decodes_every_image_once_without_and_once_with_a_backward_pass() -> None:
+    chosen = {"glad": {"prior": "stylegan-xl"}}
+    vae, generator = (
+        rows(of(paper(methods=("glad",), seeds=(0,), method=method)))["optimise"] for method in ({}, chosen)
+    )
+    network = assumptions.network("convnet-6", 224)
+    assert network is not None
+    matched = 1000 * 10 * (256 + 3 * 10) * network["flops"]
+    decoded = 1000 * 10 * 10 * 4 * 1_973_523_777_878  # from the map after layer 20, [1024, 148, 148]
+    assert generator.seconds == pytest.approx((matched + decoded) / (495e12 * 0.1), rel=1e-6)
+    # Of 100 images this map and its momentum, in float32.
+    assert generator.gpu_bytes - vae.gpu_bytes == 100 * 2 * 4 * 1024 * 148**2
+
+
 def test_synthesis_runs_38_calls_with_guidance() -> None:
     recipe = paper(methods=("uvlp",), seeds=(0,))
     row = rows(of(recipe))["synthesise"]

@@ -327,6 +327,30 @@ def test_dit_reads_a_small_model_or_the_published_one_with_labels_of_imagenet() 
     check_labels(small, here.manifest)
 
 
+def test_glad_reads_the_vae_or_a_generator_with_labels_of_imagenet_in_every_profile() -> None:
+    (vae,) = methods("glad")
+    usual = planner().distilled(vae, 0)
+    assert list(usual.inputs) == ["autoencoder"] and not usual.origins and "labels" not in usual.facts
+    assert planner(pretrained=True).distilled(vae, 0).origins == {"autoencoder": "/models/autoencoder"}
+    chosen = replace(recipe(10), method={"glad": {"prior": "stylegan-xl"}})
+    generator = resolve_method("glad", chosen)
+    for pretrained in (False, True):
+        made = planner(pretrained=pretrained).distilled(generator, 0)
+        assert made.origins == {"stylegan_xl": "/models/stylegan_xl"} and not made.inputs
+        assert made.facts["models"] == {"stylegan_xl": "stylegan_xl"} and made.facts["labels"] == [None]
+        with pytest.raises(UvlpError) as caught:
+            check_labels(made, MANIFEST)
+        assert "StyleGAN-XL" in caught.value.what and "glad.prior=vae" in str(caught.value.fix)
+
+    def found_in(path: str) -> Planner:
+        model = LocalModel(path=path, sha256="b", source="", revision="")
+        return replace(planner(), find=lambda part: model)
+
+    here, moved = found_in("/here"), found_in("/moved")
+    keys = [each.distilled(generator, 0).key for each in (planner(), here, moved)]
+    assert keys[0] != keys[1] == keys[2], "the content of the weights is in the key, their place is not"
+
+
 def test_minimax_reads_a_fine_tuned_dit() -> None:
     (minimax,) = methods("minimax")
     small = planner().distilled(minimax, 3).inputs["difffit"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from uvlp.artifacts.task import Task
 from uvlp.declarations.method import declared_method
+from uvlp.models.published.checks import stylegan_checks
 from uvlp.pipeline.estimates import assumptions as assumed, transformers
 from uvlp.pipeline.estimates.cost import Cost, RunContext
 from uvlp.pipeline.estimates.distilling import PUBLISHED_PX
 from uvlp.recipes.schema import Recipe
 
-DECODER, TRANSFORMER = "vae_decode", "transformer"
-"""Names of the VAE's decoder and of the DiT among the passes of a method."""
+DECODER, TRANSFORMER, GENERATOR = "vae_decode", "transformer", "stylegan_xl"
+"""Names of the VAE's decoder, the DiT and StyleGAN-XL among the passes of a method."""
 
 
 def computed(task: Task, context: RunContext) -> Cost:
@@ -20,6 +21,9 @@ def computed(task: Task, context: RunContext) -> Cost:
     disk = images * side_px**2 * assumed.PNG_BYTES_PER_PIXEL
     # Methods that make one batch after the other read at most the images of a class at a time.
     held = 3.0 * side_px**2 * size.train if task.stage == "optimise" else 0.0
+    if GENERATOR in task.origins:
+        # The feature maps that are optimised, and their momentum.
+        held += 2.0 * images * stylegan_checks.feature_bytes(getattr(task.settings, "layer", 0))
     flops = _flops(task, context)
     if flops is None:
         return Cost(items=images, unit="images", seconds=None, disk_bytes=disk)
@@ -53,10 +57,15 @@ def _flops(task: Task, context: RunContext) -> float | None:
 
 
 def _one_pass(network: str, task: Task, context: RunContext) -> float | None:
-    """Return the operations of one image through a network, the DiT or the decoder; None if not counted."""
+    """Return the operations of one image through a network; None if it was not counted.
+
+    StyleGAN-XL is assumed to be the published one for 256 px, whatever the user's.
+    """
     recipe = context.recipe
     if network == TRANSFORMER:
         return transformers.of_recipe(recipe, context.size.classes).flops
+    if network == GENERATOR:
+        return float(assumed.PUBLISHED[GENERATOR])
     if network == DECODER:
         own = transformers.PUBLISHED_PX if "labels" in task.facts else getattr(task.settings, "side_px", 0)
         return _decoder(own or recipe.image_px, recipe)

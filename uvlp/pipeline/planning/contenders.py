@@ -61,6 +61,11 @@ class Method:
         """The parts of the features that it uses."""
         return self.declared.reads(self.settings)
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The parts of the models that it reads."""
+        return self.declared.reads_models(self.settings)
+
     def has(self, seed: int) -> bool:
         """Return whether there are images of that seed: true for every seed."""
         return True

@@ -26,9 +26,13 @@ def check_labels(task: Task, manifest: DatasetManifest) -> None:
     known = zip(manifest.classes, task.facts["labels"], strict=True)
     unknown = [info.id for info, label in known if label is None]
     if unknown:
+        prior = "stylegan_xl" in task.origins
+        model = "StyleGAN-XL" if prior else "the published DiT"
         raise UvlpError(
-            f"{task.plugin}: the published DiT knows only the 1,000 ImageNet classes",
+            f"{task.plugin}: {model} knows only the 1,000 ImageNet classes",
             got=f"{len(unknown)} other classes: {first_few(unknown)}",
             allowed="class folders named by ImageNet's WordNet ids, such as n01440764",
-            fix="omit the method, or train a small DiT: --profile small",
+            fix="use the VAE as prior: --set glad.prior=vae"
+            if prior
+            else "omit the method, or train a small DiT: --profile small",
         )

@@ -108,11 +108,13 @@ class ImagePlanner(ModelPlanner):
 
     def _models_of(self, method: Method, seed: int) -> tuple[dict[str, Task], dict[str, Any], dict[str, str]]:
         """Return inputs, facts and origins: the parts of the models that a method reads."""
-        declared = method.declared.models
+        declared = method.models
+        if "stylegan_xl" in declared:
+            return {}, *self._class_conditional(stylegan_xl="stylegan_xl")
         if not self.recipe.pretrained:
             return {part: self.weights(part, seed) for part in declared}, {}, {}
         if "transformer" in declared:
-            return {}, *self._published_dit()
+            return {}, *self._class_conditional(transformer="dit")
         if "difffit" in declared:
             labels = imagenet_labels(self.manifest)
             return {"difffit": self.weights("difffit", seed)}, {"labels": labels}, {}

@@ -181,7 +181,7 @@ class ModelPlanner:
         if part == "transformer":
             inputs["autoencoder"] = self.weights("autoencoder", seed)
         if part == "difffit" and self.recipe.pretrained:
-            published, origins = self._published_dit()
+            published, origins = self._class_conditional(transformer="dit")
             facts = {"seed": seed, **published}
         elif part == "difffit":
             inputs["transformer"] = self.weights("transformer", seed)
@@ -272,9 +272,9 @@ class ModelPlanner:
             origins=origins,
         )
 
-    def _published_dit(self) -> tuple[dict[str, Any], dict[str, str]]:
-        """Return facts and origins of the published DiT, which computes in float32, as published."""
-        facts, origins = self._published(transformer="dit")
+    def _class_conditional(self, **parts: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return facts and origins of a published model of ImageNet's classes; it computes in float32."""
+        facts, origins = self._published(**parts)
         return {"models": facts["models"], "labels": imagenet_labels(self.manifest)}, origins
 
     def _teacher_of(self, network: str) -> Task:

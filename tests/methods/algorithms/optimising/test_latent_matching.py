@@ -62,7 +62,7 @@ def test_without_an_offset_the_image_is_the_decoded_latent(folder: Path, block: 
     latents = made.encode(images)
     assert latents.shape == (3, 4, 8, 8)
     expected = Autoencoder.load(folder).pixels(latents).double()
-    found = made.render(latents, made.offset(latents)).double() * STD + MEAN
+    found = made.render(latents, made.features(latents)).double() * STD + MEAN
     bound = rounding(depth(AutoencoderKL.from_pretrained(folder)), largest=float(expected.abs().max()))
     assert float((found - (expected + 1) / 2).abs().max()) <= bound
 
@@ -109,7 +109,7 @@ def test_chunks_give_the_gradients_of_all_images_at_once(
     together = made._through_the_prior(gradient)
     monkeypatch.setattr(latent_matching, "CHUNK", 1)
     for name, alone in made._through_the_prior(gradient).items():
-        bound = rounding(3 * depth(made._prior._model.decoder), largest=float(alone.abs().max()))
+        bound = rounding(3 * depth(prior(folder)._model.decoder), largest=float(alone.abs().max()))
         assert float((together[name] - alone).abs().max()) <= bound
 
 

@@ -14,19 +14,17 @@ from typing import Any
 import numpy
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from uvlp.core.errors import UvlpError
+from uvlp.methods.algorithms.coresets import random_rows
+from uvlp.methods.algorithms.method_input import MethodInput
+from uvlp.methods.algorithms.optimising.prior import CHUNK, rendered
 from uvlp.models.autoencoder import Autoencoder
-from uvlp.protocols.training.augment import normalise
 from uvlp.protocols.training.images import prepare, resize_and_crop
-
-CHUNK = 10
-"""Images that are decoded with gradients at once, as published."""
 
 
 class DecoderPrior:
-    """A VAE's decoder without gradients of its weights, in float32.
+    """A `Prior`: a VAE's decoder without gradients of its weights, in float32.
 
     Args:
         folder: of the model; a pipeline's VAE lies in its subfolder ``vae``.
@@ -60,24 +58,25 @@ class DecoderPrior:
         parts = [self._autoencoder.moments_of_pixels(part / 127.5 - 1)[0] for part in pixels.split(CHUNK)]
         return torch.cat(parts)
 
-    def offset(self, latents: Tensor) -> Tensor:
+    def latents(self, inputs: MethodInput) -> Tensor:
+        """Return the latents of the images of `random`."""
+        starts = [data.originals(random_rows(data, inputs.ipc, inputs.seed)) for data in inputs.classes]
+        return torch.cat([self.encode(images) for images in starts])
+
+    def features(self, latents: Tensor) -> Tensor:
         """Return the offset 0 for latents."""
         with torch.no_grad():
             shape = self._until(latents[:1]).shape[1:]
         return torch.zeros(len(latents), *shape, device=latents.device)
 
-    def render(self, latents: Tensor, offset: Tensor) -> Tensor:
-        """Return the normalised images [n, 3, size_px, size_px] of latents and offsets, differentiable."""
+    def render(self, latents: Tensor, features: Tensor) -> Tensor:
+        """Return the images of latents and offsets."""
         decoder = self._model.decoder
-        features = self._until(latents) + offset
+        maps = self._until(latents) + features
         for block in decoder.up_blocks[self._block :]:
-            features = block(features)
-        pixels = decoder.conv_out(decoder.conv_act(decoder.conv_norm_out(features)))
-        if self.side_px != self._size_px:
-            pixels = interpolate(
-                pixels, (self._size_px, self._size_px), mode="bilinear", antialias=True, align_corners=False
-            )
-        return normalise((pixels + 1) * 127.5)
+            maps = block(maps)
+        pixels = decoder.conv_out(decoder.conv_act(decoder.conv_norm_out(maps)))
+        return rendered(pixels, self._size_px)
 
     def _until(self, latents: Tensor) -> Tensor:
         """Return the feature map after the block."""

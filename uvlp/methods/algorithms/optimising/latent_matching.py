@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from uvlp.core.progress import Progress
-from uvlp.methods.algorithms.coresets import random_rows
 from uvlp.methods.algorithms.method_input import MethodInput
-from uvlp.methods.algorithms.optimising.decoder_prior import CHUNK, DecoderPrior
 from uvlp.methods.algorithms.optimising.distribution_matching import MatchingSettings, MeanMatching
+from uvlp.methods.algorithms.optimising.prior import CHUNK, Prior
 from uvlp.protocols.training.augment import denormalise
 
 
@@ -21,7 +20,7 @@ class Settings(MatchingSettings, Protocol):
 
     @property
     def iterations(self) -> int:
-        """Updates of latents and offsets."""
+        """Updates of latents and features."""
 
     @property
     def lr_latents(self) -> float:
@@ -29,7 +28,7 @@ class Settings(MatchingSettings, Protocol):
 
     @property
     def lr_features(self) -> float:
-        """Learning rate of the offsets of the feature maps."""
+        """Learning rate of the features."""
 
     @property
     def momentum(self) -> float:
@@ -37,18 +36,18 @@ class Settings(MatchingSettings, Protocol):
 
 
 class LatentMatching:
-    """An `Optimisation` of the latents and feature offsets of a prior; see `MeanMatching` for the loss.
+    """An `Optimisation` of the latents and features of a prior; see `MeanMatching` for the loss.
 
     The gradient at the images is computed first, without the prior, and then passed back through it in
     chunks, as published: the memory does not grow with the number of images.
 
     Args:
         inputs, settings, network, progress: see `MeanMatching`.
-        prior: starts at the latents of the images of `random`.
+        prior: at its first latents and features.
     """
 
     def __init__(
-        self, inputs: MethodInput, settings: Settings, network: str, prior: DecoderPrior, progress: Progress
+        self, inputs: MethodInput, settings: Settings, network: str, prior: Prior, progress: Progress
     ) -> None:
         self._matching = MeanMatching(inputs, settings, network, "glad", progress)
         self._settings, self.iterations, self.meter = settings, settings.iterations, self._matching.meter
@@ -57,13 +56,12 @@ class LatentMatching:
             f"--set glad.lr_features={settings.lr_features / 4:g}"
         )
         self._prior = prior
-        starts = [data.originals(random_rows(data, inputs.ipc, inputs.seed)) for data in inputs.classes]
-        latents = torch.cat([prior.encode(images) for images in starts])
-        self._leaves = {"latents": latents, "features": prior.offset(latents)}
+        latents = prior.latents(inputs)
+        self._leaves = {"latents": latents, "features": prior.features(latents)}
         self._momentum = {name: torch.zeros_like(leaf) for name, leaf in self._leaves.items()}
 
     def step(self, iteration: int) -> Tensor:
-        """Update latents and offsets by SGD."""
+        """Update latents and features by SGD."""
         with self.meter.network(len(self._leaves["latents"])):
             images = self._render()
         loss, gradient = self._matching.gradient(images, iteration)
@@ -77,7 +75,7 @@ class LatentMatching:
     @torch.no_grad()
     def _render(self) -> Tensor:
         parts = zip(*(leaf.split(CHUNK) for leaf in self._leaves.values()), strict=True)
-        return torch.cat([self._prior.render(latents, offset) for latents, offset in parts])
+        return torch.cat([self._prior.render(latents, features) for latents, features in parts])
 
     def _through_the_prior(self, gradient: Tensor) -> dict[str, Tensor]:
         """Return the gradients of the leaves, given that of the images."""
@@ -92,7 +90,7 @@ class LatentMatching:
         return {name: torch.cat(each) for name, each in parts.items()}
 
     def state(self) -> dict[str, Tensor]:
-        """Return latents, offsets and their momentum."""
+        """Return latents, features and their momentum."""
         return {**self._leaves, **{f"momentum.{name}": value for name, value in self._momentum.items()}}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
