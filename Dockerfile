@@ -24,7 +24,8 @@ RUN python3 -m venv --without-pip /opt/uvlp/.venv \
 COPY . /opt/uvlp
 RUN python3 -m pip --python /opt/uvlp/.venv/bin/python install --quiet --no-cache-dir --no-build-isolation \
         --no-deps --editable /opt/uvlp \
-    && /opt/uvlp/.venv/bin/python -m compileall -qq /opt/uvlp/uvlp \
+    && /opt/uvlp/.venv/bin/uvlp patched \
+    && /opt/uvlp/.venv/bin/python -m compileall -qq /opt/uvlp/uvlp /opt/uvlp/patched \
     && find /opt/uvlp -name .venv -prune -o -exec chmod a+rX {} + \
     && useradd --uid 1000 --no-create-home --home-dir /out --shell /usr/sbin/nologin uvlp \
     && install -d -m 1777 /out

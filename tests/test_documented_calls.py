@@ -68,7 +68,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "captions.jsonl").write_text("".join(rows), encoding="utf-8")
     for label in range(10):
         draw_images(place / "images" / f"{label:05d}", 2, label)
-    for words in (list(STORED), ["captions", "import", "captions.jsonl", "--dataset", "folder:data"]):
+    script = "from diffusers import StableDiffusionGenLatentsPipeline, StableDiffusionLatents2ImgPipeline\n"
+    (place / "script.py").write_text(script, encoding="utf-8")
+    for words in (
+        list(STORED),
+        ["captions", "import", "captions.jsonl", "--dataset", "folder:data"],
+        ["baseline", "import", "vlcp", "images", "--dataset", "digits"],
+        ["patched", "--target", "copy"],  # so that there is one to remove
+    ):
         assert run(place, words).returncode == 0
     (table,) = (place / "uvlp_store" / "tables").iterdir()
     (place / "key").write_text(table.name[:8], encoding="utf-8")
@@ -89,6 +96,7 @@ def small(words: list[str], place: Path) -> list[str]:
         "PATH": "data" if words[0] == "reproduce" else "images",
         "folder:PATH": "folder:data",
         "FILE": "captions.jsonl",
+        "SCRIPT": "script.py",
         "digits-ipc10": key,
         "imagenette-ipc10": key,
         "b52151ad": key,
@@ -113,6 +121,8 @@ def small(words: list[str], place: Path) -> list[str]:
         case "export" if "--push" in replaced:
             where = replaced.index("--push")
             del replaced[where : where + 2]  # tests/exchange/test_hub_push.py has a hub
+        case "patched":
+            replaced[1:1] = ["--target", "copy"]
         case "captions":
             replaced = ["folder:data" if word == "imagenette" else word for word in replaced]
     return replaced

@@ -44,15 +44,8 @@ BY_NAME = {"stages": CHOSEN, "networks": ("networks",), "models": ("datasets",),
 job; `declarations` loads a given plug-in to read its declaration."""
 PLUGINS = {"captioners", "datasets", "methods", "networks", "protocols", "stages"}
 LIGHT = (
-    *(
-        "cli/**/*",
-        "pipeline/**/*",
-        "exchange/**/*",
-        "declarations/*",
-        "recipes/*",
-        "artifacts/**/*",
-        "core/**/*",
-    ),
+    *("cli/**/*", "exchange/**/*", "pipeline/**/*"),
+    *("declarations/*", "recipes/*", "artifacts/**/*", "core/**/*"),
     "models/published/*",
     *("tables/table", "tables/notes", "tables/published"),
     *("captioners/texts/formats", "captioners/texts/match", "captioners/texts/imported"),

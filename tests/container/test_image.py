@@ -78,6 +78,12 @@ def test_default_user_is_not_root(image: Docker) -> None:
     assert shown.stdout.strip() == "1000"
 
 
+def test_scripts_find_the_pipelines_of_the_published_code(image: Docker) -> None:
+    program = "from diffusers import StableDiffusionGenLatentsPipeline, StableDiffusionLatents2ImgPipeline"
+    ran = image("--read-only", "--user", STRANGER, command=["patched", "python", "-c", program])
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
 def test_bytecode_is_compiled(image: Docker) -> None:
     """Python cannot write it later: the files belong to root."""
     program = (

@@ -12,12 +12,14 @@ import traceback
 import typer
 
 from uvlp.cli.commands import (
+    baseline,
     captions,
     evaluate,
     explain,
     export,
     fetch,
     listing,
+    patched,
     reproduce,
     robust,
     table,
@@ -53,6 +55,8 @@ app.command("explain", cls=Command)(explain.explain)
 app.command("export", cls=Command)(export.export)
 app.command("verify", cls=Command)(verify.verify)
 app.command("doctor", cls=Command)(doctor.doctor)
+app.command("patched", cls=Command, context_settings={"allow_interspersed_args": False})(patched.patched)
+app.add_typer(baseline.app, name="baseline")
 app.add_typer(captions.app, name="captions")
 
 
@@ -76,7 +80,8 @@ def _call() -> int:
     streams.check_output()
     _no_unreadable_arguments(sys.argv[1:])
     paths.check_endpoint()
-    _no_negative_numbers(sys.argv[1:])
+    if sys.argv[1:2] != ["patched"]:  # the rest belongs to another program
+        _no_negative_numbers(sys.argv[1:])
     return app(standalone_mode=False) or 0
 
 

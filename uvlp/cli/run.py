@@ -51,8 +51,11 @@ def run(
     execution: Execution,
     collect: Collect | None = None,
     ablated: Ablated | None = None,
-) -> None:
+) -> Plan | None:
     """Check a recipe, then print it or its cost, or run it up to a stage and print the result.
+
+    Returns:
+        The plan that was carried out; None if nothing was made.
 
     Args:
         recipe: the resolved recipe.
@@ -72,14 +75,14 @@ def run(
         streams.print_error(f"note   {note}")
     if execution.print_config:
         config.show(checked, until, execution.as_json)
-        return
+        return None
     check_store(store.root, checked.spec)
     store.begin()
     plan = prepare(checked, store, until, collect)
     if execution.dry_run:
         _check_dataset(plan, needed=collect is not None)
         dry_run.show(plan, store, execution.workers, execution.as_json)
-        return
+        return None
     if not plan.complete:
         of_models = all(each.part for each in plan.transfers)
         _check_dataset(plan, needed=of_models)
@@ -94,8 +97,9 @@ def run(
         dry_run.announce(plan, store, execution.workers)
     if execution.rerun is not None:
         _rerun(plan, store, execution)
-    else:
-        _make(plan, store, execution)
+        return None
+    _make(plan, store, execution)
+    return plan
 
 
 def _check_dataset(plan: Plan, *, needed: bool) -> None:

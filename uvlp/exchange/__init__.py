@@ -1,1 +1,1 @@
-"""What goes to other places and comes from them: exported images, the hub, archives of results."""
+"""What goes to other places and comes from them: exported images, the hub, results; patches, baselines."""

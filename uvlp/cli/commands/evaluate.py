@@ -41,7 +41,8 @@ PathsArgument = Annotated[
     typer.Argument(
         metavar="PATH",
         help="folders PATH/<class>/<images>, or published sets hf://OWNER/NAME@REVISION; "
-        "NAME=FOLDER,FOLDER,... is one row with a folder per seed",
+        "NAME=FOLDER,FOLDER,... is one row with a folder per seed; "
+        "baseline:NAME: images of `uvlp baseline import`",
         rich_help_panel=WHAT,
     ),
 ]
@@ -152,16 +153,18 @@ def _score(
     execution: Execution,
 ) -> None:
     """Score the folders, and the same number of random images unless disabled."""
+    from uvlp.artifacts.dataset import DatasetSpec
     from uvlp.cli.request import resolve, store_at
     from uvlp.cli.run import run
-    from uvlp.exchange import hub_fetch
+    from uvlp.exchange import baseline_imports, hub_fetch
     from uvlp.pipeline import names
     from uvlp.pipeline.folders.collect import Collect, seeds_of
     from uvlp.pipeline.folders.rows import parse_rows
 
-    rows = tuple(parse_rows(paths))
+    kept, recipe = store_at(store), resolve(request)
+    spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
+    rows = tuple(baseline_imports.resolve(parse_rows(paths), kept.root, spec, request.ipc))
     published: dict[str, PublishedSet] = {}
-    recipe = resolve(request)
     seeds = seeds_of(rows, recipe.seeds if request.seeds else None)
     recipe = replace(recipe, seeds=seeds or recipe.seeds)
     if not random:
@@ -171,4 +174,4 @@ def _score(
         offline = execution.offline or execution.dry_run
         rows, published = hub_fetch.fetch_rows(rows, offline=offline)
     collect = Collect(rows=rows, ipc=request.ipc, select=select, published=published)
-    run(recipe, store_at(store), "tabulate", execution, collect)
+    run(recipe, kept, "tabulate", execution, collect)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -188,13 +188,15 @@ def find_folders(
             # A single folder is used for every seed, like a plain path.
             paths = row.paths if _most(collect.rows) > 1 else row.paths * len(planner.recipe.seeds)
             given = dict(zip(planner.recipe.seeds, paths, strict=False))
-            by_title[row.name] = _row(row, given, collect.location, search)
+            how = partial(_stored, row) if row.stored else search
+            by_title[row.name] = _row(row, given, collect.location, how)
         elif (title := title_of[collect.location(row.paths[0])]) not in by_title:
             path = row.paths[0]
             spec = path if path in collect.published else _spec(path)
             given = dict.fromkeys(planner.recipe.seeds, path)
             by_title[title] = _folder(spec, title, given, collect.location, search)
-    for folder in by_title.values():
+    stored = {row.name for row in collect.rows if row.stored}
+    for folder in (by_title[title] for title in by_title if title not in stored):
         _check_overlap(collect, planner, cache, folder)
     return _common_ipc(list(by_title.values())), list(by_title.values())
 
@@ -222,7 +224,19 @@ def _row(row: Row, given: Mapping[int, str], locate: Callable[[str], Path], sear
             allowed=FORM,
             fix="give every seed the folder of its own images",
         )
-    return _folder(f"{row.name}={','.join(row.paths)}", row.name, given, locate, search)
+    folder = _folder(row.spec, row.name, given, locate, search)
+    if not row.baseline:
+        return folder
+    return replace(
+        folder,
+        facts={seed: {**facts, "baseline": dict(row.baseline)} for seed, facts in folder.facts.items()},
+        note="images of {repository} at commit {commit}".format(**row.baseline),
+    )
+
+
+def _stored(row: Row, path: str, folder: Path, seeds: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return the facts of images that were imported from ``path``, which need not exist any more."""
+    return dict.fromkeys(seeds, dict(row.stored[row.paths.index(path)]))
 
 
 def _folder(

@@ -8,23 +8,43 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.paths import expand_home
 from uvlp.core.files.unicode_form import nfc
 
 FORM = "NAME=FOLDER,FOLDER,..., one folder per seed"
+BASELINE = "baseline:"
+"""What precedes the name of imported images of published code."""
 LONGEST = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: its name, empty for a plain path, and a folder per seed as given."""
+    """One row.
+
+    Attributes:
+        name: its title; empty for a plain path.
+        paths: a folder per seed as given.
+        baseline: name, repository and commit of the published code that made the images; they are part of
+            the facts of the images.
+        stored: facts of images that are in the store already, one per folder, which may be gone since.
+    """
 
     name: str
     paths: tuple[str, ...]
+    baseline: Mapping[str, str] = field(default_factory=dict)
+    stored: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def spec(self) -> str:
+        """The row as it is given on the command line."""
+        if self.baseline:
+            return f"{BASELINE}{self.baseline['name']}"
+        return f"{self.name}={','.join(self.paths)}"
 
 
 def parse_rows(texts: Iterable[str]) -> list[Row]:

@@ -81,6 +81,7 @@ class Folder:
         paths: folder as given, by distillation seed.
         origins: resolved path of the folder, by seed.
         facts: facts that determine the selected images (`pipeline/folders/images.py`), by seed.
+        note: a line about their source below the table; may be empty.
     """
 
     spec: str
@@ -88,6 +89,7 @@ class Folder:
     paths: Mapping[int, str]
     origins: Mapping[int, str]
     facts: Mapping[int, Mapping[str, Any]]
+    note: str = ""
     whole_set: ClassVar[bool] = False
 
     def has(self, seed: int) -> bool:

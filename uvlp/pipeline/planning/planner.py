@@ -150,5 +150,6 @@ class Planner(ImagePlanner):
             for method in methods
             if isinstance(method, Folder) and method.several
         ]
+        sources = [f"{each.title}: {each.note}" for each in methods if isinstance(each, Folder) and each.note]
         hard = [method.title for method in own if method.declared.soft_labels and not self._protocol.teacher]
-        return [*remarks(self.recipe, sections, syntheses, hard), *seeds, *self.manifest.caveats]
+        return [*remarks(self.recipe, sections, syntheses, hard), *sources, *seeds, *self.manifest.caveats]

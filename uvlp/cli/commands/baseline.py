@@ -1,0 +1,167 @@
+"""`uvlp baseline`: the published code of methods: pinned commits, clones, and the images that it made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uvlp.cli.options import (
+    HOW,
+    WHAT,
+    Command,
+    DataOption,
+    DebugOption,
+    ForceOption,
+    JsonOption,
+    OfflineOption,
+    StoreOption,
+    VariantOption,
+    WorkersOption,
+    counted,
+    path_option,
+)
+
+if TYPE_CHECKING:
+    from uvlp.exchange.baseline_imports import Record
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Published code of methods: pinned commits, clones, and images that it made.",
+)
+
+NameArgument = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="vlcp, d4m, ... (`uvlp baseline list`)", rich_help_panel=WHAT),
+]
+FoldersArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FOLDER",
+        help="folders FOLDER/<class>/<images>, one per seed of the published code: seeds 0, 1, ...",
+        rich_help_panel=WHAT,
+    ),
+]
+DatasetOption = Annotated[
+    str,
+    typer.Option(
+        "--dataset",
+        metavar="NAME",
+        help="dataset with the classes of the images: imagenette, ..., or folder:PATH",
+        rich_help_panel=WHAT,
+    ),
+]
+IpcOption = Annotated[
+    int | None,
+    typer.Option(
+        "--ipc",
+        metavar="N",
+        parser=counted("IPC"),
+        help="images per class, the first in string order [all, if every class has the same number]",
+        rich_help_panel=WHAT,
+    ),
+]
+ToOption = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="DIR",
+        callback=path_option,
+        help="new folder of the clone [baselines/NAME in $UVLP_DATA or ./uvlp_data]",
+        rich_help_panel=HOW,
+    ),
+]
+
+
+@app.command("list", cls=Command)
+def list_baselines(as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """List the repositories with commit and licence.
+
+    Example: uvlp baseline list
+    """
+    from dataclasses import asdict
+
+    from uvlp.exchange import baselines
+
+    listed = baselines.entries()
+    if as_json:
+        print(json.dumps({name: asdict(entry) for name, entry in listed.items()}, indent=1))
+        return
+    width = max(map(len, listed))
+    for name, entry in listed.items():
+        if entry.commit:
+            print(f"{name:<{width}}  {entry.commit[:12]}  {entry.repository}  licence: {entry.licence}")
+        else:
+            print(f"{name:<{width}}  not pinned: {entry.unpinned}")
+
+
+@app.command("fetch", cls=Command)
+def fetch(name: NameArgument, to: ToOption = None, debug: DebugOption = False) -> None:
+    """Clone the pinned commit of a repository, without history, submodules or hooks.
+
+    Example: uvlp baseline fetch vlcp
+    """
+    from uvlp.artifacts.dataset import DatasetSpec
+    from uvlp.core.files.paths import expand_home
+    from uvlp.exchange import baselines, checkouts
+
+    baseline = baselines.pinned(name)
+    default = DatasetSpec(name="").root / "baselines" / baseline.name
+    folder = (expand_home(to) if to else default).absolute()
+    print(f"cloning {baseline.repository} at {baseline.commit}", flush=True)
+    checkouts.fetch(baseline, folder)
+    advice = {
+        "none": "none: ask its authors before you pass it on",
+        "unknown": "unknown: look before you use it",
+    }
+    print(f"{folder}\nlicence: {advice.get(baseline.licence, baseline.licence)}")
+
+
+@app.command("import", cls=Command)
+def import_images(
+    name: NameArgument,
+    folders: FoldersArgument,
+    dataset: DatasetOption,
+    ipc: IpcOption = None,
+    data: DataOption = None,
+    variant: VariantOption = None,
+    store: StoreOption = None,
+    workers: WorkersOption = None,
+    offline: OfflineOption = False,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Import images that the pinned commit of a baseline made; its folders are the seeds of one row.
+
+    They are copied into the store with repository and commit, and scored as baseline:NAME.
+
+    Example: uvlp baseline import vlcp out/seed0 out/seed1 --dataset imagenette
+    """
+    from uvlp.artifacts.dataset import DatasetSpec
+    from uvlp.cli.request import Request, resolve, store_at
+    from uvlp.cli.run import Execution, run
+    from uvlp.exchange import baseline_imports, baselines
+    from uvlp.pipeline.folders.collect import Collect, seeds_of
+
+    baseline = baselines.pinned(name)
+    row = baseline_imports.row(baseline, folders)
+    recipe = resolve(Request(dataset=dataset, ipc=ipc, data=data, variant=variant))
+    recipe = replace(recipe, methods=(), seeds=seeds_of([row], None) or recipe.seeds)
+    kept = store_at(store)
+    execution = Execution(workers=workers, offline=offline, force=force, as_json=as_json)
+    plan = run(recipe, kept, "collect", execution, Collect(rows=(row,), ipc=ipc, select="first"))
+    assert plan is not None, "nothing but a run was asked for"
+    spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
+    record = baseline_imports.keep(kept, baseline, spec, plan, folders)
+    if not as_json:
+        _print_import(record, spec)
+
+
+def _print_import(record: Record, spec: object) -> None:
+    count = len(record.images)
+    print(f"\n{record.row}: {count} seed{'s' if count > 1 else ''}, {record.ipc} images per class")
+    print(f"score them with: uvlp evaluate baseline:{record.baseline['name']} --dataset {spec}")
