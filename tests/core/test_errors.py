@@ -17,7 +17,7 @@ OF_OTHER_PROGRAMS = {"--check", "--gpus", "--require-hashes"}
 COMMAND = re.compile(r"`uvlp ([a-z]+)\b")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+(?![\w-])")
 SETTING = re.compile(r"--set[ =]([a-z_]+(?:\.[a-z_]+)+)\b")
-NOT_ADVICE = {"launch.py", "nvidia.py"}
+NOT_ADVICE = {"checkouts.py", "launch.py", "nvidia.py"}
 """Files that call other programs."""
 
 
