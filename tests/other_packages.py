@@ -46,11 +46,13 @@ def install(
 @contextmanager
 def importable(folder: Path) -> Iterator[None]:
     """Context in which the packages installed in ``folder`` are importable in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(folder)
+            _forget()
+            yield
+    finally:
         _forget()
-        yield
-    _forget()
 
 
 def _forget() -> None:
