@@ -127,6 +127,8 @@ class Planner(ImagePlanner):
         if not declared.teacher or declared.workload is None:
             return {}
         classes = len(self.manifest.classes)
+        if not classes:
+            return {}  # the placeholder of a dataset of unknown size
         images = self.manifest.count("train") if method.whole_set else classes * self.recipe.ipc
         load = declared.workload(
             self._evaluation,
