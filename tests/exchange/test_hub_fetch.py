@@ -68,6 +68,19 @@ def test_a_commit_is_fetched_once(published: Path, hub: Hub) -> None:
     assert fetch(f"{ADDRESS}@{commit('a')}", offline=False).commit == commit("a")
 
 
+def test_a_download_is_announced_and_has_to_fit(
+    published: Path, hub: Hub, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("uvlp.core.files.disk_space.free_bytes", lambda folder: 1)
+        error = refused(f"{ADDRESS}@main")
+    # The images and the contact sheet, metadata, manifest and hashes; not the card.
+    assert "too small" in error.what and "fetching 10 files" in capsys.readouterr().err
+    assert not hub.asked, "nothing was fetched"
+    fetch(f"{ADDRESS}@main", offline=False)
+    assert len(hub.asked) == 10 and "README.md" not in {name for name, _ in hub.asked}
+
+
 def test_a_name_is_resolved_anew_and_offline_as_recorded(published: Path, hub: Hub, tmp_path: Path) -> None:
     assert fetch(f"{ADDRESS}@main", offline=False).commit == commit("a")
     hub.folders[REPOSITORY, commit("b")] = published

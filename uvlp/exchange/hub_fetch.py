@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -14,10 +15,12 @@ from typing import Any
 from uvlp.core import views
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
+from uvlp.core.files.disk_space import check_space
 from uvlp.core.files.lines import read_lines
+from uvlp.core.files.paths import nearest_existing
 from uvlp.core.hashing import file_sha256
 from uvlp.core.progress import Progress
-from uvlp.core.wording import first_few
+from uvlp.core.wording import byte_size, first_few
 from uvlp.datasets.files.images.image_files import EXTENSIONS
 from uvlp.exchange.export_folder import MANIFEST, SUMS, read_sums
 from uvlp.models.published import hub
@@ -116,14 +119,22 @@ def _known_commit(address: _Address, repository: str) -> str:
 
 def _transfer(address: _Address, repository: str) -> str:
     view = views.view(1)
-    title = f"fetch {address.repository} at {address.revision}"
+    title = f"{address.repository} at {address.revision}"
+    progress, began = Progress(partial(view.event, title), title), time.monotonic()
     try:
         view.begin(title)
-        return hub.transfer(
-            repository, address.revision, PATTERNS, Progress(partial(view.event, title), title)
-        )
+        commit = hub.transfer(repository, address.revision, PATTERNS, progress, partial(_announce, progress))
+        view.end(title, time.monotonic() - began)
+        return commit
     finally:
         view.close()
+
+
+def _announce(progress: Progress, files: int, size: int) -> None:
+    """Report a download before it begins, and refuse one that does not fit."""
+    folder = nearest_existing(hub.cache_folder())
+    progress.log(f"fetching {files} files, {byte_size(size)}, into {hub.cache_folder()}")
+    check_space("the published set", folder, size, "free some space, or set HF_HOME to a larger disk")
 
 
 def _opened(repository: str, commit: str, folder: Path) -> PublishedSet:

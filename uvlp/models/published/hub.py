@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,17 @@ def remember(repository: str, commit: str) -> None:
         write_utf8(_record(), json.dumps(known | {repository: commit}, indent=1, sort_keys=True) + "\n")
 
 
-def transfer(repository: str, revision: str, patterns: Sequence[str], progress: Progress) -> str:
+Announce = Callable[[int, int], None]
+"""Called with the number of files that will be downloaded, and their bytes; may refuse them."""
+
+
+def transfer(
+    repository: str,
+    revision: str,
+    patterns: Sequence[str],
+    progress: Progress,
+    announce: Announce = lambda files, size: None,
+) -> str:
     """Download the files of ``repository`` that match ``patterns``, unless they exist.
 
     An interrupted download resumes at the byte where it stopped, even if the process was killed.
@@ -169,7 +179,8 @@ def transfer(repository: str, revision: str, patterns: Sequence[str], progress: 
         The commit.
 
     Raises:
-        UvlpError: no network, no such repository or revision, no permission, no space left.
+        UvlpError: no network, no such repository or revision, no permission, no space left, or by
+            ``announce``.
     """
     from filelock import FileLock
     from huggingface_hub import constants
@@ -187,7 +198,9 @@ def transfer(repository: str, revision: str, patterns: Sequence[str], progress: 
             locks = cache_folder() / ".locks"
             locks.mkdir(parents=True, exist_ok=True)
             with FileLock(locks / f"uvlp--{folder_of(repository).name}.lock"):
-                return _fetch(repository, revision, list(patterns), progress)
+                return _fetch(repository, revision, list(patterns), progress, announce)
+        except UvlpError:
+            raise
         except Exception as caught:
             error = hub_errors.cause(caught)
             if not hub_errors.is_transient(error):
@@ -201,14 +214,19 @@ def transfer(repository: str, revision: str, patterns: Sequence[str], progress: 
     raise AssertionError
 
 
-def _fetch(repository: str, revision: str, patterns: list[str], progress: Progress) -> str:
+def _fetch(
+    repository: str, revision: str, patterns: list[str], progress: Progress, announce: Announce
+) -> str:
     """Download; large files with `_resume`, because the library restarts a file after an interruption."""
     from huggingface_hub import snapshot_download
 
     kind, name = _kind_and_name(repository)
-    bar = _bar(Progress(), 0, 0)
+    bar = _file_bar(progress)
     get: Any = partial(snapshot_download, name, repo_type=kind, allow_patterns=patterns, tqdm_class=bar)
     plan = get(revision=revision or None, dry_run=True)
+    missing = [file.file_size or 0 for file in plan if not file.is_cached]
+    if missing:
+        announce(len(missing), sum(missing))
     large = [file for file in plan if not file.is_cached and (file.file_size or 0) >= RESUMED_BYTES]
     done, total = 0, sum(file.file_size for file in large)
     for file in large:
@@ -249,6 +267,22 @@ def _resume(repository: str, commit: str, name: str, bar: type) -> None:
             tqdm_class=bar,
         )
     part.replace(blob)
+
+
+def _file_bar(progress: Progress) -> type:
+    """Return a class of progress bars that only reports finished files to ``progress``."""
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class FileBar(tqdm):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **(options | {"disable": True}))
+
+        def __iter__(self) -> Iterator[Any]:
+            for done, item in enumerate(self.iterable, 1):
+                yield item
+                progress.at(done, int(self.total or 0), "files")
+
+    return FileBar
 
 
 def _bar(progress: Progress, done: int, total: int) -> type:
