@@ -98,6 +98,7 @@ def small(words: list[str], place: Path) -> list[str]:
         "FILE": "captions.jsonl",
         "SCRIPT": "script.py",
         "digits-ipc10": key,
+        "digits-ipc50": key,
         "imagenette-ipc10": key,
         "b52151ad": key,
         "results": "uvlp_store",

@@ -32,19 +32,24 @@ ALLOWED = {
     ),
     "pipeline": (*ANSWERS, "datasets/files"),
     "exchange": (*ANSWERS, "pipeline", "datasets/files"),
-    "cli": (*ANSWERS, "pipeline", "exchange"),
+    "report": (
+        *(*BELOW, "declarations", "tables"),
+        *("methods/algorithms/alpha", "methods/algorithms/fusion"),
+    ),
+    "cli": (*ANSWERS, "pipeline", "exchange", "report"),
     "__init__": (),
     "__main__": ("core", "cli"),
 }
 """Allowed imports by package, or by subfolder with its own rule: `captioners/texts` reads captions in other
 formats, from image folders and imported files, and runs no captioner; the pipeline lists the images of the
-user's folders by `datasets/files`, and opens none of them."""
+user's folders by `datasets/files`, and opens none of them; the report draws the objective of α, and is handed
+an opened dataset."""
 BY_NAME = {"stages": CHOSEN, "networks": ("networks",), "models": ("datasets",), "pipeline": CHOSEN}
 """Packages that a package may load with `plugins.load`: each fine-tuning process opens the dataset of its
 job; `declarations` loads a given plug-in to read its declaration."""
 PLUGINS = {"captioners", "datasets", "methods", "networks", "protocols", "stages"}
 LIGHT = (
-    *("cli/**/*", "exchange/**/*", "pipeline/**/*"),
+    *("cli/**/*", "exchange/**/*", "pipeline/**/*", "report/**/*"),
     *("declarations/*", "recipes/*", "artifacts/**/*", "core/**/*"),
     "models/published/*",
     *("tables/table", "tables/notes", "tables/published"),
@@ -54,7 +59,18 @@ LIGHT = (
 )
 """Files that need no models, and so import no heavy library."""
 COMPUTES = {"uvlp.core.square_roots"}
-HEAVY = {"torch", "numpy", "sklearn", "PIL", "diffusers", "transformers", "open_clip", "scipy"}
+HEAVY = {
+    "torch",
+    "numpy",
+    "sklearn",
+    "PIL",
+    "diffusers",
+    "transformers",
+    "open_clip",
+    "scipy",
+    "altair",
+    "vl_convert",
+}
 
 
 def module(path: Path) -> str:

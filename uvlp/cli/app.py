@@ -18,8 +18,10 @@ from uvlp.cli.commands import (
     explain,
     export,
     fetch,
+    figure,
     listing,
     patched,
+    report,
     reproduce,
     robust,
     table,
@@ -51,6 +53,8 @@ app.command("teacher", cls=Command)(teacher.teacher)
 app.command("fetch", cls=Command)(fetch.fetch)
 app.command("list", cls=Command)(listing.list_names)
 app.command("table", cls=Command)(table.table)
+app.command("report", cls=Command)(report.report)
+app.command("figure", cls=Command)(figure.figure)
 app.command("explain", cls=Command)(explain.explain)
 app.command("export", cls=Command)(export.export)
 app.command("verify", cls=Command)(verify.verify)

@@ -106,7 +106,65 @@ def find(name: str, store: Store) -> Stored:
         UvlpError: no such table, several of this name, or it is damaged.
     """
     complete, broken = measured(store)
-    name = nfc(name)
+    found = _match(nfc(name), complete, broken)
+    if found is not None:
+        return found
+    near = difflib.get_close_matches(nfc(name), [*complete, *published.TABLES], n=1, cutoff=0.5)
+    meant = f"did you mean {near[0]!r}? " if near else ""
+    raise UvlpError(
+        "no such table",
+        got=name,
+        allowed=f"{', '.join(published.TABLES)} (published); {', '.join(complete) or 'none'} (in the store)",
+        fix=f"{meant}make one with `uvlp reproduce` or `uvlp evaluate`; store: {store.root}",
+    )
+
+
+def find_run(name: str, store: Store) -> Stored:
+    """Return the table of a finished run, named as in `find`.
+
+    Raises:
+        UvlpError: no such run, several of this name, it is damaged, or no run is finished.
+    """
+    complete, broken = measured(store)
+    found = _match(nfc(name), complete, broken)
+    if found is not None:
+        return found
+    if not complete:
+        raise _nothing_finished(store, broken)
+    near = difflib.get_close_matches(nfc(name), complete, n=1, cutoff=0.5)
+    meant = f"did you mean {near[0]!r}?" if near else f"finish it with `uvlp reproduce`; store: {store.root}"
+    raise UvlpError("no such finished run", got=name, allowed=", ".join(complete), fix=meant)
+
+
+def newest(store: Store) -> Stored:
+    """Return the table that was made last.
+
+    Raises:
+        UvlpError: no run is finished.
+    """
+    complete, broken = measured(store)
+    if not complete:
+        raise _nothing_finished(store, broken)
+    return max(complete.values(), key=lambda table: str(table.content["made"].get("at", "")))
+
+
+def _nothing_finished(store: Store, broken: Sequence[Stored]) -> UvlpError:
+    if broken:
+        return damaged(broken[0])
+    count = sum(1 for _ in store_mark.artifacts(store.root))
+    if not count:
+        fix = "make a run with `uvlp reproduce`, or name another store with --store DIR"
+        return UvlpError("no run in the store", got=str(store.root), fix=fix)
+    what = f"no finished run in the store, only {count} artifacts of unfinished ones"
+    return UvlpError(what, got=str(store.root), fix="re-run the command that was interrupted to resume it")
+
+
+def _match(name: str, complete: Mapping[str, Stored], broken: Sequence[Stored]) -> Stored | None:
+    """Return the only table that ``name`` means; None if there is none.
+
+    Raises:
+        UvlpError: several of this name, or it is damaged.
+    """
     if name in complete:
         return complete[name]
     matches = [table for table in complete.values() if name in (table.name, table.full_name)]
@@ -119,14 +177,7 @@ def find(name: str, store: Store) -> Stored:
     for table in broken:
         if table.name in (name, "") or _is_abbreviation(name, table):
             raise damaged(table)
-    near = difflib.get_close_matches(name, [*complete, *published.TABLES], n=1, cutoff=0.5)
-    meant = f"did you mean {near[0]!r}? " if near else ""
-    raise UvlpError(
-        "no such table",
-        got=name,
-        allowed=f"{', '.join(published.TABLES)} (published); {', '.join(complete) or 'none'} (in the store)",
-        fix=f"{meant}make one with `uvlp reproduce` or `uvlp evaluate`; store: {store.root}",
-    )
+    return None
 
 
 def _is_abbreviation(name: str, table: Stored) -> bool:

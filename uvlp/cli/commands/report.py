@@ -1,0 +1,154 @@
+"""`uvlp report`: a page about finished runs; `uvlp figure`: one of its figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from uvlp.cli.options import HOW, OUTPUT, WHAT, DebugOption, Many, StoreOption, path_option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from uvlp.artifacts.store import Store
+    from uvlp.report.page import Report
+    from uvlp.report.run import Open, Run
+
+RunsArgument = Annotated[
+    Many,
+    typer.Argument(
+        metavar="[RUN]...",
+        help="names or keys of tables in the store [the newest]",
+        rich_help_panel=WHAT,
+        show_default=False,
+    ),
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        callback=path_option,
+        help="folder of datasets, for real images [$UVLP_DATA or ./uvlp_data]",
+        rich_help_panel=HOW,
+    ),
+]
+PageOption = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        metavar="FILE",
+        callback=path_option,
+        help="the page to write",
+        show_default=True,
+        rich_help_panel=OUTPUT,
+    ),
+]
+FiguresOption = Annotated[
+    str | None,
+    typer.Option(
+        "--figures",
+        metavar="DIR",
+        callback=path_option,
+        help="write every figure into this folder too, as SVG, PDF and PNG",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
+
+def report(
+    runs: RunsArgument = None,
+    out: PageOption = "report.html",
+    figures: FiguresOption = None,
+    data: DataOption = None,
+    store: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Write one HTML page about finished runs: accuracy, images, maps, settings; it loads nothing.
+
+    Example: uvlp report digits-ipc10 --out digits.html
+    """
+    from uvlp.cli.request import store_at
+    from uvlp.core.progress import Progress, print_message
+    from uvlp.core.wording import byte_size
+    from uvlp.report import output, page
+
+    path = output.target("--out", out, (".html", ".htm"))
+    if figures is not None:
+        check_figures_folder(figures)
+    opened = store_at(store)
+    found = chosen(runs or [], opened)
+    progress = Progress(print_message, "report")
+    made = page.build(found, opener(data, opened), progress)
+    opened.save_verified()
+    text = page.html(made, progress).encode()
+    output.write(path, text)
+    print(f"{path} ({byte_size(len(text))})")
+    if figures is not None:
+        for written in _write_figures(figures, made):
+            print(written)
+
+
+def chosen(names: Sequence[str], store: Store) -> list[Run]:
+    """Return the runs of the given names, or the newest.
+
+    Raises:
+        UvlpError: no such run, several of a name, a damaged one, or no finished run.
+    """
+    from uvlp.pipeline import stored_tables
+    from uvlp.report.run import Run
+
+    found = [stored_tables.find_run(name, store) for name in names] or [stored_tables.newest(store)]
+    unique = {each.key: each for each in found}
+    same = [each.name for each in unique.values()]
+    return [
+        Run(name=each.full_name if same.count(each.name) > 1 else each.name, key=key, store=store)
+        for key, each in unique.items()
+    ]
+
+
+def opener(data: str | None, store: Store) -> Open:
+    """Return a function that opens the dataset of a run by its location and content hash."""
+    from uvlp.core.progress import Progress, print_message
+    from uvlp.pipeline.datasets import open_dataset
+    from uvlp.pipeline.verification.datasets import spec_of
+
+    def open_at(place: str, content_hash: str) -> object:
+        progress = Progress(print_message, place)
+        return open_dataset(spec_of(place, data or ""), store.cache, progress, content_hash)
+
+    return open_at
+
+
+def check_figures_folder(name: str) -> None:
+    """Refuse a folder that cannot be one, before anything is computed.
+
+    Raises:
+        UvlpError: it is a file, or cannot be written.
+    """
+    from uvlp.core.files.paths import check_folder, expand_home
+    from uvlp.report import output
+
+    folder = check_folder("folder of figures", expand_home(name), "--figures DIR")
+    if folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            if path.suffix in (".svg", ".pdf", ".png"):
+                output.check(path)
+    output.check(folder / "accuracy.svg")
+
+
+def _write_figures(name: str, made: Report) -> list[Path]:
+    """Write every figure in every format; return the SVG files."""
+    from uvlp.core.files.paths import expand_home
+    from uvlp.report import charts, output
+
+    folder, written = expand_home(name), []
+    for title, chart in made.figures:
+        drawn = charts.svg(chart, exported=True)
+        for form in charts.FORMATS:
+            path = folder / f"{title}.{form}"
+            output.write(path, output.marked(charts.file_bytes(drawn, form), form))
+        written.append(folder / f"{title}.svg")
+    return written
