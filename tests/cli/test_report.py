@@ -33,7 +33,7 @@ def store(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 @pytest.mark.slow
-def test_a_page_and_its_figures_are_written_and_written_again(call: Call, store: Path) -> None:
+def test_a_page_and_its_figures_are_written(call: Call, store: Path) -> None:
     words = ("report", "digits-ipc2", "--out", "a/page.html", "--figures", "figures")
     code, out, err = call(*words)
     assert code == 0 and not err, err
@@ -45,15 +45,15 @@ def test_a_page_and_its_figures_are_written_and_written_again(call: Call, store:
     assert names == {f"{stem}.{form}" for stem in stems for form in ("svg", "pdf", "png")}
     for path in Path("figures").iterdir():
         assert output.MARK.encode() in path.read_bytes()
-    assert Image.open("figures/images.png").size[0] > 300
+    with Image.open("figures/images.png") as image:
+        assert image.size[0] > 300
     assert Path("figures/map.pdf").read_bytes().startswith(b"%PDF-")
-    assert call(*words)[0] == 0, "what an earlier call wrote is replaced"
-    assert len(Path("a/page.html").read_bytes()) == pytest.approx(len(text), rel=0.01)
+    assert b"digits-ipc2" in text
 
 
 @pytest.mark.slow
 def test_a_figure_has_the_format_of_its_name(call: Call, store: Path) -> None:
-    for name in ("fig.png", "fig.svg", "fig.pdf"):
+    for name in ("fig.png", "fig.svg", "fig.pdf", "fig.svg"):  # what an earlier call wrote is replaced
         assert call("figure", "images", "--out", name)[:2] == (0, f"{name}\n")
     assert ">UVLP, " in Path("fig.svg").read_text(encoding="utf-8")
     assert ">nine<" in Path("fig.svg").read_text(encoding="utf-8")
