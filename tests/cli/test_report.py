@@ -36,7 +36,7 @@ def store(filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 def test_a_page_and_its_figures_are_written(call: Call, store: Path) -> None:
     words = ("report", "digits-ipc2", "--out", "a/page.html", "--figures", "figures")
     code, out, err = call(*words)
-    assert code == 0 and not err, err
+    assert code == 0 and "report, sections: 10/10" in err
     assert out.startswith("a/page.html (")
     text = Path("a/page.html").read_bytes()
     names = {path.name for path in Path("figures").iterdir()}

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uvlp.cli.options import HOW, OUTPUT, WHAT, DebugOption, Many, StoreOption, path_option
+from uvlp.core import streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from uvlp.artifacts.store import Store
+    from uvlp.core.progress import Event
     from uvlp.report.page import Report
     from uvlp.report.run import Open, Run
 
@@ -71,7 +73,7 @@ def report(
     Example: uvlp report digits-ipc10 --out digits.html
     """
     from uvlp.cli.request import store_at
-    from uvlp.core.progress import Progress, print_message
+    from uvlp.core.progress import Progress
     from uvlp.core.wording import byte_size
     from uvlp.report import output, page
 
@@ -80,7 +82,7 @@ def report(
         check_figures_folder(figures)
     opened = store_at(store)
     found = chosen(runs or [], opened)
-    progress = Progress(print_message, "report")
+    progress = Progress(_print, "report")
     made = page.build(found, opener(data, opened), progress)
     opened.save_verified()
     text = page.html(made, progress).encode()
@@ -89,6 +91,12 @@ def report(
     if figures is not None:
         for written in _write_figures(figures, made):
             print(written)
+
+
+def _print(event: Event) -> None:
+    """Print a message, or how many sections are done."""
+    kind, text = ("note", event.message) if event.message else ("done", f"{event.done}/{event.total}")
+    streams.print_error(f"{kind:<6} {event.label}: {text}")
 
 
 def chosen(names: Sequence[str], store: Store) -> list[Run]:
