@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.cli.caption_forms import Call
 from uvlp.cli.findings import folders, gpu as gpu_findings
 from uvlp.cli.findings.finding import INSTALL, Finding
 from uvlp.core import nvidia
@@ -52,7 +55,10 @@ def test_supported_gpu_is_described(gpu: Gpu) -> None:
     gpu((CARD,), (13, 0), "13.2")
     found = findings()
     assert all(finding.good for finding in found.values())
-    assert found["driver"].found == "NVIDIA 580.65.06, runs CUDA up to 13.0; torch is built for CUDA 13.2"
+    assert found["driver"].found == (
+        "NVIDIA 580.65.06, runs CUDA up to 13.0; "
+        "torch is built for CUDA 13.2, which needs driver 580 or newer"
+    )
     assert found["gpu"].found == "NVIDIA H200, compute capability 9.0, 140 GiB (138 free), bfloat16"
     assert found["precision"].found == (
         "float16 to caption, embed and synthesise, bfloat16 to train; evaluation in TF32 and float32"
@@ -76,7 +82,7 @@ def test_small_turing_gpu_lists_what_does_not_fit(gpu: Gpu) -> None:
         get_device_name="Tesla T4",
     )
     found = findings()
-    assert found["driver"].found == "NVIDIA 580.65.06; torch is built for CUDA 13.2"
+    assert found["driver"].found.startswith("NVIDIA 580.65.06; torch is built for CUDA 13.2, ")
     assert found["gpu"].found == "Tesla T4, compute capability 7.5, 15 GiB (14 free), no bfloat16"
     assert found["precision"].found.startswith("float16 to caption, embed and synthesise, float16 to train")
     assert found["gpu memory"] == Finding(
@@ -102,13 +108,48 @@ def test_gpu_without_kernels_in_torch_is_refused(gpu: Gpu) -> None:
 
 def test_too_old_driver_is_refused(gpu: Gpu) -> None:
     gpu((CARD,), (12, 2), "13.2", is_available=False)
-    found = findings()["gpu"]
-    assert found == Finding(
-        "gpu",
-        False,
-        "NVIDIA H200, but its driver runs CUDA 12.2 and torch needs 13.2",
-        "install driver 580 or newer; on a data-centre GPU cuda-compat-13 is enough",
+    newer = "install driver 580 or newer; on a data-centre GPU cuda-compat-13 is enough"
+    problem = "NVIDIA H200, but its driver runs CUDA 12.2 and torch needs 13.2"
+    assert findings()["gpu"] == Finding("gpu", False, problem, newer)
+    assert not findings()["driver"].good and findings()["driver"].fix == newer
+
+
+OLD_DRIVER = """#!/bin/sh
+[ "$1" = --query-gpu=name,driver_version,memory.total ] || exit 1
+echo "NVIDIA A100-SXM4-80GB, 535.183.01, 81920"
+"""
+
+
+def test_doctor_names_the_driver_and_the_one_needed(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole command, with a stand-in for the driver's program; no CUDA library answers."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(OLD_DRIVER, encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(nvidia, "driver_cuda", lambda: None)
+    monkeypatch.setattr(torch.version, "cuda", "13.2")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    code, out, _ = call("doctor", "--json")
+    assert code == 2
+    lines = {line["what"]: line for line in json.loads(out)}
+    assert lines["driver"] == {
+        "what": "driver",
+        "good": False,
+        "found": "NVIDIA 535.183.01; torch is built for CUDA 13.2, which needs driver 580 or newer",
+        "fix": "install driver 580 or newer; on a data-centre GPU cuda-compat-13 is enough",
+    }
+    assert lines["gpu"]["found"] == (
+        "NVIDIA A100-SXM4-80GB, but its driver is 535.183.01 and torch needs 13.2"
     )
+
+
+def test_old_driver_with_the_compatibility_package_is_accepted(gpu: Gpu) -> None:
+    old = Card(name="NVIDIA H200", driver="535.183.01", total_mib=143771)
+    gpu((old,), None, "13.2")
+    assert findings()["driver"].good
 
 
 def test_torch_without_cuda_is_reported(gpu: Gpu) -> None:

@@ -33,13 +33,10 @@ def findings() -> Iterator[Finding]:
     import torch
 
     cards, cuda = nvidia.cards(), nvidia.driver_cuda()
-    if cards:
-        runs = f", runs CUDA up to {cuda[0]}.{cuda[1]}" if cuda else ""
-        yield Finding(
-            "driver", True, f"NVIDIA {cards[0].driver}{runs}; torch is built for {_built_for(torch)}"
-        )
-    with warnings.catch_warnings(action="ignore"):  # an old driver is reported below
+    with warnings.catch_warnings(action="ignore"):  # an old driver is reported here
         available = torch.cuda.is_available()
+    if cards:
+        yield _driver(torch, cards[0], cuda, available)
     if available:
         yield from _cards(torch)
     elif cards:
@@ -48,8 +45,34 @@ def findings() -> Iterator[Finding]:
         yield Finding("gpu", True, NONE)
 
 
-def _built_for(torch: Any) -> str:
-    return f"CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU only"
+def _driver(torch: Any, card: nvidia.Card, cuda: tuple[int, int] | None, available: bool) -> Finding:
+    """Name the driver and the one that torch needs; an older one with CUDA's compatibility package works."""
+    runs = f", runs CUDA up to {cuda[0]}.{cuda[1]}" if cuda else ""
+    found = f"NVIDIA {card.driver}{runs}; torch is built for "
+    if not torch.version.cuda:
+        return Finding("driver", True, f"{found}the CPU only")
+    oldest = OLDEST_DRIVER.get(_major(torch))
+    needs = f", which needs driver {oldest} or newer" if oldest else ""
+    good = available or not _too_old(torch, card, cuda)
+    return Finding("driver", good, f"{found}CUDA {torch.version.cuda}{needs}", "" if good else _newer(torch))
+
+
+def _major(torch: Any) -> int:
+    return int(torch.version.cuda.partition(".")[0])
+
+
+def _too_old(torch: Any, card: nvidia.Card, cuda: tuple[int, int] | None) -> bool:
+    """Return whether the driver, by the CUDA it runs or else by its release, is too old for this torch."""
+    if cuda is not None:
+        return cuda[0] < _major(torch)
+    release = card.driver.partition(".")[0]
+    return release.isdigit() and int(release) < OLDEST_DRIVER.get(_major(torch), 0)
+
+
+def _newer(torch: Any) -> str:
+    major = _major(torch)
+    newer = f"driver {OLDEST_DRIVER[major]} or newer" if major in OLDEST_DRIVER else "a newer driver"
+    return f"install {newer}; on a data-centre GPU cuda-compat-{major} is enough"
 
 
 def _unused(torch: Any, cards: tuple[nvidia.Card, ...], cuda: tuple[int, int] | None) -> Finding:
@@ -61,14 +84,10 @@ def _unused(torch: Any, cards: tuple[nvidia.Card, ...], cuda: tuple[int, int] | 
         return Finding("gpu", False, f"{name}, hidden by CUDA_VISIBLE_DEVICES={value}", fix)
     if not torch.version.cuda:
         return Finding("gpu", False, f"{name}, but torch is built for the CPU only", INSTALL)
-    wanted = int(torch.version.cuda.partition(".")[0])
-    if cuda is not None and cuda[0] < wanted:
-        oldest = OLDEST_DRIVER.get(wanted)
-        newer = f"driver {oldest} or newer" if oldest else "a newer driver"
-        problem = f"{name}, but its driver runs CUDA {cuda[0]}.{cuda[1]} and torch needs {torch.version.cuda}"
-        return Finding(
-            "gpu", False, problem, f"install {newer}; on a data-centre GPU cuda-compat-{wanted} is enough"
-        )
+    if _too_old(torch, cards[0], cuda):
+        runs = f"runs CUDA {cuda[0]}.{cuda[1]}" if cuda else f"is {cards[0].driver}"
+        problem = f"{name}, but its driver {runs} and torch needs {torch.version.cuda}"
+        return Finding("gpu", False, problem, _newer(torch))
     fix = "run nvidia-smi; in a container start it with --gpus all; then restart the machine"
     return Finding("gpu", False, f"{name}, but CUDA cannot be initialised", fix)
 
