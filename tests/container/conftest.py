@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.container.engine import IMAGE, Docker, docker
+from tests.container.engine import IMAGE, REVISION, Docker, docker
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,7 @@ def image() -> Docker:
         pytest.fail("the container tests need Docker, and there is no docker command: install one")
     if engine.returncode != 0:
         pytest.fail(f"the container tests need a Docker engine, and none answers: {engine.stderr.strip()}")
-    built = docker("build", "--network", "host", "-t", IMAGE, ".")
+    built = docker("build", "--network", "host", "-t", IMAGE, "--build-arg", f"REVISION={REVISION}", ".")
     if built.returncode != 0:
         pytest.fail(f"docker build failed:\n{built.stdout[-2000:]}\n{built.stderr[-2000:]}")
 

@@ -13,9 +13,8 @@ DOCKER_ONLY = {"HOME", "USER", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILI
 
 
 def docker_environment() -> dict[str, str]:
-    block = re.search(r"^ENV ((?:.*\\\n)*.*)", DOCKERFILE, re.MULTILINE)
-    assert block is not None
-    return dict(word.split("=", 1) for word in block[1].replace("\\\n", " ").split())
+    *_, final = re.findall(r"^ENV ((?:.*\\\n)*.*)", DOCKERFILE, re.MULTILINE)
+    return dict(word.split("=", 1) for word in final.replace("\\\n", " ").split())
 
 
 def test_apptainer_sets_the_environment_of_the_image() -> None:
