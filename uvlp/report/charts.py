@@ -7,6 +7,8 @@ import itertools
 import re
 from typing import Any
 
+from uvlp.report.pictures import smaller
+
 PALETTE = (
     *("#3b7dd8", "#e0712c", "#2a9d6f", "#c9507f", "#8a63d2"),
     *("#b8901f", "#17a0b0", "#d5504c", "#7d8797", "#79a02c"),
@@ -23,6 +25,7 @@ _EMPTY = re.compile(r'<path class="(?:foreground|background)"[^>]*?/>')
 _LABELLED = re.compile(r'<(path|image|line|rect)\b([^>]*?) aria-label="([^"]*)"([^>]*?)/>')
 _CLIP = re.compile(r'(id="|url\(#)((?:clip|gradient)[\w-]*)')
 _PLACE = re.compile(r' (?:d|transform|x2|y2|width|height)="[^"]*"')
+_PICTURE = re.compile(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=]+")
 _DECIMALS = re.compile(r"(\d\.\d)\d+")
 _numbers = itertools.count()
 
@@ -88,7 +91,7 @@ def inline(chart: Any, text: str) -> str:
     """
     drawn = _EMPTY.sub("", svg(chart))
     drawn = _LABELLED.sub(_with_tooltip, drawn)
-    drawn = _UNUSED.sub("", drawn)
+    drawn = _PICTURE.sub(lambda found: smaller(found[0]), _UNUSED.sub("", drawn))
     drawn = _PLACE.sub(lambda found: _DECIMALS.sub(r"\1", found[0]), drawn)
     number = next(_numbers)  # ids are unique in a page
     drawn = _CLIP.sub(rf"\1f{number}-\2", drawn)

@@ -48,6 +48,15 @@ def as_uri(image: numpy.ndarray, largest_px: int = LARGEST_PX, *, webp: bool = F
     return f"data:image/{form};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
+def smaller(uri: str) -> str:
+    """Return a data URI of :func:`as_uri` as WebP."""
+    import numpy
+    from PIL import Image
+
+    with Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])), formats=("PNG", "JPEG")) as picture:
+        return as_uri(numpy.asarray(picture.convert("RGB")), webp=True)
+
+
 class Pictures:
     """The images of a run.
 

@@ -91,7 +91,8 @@ def _about(entry: Entry, prototype: Prototype | None) -> Iterator[str]:
     if prototype is None:
         return
     details = prototype.details
-    size = f"{len(prototype.members)} images in its cluster"
+    count = len(prototype.members)
+    size = f"{count} image{'s' * (count != 1)} in its cluster"
     averaged = len(prototype.latent_members)
     yield f"{size}, {averaged} latents averaged" if averaged < len(prototype.members) else size
     if "cluster_alpha" in details:

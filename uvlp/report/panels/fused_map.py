@@ -58,6 +58,7 @@ def panel(run: Run, pictures: Pictures) -> Panel:
             {
                 "x": float(x),
                 "y": float(y),
+                "class": one.entry.class_name,
                 "uri": as_uri(pictures.image(method, one.entry), SIDE_PX),
                 "label": f"{one.entry.class_name}: {one.entry.text or one.entry.source}",
             }
@@ -115,12 +116,12 @@ def _draw(points: list[dict[str, Any]], cells: list[dict[str, Any]], width: int)
     y = altair.Y("y:Q", axis=None, scale=altair.Scale(zero=False, nice=False))
     legend = altair.Legend(columns=5, symbolSize=60, symbolOpacity=1)
     dots = altair.Chart(charts.values(points)).mark_circle(size=16, opacity=0.55, aria=False)
-    images = altair.Chart(charts.values(cells)).mark_image(width=SIDE_PX, height=SIDE_PX)
+    pictures = altair.Chart(charts.values(cells))
+    frames = pictures.mark_square(size=(SIDE_PX + 3) ** 2, opacity=1, aria=False)
+    images = pictures.mark_image(width=SIDE_PX, height=SIDE_PX)
+    colour = altair.Color("class:N", scale=charts.colours(classes), title=None, legend=legend)
     return altair.layer(
-        dots.encode(
-            x=x,
-            y=y,
-            color=altair.Color("class:N", scale=charts.colours(classes), title=None, legend=legend),
-        ),
+        dots.encode(x=x, y=y, color=colour),
+        frames.encode(x=x, y=y, color=colour),
         images.encode(x=x, y=y, url="uri:N", description="label:N"),
     ).properties(width=width - 12, height=width - 12)
