@@ -13,15 +13,21 @@ from packaging.utils import canonicalize_name
 from tools import image_packages
 from tools.image_packages import Refused
 
+WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+FILES = ("METADATA", "WHEEL", "RECORD")
+
 
 def wheel(folder: Path, name: str, version: str, *requires: str, file: str = "") -> Path:
-    """Write a wheel without code."""
+    """Write a wheel without code, which pip can install."""
     folder.mkdir(exist_ok=True)
     path = folder / (file or f"{name}-{version}-py3-none-any.whl")
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
     with zipfile.ZipFile(path, "w") as archive:
         text = "\n".join([*lines, *(f"Requires-Dist: {line}" for line in requires)])
-        archive.writestr(f"{name}-{version}.dist-info/METADATA", text + "\n")
+        inside = f"{name}-{version}.dist-info"
+        archive.writestr(f"{inside}/METADATA", text + "\n")
+        archive.writestr(f"{inside}/WHEEL", WHEEL)
+        archive.writestr(f"{inside}/RECORD", "".join(f"{inside}/{each},,\n" for each in FILES))
     return path
 
 
