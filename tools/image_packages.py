@@ -97,7 +97,8 @@ def supplied(folder: Path, present: Iterable[str]) -> Iterator[str]:
         if name not in wanted:
             raise Refused(f"no package of the lock or of the other wheels needs {path.name}: remove it")
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        yield f"{name} @ {path.absolute().as_uri()} --hash=sha256:{sha256}"
+        # pip checks the second, and keeps the first in the metadata.
+        yield f"{name} @ {path.absolute().as_uri()}#sha256={sha256} --hash=sha256:{sha256}"
 
 
 def _metadata(wheel: Path) -> Message:

@@ -92,9 +92,10 @@ def test_default_user_is_not_root(image: Docker) -> None:
     assert shown.stdout.strip() == "1000"
 
 
-def test_scripts_find_the_pipelines_of_the_published_code(image: Docker) -> None:
+def test_scripts_find_the_pipelines_of_the_published_code(image: Docker, out: Path) -> None:
     program = "from diffusers import StableDiffusionGenLatentsPipeline, StableDiffusionLatents2ImgPipeline"
-    ran = image("--read-only", "--user", STRANGER, command=["patched", "python", "-c", program])
+    options = ["--read-only", "--user", STRANGER, "-v", f"{out}:/out"]
+    ran = image(*options, command=["patched", "python", "-c", program])
     assert (ran.returncode, ran.stderr) == (0, "")
 
 

@@ -74,8 +74,8 @@ def test_wheels_become_requirements_with_hashes(tmp_path: Path) -> None:
     torch = wheel(tmp_path / "wheels", "torch", "2.1", "nvidia-cu12")
     library = wheel(tmp_path / "wheels", "nvidia_cu12", "12")
     first, second = image_packages.supplied(tmp_path / "wheels", ["torch", "numpy"])
-    assert first.startswith(f"nvidia-cu12 @ {library.as_uri()} --hash=sha256:")
-    assert second.startswith(f"torch @ {torch.as_uri()} --hash=sha256:")
+    assert first.startswith(f"nvidia-cu12 @ {library.as_uri()}#sha256=")
+    assert second.startswith(f"torch @ {torch.as_uri()}#sha256=")
 
 
 def test_folder_without_a_wheel_is_refused(tmp_path: Path) -> None:
