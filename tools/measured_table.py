@@ -123,6 +123,7 @@ def page(arguments: argparse.Namespace) -> str:
         "",
         "and written by `python -m tools.measured_table`.",
         "",
+        *[line for note in arguments.note for line in (note, "")],
     ]
     for key in keys:
         table = tables.read(store / tables.KIND / key)
@@ -149,6 +150,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--title", required=True)
     parser.add_argument("--command", action="append", required=True, help="a command of the run; repeatable")
+    parser.add_argument("--note", action="append", default=[], help="a sentence above the tables; repeatable")
     parser.add_argument("--natural", action="store_true", help="the images are natural: more relations hold")
     parser.add_argument("--times", default="Wall-clock time.", help="sentence above the times")
     parser.add_argument("--out", type=Path, required=True)
