@@ -66,6 +66,8 @@ def test_any_user_id_works_on_a_read_only_root(image: Docker, out: Path) -> None
     assert list(out.glob("uvlp_store/*/*/manifest.json"))
     assert "Random" in ran("table", "digits-ipc10-nano")
     assert "Nothing wrong" in ran("verify")
+    ran("report", "digits-ipc10-nano", "--out", "/out/report.html")
+    assert "Random" in (out / "report.html").read_text(encoding="utf-8")
     found = {line["what"]: line for line in json.loads(ran("doctor", "--json"))}
     assert found["store"]["found"] == "/out/uvlp_store is writable"
     assert found["gpu"]["found"].startswith("none: everything runs on the CPU")
