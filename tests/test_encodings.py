@@ -34,6 +34,8 @@ def without_encoding(call: ast.Call) -> bool:
         return False
     if name not in ("open", "fdopen", "read_text", "write_text", "run", "Popen"):
         return False
+    if name == "read_text" and call.args:
+        return False  # the encoding of a path, or a file of an installed distribution, which is UTF-8
     if name in ("read_text", "write_text"):
         return True
     if name in ("run", "Popen"):

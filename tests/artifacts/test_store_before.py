@@ -54,7 +54,8 @@ def test_only_the_table_of_an_earlier_store_is_rebuilt(store: Path) -> None:
     assert made.stderr.count("rebuilt:") == 1
     assert f"its code has revision {tabulate.REVISION}, in the store 1" in made.stderr
     kept = json.loads((folder / "table.json").read_bytes())
-    assert result["table"]["cells"] == kept["cells"] and len(kept["cells"]) == 2
+    assert len(kept["cells"]) == 2
+    assert result["table"]["cells"] == [{**cell, "soft_label_mb": None} for cell in kept["cells"]]
     after = contents(store)
     assert {name: after[name] for name in before} == before
     assert {name.split("/")[0] for name in after.keys() - before.keys()} == {"tables"}
