@@ -22,7 +22,7 @@ from tests import tiny_models
 from tests.captioners.test_llava import NAMES, PUBLISHED, photos
 from tests.models.conftest import AUTOENCODER, DIFFUSER, EMBEDDER
 from tests.models.finetuning.test_loop import SETTINGS
-from tests.pretend_gpu import GPU, OnGpu, pretend_gpu
+from tests.pretend_gpu import GPU, MEMORY, OnGpu, pretend_gpu
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.captioners import llava
 from uvlp.core.progress import Progress
@@ -78,6 +78,18 @@ def test_synthesis_runs_on_a_gpu(folders: SimpleNamespace, scheduler: str, long_
     noise = derived_noise(0, "class", range(3), (4, 8, 8))
     images = sampler.synthesise(torch.randn(3, 4, 8, 8), noise, PROMPTS, settings, long_prompts, PROMPTS)
     assert images.shape == (3, 64, 64, 3) and images.dtype == np.uint8
+
+
+@pytest.mark.usefixtures("gpu")
+def test_the_batch_does_not_depend_on_what_others_leave_free(
+    folders: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampler = Sampler.load(folders.diffusion, "cuda", torch.float16)
+    before = sampler.batch(100, (4, 512, 512))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (MEMORY // 1000, MEMORY))
+    assert sampler.batch(100, (4, 512, 512)) == before
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: (MEMORY // 1000, MEMORY // 100))
+    assert sampler.batch(100, (4, 512, 512)) < before
 
 
 @pytest.mark.usefixtures("gpu")

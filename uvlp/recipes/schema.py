@@ -303,7 +303,7 @@ class SynthesisSettings:
     )
     batch: int = setting(
         10,
-        "prototypes per batch; 0: 4 on a CPU, on a GPU as many as fit in half of its free memory, up to 32",
+        "prototypes per batch; 0: 4 on a CPU, on a GPU as many as fit in half of its memory, up to 32",
         least=0,
     )
     size_px: int = setting(

@@ -112,7 +112,7 @@ def _cards(torch: Any) -> Iterator[Finding]:
     if too_large:
         yield Finding("gpu memory", False, f"too little in profile sd15 for {', '.join(too_large)}", SIZES)
     yield Finding("precision", True, _precision())
-    yield Finding("batches", True, _batches(int(free * 2**30)))
+    yield Finding("batches", True, _batches(int(total * 2**30)))
 
 
 def _architectures(torch: Any) -> list[str]:
@@ -126,7 +126,7 @@ def _precision() -> str:
     )
 
 
-def _batches(free: int) -> str:
+def _batches(total: int) -> str:
     """List the batch sizes of profile sd15; they are halved at run time if memory runs out."""
     each = memory.prototype_bytes(SD15_CHANNELS, SD15_CELLS, FLOAT16_BYTES)
     finetune = FinetuneSettings()
@@ -134,7 +134,7 @@ def _batches(free: int) -> str:
         "caption": CaptionSettings().batch,
         "fine-tune": f"{finetune.batch} (times {finetune.accumulation})",
         "embed": EmbedSettings().batch,
-        "synthesise": memory.choose(IPC, each, max(0, free - SD15_WEIGHTS)),
+        "synthesise": memory.choose(IPC, each, max(0, total - SD15_WEIGHTS)),
         "evaluate": EvaluateSettings().batch,
     }
     return ", ".join(f"{name} {size}" for name, size in parts.items())

@@ -14,7 +14,7 @@ DECODED_SHARE = 3
 MOST = 32
 """Larger batches are hardly faster: published rates of an A100 rise by 9 % from batch size 4 to 16."""
 USED = 0.5
-"""Share of the free memory; the rest is for the libraries' workspace and fragmentation."""
+"""Share of the memory beside the weights; the rest is for the libraries' workspace and fragmentation."""
 ON_CPU = 4
 
 
@@ -29,13 +29,13 @@ def prototype_bytes(channels: int, latent_cells: int, number_bytes: int) -> int:
     return UNET_MAPS * 2 * channels * latent_cells * number_bytes
 
 
-def choose(count: int, each_bytes: int, free_bytes: int | None) -> int:
+def choose(count: int, each_bytes: int, memory_bytes: int | None) -> int:
     """Return the batch size that divides ``count`` prototypes evenly.
 
     Args:
         each_bytes: activations of one prototype.
-        free_bytes: free memory of the GPU; None on a CPU.
+        memory_bytes: memory of the GPU without the weights; None on a CPU.
     """
-    fitting = ON_CPU if free_bytes is None else int(USED * free_bytes) // each_bytes
+    fitting = ON_CPU if memory_bytes is None else int(USED * memory_bytes) // each_bytes
     most = max(1, min(MOST, fitting))
     return math.ceil(count / math.ceil(count / most))

@@ -98,12 +98,21 @@ class Sampler:
         return self._encoder(settings, long_prompts).length(prompt)
 
     def batch(self, count: int, latent_shape: Sequence[int]) -> int:
-        """Return the batch size for ``count`` prototypes with latents [4, h, w] on this device."""
+        """Return the batch size for ``count`` prototypes with latents [4, h, w] on this kind of device.
+
+        The memory of the card decides, not what other processes leave free of it.
+        """
         cells = latent_shape[-2] * latent_shape[-1]
         channels = self._pipeline.unet.config.block_out_channels[0]
         each_bytes = memory.prototype_bytes(channels, cells, self.dtype.itemsize)
-        free = torch.cuda.mem_get_info(self.device)[0] if self.device.type == "cuda" else None
-        return memory.choose(count, each_bytes, free)
+        if self.device.type != "cuda":
+            return memory.choose(count, each_bytes, None)
+        total = torch.cuda.mem_get_info(self.device)[1]
+        return memory.choose(count, each_bytes, total - self._weights_bytes())
+
+    def _weights_bytes(self) -> int:
+        parts = (getattr(self._pipeline, part) for part in ("unet", "vae", "text_encoder"))
+        return sum(tensor.nbytes for part in parts for tensor in part.parameters())
 
     def synthesise(
         self,
