@@ -105,7 +105,9 @@ def _reduce(features: numpy.ndarray) -> tuple[str, numpy.ndarray]:
 
         tsne = TSNE(perplexity=neighbours, init="random", metric="cosine", random_state=0, max_iter=500)
         return "t-SNE", tsne.fit_transform(features)
-    return "UMAP", UMAP(n_neighbors=neighbours, metric="cosine", random_state=0).fit_transform(features)
+    # With a seed it runs on one core; asking for that avoids its warning.
+    umap = UMAP(n_neighbors=neighbours, metric="cosine", random_state=0, n_jobs=1)
+    return "UMAP", umap.fit_transform(features)
 
 
 def _draw(points: list[dict[str, Any]], cells: list[dict[str, Any]], width: int) -> Any:
