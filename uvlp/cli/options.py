@@ -182,6 +182,27 @@ WorkersOption = Annotated[
         help=f"number of worker processes, up to {MOST_WORKERS}; results are the same",
     ),
 ]
+LauncherOption = Annotated[
+    str | None,
+    _how(
+        "--launcher",
+        metavar="NAME",
+        help="where tasks are computed: local, slurm (`uvlp list launchers`); its settings: "
+        "--set launcher.KEY=VALUE",
+    ),
+]
+LauncherConfigOption = Annotated[
+    str | None,
+    _how(
+        "--launcher-config",
+        metavar="FILE",
+        callback=path_option,
+        help="TOML file with settings of the launcher [~/.config/uvlp/launcher.toml]",
+    ),
+]
+DetachOption = Annotated[
+    bool, _how("--detach", help="return when all jobs are submitted; the same command attaches again")
+]
 OfflineOption = Annotated[bool, _how("--offline", help="download nothing; report what is missing instead")]
 ForceOption = Annotated[bool, _how("--force", help="rebuild damaged artifacts")]
 RerunOption = Annotated[

@@ -11,6 +11,7 @@ from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, plain
 from uvlp.cli.printing import config, dry_run
 from uvlp.core import machine, portable, streams
+from uvlp.declarations.launcher import HERE, Launcher, declared_launcher
 from uvlp.pipeline import changed_plugins, make, names, preflight
 from uvlp.pipeline.downloads import transfers
 from uvlp.pipeline.estimates.least import of_store
@@ -28,12 +29,14 @@ class Execution:
 
     Attributes:
         workers: number of worker processes; None: chosen for this machine.
+        launcher: where tasks are computed.
         rerun: the repeat to train again; None: none.
         announced: the estimated time is printed before the run.
         full: the table with its intervals, differences and every note.
     """
 
     workers: int | None = None
+    launcher: Launcher = HERE
     offline: bool = False
     force: bool = False
     rerun: int | None = None
@@ -81,14 +84,16 @@ def run(
     plan = prepare(checked, store, until, collect)
     if execution.dry_run:
         _check_dataset(plan, needed=collect is not None)
-        dry_run.show(plan, store, execution.workers, execution.as_json)
+        dry_run.show(plan, store, execution.workers, execution.as_json, execution.launcher)
         return None
     if not plan.complete:
         of_models = all(each.part for each in plan.transfers)
         _check_dataset(plan, needed=of_models)
         todo = [task for task in plan.tasks if not store.has(task)]
-        preflight.check(plan, todo)
-        preflight.check_precision(todo)
+        remote = declared_launcher(execution.launcher.name).remote
+        preflight.check(plan, todo, remote=remote)
+        if not remote:
+            preflight.check_precision(todo)
         wanted = [of_store(plan, todo, store.root)]
         transfers.fetch(plan.transfers, wanted, offline=execution.offline)
         plan = prepare(checked, store, until, collect, plan.dataset if of_models else None)
@@ -121,7 +126,7 @@ def _make(plan: Plan, store: Store, execution: Execution) -> None:
     damaged = make.find_damage(plan, store, execution.force)
     for note in changed_plugins.notes(plan, store):
         streams.print_error(f"note   {note}")
-    made = make.make(plan, store, execution.workers or machine.default_workers(), damaged)
+    made = make.make(plan, store, execution.workers, damaged, execution.launcher)
     if execution.as_json:
         print(json.dumps(_result(plan, store, made), indent=1, ensure_ascii=False))
         return

@@ -28,13 +28,14 @@ SINGULAR = {
     "networks": "network",
     "protocols": "protocol",
     "captioners": "captioner",
+    "launchers": "launcher",
     "stages": "stage",
     "models": "model",
     "models/finetuning": "model",
     "models/sampling": "model",
     "protocols/training": "model",
 }
-OPEN = ("methods", "datasets", "networks", "protocols", "captioners")
+OPEN = ("methods", "datasets", "networks", "protocols", "captioners", "launchers")
 """Groups that other packages may add to."""
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 

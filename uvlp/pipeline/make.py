@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from uvlp.core import machine, plugins, portable, streams, views, workers
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import changed_during_read, file_sha256
 from uvlp.core.progress import Progress
+from uvlp.declarations.launcher import HERE, Launch, Launcher, declared_launcher
 from uvlp.models.published import find
 from uvlp.pipeline import preflight
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.downloads import disk
+from uvlp.pipeline.estimates import by_task, cards
 from uvlp.pipeline.estimates.least import of_store
 from uvlp.pipeline.prepare import Plan
 
@@ -196,14 +198,21 @@ def _made(seconds: float, task: Task) -> dict[str, Any]:
     }
 
 
-def make(plan: Plan, store: Store, count: int, rebuild: Sequence[Task] = ()) -> int:
-    """Make missing artifacts on ``count`` worker processes; return their number.
+def make(
+    plan: Plan,
+    store: Store,
+    count: int | None,
+    rebuild: Sequence[Task] = (),
+    launcher: Launcher = HERE,
+) -> int:
+    """Make missing artifacts by a launcher; return their number.
 
     Args:
         plan: a complete plan.
         store: the store.
-        count: number of worker processes.
+        count: number of worker processes; None: as many as suit the machine.
         rebuild: artifacts to make even if no missing artifact needs them.
+        launcher: where they are made.
 
     Raises:
         UvlpError: invalid input, found before the start or by a stage.
@@ -212,21 +221,55 @@ def make(plan: Plan, store: Store, count: int, rebuild: Sequence[Task] = ()) -> 
     todo = missing(plan, store, rebuild)
     if not todo:
         return 0
-    check(plan, store, todo)
-    preflight.check_precision(todo)
+    declared = declared_launcher(launcher.name)
+    check(plan, store, todo, remote=declared.remote)
+    if not declared.remote:
+        preflight.check_precision(todo)
     print_reasons(plan, store, [task for task in todo if task not in rebuild])
     store.prepare()
-    _make_on_workers(todo, store, count)
+    declared.launch(launch(plan, store, todo, count, launcher), launcher.settings)
     return len(todo)
 
 
-def check(plan: Plan, store: Store, todo: Sequence[Task]) -> None:
+def launch(plan: Plan, store: Store, todo: Sequence[Task], count: int | None, launcher: Launcher) -> Launch:
+    """Return what a launcher is handed to make ``todo``."""
+    declared = declared_launcher(launcher.name)
+    seconds: Mapping[str, float] = {}
+    if declared.remote:
+        card = declared.card(launcher.settings)
+        seconds = by_task.seconds(plan, cards.named(card) if card else cards.this_machine())
+    return Launch(
+        name=plan.goal.key,
+        root=store.root,
+        tasks=tuple(todo),
+        seconds=seconds,
+        make=partial(make_here, store.root),
+        workers=count,
+        detach=launcher.detach,
+    )
+
+
+def make_here(root: Path, tasks: Sequence[Task], count: int | None) -> None:
+    """Make the unfinished ones of ``tasks`` on worker processes of this machine.
+
+    Raises:
+        UvlpError: this machine cannot compute them, or as `make`.
+        WorkerFailed: a stage failed unexpectedly.
+    """
+    store = Store(root)
+    todo = [task for task in tasks if not store.has(task)]
+    if todo:
+        preflight.check_card(todo)
+        _make_on_workers(todo, store, count or machine.default_workers())
+
+
+def check(plan: Plan, store: Store, todo: Sequence[Task], *, remote: bool = False) -> None:
     """Refuse runs that are certain to fail, before they start; see `preflight.check`.
 
     Raises:
         UvlpError: unusable settings or input, or a disk that is too small.
     """
-    preflight.check(plan, todo)
+    preflight.check(plan, todo, remote=remote)
     fix = "free some space, or use a larger disk: --store DIR; finished artifacts are kept"
     disk.check([of_store(plan, todo, store.root)], fix)
 

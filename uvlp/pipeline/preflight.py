@@ -7,7 +7,8 @@ teacher's checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from uvlp.artifacts import features, weights
@@ -29,19 +30,21 @@ from uvlp.recipes.schema import SynthesisSettings
 GPU_ONLY_DTYPE = "float16"
 
 
-def check(plan: Plan, todo: Sequence[Task]) -> None:
+def check(plan: Plan, todo: Sequence[Task], *, remote: bool = False) -> None:
     """Refuse tasks that are certain to fail.
 
     Args:
         plan: the plan; fewer checks are made if the dataset or published models are missing. The placeholder
             of a dataset has the right number of classes, but not of images in each.
         todo: the tasks to run.
+        remote: whether another machine runs them, which is assumed to have a GPU.
 
     Raises:
         UvlpError: a task cannot succeed with these settings or inputs.
     """
-    checks = {
-        "caption": _caption,
+    gpu = remote or bool(nvidia.visible_gpus())
+    checks: dict[str, Callable[[Plan, Task], None]] = {
+        "caption": partial(_caption, gpu=gpu),
         "finetune": _finetune,
         "represent": _represent,
         "teacher": _teacher,
@@ -49,7 +52,7 @@ def check(plan: Plan, todo: Sequence[Task]) -> None:
     }
     checked: set[tuple[object, ...]] = set()
     for task in todo:
-        _refuse_half(precision_of(task))
+        _refuse_half(precision_of(task), gpu)
         # Hundreds of trainings differ only in seed and repeat.
         named = (task.facts.get("network"), task.facts.get("ipc"))
         same = (task.stage, task.plugin, *named, _side_px(plan, task))
@@ -73,9 +76,9 @@ def _models(task: Task) -> None:
         check(task.settings, {name: Path(folder) for name, folder in task.origins.items()})
 
 
-def _refuse_half(precision: str) -> None:
+def _refuse_half(precision: str, gpu: bool) -> None:
     """Refuse float16 on a CPU; torch knows whether a GPU supports bfloat16."""
-    if precision == GPU_ONLY_DTYPE and not nvidia.visible_gpus():
+    if precision == GPU_ONLY_DTYPE and not gpu:
         raise UvlpError("unsupported precision on cpu", got=precision, allowed="auto, float32, bfloat16")
 
 
@@ -86,9 +89,9 @@ def precision_of(task: Task) -> str:
     return str(task.facts.get("precision", ""))
 
 
-def _caption(plan: Plan, task: Task) -> None:
+def _caption(plan: Plan, task: Task, gpu: bool) -> None:
     if task.plugin != "file" and declared_captioner(task.plugin).model == "llava":
-        limits.check_llava(task.settings, gpu=bool(nvidia.visible_gpus()))
+        limits.check_llava(task.settings, gpu=gpu)
 
 
 def _finetune(plan: Plan, task: Task) -> None:
@@ -164,6 +167,17 @@ def _with_dataset(dataset: Dataset, task: Task) -> None:
             last = dataset.labels("train")[-1] if order_of(task.settings) == "file" else None
             counts = [info.train for info in dataset.manifest.classes]
             check(task.settings, task.facts.get("ipc", 0), counts, last)
+
+
+def check_card(todo: Sequence[Task]) -> None:
+    """Refuse tasks that this machine's processor or GPU cannot compute; a worker calls it before it starts.
+
+    Raises:
+        UvlpError: names the dtype and the supported ones.
+    """
+    for task in todo:
+        _refuse_half(precision_of(task), bool(nvidia.visible_gpus()))
+    check_precision(todo)
 
 
 def check_precision(todo: Sequence[Task]) -> None:

@@ -13,12 +13,12 @@ from uvlp.core.errors import UvlpError, unknown_name
 if TYPE_CHECKING:
     from uvlp.core.plugins import Origin
 
-LISTS = ("methods", "datasets", "networks", "protocols", "captioners", "tables", "images")
+LISTS = ("methods", "datasets", "networks", "protocols", "captioners", "launchers", "tables", "images")
 WhatArgument = Annotated[
     str,
     typer.Argument(
         metavar="LIST",
-        help="methods, datasets, networks, protocols, captioners, tables or images",
+        help="methods, datasets, networks, protocols, captioners, launchers, tables or images",
         rich_help_panel=WHAT,
     ),
 ]

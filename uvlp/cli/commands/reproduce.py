@@ -13,12 +13,15 @@ from uvlp.cli.options import (
     DataOption,
     DatasetArgument,
     DebugOption,
+    DetachOption,
     DryRunOption,
     FinetunedOption,
     ForceOption,
     FullOption,
     IpcArgument,
     JsonOption,
+    LauncherConfigOption,
+    LauncherOption,
     MethodOption,
     MissingOption,
     NetworkOption,
@@ -50,7 +53,7 @@ COMMANDS = {
 """The last stage of each command, and its help."""
 OF_THE_REQUEST = (
     *("dataset", "ipc", "repeats", "profile", "protocol", "data", "variant", "finetuned_model", "alpha"),
-    *("missing_captions", "settings", "portable"),
+    *("missing_captions", "portable"),
 )
 OF_THE_EXECUTION = (*("workers", "offline", "force", "rerun", "dry_run", "print_config", "as_json", "full"),)
 AblatedArgument = Annotated[
@@ -85,6 +88,9 @@ def chain(
     portable: PortableOption = False,
     store: StoreOption = None,
     workers: WorkersOption = None,
+    launcher: LauncherOption = None,
+    launcher_config: LauncherConfigOption = None,
+    detach: DetachOption = False,
     offline: OfflineOption = False,
     force: ForceOption = False,
     rerun: RerunOption = None,
@@ -118,6 +124,9 @@ def ablate(
     portable: PortableOption = False,
     store: StoreOption = None,
     workers: WorkersOption = None,
+    launcher: LauncherOption = None,
+    launcher_config: LauncherConfigOption = None,
+    detach: DetachOption = False,
     offline: OfflineOption = False,
     force: ForceOption = False,
     rerun: RerunOption = None,
@@ -138,17 +147,24 @@ def ablate(
 
 def _run(options: Mapping[str, Any], until: str, ablated: Ablated | None = None) -> None:
     """Run the chain up to a stage with the options of one of the commands."""
+    from uvlp.cli import launching
     from uvlp.cli.request import Request, resolve, split, store_at
     from uvlp.cli.run import Execution, run
     from uvlp.pipeline.published import groups
 
+    of_launcher, settings = launching.split_settings(options["settings"] or [])
     request = Request(
         methods=options["method"],
         seeds=options["seed"],
         networks=options["network"],
+        settings=settings,
         **{name: options[name] for name in OF_THE_REQUEST},
     )
+    launcher = launching.resolve(
+        options["launcher"], options["launcher_config"], of_launcher, detach=options["detach"]
+    )
     execution = Execution(
+        launcher=launcher,
         announced=any(name in groups.GROUPS for name in split(request.methods or [])),
         **{name: options[name] for name in OF_THE_EXECUTION},
     )

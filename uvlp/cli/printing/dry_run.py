@@ -11,40 +11,48 @@ from uvlp.artifacts.task import Task
 from uvlp.core import streams
 from uvlp.core.errors import MissingFile
 from uvlp.core.wording import duration
+from uvlp.declarations.launcher import HERE, Launcher, declared_launcher
 from uvlp.pipeline import make
 from uvlp.pipeline.estimates import cards, report, shares
 from uvlp.pipeline.estimates.report import Estimate
 from uvlp.pipeline.prepare import Plan
 
 
-def show(plan: Plan, store: Store, workers: int | None, as_json: bool) -> None:
+def show(plan: Plan, store: Store, workers: int | None, as_json: bool, launcher: Launcher = HERE) -> None:
     """Print the artifacts and the estimate; nothing is computed or downloaded.
 
     Args:
         plan: of the run. While something is missing, artifacts cannot be listed.
         store: the store with existing artifacts.
         workers: worker processes; None: as many as the run would start.
+        as_json: print JSON.
+        launcher: where the artifacts would be made.
 
     Raises:
         UvlpError: the run would fail with the same error, or the size of the dataset is unknown.
     """
+    declared = declared_launcher(launcher.name)
+    card = declared.card(launcher.settings)
     artifacts: list[dict[str, Any]] = []
     absent = [str(plan.absent)] if plan.absent else []
     missing = make.missing(plan, store) if plan.complete else plan.tasks
     try:
-        make.check(plan, store, missing)
+        make.check(plan, store, missing, remote=declared.remote)
     except MissingFile as error:  # reported like a dataset that is not here
         absent.append(str(error))
     if plan.complete:
         artifacts = _artifacts(plan, store, missing)
     estimate = report.estimate(
         plan,
-        cards.this_machine(),
+        cards.named(card) if card else cards.this_machine(),
         made=store.has if plan.complete else lambda task: False,
         fetched=[transfer.download for transfer in plan.transfers],
         workers=workers,
     )
-    _print(estimate, artifacts, "; ".join(absent), as_json)
+    jobs: list[str] = []
+    if declared.lines is not None:
+        jobs = declared.lines(make.launch(plan, store, missing, workers, launcher), launcher.settings)
+    _print(estimate, artifacts, "; ".join(absent), jobs, as_json)
 
 
 def announce(plan: Plan, store: Store, workers: int | None) -> None:
@@ -70,9 +78,12 @@ def _artifacts(plan: Plan, store: Store, missing: Sequence[Task]) -> list[dict[s
     ]
 
 
-def _print(estimate: Estimate, artifacts: list[dict[str, Any]], absent: str, as_json: bool) -> None:
+def _print(
+    estimate: Estimate, artifacts: list[dict[str, Any]], absent: str, jobs: list[str], as_json: bool
+) -> None:
     if as_json:
         result = {"artifacts": artifacts, "absent": absent, "estimate": estimate.json()}
+        result |= {"jobs": jobs} if jobs else {}
         print(json.dumps(result, indent=1, ensure_ascii=False))
         return
     for row in artifacts:
@@ -82,4 +93,4 @@ def _print(estimate: Estimate, artifacts: list[dict[str, Any]], absent: str, as_
         print(f"{sum(row['make'] for row in artifacts)} of {len(artifacts)} artifacts to make\n")
     if absent:
         print(f"missing: {absent}\n")
-    print("\n".join(estimate.lines()))
+    print("\n".join([*estimate.lines(), *jobs]))

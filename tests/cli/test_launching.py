@@ -1,0 +1,62 @@
+"""The launcher of a command line: its name, and settings from a file and from `--set`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.caption_forms import Call
+from uvlp.cli import launching
+from uvlp.core.errors import UvlpError
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "uvlp").mkdir()
+    return tmp_path / "uvlp" / "launcher.toml"
+
+
+def test_settings_of_the_launcher_are_split_from_those_of_the_recipe() -> None:
+    texts = ["launcher.a=1", "evaluate.epochs=2", "launcher.sbatch.qos=x"]
+    assert launching.split_settings(texts) == (["a=1", "sbatch.qos=x"], ["evaluate.epochs=2"])
+
+
+def test_tasks_run_here_by_default() -> None:
+    assert launching.resolve(None, None, [], detach=False).name == "local"
+
+
+def test_an_unknown_launcher() -> None:
+    with pytest.raises(UvlpError) as caught:
+        launching.resolve("slurn", None, [], detach=False)
+    assert (caught.value.what, caught.value.got) == ("unknown launcher", "slurn")
+
+
+def test_this_machine_takes_no_settings_and_does_not_detach() -> None:
+    with pytest.raises(UvlpError) as caught:
+        launching.resolve("local", None, ["partition=gpu"], detach=False)
+    assert caught.value.got == "partition"
+    with pytest.raises(UvlpError) as caught:
+        launching.resolve(None, None, [], detach=True)
+    assert caught.value.got == "local"
+
+
+def test_a_file_that_is_missing_or_no_toml(tmp_path: Path, config: Path) -> None:
+    with pytest.raises(UvlpError) as caught:
+        launching.resolve(None, str(tmp_path / "none.toml"), [], detach=False)
+    assert str(tmp_path / "none.toml") in caught.value.what
+    config.write_text("launcher = [", encoding="utf-8")
+    with pytest.raises(UvlpError) as caught:
+        launching.resolve(None, None, [], detach=False)
+    assert str(config) in caught.value.what
+
+
+def test_the_users_own_file_does_not_disturb_a_local_run(config: Path) -> None:
+    config.write_text('launcher = "slurm"\npartition = "gpu"\n', encoding="utf-8")
+    assert launching.resolve("local", None, [], detach=False).name == "local"
+
+
+def test_an_unknown_launcher_ends_with_code_2(call: Call) -> None:
+    code, _, printed = call("reproduce", "digits", "1", "--launcher", "slurn", "--dry-run")
+    assert code == 2 and "slurn" in printed

@@ -1,0 +1,104 @@
+"""The launcher of a command: its name, and its settings from a file and from `--set launcher.KEY=VALUE`."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from uvlp.core.errors import UvlpError
+from uvlp.core.files.paths import expand_home
+from uvlp.declarations.launcher import LOCAL, Launcher, declared_launcher
+from uvlp.recipes import overrides
+from uvlp.recipes.setting import check_limits
+
+SECTION = "launcher"
+SBATCH = "sbatch"
+"""The table of the file, and the prefix of `--set`, for arguments of the cluster's own command."""
+
+
+def split_settings(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split the values of ``--set`` into the launcher's own, without prefix, and the recipe's."""
+    prefix = f"{SECTION}."
+    own = [text.removeprefix(prefix) for text in texts if text.startswith(prefix)]
+    return own, [text for text in texts if not text.startswith(prefix)]
+
+
+def resolve(name: str | None, file: str | None, texts: Sequence[str], *, detach: bool) -> Launcher:
+    """Return the launcher with its settings; `--set` overrides the file, the file the defaults.
+
+    The user's own file, ``~/.config/uvlp/launcher.toml``, may name the launcher too: ``launcher = "slurm"``.
+
+    Raises:
+        UvlpError: an unknown launcher or setting, an invalid value, or a file that cannot be read.
+    """
+    content = _read(file)
+    named = content.pop("launcher", None)
+    name = name or named or LOCAL
+    if not isinstance(name, str):
+        raise UvlpError("launcher in the file of the launcher must be a text", got=name)
+    declared = declared_launcher(name)
+    if file is None and (name == LOCAL or named not in (None, name)):
+        content = {}  # the user's own file is about another launcher
+    settings = declared.settings()
+    pairs = [*_pairs(content), *(_pair(text) for text in texts)]
+    if pairs and name == LOCAL:
+        raise UvlpError(f"--launcher {LOCAL} has no settings", got=pairs[0][0], fix="name another one")
+    if detach and not declared.remote:
+        raise UvlpError("--detach needs a launcher that submits jobs", got=name, fix="add --launcher slurm")
+    for key, value in pairs:
+        settings = _apply(settings, key, value)
+    check_limits(settings, SECTION)
+    if declared.check is not None:
+        declared.check(settings)
+    return Launcher(name=name, settings=settings, detach=detach)
+
+
+def _read(file: str | None) -> dict[str, Any]:
+    """Return the content of the file; the user's own one need not exist."""
+    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    path = expand_home(file) if file is not None else Path(expand_home(base)) / "uvlp" / "launcher.toml"
+    if file is None and not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        fix = "give another --launcher-config"
+        raise UvlpError(f"cannot read {path}", got=error.strerror, fix=fix) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UvlpError(f"{path} is not TOML in UTF-8", got=str(error), fix="see docs/cluster.md") from error
+
+
+def _pairs(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{key}.{name}", each) for name, each in value.items())
+        else:
+            yield key, value
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        fix = f"for example --set {SECTION}.partition=gpu"
+        raise UvlpError("--set needs key=value", got=f"{SECTION}.{text}", fix=fix)
+    return key, value
+
+
+def _apply(settings: Any, key: str, value: Any) -> Any:
+    """Return the settings with one changed; a list replaces a tuple, `sbatch.KEY` is added to `sbatch`."""
+    section, _, rest = key.partition(".")
+    if section == SBATCH and rest and hasattr(settings, SBATCH):
+        kept = tuple(each for each in settings.sbatch if each.partition("=")[0] != rest)
+        return overrides.merge(settings, {SBATCH: (*kept, f"{rest}={_text(value)}")})
+    texts = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    if texts and isinstance(getattr(settings, key, None), tuple):
+        return overrides.merge(settings, {key: tuple(value)})
+    return overrides.apply(settings, key, _text(value))
+
+
+def _text(value: Any) -> str:
+    """Return a value of TOML in the form of the command line."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,91 @@
+"""The declaration of a launcher, a file in `uvlp/launchers`: where the tasks of a run are computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from uvlp.artifacts.task import Task
+from uvlp.core import plugins
+from uvlp.core.plugins import Origin
+from uvlp.declarations.reading import constant, flag, function, of_module, text
+from uvlp.declarations.settings import NoSettings, settings
+
+LOCAL = "local"
+"""The launcher of a run that names none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launcher:
+    """A launcher as requested, with its settings; ``detach``: return when all jobs are submitted."""
+
+    name: str = LOCAL
+    settings: Any = field(default_factory=NoSettings)
+    detach: bool = False
+
+
+HERE = Launcher()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """The work of one call, handed to a launcher.
+
+    Attributes:
+        name: key of the last artifact of the chain; the same command has the same name.
+        root: the store.
+        tasks: the missing artifacts, in an order in which they could be made one by one.
+        seconds: estimated time of each task by its key; 0 if it is unknown.
+        make: ``make(tasks, workers)`` makes tasks on worker processes of the machine that calls it, and
+            leaves out finished ones. It can be pickled. None as ``workers``: as many as suit the machine.
+        workers: requested number of worker processes; None: any.
+        detach: return when the work is submitted, instead of when it is done.
+    """
+
+    name: str
+    root: Path
+    tasks: Sequence[Task]
+    seconds: Mapping[str, float]
+    make: Callable[[Sequence[Task], int | None], None]
+    workers: int | None = None
+    detach: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LauncherDeclaration:
+    """A launcher.
+
+    Attributes:
+        origin: package and file of the plug-in.
+        title: what computes the tasks.
+        remote: whether that is another machine. The one that plans then needs no GPU.
+        settings: class of its settings, ``--set launcher.NAME=VALUE``.
+        card: ``card(settings)``: the card (`estimates/cards.py`) for time estimates; "": this machine.
+        launch: ``launch(work, settings)``: makes the tasks of a `Launch`, or submits them.
+        check: ``check(settings)`` raises `UvlpError` for settings that cannot work, before planning.
+        lines: ``lines(work, settings)``: the lines that a dry run adds about the jobs.
+        cancel: ``cancel(root, name)``: cancels the jobs of the run ``name`` in a store; returns their number.
+    """
+
+    origin: Origin
+    title: str = constant("a text", text)
+    remote: bool = constant("True or False", flag, False)
+    settings: type[Any] = settings()
+    card: Callable[[Any], str] = function("card", "settings", lambda settings: "")
+    launch: Callable[[Launch, Any], None] = function("launch", "work, settings")
+    check: Callable[[Any], None] | None = function("check", "settings", None)
+    lines: Callable[[Launch, Any], list[str]] | None = function("lines", "work, settings", None)
+    cancel: Callable[[Path, str], int] | None = function("cancel", "root, name", None)
+
+
+@cache
+def declared_launcher(name: str) -> LauncherDeclaration:
+    """The declaration of a launcher.
+
+    Raises:
+        UvlpError: an unknown name, or a field that is missing, invalid or misspelt.
+    """
+    return of_module(LauncherDeclaration, plugins.find("launchers", name))
