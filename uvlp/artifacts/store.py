@@ -1,8 +1,9 @@
 """The store: artifacts below ``<root>/<kind>/<key>/``, complete if and only if they have a manifest.
 
-An artifact is built in a temporary folder under a lock, flushed to disk and renamed last. Locks belong to the
-operating system and end with their process, so a temporary folder whose lock is free was left by a killed
-run.
+An artifact is built in a temporary folder of its maker, flushed to disk and renamed last. If several
+processes build it, on one host or several, the first to rename wins: a finished artifact is never replaced.
+A lease (`core/files/leases`) avoids that work is done twice, and tells which temporary folders a killed run
+left.
 
 Only files with a store's own names in a folder marked as a store are deleted; other files in the folder of an
 artifact are set aside.
@@ -14,7 +15,6 @@ import contextlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,11 @@ from uvlp.artifacts.checks import store_mark
 from uvlp.artifacts.checks.verified import Verified
 from uvlp.artifacts.task import MANIFEST, Task, manifest, read_manifest
 from uvlp.core import streams
+from uvlp.core.files.leases import lease
+from uvlp.core.files.leases.host import Process
+from uvlp.core.files.leases.lease import Lease
 from uvlp.core.files.os_errors import explain_os_errors
-from uvlp.core.files.writing import keep_folder
+from uvlp.core.files.writing import check_renaming, keep_folder
 from uvlp.core.hashing import file_sha256
 
 
@@ -49,6 +52,13 @@ class Store:
         """Return whether the artifact exists and is complete."""
         return (self.folder(task) / MANIFEST).is_file()
 
+    def sees(self, task: Task) -> bool:
+        """Like `has`, but asks a network file system again for what another host may just have finished."""
+        folder = self.folder(task)
+        for each in (folder.parent, folder):
+            _ask_again(each)
+        return self.has(task)
+
     def begin(self) -> None:
         """Check the folder before anything is written into it, and print notes about it.
 
@@ -61,16 +71,14 @@ class Store:
         """Create the root, test that it is writable, and remove leftovers of killed runs.
 
         Raises:
-            UvlpError: the folder cannot be created or written.
+            UvlpError: the folder cannot be created or written, or its file system cannot rename folders.
         """
         with explain_store_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.root) as probe:
-                probe.write(b"uvlp")
-                probe.flush()
             store_mark.write(self.root)
             (self.root / ".tmp").mkdir(exist_ok=True)
             (self.root / ".locks").mkdir(exist_ok=True)
+            check_renaming(self.root / ".tmp")
         self.sweep()
 
     def sweep(self) -> None:
@@ -81,22 +89,55 @@ class Store:
         if not store_mark.is_marked(self.root):
             return
         parts = self.root / "partial"
-        leftovers = [*(self.root / ".tmp").iterdir(), *(parts.iterdir() if parts.is_dir() else ())]
+        leftovers = [folder / name for folder in (self.root / ".tmp", parts) for name in _listed(folder)]
+        # Listed after the folders: who made one of them holds its lease, unless it has ended.
+        held = set(_listed(self.root / ".locks"))
         for folder in leftovers:
-            if store_mark.UNFINISHED.fullmatch(folder.name):
-                with contextlib.suppress(TimeoutError), self._lock(folder.name).acquire(timeout=0):
-                    if folder.parent != parts or self._is_finished(folder.name):
-                        shutil.rmtree(folder, ignore_errors=True)
+            name = store_mark.UNFINISHED.fullmatch(folder.name)
+            if name is None or (folder.parent == parts and not self._is_finished(name["artifact"])):
+                continue
+            path = self._lease_path(name["lease"])
+            if path.name not in held or self._has_ended(path, name["token"]):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _has_ended(self, path: Path, token: str | None) -> bool:
+        """Return whether nobody holds a lease, or somebody else than ``token`` does."""
+        content = lease.read(path)
+        holder = lease.holder_of(content)
+        if content is None or holder is None:
+            return content is None  # one that cannot be read ends when somebody waits for it
+        return (token is not None and holder[0] != token) or holder[1].is_known_dead
 
     def _is_finished(self, name: str) -> bool:
         """Return whether the artifact ``kind-key`` exists and is complete."""
         return (self.root / name.replace("-", "/", 1) / MANIFEST).is_file()
 
-    def _lock(self, name: str) -> Any:
-        # The import takes 20 ms and is not needed if nothing is built.
-        from filelock import FileLock
+    def _lease_path(self, name: str) -> Path:
+        return self.root / ".locks" / f"{name}.lease"
 
-        return FileLock(self.root / ".locks" / f"{name}.lock")
+    def lease(self, name: str, what: str, log: Callable[[str], None]) -> Lease:
+        """Return the lease of an artifact, or of a piece of it, after waiting for its holder.
+
+        Args:
+            name: ``kind-key`` of an artifact, with a suffix ``.part-<i>-of-<n>`` for a piece.
+            what: what is made, for the message.
+            log: called with a message if the lease is held.
+
+        Raises:
+            UvlpError: the store cannot be written.
+        """
+        path = self._lease_path(name)
+
+        def waits(holder: Process | None) -> None:
+            if holder is None:
+                limit = f"it ends after {lease.STALE_S:.0f} s without a change"
+                log(f"waiting: the lease {path} of {what} is damaged, {limit}")
+                return
+            there = "" if holder.host == os.uname().nodename else f" on {holder.host}"
+            log(f"waiting: another uvlp process{there} is making {what}")
+
+        with explain_store_errors(self.root):
+            return lease.acquire(path, waits)
 
     def damage(self, task: Task) -> str | None:
         """Return the first damaged file of a finished artifact with the reason; None if intact.
@@ -148,10 +189,9 @@ class Store:
             New folder of other files that were in its folder; None if there were none.
         """
         folder = self.folder(task)
-        removed = self.root / ".tmp" / f"{task.kind}-{task.key}.removed"
+        removed = self.root / ".tmp" / f"{task.kind}-{task.key}.removed.{lease.new_token()}"
         with explain_store_errors(self.root):
             aside = self._set_aside(task, _not_listed(folder))
-            shutil.rmtree(removed, ignore_errors=True)
             removed.parent.mkdir(exist_ok=True)
             os.rename(folder, removed)
         shutil.rmtree(removed, ignore_errors=True)
@@ -179,48 +219,66 @@ class Store:
 
     @contextlib.contextmanager
     def making(self, task: Task, log: Callable[[str], None]) -> Iterator[Path | None]:
-        """Lock the artifact and yield an empty folder to fill; None if another process finished it.
+        """Lease the artifact and yield an empty folder to fill; None if another process finished it.
 
-        The caller finishes with :meth:`commit`; an exception leaves nothing behind.
+        The caller finishes with :meth:`commit`; an exception leaves nothing behind. It is dropped if another
+        process finished the artifact: this one was stopped for so long that it lost the lease, or waited for
+        one that was, and the other removed its files.
         """
-        name = f"{task.kind}-{task.key}"
-        lock = self._lock(name)
+        name, what = f"{task.kind}-{task.key}", f"{task.name} ({task.title})"
+        held = self.lease(name, what, log)
+        folder = self.root / ".tmp" / f"{name}.{held.token}"
         try:
-            lock.acquire(timeout=0)
-        except TimeoutError:
-            log(f"waiting: another uvlp process is making {task.name} ({task.title})")
-            lock.acquire()
-        folder = self.root / ".tmp" / name
-        try:
-            if self.has(task):
+            if self.sees(task):
                 yield None
                 return
-            shutil.rmtree(folder, ignore_errors=True)
             with explain_store_errors(self.root):
                 self._clear(task, log)
                 folder.mkdir(parents=True)
                 yield folder
+        except Exception:
+            if not held.is_held:
+                log(f"another uvlp process took over {what} while this one was stopped")
+                self.lease(name, what, log).release()
+            if not self.sees(task):
+                raise
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-            lock.release()
+            held.release()
 
     def _clear(self, task: Task, log: Callable[[str], None]) -> None:
         """Set aside files in the artifact's folder, which without a manifest do not belong to the store."""
         folder = self.folder(task)
-        if folder.is_dir() and any(folder.iterdir()):
+        names = _listed(folder)
+        if names and MANIFEST not in names:
             aside = self._aside(task)
             os.rename(folder, aside)
+            if MANIFEST in _listed(aside):  # finished by another process in the meantime
+                os.rename(aside, folder)
+                return
             log(f"files in {task.name} without a manifest were moved to {aside}")
 
     def partial(self, task: Task) -> Path:
-        """Return the folder of an unfinished artifact from which the next run can resume."""
+        """Return the folder of an unfinished artifact from which the next run can resume.
+
+        It belongs to no process: whoever holds the lease next resumes in it, while a process that lost the
+        lease may still write. So a file in it has a unique temporary name until it is complete, and is
+        compared with its hash before it is used.
+        """
         folder = self.root / "partial" / f"{task.kind}-{task.key}"
         with explain_store_errors(self.root):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def commit(self, task: Task, folder: Path, facts: Mapping[str, Any]) -> None:
-        """Write the manifest, flush everything to disk and move ``folder`` to its final place."""
+    def commit(self, task: Task, folder: Path, facts: Mapping[str, Any]) -> bool:
+        """Write the manifest, flush everything to disk and move ``folder`` to its final place.
+
+        Returns:
+            False if another process finished the artifact first: its files are kept, ``folder`` is not used.
+
+        Raises:
+            OSError: it cannot be written or moved.
+        """
         files = {
             path.relative_to(folder).as_posix(): file_sha256(path)
             for path in sorted(folder.rglob("*"))
@@ -230,8 +288,15 @@ class Store:
             manifest(task, files, facts, self._input_hashes(task)), indent=1, ensure_ascii=False
         )
         (folder / MANIFEST).write_text(content + "\n", encoding="utf-8")
-        keep_folder(folder, self.folder(task))
+        try:
+            keep_folder(folder, self.folder(task))
+            published = True
+        except OSError:
+            if not self.sees(task):
+                raise
+            published = False
         shutil.rmtree(self.root / "partial" / f"{task.kind}-{task.key}", ignore_errors=True)
+        return published
 
     def _input_hashes(self, task: Task) -> dict[str, str]:
         """Return the SHA-256 of the scores of a table."""
@@ -239,6 +304,23 @@ class Store:
             return {}
         hashes = {name: self._verified.sha256(score.name, scores.FILE) for name, score in task.inputs.items()}
         return {name: sha256 for name, sha256 in hashes.items() if sha256}
+
+
+def _ask_again(folder: Path) -> None:
+    """Make a network file system forget what it cached about the names in a folder.
+
+    Opening a folder compares it with the server ("close-to-open", nfs(5)); testing a name in it does not.
+    """
+    with contextlib.suppress(OSError):
+        os.close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+
+
+def _listed(folder: Path) -> list[str]:
+    """Return the names in a folder, as the server of a network file system has them now."""
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _not_listed(folder: Path) -> list[Path]:

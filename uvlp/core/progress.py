@@ -15,12 +15,17 @@ REPORT_EVERY_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One report: ``done`` of ``total`` steps of ``label``, or a ``message`` for the user."""
+    """One report: ``done`` of ``total`` steps of ``label``, or a ``message`` for the user.
+
+    Attributes:
+        twice_s: seconds of work that another process had also done, and finished first.
+    """
 
     label: str
     done: int = 0
     total: int = 0
     message: str = ""
+    twice_s: float = 0.0
 
 
 def _drop(_: Event) -> None:
@@ -63,6 +68,13 @@ class Progress:
     def log(self, text: str) -> None:
         """Report one line that every view shows, e.g. a warning with a count."""
         self._send(Event(self.label, message=text))
+
+    def made_twice(self, seconds: float) -> None:
+        """Report that another process finished the artifact first, and for how long this one worked on it."""
+        text = (
+            f"another uvlp process finished it first and its files are used: {seconds:.0f} s were spent twice"
+        )
+        self._send(Event(self.label, message=text, twice_s=seconds))
 
 
 def print_message(event: Event) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from uvlp.artifacts import distilled
 from uvlp.artifacts.checks import rebuild_reasons
+from uvlp.artifacts.checks.visible import await_inputs
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, chain
 from uvlp.artifacts.work import Work
@@ -161,15 +162,19 @@ def _write(root: Path, task: Task, progress: Progress) -> None:
     """Run the task's stage, and store its folder with facts about this machine."""
     store = Store(root)
     began = time.monotonic()
+    published = False
     with store.making(task, progress.log) as folder:
         if folder is None:
             return
+        await_inputs(store, task, progress.log)
         work = Work(task=task, folder=folder, store=store, progress=progress, open_dataset=open_dataset)
         models = _model_fingerprints(task, store)
         plugins.load("stages", task.stage).run(work)
         if _model_fingerprints(task, store) != models:
             raise changed_during_read(Path(", ".join(task.origins.values())))
-        store.commit(task, folder, _made(time.monotonic() - began, task))
+        published = store.commit(task, folder, _made(time.monotonic() - began, task))
+    if not published:
+        progress.made_twice(time.monotonic() - began)
 
 
 def _model_fingerprints(task: Task, store: Store) -> list[Any]:

@@ -26,8 +26,11 @@ CONTENT = {
 }
 FOLDERS = (*REQUIRED, "datasets", "imported", "partial")
 KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
-UNFINISHED = re.compile(rf"({'|'.join(REQUIRED)})-{KEY.pattern}(\.removed)?")
-"""Names below `.tmp/`."""
+UNFINISHED = re.compile(
+    rf"(?P<lease>(?P<artifact>(?:{'|'.join(REQUIRED)})-{KEY.pattern})(?:\.part-\d+-of-\d+)?)"
+    r"(?:\.removed)?(?:\.(?P<token>[0-9a-f]{16}))?"
+)
+"""Names below `.tmp/` and `partial/`: of an artifact or a piece of it, with the token of its maker."""
 CACHE = re.compile(rf"models\.json|[a-z0-9-]+-{KEY.pattern}\.json")
 """Names below `datasets/`."""
 

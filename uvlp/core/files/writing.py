@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from uvlp.core.errors import UvlpError
 from uvlp.core.files.sharing import follow_umask
 
 
@@ -63,6 +65,28 @@ def keep_folder(finished: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     os.rename(finished, target)
     flush(target.parent)
+
+
+def check_renaming(folder: Path) -> None:
+    """Test that folders with files can be created and renamed in ``folder``.
+
+    Raises:
+        UvlpError: its file system cannot rename them.
+        OSError: it cannot be written.
+    """
+    probe = Path(tempfile.mkdtemp(dir=folder, prefix="probe-"))
+    renamed = probe.with_name(f"{probe.name}-renamed")
+    try:
+        (probe / "file").write_bytes(b"uvlp")
+        try:
+            os.rename(probe, renamed)
+        except OSError as error:
+            fix = "choose a folder on another file system"
+            what = f"the file system cannot rename folders: {error.strerror}"
+            raise UvlpError(what, got=str(folder), fix=fix) from error
+    finally:
+        for each in (probe, renamed):
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def flush(path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import torch
 
 from uvlp.core.files import sealed
 from uvlp.core.files.lines import read_lines
+from uvlp.core.files.sharing import umask
 from uvlp.core.files.writing import keep_folder
 from uvlp.core.hashing import file_sha256
 
@@ -57,10 +59,11 @@ def save(accelerator: Any, average: Any, log: Sequence[str], step: int, folder: 
     from safetensors.torch import save_file
 
     _remove(_checkpoints(folder)[max(1, limit - 1) :])  # keep one while the next is written
-    partial, complete = folder / f"{PARTIAL}{step}", folder / f"{PREFIX}{step}"
-    shutil.rmtree(partial, ignore_errors=True)
+    complete = folder / f"{PREFIX}{step}"
     shutil.rmtree(complete, ignore_errors=True)
-    partial.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=folder, prefix=f"{PARTIAL}{step}-"))
+    partial.chmod(0o777 & ~umask())  # mkdtemp creates private folders; a store may be shared
     accelerator.save_state(str(partial))
     if average is not None:
         # safetensors does not support channels-last tensors.
@@ -71,7 +74,12 @@ def save(accelerator: Any, average: Any, log: Sequence[str], step: int, folder: 
     written = [*sorted(partial.iterdir()), *sorted((folder / PICTURES).glob("*.png"))]
     hashes = {os.path.relpath(path, partial): file_sha256(path) for path in written}
     sealed.write(partial / FILES, _of(complete), hashes)
-    keep_folder(partial, complete)
+    try:
+        keep_folder(partial, complete)
+    except OSError:
+        if not (complete / FILES).is_file():
+            raise
+        shutil.rmtree(partial, ignore_errors=True)  # another process took over and was here first
     _remove(_checkpoints(folder)[limit:])
 
 

@@ -1,0 +1,1 @@
+"""Leases: which process makes what, on file systems that several hosts share."""
