@@ -51,8 +51,7 @@ def run(name: str, given: MethodInput, **changes: object) -> list:
     method = declared_method(name)
     function = method.select or method.prototypes
     assert function is not None
-    results: list = function(given, method.settings(**changes), Progress())
-    return results
+    return list(function(given, method.settings(**changes), Progress()))
 
 
 @pytest.mark.parametrize("name", SELECTING)

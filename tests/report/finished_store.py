@@ -138,7 +138,8 @@ def _write_prototypes(
                 )
             )
         start += info.train
-    prototypes.write(folder, generator.normal(size=(len(described), *LATENT)), described)
+    latents = generator.normal(size=(len(described), *LATENT))
+    prototypes.write(folder, len(described), [(latents, described)])
 
 
 def _write_images(

@@ -66,7 +66,7 @@ class World:
                 for slot in range(IPC)
             ]
             latents = np.random.default_rng(0).normal(size=(len(rows), 4, 8, 8))
-            prototypes.write(made, latents, rows)
+            prototypes.write(made, len(rows), [(latents, rows)])
             self.store.commit(self.prototypes, made, {})
 
     def task(self, facts: Mapping[str, Any] | None = None, **more: Any) -> Task:

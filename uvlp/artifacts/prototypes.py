@@ -7,7 +7,7 @@ with one object per row.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,15 +42,34 @@ class Prototype:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def write(folder: Path, latents: numpy.ndarray, prototypes: Sequence[Prototype]) -> None:
-    """Write both files."""
+def write(folder: Path, count: int, classes: Iterable[tuple[numpy.ndarray, Sequence[Prototype]]]) -> None:
+    """Write both files, one class at a time.
+
+    Args:
+        folder: where.
+        count: number of all prototypes.
+        classes: latents [ipc, 4, h, w] and descriptions of each class, in order; at least one.
+    """
     import numpy
 
-    assert len(latents) == len(prototypes)
-    numpy.save(folder / "latents.npy", latents.astype(numpy.float32), allow_pickle=False)
-    with open(folder / "prototypes.jsonl", "w", encoding="utf-8") as file:
-        for prototype in prototypes:
-            file.write(json.dumps(asdict(prototype), ensure_ascii=False) + "\n")
+    written = 0
+    with (
+        open(folder / "latents.npy", "wb") as arrays,
+        open(folder / "prototypes.jsonl", "w", encoding="utf-8") as lines,
+    ):
+        for latents, prototypes in classes:
+            assert len(latents) == len(prototypes)
+            values = numpy.ascontiguousarray(latents, dtype=numpy.float32)
+            if not written:
+                header = {
+                    **numpy.lib.format.header_data_from_array_1_0(values),
+                    "shape": (count, *values.shape[1:]),
+                }
+                numpy.lib.format.write_array_header_1_0(arrays, header)
+            arrays.write(values.tobytes())
+            lines.writelines(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in prototypes)
+            written += len(values)
+    assert written == count
 
 
 def read(folder: Path) -> tuple[numpy.ndarray, list[Prototype]]:

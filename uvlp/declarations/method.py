@@ -41,7 +41,7 @@ class MethodDeclaration:
         variants: by name, what ``--method NAME:VARIANT`` changes (`recipes/variant.py`); declared with a
             text, or by the changed settings alone.
         select: ``select(inputs, settings, progress)``: the rows of real images, one list per class.
-        prototypes: ``prototypes(inputs, settings, progress)``: a `ClassResult` per class.
+        prototypes: ``prototypes(inputs, settings, progress)``: a `ClassResult` per class, listed or yielded.
         optimise: ``optimise(inputs, settings, progress)``: an `Optimisation`
             (`methods/algorithms/optimising/optimisation.py`), which is resumed after an interruption.
         sample: ``sample(inputs, settings, progress, done)``: an iterator over batches of images, pairs of

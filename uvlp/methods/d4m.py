@@ -16,7 +16,7 @@ from uvlp.recipes.setting import setting
 from uvlp.recipes.variant import variant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from uvlp.core.progress import Progress
     from uvlp.methods.algorithms.method_input import ClassData, ClassResult, MethodInput
@@ -75,11 +75,10 @@ def operations(images: float, ipc: int, width: int, latents: int) -> float:
     return 3 * 2 * images * ipc * latents
 
 
-def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> list[ClassResult]:
-    """The cluster centres of each class's latents, with the label-only prompt as text."""
+def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> Iterator[ClassResult]:
+    """Yield the cluster centres of each class's latents, with the label-only prompt as text."""
     from uvlp.methods.algorithms.clustering.minibatch_kmeans import streamed_centres
 
-    results = []
     for data in progress.track(inputs.classes):
         centres = streamed_centres(
             data.latents,
@@ -89,8 +88,7 @@ def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> l
             flush=settings.flush == "all" or data.index == inputs.last_visited,
             smallest_partial=1 if settings.flush == "all" else inputs.ipc,
         )
-        results.append(_describe(data, centres))
-    return results
+        yield _describe(data, centres)
 
 
 def _describe(data: ClassData, centres: object) -> ClassResult:

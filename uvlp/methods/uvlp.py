@@ -6,7 +6,7 @@ mean latent of its strongest hubs and the caption of the strongest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from uvlp.recipes.schema import SynthesisSettings
@@ -14,10 +14,13 @@ from uvlp.recipes.setting import setting
 from uvlp.recipes.variant import variant
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy
 
     from uvlp.artifacts.prototypes import Prototype
     from uvlp.core.progress import Progress
+    from uvlp.methods.algorithms.fusion import Pairs, Squares
     from uvlp.methods.algorithms.method_input import ClassData, ClassResult, MethodInput
     from uvlp.methods.algorithms.uvlp_prototypes import ClusteringResult, ClusterPrototype
 
@@ -108,28 +111,43 @@ def operations(images: float, ipc: int, width: int, latents: int) -> float:
     return 2 * images**2 * width + 10 * 30 * 2 * images * ipc * width
 
 
-def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> list[ClassResult]:
-    """The prototypes of each class's clusters, in cluster order.
+def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> Iterator[ClassResult]:
+    """Yield the prototypes of each class's clusters, in cluster order.
 
     Raises:
         UvlpError: a class has fewer images than IPC.
     """
-    first = _global_alpha(inputs, settings)
-    return [_one_class(inputs, data, settings, first) for data in progress.track(inputs.classes)]
+    first = _global_alpha(inputs, settings, progress)
+    for data in progress.track(inputs.classes):
+        yield _one_class(inputs, data, settings, first)
 
 
-def _global_alpha(inputs: MethodInput, settings: Settings) -> float:
+def _global_alpha(inputs: MethodInput, settings: Settings, progress: Progress) -> float:
     if settings.search != "notebook" or settings.fusion != "alpha":
         return settings.alpha
-    import numpy
-
     from uvlp.methods.algorithms.alpha.global_alpha import global_alpha
 
-    images = numpy.concatenate([data.image for data in inputs.classes])
-    texts = numpy.concatenate([_texts(inputs, data, settings) for data in inputs.classes])
-    sizes = [len(data.rows) for data in inputs.classes]
     assert inputs.names is not None
-    return global_alpha(images, texts, sizes, inputs.names).alpha
+    return global_alpha(_EachClass(inputs, settings, progress), inputs.names).alpha
+
+
+@dataclass(frozen=True, slots=True)
+class _EachClass:
+    """The features of one class after the other, read again in every pass; 24 bytes per image are kept."""
+
+    inputs: MethodInput
+    settings: Settings
+    progress: Progress
+    squares: dict[int, Squares] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Pairs]:
+        from uvlp.methods.algorithms.fusion import Pairs
+
+        for data in self.progress.track(self.inputs.classes, "global α"):
+            texts = _texts(self.inputs, data, self.settings)
+            pairs = Pairs(data.image, texts, self.squares.get(data.index))
+            self.squares[data.index] = pairs.squares
+            yield pairs
 
 
 def _texts(inputs: MethodInput, data: ClassData, settings: Settings) -> numpy.ndarray:
@@ -159,7 +177,7 @@ def _one_class(inputs: MethodInput, data: ClassData, settings: Settings, first: 
     result = derive(
         data.image,
         texts,
-        data.latents,
+        data.latents_of,
         name=inputs.names[data.index],
         other_names=others if len(others) else None,
         ipc=inputs.ipc,

@@ -13,6 +13,8 @@ from uvlp.recipes.setting import setting
 from uvlp.recipes.variant import variant
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from uvlp.core.progress import Progress
     from uvlp.methods.algorithms.method_input import ClassData, ClassResult, MethodInput
 
@@ -53,13 +55,14 @@ def operations(images: float, ipc: int, width: int, latents: int) -> float:
     return 2 * images**2 * latents + 10 * 30 * 2 * images * ipc * latents
 
 
-def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> list[ClassResult]:
-    """The cluster centres of each class's latents with one caption each, in cluster order.
+def prototypes(inputs: MethodInput, settings: Settings, progress: Progress) -> Iterator[ClassResult]:
+    """Yield the cluster centres of each class's latents with one caption each, in cluster order.
 
     Raises:
         UvlpError: a class has fewer images than IPC.
     """
-    return [_one_class(inputs, data, settings) for data in progress.track(inputs.classes)]
+    for data in progress.track(inputs.classes):
+        yield _one_class(inputs, data, settings)
 
 
 def _one_class(inputs: MethodInput, data: ClassData, settings: Settings) -> ClassResult:

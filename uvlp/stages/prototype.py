@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 from uvlp.artifacts import captions, features, prototypes
 from uvlp.artifacts.work import Work
 from uvlp.declarations.method import declared_method, order_of
 
-
-def run(work: Work) -> None:
-    """Write `prototypes` with the task's method."""
+if TYPE_CHECKING:
     import numpy
 
+
+def run(work: Work) -> None:
+    """Write `prototypes` with the task's method, one class at a time if the method yields them so."""
     from uvlp.methods.algorithms.method_input import build
     from uvlp.methods.algorithms.returned import check_results
 
@@ -34,12 +39,12 @@ def run(work: Work) -> None:
     )
     assert method.prototypes is not None, method.origin.file
     returned = method.prototypes(inputs, task.settings, work.progress)
-    results = check_results(returned, inputs, method.origin.file)
-    latents = numpy.concatenate([result.latents for result in results])
-    described = [prototype for result in results for prototype in result.prototypes]
-    prototypes.write(work.folder, latents, described)
-    totals: dict[str, int] = {}
-    for result in results:
-        for name, count in result.notes.items():
-            totals[name] = totals.get(name, 0) + count
-    work.note(totals)
+    totals: Counter[str] = Counter()
+
+    def results() -> Iterator[tuple[numpy.ndarray, list[prototypes.Prototype]]]:
+        for result in check_results(returned, inputs, method.origin.file):
+            totals.update(result.notes)
+            yield result.latents, result.prototypes
+
+    prototypes.write(work.folder, len(inputs.classes) * inputs.ipc, results())
+    work.note(dict(totals))

@@ -31,7 +31,7 @@ def test_text_with_other_breaks_survives_every_file_format(tmp_path: Path) -> No
     distilled.write(tmp_path, [entry], [IMAGE], [IMAGE])
     assert distilled.read_entries(tmp_path) == [entry]
     row = prototypes.Prototype(class_id="a", slot=0, text=TEXT, members=(0,), latent_members=(0,))
-    prototypes.write(tmp_path, numpy.zeros((1, 4, 2, 2)), [row])
+    prototypes.write(tmp_path, 1, [(numpy.zeros((1, 4, 2, 2)), [row])])
     assert prototypes.read(tmp_path)[1] == [row]
     answers = [shards.Answer(TEXT)]
     assert list(shards.write(tmp_path, "key", ["a.png"], 1, 0, answers)) == answers

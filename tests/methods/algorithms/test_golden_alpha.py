@@ -15,6 +15,7 @@ from tests.tolerances import rounding
 from uvlp.methods.algorithms.alpha import class_alpha, cluster_alpha, global_alpha
 from uvlp.methods.algorithms.alpha.global_alpha import align_rule, statistics
 from uvlp.methods.algorithms.alpha.golden_section import maximise
+from uvlp.methods.algorithms.alpha.nearest_names import OtherNames
 from uvlp.methods.algorithms.fusion import Pairs
 
 STATISTIC = rounding(768 + 16)
@@ -71,7 +72,7 @@ def test_golden_section_evaluates_the_same_points(case: Case) -> None:
 @golden("class_stats")
 def test_class_statistics(case: Case) -> None:
     classes = global_alpha.split_classes(case["in.img"], case["in.txt"], case["in.sizes"])
-    result = [statistics(classes, case["in.tau"], alpha) for alpha in case["in.alphas"].tolist()]
+    result = statistics(classes, case["in.tau"], case["in.alphas"].tolist())
     for curve in ("intra", "inter", "align"):
         got = [getattr(value, curve) for value in result]
         numpy.testing.assert_allclose(got, case[f"out.{curve}"], atol=STATISTIC, rtol=0)
@@ -84,9 +85,7 @@ def test_fisher_alpha(case: Case, version: str) -> None:
         return case.notebook(key) if version == "notebook" else case[f"out.pkg.{key}"]
 
     result = global_alpha.global_alpha(
-        case["in.img"],
-        case["in.txt"],
-        case["in.sizes"],
+        global_alpha.split_classes(case["in.img"], case["in.txt"], case["in.sizes"]),
         case["in.tau"],
         low=case["in.a_min"],
         high=case["in.a_max"],
@@ -159,7 +158,7 @@ def test_cluster_alpha(case: Case, shared: Case) -> None:
 
     around = cluster_alpha.ClusterContext(
         name=array("tau_pos") if case["in.has_tau_pos"] else None,
-        other_names=array("tau_neg")[: case["in.n_neg"]] if case["in.has_tau_neg"] else None,
+        other_names=OtherNames(array("tau_neg")[: case["in.n_neg"]]) if case["in.has_tau_neg"] else None,
         other_centres=array("other_centers") if case["in.has_other"] else None,
     )
     prior = case["in.alpha_prior"] if case["in.has_prior"] else None
@@ -170,8 +169,9 @@ def test_cluster_alpha(case: Case, shared: Case) -> None:
     )
     weights = [getattr(result.weights, term) for term in ("intra", "align", "margin", "separation")]
     numpy.testing.assert_allclose(weights, case.notebook("weights"), atol=STATISTIC, rtol=0)
+    cluster = cluster_alpha.Cluster(pairs, around)
     objective = cluster_alpha.cluster_objective(
-        pairs, around, prior, options.get("prior_weight", 0.6), case["in.w_align"]
+        cluster, prior, options.get("prior_weight", 0.6), case["in.w_align"]
     )
     grid = [objective(alpha) for alpha in case["out.grid_x"].tolist()]
     numpy.testing.assert_allclose(grid, case["out.pkg.grid_f"], atol=STATISTIC, rtol=0)
@@ -179,6 +179,6 @@ def test_cluster_alpha(case: Case, shared: Case) -> None:
         # A plateau: another α is as good if its value equals the best up to rounding.
         assert objective(result.alpha) >= max(case["out.pkg.grid_f"]) - STATISTIC
         return
-    terms = around.terms(pairs, case.notebook("alpha"))
+    terms = cluster.terms(case.notebook("alpha"))
     got = [terms.intra, terms.align, terms.margin]
     numpy.testing.assert_allclose(got, case.notebook("metrics"), atol=STATISTIC, rtol=0)

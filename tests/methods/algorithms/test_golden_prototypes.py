@@ -106,7 +106,7 @@ def test_derivation(case: Case) -> None:
     result = derive(
         case["in.img"],
         case["in.txt"],
-        case["in.latents"],
+        case["in.latents"].__getitem__,
         name=case.get("in.tau_pos"),
         other_names=case.get("in.tau_neg"),
         ipc=case["in.ipc"],
@@ -182,7 +182,7 @@ def chain(case: Case, version: str, fill: str = "none") -> list[tuple[dict[str, 
     ends = numpy.cumsum(case["in.sizes"])
     start = 0.5
     if version == "nb":
-        start = global_alpha(case["in.img"], case["in.txt"], case["in.sizes"], names).alpha
+        start = global_alpha(classes, names).alpha
     result = []
     for index, pairs in enumerate(classes):
         rule = align_rule(pairs.mean_similarity())
@@ -200,7 +200,7 @@ def chain(case: Case, version: str, fill: str = "none") -> list[tuple[dict[str, 
         derivation = derive(
             pairs.images,
             pairs.texts,
-            case["in.latents"][ends[index] - len(pairs) : ends[index]],
+            case["in.latents"][ends[index] - len(pairs) : ends[index]].__getitem__,
             name=names[index],
             other_names=numpy.delete(names, index, axis=0) if len(names) > 1 else None,
             ipc=case["in.ipc"],

@@ -52,7 +52,8 @@ def results() -> list[ClassResult]:
 
 def test_valid_results_are_returned_unchanged() -> None:
     made = results()
-    assert check_results(tuple(made), given(), FILE) == made
+    assert list(check_results(tuple(made), given(), FILE)) == made
+    assert list(check_results(iter(made), given(), FILE)) == made
     assert check_rows([[0, 1], [np.int64(4), 5]], given(), FILE, whole_set=False) == [[0, 1], [4, 5]]
     assert check_rows([[0], [4, 5, 6]], given(), FILE, whole_set=True) == [[0], [4, 5, 6]]
 
@@ -96,6 +97,9 @@ def described(**fields: Any) -> Change:
     [
         (lambda made: made[0].latents, "one ClassResult per class", "ndarray float32 [2, 4, 3, 3]"),
         (lambda made: made[:1], "one ClassResult per class", "1 of them"),
+        (lambda made: iter(made[:1]), "one ClassResult per class", "1 of them"),
+        (lambda made: iter([*made, *made]), "one ClassResult per class", "more than 2 of them"),
+        (lambda made: None, "one ClassResult per class", "NoneType"),
         (
             lambda made: [made[0], made[1].latents],
             "one ClassResult",
@@ -126,17 +130,17 @@ def described(**fields: Any) -> Change:
 )
 def test_invalid_results_are_refused(change: Change, wanted: str, got: object) -> None:
     with pytest.raises(UvlpError) as refused:
-        check_results(change(results()), given(), FILE)
+        list(check_results(change(results()), given(), FILE))
     assert refused.value.what.startswith(f"{FILE}: prototypes must return ")
     assert wanted in refused.value.what and str(refused.value.got).startswith(str(got))
 
 
 def test_latents_of_all_classes_must_have_the_same_shape() -> None:
     without_latents = replace(given(), classes=[replace(data, arrays={}) for data in given().classes])
-    assert check_results(results(), without_latents, FILE)
+    assert list(check_results(results(), without_latents, FILE))
     other = changed(latents=LATENTS[:2, :, :2])(results())
     with pytest.raises(UvlpError) as refused:
-        check_results(other, without_latents, FILE)
+        list(check_results(other, without_latents, FILE))
     assert "[2, 4, 3, 3]" in refused.value.what
 
 

@@ -28,7 +28,8 @@ def features(count: int, seed: int = 0) -> tuple[numpy.ndarray, numpy.ndarray, n
 
 def derived(arrays: tuple[numpy.ndarray, ...], ipc: int, **options: object) -> ClusteringResult:
     settings: dict = {"name": None, "other_names": None, "class_alpha": 0.5, "align_weight": 0.5} | options
-    return derive(*arrays, ipc=ipc, **settings)
+    images, texts, latents = arrays
+    return derive(images, texts, latents.__getitem__, ipc=ipc, **settings)
 
 
 def check_partition(result: ClusteringResult, ipc: int) -> None:
@@ -107,7 +108,7 @@ def test_top_k_above_the_cluster_size_averages_all_members() -> None:
     chosen = best_members(scores, 6)
     assert sorted(chosen) == [0, 1, 2, 3]
     numpy.testing.assert_allclose(
-        image_prototype(latents, chosen),
+        image_prototype(latents[chosen]),
         latents.mean(axis=0),
         rtol=0,
         atol=rounding(4 + 1, largest=abs(latents).max()),

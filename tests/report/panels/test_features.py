@@ -32,14 +32,15 @@ def test_the_map_has_a_panel_per_method_with_its_pictures(run: Run, pictures: Pi
 
 
 def test_the_objective_is_that_of_the_search(run: Run, pictures: Pictures) -> None:
-    from uvlp.methods.algorithms.alpha.global_alpha import global_alpha
+    from uvlp.methods.algorithms.alpha.global_alpha import global_alpha, split_classes
 
     (figure,) = fisher.panel(run, pictures).blocks
     assert isinstance(figure, Figure)
     curves, found, chosen = figure.draw.args  # type: ignore[attr-defined]
     assert chosen == 0.4 and {each["level"] for each in found} == {"class", "cluster"}
     sizes = [len(rows) for rows in pictures.rows_of_class]
-    searched = global_alpha(run.arrays["image"], run.arrays["text"], sizes, run.arrays["names"])
+    classes = split_classes(run.arrays["image"], run.arrays["text"], sizes)
+    searched = global_alpha(classes, run.arrays["names"])
     drawn = {point["alpha"]: point["value"] for point in curves if point["what"] == "objective"}
     assert drawn[0.5] == pytest.approx(searched.objective(0.5))
     assert len(drawn) == fisher.STEPS

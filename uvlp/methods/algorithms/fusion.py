@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Features = NDArray[numpy.float32]
 Direction = NDArray[numpy.float64]
+Squares = tuple[NDArray[numpy.float64], NDArray[numpy.float64], NDArray[numpy.float64]]
+"""I·I, I·T and T·T of each pair, [N] each."""
 
 AnyFloat = TypeVar("AnyFloat", numpy.float32, numpy.float64)
 
@@ -64,20 +66,18 @@ class Pairs:
     Args:
         images: [N, D]; N may be 0.
         texts: [N, D].
+        squares: those of the same pairs made earlier, which then need not be computed again.
     """
 
-    def __init__(self, images: ArrayLike, texts: ArrayLike) -> None:
+    def __init__(self, images: ArrayLike, texts: ArrayLike, squares: Squares | None = None) -> None:
         self.images: Features = numpy.asarray(images, dtype=numpy.float32)
         self.texts: Features = numpy.asarray(texts, dtype=numpy.float32)
         assert self.images.ndim == 2 and self.images.shape == self.texts.shape
         self._images, self._texts = self.images.astype(numpy.float64), self.texts.astype(numpy.float64)
-        self._squares = tuple(
-            numpy.einsum("nd,nd->n", left, right)
-            for left, right in (
-                (self._images, self._images),
-                (self._images, self._texts),
-                (self._texts, self._texts),
-            )
+        self.squares: Squares = squares or (
+            numpy.einsum("nd,nd->n", self._images, self._images),
+            numpy.einsum("nd,nd->n", self._images, self._texts),
+            numpy.einsum("nd,nd->n", self._texts, self._texts),
         )
 
     def __len__(self) -> int:
@@ -90,7 +90,7 @@ class Pairs:
     def centroid(self, alpha: float) -> tuple[float, Direction]:
         """D = mean(1 − F·μ), which equals 1 − mean F · μ, and μ, float64 [D]. N must not be 0."""
         assert len(self) > 0
-        image_image, image_text, text_text = self._squares
+        image_image, image_text, text_text = self.squares
         rest = 1.0 - alpha
         squares = alpha * alpha * image_image + 2 * alpha * rest * image_text + rest * rest * text_text
         norms = numpy.maximum(numpy.sqrt(numpy.maximum(squares, 0.0)), SMALLEST_NORM)
@@ -99,6 +99,10 @@ class Pairs:
         centre = unit(mean)
         return 1.0 - float(mean @ centre), centre
 
+    def means(self) -> NDArray[numpy.float64]:
+        """Mean image and mean caption feature, float64 [2, D]. N must not be 0."""
+        return numpy.stack([self._images.mean(axis=0), self._texts.mean(axis=0)])
+
     def mean_similarity(self) -> float:
         """Mean of I·T over the images (r_c if they are all images of a class, methods.md A.6)."""
-        return float(self._squares[1].mean())
+        return float(self.squares[1].mean())

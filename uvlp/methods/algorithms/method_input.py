@@ -82,18 +82,22 @@ class ClassData:
         """VAE latents float32 [n, 4, h, w], scaled."""
         return self._of("latents")
 
+    def latents_of(self, indices: Sequence[int]) -> numpy.ndarray:
+        """VAE latents float32 [n, 4, h, w] of the images at some positions of the class; reads only those."""
+        return self._of("latents", [self.rows[index] for index in indices])
+
     @cached_property
     def network(self) -> numpy.ndarray:
         """Features float32 [n, D] of a network trained on the entire training set."""
         return self._of("network")
 
-    def _of(self, name: str) -> numpy.ndarray:
+    def _of(self, name: str, rows: Sequence[int] | None = None) -> numpy.ndarray:
         if name not in self.arrays:
             part = PARTS[name]
             what = f"{self.file or 'a method'} reads `{name}` of a class"
             raise UvlpError(what, fix=f"add {part!r} to its FEATURES")
-        rows: numpy.ndarray = self.arrays[name][list(self.rows)]
-        return rows
+        values: numpy.ndarray = self.arrays[name][list(self.rows if rows is None else rows)]
+        return values
 
 
 class Classes(Sequence[ClassData]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -87,22 +87,37 @@ def check_all(done: int, count: int, file: str) -> None:
         raise wrong_return(file, "sample", f"{count} images", f"{done} of them")
 
 
-def check_results(returned: Any, inputs: MethodInput, file: str) -> list[ClassResult]:
-    """Check what `prototypes` of the method in ``file`` returned.
+def check_results(returned: Any, inputs: MethodInput, file: str) -> Iterator[ClassResult]:
+    """Check what `prototypes` of the method in ``file`` returned, and yield it class by class.
+
+    Args:
+        returned: a sequence, or an iterator, of which one class is in memory at a time.
+        inputs: the method's input.
+        file: of the method, for errors.
 
     Raises:
         UvlpError: not a `ClassResult` per class, or one with invalid counts, shapes, dtypes, texts or rows.
     """
-    wanted = "one ClassResult per class"
-    _check_count(returned, len(inputs.classes), file, "prototypes", wanted)
-    if invalid := [each for each in returned if not isinstance(each, ClassResult)]:
-        raise wrong_return(file, "prototypes", wanted, f"{kind_of(invalid[0])} among them")
+    wanted, count = "one ClassResult per class", len(inputs.classes)
+    if not isinstance(returned, Iterator):
+        _check_count(returned, count, file, "prototypes", wanted)
+    results = iter(returned)
     shape: tuple[int, ...] = ()
-    for result, data in zip(returned, inputs.classes, strict=True):
+    for done, data in enumerate(inputs.classes):
+        result = next(results, _END)
+        if result is _END:
+            raise wrong_return(file, "prototypes", wanted, f"{done} of them")
+        if not isinstance(result, ClassResult):
+            raise wrong_return(file, "prototypes", wanted, f"{kind_of(result)} among them")
         shape = _check_latents(result.latents, data, inputs.ipc, shape, file)
         _check_prototypes(result.prototypes, data, inputs.ipc, file)
         _check_notes(result.notes, file)
-    return list(returned)
+        yield result
+    if next(results, _END) is not _END:
+        raise wrong_return(file, "prototypes", wanted, f"more than {count} of them")
+
+
+_END = object()
 
 
 def _check_latents(

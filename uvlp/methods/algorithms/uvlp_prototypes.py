@@ -2,12 +2,12 @@
 
 Symbols: N images of the class, D embedding width, K = images per class; α_c class α, α_k cluster α; hubness
 h_i = (Σ_j f_i·f_j − 1) / (n − 1) of member i among the n unit rows f of its cluster.
-Arrays are numpy; features are float32 [N, D] from the embedder, latents [N, 4, h, w].
+Arrays are numpy; features are float32 [N, D] from the embedder. Only the latents that are averaged are read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from uvlp.core.errors import too_few_images
 from uvlp.methods.algorithms.alpha.cluster_alpha import ClusterAlpha, ClusterContext, cluster_alpha
+from uvlp.methods.algorithms.alpha.nearest_names import OtherNames
 from uvlp.methods.algorithms.clustering.cluster_fill import split_to_fill
 from uvlp.methods.algorithms.clustering.outliers import find_outliers, readmit
 from uvlp.methods.algorithms.clustering.spherical_kmeans import spherical_kmeans
@@ -75,7 +76,7 @@ class ClusteringResult:
 def derive(
     images: ArrayLike,
     texts: ArrayLike,
-    latents: NDArray[numpy.floating],
+    read_latents: Callable[[Sequence[int]], NDArray[numpy.floating]],
     *,
     name: ArrayLike | None,
     other_names: ArrayLike | None,
@@ -94,7 +95,7 @@ def derive(
 
     Args:
         images, texts: CLIP features [N, D] in visiting order, which affects the initial draws of k-means.
-        latents: VAE latents [N, 4, h, w].
+        read_latents: the VAE latents [n, 4, h, w] of some of the images, by their indices.
         name: class-name prototype τ_c [D].
         other_names: prototypes of the other classes [C − 1, D]; None for a single class.
         ipc: K.
@@ -132,7 +133,7 @@ def derive(
         rows = fuse(chosen.images, chosen.texts, weight) if joined is None else joined[members]
         scores = hub_scores(rows)
         prototypes.append(
-            _prototype(cluster, members, scores, latents, top_k, chosen, alpha, centres[cluster])
+            _prototype(cluster, members, scores, read_latents, top_k, chosen, alpha, centres[cluster])
         )
     readmitted = int((inliers & ~outliers.inliers).sum())
     return ClusteringResult(tuple(prototypes), inliers, readmitted, split)
@@ -142,20 +143,20 @@ def _prototype(
     cluster: int,
     members: NDArray[numpy.intp],
     scores: Features,
-    latents: NDArray[numpy.floating],
+    read_latents: Callable[[Sequence[int]], NDArray[numpy.floating]],
     top_k: int,
     chosen: Pairs,
     alpha: ClusterAlpha | None,
     centre: Features,
 ) -> ClusterPrototype:
     """The cluster's strongest hubs and the mean of their latents (methods.md A.11)."""
-    best = best_members(scores, top_k)
+    selected: list[int] = members[best_members(scores, top_k)].tolist()
     return ClusterPrototype(
         cluster=cluster,
         members=members,
         scores=scores,
-        selected=tuple(members[best].tolist()),
-        latent=image_prototype(latents[members], best),
+        selected=tuple(selected),
+        latent=image_prototype(read_latents(selected)),
         alpha=alpha,
         centre=centre,
         mean_similarity=chosen.mean_similarity(),
@@ -185,7 +186,7 @@ def _contexts(
     means = [fused[labels == cluster].mean(axis=0, dtype=numpy.float64) for cluster in present]
     centres = unit(numpy.stack(means))
     own = None if name is None else numpy.asarray(name, dtype=numpy.float32)
-    others = None if other_names is None else numpy.asarray(other_names, dtype=numpy.float32)
+    others = None if other_names is None else OtherNames(numpy.asarray(other_names, dtype=numpy.float32))
     return {
         cluster: ClusterContext(own, others, numpy.delete(centres, position, axis=0))
         for position, cluster in enumerate(present)
@@ -216,6 +217,6 @@ def best_members(scores: Features, count: int) -> list[int]:
     return chosen
 
 
-def image_prototype(latents: NDArray[numpy.floating], chosen: list[int]) -> NDArray[numpy.float32]:
+def image_prototype(latents: NDArray[numpy.floating]) -> NDArray[numpy.float32]:
     """Mean in float32 of the chosen latents [n, 4, h, w]; its variance is not restored (E52)."""
-    return numpy.asarray(latents)[chosen].mean(axis=0, dtype=numpy.float32)
+    return latents.mean(axis=0, dtype=numpy.float32)

@@ -99,12 +99,11 @@ def _curves(run: Run, pictures: Pictures, result: Panel) -> list[dict[str, Any]]
     names = numpy.asarray(run.arrays["names"], dtype=numpy.float32)
     classes = split_classes(run.arrays["image"][rows], run.arrays["text"][rows], sizes)
     objective = fisher_objective(classes, names, LOW, HIGH, BASE_WEIGHTS, "notebook")
+    alphas = [step / (STEPS - 1) for step in range(STEPS)]
     points = []
-    for step in range(STEPS):
-        alpha = step / (STEPS - 1)
-        values = statistics(classes, names, alpha)
+    for alpha, values in zip(alphas, statistics(classes, names, alphas), strict=True):
         here = {name: getattr(values, name) for name in ("inter", "intra", "align")}
-        here["objective"] = objective(alpha)
+        here["objective"] = objective.of(values)
         points += [{"alpha": alpha, "what": name, "value": float(value)} for name, value in here.items()]
     return [point for point in points if point["value"] == point["value"]]
 

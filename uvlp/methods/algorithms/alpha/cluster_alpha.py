@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from uvlp.methods.algorithms.alpha.global_alpha import probe_alphas
 from uvlp.methods.algorithms.alpha.golden_section import maximise
+from uvlp.methods.algorithms.alpha.nearest_names import NearestNames, OtherNames
 from uvlp.methods.algorithms.fusion import Features, Pairs
 
 LOW, HIGH, PROBES, MAX_ROUNDS = 0.2, 0.8, 5, 32
@@ -49,25 +50,39 @@ class ClusterContext:
 
     Attributes:
         name: class-name prototype τ_c, float32 [D], or None.
-        other_names: prototypes of all other classes, float32 [C − 1, D], or None.
+        other_names: prototypes of all other classes, or None.
         other_centres: unit centres of the class's other clusters, float64 [K − 1, D], or None.
     """
 
     name: Features | None = None
-    other_names: Features | None = None
+    other_names: OtherNames | None = None
     other_centres: NDArray[numpy.floating] | None = None
 
-    def terms(self, pairs: Pairs, alpha: float) -> Terms:
-        """The four terms for the members ``pairs`` of a cluster."""
-        intra, centre = pairs.centroid(alpha)
+
+class Cluster:
+    """The four terms of one cluster as functions of α.
+
+    Args:
+        pairs: members' features, at least one.
+        context: names and centres to compare with.
+    """
+
+    def __init__(self, pairs: Pairs, context: ClusterContext) -> None:
+        self._pairs, self._context = pairs, context
+        others = context.other_names
+        self._nearest = NearestNames(others, pairs) if others is not None and len(others.rows) else None
+
+    def terms(self, alpha: float) -> Terms:
+        """The terms at one α."""
+        intra, centre = self._pairs.centroid(alpha)
+        name, centres = self._context.name, self._context.other_centres
         align = margin = separation = math.nan
-        if self.name is not None:
-            align = float(centre @ self.name)
-        if self.other_names is not None and len(self.other_names):
-            nearest = numpy.sort(self.other_names @ centre)[-NEAREST_NAMES:]
-            margin = 1.0 - float(nearest.mean())
-        if self.other_centres is not None and len(self.other_centres):
-            separation = min(1.0 - float((self.other_centres @ centre).max()), ENOUGH_SEPARATION)
+        if name is not None:
+            align = float(centre @ name)
+        if self._nearest is not None:
+            margin = 1.0 - float(self._nearest.cosines(centre, alpha, NEAREST_NAMES).mean())
+        if centres is not None and len(centres):
+            separation = min(1.0 - float((centres @ centre).max()), ENOUGH_SEPARATION)
         return Terms(intra, align, margin, separation)
 
 
@@ -75,14 +90,13 @@ class ClusterContext:
 class Objective:
     """−ŵ_i D + ŵ_a A + ŵ_m M + ŵ_s S − λ(α − α_c)², without undefined terms."""
 
-    pairs: Pairs
-    context: ClusterContext
+    cluster: Cluster
     weights: Weights
     prior: float | None
     prior_weight: float
 
     def __call__(self, alpha: float) -> float:
-        terms = self.context.terms(self.pairs, alpha)
+        terms = self.cluster.terms(alpha)
         value = -self.weights.intra * terms.intra
         for term in ("align", "margin", "separation"):
             if not math.isnan(getattr(terms, term)):
@@ -102,11 +116,11 @@ class ClusterAlpha:
 
 
 def cluster_objective(
-    pairs: Pairs, context: ClusterContext, prior: float | None, prior_weight: float, align_weight: float
+    cluster: Cluster, prior: float | None, prior_weight: float, align_weight: float
 ) -> Objective:
     """The objective with weights from the probes."""
-    probes = [context.terms(pairs, float(alpha)) for alpha in probe_alphas(LOW, HIGH, PROBES)]
-    return Objective(pairs, context, _weights(probes, align_weight), prior, prior_weight)
+    probes = [cluster.terms(float(alpha)) for alpha in probe_alphas(LOW, HIGH, PROBES)]
+    return Objective(cluster, _weights(probes, align_weight), prior, prior_weight)
 
 
 def cluster_alpha(
@@ -126,9 +140,10 @@ def cluster_alpha(
         align_weight: w_a = align_scale of the class.
         prior_weight: λ.
     """
-    objective = cluster_objective(pairs, context, prior, prior_weight, align_weight)
+    cluster = Cluster(pairs, context)
+    objective = cluster_objective(cluster, prior, prior_weight, align_weight)
     alpha = maximise(objective, LOW, HIGH, max_rounds=MAX_ROUNDS)
-    return ClusterAlpha(alpha, context.terms(pairs, alpha), objective.weights)
+    return ClusterAlpha(alpha, cluster.terms(alpha), objective.weights)
 
 
 def _weights(probes: list[Terms], align_weight: float) -> Weights:

@@ -9,14 +9,14 @@ the sphere and τ_c class-name prototype: intra_c = mean(1 − F·μ_c), margin_
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy
 from numpy.typing import ArrayLike, NDArray
 
 from uvlp.methods.algorithms.alpha.golden_section import Version, maximise
-from uvlp.methods.algorithms.fusion import Features, Pairs
+from uvlp.methods.algorithms.fusion import Direction, Features, Pairs
 
 PROBES = 7
 CURVES = ("inter", "intra", "align")
@@ -28,16 +28,20 @@ BASE_WEIGHTS = (0.25, 0.50, 0.25)
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """J as a function of α, with its parameters; each dict has the keys of `CURVES`."""
+    """J as a function of α, with its parameters; each dict has the keys of `CURVES`. One call is one pass."""
 
-    classes: Sequence[Pairs]
+    classes: Iterable[Pairs]
     names: Features
     weights: dict[str, float]
     medians: dict[str, float]
     deviations: dict[str, float]
 
     def __call__(self, alpha: float) -> float:
-        values = statistics(self.classes, self.names, alpha)
+        (values,) = statistics(self.classes, self.names, [alpha])
+        return self.of(values)
+
+    def of(self, values: Statistics) -> float:
+        """J for the statistics at one α."""
         return sum(SIGNS[curve] * self.weights[curve] * self._normalise(values, curve) for curve in CURVES)
 
     def _normalise(self, values: Statistics, curve: str) -> float:
@@ -59,9 +63,7 @@ class GlobalAlpha:
 
 
 def global_alpha(
-    images: ArrayLike,
-    texts: ArrayLike,
-    sizes: Sequence[int],
+    classes: Iterable[Pairs],
     names: ArrayLike,
     *,
     low: float = 0.2,
@@ -72,14 +74,13 @@ def global_alpha(
     """Search the global fusion weight α_g.
 
     Args:
-        images, texts: features [N, D], sorted by class.
-        sizes: rows per class; classes of size zero are omitted.
+        classes: the features of each class, iterated about twenty times, so that an iterable that reads them
+            keeps one class in memory; empty ones are omitted.
         names: class-name prototypes τ [C, D].
         low, high: interval of the search.
         weights: base weights of inter, intra, align.
         version: the reference whose probes and tie rule are used.
     """
-    classes = split_classes(images, texts, sizes)
     objective = fisher_objective(
         classes, numpy.asarray(names, dtype=numpy.float32), low, high, weights, version
     )
@@ -107,7 +108,7 @@ def probe_alphas(
 
 
 def fisher_objective(
-    classes: Sequence[Pairs],
+    classes: Iterable[Pairs],
     names: Features,
     low: float,
     high: float,
@@ -115,7 +116,7 @@ def fisher_objective(
     version: Version,
 ) -> Objective:
     """J with medians, deviations and weights taken from the probes."""
-    probes = [statistics(classes, names, alpha) for alpha in probe_alphas(low, high, PROBES, version)]
+    probes = statistics(classes, names, probe_alphas(low, high, PROBES, version).tolist())
     medians, deviations = {}, {}
     for curve in CURVES:
         medians[curve], deviations[curve] = _median_and_mad([getattr(probe, curve) for probe in probes])
@@ -145,10 +146,11 @@ def _gap_weights(medians: dict[str, float], base: tuple[float, float, float]) ->
     return {curve: value / total for curve, value in raw.items()}
 
 
-def _least_spread(classes: Sequence[Pairs], names: Features, best: float, low: float, high: float) -> float:
+def _least_spread(classes: Iterable[Pairs], names: Features, best: float, low: float, high: float) -> float:
     """The candidate around ``best`` with the smallest intra, smallest α on ties; J is not used (E12)."""
     candidates = sorted({min(high, max(low, best + step)) for step in LOCAL_STEPS})
-    return min(candidates, key=lambda alpha: statistics(classes, names, alpha).intra)
+    spreads = [values.intra for values in statistics(classes, names, candidates)]
+    return candidates[spreads.index(min(spreads))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,20 +162,28 @@ class Statistics:
     align: float
 
 
-def statistics(classes: Sequence[Pairs], names: Features, alpha: float) -> Statistics:
-    """The statistics at one α.
+def statistics(classes: Iterable[Pairs], names: Features, alphas: Sequence[float]) -> list[Statistics]:
+    """The statistics at each α, in one pass over the classes.
 
     Args:
         classes: one `Pairs` per class; empty ones are excluded from the means.
         names: class-name prototypes τ, float32 [C, D], in the order of ``classes``.
-        alpha: fusion weight.
+        alphas: fusion weights.
     """
-    present = [index for index, pairs in enumerate(classes) if len(pairs)]
+    present, by_class = [], []
+    for index, pairs in enumerate(classes):
+        if len(pairs):
+            present.append(index)
+            by_class.append([pairs.centroid(alpha) for alpha in alphas])
     if not present:
-        return Statistics(math.nan, math.nan, math.nan)
-    centroids = [classes[index].centroid(alpha) for index in present]
+        return [Statistics(math.nan, math.nan, math.nan) for _ in alphas]
+    return [_of_centroids(centroids, names[present]) for centroids in zip(*by_class, strict=True)]
+
+
+def _of_centroids(centroids: Sequence[tuple[float, Direction]], names: Features) -> Statistics:
+    """The statistics of the spread and the centre of each class at one α."""
     centres = numpy.stack([centre for _, centre in centroids])
-    align = numpy.einsum("cd,cd->c", centres, names[present])
+    align = numpy.einsum("cd,cd->c", centres, names)
     return Statistics(
         intra=float(numpy.mean([intra for intra, _ in centroids])),
         inter=_mean_margin(centres),
