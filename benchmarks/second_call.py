@@ -22,9 +22,10 @@ from tests.stored_tables import score
 from uvlp.artifacts import scores
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import chain
-from uvlp.cli.request import Request, resolve
 from uvlp.pipeline import names
 from uvlp.pipeline.prepare import prepare
+from uvlp.pipeline.requests.resolve import resolve
+from uvlp.recipes.requests.request import Request
 
 SEEDS = 5
 

@@ -291,9 +291,12 @@ def test_dry_run_with_missing_models_succeeds(call: object, images: Path) -> Non
     assert (code, line) == (0, "")
 
 
-@pytest.mark.parametrize("folder", ["", "/no/such", "relative/nothing"])
-def test_missing_finetuned_model_is_refused(call: object, images: Path, folder: str) -> None:
-    wrong(paper(call, images, "--finetuned-model", folder), "--finetuned-model: no such folder", repr(folder))
+@pytest.mark.parametrize(
+    ("folder", "what"),
+    [("", "is empty"), ("/no/such", "no such folder"), ("relative/nothing", "no such folder")],
+)
+def test_missing_finetuned_model_is_refused(call: object, images: Path, folder: str, what: str) -> None:
+    wrong(paper(call, images, "--finetuned-model", folder), "--finetuned-model", what, repr(folder))
 
 
 def test_portable_on_another_processor_is_refused(

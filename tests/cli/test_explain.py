@@ -65,7 +65,7 @@ def test_a_variant_without_an_effect_is_explained_as_its_base(explain: Call) -> 
         (("uvlp,vlcp",), "unknown method"),
         (("uvlp:no-outlier",), "uvlp:no-outliers"),
         (("uvlp", "--dataset", "imagenet"), "did you mean 'imagenette'"),
-        (("uvlp", "--dataset", ""), "unknown dataset"),
+        (("uvlp", "--dataset", ""), "dataset is empty"),
         (("uvlp", "--dataset", "folder:no/such"), "no/such"),
         (("uvlp", "--profile", "tin"), "did you mean 'tiny'"),
         (("uvlp", "--protocol", "rdedd"), "rded"),

@@ -13,10 +13,11 @@ from tests import tiny_models
 from tests.cli.test_reproduce import uvlp
 from uvlp.artifacts import distilled
 from uvlp.artifacts.store import Store
-from uvlp.cli.request import Request, resolve
 from uvlp.pipeline.estimates.least import least
 from uvlp.pipeline.names import check
 from uvlp.pipeline.prepare import prepare
+from uvlp.pipeline.requests.resolve import resolve
+from uvlp.recipes.requests.request import Request
 
 METHODS = "random,d4m,vlcp,uvlp"
 CLASSES = {"n00000001": (200, 60, 60), "n00000002": (60, 200, 60), "n00000003": (60, 60, 200)}

@@ -9,23 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from uvlp.cli.commands.robust import HARD, PLAIN, SOFT, _recipes
-from uvlp.cli.request import Request
+from uvlp.cli.commands.robust import HARD, PLAIN, SOFT, _requests
 from uvlp.core.errors import UvlpError
+from uvlp.pipeline.requests.resolve import resolve
+from uvlp.recipes.requests.request import Request
 
 
 def test_soft_labels_are_trained_for_methods_that_are_published_with_them() -> None:
-    hard_only = _recipes(Request(dataset="digits", ipc=10, methods=["dm"]))
+    hard_only = _requests(Request(dataset="digits", ipc=10, methods=["dm"]))
     assert list(hard_only) == [HARD, PLAIN]
-    both = _recipes(Request(dataset="digits", ipc=10, methods=["dm,rded,full"]))
+    both = _requests(Request(dataset="digits", ipc=10, methods=["dm,rded,full"]))
     assert both[HARD].methods == ("random", "dm", "rded", "full")
     assert both[PLAIN].methods == ("random", "dm", "rded")
     assert both[SOFT].methods == ("random", "rded") and both[SOFT].protocol == "rded"
 
 
 def test_the_plain_run_differs_in_the_augmentation_alone() -> None:
-    made = _recipes(Request(dataset="imagenette", ipc=10, methods=["dm"]))
-    hard, plain = made[HARD].evaluate, made[PLAIN].evaluate
+    made = _requests(Request(dataset="imagenette", ipc=10, methods=["dm"]))
+    hard, plain = resolve(made[HARD]).evaluate, resolve(made[PLAIN]).evaluate
     changed = {name for name in hard.__dataclass_fields__ if getattr(hard, name) != getattr(plain, name)}
     assert changed == {"crop_scale", "flip", "jitter", "lighting", "mix_probability"}
     assert plain.crop_scale == 1 and plain.mix_probability == 0
@@ -33,7 +34,7 @@ def test_the_plain_run_differs_in_the_augmentation_alone() -> None:
 
 def test_no_method_to_score_is_refused() -> None:
     with pytest.raises(UvlpError) as caught:
-        _recipes(Request(dataset="digits", ipc=10, methods=["random,full"]))
+        _requests(Request(dataset="digits", ipc=10, methods=["random,full"]))
     assert caught.value.got == "random, full"
 
 

@@ -10,8 +10,10 @@ from typing import Any
 import typer
 
 import uvlp
-from uvlp.cli import app as cli, request
+from uvlp.cli import app as cli
 from uvlp.core import plugins
+from uvlp.pipeline.requests.resolve import resolve
+from uvlp.recipes.requests.request import Request
 
 OF_OTHER_PROGRAMS = {"--check", "--gpus", "--require-hashes"}
 COMMAND = re.compile(r"`uvlp ([a-z]+)\b")
@@ -45,7 +47,7 @@ def has(settings: Any, path: str) -> bool:
 
 def is_setting(path: str) -> bool:
     """Return whether `--set` accepts the path, for the recipe or a method."""
-    recipe = request.resolve(request.Request(dataset="digits", ipc=1))
+    recipe = resolve(Request(dataset="digits", ipc=1))
     method, _, rest = path.removeprefix("method.").partition(".")
     # A method that has the name of a section is addressed as method.NAME.
     if method not in plugins.names("methods") or (

@@ -12,11 +12,12 @@ from tests.exchange.sets import put_score, put_set, recipe
 from uvlp.artifacts import teachers
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, deciding
-from uvlp.cli.request import Request, resolve
 from uvlp.core.errors import UvlpError
 from uvlp.declarations.protocol import declared_protocol
 from uvlp.exchange.export_scores import Scored, scores_of
 from uvlp.exchange.export_sets import find
+from uvlp.pipeline.requests.resolve import resolve
+from uvlp.recipes.requests.request import Request
 from uvlp.recipes.schema import Recipe
 
 
@@ -42,7 +43,7 @@ def resolved(words: tuple[str, ...]) -> Recipe:
             networks=options["--network"],
             protocol=options["--protocol"][0],
             profile=options["--profile"][0],
-            settings=options.get("--set"),
+            settings=options.get("--set", []),
         )
     )
 

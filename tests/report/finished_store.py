@@ -16,11 +16,12 @@ from uvlp.artifacts.prototypes import Prototype
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, chain
 from uvlp.artifacts.work import Work
-from uvlp.cli.request import Request, resolve
 from uvlp.core.progress import Progress
 from uvlp.pipeline import names
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.prepare import prepare
+from uvlp.pipeline.requests.resolve import resolve
+from uvlp.recipes.requests.request import Request
 from uvlp.stages import pixels, tabulate
 
 WIDTH, LATENT = 16, (4, 4, 4)

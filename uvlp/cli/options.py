@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
+from inspect import Parameter, signature
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from uvlp.core.errors import UvlpError
 from uvlp.core.files.paths import refuse_empty
 from uvlp.recipes.overrides import LARGEST_INTEGER
+from uvlp.recipes.requests.request import MOST_WORKERS
+from uvlp.recipes.requests.values import decimal, integer
 
-MOST_WORKERS = 1024
 WHAT, HOW, OUTPUT = "What to run", "How to run", "Output"
 Many = list[str] | None
 
@@ -35,20 +36,6 @@ class Command(TyperCommand):
                     formatter.write_dl(rows)
 
 
-def number(what: str, text: str, least: int, most: int = LARGEST_INTEGER) -> int:
-    """Parse an integer from ``least`` to ``most``.
-
-    Raises:
-        UvlpError: it is not an integer, too small or too large.
-    """
-    # `int` would accept 1_0 as ten, and digits of any script.
-    digits = re.fullmatch(r"\s*\+?0*([0-9]{1,20})\s*", text)
-    value = int(digits[1]) if digits else least - 1
-    if not least <= value <= most:
-        raise UvlpError(f"{what} must be an integer", got=text, allowed=f"{least} or more, up to {most}")
-    return value
-
-
 def path_option(option: typer.CallbackParam, value: str | None) -> str | None:
     """Refuse an empty path.
 
@@ -66,19 +53,7 @@ _argument = partial(typer.Argument, rich_help_panel=WHAT)
 
 def counted(what: str, least: int = 1, most: int = LARGEST_INTEGER) -> Any:
     """Return a parser of integers for an option called ``what``."""
-    return lambda text: number(what, text, least, most)
-
-
-def decimal(what: str) -> Any:
-    """Return a parser of numbers for an option called ``what``."""
-
-    def parse(text: str) -> float:
-        try:
-            return float(text)
-        except ValueError:
-            raise UvlpError(f"{what} must be a number", got=text, allowed="a number such as 0.5") from None
-
-    return parse
+    return lambda text: integer(what, text, least, most)
 
 
 DatasetArgument = Annotated[
@@ -148,7 +123,7 @@ AlphaOption = Annotated[
     _what(
         "--alpha",
         metavar="X",
-        parser=decimal("--alpha"),
+        parser=partial(decimal, "--alpha"),
         help="global α of uvlp, 0 to 1, instead of searching for it",
     ),
 ]
@@ -219,3 +194,62 @@ PrintOption = Annotated[bool, _output("--print-config", help="print the resolved
 FullOption = Annotated[bool, _output("--full", help="print intervals, differences, top-5 and all notes too")]
 JsonOption = Annotated[bool, _output("--json", help="print the result as JSON")]
 DebugOption = Annotated[bool, _output("--debug", help="show the traceback of an error")]
+
+Options = Mapping[str, Any]
+"""The values of options by their names here, which are those of the fields of a request."""
+OPTIONS: Mapping[str, tuple[Any, Any]] = {
+    "methods": (MethodOption, None),
+    "seeds": (SeedOption, None),
+    "networks": (NetworkOption, None),
+    "repeats": (RepeatsOption, None),
+    "profile": (ProfileOption, None),
+    "protocol": (ProtocolOption, None),
+    "data": (DataOption, None),
+    "variant": (VariantOption, None),
+    "finetuned_model": (FinetunedOption, None),
+    "alpha": (AlphaOption, None),
+    "missing_captions": (MissingOption, None),
+    "settings": (SetOption, None),
+    "portable": (PortableOption, False),
+    "store": (StoreOption, None),
+    "workers": (WorkersOption, None),
+    "launcher": (LauncherOption, None),
+    "launcher_config": (LauncherConfigOption, None),
+    "detach": (DetachOption, False),
+    "offline": (OfflineOption, False),
+    "force": (ForceOption, False),
+    "rerun": (RerunOption, None),
+    "dry_run": (DryRunOption, False),
+    "print_config": (PrintOption, False),
+    "full": (FullOption, False),
+    "as_json": (JsonOption, False),
+    "debug": (DebugOption, False),
+}
+"""Type and default of every option that several commands have, in the order of their help."""
+
+
+def takes(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that gives a command options of `OPTIONS` behind its own.
+
+    The command receives their values as one mapping, its parameter ``options``.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = [
+            each for each in signature(command, eval_str=True).parameters.values() if each.name != "options"
+        ]
+        shared = [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            for name, (annotation, default) in OPTIONS.items()
+            if name in names
+        ]
+
+        @wraps(command)
+        def called(**values: Any) -> None:
+            command(**{each.name: values.pop(each.name) for each in own}, options=values)
+
+        called.__signature__ = signature(command).replace(parameters=[*own, *shared])  # type: ignore[attr-defined]
+        called.__annotations__ = {}  # those of the command are no longer those of the signature
+        return called
+
+    return decorate

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,35 +11,30 @@ from uvlp.artifacts import distilled, tables, teachers
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, plain
 from uvlp.cli.printing import config, dry_run
-from uvlp.core import machine, portable, streams
-from uvlp.declarations.launcher import HERE, Launcher, declared_launcher
-from uvlp.pipeline import changed_plugins, make, names, preflight
-from uvlp.pipeline.downloads import transfers
-from uvlp.pipeline.estimates.least import of_store
-from uvlp.pipeline.folders.collect import Collect, check_store
-from uvlp.pipeline.planning.ablations import Ablated
-from uvlp.pipeline.prepare import Plan, prepare
-from uvlp.pipeline.rerun import rerun
-from uvlp.recipes.schema import Recipe
+from uvlp.core import machine
+from uvlp.declarations.launcher import HERE, Launcher
+from uvlp.exchange.scoring import scored
+from uvlp.pipeline.folders.rows import Row
+from uvlp.pipeline.prepare import Plan
+from uvlp.pipeline.requests import carry_out
+from uvlp.pipeline.requests.rerun import rerun
+from uvlp.pipeline.requests.resolve import resolve, store_at
+from uvlp.recipes.requests.request import Request
 from uvlp.tables.table import markdown, printed, screen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """The options that determine how a recipe is run, and what is printed.
+    """The options that determine what is done with a request, and what is printed.
 
     Attributes:
-        workers: number of worker processes; None: chosen for this machine.
         launcher: where tasks are computed.
         rerun: the repeat to train again; None: none.
         announced: the estimated time is printed before the run.
         full: the table with its intervals, differences and every note.
     """
 
-    workers: int | None = None
     launcher: Launcher = HERE
-    offline: bool = False
-    force: bool = False
     rerun: int | None = None
     dry_run: bool = False
     print_config: bool = False
@@ -47,86 +43,58 @@ class Execution:
     full: bool = False
 
 
-def run(
-    recipe: Recipe,
-    store: Store,
-    until: str,
-    execution: Execution,
-    collect: Collect | None = None,
-    ablated: Ablated | None = None,
-) -> Plan | None:
-    """Check a recipe, then print it or its cost, or run it up to a stage and print the result.
+def run(request: Request, until: str, execution: Execution, rows: Sequence[Row] | None = None) -> Plan | None:
+    """Check a request, then print it or its cost, or run it up to a stage and print the result.
 
     Returns:
         The plan that was carried out; None if nothing was made.
 
     Args:
-        recipe: the resolved recipe.
-        store: the store of the artifacts.
+        request: the request.
         until: the last stage.
         execution: selects one of these and how it is done.
-        collect: image folders to score beside the recipe's methods.
-        ablated: the method to ablate in place of the recipe's methods.
+        rows: image folders to take in place of the request's images.
 
     Raises:
         UvlpError: an unknown name, a wrong number, invalid files, or an artifact that cannot be made.
     """
-    if recipe.portable:
-        portable.enforce()
-    checked = names.check(recipe, ablated)
-    for note in checked.notes:
-        streams.print_error(f"note   {note}")
+    store, collect = store_at(request.store), None
+    if request.images or rows:
+        fetch, offline = not execution.print_config, request.offline or execution.dry_run
+        recipe, collect = scored(request, store, fetch=fetch, offline=offline, rows=rows)
+    else:
+        recipe = resolve(request)
+    checked = carry_out.checked(request, recipe)
     if execution.print_config:
         config.show(checked, until, execution.as_json)
         return None
-    check_store(store.root, checked.spec)
-    store.begin()
-    plan = prepare(checked, store, until, collect)
+    plan = carry_out.planned(checked, store, until, collect)
     if execution.dry_run:
-        _check_dataset(plan, needed=collect is not None)
-        dry_run.show(plan, store, execution.workers, execution.as_json, execution.launcher)
+        carry_out.check_dataset(plan, needed=collect is not None)
+        dry_run.show(plan, store, request.workers, execution.as_json, execution.launcher)
         return None
-    if not plan.complete:
-        of_models = all(each.part for each in plan.transfers)
-        _check_dataset(plan, needed=of_models)
-        todo = [task for task in plan.tasks if not store.has(task)]
-        remote = declared_launcher(execution.launcher.name).remote
-        preflight.check(plan, todo, remote=remote)
-        if not remote:
-            preflight.check_precision(todo)
-        wanted = [of_store(plan, todo, store.root)]
-        transfers.fetch(plan.transfers, wanted, offline=execution.offline)
-        plan = prepare(checked, store, until, collect, plan.dataset if of_models else None)
-        _check_dataset(plan, needed=True)
+    plan = carry_out.completed(plan, checked, store, collect, request, execution.launcher)
     if execution.announced:
-        dry_run.announce(plan, store, execution.workers)
+        dry_run.announce(plan, store, request.workers)
     if execution.rerun is not None:
-        _rerun(plan, store, execution)
+        _rerun(plan, store, request, execution)
         return None
-    _make(plan, store, execution)
+    _make(plan, store, request, execution)
     return plan
 
 
-def _check_dataset(plan: Plan, *, needed: bool) -> None:
-    if needed and plan.absent is not None:
-        raise plan.absent
-
-
-def _rerun(plan: Plan, store: Store, execution: Execution) -> None:
+def _rerun(plan: Plan, store: Store, request: Request, execution: Execution) -> None:
     assert execution.rerun is not None
-    repeated = rerun(plan, store, execution.rerun, execution.workers or machine.default_workers())
+    repeated = rerun(plan, store, execution.rerun, request.workers or machine.default_workers())
     if execution.as_json:
         print(json.dumps({"repeat": execution.rerun, "same": [task.name for task in repeated]}, indent=1))
     else:
         print(f"repeat {execution.rerun}: {len(repeated)} trainings reproduced the stored scores bit for bit")
 
 
-def _make(plan: Plan, store: Store, execution: Execution) -> None:
+def _make(plan: Plan, store: Store, request: Request, execution: Execution) -> None:
     """Make the missing artifacts of the plan and print the result."""
-    damaged = make.find_damage(plan, store, execution.force)
-    for note in changed_plugins.notes(plan, store):
-        streams.print_error(f"note   {note}")
-    made = make.make(plan, store, execution.workers, damaged, execution.launcher)
+    made = carry_out.made(plan, store, request, execution.launcher)
     if execution.as_json:
         print(json.dumps(_result(plan, store, made), indent=1, ensure_ascii=False))
         return

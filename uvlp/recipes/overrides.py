@@ -14,11 +14,14 @@ LARGEST = 1e30
 """Above these limits, close to those of 32-bit numbers, libraries fail with errors of their own."""
 
 
-def apply(settings: Any, path: str, text: str) -> Any:
-    """Return a copy of a settings dataclass with the field at the dotted ``path`` set from ``text``.
+def apply(settings: Any, path: str, value: Any) -> Any:
+    """Return a copy of a settings dataclass with the field at the dotted ``path`` set from ``value``.
+
+    Args:
+        value: of the field's type, or a text as on the command line.
 
     Raises:
-        UvlpError: no such field, or the text does not fit its type.
+        UvlpError: no such field, or the value does not fit its type.
     """
     name, _, rest = path.partition(".")
     known = {f.name for f in fields(settings)}
@@ -37,30 +40,37 @@ def apply(settings: Any, path: str, text: str) -> Any:
             got=path,
             allowed=", ".join(f"{name}.{f.name}" for f in fields(old)),
         )
-    new = apply(old, rest, text) if rest else convert(name, old, text)
+    new = apply(old, rest, value) if rest else convert(name, old, value)
     return replace(settings, **{name: new})
 
 
-def convert(name: str, old: Any, text: str) -> Any:
-    """Convert ``text`` to the type of ``old``."""
-    if isinstance(old, str):
-        return text
-    if isinstance(old, tuple):
-        return tuple(convert(name, old[0] if old else "", part) for part in text.split(","))
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = text
+def convert(name: str, old: Any, given: Any) -> Any:
+    """Convert a value, or a text as on the command line, to the type of ``old``.
+
+    Raises:
+        UvlpError: it does not fit.
+    """
+    if isinstance(old, tuple) and isinstance(given, str | list | tuple):
+        parts = given.split(",") if isinstance(given, str) else given
+        return tuple(convert(name, old[0] if old else "", part) for part in parts)
+    value = given
+    if isinstance(given, str) and not isinstance(old, str):
+        try:
+            value = json.loads(given)
+        except (ValueError, RecursionError):
+            value = given
     number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
     integer = number and isinstance(value, int) and abs(value) <= LARGEST_INTEGER
     fits = {
+        str: (isinstance(value, str), "a text"),
+        tuple: (False, "a list"),
         bool: (isinstance(value, bool), "true or false"),
         int: (integer, f"an integer up to {LARGEST_INTEGER}"),
         float: (number, f"a number up to {LARGEST:g}"),
     }
     fit, allowed = fits[type(old)]
     if not fit:
-        raise UvlpError(f"wrong type of setting {name}", got=text, allowed=allowed)
+        raise UvlpError(f"wrong type of setting {name}", got=given, allowed=allowed)
     return float(value) if isinstance(old, float) else value
 
 

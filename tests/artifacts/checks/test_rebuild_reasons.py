@@ -15,11 +15,12 @@ from uvlp.artifacts.checks.rebuild_reasons import NFC, OTHER_FILES, Datasets
 from uvlp.artifacts.dataset import ClassInfo, DatasetManifest
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import MANIFEST, Task, manifest
-from uvlp.cli import request
 from uvlp.cli.printing import dry_run
 from uvlp.pipeline import make
 from uvlp.pipeline.names import check
 from uvlp.pipeline.prepare import prepare
+from uvlp.pipeline.requests.resolve import resolve
+from uvlp.recipes.requests.request import Request
 from uvlp.recipes.schema import DiffuserSettings
 from uvlp.stages import tabulate
 
@@ -50,7 +51,7 @@ def store(tmp_path: Path) -> Store:
 def reasons(store: Store, **arguments: Any) -> list[str]:
     """Return the reasons for a run on digits."""
     usual: dict[str, Any] = {"ipc": 2, "profile": "nano"}
-    recipe = request.resolve(request.Request(dataset="digits", **usual | arguments))
+    recipe = resolve(Request(dataset="digits", **usual | arguments))
     plan = prepare(check(recipe), store, "tabulate")
     todo = make.missing(plan, store)
     return list(rebuild_reasons.reasons(todo, store.root, Datasets(plan.manifest, "digits", store.cache)))
@@ -63,7 +64,7 @@ def test_reasons_are_given_for_a_store_of_an_earlier_version(store: Store) -> No
         "features, tables, prototypes, scores: 8 rebuilt from these",
     ]
     # Artifacts that do not depend on them are kept.
-    recipe = request.resolve(request.Request(dataset="digits", ipc=2, profile="nano"))
+    recipe = resolve(Request(dataset="digits", ipc=2, profile="nano"))
     plan = prepare(check(recipe), store, "tabulate")
     todo = {task.title for task in make.missing(plan, store)}
     assert len(todo) == 12 and not {"captions", "full images", "embedder, seed 0"} & todo
@@ -83,7 +84,7 @@ def test_different_requests_give_no_reasons(store: Store, arguments: dict[str, A
 
 def test_renamed_table_is_reported(store: Store) -> None:
     assert reasons(store, methods=["random,full"]) == [], "a table of other methods is unrelated"
-    recipe = request.resolve(request.Request(dataset="digits", ipc=2, profile="nano"))
+    recipe = resolve(Request(dataset="digits", ipc=2, profile="nano"))
     plan = prepare(check(recipe), store, "tabulate")
     (folder,) = (store.root / "tables").iterdir()
     content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -101,7 +102,7 @@ def test_renamed_table_is_reported(store: Store) -> None:
 def test_reasons_are_printed_by_the_run_and_the_dry_run(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = request.resolve(request.Request(dataset="digits", ipc=2, profile="nano"))
+    recipe = resolve(Request(dataset="digits", ipc=2, profile="nano"))
     plan = prepare(check(recipe), store, "tabulate")
     dry_run.show(plan, store, 1, as_json=True)
     printed = capsys.readouterr().err

@@ -9,12 +9,13 @@ import pytest
 from tests.pipeline.estimates.recipes import planned
 from tests.pipeline.planning.test_planner import planner
 from uvlp.artifacts.task import chain
-from uvlp.cli.request import Request, resolve
 from uvlp.core.errors import UvlpError
 from uvlp.datasets import cifar10, digits, imagenet1k, imagenette, tiny_imagenet
 from uvlp.pipeline.estimates import assumptions, cards, report
 from uvlp.pipeline.planning.contenders import Method, resolve_method
 from uvlp.pipeline.planning.planner import Planner
+from uvlp.pipeline.requests.resolve import resolve
+from uvlp.recipes.requests.request import Request
 from uvlp.recipes.schema import Recipe
 
 SOFT = ("rded", "sre2l")

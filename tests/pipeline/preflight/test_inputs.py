@@ -16,14 +16,15 @@ from tests.datasets import published
 from tests.pipeline.preflight.requests import NANO, RDED, Call, folder
 from uvlp.artifacts.store import Store
 from uvlp.cli import app
-from uvlp.cli.request import Request, resolve
 from uvlp.datasets.files.class_lists import wordnet_classes
 from uvlp.pipeline.folders.collect import Collect
 from uvlp.pipeline.folders.rows import Row
 from uvlp.pipeline.make import missing
 from uvlp.pipeline.names import check
 from uvlp.pipeline.prepare import prepare
+from uvlp.pipeline.requests.resolve import resolve
 from uvlp.protocols.training import rded_networks
+from uvlp.recipes.requests.request import Request
 
 
 @pytest.mark.parametrize("kind", ["another network", "other classes", "NaN"])

@@ -16,7 +16,7 @@ from uvlp.artifacts.store import Store
 from uvlp.cli import app, run
 from uvlp.core import plugins
 from uvlp.pipeline.published import show
-from uvlp.recipes.schema import Recipe
+from uvlp.recipes.requests.request import Request
 from uvlp.tables import published
 
 Call = Callable[..., tuple[int, str, str]]
@@ -161,9 +161,11 @@ def test_fill_runs_what_is_missing_and_prints_the_table(
     put_table(tmp_path, "imageidc-ipc10", methods=("random", "uvlp"), network="resnet-ap-10")
     made: list[tuple[Any, ...]] = []
 
-    def record(recipe: Recipe, store: Store, until: str, execution: run.Execution) -> None:
+    def record(request: Request, until: str, execution: run.Execution) -> None:
         print("what a run prints")
-        made.append((recipe.dataset, recipe.ipc, recipe.methods, recipe.networks, recipe.seeds, recipe.data))
+        made.append(
+            (request.dataset, request.ipc, request.methods, request.networks, request.seeds, request.data)
+        )
 
     monkeypatch.setattr(run, "run", record)
     code, out, err = call("table", "nette-idc", "--fill", "--data", "somewhere")

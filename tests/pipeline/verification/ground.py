@@ -21,12 +21,13 @@ from uvlp.artifacts import (
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, chain
 from uvlp.artifacts.work import Work
-from uvlp.cli.request import Request, resolve
 from uvlp.core import machine
 from uvlp.core.progress import Progress
 from uvlp.pipeline import names
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.prepare import prepare
+from uvlp.pipeline.requests.resolve import resolve
+from uvlp.recipes.requests.request import Request
 from uvlp.stages import evaluate, pixels as pixels_stage, synthesise, tabulate  # noqa: F401
 
 STAGES = {"pixels": pixels_stage, "synthesise": synthesise, "tabulate": tabulate}

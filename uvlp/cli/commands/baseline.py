@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,16 +11,12 @@ from uvlp.cli.options import (
     HOW,
     WHAT,
     Command,
-    DataOption,
     DebugOption,
-    ForceOption,
     JsonOption,
-    OfflineOption,
-    StoreOption,
-    VariantOption,
-    WorkersOption,
+    Options,
     counted,
     path_option,
+    takes,
 )
 
 if TYPE_CHECKING:
@@ -121,19 +116,13 @@ def fetch(name: NameArgument, to: ToOption = None, debug: DebugOption = False) -
 
 
 @app.command("import", cls=Command)
+@takes("data", "variant", "store", "workers", "offline", "force", "as_json", "debug")
 def import_images(
     name: NameArgument,
     folders: FoldersArgument,
     dataset: DatasetOption,
+    options: Options,
     ipc: IpcOption = None,
-    data: DataOption = None,
-    variant: VariantOption = None,
-    store: StoreOption = None,
-    workers: WorkersOption = None,
-    offline: OfflineOption = False,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Import images that the pinned commit of a baseline made; its folders are the seeds of one row.
 
@@ -142,22 +131,20 @@ def import_images(
     Example: uvlp baseline import vlcp out/seed0 out/seed1 --dataset imagenette
     """
     from uvlp.artifacts.dataset import DatasetSpec
-    from uvlp.cli.request import Request, resolve, store_at
-    from uvlp.cli.run import Execution, run
+    from uvlp.cli.request import execution_of, request_of
+    from uvlp.cli.run import run
     from uvlp.exchange import baseline_imports, baselines
-    from uvlp.pipeline.folders.collect import Collect, seeds_of
+    from uvlp.pipeline.requests.resolve import store_at
 
     baseline = baselines.pinned(name)
     row = baseline_imports.row(baseline, folders)
-    recipe = resolve(Request(dataset=dataset, ipc=ipc, data=data, variant=variant))
-    recipe = replace(recipe, methods=(), seeds=seeds_of([row], None) or recipe.seeds)
-    kept = store_at(store)
-    execution = Execution(workers=workers, offline=offline, force=force, as_json=as_json)
-    plan = run(recipe, kept, "collect", execution, Collect(rows=(row,), ipc=ipc, select="first"))
+    request = request_of(options, dataset=dataset, ipc=ipc, random=False)
+    plan = run(request, "collect", execution_of(options), [row])
     assert plan is not None, "nothing but a run was asked for"
+    recipe = plan.recipe
     spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
-    record = baseline_imports.keep(kept, baseline, spec, plan, folders)
-    if not as_json:
+    record = baseline_imports.keep(store_at(request.store), baseline, spec, plan, folders)
+    if not options["as_json"]:
         _print_import(record, spec)
 
 

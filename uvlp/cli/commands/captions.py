@@ -99,8 +99,8 @@ def import_captions(
     Example: uvlp captions import nette.jsonl --dataset imagenette
     """
     from uvlp.artifacts.dataset import DatasetSpec
-    from uvlp.cli.request import store_at
     from uvlp.pipeline import captions
+    from uvlp.pipeline.requests.resolve import store_at
 
     spec = DatasetSpec.parse(dataset, data or "", variant or "")
     imported = captions.import_files(
@@ -159,8 +159,8 @@ def check_captions(
     Example: uvlp captions check --dataset imagenette
     """
     from uvlp.artifacts.dataset import DatasetSpec
-    from uvlp.cli.request import store_at
     from uvlp.pipeline import captions
+    from uvlp.pipeline.requests.resolve import store_at
 
     spec = DatasetSpec.parse(dataset, data or "", variant or "")
     coverage = captions.check(

@@ -85,7 +85,8 @@ def recipes(
     Args:
         changes: fields of a `Request` by what changes them; those that are None were not given.
     """
-    from uvlp.cli.request import Request, resolve
+    from uvlp.pipeline.requests.resolve import resolve
+    from uvlp.recipes.requests.request import Request
 
     name, _, variant = method.partition(":")
     request = Request(dataset=dataset, ipc=ipc)

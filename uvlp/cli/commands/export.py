@@ -73,8 +73,8 @@ def export(
 
     Example: uvlp export uvlp-seed-0 --out published
     """
-    from uvlp.cli.request import store_at
     from uvlp.core.files.paths import expand_home
+    from uvlp.pipeline.requests.resolve import store_at
 
     opened, target = store_at(store), expand_home(out)
     if results:

@@ -42,8 +42,8 @@ def fetch(
 
     Example: uvlp fetch imagenette
     """
-    from uvlp.cli.request import store_at
     from uvlp.pipeline.downloads.fetching import fetch_named
+    from uvlp.pipeline.requests.resolve import store_at
 
     opened = store_at(store)
     opened.begin()

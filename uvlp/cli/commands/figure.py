@@ -42,7 +42,7 @@ def figure(
 
     Example: uvlp figure images digits-ipc10 --out fig.png
     """
-    from uvlp.cli.request import store_at
+    from uvlp.pipeline.requests.resolve import store_at
     from uvlp.report import charts, output, sections
     from uvlp.report.pictures import Pictures
 

@@ -54,9 +54,9 @@ def list_names(
 
 def _tables(store: str | None) -> dict[str, str]:
     """Tables by name with key, methods and date; a line on standard error for each that cannot be shown."""
-    from uvlp.cli.request import store_at
     from uvlp.core import streams
     from uvlp.pipeline import stored_tables
+    from uvlp.pipeline.requests.resolve import store_at
     from uvlp.tables import published
 
     complete, broken = stored_tables.measured(store_at(store))
@@ -76,8 +76,8 @@ def _tables(store: str | None) -> dict[str, str]:
 
 def _images(store: str | None) -> dict[str, str]:
     """Return the distilled sets of a store by full name, with dataset, images per class and date."""
-    from uvlp.cli.request import store_at
     from uvlp.exchange.export_sets import distilled_sets
+    from uvlp.pipeline.requests.resolve import store_at
 
     found = distilled_sets(store_at(store))
     dates = {one.full_name: str(one.content.get("made", {}).get("at", ""))[:10] for one in found}

@@ -72,9 +72,9 @@ def report(
 
     Example: uvlp report digits-ipc10 --out digits.html
     """
-    from uvlp.cli.request import store_at
     from uvlp.core.progress import Progress
     from uvlp.core.wording import byte_size
+    from uvlp.pipeline.requests.resolve import store_at
     from uvlp.report import output, page
 
     path = output.target("--out", out, (".html", ".htm"))

@@ -2,45 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from uvlp.cli.options import (
-    WHAT,
-    AlphaOption,
-    DataOption,
-    DatasetArgument,
-    DebugOption,
-    DetachOption,
-    DryRunOption,
-    FinetunedOption,
-    ForceOption,
-    FullOption,
-    IpcArgument,
-    JsonOption,
-    LauncherConfigOption,
-    LauncherOption,
-    MethodOption,
-    MissingOption,
-    NetworkOption,
-    OfflineOption,
-    PortableOption,
-    PrintOption,
-    ProfileOption,
-    ProtocolOption,
-    RepeatsOption,
-    RerunOption,
-    SeedOption,
-    SetOption,
-    StoreOption,
-    VariantOption,
-    WorkersOption,
-)
-
-if TYPE_CHECKING:
-    from uvlp.pipeline.planning.ablations import Ablated
+from uvlp.cli.options import WHAT, DatasetArgument, IpcArgument, Options, takes
 
 COMMANDS = {
     "reproduce": ("tabulate", "Run the complete chain and print the table."),
@@ -51,11 +17,13 @@ COMMANDS = {
     "synthesise": ("synthesise", "Stop after the distilled images."),
 }
 """The last stage of each command, and its help."""
-OF_THE_REQUEST = (
-    *("dataset", "ipc", "repeats", "profile", "protocol", "data", "variant", "finetuned_model", "alpha"),
-    *("missing_captions", "portable"),
+OF_THE_CHAIN = (
+    *("seeds", "networks", "repeats", "profile", "protocol", "data", "variant", "finetuned_model", "alpha"),
+    *("missing_captions", "settings", "portable", "store", "workers"),
+    *("launcher", "launcher_config", "detach", "offline", "force"),
+    *("rerun", "dry_run", "print_config", "full", "as_json", "debug"),
 )
-OF_THE_EXECUTION = (*("workers", "offline", "force", "rerun", "dry_run", "print_config", "as_json", "full"),)
+"""Shared options of all these commands."""
 AblatedArgument = Annotated[
     str,
     typer.Argument(
@@ -69,103 +37,38 @@ PairsOption = Annotated[
 ]
 
 
-def chain(
-    context: typer.Context,
-    dataset: DatasetArgument,
-    ipc: IpcArgument,
-    method: MethodOption = None,
-    seed: SeedOption = None,
-    network: NetworkOption = None,
-    repeats: RepeatsOption = None,
-    profile: ProfileOption = None,
-    protocol: ProtocolOption = None,
-    data: DataOption = None,
-    variant: VariantOption = None,
-    finetuned_model: FinetunedOption = None,
-    alpha: AlphaOption = None,
-    missing_captions: MissingOption = None,
-    settings: SetOption = None,
-    portable: PortableOption = False,
-    store: StoreOption = None,
-    workers: WorkersOption = None,
-    launcher: LauncherOption = None,
-    launcher_config: LauncherConfigOption = None,
-    detach: DetachOption = False,
-    offline: OfflineOption = False,
-    force: ForceOption = False,
-    rerun: RerunOption = None,
-    dry_run: DryRunOption = False,
-    print_config: PrintOption = False,
-    full: FullOption = False,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@takes("methods", *OF_THE_CHAIN)
+def chain(context: typer.Context, dataset: DatasetArgument, ipc: IpcArgument, options: Options) -> None:
     """Run the chain up to the last stage of the called command."""
-    _run(context.params, COMMANDS[str(context.info_name)][0])
+    _run(COMMANDS[str(context.info_name)][0], {**options, "dataset": dataset, "ipc": ipc})
 
 
+@takes(*OF_THE_CHAIN)
 def ablate(
-    context: typer.Context,
     method: AblatedArgument,
     dataset: DatasetArgument,
     ipc: IpcArgument,
+    options: Options,
     pairs: PairsOption = False,
-    seed: SeedOption = None,
-    network: NetworkOption = None,
-    repeats: RepeatsOption = None,
-    profile: ProfileOption = None,
-    protocol: ProtocolOption = None,
-    data: DataOption = None,
-    variant: VariantOption = None,
-    finetuned_model: FinetunedOption = None,
-    alpha: AlphaOption = None,
-    missing_captions: MissingOption = None,
-    settings: SetOption = None,
-    portable: PortableOption = False,
-    store: StoreOption = None,
-    workers: WorkersOption = None,
-    launcher: LauncherOption = None,
-    launcher_config: LauncherConfigOption = None,
-    detach: DetachOption = False,
-    offline: OfflineOption = False,
-    force: ForceOption = False,
-    rerun: RerunOption = None,
-    dry_run: DryRunOption = False,
-    print_config: PrintOption = False,
-    full: FullOption = False,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Remove the parts of a method one by one, and print what each is worth.
 
     Example: uvlp ablate uvlp digits 10
     """
-    from uvlp.pipeline.planning.ablations import Ablated
-
-    _run({**context.params, "method": None}, "tabulate", Ablated(method=method, pairs=pairs))
+    _run("tabulate", {**options, "ablated": method, "pairs": pairs, "dataset": dataset, "ipc": ipc})
 
 
-def _run(options: Mapping[str, Any], until: str, ablated: Ablated | None = None) -> None:
+def _run(until: str, options: Options) -> None:
     """Run the chain up to a stage with the options of one of the commands."""
     from uvlp.cli import launching
-    from uvlp.cli.request import Request, resolve, split, store_at
-    from uvlp.cli.run import Execution, run
+    from uvlp.cli.request import execution_of, request_of
+    from uvlp.cli.run import run
     from uvlp.pipeline.published import groups
 
     of_launcher, settings = launching.split_settings(options["settings"] or [])
-    request = Request(
-        methods=options["method"],
-        seeds=options["seed"],
-        networks=options["network"],
-        settings=settings,
-        **{name: options[name] for name in OF_THE_REQUEST},
-    )
+    request = request_of({**options, "settings": settings})
     launcher = launching.resolve(
         options["launcher"], options["launcher_config"], of_launcher, detach=options["detach"]
     )
-    execution = Execution(
-        launcher=launcher,
-        announced=any(name in groups.GROUPS for name in split(request.methods or [])),
-        **{name: options[name] for name in OF_THE_EXECUTION},
-    )
-    run(resolve(request), store_at(options["store"]), until, execution, ablated=ablated)
+    announced = any(name in groups.GROUPS for name in request.methods or ())
+    run(request, until, execution_of(options, launcher=launcher, announced=announced))

@@ -7,29 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uvlp.cli.options import (
-    WHAT,
-    DataOption,
-    DatasetArgument,
-    DebugOption,
-    DryRunOption,
-    IpcArgument,
-    JsonOption,
-    OfflineOption,
-    ProfileOption,
-    RepeatsOption,
-    SeedOption,
-    SetOption,
-    StoreOption,
-    VariantOption,
-    WorkersOption,
-)
+from uvlp.cli.options import WHAT, DatasetArgument, IpcArgument, Options, takes
 
 if TYPE_CHECKING:
-    from uvlp.artifacts.store import Store
     from uvlp.artifacts.tables import Table
     from uvlp.cli.run import Execution
-    from uvlp.recipes.schema import Recipe
+    from uvlp.recipes.requests.request import Request
 
 HARD, SOFT, PLAIN = "hard labels", "soft labels", "hard labels without augmentation"
 PROTOCOLS = {HARD: "minimax", SOFT: "rded", PLAIN: "minimax"}
@@ -40,23 +23,11 @@ MethodsOption = Annotated[
 ]
 
 
-def robust(
-    dataset: DatasetArgument,
-    ipc: IpcArgument,
-    method: MethodsOption,
-    seed: SeedOption = None,
-    repeats: RepeatsOption = None,
-    profile: ProfileOption = None,
-    data: DataOption = None,
-    variant: VariantOption = None,
-    settings: SetOption = None,
-    store: StoreOption = None,
-    workers: WorkersOption = None,
-    offline: OfflineOption = False,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@takes(
+    *("seeds", "repeats", "profile", "data", "variant", "settings"),
+    *("store", "workers", "offline", "dry_run", "as_json", "debug"),
+)
+def robust(dataset: DatasetArgument, ipc: IpcArgument, methods: MethodsOption, options: Options) -> None:
     """Print what methods are worth beyond labels (LRS) and augmentation (ARS), against random images.
 
     The label-robust score compares a method with random images under its own labels, and with the full set
@@ -66,54 +37,40 @@ def robust(
 
     Example: uvlp robust digits 10 --method dm
     """
-    from uvlp.cli.request import Request, store_at
-    from uvlp.cli.run import Execution
+    from uvlp.cli.request import execution_of, request_of
 
-    request = Request(
-        dataset=dataset,
-        ipc=ipc,
-        methods=method,
-        seeds=seed,
-        repeats=repeats,
-        profile=profile,
-        data=data,
-        variant=variant,
-        settings=settings,
-    )
-    recipes = _recipes(request)
-    execution = Execution(workers=workers, offline=offline, dry_run=dry_run, as_json=dry_run and as_json)
-    tables = _tables(recipes, store_at(store), execution)
+    requests = _requests(request_of(options, dataset=dataset, ipc=ipc, methods=methods))
+    dry_run, as_json = options["dry_run"], options["as_json"]
+    tables = _tables(requests, execution_of(options, as_json=dry_run and as_json))
     if not dry_run:
         _print(tables, f"{dataset} at {ipc} images per class", as_json)
 
 
-def _recipes(request: object) -> dict[str, Recipe]:
+def _requests(request: Request) -> dict[str, Request]:
     """Return the runs that the scores need, by their labels."""
     from dataclasses import replace
 
-    from uvlp.cli.request import Request, resolve
     from uvlp.core.errors import UvlpError
     from uvlp.declarations.method import declared_method
-    from uvlp.recipes import overrides
+    from uvlp.pipeline.requests.resolve import resolve
+    from uvlp.recipes.requests.request import override
     from uvlp.tables.robust import FULL, RANDOM
 
-    assert isinstance(request, Request)
-    made = {name: resolve(replace(request, protocol=protocol)) for name, protocol in PROTOCOLS.items()}
-    methods = tuple(name for name in made[HARD].methods if name not in (RANDOM, FULL))
+    named = resolve(request).methods
+    methods = tuple(name for name in named if name not in (RANDOM, FULL))
     if not methods:
-        raise UvlpError(
-            "--method names no method to score", got=", ".join(made[HARD].methods), fix="name one"
-        )
+        raise UvlpError("--method names no method to score", got=", ".join(named), fix="name one")
     soft = tuple(each for each in methods if declared_method(each.partition(":")[0]).soft_labels)
-    plain = overrides.merge(made[PLAIN].evaluate, NO_AUGMENTATION)
-    recipes = {
+    made = {name: replace(request, protocol=protocol) for name, protocol in PROTOCOLS.items()}
+    plain = {f"evaluate.{name}": value for name, value in NO_AUGMENTATION.items()}
+    requests = {
         HARD: replace(made[HARD], methods=(RANDOM, *methods, FULL)),
-        PLAIN: replace(made[PLAIN], methods=(RANDOM, *methods), evaluate=plain),
+        PLAIN: override(made[PLAIN], {"methods": (RANDOM, *methods), "settings": plain}),
     }
-    return recipes | ({SOFT: replace(made[SOFT], methods=(RANDOM, *soft))} if soft else {})
+    return requests | ({SOFT: replace(made[SOFT], methods=(RANDOM, *soft))} if soft else {})
 
 
-def _tables(recipes: Mapping[str, Recipe], store: Store, execution: Execution) -> dict[str, Table]:
+def _tables(requests: Mapping[str, Request], execution: Execution) -> dict[str, Table]:
     """Run what is missing; return the tables by their labels, none in a dry run."""
     import contextlib
     import sys
@@ -121,18 +78,18 @@ def _tables(recipes: Mapping[str, Recipe], store: Store, execution: Execution) -
     from uvlp.artifacts import tables
     from uvlp.cli.run import run
     from uvlp.core import streams
-    from uvlp.pipeline.names import check
-    from uvlp.pipeline.prepare import prepare
+    from uvlp.pipeline.requests.resolve import store_at
 
     found = {}
-    for name, recipe in recipes.items():
-        streams.print_error(f"run    {name}: {', '.join(recipe.methods)}")
+    for name, request in requests.items():
+        streams.print_error(f"run    {name}: {', '.join(request.methods or ())}")
         if execution.dry_run:
-            run(recipe, store, "tabulate", execution)
+            run(request, "tabulate", execution)
             continue
         with contextlib.redirect_stdout(sys.stderr):  # only the scores are the result
-            run(recipe, store, "tabulate", execution)
-        found[name] = tables.read(store.folder(prepare(check(recipe), store, "tabulate").goal))
+            plan = run(request, "tabulate", execution)
+        assert plan is not None, "nothing but a run was asked for"
+        found[name] = tables.read(store_at(request.store).folder(plan.goal))
     return found
 
 

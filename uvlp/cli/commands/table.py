@@ -74,10 +74,10 @@ def table(
     Example: uvlp table nette-idc --format latex
     """
     from uvlp.artifacts import tables
-    from uvlp.cli.request import store_at
     from uvlp.core.errors import UvlpError, unknown_name
     from uvlp.pipeline import stored_tables
     from uvlp.pipeline.published import show
+    from uvlp.pipeline.requests.resolve import store_at
     from uvlp.tables import published
     from uvlp.tables.table import CSV_PARTS, PARTS
 
@@ -102,21 +102,22 @@ def table(
 
 def _fill(name: str, data: str | None, opened: Store) -> None:
     """Run every command that measures missing cells of the table."""
-    from uvlp.cli.request import Request, resolve
     from uvlp.cli.run import Execution, run
     from uvlp.core import streams
     from uvlp.pipeline.published import show
     from uvlp.pipeline.published.runs import SEEDS
+    from uvlp.recipes.requests.request import Request
 
     for each in show.missing(show.read(name, opened)):
         streams.print_error(f"run    uvlp {each.options}{each.seeds}")
         request = Request(
             dataset=each.dataset,
             ipc=each.ipc,
-            methods=list(each.methods),
-            networks=list(each.networks),
-            seeds=[str(seed) for seed in SEEDS],
+            methods=each.methods,
+            networks=each.networks,
+            seeds=SEEDS,
             data=data,
+            store=str(opened.root),
         )
         with contextlib.redirect_stdout(sys.stderr):  # only the table is the result
-            run(resolve(request), opened, "tabulate", Execution())
+            run(request, "tabulate", Execution())

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from uvlp.cli.options import (
-    WHAT,
-    DataOption,
-    DatasetArgument,
-    DebugOption,
-    DryRunOption,
-    ForceOption,
-    JsonOption,
-    OfflineOption,
-    PortableOption,
-    PrintOption,
-    ProfileOption,
-    SetOption,
-    StoreOption,
-    VariantOption,
-    WorkersOption,
-    path_option,
-)
+from uvlp.cli.options import WHAT, DatasetArgument, Options, path_option, takes
 
 NetworkArgument = Annotated[
     str,
@@ -44,23 +26,12 @@ CheckpointOption = Annotated[
 ]
 
 
+@takes(
+    *("profile", "data", "variant", "settings", "portable", "store", "workers", "offline", "force"),
+    *("dry_run", "print_config", "as_json", "debug"),
+)
 def teacher(
-    dataset: DatasetArgument,
-    network: NetworkArgument,
-    checkpoint: CheckpointOption = None,
-    profile: ProfileOption = None,
-    data: DataOption = None,
-    variant: VariantOption = None,
-    settings: SetOption = None,
-    portable: PortableOption = False,
-    store: StoreOption = None,
-    workers: WorkersOption = None,
-    offline: OfflineOption = False,
-    force: ForceOption = False,
-    dry_run: DryRunOption = False,
-    print_config: PrintOption = False,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,
+    dataset: DatasetArgument, network: NetworkArgument, options: Options, checkpoint: CheckpointOption = None
 ) -> None:
     """Train or import a teacher of the RDED protocol.
 
@@ -69,29 +40,13 @@ def teacher(
 
     Example: uvlp teacher digits conv3
     """
-    from uvlp.cli.request import Request, resolve, store_at
-    from uvlp.cli.run import Execution, run
+    from uvlp.cli.request import execution_of, request_of
+    from uvlp.cli.run import run
+    from uvlp.recipes.requests.request import override
 
-    request = Request(
-        dataset=dataset,
-        profile=profile,
-        protocol="rded",
-        data=data,
-        variant=variant,
-        settings=settings,
-        portable=portable,
-    )
-    execution = Execution(
-        workers=workers,
-        offline=offline,
-        force=force,
-        dry_run=dry_run,
-        print_config=print_config,
-        as_json=as_json,
-    )
-    recipe = resolve(request)
-    source = recipe.teacher.source if checkpoint is None else checkpoint
     # The recipe's own networks may belong to another protocol.
-    settings_of_teacher = replace(recipe.teacher, network=network, source=source)
-    recipe = replace(recipe, networks=(network,), teacher=settings_of_teacher)
-    run(recipe, store_at(store), "teacher", execution)
+    request = request_of(options, dataset=dataset, networks=[network], protocol="rded")
+    settings = {"teacher.network": network}
+    if checkpoint is not None:
+        settings["teacher.source"] = checkpoint
+    run(override(request, {"settings": settings}), "teacher", execution_of(options))

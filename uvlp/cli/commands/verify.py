@@ -83,8 +83,8 @@ def verify(
 
     Example: uvlp verify digits-ipc10 --rerun 3
     """
-    from uvlp.cli.request import store_at
     from uvlp.core import machine
+    from uvlp.pipeline.requests.resolve import store_at
     from uvlp.pipeline.verification.again import Rerun
     from uvlp.pipeline.verification.verify import failure, verify
 

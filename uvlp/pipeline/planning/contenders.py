@@ -139,27 +139,27 @@ def resolve_method(spec: str, recipe: Recipe) -> Method:
     )
 
 
-def set_method(recipe: Recipe, name: str, path: str, text: str) -> Recipe:
-    """Return the recipe with one setting of a method set from ``text``; ``path`` is below the method's name.
+def set_method(recipe: Recipe, name: str, path: str, value: Any) -> Recipe:
+    """Return the recipe with one setting of a method changed; ``path`` is below the method's name.
 
     Raises:
-        UvlpError: no such setting, or the text does not fit its type.
+        UvlpError: no such setting, or the value does not fit its type.
     """
     declared = declared_method(name)
     own = dict(recipe.method.get(name, {}))
     first, _, rest = path.partition(".")
     if first == "synthesis" and declared.synthesis is not None:
-        new = overrides.apply(declared.synthesis, rest, text)
+        new = overrides.apply(declared.synthesis, rest, value)
         own["synthesis"] = {**own.get("synthesis", {}), rest: getattr(new, rest)}
     else:
-        new = overrides.apply(declared.settings(), path, text)
+        new = overrides.apply(declared.settings(), path, value)
         own[first] = getattr(new, first)
     return replace(recipe, method={**recipe.method, name: own})
 
 
-def set_protocol(recipe: Recipe, name: str, path: str, text: str) -> Recipe:
+def set_protocol(recipe: Recipe, name: str, path: str, value: Any) -> Recipe:
     """Return the recipe with one setting of a protocol set, for a protocol without a section in recipes."""
     protocol = declared_protocol(name)
-    new = overrides.apply(protocol.settings_in(recipe), path, text)
+    new = overrides.apply(protocol.settings_in(recipe), path, value)
     own = {**recipe.protocols.get(protocol.section, {}), path: getattr(new, path)}
     return replace(recipe, protocols={**recipe.protocols, protocol.section: own})

@@ -1,0 +1,89 @@
+"""Steps of carrying out a checked recipe, whoever asked for it."""
+
+from __future__ import annotations
+
+from uvlp.artifacts.store import Store
+from uvlp.core import portable, streams
+from uvlp.declarations.launcher import HERE, Launcher, declared_launcher
+from uvlp.pipeline import changed_plugins, make, names, preflight
+from uvlp.pipeline.downloads import transfers
+from uvlp.pipeline.estimates.least import of_store
+from uvlp.pipeline.folders.collect import Collect, check_store
+from uvlp.pipeline.names import Checked
+from uvlp.pipeline.planning.ablations import Ablated
+from uvlp.pipeline.prepare import Plan, prepare
+from uvlp.recipes.requests.request import Request
+from uvlp.recipes.schema import Recipe
+
+
+def checked(request: Request, recipe: Recipe) -> Checked:
+    """Check the recipe of a request; print notes about variants that are not run.
+
+    Raises:
+        UvlpError: an unknown name or a wrong number.
+    """
+    if recipe.portable:
+        portable.enforce()
+    ablated = Ablated(method=request.ablated, pairs=request.pairs) if request.ablated is not None else None
+    found = names.check(recipe, ablated)
+    for note in found.notes:
+        streams.print_error(f"note   {note}")
+    return found
+
+
+def planned(checked: Checked, store: Store, until: str, collect: Collect | None) -> Plan:
+    """Return the plan up to a stage; something may still be missing.
+
+    Raises:
+        UvlpError: see `prepare`; a store that cannot be used.
+    """
+    check_store(store.root, checked.spec)
+    store.begin()
+    return prepare(checked, store, until, collect)
+
+
+def completed(
+    plan: Plan,
+    checked: Checked,
+    store: Store,
+    collect: Collect | None,
+    request: Request,
+    launcher: Launcher = HERE,
+) -> Plan:
+    """Return the plan after everything that it needs was fetched.
+
+    Raises:
+        UvlpError: a run that would fail, or something that cannot be fetched.
+    """
+    if plan.complete:
+        return plan
+    of_models = all(each.part for each in plan.transfers)
+    check_dataset(plan, needed=of_models)
+    todo = [task for task in plan.tasks if not store.has(task)]
+    remote = declared_launcher(launcher.name).remote
+    preflight.check(plan, todo, remote=remote)
+    if not remote:
+        preflight.check_precision(todo)
+    wanted = [of_store(plan, todo, store.root)]
+    transfers.fetch(plan.transfers, wanted, offline=request.offline)
+    plan = prepare(checked, store, plan.until, collect, plan.dataset if of_models else None)
+    check_dataset(plan, needed=True)
+    return plan
+
+
+def check_dataset(plan: Plan, *, needed: bool) -> None:
+    """Raise the reason why the dataset cannot be opened, if it is needed."""
+    if needed and plan.absent is not None:
+        raise plan.absent
+
+
+def made(plan: Plan, store: Store, request: Request, launcher: Launcher = HERE) -> int:
+    """Make the missing artifacts of a complete plan; return their number.
+
+    Raises:
+        UvlpError: a damaged artifact, or one that cannot be made.
+    """
+    damaged = make.find_damage(plan, store, request.force)
+    for note in changed_plugins.notes(plan, store):
+        streams.print_error(f"note   {note}")
+    return make.make(plan, store, request.workers, damaged, launcher)

@@ -1,0 +1,1 @@
+"""What a user asks for, in one type, from the command line, a config file or Python."""
