@@ -202,6 +202,16 @@ def test_markdown_contains_the_reference_and_the_notes() -> None:
     assert "- 50 % ± 1" in text
 
 
+def test_notes_that_differ_in_a_count_are_printed_as_one() -> None:
+    counts = ("DM: 9 of 1,000 pixels", "DM: 7 of 1,000 pixels", "DM: 8 of 1,000 pixels")
+    notes = (*counts[:2], "DM: 7 of 900 pixels", "GLaD: 7 of 1,000 pixels", "set: a: 3 left out", counts[2])
+    table = replace(TABLE, notes=(*notes, "set: a: 12 left out", "a: 3"))
+    wanted = ["DM: 9, 7 and 8 of 1,000 pixels", *notes[2:4], "set: a: 3 and 12 left out", "a: 3"]
+    for text, mark in ((markdown(table), "- "), (screen(table), "- "), (latex(table), "% ")):
+        lines = [line for line in text.split("\n") if line.startswith(mark) and ": " in line]
+        assert lines[: len(wanted)] == [mark + note for note in wanted]
+
+
 @pytest.mark.parametrize(
     ("p_holm", "shown"),
     [

@@ -9,7 +9,7 @@ from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work, read_notes
 from uvlp.tables.table import texts
 
-REVISION = 3
+REVISION = 4
 
 
 def run(work: Work) -> None:

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from uvlp.artifacts.tables import MEANINGLESS, Cell, Comparison, Summary, Table
 
 BEST_AND_LAST = "best: highest of "
 SAME_IMAGES = ": the same images in every seed"
+COUNTED = re.compile(r"(?P<method>.*?: )(?P<count>\d+)(?P<what> .*)")
+"""A note with the count of something behind a method, as `stages/tabulate.py` writes it."""
 
 
 def means_nothing(notes: Iterable[str]) -> bool:
     """Return whether a note says that the numbers of a table mean nothing: no verdict is printed."""
     return any(MEANINGLESS in note for note in notes)
+
+
+def merged(notes: Iterable[str]) -> list[str]:
+    """Return the notes with those that differ in the count alone, one per set of images, in one line."""
+    counts: dict[tuple[str, str], list[str]] = {}
+    for note in notes:
+        found = COUNTED.fullmatch(note)
+        parts = (found["method"], found["what"]) if found else (note, "")
+        counts.setdefault(parts, []).extend([found["count"]] if found else [])
+    return [before + _listed(each) + after for (before, after), each in counts.items()]
+
+
+def _listed(values: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(values[:-1]), *values[-1:])))
 
 
 def on_means(cells: Sequence[Cell], passes: int) -> Iterator[str]:
@@ -127,6 +144,6 @@ def remarks(table: Table) -> list[str]:
     }
     return [
         note
-        for note in table.notes
+        for note in merged(table.notes)
         if note not in explained and not note.startswith(BEST_AND_LAST) and SAME_IMAGES not in note
     ]

@@ -11,7 +11,7 @@ from uvlp.artifacts.tables import Cell, Comparison, Table
 from uvlp.core.wording import in_markdown, markdown_line
 from uvlp.tables.ablations import worth
 from uvlp.tables.grids import PACKAGES, Grid, capital, escape, floating, latex_row, markdown_grid
-from uvlp.tables.notes import means_nothing, on_comparisons, remarks
+from uvlp.tables.notes import means_nothing, merged, on_comparisons, remarks
 from uvlp.tables.published import title
 from uvlp.tables.sentences import sentences
 
@@ -100,7 +100,7 @@ def markdown(table: Table) -> str:
     lines = [markdown_line(table.caption), ""]
     for grid in (_means(table), _intervals(table), _differences(table)):
         lines += _shown(grid)
-    lines += [*[f"- {markdown_line(note)}" for note in table.notes], ""]
+    lines += [*[f"- {markdown_line(note)}" for note in merged(table.notes)], ""]
     return "\n".join(lines)
 
 
@@ -162,7 +162,7 @@ def latex(table: Table, part: str = "all") -> str:
         wanted = set(grids)
     chosen = {name: grid for name, grid in grids.items() if grid is not None and name in wanted}
     lines = [PACKAGES]
-    lines += [f"% {escape(note)}" for note in table.notes]
+    lines += [f"% {escape(note)}" for note in merged(table.notes)]
     lines += [f"% {' '.join(_source(cell).split())}" for cell in table.cells]
     for name, grid in chosen.items():
         caption = f"{table.caption}. {grid.heading or 'Top-1 accuracy in percent'}."

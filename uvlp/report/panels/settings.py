@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from uvlp.report.blocks import Grid, Lines, Panel
 from uvlp.report.run import Artifact, Run
+from uvlp.tables.notes import merged
 
 
 def panel(run: Run) -> Panel:
@@ -17,7 +18,7 @@ def panel(run: Run) -> Panel:
         "as the stages used it; a dot marks what differs from the defaults.",
     )
     if run.table.notes:
-        result.blocks.append(Lines(title="Notes of the table", lines=run.table.notes))
+        result.blocks.append(Lines(title="Notes of the table", lines=merged(run.table.notes)))
     rows = [row for artifact in _one_of_each(run) for row in _settings(artifact)]
     result.blocks.append(
         Grid(caption="Settings", header=["stage", "setting", "value", ""], rows=rows, numbers=9, folded=True)
