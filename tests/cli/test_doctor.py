@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,12 +12,13 @@ import pytest
 import torch
 
 from tests.cli.caption_forms import Call
+from tests.pretend_cards import Driver, Pretended
 from uvlp.cli.findings import folders, gpu as gpu_findings
 from uvlp.cli.findings.finding import INSTALL, Finding
 from uvlp.core import nvidia
 from uvlp.core.nvidia import Card
 
-CARD = Card(name="NVIDIA H200", driver="580.65.06", total_mib=143771)
+CARD = Card(name="NVIDIA H200", driver="580.65.06", total_mib=143771, index=0, uuid="GPU-0")
 H200 = {
     "is_available": True,
     "device_count": 1,
@@ -69,7 +69,7 @@ def test_supported_gpu_is_described(gpu: Gpu) -> None:
 
 def test_several_gpus_are_counted(gpu: Gpu) -> None:
     gpu((CARD, CARD), (13, 0), "13.2", device_count=2)
-    assert findings()["gpus"].found == "2: fine-tuning uses all, everything else the first"
+    assert findings()["gpus"].found == "2: each process uses its own, and a fine-tuning uses all"
 
 
 def test_small_turing_gpu_lists_what_does_not_fit(gpu: Gpu) -> None:
@@ -114,21 +114,12 @@ def test_too_old_driver_is_refused(gpu: Gpu) -> None:
     assert not findings()["driver"].good and findings()["driver"].fix == newer
 
 
-OLD_DRIVER = """#!/bin/sh
-[ "$1" = --query-gpu=name,driver_version,memory.total ] || exit 1
-echo "NVIDIA A100-SXM4-80GB, 535.183.01, 81920"
-"""
-
-
 def test_doctor_names_the_driver_and_the_one_needed(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole command, with a stand-in for the driver's program; no CUDA library answers."""
-    program = tmp_path / "nvidia-smi"
-    program.write_text(OLD_DRIVER, encoding="utf-8")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    card = Pretended(name="NVIDIA A100-SXM4-80GB", total_mib=81920, index=0, driver="535.183.01")
+    Driver(tmp_path, monkeypatch).install([card])
     monkeypatch.setattr(nvidia, "driver_cuda", lambda: None)
     monkeypatch.setattr(torch.version, "cuda", "13.2")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -147,7 +138,7 @@ def test_doctor_names_the_driver_and_the_one_needed(
 
 
 def test_old_driver_with_the_compatibility_package_is_accepted(gpu: Gpu) -> None:
-    old = Card(name="NVIDIA H200", driver="535.183.01", total_mib=143771)
+    old = Card(name="NVIDIA H200", driver="535.183.01", total_mib=143771, index=0, uuid="GPU-0")
     gpu((old,), None, "13.2")
     assert findings()["driver"].good
 

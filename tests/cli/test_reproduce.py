@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.pretend_cards import Driver, cards
 from uvlp.artifacts import distilled, prototypes
 from uvlp.artifacts.task import MANIFEST
 
@@ -96,6 +97,19 @@ def test_second_call_computes_nothing_and_prints_the_same(
     again = json.loads(uvlp(*call_arguments, "--method", METHODS, "--json", store=store).stdout)
     assert again.pop("made") == 0 and again == {name: first[name] for name in first if name != "made"}
     assert contents(store) == before
+
+
+@pytest.mark.slow
+def test_cards_do_not_change_a_byte(
+    finished: Finished, call_arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On pretended cards, so that a worker sees one, and torch none."""
+    Driver(tmp_path, monkeypatch).install(cards(3))
+    store = tmp_path / "store"
+    ran = uvlp(*call_arguments[:-1], "2", "--method", "random,uvlp", store=store)
+    assert "3 GPUs: 0, 1, 2" in ran.stderr
+    made = {name: data for name, data in contents(store).items() if not name.startswith("tables/")}
+    assert made and made.items() <= contents(finished[0]).items()
 
 
 def test_ablations_reuse_what_was_reproduced(

@@ -66,7 +66,7 @@ def test_settings_are_in_effect_in_a_new_process() -> None:
 def test_unused_gpu_is_reported_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    card = nvidia.Card(name="NVIDIA H200", driver="1", total_mib=1)
+    card = nvidia.Card(name="NVIDIA H200", driver="1", total_mib=1, index=0, uuid="GPU-0")
     monkeypatch.setattr(nvidia, "cards", lambda: (card,))
     portable.enforce()
     assert "CPU" in capsys.readouterr().err and nvidia.visible_gpus() == ()

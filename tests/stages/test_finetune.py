@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -137,11 +138,14 @@ def test_a_full_disk_keeps_the_checkpoints(
 def test_one_process_per_gpu_is_launched(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
+    asked: list[tuple[int, tuple[str, ...]]] = []
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
-    monkeypatch.setattr(launch, "launch", lambda job, folder, count, progress: asked.append(count))
+    monkeypatch.setattr(
+        launch, "launch", lambda job, folder, count, progress, cards: asked.append((count, tuple(cards)))
+    )
     run(job(world, tmp_path), Progress())
-    assert asked == [4]
+    run(job(world, tmp_path), Progress(), ("GPU-1", "GPU-3"))
+    assert asked == [(4, ()), (2, ("GPU-1", "GPU-3"))]
     command = launch.command(Path("job.json"), 4)
     assert command[:3] == [sys.executable, "-m", "accelerate.commands.launch"]
     assert command[-3:] == ["--module", "uvlp.models.finetuning.job", "job.json"]
@@ -194,6 +198,20 @@ def test_the_error_of_a_process_is_raised_in_one_line(
     with pytest.raises(kind) as caught:
         launch.launch("{}", tmp_path, 2, Progress())
     assert expected in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_processes_see_the_reserved_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "import json, os; "
+        "print(json.dumps(dict(done=0, total=0, label='', message=os.environ['CUDA_VISIBLE_DEVICES'])))"
+    )
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-0")
+    monkeypatch.setattr(launch, "command", lambda *_: [sys.executable, "-c", code])
+    seen: list[str] = []
+    launch.launch(
+        "{}", tmp_path, 2, Progress(lambda event: seen.append(event.message)), cards=("GPU-1", "GPU-3")
+    )
+    assert seen == ["GPU-1,GPU-3"] and os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-0"
 
 
 def test_a_failing_process_writes_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ class Work:
         store: the store with the inputs.
         progress: receives reports.
         open_dataset: opens a dataset that must have the content of a hash (`pipeline/datasets.py`).
+        cards: GPUs that are reserved for it, as CUDA names them; empty: what this process sees.
     """
 
     task: Task
@@ -34,6 +35,7 @@ class Work:
     store: Store
     progress: Progress
     open_dataset: Callable[[DatasetSpec, Path, Progress, str], Dataset]
+    cards: tuple[str, ...] = ()
 
     def input(self, name: str) -> Path:
         """Return the folder of a finished input artifact."""

@@ -178,6 +178,24 @@ LauncherConfigOption = Annotated[
 DetachOption = Annotated[
     bool, _how("--detach", help="return when all jobs are submitted; the same command attaches again")
 ]
+PerGpuOption = Annotated[
+    int | None,
+    _how(
+        "--per-gpu",
+        metavar="N",
+        parser=counted("--per-gpu", 1, MOST_WORKERS),
+        help="evaluations that share a GPU [by its memory, up to 4]",
+    ),
+]
+GpusPerFinetuneOption = Annotated[
+    int | None,
+    _how(
+        "--gpus-per-finetune",
+        metavar="N",
+        parser=counted("--gpus-per-finetune", 1, MOST_WORKERS),
+        help="GPUs of one fine-tuning, so that several run at once [all, one after another]",
+    ),
+]
 OfflineOption = Annotated[bool, _how("--offline", help="download nothing; report what is missing instead")]
 ForceOption = Annotated[bool, _how("--force", help="rebuild damaged artifacts")]
 RerunOption = Annotated[
@@ -213,6 +231,8 @@ OPTIONS: Mapping[str, tuple[Any, Any]] = {
     "portable": (PortableOption, False),
     "store": (StoreOption, None),
     "workers": (WorkersOption, None),
+    "per_gpu": (PerGpuOption, None),
+    "gpus_per_finetune": (GpusPerFinetuneOption, None),
     "launcher": (LauncherOption, None),
     "launcher_config": (LauncherConfigOption, None),
     "detach": (DetachOption, False),

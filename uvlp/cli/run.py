@@ -11,7 +11,7 @@ from uvlp.artifacts import distilled, tables, teachers
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, plain
 from uvlp.cli.printing import config, dry_run
-from uvlp.core import machine
+from uvlp.core.scheduling import cards
 from uvlp.declarations.launcher import HERE, Launcher
 from uvlp.exchange.scoring import scored
 from uvlp.pipeline.folders.rows import Row
@@ -68,10 +68,11 @@ def run(request: Request, until: str, execution: Execution, rows: Sequence[Row] 
     if execution.print_config:
         config.show(checked, until, execution.as_json)
         return None
+    carry_out.check_cards(request, execution.launcher)
     plan = carry_out.planned(checked, store, until, collect)
     if execution.dry_run:
         carry_out.check_dataset(plan, needed=collect is not None)
-        dry_run.show(plan, store, request.workers, execution.as_json, execution.launcher)
+        dry_run.show(plan, store, carry_out.asked(request), execution.as_json, execution.launcher)
         return None
     plan = carry_out.completed(plan, checked, store, collect, request, execution.launcher)
     if execution.announced:
@@ -85,7 +86,7 @@ def run(request: Request, until: str, execution: Execution, rows: Sequence[Row] 
 
 def _rerun(plan: Plan, store: Store, request: Request, execution: Execution) -> None:
     assert execution.rerun is not None
-    repeated = rerun(plan, store, execution.rerun, request.workers or machine.default_workers())
+    repeated = rerun(plan, store, execution.rerun, cards.parallel(carry_out.asked(request)))
     if execution.as_json:
         print(json.dumps({"repeat": execution.rerun, "same": [task.name for task in repeated]}, indent=1))
     else:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib.metadata
 import os
 import platform
 import resource
 from functools import cache
+from pathlib import Path
 
 from uvlp.core import nvidia
 from uvlp.core.errors import UvlpError
 
 CUBLAS_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 """The setting that makes cuBLAS deterministic; 32 MB."""
-GPU_STAGES = ("caption", "finetune", "embed", "optimise", "sample", "synthesise", "teacher")
-"""Stages whose batch sizes assume that they have a GPU to themselves."""
 MIB_PER_WORKER = 20 * 1024
-"""GPU memory per process: the CUDA context, one evaluation at 224 px, a share of the largest model stage."""
+"""GPU memory per process: the CUDA context and one evaluation at 224 px."""
 MOST_ON_A_GPU = 4
+MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Memory limit of a container, in the two versions of control groups; "max": none."""
 PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "scikit-learn", "numpy", "pillow")
 
 
@@ -81,18 +83,31 @@ def gpu_has_bfloat16() -> bool:
     return torch.cuda.get_device_capability()[0] >= 8
 
 
+def cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def memory_bytes() -> int:
+    """Return the memory of this machine, or of the container if that is limited to less."""
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for path in MEMORY_LIMITS:
+        with contextlib.suppress(OSError, ValueError):
+            found.append(int(path.read_text(encoding="utf-8")))
+    return min(found)
+
+
 def default_workers() -> int:
-    """Return the number of worker processes: at most two on a CPU; on a GPU as many as fit in its memory."""
-    cores = len(os.sched_getaffinity(0))
+    """Return the number of worker processes: at most two on a CPU; on GPUs as many as fit in their memory."""
     gpus = nvidia.visible_gpus()
     if not gpus:
-        return min(2, cores)
-    return max(1, min(MOST_ON_A_GPU, cores, gpus[0].total_mib // MIB_PER_WORKER))
+        return min(2, cores())
+    return max(1, min(sum(map(evaluations_on, gpus)), cores()))
 
 
-def takes_the_gpu(stage: str) -> bool:
-    """Return whether a stage needs a GPU to itself, so that no second such stage may run beside it."""
-    return stage in GPU_STAGES and bool(nvidia.visible_gpus())
+def evaluations_on(card: nvidia.Card) -> int:
+    """Return how many evaluations share a card by default."""
+    return max(1, min(MOST_ON_A_GPU, card.total_mib // MIB_PER_WORKER))
 
 
 def driver_version() -> str | None:

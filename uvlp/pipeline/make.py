@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,20 @@ from uvlp.artifacts.checks.visible import await_inputs
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, chain
 from uvlp.artifacts.work import Work
-from uvlp.core import machine, plugins, portable, streams, views, workers
+from uvlp.core import machine, nvidia, plugins, portable, streams, views
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import changed_during_read, file_sha256
 from uvlp.core.progress import Progress
+from uvlp.core.scheduling import cards, workers
+from uvlp.core.scheduling.cards import Asked
+from uvlp.core.scheduling.rule import ANYWHERE, Needs
 from uvlp.declarations.launcher import HERE, Launch, Launcher, declared_launcher
 from uvlp.models.published import find
 from uvlp.pipeline import preflight
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.downloads import disk
-from uvlp.pipeline.estimates import by_task, cards
+from uvlp.pipeline.estimates import needs as estimated
+from uvlp.pipeline.estimates.cards import named, this_machine
 from uvlp.pipeline.estimates.least import of_store
 from uvlp.pipeline.prepare import Plan
 
@@ -120,26 +125,33 @@ def _is_target(task: Task, until: str) -> bool:
     return task.kind == distilled.KIND if until == "synthesise" else task.stage == until
 
 
-def in_order(todo: Sequence[Task]) -> list[Task]:
-    """Return tasks in the order in which they start, as far as their inputs are complete.
+def in_order(todo: Sequence[Task], needs: Callable[[Task], Needs] = lambda task: ANYWHERE) -> list[Task]:
+    """Return tasks in the order in which they start, as far as their inputs are complete and cards are free.
 
     Evaluations depend only on their images, and nothing depends on them: the long chain of models goes first,
     and the longest evaluations before others. Errors are found early: incomplete captions before hours of
-    features; a teacher of other classes and undecodable images before anything long.
+    features; a teacher of other classes and undecodable images before anything long. What takes several cards
+    waits until they are free, and what others wait for would wait with it: it comes after those.
     """
     measured = [task for task in todo if task.stage == "teacher" and task.settings.source != "trained"]
     early = {each.key for task in measured for each in (task, *task.inputs.values())}
     early |= {task.key for task in todo if task.stage in DECODING}
 
-    def rank(task: Task) -> tuple[bool, bool, bool, bool]:
-        late = task.key not in early
-        return task.stage == "evaluate", late and not task.whole_set, late, task.stage != "caption"
+    def rank(task: Task) -> tuple[bool, ...]:
+        late, captions, several = task.key not in early, task.stage == "caption", needs(task).cards > 1
+        return task.stage == "evaluate", late and not task.whole_set, late, not captions, several
 
     return sorted(todo, key=rank)
 
 
-def execute(root: Path, task: Task, progress: Progress) -> None:
+def execute(root: Path, task: Task, progress: Progress, gpus: tuple[str, ...] = ()) -> None:
     """Make one artifact, in a worker process.
+
+    Args:
+        root: of the store.
+        task: the artifact.
+        progress: receives reports.
+        gpus: cards reserved for it, as CUDA names them.
 
     Raises:
         UvlpError: the input is invalid or the store cannot be written.
@@ -147,18 +159,18 @@ def execute(root: Path, task: Task, progress: Progress) -> None:
     if task.portable:
         portable.begin(torch=task.stage != "tabulate")
     if task.stage == "tabulate":  # needs no torch
-        _write(root, task, progress)
+        _write(root, task, progress, gpus)
         return
     machine.single_thread()
     machine.release_gpu()
     try:
-        _write(root, task, progress)
+        _write(root, task, progress, gpus)
     finally:
         # Memory that an idle worker keeps would be missing for other workers.
         machine.release_gpu()
 
 
-def _write(root: Path, task: Task, progress: Progress) -> None:
+def _write(root: Path, task: Task, progress: Progress, gpus: tuple[str, ...]) -> None:
     """Run the task's stage, and store its folder with facts about this machine."""
     store = Store(root)
     began = time.monotonic()
@@ -167,12 +179,19 @@ def _write(root: Path, task: Task, progress: Progress) -> None:
         if folder is None:
             return
         await_inputs(store, task, progress.log)
-        work = Work(task=task, folder=folder, store=store, progress=progress, open_dataset=open_dataset)
+        work = Work(
+            task=task,
+            folder=folder,
+            store=store,
+            progress=progress,
+            open_dataset=open_dataset,
+            cards=gpus,
+        )
         models = _model_fingerprints(task, store)
         plugins.load("stages", task.stage).run(work)
         if _model_fingerprints(task, store) != models:
             raise changed_during_read(Path(", ".join(task.origins.values())))
-        published = store.commit(task, folder, _made(time.monotonic() - began, task))
+        published = store.commit(task, folder, _made(time.monotonic() - began, task, gpus))
     if not published:
         progress.made_twice(time.monotonic() - began)
 
@@ -183,7 +202,7 @@ def _model_fingerprints(task: Task, store: Store) -> list[Any]:
     return [find.marks(task.origins[name], sha256, store.cache) for name, sha256 in hashes.items()]
 
 
-def _made(seconds: float, task: Task) -> dict[str, Any]:
+def _made(seconds: float, task: Task, gpus: tuple[str, ...]) -> dict[str, Any]:
     """Return the machine facts for the manifest."""
     computed = task.stage != "tabulate"
     return {
@@ -192,6 +211,7 @@ def _made(seconds: float, task: Task) -> dict[str, Any]:
         "peak_memory_mb": machine.peak_memory_mb(),
         "host": platform.node(),
         "gpu": machine.gpu_name() if computed else None,
+        "gpus": len(gpus),
         "gpu_peak_memory_mb": machine.gpu_peak_memory_mb() if computed else None,
         "driver": machine.driver_version(),
         # The snapshot folder of a hub repository is named by its commit.
@@ -206,7 +226,7 @@ def _made(seconds: float, task: Task) -> dict[str, Any]:
 def make(
     plan: Plan,
     store: Store,
-    count: int | None,
+    asked: Asked,
     rebuild: Sequence[Task] = (),
     launcher: Launcher = HERE,
 ) -> int:
@@ -215,7 +235,7 @@ def make(
     Args:
         plan: a complete plan.
         store: the store.
-        count: number of worker processes; None: as many as suit the machine.
+        asked: the worker processes and cards that are asked for.
         rebuild: artifacts to make even if no missing artifact needs them.
         launcher: where they are made.
 
@@ -232,30 +252,39 @@ def make(
         preflight.check_precision(todo)
     print_reasons(plan, store, [task for task in todo if task not in rebuild])
     store.prepare()
-    declared.launch(launch(plan, store, todo, count, launcher), launcher.settings)
+    declared.launch(launch(plan, store, todo, asked, launcher), launcher.settings)
     return len(todo)
 
 
-def launch(plan: Plan, store: Store, todo: Sequence[Task], count: int | None, launcher: Launcher) -> Launch:
+def launch(plan: Plan, store: Store, todo: Sequence[Task], asked: Asked, launcher: Launcher) -> Launch:
     """Return what a launcher is handed to make ``todo``."""
     declared = declared_launcher(launcher.name)
-    seconds: Mapping[str, float] = {}
-    if declared.remote:
+    estimates: Mapping[str, Needs] = {}
+    if declared.remote or nvidia.visible_gpus():
         card = declared.card(launcher.settings)
-        seconds = by_task.seconds(plan, cards.named(card) if card else cards.this_machine())
+        estimates = estimated.of_plan(plan, named(card) if card else this_machine())
     return Launch(
         name=plan.goal.key,
         root=store.root,
         tasks=tuple(todo),
-        seconds=seconds,
-        make=partial(make_here, store.root),
-        workers=count,
+        seconds={key: 60 * (needs.minutes or 0.0) for key, needs in estimates.items()},
+        make=partial(make_here, store.root, asked, estimates),
+        workers=asked.workers,
         detach=launcher.detach,
     )
 
 
-def make_here(root: Path, tasks: Sequence[Task], count: int | None) -> None:
-    """Make the unfinished ones of ``tasks`` on worker processes of this machine.
+def make_here(
+    root: Path, asked: Asked, estimates: Mapping[str, Needs], tasks: Sequence[Task], count: int | None
+) -> None:
+    """Make the unfinished ones of ``tasks`` on worker processes and cards of this machine.
+
+    Args:
+        root: of the store.
+        asked: cards that are asked for.
+        estimates: the needs of each task on one card, by key.
+        tasks: the tasks.
+        count: number of worker processes; None: as many as suit the machine.
 
     Raises:
         UvlpError: this machine cannot compute them, or as `make`.
@@ -263,9 +292,23 @@ def make_here(root: Path, tasks: Sequence[Task], count: int | None) -> None:
     """
     store = Store(root)
     todo = [task for task in tasks if not store.has(task)]
-    if todo:
-        preflight.check_card(todo)
-        _make_on_workers(todo, store, count or machine.default_workers())
+    if not todo:
+        return
+    preflight.check_card(todo)
+    parallel = cards.parallel(replace(asked, workers=count))
+    cards.announce(parallel)
+    needs = estimated.on_machine(parallel, estimates)
+    try:
+        workers.run(
+            in_order(todo, needs),
+            partial(execute, store.root),
+            parallel=parallel,
+            environment=machine.thread_environment(),
+            view=views.view(len(todo)),
+            needs=needs,
+        )
+    finally:
+        store.sweep()
 
 
 def check(plan: Plan, store: Store, todo: Sequence[Task], *, remote: bool = False) -> None:
@@ -285,17 +328,3 @@ def print_reasons(plan: Plan, store: Store, todo: Sequence[Task]) -> None:
     datasets = rebuild_reasons.Datasets(plan.manifest, spec.location if spec else "", store.cache)
     for line in rebuild_reasons.reasons(todo, store.root, datasets):
         streams.print_error(f"note   {line}")
-
-
-def _make_on_workers(jobs: list[Task], store: Store, count: int) -> None:
-    try:
-        workers.run(
-            jobs,
-            partial(execute, store.root),
-            workers=count,
-            environment=machine.thread_environment(),
-            view=views.view(len(jobs)),
-            alone=lambda task: machine.takes_the_gpu(task.stage),
-        )
-    finally:
-        store.sweep()

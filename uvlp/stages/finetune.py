@@ -59,7 +59,7 @@ def _stable_diffusion(work: Work) -> None:
         # Logs contain times, so they are not part of the artifact.
         logs=str(work.store.root / "logs" / f"{task.kind}-{task.key}"),
     )
-    job.run(finetuning, work.progress)
+    job.run(finetuning, work.progress, work.cards)
 
 
 def _source(folder: Path) -> str:

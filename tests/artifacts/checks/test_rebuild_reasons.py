@@ -16,6 +16,8 @@ from uvlp.artifacts.dataset import ClassInfo, DatasetManifest
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import MANIFEST, Task, manifest
 from uvlp.cli.printing import dry_run
+from uvlp.core.scheduling import workers
+from uvlp.core.scheduling.cards import Asked
 from uvlp.pipeline import make
 from uvlp.pipeline.names import check
 from uvlp.pipeline.prepare import prepare
@@ -104,20 +106,20 @@ def test_reasons_are_printed_by_the_run_and_the_dry_run(
 ) -> None:
     recipe = resolve(Request(dataset="digits", ipc=2, profile="nano"))
     plan = prepare(check(recipe), store, "tabulate")
-    dry_run.show(plan, store, 1, as_json=True)
+    dry_run.show(plan, store, Asked(workers=1), as_json=True)
     printed = capsys.readouterr().err
     assert printed.startswith("note   autoencoder, diffuser: rebuilt: ") and printed.count("\n") == 3
 
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(make, "_make_on_workers", stop)
+    monkeypatch.setattr(workers, "run", stop)
     with pytest.raises(KeyboardInterrupt):
-        make.make(plan, store, 1)
+        make.make(plan, store, Asked(workers=1))
     assert capsys.readouterr().err == printed
     damaged = make.missing(plan, store)
     with pytest.raises(KeyboardInterrupt):
-        make.make(plan, store, 1, damaged)
+        make.make(plan, store, Asked(workers=1), damaged)
     assert capsys.readouterr().err == "", "--force has printed the reason"
 
 

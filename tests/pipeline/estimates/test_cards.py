@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.pretend_cards import Driver, Pretended
 from uvlp.pipeline.estimates import cards
 
 
@@ -39,10 +40,7 @@ def test_card_is_recognised_by_its_driver_name(
 
 def driver(reported: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name, _, mebibytes = reported.partition(",")
-    program = folder / "nvidia-smi"
-    program.write_text(f'#!/bin/sh\necho "{name}, 580.65.06,{mebibytes}"\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    Driver(folder, monkeypatch).install([Pretended(name=name, total_mib=int(mebibytes), index=0)])
 
 
 def test_unknown_card_is_named_and_has_no_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,10 +50,7 @@ def test_unknown_card_is_named_and_has_no_rates(tmp_path: Path, monkeypatch: pyt
 
 
 def test_driver_without_a_card_means_a_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 'no devices were found' >&2\nexit 9\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    Driver(tmp_path, monkeypatch).install([], "No devices were found", code=9)
     machine = cards.this_machine()
     assert not machine.gpu and machine.known and machine.single > 1e8
     assert "measured now" in machine.source

@@ -58,7 +58,8 @@ RandomOption = Annotated[
 
 @takes(
     *("seeds", "networks", "repeats", "profile", "protocol", "data", "variant", "settings", "portable"),
-    *("store", "workers", "offline", "force", "rerun", "dry_run", "print_config", "full", "as_json", "debug"),
+    *("store", "workers", "per_gpu", "offline", "force", "rerun", "dry_run", "print_config"),
+    *("full", "as_json", "debug"),
 )
 def evaluate(
     paths: PathsArgument,

@@ -19,7 +19,7 @@ COMMANDS = {
 """The last stage of each command, and its help."""
 OF_THE_CHAIN = (
     *("seeds", "networks", "repeats", "profile", "protocol", "data", "variant", "finetuned_model", "alpha"),
-    *("missing_captions", "settings", "portable", "store", "workers"),
+    *("missing_captions", "settings", "portable", "store", "workers", "per_gpu", "gpus_per_finetune"),
     *("launcher", "launcher_config", "detach", "offline", "force"),
     *("rerun", "dry_run", "print_config", "full", "as_json", "debug"),
 )

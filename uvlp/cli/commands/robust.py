@@ -25,7 +25,7 @@ MethodsOption = Annotated[
 
 @takes(
     *("seeds", "repeats", "profile", "data", "variant", "settings"),
-    *("store", "workers", "offline", "dry_run", "as_json", "debug"),
+    *("store", "workers", "per_gpu", "offline", "dry_run", "as_json", "debug"),
 )
 def robust(dataset: DatasetArgument, ipc: IpcArgument, methods: MethodsOption, options: Options) -> None:
     """Print what methods are worth beyond labels (LRS) and augmentation (ARS), against random images.

@@ -83,14 +83,14 @@ def verify(
 
     Example: uvlp verify digits-ipc10 --rerun 3
     """
-    from uvlp.core import machine
+    from uvlp.core.scheduling.cards import Asked, parallel
     from uvlp.pipeline.requests.resolve import store_at
     from uvlp.pipeline.verification.again import Rerun
     from uvlp.pipeline.verification.verify import failure, verify
 
     asked = None
     if rerun is not None:
-        asked = Rerun(count=rerun, seed=seed or 0, workers=workers or machine.default_workers())
+        asked = Rerun(count=rerun, seed=seed or 0, parallel=parallel(Asked(workers=workers)))
     root = store_at(store).root
     checks = verify(root, table, data, asked)
     if as_json:

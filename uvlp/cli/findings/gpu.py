@@ -107,7 +107,7 @@ def _cards(torch: Any) -> Iterator[Finding]:
         return
     yield Finding("gpu", True, description)
     if count > 1:
-        yield Finding("gpus", True, f"{count}: fine-tuning uses all, everything else the first")
+        yield Finding("gpus", True, f"{count}: each process uses its own, and a fine-tuning uses all")
     too_large = [f"{what} ({need} GiB)" for what, need in NEEDS_GIB.items() if total < need]
     if too_large:
         yield Finding("gpu memory", False, f"too little in profile sd15 for {', '.join(too_large)}", SIZES)

@@ -10,21 +10,24 @@ from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.core import streams
 from uvlp.core.errors import MissingFile
+from uvlp.core.scheduling import cards
+from uvlp.core.scheduling.cards import Asked
 from uvlp.core.wording import duration
 from uvlp.declarations.launcher import HERE, Launcher, declared_launcher
 from uvlp.pipeline import make
-from uvlp.pipeline.estimates import cards, report, shares
+from uvlp.pipeline.estimates import report, shares
+from uvlp.pipeline.estimates.cards import named, this_machine
 from uvlp.pipeline.estimates.report import Estimate
 from uvlp.pipeline.prepare import Plan
 
 
-def show(plan: Plan, store: Store, workers: int | None, as_json: bool, launcher: Launcher = HERE) -> None:
+def show(plan: Plan, store: Store, asked: Asked, as_json: bool, launcher: Launcher = HERE) -> None:
     """Print the artifacts and the estimate; nothing is computed or downloaded.
 
     Args:
         plan: of the run. While something is missing, artifacts cannot be listed.
         store: the store with existing artifacts.
-        workers: worker processes; None: as many as the run would start.
+        asked: worker processes and cards that are asked for.
         as_json: print JSON.
         launcher: where the artifacts would be made.
 
@@ -44,20 +47,22 @@ def show(plan: Plan, store: Store, workers: int | None, as_json: bool, launcher:
         artifacts = _artifacts(plan, store, missing)
     estimate = report.estimate(
         plan,
-        cards.named(card) if card else cards.this_machine(),
+        named(card) if card else this_machine(),
         made=store.has if plan.complete else lambda task: False,
         fetched=[transfer.download for transfer in plan.transfers],
-        workers=workers,
+        workers=asked.workers,
     )
     jobs: list[str] = []
     if declared.lines is not None:
-        jobs = declared.lines(make.launch(plan, store, missing, workers, launcher), launcher.settings)
+        jobs = declared.lines(make.launch(plan, store, missing, asked, launcher), launcher.settings)
+    if not declared.remote:
+        cards.announce(cards.parallel(asked))
     _print(estimate, artifacts, "; ".join(absent), jobs, as_json)
 
 
 def announce(plan: Plan, store: Store, workers: int | None) -> None:
     """Print the estimated time of a run and of each of its methods on standard error, before it starts."""
-    estimate = report.estimate(plan, cards.this_machine(), made=store.has, workers=workers)
+    estimate = report.estimate(plan, this_machine(), made=store.has, workers=workers)
     machine = f"{estimate.machine.name}; {estimate.basis}"
     streams.print_error(f"note   estimated time: {duration(estimate.seconds)} on {machine}")
     for line in shares.lines(estimate.shares):

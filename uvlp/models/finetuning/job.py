@@ -1,6 +1,6 @@
 """Fine-tune the UNet of Stable Diffusion on captioned images, on one GPU, several or a CPU (methods.md B.2).
 
-With several visible GPUs, `accelerate launch` runs this file as a module in one process per GPU.
+On several GPUs, `accelerate launch` runs this file as a module in one process per GPU.
 """
 
 from __future__ import annotations
@@ -85,17 +85,23 @@ class Job:
         return cls(**values)
 
 
-def run(job: Job, progress: Progress) -> None:
-    """Write the fine-tuned pipeline to ``job.folder``, using all visible GPUs.
+def run(job: Job, progress: Progress, cards: Sequence[str] = ()) -> None:
+    """Write the fine-tuned pipeline to ``job.folder``.
+
+    Args:
+        job: the fine-tuning.
+        progress: receives reports.
+        cards: GPUs as CUDA names them, one process for each; one is the only one that this process sees.
+            Empty: all visible ones.
 
     Raises:
         UvlpError: the model, the captions or the settings are wrong, or memory or disk are too small.
         WorkerFailed: a process failed for a reason that the user did not cause.
     """
     check_finetuning(job.settings)
-    count = torch.cuda.device_count()
+    count = len(cards) or torch.cuda.device_count()
     if count > 1:
-        launch.launch(job.to_json(), Path(job.partial), count, progress)
+        launch.launch(job.to_json(), Path(job.partial), count, progress, cards=cards)
     else:
         train(job, progress)
 

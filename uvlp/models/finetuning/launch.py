@@ -11,15 +11,16 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from uvlp.artifacts.store import explain_store_errors
-from uvlp.core import workers
 from uvlp.core.errors import UvlpError, WorkerFailed
+from uvlp.core.nvidia import MASK
 from uvlp.core.plugins import PACKAGE
 from uvlp.core.progress import Event, Progress
+from uvlp.core.scheduling import workers
 
 MODULE = "uvlp.models.finetuning.job"
 JOB, OUTPUT = "job.json", "processes.log"
@@ -37,11 +38,19 @@ def command(job: Path, processes: int, cpu: bool = False) -> list[str]:
     ]
 
 
-def launch(job: str, folder: Path, processes: int, progress: Progress, cpu: bool = False) -> None:
+def launch(
+    job: str,
+    folder: Path,
+    processes: int,
+    progress: Progress,
+    cpu: bool = False,
+    cards: Sequence[str] = (),
+) -> None:
     """Run the job (JSON text) in several processes, which are terminated with this one.
 
     Args:
         folder: for the job and the output of the processes.
+        cards: the GPUs of the processes, as CUDA names them; empty: those that this process sees.
 
     Raises:
         UvlpError: as raised in a process.
@@ -54,7 +63,7 @@ def launch(job: str, folder: Path, processes: int, progress: Progress, cpu: bool
     with (folder / OUTPUT).open("w", encoding="utf-8") as output:
         running = subprocess.Popen(
             command(folder / JOB, processes, cpu),
-            env=os.environ | {"PYTHONPATH": path},
+            env=os.environ | {"PYTHONPATH": path} | ({MASK: ",".join(cards)} if cards else {}),
             stdout=subprocess.PIPE,
             stderr=output,
             encoding="utf-8",

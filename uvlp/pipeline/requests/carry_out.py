@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uvlp.artifacts.store import Store
 from uvlp.core import portable, streams
+from uvlp.core.scheduling import cards
+from uvlp.core.scheduling.cards import Asked
 from uvlp.declarations.launcher import HERE, Launcher, declared_launcher
 from uvlp.pipeline import changed_plugins, make, names, preflight
 from uvlp.pipeline.downloads import transfers
@@ -29,6 +31,23 @@ def checked(request: Request, recipe: Recipe) -> Checked:
     for note in found.notes:
         streams.print_error(f"note   {note}")
     return found
+
+
+def asked(request: Request) -> Asked:
+    """Return the processes and cards that a request asks for."""
+    return Asked(
+        workers=request.workers, per_gpu=request.per_gpu, gpus_per_finetune=request.gpus_per_finetune
+    )
+
+
+def check_cards(request: Request, launcher: Launcher) -> None:
+    """Refuse a run on this machine that asks for more than it has.
+
+    Raises:
+        UvlpError: see `cards.parallel`.
+    """
+    if not declared_launcher(launcher.name).remote:
+        cards.parallel(asked(request))
 
 
 def planned(checked: Checked, store: Store, until: str, collect: Collect | None) -> Plan:
@@ -86,4 +105,4 @@ def made(plan: Plan, store: Store, request: Request, launcher: Launcher = HERE) 
     damaged = make.find_damage(plan, store, request.force)
     for note in changed_plugins.notes(plan, store):
         streams.print_error(f"note   {note}")
-    return make.make(plan, store, request.workers, damaged, launcher)
+    return make.make(plan, store, asked(request), damaged, launcher)

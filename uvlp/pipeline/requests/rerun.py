@@ -10,16 +10,19 @@ from uvlp.artifacts import scores
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work
-from uvlp.core import machine, plugins, portable, views, workers
+from uvlp.core import machine, plugins, portable, views
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
+from uvlp.core.scheduling import workers
+from uvlp.core.scheduling.cards import Parallel
 from uvlp.pipeline import make
 from uvlp.pipeline.datasets import open_dataset
+from uvlp.pipeline.estimates import needs as estimated
 from uvlp.pipeline.prepare import Plan
 
 
-def rerun(plan: Plan, store: Store, repeat: int, count: int) -> list[Task]:
-    """Train every network of one repeat again on ``count`` workers, without changing the store.
+def rerun(plan: Plan, store: Store, repeat: int, parallel: Parallel) -> list[Task]:
+    """Train every network of one repeat again on the given workers, without changing the store.
 
     Returns:
         The trainings, all of which reproduced the stored scores.
@@ -43,9 +46,10 @@ def rerun(plan: Plan, store: Store, repeat: int, count: int) -> list[Task]:
     workers.run(
         repeated,
         partial(_train_again, store.root),
-        workers=count,
+        parallel=parallel,
         environment=machine.thread_environment(),
         view=views.view(len(repeated)),
+        needs=estimated.on_machine(parallel),
     )
     return repeated
 
@@ -56,13 +60,20 @@ def _stored_repeats(evaluations: list[Task], store: Store) -> int:
     return min(missing) - 1 if missing else max(task.facts["repeat"] for task in evaluations)
 
 
-def _train_again(root: Path, task: Task, progress: Progress) -> None:
+def _train_again(root: Path, task: Task, progress: Progress, cards: tuple[str, ...]) -> None:
     machine.single_thread()
     if task.portable:
         portable.begin(torch=True)
     store = Store(root)
     with tempfile.TemporaryDirectory() as folder:
-        work = Work(task=task, folder=Path(folder), store=store, progress=progress, open_dataset=open_dataset)
+        work = Work(
+            task=task,
+            folder=Path(folder),
+            store=store,
+            progress=progress,
+            open_dataset=open_dataset,
+            cards=cards,
+        )
         plugins.load("stages", task.stage).run(work)
         new, stored = scores.read(Path(folder)), scores.read(store.folder(task))
     if new != stored:

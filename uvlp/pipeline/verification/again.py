@@ -17,12 +17,15 @@ from uvlp.artifacts.scores import Score
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work
-from uvlp.core import machine, plugins, portable, views, workers
+from uvlp.core import machine, plugins, portable, views
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 from uvlp.core.progress import Progress
+from uvlp.core.scheduling import workers
+from uvlp.core.scheduling.cards import Parallel
 from uvlp.declarations.protocol import declared_protocol
 from uvlp.pipeline.datasets import open_dataset
+from uvlp.pipeline.estimates import needs as estimated
 from uvlp.pipeline.verification.contents import Artifact, Contents, Manifest, ScoreFacts, measured
 from uvlp.pipeline.verification.datasets import Datasets, spec_of
 from uvlp.pipeline.verification.report import Check, counted
@@ -34,11 +37,11 @@ LEVEL = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rerun:
-    """What is asked for: how many trainings, which draw, how many processes."""
+    """What is asked for: how many trainings, which draw, on which processes and cards."""
 
     count: int
     seed: int
-    workers: int
+    parallel: Parallel
 
 
 def check_again(contents: Contents, datasets: Datasets, asked: Rerun, data: str, cache: Path) -> Check:
@@ -59,7 +62,7 @@ def check_again(contents: Contents, datasets: Datasets, asked: Rerun, data: str,
             _train(
                 [task for task in drawn if task.portable == mode],
                 partial(_train_again, contents.root, Path(folder), cache, manifests),
-                asked.workers,
+                asked.parallel,
                 enforce=mode,
             )
         found = {task.name: scores.read(Path(folder) / task.key) for task in drawn}
@@ -67,18 +70,19 @@ def check_again(contents: Contents, datasets: Datasets, asked: Rerun, data: str,
     return check
 
 
-def _train(tasks: Sequence[Task], make: workers.Make, count: int, *, enforce: bool) -> None:
+def _train(tasks: Sequence[Task], make: workers.Make, parallel: Parallel, *, enforce: bool) -> None:
     if not tasks:
         return
     if enforce:
         portable.enforce()
+        parallel = parallel.on_processor()
     workers.run(
         tasks,
         make,
-        workers=count,
+        parallel=parallel,
         environment=machine.thread_environment(),
         view=views.view(len(tasks)),
-        alone=lambda task: machine.takes_the_gpu(task.stage),
+        needs=estimated.on_machine(parallel),
     )
 
 
@@ -155,6 +159,7 @@ def _train_again(
     manifests: Mapping[str, DatasetManifest],
     task: Task,
     progress: Progress,
+    cards: tuple[str, ...],
 ) -> None:
     machine.single_thread()
     if task.portable:
@@ -170,7 +175,14 @@ def _train_again(
             return found
         return open_dataset(spec, cache, progress, content_hash)
 
-    work = Work(task=task, folder=folder, store=store, progress=progress, open_dataset=opened)
+    work = Work(
+        task=task,
+        folder=folder,
+        store=store,
+        progress=progress,
+        open_dataset=opened,
+        cards=cards,
+    )
     plugins.load("stages", task.stage).run(work)
 
 

@@ -49,7 +49,8 @@ class Request:
         select: which images of these folders are used: ``first`` or ``drawn``.
         random: whether random images are scored beside them.
         ablated: the method of which parts are removed; ``pairs``: also two at once.
-        store, workers, offline, force: how it is carried out; results do not depend on them.
+        store, workers, per_gpu, gpus_per_finetune, offline, force: how it is carried out; results do not
+            depend on them, but a fine-tuning on several cards rounds differently.
     """
 
     dataset: str
@@ -74,6 +75,8 @@ class Request:
     pairs: bool = False
     store: str | None = None
     workers: int | None = None
+    per_gpu: int | None = None
+    gpus_per_finetune: int | None = None
     offline: bool = False
     force: bool = False
 
@@ -119,7 +122,10 @@ NORMAL: Mapping[str, Callable[[Any], Any]] = {
     "alpha": partial(values.decimal, "--alpha"),
     "settings": values.settings,
     "images": _images,
-    "workers": partial(values.integer, "--workers", least=1, most=MOST_WORKERS),
+    **{
+        name: partial(values.integer, f"--{name.replace('_', '-')}", least=1, most=MOST_WORKERS)
+        for name in ("workers", "per_gpu", "gpus_per_finetune")
+    },
     **{
         name: partial(values.text, f"--{name.replace('_', '-')}")
         for name in (

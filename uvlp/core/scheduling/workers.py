@@ -1,4 +1,4 @@
-"""Worker processes that compute artifacts, each on one thread.
+"""Worker processes that compute artifacts, each on one thread, and on its own card if there are some.
 
 Each worker imports the model libraries once and then computes one artifact after the other. A worker
 whose main process was killed stops at its next report.
@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import resource_tracker, spawn
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -23,7 +23,11 @@ from typing import Any, Protocol
 from uvlp.core import machine, plugins
 from uvlp.core.errors import Stopped, UvlpError, WorkerFailed
 from uvlp.core.files.os_errors import as_uvlp_error
+from uvlp.core.nvidia import MASK, Card
 from uvlp.core.progress import Event, Progress
+from uvlp.core.scheduling import cards
+from uvlp.core.scheduling.cards import Parallel
+from uvlp.core.scheduling.rule import ANYWHERE, Layout, Needs, Start, next_start
 from uvlp.core.views import View
 
 PATIENCE_S = 5.0
@@ -48,7 +52,8 @@ class Job(Protocol):
         """Jobs whose results this one uses."""
 
 
-Make = Callable[[Any, Progress], None]
+Make = Callable[[Any, Progress, tuple[str, ...]], None]
+"""Makes a job, with its progress and the cards that are reserved for it, as CUDA names them."""
 QUIET = """\
 import pickle
 try:
@@ -66,10 +71,11 @@ def _serve(connection: Connection, make: Make) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     while True:
         try:
-            job = connection.recv()
+            job, reserved = connection.recv()
             began = time.monotonic()
             try:
-                make(job, Progress(lambda event: connection.send(("event", event, None)), job.title))
+                progress = Progress(lambda event: connection.send(("event", event, None)), job.title)
+                make(job, progress, reserved)
                 connection.send(("done", time.monotonic() - began, None))
             except Exception as error:
                 connection.send(("failed", *_portable(error)))
@@ -97,7 +103,7 @@ def _portable(error: Exception) -> tuple[BaseException, str]:
         return error, details
     if type(error).__name__ == "OutOfMemoryError":  # torch's; compared by name so as not to import torch
         return machine.too_little_gpu_memory(
-            "for this step", "run with --workers 1, or free the GPU"
+            "for this step", "run with --per-gpu 1, or free the GPU"
         ), details
     explained = as_uvlp_error(error)
     if explained is not None:
@@ -110,17 +116,17 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     job: Any = None
-    details: str = field(default="", repr=False)
+    cards: tuple[Card, ...] = ()
 
 
-def _start(make: Make) -> _Worker:
+def _start(make: Make, card: Card | None = None) -> _Worker:
     context = multiprocessing.get_context("spawn")
     parent_end, child_end = context.Pipe()
     process = context.Process(target=_serve, args=(child_end, make), daemon=True)
     resource_tracker.ensure_running()  # starting it inside the block would unblock signals
     worker = _Worker(process, parent_end)
     try:
-        with _signals_deferred(), _quiet_if_alone():
+        with _signals_deferred(), _quiet_if_alone(), _only(card):
             process.start()
     except BaseException:
         child_end.close()
@@ -130,6 +136,20 @@ def _start(make: Make) -> _Worker:
     # With its end closed here, the child sees end-of-file when this process exits.
     child_end.close()
     return worker
+
+
+@contextlib.contextmanager
+def _only(card: Card | None) -> Iterator[None]:
+    """Let processes that are started inside the block see one card, from before they import torch."""
+    before = os.environ.get(MASK)
+    if card is not None:
+        os.environ[MASK] = card.uuid
+    try:
+        yield
+    finally:
+        if card is not None:
+            os.environ.pop(MASK)
+            os.environ.update({} if before is None else {MASK: before})
 
 
 @contextlib.contextmanager
@@ -173,32 +193,34 @@ def run(
     jobs: Sequence[Any],
     make: Make,
     *,
-    workers: int,
+    parallel: Parallel,
     environment: Mapping[str, str],
     view: View,
-    alone: Callable[[Any], bool] = lambda job: False,
+    needs: Callable[[Any], Needs] = lambda job: ANYWHERE,
 ) -> None:
-    """Run every job after its inputs, on up to ``workers`` processes.
+    """Run every job after its inputs, on the workers and cards of ``parallel``.
 
     Args:
         jobs: in an order in which they could run one by one.
-        make: a picklable function, called in the worker with the job and a `Progress`.
-        workers: number of processes.
+        make: a picklable function.
+        parallel: number of processes, and their cards.
         environment: set in every worker before it imports anything.
         view: displays the progress.
-        alone: whether a job may not run beside another job for which this is true.
+        needs: returns what a job needs.
 
     Raises:
-        UvlpError: as raised by a job.
+        UvlpError: as raised by a job, or its card was lost.
         Stopped: a worker received SIGINT or SIGTERM.
         WorkerFailed: a job raised any other exception, or its process died.
     """
     os.environ.update(environment)
     pool: list[_Worker] = []
+    layout = parallel.layout
+    layout = replace(layout, workers=layout.workers[: len(jobs)])
     try:
-        for _ in range(min(workers, len(jobs))):
-            pool.append(_start(make))
-        _schedule(list(jobs), pool, view, alone)
+        for card in layout.workers:
+            pool.append(_start(make, None if card is None else parallel.cards[card]))
+        _Schedule(list(jobs), pool, parallel, layout, view, needs).run()
     finally:
         view.close()
         for worker in pool:
@@ -216,33 +238,46 @@ def _stop(worker: _Worker) -> None:
         worker.process.join()
 
 
-def _schedule(waiting: list[Any], pool: list[_Worker], view: View, alone: Callable[[Any], bool]) -> None:
-    unfinished = {job.key for job in waiting}
-    while unfinished:
-        for worker in pool:
-            if worker.job is None:
-                taken = any(other.job is not None and alone(other.job) for other in pool)
-                startable = [job for job in waiting if not (taken and alone(job))]
-                _hand_over(worker, startable, waiting, unfinished, view)
-        for connection in wait([worker.connection for worker in pool if worker.job is not None]):
-            worker = next(worker for worker in pool if worker.connection is connection)
-            _receive(worker, unfinished, view)
+@dataclass
+class _Schedule:
+    """Jobs that wait and run; see `run`."""
 
+    waiting: list[Any]
+    pool: list[_Worker]
+    parallel: Parallel
+    layout: Layout
+    view: View
+    needs: Callable[[Any], Needs]
+    running: dict[int, Start[Any]] = field(default_factory=dict)
 
-def _hand_over(
-    worker: _Worker, startable: list[Any], waiting: list[Any], unfinished: set[str], view: View
-) -> None:
-    """Give an idle worker the first job whose inputs are finished."""
-    for job in startable:
-        if not _waits(job, unfinished):
-            waiting.remove(job)
-            worker.job = job
-            view.begin(job.title)
-            try:
-                worker.connection.send(job)
-            except ConnectionError:
-                raise _death(worker) from None
-            return
+    def __post_init__(self) -> None:
+        self.unfinished = {job.key for job in self.waiting}
+
+    def run(self) -> None:
+        """Run all jobs."""
+        while self.unfinished:
+            while (start := next_start(self._ready(), self.running, self.layout)) is not None:
+                self._hand_over(start)
+            assert self.running, "none of the jobs that wait can ever start"
+            for connection in wait([self.pool[number].connection for number in self.running]):
+                number = next(each for each in self.running if self.pool[each].connection is connection)
+                if _receive(self.pool[number], self.view):
+                    self.unfinished.discard(self.running.pop(number).job.key)
+
+    def _ready(self) -> Iterator[tuple[Any, Needs]]:
+        """Yield the jobs whose inputs are finished."""
+        return ((job, self.needs(job)) for job in self.waiting if not _waits(job, self.unfinished))
+
+    def _hand_over(self, start: Start[Any]) -> None:
+        worker, job = self.pool[start.worker], start.job
+        self.waiting.remove(job)
+        self.running[start.worker] = start
+        worker.job, worker.cards = job, tuple(self.parallel.cards[card] for card in start.cards)
+        self.view.begin(job.title)
+        try:
+            worker.connection.send((job, tuple(card.uuid for card in worker.cards)))
+        except ConnectionError:
+            raise _death(worker) from None
 
 
 def _waits(job: Any, unfinished: set[str]) -> bool:
@@ -265,7 +300,9 @@ def _waits(job: Any, unfinished: set[str]) -> bool:
 
 def _death(worker: _Worker) -> Exception:
     worker.process.join()
-    return process_death(f"the process making {worker.job.title!r}", worker.process.exitcode or 0)
+    title = worker.job.title
+    error = process_death(f"the process making {title!r}", worker.process.exitcode or 0)
+    return error if isinstance(error, Stopped) else cards.lost(worker.cards, title, str(error)) or error
 
 
 def process_death(process: str, code: int, details: str = "") -> Exception:
@@ -284,7 +321,8 @@ def process_death(process: str, code: int, details: str = "") -> Exception:
     return WorkerFailed(f"{process} {cause}", details)
 
 
-def _receive(worker: _Worker, unfinished: set[str], view: View) -> None:
+def _receive(worker: _Worker, view: View) -> bool:
+    """Handle a report; return whether the worker finished its job."""
     title = worker.job.title
     try:
         kind, content, details = worker.connection.recv()
@@ -293,12 +331,14 @@ def _receive(worker: _Worker, unfinished: set[str], view: View) -> None:
     if kind == "event":
         assert isinstance(content, Event)
         view.event(title, content)
-    elif kind == "done":
-        unfinished.discard(worker.job.key)
-        worker.job = None
+        return False
+    worker.job = None  # so that `_stop` lets it exit by itself
+    if kind == "done":
         view.end(title, content)
-    else:
-        worker.job = None  # so that `_stop` lets it exit by itself
-        if isinstance(content, UvlpError):
-            content.details = details
-        raise content if kind == "failed" else AssertionError(details)
+        return True
+    error = content
+    if not isinstance(content, UvlpError):
+        error = cards.lost(worker.cards, title, str(content)) or content
+    if isinstance(error, UvlpError):
+        error.details = details
+    raise error if kind == "failed" else AssertionError(details)

@@ -1,22 +1,28 @@
 """Worker processes: order, errors, signals."""
 
+import json
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import spawn
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from uvlp.core import workers
+from tests.pretend_cards import Driver, cards as pretended
 from uvlp.core.errors import Stopped, UvlpError, WorkerFailed
 from uvlp.core.progress import Event, Progress
+from uvlp.core.scheduling import workers
+from uvlp.core.scheduling.cards import Asked, Parallel, parallel
+from uvlp.core.scheduling.rule import Needs
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,17 @@ class Recorder:
         self.lines.append("close")
 
 
-def _touch(folder: Path, job: Job, progress: Progress) -> None:
+Cards = tuple[str, ...]
+
+
+def _touch(folder: Path, job: Job, progress: Progress, _: Cards) -> None:
     for needed in job.inputs.values():
         assert (folder / needed.key).exists()
     progress.log("working")
     (folder / job.key).write_text(os.environ["UVLP_TEST_WORKER"])
 
 
-def _fail(job: Job, progress: Progress) -> None:
+def _fail(job: Job, progress: Progress, _: Cards) -> None:
     if job.key == "bad input":
         raise UvlpError("broken", got="x")
     if job.key == "full GPU":
@@ -67,13 +76,10 @@ def _fail(job: Job, progress: Progress) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _never(job: Job) -> bool:
-    return False
-
-
-def run(jobs: list[Job], make: object, view: Recorder, alone: Callable[[Job], bool] = _never) -> None:
+def run(jobs: list[Job], make: object, view: Recorder, on: Parallel | None = None, **more: object) -> None:
     environment = {"UVLP_TEST_WORKER": "set"}
-    workers.run(jobs, make, workers=2, environment=environment, view=view, alone=alone)  # type: ignore[arg-type]
+    on = on or Parallel(workers=2)
+    workers.run(jobs, make, parallel=on, environment=environment, view=view, **more)  # type: ignore[arg-type]
 
 
 def test_inputs_finish_before_their_consumers_start(tmp_path: Path) -> None:
@@ -96,14 +102,105 @@ def test_indirect_inputs_are_waited_for(tmp_path: Path) -> None:
     assert view.lines.index("begin job c") > view.lines.index("end job a")
 
 
-def test_exclusive_jobs_take_turns_beside_other_jobs(tmp_path: Path) -> None:
-    jobs = [Job("gpu a"), Job("gpu b"), Job("gpu c"), Job("d"), Job("e")]
-    view = Recorder()
-    run(jobs, partial(_touch, tmp_path), view, alone=lambda job: job.key.startswith("gpu"))
-    assert len(list(tmp_path.iterdir())) == 5
-    gpu = [line for line in view.lines if "gpu" in line and "event" not in line]
-    assert gpu == [f"{what} job gpu {key}" for key in "abc" for what in ("begin", "end")]
-    assert view.lines.index("begin job d") < view.lines.index("end job gpu a")
+NEEDS = {
+    "every": Needs(cards=8),
+    "two": Needs(cards=2),
+    "alone": Needs(cards=1),
+    "shared": Needs(cards=1, shared=True),
+    "host": Needs(),
+}
+
+
+def _needs(job: Job) -> Needs:
+    return NEEDS[job.key.split()[0]]
+
+
+def _record_cards(folder: Path, job: Job, progress: Progress, cards: Cards) -> None:
+    """Write what the process sees, when it began and ended, and what is reserved."""
+    assert "torch" not in sys.modules, "the card is chosen before torch is imported"
+    began = time.monotonic()
+    time.sleep(0.05)
+    found = {
+        "began": began,
+        "ended": time.monotonic(),
+        "reserved": cards,
+        "seen": os.environ.get("CUDA_VISIBLE_DEVICES"),
+    }
+    (folder / job.key).write_text(json.dumps(found), encoding="utf-8")
+
+
+def _recorded(folder: Path, keys: list[str], asked: Asked) -> dict[str, dict[str, Any]]:
+    """Run jobs on the pretended cards; return what each recorded."""
+    folder.mkdir()
+    run([Job(key) for key in keys], partial(_record_cards, folder), Recorder(), parallel(asked), needs=_needs)
+    return {key: json.loads((folder / key).read_text(encoding="utf-8")) for key in keys}
+
+
+def _overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one["began"] < other["ended"] and other["began"] < one["ended"]
+
+
+@pytest.mark.slow
+def test_every_job_sees_its_own_card_and_all_are_used(
+    tmp_path: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.install(pretended(8))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3,4,5,6,7")
+    keys = [f"alone {number}" for number in range(16)]
+    found = _recorded(tmp_path / "jobs", keys, Asked(workers=8))
+    assert {each["seen"] for each in found.values()} == {f"GPU-{card}0000000" for card in range(8)}
+    assert all(each["reserved"] == [each["seen"]] for each in found.values())
+    for one in keys:
+        for other in keys:
+            if one != other and found[one]["seen"] == found[other]["seen"]:
+                assert not _overlap(found[one], found[other]), "two on one card"
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1,2,3,4,5,6,7", "as the user set it"
+
+
+@pytest.mark.slow
+def test_job_for_all_cards_has_them_to_itself(tmp_path: Path, driver: Driver) -> None:
+    driver.install(pretended(8))
+    keys = ["alone a", "shared b", "every c", "alone d", "every e", "shared f", "host g"]
+    found = _recorded(tmp_path / "jobs", keys, Asked(workers=8, per_gpu=2))
+    for every in ("every c", "every e"):
+        assert set(found[every]["reserved"]) == {f"GPU-{card}0000000" for card in range(8)}
+        assert found[every]["seen"] == found[every]["reserved"][0]
+        assert not any(_overlap(found[every], found[key]) for key in keys if key not in (every, "host g"))
+    assert found["host g"]["reserved"] == []
+
+
+def test_jobs_for_some_cards_run_side_by_side(tmp_path: Path, driver: Driver) -> None:
+    driver.install(pretended(4))
+    found = _recorded(tmp_path / "jobs", ["two a", "two b"], Asked(workers=4, gpus_per_finetune=2))
+    assert len({*found["two a"]["reserved"], *found["two b"]["reserved"]}) == 4
+
+
+def test_without_cards_the_environment_is_left_alone(
+    tmp_path: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.install([])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    found = _recorded(tmp_path / "jobs", ["host a"], Asked())
+    assert found["host a"]["seen"] == "" and found["host a"]["reserved"] == []
+
+
+def _lose(folder: Path, job: Job, progress: Progress, cards: Cards) -> None:
+    if job.key == "alone 0":
+        (folder / "lose").rename(folder / "nvidia-smi")
+        raise RuntimeError("CUDA error: unspecified launch failure")
+    time.sleep(60)
+
+
+def test_card_that_disappears_is_named(tmp_path: Path, driver: Driver) -> None:
+    driver.install(pretended(2)[1:])
+    (tmp_path / "nvidia-smi").rename(tmp_path / "lose")
+    driver.install(pretended(2))
+    with pytest.raises(UvlpError) as caught:
+        on = parallel(Asked(workers=2))
+        run([Job("alone 0"), Job("alone 1")], partial(_lose, tmp_path), Recorder(), on, needs=_needs)
+    assert "GPU 0 (NVIDIA H200)" in caught.value.what and "job alone 0" in caught.value.what
+    assert "unspecified launch failure" in str(caught.value.got) and "_lose" in caught.value.details
+    assert [card.index for card in parallel(Asked()).cards] == [1], "the next call uses the others"
 
 
 def test_user_error_in_a_worker_is_raised_in_the_main_process() -> None:
@@ -116,7 +213,7 @@ def test_user_error_in_a_worker_is_raised_in_the_main_process() -> None:
 def test_full_gpu_is_a_user_error() -> None:
     with pytest.raises(UvlpError) as caught:
         run([Job("full GPU")], _fail, Recorder())
-    assert "--workers 1" in str(caught.value.fix)
+    assert "--per-gpu 1" in str(caught.value.fix)
 
 
 def test_unexpected_error_in_a_worker_keeps_its_traceback() -> None:
@@ -130,7 +227,7 @@ def test_killed_worker_is_reported() -> None:
         run([Job("killed")], _fail, Recorder())
 
 
-def _interrupted_twice(folder: Path, job: Job, progress: Progress) -> None:
+def _interrupted_twice(folder: Path, job: Job, progress: Progress, _: Cards) -> None:
     try:
         os.kill(os.getpid(), signal.SIGINT)
         (folder / "continued").touch()
@@ -175,7 +272,7 @@ def test_full_memory_is_a_user_error(error: Exception) -> None:
     assert caught.value.what == "out of memory"
 
 
-def _raise(error: Exception, job: Job, progress: Progress) -> None:
+def _raise(error: Exception, job: Job, progress: Progress, _: Cards) -> None:
     raise error
 
 
@@ -211,7 +308,7 @@ def test_signal_during_worker_start_is_deferred(
     assert not multiprocessing.active_children()
 
 
-def _record_blocked_signals(folder: Path, job: Job, progress: Progress) -> None:
+def _record_blocked_signals(folder: Path, job: Job, progress: Progress, _: Cards) -> None:
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     (folder / job.key).write_text(" ".join(sorted(signal.Signals(each).name for each in blocked)))
 
@@ -219,7 +316,7 @@ def _record_blocked_signals(folder: Path, job: Job, progress: Progress) -> None:
 class _Interrupting(Recorder):
     """Unpickled while a worker is still importing, and sends it a signal then."""
 
-    def __call__(self, job: Job, progress: Progress) -> None:
+    def __call__(self, job: Job, progress: Progress, _: Cards) -> None:
         raise AssertionError("the worker has exited before")
 
     def __setstate__(self, state: dict[str, object]) -> None:
@@ -258,7 +355,7 @@ def test_killed_main_process_leaves_no_traceback_of_a_starting_worker() -> None:
     program = """
 import os, signal
 from multiprocessing import resource_tracker, util
-from uvlp.core import workers
+from uvlp.core.scheduling import workers
 resource_tracker.ensure_running()
 start = util.spawnv_passfds
 def killed(*arguments):

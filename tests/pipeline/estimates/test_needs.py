@@ -1,0 +1,100 @@
+"""What tasks need of a machine, from the estimates of published recipes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.pipeline.estimates.recipes import PAPER, planned
+from uvlp.artifacts.task import Task
+from uvlp.core import machine
+from uvlp.core.nvidia import Card
+from uvlp.core.scheduling.cards import Parallel
+from uvlp.core.scheduling.rule import ANYWHERE, Needs
+from uvlp.pipeline import make
+from uvlp.pipeline.estimates import cards, needs, report
+from uvlp.pipeline.names import default_recipe
+from uvlp.pipeline.prepare import Plan
+
+H200 = cards.named("h200")
+
+
+def eight(per_finetune: int = 8) -> Parallel:
+    used = tuple(
+        Card(name=H200.name, driver="1", total_mib=143771, index=number, uuid=f"GPU-{number}")
+        for number in range(8)
+    )
+    return Parallel(cards=used, shares=(4,) * 8, workers=32, per_finetune=per_finetune)
+
+
+@pytest.fixture(autouse=True)
+def many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "cores", lambda: 96)
+
+
+def of_tasks(plan: Plan, on: Parallel) -> dict[str, Needs]:
+    of = needs.on_machine(on, needs.of_plan(plan, H200))
+    return {task.key: of(task) for task in plan.tasks}
+
+
+def by_stage(found: dict[str, Needs], tasks: list[Task]) -> dict[str, set[tuple[int, bool]]]:
+    stages: dict[str, set[tuple[int, bool]]] = {}
+    for task in tasks:
+        stages.setdefault(task.stage, set()).add((found[task.key].cards, found[task.key].shared))
+    return stages
+
+
+def test_stages_of_a_published_recipe() -> None:
+    plan = planned(PAPER)
+    found = of_tasks(plan, eight())
+    assert by_stage(found, plan.tasks) == {
+        "caption": {(1, False)},
+        "finetune": {(8, False)},
+        "pixels": {(0, False)},
+        "embed": {(1, False)},
+        "prototype": {(0, False)},
+        "synthesise": {(0, False), (1, False)},  # `random` and `full` copy or name real images
+        "evaluate": {(1, True)},
+        "tabulate": {(0, False)},
+    }
+    tuned = next(task for task in plan.tasks if task.stage == "finetune")
+    assert found[tuned.key].cores == 96 and found[tuned.key].gpu_bytes > 20e9
+    rows = {row.stage: row for row in report.estimate(plan, H200).rows}
+    minutes = sum(found[task.key].minutes or 0 for task in plan.tasks if task.stage == "finetune")
+    assert rows["finetune"].seconds is not None
+    assert minutes == pytest.approx(rows["finetune"].seconds / 8 / 60)
+    assert found[tuned.key].host_bytes == rows["finetune"].host_bytes
+
+
+def test_cards_of_a_fine_tuning_are_as_asked() -> None:
+    plan = planned(PAPER)
+    found = of_tasks(plan, eight(2))
+    assert {found[task.key].cards for task in plan.tasks if task.stage == "finetune"} == {2}
+
+
+def test_small_models_take_one_card_and_measured_captions_none() -> None:
+    plan = planned(default_recipe("digits", 10))
+    found = of_tasks(plan, eight())
+    stages = by_stage(found, plan.tasks)
+    assert stages["caption"] == {(0, False)} and stages["finetune"] == {(1, False)}
+
+
+def test_several_cards_are_asked_for_after_what_others_wait_for() -> None:
+    plan = planned(PAPER)
+    found = of_tasks(plan, eight())
+    order = [task.stage for task in make.in_order(plan.tasks, lambda task: found[task.key])]
+    assert order.index("embed") < order.index("finetune") < order.index("prototype")
+    assert make.in_order(plan.tasks) == make.in_order(plan.tasks, lambda task: ANYWHERE)
+
+
+def test_without_a_card_nothing_needs_one() -> None:
+    plan = planned(PAPER)
+    assert set(of_tasks(plan, Parallel(workers=2)).values()) == {ANYWHERE}
+
+
+def test_card_without_a_data_sheet_has_needs_but_no_estimates() -> None:
+    plan = planned(PAPER)
+    assert needs.of_plan(plan, replace(H200, known=False)) == {}
+    of = needs.on_machine(eight(), {})
+    assert {(of(task).cards, of(task).minutes) for task in plan.tasks} == {(0, None), (1, None), (8, None)}
