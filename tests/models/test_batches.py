@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from uvlp.core.errors import UvlpError
-from uvlp.models.batches import in_batches
+from uvlp.models.batches import in_batches, in_halves
 
 
 def limited(fits: int):
@@ -25,6 +25,14 @@ def test_every_item_is_processed_once_and_in_order(fits: int, batch: int) -> Non
     assert [value for _, results in pairs for value in results] == list(range(0, 230, 10))
     assert max(len(part) for part, _ in pairs) <= min(fits, batch)
     assert bool(messages) == (batch > fits)
+
+
+@pytest.mark.parametrize(("fits", "sizes"), [(1, 5), (2, 3), (3, 2), (4, 2), (5, 1)])
+def test_a_batch_is_split_until_its_parts_fit(fits: int, sizes: int) -> None:
+    messages: list[str] = []
+    results = in_halves(limited(fits), range(5), messages.append)
+    assert [value for result in results for value in result] == [0, 10, 20, 30, 40]
+    assert len(results) == sizes and len(messages) == sizes - 1
 
 
 def test_a_single_item_that_does_not_fit_is_refused() -> None:

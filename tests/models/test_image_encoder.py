@@ -58,7 +58,7 @@ def test_moments_are_returned_in_the_stored_dtype(folders: tuple[Path, Path], pi
     assert [found[name].dtype for name in ("image", "mean", "deviation")] == [np.float32, *[np.float16] * 2]
 
 
-def test_a_batch_that_does_not_fit_is_halved_permanently(
+def test_only_a_batch_that_does_not_fit_is_split(
     folders: tuple[Path, Path], pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages: list[str] = []
@@ -79,8 +79,9 @@ def test_a_batch_that_does_not_fit_is_halved_permanently(
             network = both._embedder._model if name == "image" else both._autoencoder._model.encoder
             bound = rounding(depth(network), largest=float(np.abs(array).max()))
             np.testing.assert_allclose(found[name], array, rtol=0, atol=bound)
-    assert sizes == [7, 3, 3, 1, 3, 3, 1]
-    assert len(messages) == 1
+    once = [7, 4, 2, 2, 3]
+    assert sizes == once * 2 and both.splits == 4
+    assert [" 7:" in text for text in messages] == [True, False, True, False]
 
 
 def test_large_images_are_encoded_in_small_batches_on_a_cpu(

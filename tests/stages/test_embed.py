@@ -20,11 +20,15 @@ from tests.image_features import image_features
 from tests.tolerances import depth, rounding
 from uvlp.artifacts import captions, features
 from uvlp.artifacts.dataset import DatasetSpec
+from uvlp.artifacts.parts import parts
+from uvlp.artifacts.parts.parts import Share
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work, read_notes
 from uvlp.core.errors import UvlpError
+from uvlp.core.files import disk_space, writing
 from uvlp.core.progress import Event, Progress
+from uvlp.core.wording import byte_size
 from uvlp.datasets.files.images.image_files import load_squashed
 from uvlp.methods.algorithms.prompt_ensemble import prompts
 from uvlp.models.autoencoder import Autoencoder
@@ -93,7 +97,7 @@ def task(root: Path, plugin: str, **changes: Any) -> Task:
     return replace(made, **changes)
 
 
-def run(store: Path, given: Task, events: list[Event] | None = None) -> Path:
+def run(store: Path, given: Task, events: list[Event] | None = None, share: Share | None = None) -> Path:
     """Make an artifact like the pipeline, without its manifest."""
     made = Store(store)
     folder = made.root / ".tmp" / given.key
@@ -106,6 +110,7 @@ def run(store: Path, given: Task, events: list[Event] | None = None) -> Path:
             store=made,
             progress=Progress(collected.append, "embed"),
             open_dataset=open_dataset,
+            share=share or Share(),
         )
     )
     return folder
@@ -147,13 +152,13 @@ def test_features_of_small_models_are_stored_in_full_precision(root: Path) -> No
     assert {array.dtype.name for array in found.values()} == {"float32"}
 
 
-def test_an_interrupted_run_resumes_after_its_last_shard(
+def test_an_interrupted_run_resumes_after_its_last_part(
     root: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encode, sizes, events = ImageEncoder.encode, list[int](), list[Event]()
 
     def interrupted(self: ImageEncoder, batch: Any) -> dict[str, np.ndarray]:
-        if len(sizes) == 6:  # the sample, two shards of two batches, and half of the third
+        if len(sizes) == 5:  # two parts of two batches, and half of the third
             raise KeyboardInterrupt
         sizes.append(len(batch[0]))
         return encode(self, batch)
@@ -168,48 +173,83 @@ def test_an_interrupted_run_resumes_after_its_last_shard(
     sizes.clear()
     monkeypatch.setattr(ImageEncoder, "encode", counted)
     again = run(tmp_path, task(root, "images"), events)
-    assert sizes == [1, 3, 3, 2]  # the sample, and the rows from 12 on
+    assert sizes == [3, 3, 2]  # the rows from 12 on
     assert "12 rows exist from an earlier run" in " ".join(event.message for event in events)
     for path in uninterrupted.iterdir():
         assert (again / path.name).read_bytes() == path.read_bytes()
 
 
-def test_a_full_disk_keeps_finished_shards(
+def test_a_full_disk_keeps_finished_parts(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, calls = os.pwrite, []
-
-    def full(descriptor: int, content: Any, offset: int) -> int:
-        calls.append(offset)
-        if len(calls) > 10:
+    def full(path: Path) -> None:
+        if path.name == "mean.npy" and path.parent.name.startswith(".00000006."):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return write(descriptor, content, offset)
+        writing.flush(path)
 
     store, given = Store(tmp_path), task(root, "images")
     store.prepare()
     with monkeypatch.context() as patched, pytest.raises(UvlpError) as error:
-        patched.setattr(os, "pwrite", full)
+        patched.setattr(parts, "flush", full)
         with store.making(given, print) as folder:
             assert folder is not None
             embed.run(
                 Work(task=given, folder=folder, store=store, progress=Progress(), open_dataset=open_dataset)
             )
-    assert "No space left" in str(error.value) and "finished artifacts are kept" in str(error.value.fix)
+    assert "No space left" in str(error.value)
+    assert "finished artifacts are kept" in str(error.value.fix)
     events: list[Event] = []
     run(tmp_path, given, events)
     assert "6 rows exist from an earlier run" in " ".join(event.message for event in events)
 
 
-def test_a_disk_that_is_too_small_is_reported_before_the_work(
+def test_a_disk_that_is_too_small_is_reported_after_the_first_batch(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(disk_space, "free_bytes", lambda _: 999)
     with pytest.raises(UvlpError) as caught:
         run(tmp_path, task(root, "images"))
     assert caught.value.what == "the disk is too small for the features"
+    row_bytes = 2 * 2 * 4 * (SIZE_PX // 8) ** 2 + 4 * tiny_models.WIDTH
+    assert str(caught.value.allowed) == f"{byte_size(20 * row_bytes)} or more"
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("plugin", ["images", "texts"])
+def test_pieces_give_equal_bytes(root: Path, tmp_path: Path, plugin: str, count: int) -> None:
+    given = task(root, plugin)
+    for folder in (tmp_path / "alone", tmp_path / "shared"):
+        if plugin == "texts":
+            captioned(folder, given, [f"circle {row}" for row in range(20)])
+    alone = run(tmp_path / "alone", given)
+    for index in range(count):
+        run(tmp_path / "shared", given, share=Share(index, count) if count > 1 else Share())
+    shared = run(tmp_path / "shared", given)
+    names = sorted(path.name for path in alone.iterdir())
+    assert names == sorted(path.name for path in shared.iterdir())
+    assert all((alone / name).read_bytes() == (shared / name).read_bytes() for name in names)
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_split_and_counted(
+    root: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode, sizes = ImageEncoder._encode, list[int]()
+
+    def limited(self: ImageEncoder, batch: Any, rows: Any) -> Any:
+        sizes.append(len(rows))
+        if sizes == [3, 3]:
+            raise torch.OutOfMemoryError
+        return encode(self, batch, rows)
+
+    monkeypatch.setattr(ImageEncoder, "_encode", limited)
+    folder = run(tmp_path, task(root, "images"))
+    assert sizes == [3, 3, 2, 1, 3, 3, 3, 3, 2]
+    assert read_notes(folder) == {embed.SPLITS: 1}
+    found, whole = features.read({"images": folder}), features.read({"images": uninterrupted})
+    other = [row for row in range(20) if row not in (3, 4, 5)]
+    assert all(np.array_equal(found[name][other], whole[name][other]) for name in found)
+    bound = rounding(depth(Embedder.load(root / "clip")._model.visual))
+    np.testing.assert_allclose(found["image"][3:6], whole["image"][3:6], rtol=0, atol=bound)
 
 
 @pytest.fixture
@@ -276,7 +316,7 @@ def test_interrupted_texts_are_resumed(root: Path, tmp_path: Path, monkeypatch: 
 
     def interrupted(self: Embedder, items: Any) -> np.ndarray:
         sizes.append(len(items))
-        if len(sizes) == 2 + 4:  # two class names, one shard of two batches, and half of the second
+        if len(sizes) == 4:  # one part of two batches, and half of the second
             raise KeyboardInterrupt
         return original(self, items)
 
@@ -302,5 +342,5 @@ def test_a_gpu_gives_the_features_of_the_cpu(
     on_cpu = features.read({"images": run(tmp_path, task(root, "images"))})
     for name, array in features.read({"images": uninterrupted}).items():
         np.testing.assert_allclose(
-            array.astype(np.float32), on_cpu[name].astype(np.float32), atol=5e-3, rtol=2e-2
+            np.asarray(array, np.float32), np.asarray(on_cpu[name], np.float32), atol=5e-3, rtol=2e-2
         )

@@ -4,6 +4,8 @@ Part `images`: `image.npy` float32 [N, D] with unit rows; `mean.npy` and `deviat
 moments of the scaled latents, float32, or float16 from published models. Part `texts`: `text.npy` float32
 [N, D] with unit rows, and `names.npy` float32 [C, D], the class-name prototypes. Part `network`:
 `network.npy` float32 [N, D], features of a network that was trained on the full set.
+
+A long array is a folder of several files instead, e.g. `mean/00000000.npy` (`parts/arrays.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from uvlp.artifacts.parts import arrays
 from uvlp.core.errors import UvlpError
 from uvlp.core.seeds import torch_generator
 
@@ -26,7 +29,7 @@ NETWORK = "resnet-ap-10"
 """Protocol and network of part `network`."""
 
 
-def check_finite(arrays: Mapping[str, numpy.ndarray], names: Sequence[str], fix: str | None = None) -> None:
+def check_finite(checked: Mapping[str, numpy.ndarray], names: Sequence[str], fix: str | None = None) -> None:
     """Check that every value is finite.
 
     Args:
@@ -38,35 +41,29 @@ def check_finite(arrays: Mapping[str, numpy.ndarray], names: Sequence[str], fix:
     """
     import numpy
 
-    for name, array in arrays.items():
+    for name, array in checked.items():
         bad = ~numpy.isfinite(array.reshape(len(array), -1)).all(axis=1)
         if bad.any():
             row = names[int(bad.argmax())]
             raise UvlpError(f"stage embed: {name} of {row} is not a finite {array.dtype} number", fix=fix)
 
 
-def write(folder: Path, arrays: Mapping[str, numpy.ndarray]) -> None:
-    """Write complete arrays; those of the streaming pass are written by `row_files`.
+def write(folder: Path, complete: Mapping[str, numpy.ndarray]) -> None:
+    """Write complete arrays; those of the streaming pass are made in parts.
 
     Raises:
         UvlpError: see :func:`check_finite`.
     """
     import numpy
 
-    for name, array in arrays.items():
+    for name, array in complete.items():
         check_finite({name: array}, [f"row {row}" for row in range(len(array))])
         numpy.save(folder / f"{name}.npy", array, allow_pickle=False)
 
 
-def read(folders: Mapping[str, Path]) -> dict[str, numpy.ndarray]:
+def read(folders: Mapping[str, Path]) -> dict[str, arrays.Array]:
     """Return the arrays of all parts in ``folders`` (part -> folder), memory-mapped and read-only."""
-    import numpy
-
-    return {
-        name: numpy.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        for part, folder in folders.items()
-        for name in PARTS[part]
-    }
+    return {name: arrays.read(folder, name) for part, folder in folders.items() for name in PARTS[part]}
 
 
 class Latents:
@@ -78,7 +75,7 @@ class Latents:
     """
 
     def __init__(
-        self, mean: numpy.ndarray, deviation: numpy.ndarray, noise: Callable[[int], numpy.ndarray]
+        self, mean: arrays.Array, deviation: arrays.Array, noise: Callable[[int], numpy.ndarray]
     ) -> None:
         self._mean, self._deviation, self._noise = mean, deviation, noise
 

@@ -246,6 +246,22 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
             held.release()
 
+    @contextlib.contextmanager
+    def making_piece(self, task: Task, name: str, log: Callable[[str], None]) -> Iterator[bool]:
+        """Lease a piece of an artifact, e.g. ``part-2-of-8``; yield whether it is still needed.
+
+        An exception is dropped if another process finished the artifact, and removed its parts.
+        """
+        held = self.lease(f"{task.kind}-{task.key}.{name}", f"{name} of {task.name} ({task.title})", log)
+        try:
+            with explain_store_errors(self.root):
+                yield not self.sees(task)
+        except Exception:
+            if not self.sees(task):
+                raise
+        finally:
+            held.release()
+
     def _clear(self, task: Task, log: Callable[[str], None]) -> None:
         """Set aside files in the artifact's folder, which without a manifest do not belong to the store."""
         folder = self.folder(task)

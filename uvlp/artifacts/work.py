@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.artifacts.dataset import Dataset, DatasetSpec
+from uvlp.artifacts.parts.parts import Parts, Plan, Share
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.core.files import json_files
@@ -19,15 +20,16 @@ NOTES = "notes.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """One artifact being built.
+    """One artifact being built, or a share of its parts.
 
     Attributes:
         task: the task.
-        folder: empty folder to fill; the store adds the manifest and moves it.
+        folder: empty folder to fill; the store adds the manifest and moves it. Not used for a share.
         store: the store with the inputs.
         progress: receives reports.
         open_dataset: opens a dataset that must have the content of a hash (`pipeline/datasets.py`).
         cards: GPUs that are reserved for it, as CUDA names them; empty: what this process sees.
+        share: the parts to make; with some of them, the artifact is published by another job.
     """
 
     task: Task
@@ -36,6 +38,7 @@ class Work:
     progress: Progress
     open_dataset: Callable[[DatasetSpec, Path, Progress, str], Dataset]
     cards: tuple[str, ...] = ()
+    share: Share = Share()
 
     def input(self, name: str) -> Path:
         """Return the folder of a finished input artifact."""
@@ -47,11 +50,27 @@ class Work:
 
     @property
     def partial(self) -> Path:
-        """Folder that survives an interrupted run, for finished shards and checkpoints.
+        """Folder that survives an interrupted run, for finished parts and checkpoints.
 
         It is removed once the artifact is complete; a file in it counts only if it was renamed into place.
         """
         return self.store.partial(self.task)
+
+    def parts(self) -> Parts:
+        """Return the parts of the unfinished artifact."""
+        return Parts(self.partial, self.task.key, self.progress.log)
+
+    def missing(self, parts: Parts, plan: Plan, what: str) -> list[range]:
+        """Return the missing parts of this share, and report what exists from an earlier run.
+
+        Args:
+            what: name of the items, for the message.
+        """
+        missing = parts.missing(plan, self.share)
+        done = sum(map(len, plan.parts(self.share))) - sum(map(len, missing))
+        if missing and done:
+            self.progress.log(f"{done} {what} exist from an earlier run; resuming")
+        return missing
 
     def dataset(self) -> Dataset:
         """Open the dataset of the task.

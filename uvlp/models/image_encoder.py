@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from uvlp.models.autoencoder import Autoencoder
-from uvlp.models.batches import in_batches
+from uvlp.models.batches import in_halves
 from uvlp.models.device import arithmetic
 from uvlp.models.embedder import Embedder
 
@@ -29,7 +29,10 @@ class ImageEncoder:
         autoencoder: the VAE, in its own dtype (methods.md A.4).
         device: of both models.
         stored: dtype of the returned moments.
-        log: called with one line when a batch is halved.
+        log: called with one line when a batch is split.
+
+    Attributes:
+        splits: how often a batch was split because it did not fit into memory.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class ImageEncoder:
     ) -> None:
         self._embedder, self._autoencoder = embedder, autoencoder
         self._device, self._stored, self._log = device, stored, log
-        self._batch: int | None = None
+        self.splits = 0
 
     def prepare(self, image: NDArray[np.uint8]) -> Prepared:
         """Return the inputs of both models for an image [H, W, 3]; thread-safe."""
@@ -56,17 +59,17 @@ class ImageEncoder:
     def encode(self, batch: Prepared) -> dict[str, NDArray[np.floating]]:
         """Return `image` [B, D] with unit rows, `mean` and `deviation` [B, 4, h, w] of the scaled latents.
 
-        At most `PIXELS` are encoded at once: on a CPU more would be no faster and take more memory. If a GPU
-        runs out of memory, the batch size is halved permanently.
+        At most `PIXELS` are encoded at once: on a CPU more would be no faster and take more memory.
         """
         count, height, width = batch[0].shape[:3]
-        if self._batch is None:
-            self._batch = max(1, PIXELS[self._device] // (height * width))
-        size = self._batch
-        parts = list(in_batches(lambda rows: self._encode(batch, rows), range(count), size, self._log))
-        if len(parts) > 1:
-            self._batch = min(len(rows) for rows, _ in parts[:-1])
-        return {name: np.concatenate([arrays[name] for _, arrays in parts]) for name in parts[0][1]}
+        size = max(1, PIXELS[self._device] // (height * width))
+        parts: list[dict[str, NDArray[np.floating]]] = []
+        for start in range(0, count, size):
+            rows = range(start, min(start + size, count))
+            made = in_halves(lambda part: self._encode(batch, part), rows, self._log)
+            self.splits += len(made) - 1
+            parts += made
+        return {name: np.concatenate([arrays[name] for arrays in parts]) for name in parts[0]}
 
     def _encode(self, batch: Prepared, rows: Sequence[int]) -> dict[str, NDArray[np.floating]]:
         pixels, clip = (part[rows[0] : rows[-1] + 1] for part in batch)

@@ -32,6 +32,7 @@ from uvlp.pipeline.downloads import disk
 from uvlp.pipeline.estimates import needs as estimated
 from uvlp.pipeline.estimates.cards import named, this_machine
 from uvlp.pipeline.estimates.least import of_store
+from uvlp.pipeline.planning.pieces import Divided, Piece
 from uvlp.pipeline.prepare import Plan
 
 
@@ -144,18 +145,19 @@ def in_order(todo: Sequence[Task], needs: Callable[[Task], Needs] = lambda task:
     return sorted(todo, key=rank)
 
 
-def execute(root: Path, task: Task, progress: Progress, gpus: tuple[str, ...] = ()) -> None:
-    """Make one artifact, in a worker process.
+def execute(root: Path, job: Task | Piece | Divided, progress: Progress, gpus: tuple[str, ...] = ()) -> None:
+    """Make one artifact, or some of its parts, in a worker process.
 
     Args:
         root: of the store.
-        task: the artifact.
+        job: what to make.
         progress: receives reports.
         gpus: cards reserved for it, as CUDA names them.
 
     Raises:
         UvlpError: the input is invalid or the store cannot be written.
     """
+    task = job if isinstance(job, Task) else job.task
     if task.portable:
         portable.begin(torch=task.stage != "tabulate")
     if task.stage == "tabulate":  # needs no torch
@@ -164,13 +166,16 @@ def execute(root: Path, task: Task, progress: Progress, gpus: tuple[str, ...] = 
     machine.single_thread()
     machine.release_gpu()
     try:
-        _write(root, task, progress, gpus)
+        if isinstance(job, Piece):
+            _make_piece(root, job, progress, gpus)
+        else:
+            _write(root, task, progress, gpus)
     finally:
         # Memory that an idle worker keeps would be missing for other workers.
         machine.release_gpu()
 
 
-def _write(root: Path, task: Task, progress: Progress, gpus: tuple[str, ...]) -> None:
+def _write(root: Path, task: Task, progress: Progress, gpus: tuple[str, ...] = ()) -> None:
     """Run the task's stage, and store its folder with facts about this machine."""
     store = Store(root)
     began = time.monotonic()
@@ -178,22 +183,45 @@ def _write(root: Path, task: Task, progress: Progress, gpus: tuple[str, ...]) ->
     with store.making(task, progress.log) as folder:
         if folder is None:
             return
-        await_inputs(store, task, progress.log)
-        work = Work(
-            task=task,
-            folder=folder,
-            store=store,
-            progress=progress,
-            open_dataset=open_dataset,
-            cards=gpus,
+        _run(
+            Work(
+                task=task,
+                folder=folder,
+                store=store,
+                progress=progress,
+                open_dataset=open_dataset,
+                cards=gpus,
+            )
         )
-        models = _model_fingerprints(task, store)
-        plugins.load("stages", task.stage).run(work)
-        if _model_fingerprints(task, store) != models:
-            raise changed_during_read(Path(", ".join(task.origins.values())))
         published = store.commit(task, folder, _made(time.monotonic() - began, task, gpus))
     if not published:
         progress.made_twice(time.monotonic() - began)
+
+
+def _make_piece(root: Path, piece: Piece, progress: Progress, gpus: tuple[str, ...] = ()) -> None:
+    """Run the task's stage for the parts of a piece, unless the artifact exists."""
+    store, task = Store(root), piece.task
+    with store.making_piece(task, piece.name, progress.log) as needed:
+        if needed:
+            work = Work(
+                task=task,
+                folder=store.partial(task),
+                store=store,
+                progress=progress,
+                open_dataset=open_dataset,
+                cards=gpus,
+                share=piece.share,
+            )
+            _run(work)
+
+
+def _run(work: Work) -> None:
+    """Run the stage; its published models may not change meanwhile."""
+    await_inputs(work.store, work.task, work.progress.log)
+    models = _model_fingerprints(work.task, work.store)
+    plugins.load("stages", work.task.stage).run(work)
+    if _model_fingerprints(work.task, work.store) != models:
+        raise changed_during_read(Path(", ".join(work.task.origins.values())))
 
 
 def _model_fingerprints(task: Task, store: Store) -> list[Any]:

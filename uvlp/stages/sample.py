@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uvlp.artifacts import distilled
 from uvlp.artifacts.distilled import made_entries
-from uvlp.artifacts.growing_images import GrowingImages
+from uvlp.artifacts.parts.growing_images import GrowingImages
 from uvlp.artifacts.work import Work
 from uvlp.declarations.method import declared_method
 

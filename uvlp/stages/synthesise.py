@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvlp.artifacts import distilled, features, prototypes
 from uvlp.artifacts.distilled import Entry
-from uvlp.artifacts.growing_images import GrowingImages, State
+from uvlp.artifacts.parts.growing_images import GrowingImages, State
 from uvlp.artifacts.work import Work
 from uvlp.declarations.method import MethodDeclaration, declared_method
 

@@ -11,7 +11,7 @@ import pytest
 from tests.stored_tables import put_table
 from tests.tables.test_table import TABLE
 from uvlp.artifacts import tables
-from uvlp.artifacts.growing_images import BATCHES, OLD_STATE, GrowingImages, State
+from uvlp.artifacts.parts.growing_images import BATCHES, OLD_STATE, GrowingImages, State
 from uvlp.artifacts.task import MANIFEST, read_manifest
 from uvlp.captioners.texts import shards
 from uvlp.cli import app

@@ -19,9 +19,10 @@ from benchmarks import full_size
 from benchmarks.live_memory import LivePeak
 from tests import tiny_models
 from tests.flipping import flip
-from uvlp.artifacts import distilled, growing_images
+from uvlp.artifacts import distilled
 from uvlp.artifacts.distilled import Entry
-from uvlp.artifacts.growing_images import GrowingImages
+from uvlp.artifacts.parts import growing_images
+from uvlp.artifacts.parts.growing_images import GrowingImages
 from uvlp.artifacts.prototypes import Prototype
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.writing import complete_file

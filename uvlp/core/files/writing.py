@@ -89,6 +89,18 @@ def check_renaming(folder: Path) -> None:
             shutil.rmtree(each, ignore_errors=True)
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a finished file a second name, or copy it on a file system without hard links.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def flush(path: Path) -> None:
     """Flush a file, or a folder's list of names, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)

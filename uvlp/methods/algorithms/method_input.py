@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from uvlp.artifacts.features import Latents, posterior_noise
+from uvlp.artifacts.parts.arrays import Array
 from uvlp.core.errors import UvlpError
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def build(
     dataset: Any,
     ipc: int,
     seed: int,
-    arrays: Mapping[str, numpy.ndarray],
+    arrays: Mapping[str, Array],
     texts: Sequence[str] = (),
     prompts: Mapping[str, str] | None = None,
     order: str = "file",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from uvlp.artifacts import distilled
 from uvlp.artifacts.distilled import Entry
-from uvlp.artifacts.growing_images import GrowingImages
+from uvlp.artifacts.parts.growing_images import GrowingImages
 from uvlp.artifacts.prototypes import Prototype
 from uvlp.core.seeds import torch_generator
 from uvlp.models.batches import in_batches
