@@ -37,7 +37,7 @@ MOST_BYTES = 8 << 30
 USERS = ("images", "out", "mine")
 STORES = ("store", "scored")
 PASSING = re.compile(
-    r"\.locks|\.tmp|partial|logs|datasets|\.verified\.json|imported|set_aside|uvlp_store\.json"
+    r"\.locks|\.runs|\.tmp|partial|logs|datasets|\.verified\.json|imported|set_aside|uvlp_store\.json"
 )
 """Paths in a store that are not artifacts."""
 

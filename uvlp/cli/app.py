@@ -24,6 +24,7 @@ from uvlp.cli.commands import (
     report,
     reproduce,
     robust,
+    status,
     table,
     teacher,
     verify,
@@ -52,6 +53,7 @@ app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("teacher", cls=Command)(teacher.teacher)
 app.command("fetch", cls=Command)(fetch.fetch)
 app.command("list", cls=Command)(listing.list_names)
+app.command("status", cls=Command)(status.status)
 app.command("table", cls=Command)(table.table)
 app.command("report", cls=Command)(report.report)
 app.command("figure", cls=Command)(figure.figure)

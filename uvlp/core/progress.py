@@ -19,6 +19,8 @@ class Event:
 
     Attributes:
         twice_s: seconds of work that another process had also done, and finished first.
+        device: name of the device on which the work is done.
+        failure: traceback of the error that ended the work.
     """
 
     label: str
@@ -26,6 +28,8 @@ class Event:
     total: int = 0
     message: str = ""
     twice_s: float = 0.0
+    device: str = ""
+    failure: str = ""
 
 
 def _drop(_: Event) -> None:
@@ -68,6 +72,14 @@ class Progress:
     def log(self, text: str) -> None:
         """Report one line that every view shows, e.g. a warning with a count."""
         self._send(Event(self.label, message=text))
+
+    def on(self, device: str) -> None:
+        """Report the device on which the work is done."""
+        self._send(Event(self.label, device=device))
+
+    def failed(self, details: str) -> None:
+        """Report the traceback of the error that ends the work."""
+        self._send(Event(self.label, failure=details))
 
     def made_twice(self, seconds: float) -> None:
         """Report that another process finished the artifact first, and for how long this one worked on it."""

@@ -115,6 +115,8 @@ class TerminalView:
         if event.message:
             self._bars.console.print(f"{title}: {event.message}", highlight=False, markup=False)
             return
+        if event.device or event.failure:
+            return
         bar = self._tasks[title]
         self._bars.update(bar, description=event.label, completed=event.done, total=event.total or None)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,7 +18,7 @@ from uvlp.artifacts.checks.visible import await_inputs
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, chain
 from uvlp.artifacts.work import Work
-from uvlp.core import machine, nvidia, plugins, portable, streams, views
+from uvlp.core import machine, plugins, portable, streams, views
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import changed_during_read, file_sha256
 from uvlp.core.progress import Progress
@@ -34,6 +35,7 @@ from uvlp.pipeline.estimates.cards import named, this_machine
 from uvlp.pipeline.estimates.least import of_store
 from uvlp.pipeline.planning.pieces import Divided, Piece
 from uvlp.pipeline.prepare import Plan
+from uvlp.pipeline.runs.journal import command_line, recorded
 
 
 def damage(plan: Plan, store: Store) -> Iterator[tuple[Task, str]]:
@@ -160,11 +162,24 @@ def execute(root: Path, job: Task | Piece | Divided, progress: Progress, gpus: t
     task = job if isinstance(job, Task) else job.task
     if task.portable:
         portable.begin(torch=task.stage != "tabulate")
+    try:
+        _compute(root, job, task, progress, gpus)
+    except Exception as error:
+        progress.failed("".join(traceback.format_exception(error)))
+        raise
+
+
+def _compute(
+    root: Path, job: Task | Piece | Divided, task: Task, progress: Progress, gpus: tuple[str, ...]
+) -> None:
+    """Make one artifact, or some of its parts, on one thread and on the cards that are reserved for it."""
     if task.stage == "tabulate":  # needs no torch
+        progress.on("CPU")
         _write(root, task, progress, gpus)
         return
     machine.single_thread()
     machine.release_gpu()
+    progress.on(" ".join((machine.gpu_name() or "CPU", *gpus)))
     try:
         if isinstance(job, Piece):
             _make_piece(root, job, progress, gpus)
@@ -287,23 +302,26 @@ def make(
 def launch(plan: Plan, store: Store, todo: Sequence[Task], asked: Asked, launcher: Launcher) -> Launch:
     """Return what a launcher is handed to make ``todo``."""
     declared = declared_launcher(launcher.name)
-    estimates: Mapping[str, Needs] = {}
-    if declared.remote or nvidia.visible_gpus():
-        card = declared.card(launcher.settings)
-        estimates = estimated.of_plan(plan, named(card) if card else this_machine())
+    card = declared.card(launcher.settings)
+    estimates = estimated.of_plan(plan, named(card) if card else this_machine())
     return Launch(
         name=plan.goal.key,
         root=store.root,
         tasks=tuple(todo),
         seconds={key: 60 * (needs.minutes or 0.0) for key, needs in estimates.items()},
-        make=partial(make_here, store.root, asked, estimates),
+        make=partial(make_here, store.root, asked, estimates, command_line()),
         workers=asked.workers,
         detach=launcher.detach,
     )
 
 
 def make_here(
-    root: Path, asked: Asked, estimates: Mapping[str, Needs], tasks: Sequence[Task], count: int | None
+    root: Path,
+    asked: Asked,
+    estimates: Mapping[str, Needs],
+    command: str,
+    tasks: Sequence[Task],
+    count: int | None,
 ) -> None:
     """Make the unfinished ones of ``tasks`` on worker processes and cards of this machine.
 
@@ -311,6 +329,7 @@ def make_here(
         root: of the store.
         asked: cards that are asked for.
         estimates: the needs of each task on one card, by key.
+        command: command line of the run, for its journal.
         tasks: the tasks.
         count: number of worker processes; None: as many as suit the machine.
 
@@ -326,15 +345,20 @@ def make_here(
     parallel = cards.parallel(replace(asked, workers=count))
     cards.announce(parallel)
     needs = estimated.on_machine(parallel, estimates)
+    todo = in_order(todo, needs)
+    minutes = {key: each.minutes or 0.0 for key, each in estimates.items()}
+    seconds = {task.key: 60 * minutes.get(task.key, 0.0) / max(1, needs(task).cards) for task in todo}
+    processes = len(parallel.layout.workers[: len(todo)])
     try:
-        workers.run(
-            in_order(todo, needs),
-            partial(execute, store.root),
-            parallel=parallel,
-            environment=machine.thread_environment(),
-            view=views.view(len(todo)),
-            needs=needs,
-        )
+        with recorded(root, todo, processes, seconds, command, views.view(len(todo))) as view:
+            workers.run(
+                todo,
+                partial(execute, store.root),
+                parallel=parallel,
+                environment=machine.thread_environment(),
+                view=view,
+                needs=needs,
+            )
     finally:
         store.sweep()
 

@@ -137,7 +137,7 @@ def check_store(store: Path, spec: DatasetSpec) -> None:
         )
     if data != location and data.is_relative_to(location):
         below = data.relative_to(location).parts[0]
-        if below in (*FOLDERS, ".tmp", ".locks", "set_aside"):
+        if below in (*FOLDERS, ".tmp", ".locks", ".runs", "set_aside"):
             raise UvlpError(
                 "the dataset is among the artifacts of the store",
                 got=str(data),

@@ -7,11 +7,12 @@ from uvlp.core import portable, streams
 from uvlp.core.scheduling import cards
 from uvlp.core.scheduling.cards import Asked
 from uvlp.declarations.launcher import HERE, Launcher, declared_launcher
-from uvlp.pipeline import changed_plugins, make, names, preflight
+from uvlp.pipeline import make, names, preflight
 from uvlp.pipeline.downloads import transfers
 from uvlp.pipeline.estimates.least import of_store
 from uvlp.pipeline.folders.collect import Collect, check_store
 from uvlp.pipeline.names import Checked
+from uvlp.pipeline.planning import changed_plugins
 from uvlp.pipeline.planning.ablations import Ablated
 from uvlp.pipeline.prepare import Plan, prepare
 from uvlp.recipes.requests.request import Request
