@@ -61,6 +61,12 @@ class Stopped(UvlpError):
     exit_code = 130
 
 
+class Detached(UvlpError):
+    """The jobs of the run go on without this process, as requested: exit code 0."""
+
+    exit_code = 0
+
+
 class WorkerFailed(Exception):
     """A stage raised an unexpected exception, or its process died: exit code 1.
 

@@ -1,0 +1,187 @@
+"""A run on a cluster: what is missing is submitted and waited for; a later call attaches to its jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from uvlp.artifacts.store import Store
+from uvlp.core import streams
+from uvlp.core.errors import Detached, Stopped, UvlpError
+from uvlp.declarations.launcher import Launch
+from uvlp.launchers.jobs import endings, outcome, queue
+from uvlp.launchers.jobs.batches import Submission
+from uvlp.launchers.jobs.progress import StageLines
+from uvlp.launchers.jobs.record import JobRecord, Run
+from uvlp.launchers.jobs.settings import Settings
+
+LOOK_EVERY_S = 30.0
+"""Interval of `squeue`, for all jobs together."""
+READ_EVERY_S = 1.0
+"""Interval of looking for outcome files of live jobs."""
+GRACE_S = 45.0
+"""How long a job that ended may lack an outcome file: a shared folder shows new files late."""
+
+
+@dataclass(slots=True)
+class Attendance:
+    """The jobs of one call: those that live are attended, the rest is submitted.
+
+    Attributes:
+        work: what is to be made.
+        run: the record of the run.
+        submission: submits jobs.
+        live: jobs by name that have not ended.
+        states: of the last look into the queue.
+    """
+
+    work: Launch
+    run: Run
+    submission: Submission
+    live: dict[str, JobRecord] = field(default_factory=dict)
+    states: dict[str, queue.State] = field(default_factory=dict)
+    _looked: float = float("-inf")
+    _ended: dict[str, float] = field(default_factory=dict)
+
+    def attach(self) -> None:
+        """Find the jobs of earlier calls that live, and note how the others ended.
+
+        Raises:
+            UvlpError: the cluster does not answer.
+        """
+        states = queue.states()
+        if states is None:
+            fix = "the command needs a machine that may submit jobs, and a running slurmctld and munge"
+            raise UvlpError("the cluster does not answer squeue", fix=fix)
+        self.states = states
+        missing = {task.name for task in self.work.tasks}
+        former = [job for job in self.run.jobs if missing & set(job.tasks)]
+        past = queue.past(job.id for job in former if job.id not in states)
+        for job in former:
+            state = states.get(job.id) or queue.State(past.get(job.id, queue.GONE))
+            content = outcome.read(self.run.folder, job.name)
+            if state.live and content is None:
+                self.live[job.name] = job
+            else:
+                endings.note(self.run, job, state.state, content)
+        if self.live:
+            streams.print_error(f"note   attached to {len(self.live)} jobs of the run {self.work.name}")
+
+    def submit(self) -> None:
+        """Submit what no live job makes, as far as the cluster takes it."""
+        for job in self.submission.submit(self.live.values()):
+            self.live[job.name] = job
+
+    def detach(self) -> NoReturn:
+        """Leave the jobs to the cluster.
+
+        Raises:
+            Detached: always; the line says how to attach again.
+        """
+        left = self.submission.left
+        more = f"; {left} more are submitted when the command attaches, for want of room" if left else ""
+        what = f"{len(self.live)} jobs of the run {self.work.name} go on{more}"
+        raise Detached(what, fix="re-run the command without --detach to attach")
+
+    def wait(self) -> None:
+        """Wait until all tasks are made.
+
+        Raises:
+            UvlpError: a job failed by a mistake of the user, was cancelled, or ran out of memory or time.
+            WorkerFailed: a job failed unexpectedly.
+            Stopped: this process was told to end; the jobs go on.
+        """
+        lines = StageLines(self.work.tasks, Store(self.work.root))
+        with _hang_up(self.work.name):
+            try:
+                while self.live or self.submission.left:
+                    self._read_outcomes()
+                    if time.monotonic() - self._looked >= LOOK_EVERY_S:
+                        self._look()
+                        lines.show(self.live.values(), self.states)
+                    if self.submission.left:
+                        self.submit()
+                    if self.live:
+                        time.sleep(READ_EVERY_S)
+            except KeyboardInterrupt:
+                self._interrupted()
+        lines.show((), self.states)
+
+    def _read_outcomes(self) -> None:
+        """Take jobs that are done from the live ones; raise the error of one that failed."""
+        for job in list(self.live.values()):
+            content = outcome.read(self.run.folder, job.name)
+            if content is None:
+                continue
+            if content["state"] == outcome.DONE:
+                del self.live[job.name]
+            elif content["state"] != outcome.STOPPED:  # a preempted job is about to be queued again
+                raise endings.failure(self.run, job, content)
+
+    def _look(self) -> None:
+        """Ask the cluster about all jobs at once, and raise the error of one that ended without a report."""
+        self._looked = time.monotonic()
+        states = queue.states()
+        if states is None:
+            streams.print_error("note   the cluster does not answer squeue; asking again")
+            return
+        self.states = states
+        gone = [job for job in self.live.values() if job.id not in states]
+        past = queue.past(job.id for job in gone)
+        for job in self.live.values():
+            state = states.get(job.id) or queue.State(past.get(job.id, queue.GONE))
+            if state.live:
+                self._ended.pop(job.name, None)
+                continue
+            ended = self._ended.setdefault(job.name, time.monotonic())
+            certain = state.state in endings.CERTAIN
+            if certain or time.monotonic() - ended >= GRACE_S:
+                self._read_outcomes()
+                if job.name in self.live:
+                    raise endings.without_report(self.run, job, state.state)
+            return  # jobs that need this one were cancelled with it
+
+    def _interrupted(self) -> NoReturn:
+        """Ask once, on a terminal, whether the jobs go on."""
+        answer = ""
+        if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
+            sys.stderr.write(
+                f"\n{len(self.live)} jobs of the run {self.work.name} are submitted. Keep them? [Y/n] "
+            )
+            sys.stderr.flush()
+            answer = sys.stdin.readline().strip().lower()
+        if answer in ("n", "no"):
+            count = queue.cancel(job.id for job in self.live.values())
+            raise Stopped(f"{count} jobs were cancelled", fix="re-run the command to resume")
+        raise _goes_on(self.work.name)
+
+
+def _goes_on(name: str) -> Stopped:
+    fix = f"re-run the command to attach, or uvlp cancel {name[:8]}"
+    return Stopped(f"interrupted; the jobs of the run {name} go on", fix=fix)
+
+
+@contextlib.contextmanager
+def _hang_up(name: str) -> Iterator[None]:
+    """Let the jobs go on when the terminal is closed or this process is ended."""
+
+    def leave(number: int, _: object) -> None:
+        raise _goes_on(name)
+
+    signals = (signal.SIGTERM, signal.SIGHUP)
+    before = {each: signal.signal(each, leave) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def open_attendance(work: Launch, run: Run, settings: Settings, least_s: float) -> Attendance:
+    """Return the attendance of a run whose tasks are grouped into jobs of at least ``least_s`` seconds."""
+    return Attendance(work, run, Submission(work, run, settings, least_s))

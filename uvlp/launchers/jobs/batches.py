@@ -1,0 +1,160 @@
+"""Submission of a run's tasks: groups become jobs and arrays, as far as the cluster takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from uvlp.core import streams
+from uvlp.core.hashing import digest
+from uvlp.declarations.launcher import Launch
+from uvlp.launchers.jobs import order, outcome, queue, sbatch
+from uvlp.launchers.jobs.grouping import NAME_LENGTH, Group, group
+from uvlp.launchers.jobs.record import JobRecord, Run
+from uvlp.launchers.jobs.sbatch import Batch, SubmitLimit
+from uvlp.launchers.jobs.settings import Settings
+
+MOST_SHOWN = 1000
+"""Elements of an array in a dry run, which asks no cluster; Slurm's own default."""
+
+
+@dataclass(slots=True)
+class Submission:
+    """The jobs of a run that are not submitted yet.
+
+    Attributes:
+        work: what is to be made.
+        run: receives the submitted jobs.
+        settings: those of the launcher.
+        least_s: shorter tasks share a job.
+    """
+
+    work: Launch
+    run: Run
+    settings: Settings
+    least_s: float
+    _groups: list[Group] | None = None
+    _job_of: dict[str, str] = field(default_factory=dict)
+    _arrays: dict[str, list[str]] = field(default_factory=dict)
+    _alive: set[str] = field(default_factory=set)
+    _probe: str = ""
+    _largest: int = 0
+
+    @property
+    def left(self) -> int:
+        """Number of jobs that are not submitted."""
+        return len(self._groups or ())
+
+    def groups(self, apart: Iterable[str] = ()) -> list[Group]:
+        """Return the jobs of all tasks but those with the keys ``apart``."""
+        return group(self.work.tasks, self.work.seconds, self.least_s, apart)
+
+    def submit(self, live: Iterable[JobRecord]) -> Iterator[JobRecord]:
+        """Submit jobs, first ones first, until all are submitted or the cluster takes no more.
+
+        Args:
+            live: jobs that make other tasks of the run.
+
+        Raises:
+            UvlpError: the cluster refuses a job.
+        """
+        attended = list(live)
+        self._alive = {job.id for job in attended}
+        if self._groups is None:
+            keys = {task.name: task.key for task in self.work.tasks}
+            for job in attended:
+                self._job_of |= {keys[name]: job.id for name in job.tasks if name in keys}
+            self._groups = self.groups(self._job_of)
+            if len(self._groups) > 1:
+                yield from self._submit_probe()
+        self._largest = self._largest or queue.largest_array()
+        try:
+            while self._groups:
+                for batch, groups in self._ready(self._groups, self._largest):
+                    yield from self._submit(batch, groups)
+        except SubmitLimit as limit:
+            streams.print_error(f"note   {self.left} jobs wait for room in the queue: {limit}")
+
+    def _submit_probe(self) -> Iterator[JobRecord]:
+        """Submit a job without tasks, before the others: it needs the store, and this version of UVLP."""
+        name = "probe-" + digest([order.source_sha256(), repr(self.settings)])[:NAME_LENGTH]
+        content = outcome.read(self.run.folder, name)
+        if content is not None and content["state"] == outcome.DONE:
+            return
+        memory_gb = self.run.memory_of((), self.settings.memory_gb)
+        batch = Batch(names=(name,), title=self._title("probe"), seconds=0.0, after=(), memory_gb=memory_gb)
+        probe = Group(tasks=(), seconds=0.0, needs=frozenset())
+        for job in self._submit(batch, [probe]):
+            self._probe = job.id
+            yield job
+
+    def batches(self, groups: list[Group]) -> Iterator[Batch]:
+        """Yield the batches of ``groups`` as they would be submitted, with names in place of numbers."""
+        left = list(groups)
+        while left:
+            for batch, chunk in self._ready(left, MOST_SHOWN):
+                self._job_of |= {task.key: each.name for each in chunk for task in each.tasks}
+                left = [each for each in left if each not in chunk]
+                yield batch
+
+    def _ready(self, left: list[Group], largest: int) -> list[tuple[Batch, list[Group]]]:
+        """Return the groups whose inputs are submitted, equal ones together."""
+        unsubmitted = {task.key for each in left for task in each.tasks}
+        equal: dict[tuple[object, ...], list[Group]] = {}
+        for each in left:
+            if not each.needs & unsubmitted:
+                equal.setdefault((self._after(each), self._memory_gb(each), each.tasks[0].stage), []).append(
+                    each
+                )
+        return [
+            (self._batch(chunk), chunk)
+            for groups in equal.values()
+            for start in range(0, len(groups), largest)
+            for chunk in [groups[start : start + largest]]
+        ]
+
+    def _after(self, each: Group) -> tuple[str, ...]:
+        """Return the jobs to wait for; the cluster may have forgotten those that are done."""
+        jobs = {self._job_of[key] for key in each.needs if key in self._job_of} | {self._probe}
+        return sbatch.whole_arrays(jobs & self._alive, self._arrays)
+
+    def _memory_gb(self, each: Group) -> int:
+        return self.run.memory_of([task.name for task in each.tasks], self.settings.memory_gb)
+
+    def _batch(self, groups: list[Group]) -> Batch:
+        return Batch(
+            names=tuple(each.name for each in groups),
+            title=self._title(groups[0].tasks[0].stage),
+            seconds=max(each.seconds for each in groups),
+            after=self._after(groups[0]),
+            memory_gb=self._memory_gb(groups[0]),
+        )
+
+    def _title(self, what: str) -> str:
+        return f"uvlp-{self.work.name[:8]}-{what}"
+
+    def _submit(self, batch: Batch, groups: list[Group]) -> list[JobRecord]:
+        """Submit one batch, and record its jobs at once."""
+        self.run.folder.mkdir(parents=True, exist_ok=True)
+        for name, each in zip(batch.names, groups, strict=True):
+            outcome.path(self.run.folder, name).unlink(missing_ok=True)
+            order.write(self.run.folder, name, each.tasks, self.work.make, self.work.workers)
+        numbers = sbatch.submit(self.run.folder, self.settings, batch)
+        jobs = [
+            JobRecord(
+                id=number,
+                name=name,
+                title=each.title if each.tasks else "probe",
+                tasks=tuple(task.name for task in each.tasks),
+                memory_gb=batch.memory_gb,
+            )
+            for number, name, each in zip(numbers, batch.names, groups, strict=True)
+        ]
+        self.run.add(jobs)
+        self._alive |= set(numbers)
+        self._arrays[numbers[0].partition("_")[0]] = numbers
+        for job, each in zip(jobs, groups, strict=True):
+            self._job_of |= {task.key: job.id for task in each.tasks}
+        if self._groups is not None:
+            self._groups = [each for each in self._groups if each not in groups]
+        return jobs

@@ -1,0 +1,73 @@
+"""What is said about a job that ended without being done: one line each, with what the next call does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from uvlp.core import streams
+from uvlp.core.errors import UvlpError, WorkerFailed
+from uvlp.core.files.lines import split_lines
+from uvlp.launchers.jobs import outcome
+from uvlp.launchers.jobs.record import JobRecord, Run
+
+OUT_OF_MEMORY, CANCELLED, TIMEOUT = "OUT_OF_MEMORY", "CANCELLED", "TIMEOUT"
+CERTAIN = (OUT_OF_MEMORY, CANCELLED, TIMEOUT, "DEADLINE")
+"""States after which no outcome file is written."""
+RESUME = "finished artifacts and parts are kept, re-run the command to resume"
+
+
+def describe(job: JobRecord) -> str:
+    """Return the words for a job in messages."""
+    return f"job {job.id} ({job.title})"
+
+
+def failure(run: Run, job: JobRecord, content: Mapping[str, Any]) -> Exception:
+    """Return the error of a job whose node wrote how it failed."""
+    if content["state"] == outcome.DEFECT and outcome.KILLED in str(content["what"]):
+        return _out_of_memory(run, job)
+    return outcome.error(dict(content), describe(job))
+
+
+def without_report(run: Run, job: JobRecord, state: str) -> Exception:
+    """Return the error of a job that ended in a state of the cluster without an outcome file."""
+    if state == OUT_OF_MEMORY:
+        return _out_of_memory(run, job)
+    if state == CANCELLED:
+        return UvlpError(f"{describe(job)} was cancelled", fix=RESUME)
+    if state == TIMEOUT:
+        return UvlpError(
+            f"{describe(job)} reached its time limit", fix=f"{RESUME}, or raise launcher.time_minutes"
+        )
+    log = run.folder / "log" / f"{job.id}_0_log.out"
+    last = _last_line(log.read_text(encoding="utf-8", errors="replace")) if log.is_file() else ""
+    if last:
+        what = f"{describe(job)} ended without a report, in the state {state}"
+        return UvlpError(what, got=last, fix=f"see {log}")
+    return UvlpError(
+        f"{describe(job)} ended in the state {state} and left nothing in {run.folder}",
+        fix="the nodes must see the store under the same path: use a shared folder, --store DIR",
+    )
+
+
+def _out_of_memory(run: Run, job: JobRecord) -> UvlpError:
+    if not job.memory_gb:
+        fix = "set launcher.memory_gb, and re-run the command to resume"
+        return UvlpError(f"{describe(job)} ran out of the cluster's default memory", fix=fix)
+    run.out_of_memory(job)
+    fix = f"{RESUME} with {2 * job.memory_gb} GB"
+    return UvlpError(f"{describe(job)} ran out of memory", got=f"{job.memory_gb} GB", fix=fix)
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in split_lines(text) if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def note(run: Run, job: JobRecord, state: str, content: Mapping[str, Any] | None) -> None:
+    """Report how a job of an earlier call ended, whose tasks are submitted again."""
+    if content is not None and content["state"] in (outcome.DONE, outcome.STOPPED):
+        return
+    error = failure(run, job, content) if content is not None else without_report(run, job, state)
+    text = error.text if isinstance(error, WorkerFailed) else str(error)
+    streams.print_error(f"note   submitting again: {text.partition('; ')[0]}")

@@ -1,0 +1,200 @@
+"""Grouping of tasks into jobs: short tasks share a job, and a job starts after those that it needs.
+
+A job is a set of tasks of which none depends on another job that depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from uvlp.artifacts.task import Task
+from uvlp.core.hashing import digest
+
+NAME_LENGTH = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Tasks of one job.
+
+    Attributes:
+        tasks: in an order in which they can be made.
+        seconds: the sum of their estimated times.
+        needs: keys of unfinished tasks outside it that it reads, directly or not.
+    """
+
+    tasks: tuple[Task, ...]
+    seconds: float
+    needs: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """Name that depends on the tasks alone, by which a later call recognises the job."""
+        return digest(sorted(task.key for task in self.tasks))[:NAME_LENGTH]
+
+    @property
+    def title(self) -> str:
+        """Title for messages: its only task, or the number of tasks by stage."""
+        if len(self.tasks) == 1:
+            return self.tasks[0].title or self.tasks[0].name
+        counts: dict[str, int] = {}
+        for task in self.tasks:
+            counts[task.stage] = counts.get(task.stage, 0) + 1
+        return ", ".join(f"{count} {stage}" for stage, count in counts.items())
+
+
+def needed(tasks: Sequence[Task]) -> dict[str, frozenset[str]]:
+    """Return the keys of those of ``tasks`` that each one reads, through finished inputs as well.
+
+    A table also reads the inputs of its inputs, and one of them may be rebuilt after damage.
+    """
+    unfinished = {task.key for task in tasks}
+    found: dict[str, frozenset[str]] = {}
+
+    def below(task: Task) -> frozenset[str]:
+        if task.key not in found:
+            keys: set[str] = set()
+            for earlier in task.inputs.values():
+                keys |= {earlier.key} if earlier.key in unfinished else below(earlier)
+            found[task.key] = frozenset(keys)
+        return found[task.key]
+
+    for task in tasks:
+        below(task)
+    return {task.key: found[task.key] for task in tasks}
+
+
+def group(
+    tasks: Sequence[Task], seconds: Mapping[str, float], least_s: float, apart: Iterable[str] = ()
+) -> list[Group]:
+    """Return jobs of at least ``least_s`` estimated seconds where dependencies allow it, first ones first.
+
+    Args:
+        tasks: unfinished tasks, in an order in which they can be made.
+        seconds: estimated time of each by its key.
+        least_s: shorter tasks are grouped.
+        apart: keys of tasks that jobs of the cluster make already; they are left out, but needed.
+    """
+    taken = set(apart)
+    needs = needed(tasks)
+    own = [task for task in tasks if task.key not in taken]
+    parts = _of_levels(own, needs, seconds, least_s)
+    graph = _Graph(parts, needs, seconds)
+    graph.contract(least_s)
+    return graph.groups({task.key: row for row, task in enumerate(own)})
+
+
+def _of_levels(
+    tasks: Sequence[Task],
+    needs: Mapping[str, frozenset[str]],
+    seconds: Mapping[str, float],
+    least_s: float,
+) -> list[list[Task]]:
+    """Collect short tasks of the same depth, which cannot depend on one another; long ones stay alone."""
+    depth: dict[str, int] = {}
+    for task in _inputs_first(tasks, needs):
+        depth[task.key] = 1 + max((depth.get(key, 0) for key in needs[task.key]), default=0)
+    parts: list[list[Task]] = []
+    for level in sorted(set(depth.values())):
+        chunk: list[Task] = []
+        filled = 0.0
+        for task in (task for task in tasks if depth[task.key] == level):
+            if seconds.get(task.key, 0.0) >= least_s:
+                parts.append([task])
+                continue
+            chunk.append(task)
+            filled += seconds.get(task.key, 0.0)
+            if filled >= least_s:
+                parts.append(chunk)
+                chunk, filled = [], 0.0
+        if chunk:
+            parts.append(chunk)
+    return parts
+
+
+def _inputs_first(tasks: Sequence[Task], needs: Mapping[str, frozenset[str]]) -> list[Task]:
+    """Return tasks so that each comes after those that it needs."""
+    by_key = {task.key: task for task in tasks}
+    ordered: dict[str, Task] = {}
+
+    def add(task: Task) -> None:
+        for key in needs[task.key]:
+            if key in by_key and key not in ordered:
+                add(by_key[key])
+        ordered[task.key] = task
+
+    for task in tasks:
+        if task.key not in ordered:
+            add(task)
+    return list(ordered.values())
+
+
+class _Graph:
+    """Parts of the plan, each a list of tasks, with the parts before and after each."""
+
+    def __init__(
+        self, parts: list[list[Task]], needs: Mapping[str, frozenset[str]], seconds: Mapping[str, float]
+    ) -> None:
+        self._needs = needs
+        self._parts = dict(enumerate(parts))
+        self._seconds = {
+            row: sum(seconds.get(task.key, 0.0) for task in part) for row, part in self._parts.items()
+        }
+        of_key = {task.key: row for row, part in self._parts.items() for task in part}
+        self._before: dict[int, set[int]] = {
+            row: {of_key[key] for task in part for key in needs[task.key] if key in of_key} - {row}
+            for row, part in self._parts.items()
+        }
+        self._after: dict[int, set[int]] = {row: set() for row in self._parts}
+        for row, before in self._before.items():
+            for other in before:
+                self._after[other].add(row)
+
+    def contract(self, least_s: float) -> None:
+        """Join each short part with its only neighbour before or after it: no cycle can arise."""
+        waiting = sorted(self._parts)
+        while waiting:
+            row = waiting.pop()
+            if row not in self._parts or self._seconds[row] >= least_s:
+                continue
+            for near, back in ((self._before, self._after), (self._after, self._before)):
+                if len(near[row]) == 1:
+                    (other,) = near[row]
+                    self._join(row, other)
+                    waiting += [other, *back[other], *near[other]]
+                    break
+
+    def _join(self, row: int, other: int) -> None:
+        """Join ``row`` into ``other``, its only neighbour on one side."""
+        self._parts[other] = [*self._parts[other], *self._parts.pop(row)]
+        self._seconds[other] += self._seconds.pop(row)
+        for near, back in ((self._before, self._after), (self._after, self._before)):
+            moved = near.pop(row) - {other}
+            for each in moved:
+                back[each].discard(row)
+                back[each].add(other)
+            near[other] |= moved
+            near[other].discard(row)
+
+    def groups(self, order: Mapping[str, int]) -> list[Group]:
+        """Return the parts as jobs, each after those that it needs."""
+        ordered: list[int] = []
+        seen: set[int] = set()
+
+        def add(row: int) -> None:
+            seen.add(row)
+            for other in sorted(self._before[row] - seen):
+                add(other)
+            ordered.append(row)
+
+        for row in sorted(self._parts, key=lambda row: min(order[task.key] for task in self._parts[row])):
+            if row not in seen:
+                add(row)
+        return [self._group(row) for row in ordered]
+
+    def _group(self, row: int) -> Group:
+        tasks = _inputs_first(self._parts[row], self._needs)
+        inside = {task.key for task in tasks}
+        outside = frozenset(key for task in tasks for key in self._needs[task.key] if key not in inside)
+        return Group(tasks=tuple(tasks), seconds=self._seconds[row], needs=outside)

@@ -1,0 +1,55 @@
+"""Checks of a time limit against the work, before jobs are submitted."""
+
+from __future__ import annotations
+
+import math
+
+from uvlp.core.errors import UvlpError
+from uvlp.declarations.launcher import Launch
+from uvlp.launchers.jobs.settings import Settings
+
+RESUMED = (
+    "caption",
+    "embed",
+    "finetune",
+    "optimise",
+    "pixels",
+    "represent",
+    "sample",
+    "synthesise",
+    "teacher",
+)
+"""Stages that keep finished parts or a checkpoint when they are stopped; others start again."""
+CHECKPOINT_S = 300.0
+"""Time that a stage needs to load its models and reach its first checkpoint, rounded up."""
+START_S = 60.0
+"""Time to start a job's processes."""
+OWN_ARGUMENTS = {
+    "job-name": "it names the run and the stage",
+    "dependency": "jobs wait for those that they need",
+    "array": "equal jobs are an array",
+    "output": "logs lie in the store",
+    "error": "logs lie in the store",
+    "signal": "use launcher.warning_s",
+    "time": "use launcher.time_minutes",
+}
+
+
+def check_time(work: Launch, settings: Settings) -> None:
+    """Refuse a time limit in which a job could not reach its first checkpoint, however often it is queued.
+
+    Raises:
+        UvlpError: names the task and the shortest limit.
+    """
+    available_s = 60.0 * settings.time_minutes - settings.warning_s
+    for task in work.tasks:
+        estimate_s = work.seconds.get(task.key, 0.0)
+        unit_s = min(estimate_s, CHECKPOINT_S) if task.stage in RESUMED else estimate_s
+        if unit_s and unit_s + START_S > available_s:
+            least = math.ceil((unit_s + START_S + settings.warning_s) / 60)
+            raise UvlpError(
+                f"the time limit is shorter than one checkpoint of {task.stage} ({task.title or task.name})",
+                got=f"{settings.time_minutes} min",
+                allowed=f"at least {least} min by its estimate",
+                fix=f"--set launcher.time_minutes={least}",
+            )

@@ -1,0 +1,60 @@
+"""The jobs of a run as a dry run prints them: number, hours, time on several cards, arguments of `sbatch`."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+
+from uvlp.core.wording import duration
+from uvlp.launchers.jobs import sbatch
+from uvlp.launchers.jobs.batches import Submission
+from uvlp.launchers.jobs.grouping import Group
+from uvlp.launchers.jobs.settings import Settings
+
+CARDS = (1, 8, 64)
+
+
+def lines(submission: Submission, settings: Settings) -> list[str]:
+    """Return the lines about the jobs of a submission; times are estimates without waiting in the queue."""
+    groups = submission.groups()
+    if not groups:
+        return ["jobs: none"]
+    total = sum(each.seconds for each in groups)
+    unit = "GPU-hours" if settings.gpus else "node-hours"
+    hours = total / 3600 * max(1, settings.gpus)
+    times = ", ".join(f"{count}: {duration(time_on(groups, count))}" for count in CARDS)
+    batches = list(submission.batches(groups))
+    arrays = sum(len(batch.names) > 1 for batch in batches)
+    return [
+        f"jobs: {len(groups)} for {len(submission.work.tasks)} artifacts, {len(batches)} calls of sbatch "
+        f"({arrays} arrays); {hours:.1f} {unit}",
+        f"longest chain: {duration(time_on(groups, len(groups)))}; jobs at once, without a queue: {times}",
+        *(f"sbatch {line}" for line in _distinct(submission, settings, batches)),
+    ]
+
+
+def _distinct(submission: Submission, settings: Settings, batches: Sequence[sbatch.Batch]) -> Iterator[str]:
+    """Yield the arguments of each kind of job once, with the number of calls."""
+    counts: dict[str, int] = {}
+    for batch in batches:
+        line = " ".join(sbatch.script(settings, batch))
+        counts[line] = counts.get(line, 0) + 1
+    for line, count in counts.items():
+        yield line + (f"  ({count} times)" if count > 1 else "")
+
+
+def time_on(groups: Sequence[Group], cards: int) -> float:
+    """Return the time of all jobs in seconds when ``cards`` of them can run at once, first ones first."""
+    of_key = {task.key: row for row, each in enumerate(groups) for task in each.tasks}
+    before = [{of_key[key] for key in each.needs if key in of_key} for each in groups]
+    ends: dict[int, float] = {}
+    waiting = list(range(len(groups)))
+    running: list[tuple[float, int]] = []
+    now = 0.0
+    while waiting or running:
+        for row in [row for row in waiting if before[row] <= ends.keys()][: cards - len(running)]:
+            waiting.remove(row)
+            heapq.heappush(running, (now + groups[row].seconds, row))
+        now, row = heapq.heappop(running)
+        ends[row] = now
+    return now

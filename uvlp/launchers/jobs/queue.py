@@ -1,0 +1,90 @@
+"""The state of jobs: one `squeue` for all of them, and `sacct` for those that it no longer lists."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from uvlp.core.errors import UvlpError
+from uvlp.core.files.lines import split_lines
+
+LONGEST_S = 60.0
+MOST_ARGUMENTS = 500
+GONE = "not in the queue"
+PENDING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD")
+RUNNING = (
+    *("RUNNING", "COMPLETING", "CONFIGURING", "STAGE_OUT", "SUSPENDED", "STOPPED", "SIGNALING"),
+    "RESIZING",
+)
+REQUEUED = ("PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED")
+"""Such a job is queued again by the cluster, if that is not forbidden; it shows this state for a moment."""
+
+
+class State(NamedTuple):
+    """State of a job in the cluster's words, with its name and the reason for waiting."""
+
+    state: str
+    name: str = ""
+    reason: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether it waits or runs, or will again."""
+        return self.state in PENDING or self.state in RUNNING or self.state in REQUEUED
+
+
+def states() -> dict[str, State] | None:
+    """Return the user's jobs by number, array elements one by one; None if the cluster does not answer."""
+    command = ["squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i|%T|%j|%r"]
+    printed = _output(command)
+    if printed is None:
+        return None
+    rows = [line.strip().split("|", 3) for line in split_lines(printed)]
+    return {row[0]: State(*row[1:]) for row in rows if len(row) == 4}
+
+
+def past(jobs: Iterable[str]) -> dict[str, str]:
+    """Return the states of former jobs from the accounting; those that it lacks are left out."""
+    numbers = sorted(jobs)
+    if not numbers:
+        return {}
+    command = ["sacct", "-X", "-n", "-o", "JobID,State", "--parsable2", *(f"-j{job}" for job in numbers)]
+    rows = [line.split("|") for line in split_lines(_output(command) or "")]
+    # Of a cancelled job it says by whom: CANCELLED by 1000.
+    return {row[0]: row[1].split()[0] for row in rows if len(row) > 1 and row[1] and row[0] in numbers}
+
+
+def largest_array() -> int:
+    """Return how many elements an array may have; 1 if the cluster does not say."""
+    for line in split_lines(_output(["scontrol", "show", "config"]) or ""):
+        name, _, value = line.partition("=")
+        if name.strip() == "MaxArraySize" and value.strip().isdecimal():
+            return max(1, int(value) - 1)
+    return 1
+
+
+def _output(command: list[str]) -> str | None:
+    """Return what a command of the cluster prints; None if it fails, is missing or does not answer."""
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=LONGEST_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode(errors="replace")
+
+
+def cancel(jobs: Iterable[str]) -> int:
+    """Cancel those of ``jobs`` that wait or run; return their number.
+
+    Raises:
+        UvlpError: the cluster does not answer.
+    """
+    listed = states()
+    if listed is None:
+        raise UvlpError("the cluster does not answer squeue", fix="cancel jobs where they were submitted")
+    wanted = set(jobs)
+    numbers = sorted(job for job, state in listed.items() if job in wanted and state.live)
+    for start in range(0, len(numbers), MOST_ARGUMENTS):
+        if _output(["scancel", *numbers[start : start + MOST_ARGUMENTS]]) is None:
+            raise UvlpError("scancel failed", got=numbers[start], fix="re-run the command")
+    return len(numbers)

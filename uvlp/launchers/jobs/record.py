@@ -1,0 +1,92 @@
+"""The record of a run's jobs in the store, by which the same command attaches to them again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from uvlp.core.errors import UvlpError
+from uvlp.core.files import json_files
+from uvlp.core.files.writing import write_utf8
+
+FOLDER = "launched"
+"""Folder of a store with one folder per run."""
+FILE = "jobs.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """One submitted job.
+
+    Attributes:
+        id: its number in the cluster, ``"12"`` or ``"12_3"`` for an element of an array.
+        name: of its order and outcome (`Group.name`).
+        title: for messages.
+        tasks: names of its artifacts.
+        memory_gb: requested memory; 0: the cluster's default.
+    """
+
+    id: str
+    name: str
+    title: str
+    tasks: tuple[str, ...]
+    memory_gb: int = 0
+
+
+@dataclass(slots=True)
+class Run:
+    """A run in a store; ``memory_gb``: what tasks of jobs that ran out of memory get, by name."""
+
+    folder: Path
+    jobs: list[JobRecord] = field(default_factory=list)
+    memory_gb: dict[str, int] = field(default_factory=dict)
+
+    def save(self) -> None:
+        """Write the record."""
+        content = {"jobs": [asdict(job) for job in self.jobs], "memory_gb": self.memory_gb}
+        write_utf8(self.folder / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+    def add(self, jobs: Iterable[JobRecord]) -> None:
+        """Record jobs in place of earlier ones of the same name."""
+        new = list(jobs)
+        names = {job.name for job in new}
+        self.jobs = [*(job for job in self.jobs if job.name not in names), *new]
+        self.save()
+
+    def out_of_memory(self, job: JobRecord) -> None:
+        """Double the memory of a job's tasks, for the next call."""
+        self.memory_gb |= dict.fromkeys(job.tasks, 2 * job.memory_gb)
+        self.save()
+
+    def memory_of(self, tasks: Sequence[str], usual_gb: int) -> int:
+        """Return the memory for a job of these tasks."""
+        return max([usual_gb, *(self.memory_gb.get(task, 0) for task in tasks)])
+
+
+def open_run(root: Path, name: str) -> Run:
+    """Return the record of a run in a store, new or from an earlier call."""
+    run = Run(root / FOLDER / name)
+    file = run.folder / FILE
+    if file.is_file():
+        content = json_files.read_object(file)
+        jobs = [JobRecord(**{**job, "tasks": tuple(job["tasks"])}) for job in content["jobs"]]
+        run = replace(run, jobs=jobs, memory_gb=dict(content["memory_gb"]))
+    return run
+
+
+def find_run(root: Path, name: str) -> Run:
+    """Return the record of a run by its name or the start of it.
+
+    Raises:
+        UvlpError: there is none, or several.
+    """
+    folder = root / FOLDER
+    names = sorted(path.parent.name for path in folder.glob(f"*/{FILE}")) if folder.is_dir() else []
+    chosen = [each for each in names if name and each.startswith(name)]
+    if len(chosen) != 1:
+        allowed = ", ".join(names) or f"none: no run of {root} was submitted to a cluster"
+        what = "several runs have this name" if chosen else "no run has this name"
+        raise UvlpError(what, got=name, allowed=allowed)
+    return open_run(root, chosen[0])
