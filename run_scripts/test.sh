@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Lint, types and the fast tests; none needs a GPU or a container. `--slow` runs the slow ones alone, `--long`
-# those that take minutes and are not part of .ci/run. With other arguments only pytest runs, with those:
-# `bash run_scripts/test.sh tests/core -k seeds`.
+# Lint, types and the fast tests; none needs a GPU, a cluster or a container. `--slow` runs the slow ones
+# alone, `--long` those that take minutes and are not part of .ci/run. With other arguments only pytest runs,
+# with those: `bash run_scripts/test.sh tests/core -k seeds`.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$repository"
-tests="not container and not gpu"
+tests="not cluster and not container and not gpu"
 case "${1:-}" in
     "")
         bash run_scripts/check.sh

@@ -9,6 +9,7 @@ import pytest
 from tests.cli.caption_forms import Call
 from uvlp.cli import launching
 from uvlp.core.errors import UvlpError
+from uvlp.launchers.slurm import COMMANDS
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +51,34 @@ def test_a_file_that_is_missing_or_no_toml(tmp_path: Path, config: Path) -> None
     with pytest.raises(UvlpError) as caught:
         launching.resolve(None, None, [], detach=False)
     assert str(config) in caught.value.what
+
+
+@pytest.fixture
+def slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The commands of Slurm on the path."""
+    (tmp_path / "bin").mkdir()
+    for name in COMMANDS:
+        (tmp_path / "bin" / name).write_text("#!/bin/sh\n", encoding="utf-8")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+
+
+def test_set_overrides_the_file_and_the_file_the_defaults(slurm: None, config: Path) -> None:
+    lines = ('launcher = "slurm"', 'partition = "gpu"', "cpus = 8", 'setup = ["module load x, y"]')
+    config.write_text("\n".join([*lines, "[sbatch]", 'qos = "low"', "exclusive = true"]), encoding="utf-8")
+    texts = ["partition=big", "sbatch.qos=high", "sbatch.gres=gpu:h200:1"]
+    found = launching.resolve(None, None, texts, detach=True)
+    assert (found.name, found.detach) == ("slurm", True)
+    settings = found.settings
+    assert (settings.partition, settings.cpus, settings.setup) == ("big", 8, ("module load x, y",))
+    assert settings.sbatch == ("exclusive=true", "qos=high", "gres=gpu:h200:1")
+
+
+@pytest.mark.parametrize(("text", "got"), [("cpus=0", 0), ("cpus=x", "x"), ("cpu=1", "cpu"), ("cpus", None)])
+def test_a_wrong_setting(slurm: None, text: str, got: object) -> None:
+    with pytest.raises(UvlpError) as caught:
+        launching.resolve("slurm", None, [text], detach=False)
+    assert caught.value.got == (got if got is not None else "launcher.cpus")
 
 
 def test_the_users_own_file_does_not_disturb_a_local_run(config: Path) -> None:

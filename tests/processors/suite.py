@@ -16,7 +16,14 @@ from xml.etree import ElementTree
 from tests.processors import emulation
 from tests.processors.settings import SETTINGS, lacking
 
-FAST = ("-n", "2", "--dist", "worksteal", "-m", "not container and not gpu and not slow and not long")
+FAST = (
+    "-n",
+    "2",
+    "--dist",
+    "worksteal",
+    "-m",
+    "not cluster and not container and not gpu and not slow and not long",
+)
 
 
 class Row(NamedTuple):

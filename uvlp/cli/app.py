@@ -48,6 +48,7 @@ app = typer.Typer(
 for name, (_, text) in reproduce.COMMANDS.items():
     app.command(name, cls=Command, help=f"{text}\n\nExample: uvlp {name} digits 10")(reproduce.chain)
 app.command("ablate", cls=Command)(reproduce.ablate)
+app.command("cancel", cls=Command)(reproduce.cancel)
 app.command("robust", cls=Command)(robust.robust)
 app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("teacher", cls=Command)(teacher.teacher)

@@ -32,10 +32,9 @@ def check(settings: Settings) -> None:
             fix = "run uvlp on a login node of the cluster, outside the container (docs/cluster.md)"
             raise UvlpError(f"no {command} on the path", fix=fix)
     for each in settings.sbatch:
-        if each.partition("=")[0] in limits.OWN_ARGUMENTS:
-            raise UvlpError(
-                f"launcher.sbatch.{each} is set by UVLP", fix=limits.OWN_ARGUMENTS[each.partition("=")[0]]
-            )
+        why = limits.OWN_ARGUMENTS.get(each.partition("=")[0])
+        if why is not None:
+            raise UvlpError("this argument of sbatch is set by UVLP", got=f"launcher.sbatch.{each}", fix=why)
 
 
 def card(settings: Settings) -> str:
@@ -56,9 +55,8 @@ def launch(work: Launch, settings: Settings) -> None:
     )
     attendance.attach()
     attendance.submit()
-    streams.print_error(
-        f"note   run {work.name[:8]}: {len(attendance.live)} jobs; uvlp cancel {work.name[:8]}"
-    )
+    run = work.name[:8]
+    streams.print_error(f"note   run {run}: {len(attendance.live)} jobs; `uvlp cancel {run}` ends them")
     if work.detach:
         attendance.detach()
     attendance.wait()

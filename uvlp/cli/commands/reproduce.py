@@ -1,4 +1,4 @@
-"""`uvlp reproduce`, the commands that stop after an earlier stage of the same chain, and `uvlp ablate`."""
+"""`uvlp reproduce`, the commands that stop earlier in the same chain, `uvlp ablate`, and `uvlp cancel`."""
 
 from __future__ import annotations
 
@@ -72,3 +72,33 @@ def _run(until: str, options: Options) -> None:
     )
     announced = any(name in groups.GROUPS for name in request.methods or ())
     run(request, until, execution_of(options, launcher=launcher, announced=announced))
+
+
+RunArgument = Annotated[
+    str,
+    typer.Argument(metavar="RUN", help="name of a run, as printed at its start", rich_help_panel=WHAT),
+]
+
+
+@takes("store", "debug")
+def cancel(run: RunArgument, options: Options) -> None:
+    """End the jobs of a run on a cluster; finished artifacts are kept.
+
+    Example: uvlp cancel 1c2f03a9
+    """
+    from uvlp.core import plugins
+    from uvlp.core.errors import UvlpError
+    from uvlp.declarations.launcher import declared_launcher
+    from uvlp.pipeline.requests.resolve import store_at
+
+    root = store_at(options["store"]).root
+    unknown: UvlpError | None = None
+    for declared in map(declared_launcher, plugins.names("launchers")):
+        if declared.cancel is not None:
+            try:
+                print(f"{declared.cancel(root, run)} jobs cancelled")
+                return
+            except UvlpError as error:  # it may be a run of another launcher
+                unknown = error
+    assert unknown is not None
+    raise unknown

@@ -16,6 +16,7 @@ from uvlp.core.errors import Detached, Stopped, UvlpError
 from uvlp.declarations.launcher import Launch
 from uvlp.launchers.jobs import endings, outcome, queue
 from uvlp.launchers.jobs.batches import Submission
+from uvlp.launchers.jobs.grouping import needed
 from uvlp.launchers.jobs.progress import StageLines
 from uvlp.launchers.jobs.record import JobRecord, Run
 from uvlp.launchers.jobs.settings import Settings
@@ -69,8 +70,26 @@ class Attendance:
                 self.live[job.name] = job
             else:
                 endings.note(self.run, job, state.state, content)
+        self._drop_orphans()
         if self.live:
             streams.print_error(f"note   attached to {len(self.live)} jobs of the run {self.work.name}")
+
+    def _drop_orphans(self) -> None:
+        """Cancel jobs that wait for a failed one: the cluster would do so a little later."""
+        keys = {task.name: task.key for task in self.work.tasks}
+        needs = needed(self.work.tasks)
+        while True:
+            covered = {keys[name] for job in self.live.values() for name in job.tasks if name in keys}
+            orphans = [
+                job
+                for job in self.live.values()
+                if any(needs[keys[name]] - covered for name in job.tasks if name in keys)
+            ]
+            if not orphans:
+                return
+            queue.cancel(job.id for job in orphans)
+            for job in orphans:
+                del self.live[job.name]
 
     def submit(self) -> None:
         """Submit what no live job makes, as far as the cluster takes it."""
@@ -162,7 +181,7 @@ class Attendance:
 
 
 def _goes_on(name: str) -> Stopped:
-    fix = f"re-run the command to attach, or uvlp cancel {name[:8]}"
+    fix = f"re-run the command to attach, or end them: uvlp cancel {name[:8]}"
     return Stopped(f"interrupted; the jobs of the run {name} go on", fix=fix)
 
 

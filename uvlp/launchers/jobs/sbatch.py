@@ -75,8 +75,8 @@ def arguments(settings: Settings, batch: Batch) -> dict[str, Any]:
     for name, hidden in replaced.items():
         if name in own:
             values.pop(hidden, None)
-    # `no-requeue=` and the like: an argument without a value.
-    values |= {name: value or True for name, value in own.items()}
+    # An argument without a value is written `exclusive=`, or `exclusive = true` in a file.
+    values |= {name: True if value in ("", "true") else value for name, value in own.items()}
     return {name: value for name, value in values.items() if value}
 
 

@@ -1,0 +1,78 @@
+"""Grouping of tasks into jobs."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.launchers.chains import fan, task
+from uvlp.artifacts.task import Task
+from uvlp.launchers.jobs.grouping import Group, group, needed
+
+
+def ordered(groups: list[Group]) -> None:
+    """Check that every job comes after those that it needs, and holds its tasks in order."""
+    seen: set[str] = set()
+    for each in groups:
+        assert each.needs <= seen
+        for one in each.tasks:
+            assert {earlier.key for earlier in one.inputs.values()} <= seen
+            seen.add(one.key)
+
+
+def drawn(count: int, seed: int) -> tuple[list[Task], dict[str, float]]:
+    """Return a random plan with estimates from seconds to hours."""
+    numbers = random.Random(seed)
+    tasks: list[Task] = []
+    for number in range(count):
+        inputs = numbers.sample(tasks, min(len(tasks), numbers.randrange(4)))
+        tasks.append(task(number, numbers.choice("abc"), {str(row): one for row, one in enumerate(inputs)}))
+    return tasks, {one.key: 10 ** numbers.uniform(0, 4) for one in tasks}
+
+
+def test_jobs_are_in_order_whatever_the_plan() -> None:
+    for seed in range(30):
+        tasks, seconds = drawn(60, seed)
+        groups = group(tasks, seconds, 1800.0)
+        ordered(groups)
+        assert sorted(one.key for each in groups for one in each.tasks) == sorted(one.key for one in tasks)
+
+
+def test_a_long_task_has_a_job_of_its_own_and_short_ones_share() -> None:
+    tasks = fan(40)
+    seconds = {one.key: 60.0 for one in tasks} | {tasks[0].key: 7200.0}
+    groups = group(tasks, seconds, 1800.0)
+    sizes = [len(each.tasks) for each in groups]
+    assert sizes[0] == 1 + 10, "the rest of the evaluations joins the only job before it"
+    assert sizes[1:] == [30, 1]
+
+
+def test_a_small_plan_is_one_job() -> None:
+    tasks = fan(5)
+    (only,) = group(tasks, {one.key: 10.0 for one in tasks}, 1800.0)
+    assert only.seconds == pytest.approx(70.0) and not only.needs
+
+
+def test_nothing_is_grouped_with_a_limit_of_zero() -> None:
+    tasks = fan(5)
+    assert len(group(tasks, {}, 0.0)) == len(tasks)
+
+
+def test_tasks_of_live_jobs_are_needed_and_left_out() -> None:
+    tasks = fan(2)
+    groups = group(tasks, {}, 0.0, apart=[tasks[0].key])
+    assert [each.needs for each in groups[:2]] == [frozenset({tasks[0].key})] * 2
+
+
+def test_a_table_needs_what_its_finished_inputs_read() -> None:
+    first = task(0)
+    middle = task(1, inputs={"first": first})
+    last = task(2, inputs={"middle": middle})
+    assert needed([first, last])[last.key] == {first.key}
+
+
+def test_the_name_of_a_job_depends_on_its_tasks_alone() -> None:
+    tasks = fan(2)
+    again = group(fan(2), {one.key: 1.0 for one in tasks}, 0.0)
+    assert [each.name for each in again] == [each.name for each in group(tasks, {}, 0.0)]

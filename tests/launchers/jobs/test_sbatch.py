@@ -1,0 +1,146 @@
+"""Arguments of sbatch, its recorded answers, and what the queue prints."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.launchers.chains import fan, task, work
+from uvlp.core.errors import UvlpError
+from uvlp.launchers import slurm
+from uvlp.launchers.jobs import limits, plan, queue, sbatch
+from uvlp.launchers.jobs.batches import Submission
+from uvlp.launchers.jobs.grouping import group
+from uvlp.launchers.jobs.record import Run
+from uvlp.launchers.jobs.settings import Settings
+
+BATCH = sbatch.Batch(names=("a", "b"), title="uvlp-1-embed", seconds=60.0, after=("3", "4_1"), memory_gb=8)
+ACCOUNT = """
+sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified
+"""
+MUNGE = """
+sbatch: error: If munged is up, restart with --num-threads=10
+sbatch: error: Munge encode failed: Failed to access "/run/munge/munge.socket.2": No such file or directory
+sbatch: error: Batch job submission failed: Protocol authentication error
+"""
+FULL = """
+sbatch: error: AssocMaxSubmitJobLimit
+sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size
+and/or time limits)
+"""
+
+
+def test_arguments_of_a_job() -> None:
+    values = sbatch.arguments(Settings(partition="p", account="a", constraint="c", gpus=2), BATCH)
+    assert values["dependency"] == "afterok:3:4_1" and values["mem"] == "8GB"
+    assert (values["partition"], values["account"], values["constraint"]) == ("p", "a", "c")
+    assert values["gpus-per-node"] == 2 and values["time"] == 240 and values["requeue"] is True
+    assert "--array=0-1" in sbatch.script(Settings(), BATCH)
+
+
+def test_arguments_of_the_user_replace_those_that_mean_the_same() -> None:
+    settings = Settings(sbatch=("gres=gpu:h200:1", "mem-per-cpu=4G", "qos=long", "exclusive="))
+    values = sbatch.arguments(settings, BATCH)
+    assert "gpus-per-node" not in values and "mem" not in values
+    assert values["gres"] == "gpu:h200:1" and values["exclusive"] is True
+    plain = sbatch.arguments(Settings(gpus=0), replace(BATCH, memory_gb=0, after=()))
+    assert not {"mem", "gpus-per-node", "dependency", "kill-on-invalid-dep"} & set(plain)
+
+
+def test_the_interpreter_of_workers() -> None:
+    assert sbatch.interpreter(Settings()) == ""
+    assert sbatch.interpreter(Settings(python="micromamba run python")) == "micromamba run python"
+    inside = sbatch.interpreter(Settings(container="/shared/uvlp image.sif"))
+    assert inside == "apptainer exec --nv '/shared/uvlp image.sif' /opt/uvlp/.venv/bin/python"
+    assert "--nv" not in sbatch.interpreter(Settings(container="u.sif", gpus=0))
+
+
+def test_the_words_of_the_cluster_are_passed_on() -> None:
+    error = sbatch.refused(ACCOUNT)
+    assert isinstance(error, UvlpError) and "Invalid account" in str(error.got)
+    error = sbatch.refused(MUNGE)
+    assert isinstance(error, UvlpError) and "Munge encode failed" in str(error.got)
+
+
+def test_a_submit_limit_is_no_error() -> None:
+    assert isinstance(sbatch.refused(FULL), sbatch.SubmitLimit)
+
+
+def test_complete_arrays_are_one_dependency() -> None:
+    arrays = {"5": ["5_0", "5_1"], "6": ["6_0", "6_1"], "7": ["7"]}
+    assert sbatch.whole_arrays(["5_0", "5_1", "6_1", "7"], arrays) == ("5", "6_1", "7")
+
+
+def printed(monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        if text is None:
+            raise FileNotFoundError(command[0])
+        return subprocess.CompletedProcess(command, 0, text.encode(), b"")
+
+    monkeypatch.setattr(subprocess, "run", run)
+
+
+def test_states_of_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed(monkeypatch, "12_3|RUNNING|uvlp-1-embed|None\n13|OUT_OF_MEMORY|uvlp|OutOfMemory\n")
+    states = queue.states()
+    assert states is not None
+    assert states["12_3"].live and not states["13"].live
+
+
+def test_a_missing_accounting_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed(monkeypatch, None)
+    assert queue.past(["1"]) == {} and queue.states() is None
+
+
+def test_a_late_accounting_lacks_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed(monkeypatch, "1|CANCELLED by 1000\n")
+    assert queue.past(["1", "2"]) == {"1": "CANCELLED"}
+
+
+def test_a_time_limit_below_a_task_that_cannot_resume(tmp_path: Path) -> None:
+    tasks = [task(1, "evaluate")]
+    long = work(tmp_path, tasks, estimates={tasks[0].key: 7200.0})
+    with pytest.raises(UvlpError) as caught:
+        limits.check_time(long, Settings(time_minutes=60))
+    assert caught.value.got == "60 min" and "123 min" in str(caught.value.allowed)
+    resumed = [task(1, "finetune")]
+    limits.check_time(work(tmp_path, resumed, estimates={resumed[0].key: 7200.0}), Settings(time_minutes=60))
+
+
+def test_slurm_needs_its_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UvlpError) as caught:
+        slurm.check(Settings())
+    assert "sbatch" in caught.value.what
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in slurm.COMMANDS:
+        (tmp_path / name).write_text("#!/bin/sh\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def test_arguments_that_uvlp_sets(commands: None) -> None:
+    with pytest.raises(UvlpError) as caught:
+        slurm.check(Settings(sbatch=("dependency=afterok:1",)))
+    assert caught.value.got == "launcher.sbatch.dependency=afterok:1"
+
+
+def test_the_plan_of_a_dry_run(tmp_path: Path) -> None:
+    tasks = fan(4)
+    hour = work(tmp_path, tasks, estimates={each.key: 3600.0 for each in tasks})
+    lines = plan.lines(Submission(hour, Run(tmp_path / "run"), Settings(), 1800.0), Settings())
+    assert lines[0] == "jobs: 6 for 6 artifacts, 3 calls of sbatch (1 arrays); 6.0 GPU-hours"
+    assert sum(line.startswith("sbatch ") for line in lines) == 3
+    assert not (tmp_path / "run").exists()
+
+
+def test_time_on_several_cards() -> None:
+    tasks = fan(4)
+    groups = group(tasks, {each.key: 3600.0 for each in tasks}, 0.0)
+    assert [plan.time_on(groups, count) / 3600 for count in (1, 2, 4)] == [6.0, 4.0, 3.0]

@@ -1,0 +1,168 @@
+"""slurm on a real Slurm: dependencies, errors, cancelled and preempted jobs, attaching again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.launchers.chains import fan, task, work
+from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import Task
+from uvlp.core.errors import Detached, UvlpError
+from uvlp.launchers import slurm
+from uvlp.launchers.jobs import queue, record
+from uvlp.launchers.jobs.settings import Settings
+
+pytestmark = pytest.mark.cluster
+
+
+def made(root: Path, tasks: list[Task]) -> list[str]:
+    return [(Store(root).folder(each) / "made.txt").read_text(encoding="utf-8") for each in tasks]
+
+
+def until(condition: Callable[[], bool], limit_s: float = 60.0) -> None:
+    ends = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.2)
+
+
+def state(job: str) -> str:
+    states = queue.states()
+    assert states is not None
+    return states[job].state
+
+
+def test_jobs_wait_for_those_that_they_need(cluster: Settings, tmp_path: Path) -> None:
+    tasks = fan(3)
+    slurm.launch(work(tmp_path, tasks), cluster)
+    assert len(set(made(tmp_path, tasks))) == len(tasks)
+    (run,) = (record.find_run(tmp_path, tasks[-1].key[:8]),)
+    arrays = {job.id.partition("_")[0] for job in run.jobs if "evaluate" in job.title}
+    assert len(arrays) == 1, "equal jobs are one array"
+
+
+def test_short_tasks_share_a_job(cluster: Settings, tmp_path: Path) -> None:
+    tasks = fan(3)
+    slurm.launch(work(tmp_path, tasks), replace(cluster, job_minutes=30))
+    assert len(set(made(tmp_path, tasks))) == 1
+
+
+def test_a_mistake_of_the_user_stays_one_and_the_same_command_resumes(
+    cluster: Settings, tmp_path: Path
+) -> None:
+    tasks = fan(2)
+    with pytest.raises(UvlpError) as caught:
+        slurm.launch(work(tmp_path, tasks, wrong=[1]), cluster)
+    error = caught.value
+    assert (error.what, error.got, error.allowed, error.fix) == (
+        *("a wrong number", 1, "another one", "change it"),
+    )
+    slurm.launch(work(tmp_path, tasks), cluster)
+    assert Store(tmp_path).has(tasks[-1])
+
+
+def test_the_cluster_refuses_a_partition(cluster: Settings, tmp_path: Path) -> None:
+    with pytest.raises(UvlpError) as caught:
+        slurm.launch(work(tmp_path, [task(1)]), replace(cluster, partition="nowhere"))
+    assert "nowhere" in str(caught.value.got)
+
+
+def test_more_gpus_than_a_node_has(cluster: Settings, tmp_path: Path) -> None:
+    with pytest.raises(UvlpError) as caught:
+        slurm.launch(work(tmp_path, [task(1)]), replace(cluster, gpus=9))
+    assert "not available" in str(caught.value.got)
+
+
+def test_detached_jobs_go_on_and_the_same_call_attaches(cluster: Settings, tmp_path: Path) -> None:
+    tasks = [task(1)]
+    with pytest.raises(Detached):
+        slurm.launch(work(tmp_path, tasks, seconds=3, detach=True), cluster)
+    slurm.launch(work(tmp_path, tasks, seconds=3), cluster)
+    assert [job.id for job in record.find_run(tmp_path, tasks[0].key).jobs] == made(tmp_path, tasks)
+
+
+def test_a_cancelled_job_is_named(cluster: Settings, tmp_path: Path) -> None:
+    tasks = [task(1)]
+    with pytest.raises(Detached):
+        slurm.launch(work(tmp_path, tasks, seconds=60, detach=True), cluster)
+    (job,) = record.find_run(tmp_path, tasks[0].key).jobs
+    caller = subprocess.Popen(["sh", "-c", f"sleep 3; scancel {job.id}"])
+    with pytest.raises(UvlpError) as caught:
+        slurm.launch(work(tmp_path, tasks, seconds=60), cluster)
+    caller.wait()
+    assert f"job {job.id} ({tasks[0].title}) was cancelled" in caught.value.what
+
+
+def test_cancelling_a_run(cluster: Settings, tmp_path: Path) -> None:
+    tasks = fan(2)
+    with pytest.raises(Detached):
+        slurm.launch(work(tmp_path, tasks, seconds=60, detach=True), cluster)
+    assert slurm.cancel(tmp_path, tasks[-1].key[:8]) == len(tasks) + 1, "tasks, and the probe"
+    states = queue.states()
+    assert states is not None
+    jobs = record.find_run(tmp_path, tasks[-1].key).jobs
+    assert not any(states[job.id].live for job in jobs if job.id in states)
+
+
+def test_a_preempted_job_is_queued_again_and_continues(cluster: Settings, tmp_path: Path) -> None:
+    tasks = [task(1)]
+    with pytest.raises(Detached):
+        slurm.launch(work(tmp_path, tasks, seconds=8, detach=True), replace(cluster, constraint="node1"))
+    steps = Store(tmp_path).partial(tasks[0]) / "steps"
+    until(lambda: steps.is_file() and len(steps.read_text(encoding="utf-8")) > 5)
+    other = ["sbatch", "-p", "high", "-w", "node1", "--exclusive", "--mem=100M", "-o", "/dev/null"]
+    subprocess.run([*other, "--wrap", "sleep 3"], check=True, capture_output=True)
+    (job,) = record.find_run(tmp_path, tasks[0].key).jobs
+    until(lambda: state(job.id) == "PENDING")
+    # Slurm lets a job that was queued again wait for two minutes.
+    subprocess.run(["scontrol", "update", f"JobId={job.id}", "StartTime=now"], check=True)
+    slurm.launch(work(tmp_path, tasks, seconds=8), replace(cluster, constraint="node1"))
+    assert made(tmp_path, tasks) == [job.id]
+    shown = subprocess.run(
+        ["scontrol", "-o", "show", "job", job.id], capture_output=True, text=True, check=True
+    )
+    assert " Restarts=0 " not in shown.stdout
+
+
+def test_attaching_after_the_main_process_was_killed(cluster: Settings, tmp_path: Path) -> None:
+    tasks = fan(2)
+    code = f"""
+from pathlib import Path
+from tests.launchers.chains import fan, work
+from uvlp.launchers import slurm
+from uvlp.launchers.jobs.settings import Settings
+slurm.launch(work(Path({str(tmp_path)!r}), fan(2), seconds=1), Settings(memory_gb=1, cpus=1, job_minutes=0))
+"""
+    main = subprocess.Popen([sys.executable, "-c", code])
+    until(lambda: Store(tmp_path).has(tasks[0]))
+    main.kill()
+    main.wait()
+    before = {job.id for job in record.find_run(tmp_path, tasks[-1].key).jobs}
+    slurm.launch(work(tmp_path, tasks, seconds=1), cluster)
+    assert set(made(tmp_path, tasks)) <= {identity.split("_")[0] for identity in before} | set(raw_numbers())
+    assert {job.id for job in record.find_run(tmp_path, tasks[-1].key).jobs} == before
+
+
+def raw_numbers() -> list[str]:
+    """Return the numbers of all jobs, those of an array's elements one by one."""
+    command = ["squeue", "--me", "--array", "-h", "-t", "all", "-o", "%A"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.mark.long
+def test_a_store_that_nodes_do_not_see(cluster: Settings, tmp_path: Path) -> None:
+    """The jobs run where the path of the store is another, empty folder."""
+    (tmp_path / "store").mkdir()
+    hidden = (
+        f"unshare --mount sh -c 'mount -t tmpfs none {tmp_path / 'store'} && exec \"$@\"' -- {sys.executable}"
+    )
+    with pytest.raises(UvlpError) as caught:
+        slurm.launch(work(tmp_path / "store", fan(2)), replace(cluster, python=hidden))
+    assert "probe" in caught.value.what
