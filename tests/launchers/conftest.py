@@ -29,7 +29,9 @@ def cancel_all() -> None:
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """Return settings of small jobs; the waiting times of the launcher are shortened."""
     try:
-        found = subprocess.run(["sinfo", "-h", "-N", "-o", "%N"], capture_output=True, text=True, check=False)
+        found = subprocess.run(
+            ["sinfo", "-h", "-N", "-o", "%N"], capture_output=True, encoding="utf-8", check=False
+        )
     except FileNotFoundError:
         pytest.fail("the tests of clusters need Slurm, and there is no sinfo command: see .ci/run")
     if found.returncode != 0:

@@ -126,7 +126,7 @@ def test_a_preempted_job_is_queued_again_and_continues(cluster: Settings, tmp_pa
     slurm.launch(work(tmp_path, tasks, seconds=8), replace(cluster, constraint="node1"))
     assert made(tmp_path, tasks) == [job.id]
     shown = subprocess.run(
-        ["scontrol", "-o", "show", "job", job.id], capture_output=True, text=True, check=True
+        ["scontrol", "-o", "show", "job", job.id], capture_output=True, encoding="utf-8", check=True
     )
     assert " Restarts=0 " not in shown.stdout
 
@@ -153,7 +153,7 @@ slurm.launch(work(Path({str(tmp_path)!r}), fan(2), seconds=1), Settings(memory_g
 def raw_numbers() -> list[str]:
     """Return the numbers of all jobs, those of an array's elements one by one."""
     command = ["squeue", "--me", "--array", "-h", "-t", "all", "-o", "%A"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.split()
 
 
 @pytest.mark.long
