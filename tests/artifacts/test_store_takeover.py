@@ -162,7 +162,7 @@ def test_work_done_twice_is_counted_and_reported(store: Store, monkeypatch: pyte
     events: list[Event] = []
     monkeypatch.setattr(plugins, "load", lambda *_: Stage)
     make.execute(store.root, task, Progress(events.append))
-    assert [event.twice_s > 0 and bool(event.message) for event in events] == [True]
+    assert [bool(event.message) for event in events if event.twice_s > 0] == [True]
     assert who(store, task) == "other"
 
 

@@ -56,7 +56,7 @@ def test_failed_job_with_its_log(call: Call, root: Path) -> None:
     values = json.loads(call("status", "--json")[1])
     assert (values["state"], values["tasks"]["failed"], values["command"]) == ("broken", 1, COMMAND)
     assert Path(values["jobs"][0]["log"]).read_text(encoding="utf-8") == details
-    assert f"log: {values['artifacts'][0]['log']}" in out
+    assert f"log: {values['jobs'][0]['log']}" in out
 
 
 def test_newest_of_several_runs_is_shown(call: Call, root: Path) -> None:
