@@ -23,7 +23,7 @@ from tests.test_readme import CALLS, PAGES, codes, words_of
 
 pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parents[1]
-ELSEWHERE = re.compile(r"\b(fetch|typical|bars|caption)\b")
+ELSEWHERE = re.compile(r"\b(fetch|typical|bars|caption|cancel)\b")
 """Calls with one of these words are carried out by other tests, or name a command without its arguments."""
 NAMES = (["ablate"], ["evaluate"], ["table"], ["table", "NAME"])
 """Calls that name a command in a sentence."""

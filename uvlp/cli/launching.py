@@ -26,10 +26,13 @@ def split_settings(texts: Sequence[str]) -> tuple[list[str], list[str]]:
     return own, [text for text in texts if not text.startswith(prefix)]
 
 
-def resolve(name: str | None, file: str | None, texts: Sequence[str], *, detach: bool) -> Launcher:
+def resolve(
+    name: str | None, file: str | None, texts: Sequence[str], *, detach: bool, dry_run: bool = False
+) -> Launcher:
     """Return the launcher with its settings; `--set` overrides the file, the file the defaults.
 
-    The user's own file, ``~/.config/uvlp/launcher.toml``, may name the launcher too: ``launcher = "slurm"``.
+    A dry run needs no cluster. The user's own file, ``~/.config/uvlp/launcher.toml``, may name the launcher
+    too: ``launcher = "slurm"``.
 
     Raises:
         UvlpError: an unknown launcher or setting, an invalid value, or a file that cannot be read.
@@ -51,7 +54,7 @@ def resolve(name: str | None, file: str | None, texts: Sequence[str], *, detach:
     for key, value in pairs:
         settings = _apply(settings, key, value)
     check_limits(settings, SECTION)
-    if declared.check is not None:
+    if declared.check is not None and not dry_run:
         declared.check(settings)
     return Launcher(name=name, settings=settings, detach=detach)
 

@@ -65,7 +65,7 @@ class LauncherDeclaration:
         settings: class of its settings, ``--set launcher.NAME=VALUE``.
         card: ``card(settings)``: the card (`estimates/cards.py`) for time estimates; "": this machine.
         launch: ``launch(work, settings)``: makes the tasks of a `Launch`, or submits them.
-        check: ``check(settings)`` raises `UvlpError` for settings that cannot work, before planning.
+        check: ``check(settings)`` raises `UvlpError` for settings that cannot work, before a run is planned.
         lines: ``lines(work, settings)``: the lines that a dry run adds about the jobs.
         cancel: ``cancel(root, name)``: cancels the jobs of the run ``name`` in a store; returns their number.
     """

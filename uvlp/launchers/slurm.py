@@ -20,7 +20,7 @@ COMMANDS = ("sbatch", "squeue", "scancel", "srun")
 
 
 def check(settings: Settings) -> None:
-    """Refuse to plan where jobs cannot be submitted, or with settings that contradict one another.
+    """Refuse to plan a run where jobs cannot be submitted.
 
     Raises:
         UvlpError: a command of Slurm or submitit is missing.
@@ -31,10 +31,6 @@ def check(settings: Settings) -> None:
         if shutil.which(command) is None:
             fix = "run uvlp on a login node of the cluster, outside the container (docs/cluster.md)"
             raise UvlpError(f"no {command} on the path", fix=fix)
-    for each in settings.sbatch:
-        why = limits.OWN_ARGUMENTS.get(each.partition("=")[0])
-        if why is not None:
-            raise UvlpError("this argument of sbatch is set by UVLP", got=f"launcher.sbatch.{each}", fix=why)
 
 
 def card(settings: Settings) -> str:
@@ -49,6 +45,7 @@ def launch(work: Launch, settings: Settings) -> None:
         UvlpError: the cluster refuses a job, or one failed by a mistake of the user.
         Detached: the jobs go on, as requested.
     """
+    limits.check_arguments(settings)
     limits.check_time(work, settings)
     attendance = open_attendance(
         work, record.open_run(work.root, work.name), settings, 60.0 * settings.job_minutes
@@ -64,6 +61,7 @@ def launch(work: Launch, settings: Settings) -> None:
 
 def lines(work: Launch, settings: Settings) -> list[str]:
     """Return the jobs of a run, their time on several cards, and the arguments of `sbatch`."""
+    limits.check_arguments(settings)
     limits.check_time(work, settings)
     submission = Submission(
         work, record.open_run(work.root, work.name), settings, 60.0 * settings.job_minutes

@@ -117,17 +117,9 @@ def test_slurm_needs_its_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert "sbatch" in caught.value.what
 
 
-@pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in slurm.COMMANDS:
-        (tmp_path / name).write_text("#!/bin/sh\n", encoding="utf-8")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-
-def test_arguments_that_uvlp_sets(commands: None) -> None:
+def test_arguments_that_uvlp_sets() -> None:
     with pytest.raises(UvlpError) as caught:
-        slurm.check(Settings(sbatch=("dependency=afterok:1",)))
+        limits.check_arguments(Settings(sbatch=("dependency=afterok:1",)))
     assert caught.value.got == "launcher.sbatch.dependency=afterok:1"
 
 

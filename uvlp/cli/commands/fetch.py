@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from uvlp.cli.options import (
+    HOW,
     WHAT,
     DataOption,
     DebugOption,
@@ -16,6 +18,12 @@ from uvlp.cli.options import (
     StoreOption,
     VariantOption,
 )
+
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="list what would be downloaded, and how much", rich_help_panel=HOW)
+]
+if TYPE_CHECKING:
+    from uvlp.pipeline.downloads.transfers import Transfer
 
 TargetArgument = Annotated[
     str,
@@ -33,6 +41,7 @@ def fetch(
     variant: VariantOption = None,
     settings: SetOption = None,
     store: StoreOption = None,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -42,9 +51,12 @@ def fetch(
 
     Example: uvlp fetch imagenette
     """
-    from uvlp.pipeline.downloads.fetching import fetch_named
+    from uvlp.pipeline.downloads.fetching import fetch_named, missing_of
     from uvlp.pipeline.requests.resolve import store_at
 
+    if dry_run:
+        _show(missing_of(target, data or "", variant or "", settings or []), as_json)
+        return
     opened = store_at(store)
     opened.begin()
     fetched = fetch_named(target, data or "", variant or "", settings or [], opened.cache)
@@ -56,3 +68,20 @@ def fetch(
     for row in fetched.here:
         revision = f" at {row['revision']}" if row.get("revision") else ""
         print(f"{row['what']}: {row['place']}{revision}  sha256 {row['sha256']}")
+
+
+def _show(transfers: Sequence[Transfer], as_json: bool) -> None:
+    """Print downloads with their sizes and target folders."""
+    from uvlp.core.wording import byte_size
+
+    if as_json:
+        rows = [
+            {"what": each.download.what, "bytes": each.download.bytes, "folder": str(each.folder)}
+            for each in transfers
+        ]
+        print(json.dumps({"missing": rows}, indent=1, ensure_ascii=False))
+        return
+    for each in transfers:
+        print(f"{each.download.what}: {byte_size(each.download.bytes)} into {each.folder}")
+    total = sum(each.download.bytes for each in transfers)
+    print(f"total: {byte_size(total)} to download" if transfers else "nothing is missing")

@@ -68,7 +68,9 @@ def _run(until: str, options: Options) -> None:
     of_launcher, settings = launching.split_settings(options["settings"] or [])
     request = request_of({**options, "settings": settings})
     launcher = launching.resolve(
-        options["launcher"], options["launcher_config"], of_launcher, detach=options["detach"]
+        *(options["launcher"], options["launcher_config"], of_launcher),
+        detach=options["detach"],
+        dry_run=options["dry_run"],
     )
     announced = any(name in groups.GROUPS for name in request.methods or ())
     run(request, until, execution_of(options, launcher=launcher, announced=announced))

@@ -1,4 +1,4 @@
-"""Checks of a time limit against the work, before jobs are submitted."""
+"""Checks of settings and of the time limit, before jobs are submitted."""
 
 from __future__ import annotations
 
@@ -33,6 +33,18 @@ OWN_ARGUMENTS = {
     "signal": "use launcher.warning_s",
     "time": "use launcher.time_minutes",
 }
+
+
+def check_arguments(settings: Settings) -> None:
+    """Refuse arguments of sbatch on which the launcher relies.
+
+    Raises:
+        UvlpError: names the argument, and the setting to use instead.
+    """
+    for each in settings.sbatch:
+        why = OWN_ARGUMENTS.get(each.partition("=")[0])
+        if why is not None:
+            raise UvlpError("this argument of sbatch is set by UVLP", got=f"launcher.sbatch.{each}", fix=why)
 
 
 def check_time(work: Launch, settings: Settings) -> None:

@@ -33,6 +33,20 @@ class Fetched:
     here: tuple[Row, ...]
 
 
+def missing_of(target: str, data: str, variant: str, settings: Sequence[str]) -> list[Transfer]:
+    """Return the downloads that `fetch_named` would carry out, with the same arguments.
+
+    Raises:
+        UvlpError: unknown target or setting.
+    """
+    if target in MODELS:
+        if data or variant:
+            what = "--data and --variant do not apply to models"
+            raise UvlpError(what, got=target, fix="set HF_HOME instead")
+        return models_missing(_models(settings), MODELS[target])
+    return dataset_missing(_spec(target, data, variant, settings))
+
+
 def fetch_named(target: str, data: str, variant: str, settings: Sequence[str], cache: Path) -> Fetched:
     """Download what is missing of ``target``.
 
@@ -48,10 +62,8 @@ def fetch_named(target: str, data: str, variant: str, settings: Sequence[str], c
     """
     if target not in MODELS:
         return _fetch_dataset(target, data, variant, settings, cache)
-    if data or variant:
-        raise UvlpError("--data and --variant do not apply to models", got=target, fix="set HF_HOME instead")
+    transfers = missing_of(target, data, variant, settings)
     models, parts = _models(settings), MODELS[target]
-    transfers = models_missing(models, parts)
     fetch(transfers, offline=False)
     return Fetched(
         transferred=_titles(transfers), here=tuple(_model_row(models, part, cache) for part in parts)
@@ -59,15 +71,20 @@ def fetch_named(target: str, data: str, variant: str, settings: Sequence[str], c
 
 
 def _fetch_dataset(target: str, data: str, variant: str, settings: Sequence[str], cache: Path) -> Fetched:
+    spec = _spec(target, data, variant, settings)
+    transfers = dataset_missing(spec)
+    fetch(transfers, offline=False)
+    return Fetched(transferred=_titles(transfers), here=(_dataset_row(spec, cache),))
+
+
+def _spec(target: str, data: str, variant: str, settings: Sequence[str]) -> DatasetSpec:
     spec = DatasetSpec.parse(target, data, variant)
     if spec.name not in plugins.names("datasets"):
         raise unknown_name("dataset or model to fetch", target, [*plugins.names("datasets"), *MODELS])
     check_data_options(spec.name, data, variant)
     if settings:
         raise UvlpError("--set does not apply to datasets", got=settings[0])
-    transfers = dataset_missing(spec)
-    fetch(transfers, offline=False)
-    return Fetched(transferred=_titles(transfers), here=(_dataset_row(spec, cache),))
+    return spec
 
 
 def _titles(transfers: Sequence[Transfer]) -> tuple[str, ...]:
