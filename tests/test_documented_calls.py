@@ -72,6 +72,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         draw_images(place / "images" / f"{label:05d}", 2, label)
     script = "from diffusers import StableDiffusionGenLatentsPipeline, StableDiffusionLatents2ImgPipeline\n"
     (place / "script.py").write_text(script, encoding="utf-8")
+    config = 'dataset = "digits"\nipc = 10\nprofile = "nano"\n[evaluate]\nbatch = 32\n'
+    (place / "run.toml").write_text(config, encoding="utf-8")
     for words in (
         list(STORED),
         ["captions", "import", "captions.jsonl", "--dataset", "folder:data"],
@@ -103,11 +105,13 @@ def small(words: list[str], place: Path) -> list[str]:
         "digits-ipc50": key,
         "imagenette-ipc10": key,
         "b52151ad": key,
+        "tables/KEY": key,
         "results": "uvlp_store",
         "uvlp-results": "uvlp_store",
         "hf://OWNER/NAME@REVISION": "images",
         "models.stylegan_xl=FOLDER": "models.stylegan_xl=generator",
     }
+    words = words[: words.index(">")] if ">" in words else words  # the file that it writes is here
     replaced = [stands_for.get(word, word) for word in words]
     match replaced[0]:
         case "reproduce" if replaced[1] == "digits" or "tiny" in replaced:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.files import toml_files
 from uvlp.core.files.paths import expand_home
 from uvlp.declarations.launcher import LOCAL, Launcher, declared_launcher
 from uvlp.recipes import overrides
@@ -65,13 +65,7 @@ def _read(file: str | None) -> dict[str, Any]:
     path = expand_home(file) if file is not None else Path(expand_home(base)) / "uvlp" / "launcher.toml"
     if file is None and not path.is_file():
         return {}
-    try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
-    except OSError as error:
-        fix = "give another --launcher-config"
-        raise UvlpError(f"cannot read {path}", got=error.strerror, fix=fix) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UvlpError(f"{path} is not TOML in UTF-8", got=str(error), fix="see docs/cluster.md") from error
+    return toml_files.read(path, "see docs/cluster.md, or give another --launcher-config")
 
 
 def _pairs(content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

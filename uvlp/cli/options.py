@@ -57,13 +57,26 @@ def counted(what: str, least: int = 1, most: int = LARGEST_INTEGER) -> Any:
 
 
 DatasetArgument = Annotated[
-    str,
+    str | None,
     _argument(
         metavar="DATASET",
         help="digits, imagenette, ... (`uvlp list datasets`), or folder:PATH with train/ and val/",
     ),
 ]
-IpcArgument = Annotated[int, _argument(metavar="IPC", parser=counted("IPC"), help="images per class")]
+IpcArgument = Annotated[int | None, _argument(metavar="IPC", parser=counted("IPC"), help="images per class")]
+ConfigOption = Annotated[
+    str | None,
+    _what(
+        "--config",
+        metavar="FILE",
+        callback=path_option,
+        help="TOML file as printed by --print-config --format toml; options override it",
+    ),
+]
+FromOption = Annotated[
+    str | None,
+    _what("--from", metavar="ARTIFACT", help="run the recipe of a stored artifact again: a table, kind/key"),
+]
 MethodOption = Annotated[
     Many,
     _what(
@@ -209,6 +222,9 @@ RerunOption = Annotated[
 ]
 DryRunOption = Annotated[bool, _how("--dry-run", help="list what would be computed and estimate the cost")]
 PrintOption = Annotated[bool, _output("--print-config", help="print the resolved recipe and exit")]
+FormatOption = Annotated[
+    str | None, _output("--format", metavar="NAME", help="of --print-config: text or toml (for --config)")
+]
 FullOption = Annotated[bool, _output("--full", help="print intervals, differences, top-5 and all notes too")]
 JsonOption = Annotated[bool, _output("--json", help="print the result as JSON")]
 DebugOption = Annotated[bool, _output("--debug", help="show the traceback of an error")]
@@ -216,6 +232,8 @@ DebugOption = Annotated[bool, _output("--debug", help="show the traceback of an 
 Options = Mapping[str, Any]
 """The values of options by their names here, which are those of the fields of a request."""
 OPTIONS: Mapping[str, tuple[Any, Any]] = {
+    "config": (ConfigOption, None),
+    "source": (FromOption, None),
     "methods": (MethodOption, None),
     "seeds": (SeedOption, None),
     "networks": (NetworkOption, None),
@@ -241,6 +259,7 @@ OPTIONS: Mapping[str, tuple[Any, Any]] = {
     "rerun": (RerunOption, None),
     "dry_run": (DryRunOption, False),
     "print_config": (PrintOption, False),
+    "form": (FormatOption, None),
     "full": (FullOption, False),
     "as_json": (JsonOption, False),
     "debug": (DebugOption, False),

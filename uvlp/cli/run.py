@@ -30,6 +30,7 @@ class Execution:
     Attributes:
         launcher: where tasks are computed.
         rerun: the repeat to train again; None: none.
+        form: of the printed config: text or toml.
         announced: the estimated time is printed before the run.
         full: the table with its intervals, differences and every note.
     """
@@ -38,6 +39,7 @@ class Execution:
     rerun: int | None = None
     dry_run: bool = False
     print_config: bool = False
+    form: str = "text"
     as_json: bool = False
     announced: bool = False
     full: bool = False
@@ -58,6 +60,7 @@ def run(request: Request, until: str, execution: Execution, rows: Sequence[Row] 
     Raises:
         UvlpError: an unknown name, a wrong number, invalid files, or an artifact that cannot be made.
     """
+    config.check_format(execution.form)
     store, collect = store_at(request.store), None
     if request.images or rows:
         fetch, offline = not execution.print_config, request.offline or execution.dry_run
@@ -66,15 +69,15 @@ def run(request: Request, until: str, execution: Execution, rows: Sequence[Row] 
         recipe = resolve(request)
     checked = carry_out.checked(request, recipe)
     if execution.print_config:
-        config.show(checked, until, execution.as_json)
+        config.show(request, checked, until, form=execution.form, as_json=execution.as_json)
         return None
     carry_out.check_cards(request, execution.launcher)
-    plan = carry_out.planned(checked, store, until, collect)
+    plan = carry_out.planned(request, checked, store, until, collect)
     if execution.dry_run:
         carry_out.check_dataset(plan, needed=collect is not None)
         dry_run.show(plan, store, carry_out.asked(request), execution.as_json, execution.launcher)
         return None
-    plan = carry_out.completed(plan, checked, store, collect, request, execution.launcher)
+    plan = carry_out.completed(plan, request, checked, store, collect, execution.launcher)
     if execution.announced:
         dry_run.announce(plan, store, request.workers)
     if execution.rerun is not None:

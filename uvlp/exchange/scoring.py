@@ -36,7 +36,7 @@ def scored(
         spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
         rows = baseline_imports.resolve(parse_rows(request.images), store.root, spec, request.ipc)
     seeds = seeds_of(rows, recipe.seeds if request.seeds is not None else None)
-    methods = ("random",) if request.random else ()
+    methods = ("random",) if request.random_images else ()
     recipe = replace(recipe, seeds=seeds or recipe.seeds, methods=methods)
     published: dict[str, PublishedSet] = {}
     if fetch:

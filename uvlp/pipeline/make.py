@@ -53,6 +53,8 @@ def damaged(task: Task, name: str, fix: str) -> UvlpError:
 
 DECODING = ("pixels", "collect")
 """Stages that read images once, take minutes and have no inputs."""
+UNRECORDED = ("pixels", "evaluate")
+"""Stages whose manifests do not repeat the config of the run: their tables, which list them, have it."""
 
 
 def find_damage(plan: Plan, store: Store, force: bool) -> list[Task]:
@@ -147,7 +149,14 @@ def in_order(todo: Sequence[Task], needs: Callable[[Task], Needs] = lambda task:
     return sorted(todo, key=rank)
 
 
-def execute(root: Path, job: Task | Piece | Divided, progress: Progress, gpus: tuple[str, ...] = ()) -> None:
+def execute(
+    root: Path,
+    job: Task | Piece | Divided,
+    progress: Progress,
+    gpus: tuple[str, ...] = (),
+    *,
+    config: Mapping[str, Any] | None = None,
+) -> None:
     """Make one artifact, or some of its parts, in a worker process.
 
     Args:
@@ -155,6 +164,7 @@ def execute(root: Path, job: Task | Piece | Divided, progress: Progress, gpus: t
         job: what to make.
         progress: receives reports.
         gpus: cards reserved for it, as CUDA names them.
+        config: the config of its run, for its manifest.
 
     Raises:
         UvlpError: the input is invalid or the store cannot be written.
@@ -163,19 +173,24 @@ def execute(root: Path, job: Task | Piece | Divided, progress: Progress, gpus: t
     if task.portable:
         portable.begin(torch=task.stage != "tabulate")
     try:
-        _compute(root, job, task, progress, gpus)
+        _compute(root, job, progress, gpus, config)
     except Exception as error:
         progress.failed("".join(traceback.format_exception(error)))
         raise
 
 
 def _compute(
-    root: Path, job: Task | Piece | Divided, task: Task, progress: Progress, gpus: tuple[str, ...]
+    root: Path,
+    job: Task | Piece | Divided,
+    progress: Progress,
+    gpus: tuple[str, ...],
+    config: Mapping[str, Any] | None,
 ) -> None:
     """Make one artifact, or some of its parts, on one thread and on the cards that are reserved for it."""
+    task = job if isinstance(job, Task) else job.task
     if task.stage == "tabulate":  # needs no torch
         progress.on("CPU")
-        _write(root, task, progress, gpus)
+        _write(root, task, progress, gpus, config)
         return
     machine.single_thread()
     machine.release_gpu()
@@ -184,13 +199,19 @@ def _compute(
         if isinstance(job, Piece):
             _make_piece(root, job, progress, gpus)
         else:
-            _write(root, task, progress, gpus)
+            _write(root, task, progress, gpus, config)
     finally:
         # Memory that an idle worker keeps would be missing for other workers.
         machine.release_gpu()
 
 
-def _write(root: Path, task: Task, progress: Progress, gpus: tuple[str, ...] = ()) -> None:
+def _write(
+    root: Path,
+    task: Task,
+    progress: Progress,
+    gpus: tuple[str, ...] = (),
+    config: Mapping[str, Any] | None = None,
+) -> None:
     """Run the task's stage, and store its folder with facts about this machine."""
     store = Store(root)
     began = time.monotonic()
@@ -208,7 +229,10 @@ def _write(root: Path, task: Task, progress: Progress, gpus: tuple[str, ...] = (
                 cards=gpus,
             )
         )
-        published = store.commit(task, folder, _made(time.monotonic() - began, task, gpus))
+        made = _made(time.monotonic() - began, task, gpus)
+        if task.stage not in UNRECORDED and config:
+            made["recipe"] = dict(config)
+        published = store.commit(task, folder, made)
     if not published:
         progress.made_twice(time.monotonic() - began)
 
@@ -309,7 +333,7 @@ def launch(plan: Plan, store: Store, todo: Sequence[Task], asked: Asked, launche
         root=store.root,
         tasks=tuple(todo),
         seconds={key: 60 * (needs.minutes or 0.0) for key, needs in estimates.items()},
-        make=partial(make_here, store.root, asked, estimates, command_line()),
+        make=partial(make_here, store.root, asked, estimates, command_line(), config=plan.config),
         workers=asked.workers,
         detach=launcher.detach,
     )
@@ -322,6 +346,8 @@ def make_here(
     command: str,
     tasks: Sequence[Task],
     count: int | None,
+    *,
+    config: Mapping[str, Any] | None = None,
 ) -> None:
     """Make the unfinished ones of ``tasks`` on worker processes and cards of this machine.
 
@@ -332,6 +358,7 @@ def make_here(
         command: command line of the run, for its journal.
         tasks: the tasks.
         count: number of worker processes; None: as many as suit the machine.
+        config: the config of the run, for the manifests.
 
     Raises:
         UvlpError: this machine cannot compute them, or as `make`.
@@ -353,7 +380,7 @@ def make_here(
         with recorded(root, todo, processes, seconds, command, views.view(len(todo))) as view:
             workers.run(
                 todo,
-                partial(execute, store.root),
+                partial(execute, store.root, config=config),
                 parallel=parallel,
                 environment=machine.thread_environment(),
                 view=view,

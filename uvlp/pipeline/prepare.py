@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from uvlp.artifacts.dataset import Dataset, DatasetElsewhere, DatasetManifest, DatasetSpec, same_names
 from uvlp.artifacts.store import Store
@@ -45,6 +46,7 @@ class Plan:
         until: the last requested stage.
         transfers: downloads that are needed before the run.
         absent: why the dataset cannot be opened; None if it can.
+        config: the config of the run (`requests/content.py`), for the manifests of what it makes.
     """
 
     recipe: Recipe
@@ -55,6 +57,7 @@ class Plan:
     until: str
     transfers: tuple[Transfer, ...] = ()
     absent: UvlpError | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:

@@ -118,6 +118,7 @@ def fetch(name: NameArgument, to: ToOption = None, debug: DebugOption = False) -
 @app.command("import", cls=Command)
 @takes("data", "variant", "store", "workers", "offline", "force", "as_json", "debug")
 def import_images(
+    context: typer.Context,
     name: NameArgument,
     folders: FoldersArgument,
     dataset: DatasetOption,
@@ -138,7 +139,9 @@ def import_images(
 
     baseline = baselines.pinned(name)
     row = baseline_imports.row(baseline, folders)
-    request = request_of(options, dataset=dataset, ipc=ipc, random=False)
+    request = request_of(
+        context, options, "collect", {}, {"dataset": dataset, "ipc": ipc, "random_images": False}
+    )
     plan = run(request, "collect", execution_of(options), [row])
     assert plan is not None, "nothing but a run was asked for"
     recipe = plan.recipe

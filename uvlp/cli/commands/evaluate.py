@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from uvlp.cli.options import WHAT, Options, counted, takes
+from uvlp.cli.options import WHAT, Many, Options, counted, takes
 
 PathsArgument = Annotated[
-    list[str],
+    Many,
     typer.Argument(
         metavar="PATH",
         help="folders PATH/<class>/<images>, or published sets hf://OWNER/NAME@REVISION; "
@@ -19,7 +19,7 @@ PathsArgument = Annotated[
     ),
 ]
 DatasetOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--dataset",
         metavar="NAME",
@@ -38,7 +38,7 @@ IpcOption = Annotated[
     ),
 ]
 SelectOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--select",
         metavar="HOW",
@@ -47,7 +47,7 @@ SelectOption = Annotated[
     ),
 ]
 RandomOption = Annotated[
-    bool,
+    bool | None,
     typer.Option(
         "--random/--no-random",
         help="also score the same number of random training images",
@@ -57,17 +57,19 @@ RandomOption = Annotated[
 
 
 @takes(
-    *("seeds", "networks", "repeats", "profile", "protocol", "data", "variant", "settings", "portable"),
-    *("store", "workers", "per_gpu", "offline", "force", "rerun", "dry_run", "print_config"),
+    *("config", "seeds", "networks", "repeats", "profile", "protocol", "data", "variant", "settings"),
+    *("portable", "store", "workers", "per_gpu", "offline", "force", "rerun", "dry_run"),
+    *("print_config", "form"),
     *("full", "as_json", "debug"),
 )
 def evaluate(
-    paths: PathsArgument,
-    dataset: DatasetOption,
+    context: typer.Context,
     options: Options,
+    paths: PathsArgument = None,
+    dataset: DatasetOption = None,
     ipc: IpcOption = None,
-    select: SelectOption = "first",
-    random: RandomOption = True,
+    select: SelectOption = None,
+    random: RandomOption = None,
 ) -> None:
     """Score image folders on real test images.
 
@@ -76,5 +78,6 @@ def evaluate(
     from uvlp.cli.request import execution_of, request_of
     from uvlp.cli.run import run
 
-    request = request_of(options, images=paths, dataset=dataset, ipc=ipc, select=select, random=random)
-    run(request, "tabulate", execution_of(options))
+    needed = {"images": "paths", "dataset": "dataset"}
+    own = {"images": paths, "dataset": dataset, "ipc": ipc, "select": select, "random_images": random}
+    run(request_of(context, options, "tabulate", needed, own), "tabulate", execution_of(options))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -18,14 +19,15 @@ COMMANDS = {
 }
 """The last stage of each command, and its help."""
 OF_THE_CHAIN = (
+    *("config", "source"),
     *("seeds", "networks", "repeats", "profile", "protocol", "data", "variant", "finetuned_model", "alpha"),
     *("missing_captions", "settings", "portable", "store", "workers", "per_gpu", "gpus_per_finetune"),
     *("launcher", "launcher_config", "detach", "offline", "force"),
-    *("rerun", "dry_run", "print_config", "full", "as_json", "debug"),
+    *("rerun", "dry_run", "print_config", "form", "full", "as_json", "debug"),
 )
 """Shared options of all these commands."""
 AblatedArgument = Annotated[
-    str,
+    str | None,
     typer.Argument(
         metavar="METHOD",
         help="a method with variants: uvlp (`uvlp list methods`); one with some of them removes others too",
@@ -38,27 +40,32 @@ PairsOption = Annotated[
 
 
 @takes("methods", *OF_THE_CHAIN)
-def chain(context: typer.Context, dataset: DatasetArgument, ipc: IpcArgument, options: Options) -> None:
+def chain(
+    context: typer.Context, options: Options, dataset: DatasetArgument = None, ipc: IpcArgument = None
+) -> None:
     """Run the chain up to the last stage of the called command."""
-    _run(COMMANDS[str(context.info_name)][0], {**options, "dataset": dataset, "ipc": ipc})
+    needed = {"dataset": "dataset", "ipc": "ipc"}
+    _run(context, COMMANDS[str(context.info_name)][0], options, needed, dataset=dataset, ipc=ipc)
 
 
 @takes(*OF_THE_CHAIN)
 def ablate(
-    method: AblatedArgument,
-    dataset: DatasetArgument,
-    ipc: IpcArgument,
+    context: typer.Context,
     options: Options,
+    method: AblatedArgument = None,
+    dataset: DatasetArgument = None,
+    ipc: IpcArgument = None,
     pairs: PairsOption = False,
 ) -> None:
     """Remove the parts of a method one by one, and print what each is worth.
 
     Example: uvlp ablate uvlp digits 10
     """
-    _run("tabulate", {**options, "ablated": method, "pairs": pairs, "dataset": dataset, "ipc": ipc})
+    needed = {"ablated": "method", "dataset": "dataset", "ipc": "ipc"}
+    _run(context, "tabulate", options, needed, ablated=method, pairs=pairs, dataset=dataset, ipc=ipc)
 
 
-def _run(until: str, options: Options) -> None:
+def _run(context: typer.Context, until: str, options: Options, needed: Mapping[str, str], **own: Any) -> None:
     """Run the chain up to a stage with the options of one of the commands."""
     from uvlp.cli import launching
     from uvlp.cli.request import execution_of, request_of
@@ -66,7 +73,7 @@ def _run(until: str, options: Options) -> None:
     from uvlp.pipeline.published import groups
 
     of_launcher, settings = launching.split_settings(options["settings"] or [])
-    request = request_of({**options, "settings": settings})
+    request = request_of(context, {**options, "settings": settings}, until, needed, own)
     launcher = launching.resolve(
         *(options["launcher"], options["launcher_config"], of_launcher),
         detach=options["detach"],

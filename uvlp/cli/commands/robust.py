@@ -27,7 +27,13 @@ MethodsOption = Annotated[
     *("seeds", "repeats", "profile", "data", "variant", "settings"),
     *("store", "workers", "per_gpu", "offline", "dry_run", "as_json", "debug"),
 )
-def robust(dataset: DatasetArgument, ipc: IpcArgument, methods: MethodsOption, options: Options) -> None:
+def robust(
+    context: typer.Context,
+    dataset: DatasetArgument,
+    ipc: IpcArgument,
+    methods: MethodsOption,
+    options: Options,
+) -> None:
     """Print what methods are worth beyond labels (LRS) and augmentation (ARS), against random images.
 
     The label-robust score compares a method with random images under its own labels, and with the full set
@@ -39,7 +45,8 @@ def robust(dataset: DatasetArgument, ipc: IpcArgument, methods: MethodsOption, o
     """
     from uvlp.cli.request import execution_of, request_of
 
-    requests = _requests(request_of(options, dataset=dataset, ipc=ipc, methods=methods))
+    own = {"dataset": dataset, "ipc": ipc, "methods": methods}
+    requests = _requests(request_of(context, options, "tabulate", {}, own))
     dry_run, as_json = options["dry_run"], options["as_json"]
     tables = _tables(requests, execution_of(options, as_json=dry_run and as_json))
     if not dry_run:

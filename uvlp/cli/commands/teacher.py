@@ -9,7 +9,7 @@ import typer
 from uvlp.cli.options import WHAT, DatasetArgument, Options, path_option, takes
 
 NetworkArgument = Annotated[
-    str,
+    str | None,
     typer.Argument(
         metavar="NETWORK", help="conv3, resnet18_modified, ... (`uvlp list networks`)", rich_help_panel=WHAT
     ),
@@ -27,11 +27,15 @@ CheckpointOption = Annotated[
 
 
 @takes(
-    *("profile", "data", "variant", "settings", "portable", "store", "workers", "offline", "force"),
-    *("dry_run", "print_config", "as_json", "debug"),
+    *("config", "profile", "data", "variant", "settings", "portable", "store", "workers", "offline", "force"),
+    *("dry_run", "print_config", "form", "as_json", "debug"),
 )
 def teacher(
-    dataset: DatasetArgument, network: NetworkArgument, options: Options, checkpoint: CheckpointOption = None
+    context: typer.Context,
+    options: Options,
+    dataset: DatasetArgument = None,
+    network: NetworkArgument = None,
+    checkpoint: CheckpointOption = None,
 ) -> None:
     """Train or import a teacher of the RDED protocol.
 
@@ -44,9 +48,11 @@ def teacher(
     from uvlp.cli.run import run
     from uvlp.recipes.requests.request import override
 
+    needed = {"dataset": "dataset", "networks": "network"}
+    own = {"dataset": dataset, "networks": [network] if network else None, "protocol": "rded"}
+    request = request_of(context, options, "teacher", needed, own)
     # The recipe's own networks may belong to another protocol.
-    request = request_of(options, dataset=dataset, networks=[network], protocol="rded")
-    settings = {"teacher.network": network}
+    settings = {"teacher.network": ",".join(map(str, request.networks or ()))}
     if checkpoint is not None:
         settings["teacher.source"] = checkpoint
     run(override(request, {"settings": settings}), "teacher", execution_of(options))

@@ -3,33 +3,82 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from uvlp.artifacts.task import plain
-from uvlp.declarations.protocol import declared_protocol
+from uvlp.core.errors import unknown_name
 from uvlp.pipeline.names import Checked
-from uvlp.pipeline.planning.contenders import prefix
-from uvlp.pipeline.prepare import outline
+from uvlp.pipeline.planning.contenders import prefix, resolve_method
+from uvlp.pipeline.requests.content import content, sections
+from uvlp.recipes.requests.request import Request
 from uvlp.recipes.schema import Recipe
 
 OF_METHODS = ("synthesis", "method", "protocols")
 """Fields of a recipe that are merged into the settings of its methods and its protocol."""
+FORMATS = ("text", "toml")
 
 
-def show(checked: Checked, until: str, as_json: bool) -> None:
+def check_format(form: str) -> None:
+    """Refuse an unknown format.
+
+    Raises:
+        UvlpError: there is no such format.
+    """
+    if form not in FORMATS:
+        raise unknown_name("format", form, FORMATS)
+
+
+def show(request: Request, checked: Checked, until: str, *, form: str, as_json: bool) -> None:
     """Print the recipe and its sections that a run up to stage ``until`` uses, named as in `--set`."""
-    own, sections = _own(checked.recipe), _sections(checked, until)
+    if form == "toml":
+        print(toml(content(request, checked, until), checked, until), end="")
+        return
+    own, found = _own(checked.recipe), _sections(checked, until)
     if as_json:
-        content = own | {name: plain(settings) for name, settings in sections.items()}
-        print(json.dumps(content, indent=1, ensure_ascii=False))
+        values = own | {name: plain(settings) for name, settings in found.items()}
+        print(json.dumps(values, indent=1, ensure_ascii=False))
         return
     for line in _lines(checked.recipe, ""):
         print(line)
-    for name, settings in sections.items():
+    for name, settings in found.items():
         for line in _lines(settings, f"{name}."):
             print(line)
+
+
+def toml(values: Mapping[str, Any], checked: Checked, until: str) -> str:
+    """Return a config as a TOML file, with the description of every setting."""
+    import tomlkit
+
+    document = tomlkit.document()
+    document.add(
+        tomlkit.comment("read by --config; options override it, `uvlp explain` says what methods do")
+    )
+    described = {name: type(value) for name, value in sections(checked, until)[0].items()} | {"": Recipe}
+    for method in checked.methods:
+        base = resolve_method(method.name, checked.recipe)
+        section = prefix(method.name) + method.name
+        described |= {section: type(base.settings), f"{section}.synthesis": type(base.synthesis)}
+    _fill(document, values, "", described)
+    return tomlkit.dumps(document)
+
+
+def _fill(table: Any, values: Mapping[str, Any], path: str, described: Mapping[str, Any]) -> None:
+    """Write values into a table, its sub-tables last."""
+    import tomlkit
+
+    known = getattr(described.get(path), "__dataclass_fields__", {})
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            part = tomlkit.table()
+            _fill(part, value, f"{path}.{name}".removeprefix("."), described)
+            table.add(name, part)
+            continue
+        item = tomlkit.item(value)
+        if name in known and known[name].metadata:
+            item.comment(known[name].metadata["help"])
+        table.add(name, item)
 
 
 def _own(recipe: Recipe) -> dict[str, Any]:
@@ -43,20 +92,13 @@ def _own(recipe: Recipe) -> dict[str, Any]:
 
 
 def _sections(checked: Checked, until: str) -> dict[str, Any]:
-    """Return the sections that tasks of the run use, those of its protocol, and those of its methods."""
-    recipe, tasks = checked.recipe, outline(checked, until).tasks
-    used = {type(task.settings) for task in tasks}
-    found = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
-    if until in ("tabulate", "teacher"):
-        protocol = declared_protocol(recipe.protocol)
-        found |= {protocol.section: protocol.settings_in(recipe)}
-        used |= {type(found[protocol.section])} | ({type(recipe.teacher)} if protocol.teacher else set())
-    if any(task.published for task in tasks):
-        used.add(type(recipe.models))
+    """Return the sections that the run uses, and those of its methods with their variants."""
+    found, used = sections(checked, until)
     for method in () if until == "teacher" else checked.methods:
         name = prefix(method.name) + method.spec
-        found |= {name: method.settings, f"{name}.synthesis": method.synthesis}
-    return {name: value for name, value in found.items() if is_dataclass(value) and type(value) in used}
+        own = {name: method.settings, f"{name}.synthesis": method.synthesis}
+        found |= {each: value for each, value in own.items() if type(value) in used}
+    return found
 
 
 def _lines(settings: Any, prefix: str) -> Iterator[str]:

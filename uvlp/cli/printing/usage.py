@@ -33,6 +33,11 @@ def as_uvlp_error(error: typer.TyperException) -> UvlpError:
     return UvlpError(f"{text[0].lower()}{text[1:]}".rstrip("."), fix=_help(context))
 
 
+def missing(context: Any, name: str) -> UvlpError:
+    """Return the error for an argument or option of a command that is missing."""
+    return _missing(context, next(each for each in context.command.params if each.name == name))
+
+
 def _missing(context: Any, parameter: Any) -> UvlpError:
     example = re.search(r"Example: (.*)", context.command.help or "")
     fix = f"for example: {example[1]}" if example else _help(context)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from uvlp.artifacts.store import Store
 from uvlp.core import portable, streams
 from uvlp.core.scheduling import cards
@@ -15,6 +17,7 @@ from uvlp.pipeline.names import Checked
 from uvlp.pipeline.planning import changed_plugins
 from uvlp.pipeline.planning.ablations import Ablated
 from uvlp.pipeline.prepare import Plan, prepare
+from uvlp.pipeline.requests.content import content
 from uvlp.recipes.requests.request import Request
 from uvlp.recipes.schema import Recipe
 
@@ -51,7 +54,7 @@ def check_cards(request: Request, launcher: Launcher) -> None:
         cards.parallel(asked(request))
 
 
-def planned(checked: Checked, store: Store, until: str, collect: Collect | None) -> Plan:
+def planned(request: Request, checked: Checked, store: Store, until: str, collect: Collect | None) -> Plan:
     """Return the plan up to a stage; something may still be missing.
 
     Raises:
@@ -59,15 +62,16 @@ def planned(checked: Checked, store: Store, until: str, collect: Collect | None)
     """
     check_store(store.root, checked.spec)
     store.begin()
-    return prepare(checked, store, until, collect)
+    plan = prepare(checked, store, until, collect)
+    return replace(plan, config=content(request, checked, until))
 
 
 def completed(
     plan: Plan,
+    request: Request,
     checked: Checked,
     store: Store,
     collect: Collect | None,
-    request: Request,
     launcher: Launcher = HERE,
 ) -> Plan:
     """Return the plan after everything that it needs was fetched.
@@ -86,9 +90,10 @@ def completed(
         preflight.check_precision(todo)
     wanted = [of_store(plan, todo, store.root)]
     transfers.fetch(plan.transfers, wanted, offline=request.offline)
-    plan = prepare(checked, store, plan.until, collect, plan.dataset if of_models else None)
-    check_dataset(plan, needed=True)
-    return plan
+    opened = plan.dataset if of_models else None
+    full = replace(prepare(checked, store, plan.until, collect, opened), config=plan.config)
+    check_dataset(full, needed=True)
+    return full
 
 
 def check_dataset(plan: Plan, *, needed: bool) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
-from uvlp.core.errors import UvlpError
 from uvlp.recipes.requests import values
 
 LARGEST_SEED = 2**32 - 1
@@ -47,7 +46,7 @@ class Request:
         settings: ``(path, value)``, as of `--set`; the last of a path counts.
         images: folders to score, as on the command line of `uvlp evaluate`.
         select: which images of these folders are used: ``first`` or ``drawn``.
-        random: whether random images are scored beside them.
+        random_images: whether random images are scored beside them.
         ablated: the method of which parts are removed; ``pairs``: also two at once.
         store, workers, per_gpu, gpus_per_finetune, offline, force: how it is carried out; results do not
             depend on them, but a fine-tuning on several cards rounds differently.
@@ -70,7 +69,7 @@ class Request:
     portable: bool = False
     images: Sequence[str] = ()
     select: str = "first"
-    random: bool = True
+    random_images: bool = True
     ablated: str | None = None
     pairs: bool = False
     store: str | None = None
@@ -135,8 +134,9 @@ NORMAL: Mapping[str, Callable[[Any], Any]] = {
     },
     **{
         name: partial(values.flag, f"--{name.replace('_', '-')}")
-        for name in ("portable", "random", "pairs", "offline", "force")
+        for name in ("portable", "pairs", "offline", "force")
     },
+    "random_images": partial(values.flag, "--random"),
 }
 """The normal form of each field."""
 IMPLIED = {"missing_captions": {"caption.missing"}, "alpha": {"uvlp.search", "uvlp.alpha"}}
@@ -153,17 +153,3 @@ def override(base: Request, given: Mapping[str, Any]) -> Request:
     kept = [each for each in base.changes if each[0].removeprefix("method.") not in implied]
     added = values.settings(given.get("settings", ()))
     return replace(base, **{**given, "settings": (*kept, *added)})
-
-
-def require(request: Request, **needed: str) -> None:
-    """Refuse a request that lacks a field.
-
-    Args:
-        needed: name of a field, and how it is called on the command line.
-
-    Raises:
-        UvlpError: a field was not given.
-    """
-    for name, shown in needed.items():
-        if getattr(request, name) is None:
-            raise UvlpError(f"{shown} is missing", fix="give it, or a config file that names it")
