@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uvlp.recipes.setting import MOST_EPOCHS, WIDEST, setting
+from uvlp.recipes.variant import preset
 
 if TYPE_CHECKING:
     from uvlp.core.progress import Progress
@@ -26,22 +27,24 @@ SMALL_PX = 64
 CODE = "IDC repository, misc/reproduce.py"
 ARGUMENTS = "IDC repository, argument.py"
 VARIANTS = {
-    "cifar": {
-        "outer": 2000,
-        "lr": 5e-3,
-        "lr_px": 32,
-        "distance": "mse",
-        "train_images": 2000,
-        "pretrain_epochs": 0,
-        "mix_probability": 0.5,
-    },
-    "imagenet100": {
-        "lr": 1e-3,
-        "real_batch": 128,
-        "pretrain_epochs": 0,
-        "network_lr": 0.1,
-        "network_decay": 1e-4,
-    },
+    "cifar": preset(
+        "with the settings of its code for CIFAR-10",
+        outer=2000,
+        lr=5e-3,
+        lr_px=32,
+        distance="mse",
+        train_images=2000,
+        pretrain_epochs=0,
+        mix_probability=0.5,
+    ),
+    "imagenet100": preset(
+        "with the settings of its code for 100 classes of ImageNet",
+        lr=1e-3,
+        real_batch=128,
+        pretrain_epochs=0,
+        network_lr=0.1,
+        network_decay=1e-4,
+    ),
 }
 PROFILES = {
     "small": {"outer": 50, "inner": 50, "lr": 0.1, "pretrain_epochs": 2},

@@ -14,15 +14,22 @@ class Variant:
     Attributes:
         text: what it removes or replaces, in plain words, e.g. ``"without the removal of outliers"``.
         changes: values of the method's settings by name; below ``"synthesis"`` those of its synthesis.
+        ablation: whether it takes a part of the method away; False for settings for other data.
     """
 
     text: str
     changes: Mapping[str, Any]
+    ablation: bool = True
 
 
 def variant(text: str, /, **changes: Any) -> Variant:
     """Return a variant that changes some settings; ``synthesis={...}`` changes those of the synthesis."""
     return Variant(text=text, changes=changes)
+
+
+def preset(text: str, /, **changes: Any) -> Variant:
+    """Return a variant with settings for other data, which `uvlp ablate` leaves out."""
+    return Variant(text=text, changes=changes, ablation=False)
 
 
 def as_variant(declared: Variant | Mapping[str, Any]) -> Variant:

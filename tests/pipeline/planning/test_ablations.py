@@ -68,7 +68,11 @@ def test_a_row_says_what_it_lacks_of_the_method() -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "got"), [("herding", "herding"), ("full", "full"), ("uvpl", "uvpl"), ("uvlp:x", "uvlp:x")]
+    ("method", "got"),
+    [
+        *(("herding", "herding"), ("full", "full"), ("uvpl", "uvpl"), ("uvlp:x", "uvlp:x")),
+        *(("idc-1", "idc-1"), ("idc-1:cifar", "idc-1:cifar")),  # its variants are settings for other data
+    ],
 )
 def test_what_cannot_be_ablated(method: str, got: str) -> None:
     with pytest.raises(UvlpError) as caught:

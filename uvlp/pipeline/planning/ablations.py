@@ -30,11 +30,12 @@ def ablations(recipe: Recipe, ablated: Ablated) -> tuple[tuple[Method, ...], tup
     """Return the method, then its ablations that differ; and a sentence for each that is not run.
 
     Raises:
-        UvlpError: an unknown method or variant, a method without variants, or one that none of them changes
-            in this run.
+        UvlpError: an unknown method or variant, a method without variants that take a part away, or one that
+            none of them changes in this run.
     """
     (base,), of_base = distinct(replace(recipe, methods=(ablated.method,)))
-    others = [part for part in base.declared.variants if part not in base.parts]
+    variants = base.declared.variants
+    others = [name for name, each in variants.items() if each.ablation and name not in base.parts]
     if not others:
         raise UvlpError(
             "a method without variants to ablate", got=ablated.method, fix="see `uvlp list methods`"
