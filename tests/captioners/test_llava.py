@@ -17,7 +17,7 @@ from tests.tiny_models import WORDS, llava as save_llava
 from tests.tolerances import rounding
 from uvlp.captioners import llava
 from uvlp.captioners.llava import Llava, Sampler
-from uvlp.captioners.texts.shards import Answer
+from uvlp.captioners.texts.answers import Answer
 from uvlp.core.errors import UvlpError
 from uvlp.recipes.schema import CaptionSettings
 

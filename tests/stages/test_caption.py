@@ -17,12 +17,13 @@ from tests.flipping import flip
 from tests.tiny_models import llava as save_llava
 from uvlp.artifacts import captions
 from uvlp.artifacts.dataset import DatasetSpec
+from uvlp.artifacts.parts.parts import SPLITS, Share
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work, read_notes
 from uvlp.captioners.llava import Llava
 from uvlp.captioners.texts import imported
-from uvlp.captioners.texts.shards import Answer
+from uvlp.captioners.texts.answers import Answer
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import file_sha256
 from uvlp.core.progress import Event, Progress
@@ -32,7 +33,7 @@ from uvlp.stages import caption
 
 CLASSES = {"n01440764": "tench", "n02102040": "English springer", "n03000684": "chain saw"}
 PER_CLASS = 5
-SETTINGS = CaptionSettings(captioner="llava", batch=2, shard=3, max_new_tokens=4)  # shards of 4
+SETTINGS = CaptionSettings(captioner="llava", batch=2, shard=3, max_new_tokens=4)  # parts of 4
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -126,77 +127,92 @@ def test_every_image_has_a_caption(root: Path, uninterrupted: Path) -> None:
     assert found.prompts == CLASSES
     assert read_notes(uninterrupted) == {"captions cut at max_new_tokens": 15}
     assert not (root / "store" / "partial" / uninterrupted.name).exists() and not list(
-        (root / "store").rglob("0*.jsonl")
+        (root / "store").rglob("answers.jsonl")
     )
 
 
 @pytest.mark.parametrize("batches", [1, 5])
-def test_a_killed_run_resumes_at_the_last_shard_with_the_same_bytes(
+def test_a_killed_run_resumes_at_the_last_part_with_the_same_bytes(
     root: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batches: int
 ) -> None:
-    """Eight batches of two in four shards of four; finished shards are not generated again."""
+    """Eight batches of two in four parts of four; finished parts are not generated again."""
     store, wanted, messages = Store(tmp_path), task(root), list[str]()
     with monkeypatch.context() as patched, pytest.raises(Killed):
         Dying(patched, batches)
         make(store, wanted)
     kept = batches // 2 * 4
-    assert sum(1 for _ in tmp_path.rglob("partial/*/*.jsonl")) == kept // 4
+    assert sum(1 for _ in tmp_path.rglob("partial/*/parts/0*/answers.jsonl")) == kept // 4
     with monkeypatch.context() as patched:
         second = Dying(patched, 99)
         folder = make(store, wanted, messages)
     assert second.shown == 15 - kept
-    assert any(f"{kept} of 15 captions exist" in line for line in messages) == (kept > 0)
+    assert any(f"{kept} captions exist" in line for line in messages) == (kept > 0)
     for name in ("metadata.jsonl", "prompts.json", "notes.json"):
         assert (folder / name).read_bytes() == (uninterrupted / name).read_bytes()
 
 
-def test_a_truncated_shard_is_generated_again(
-    root: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store, wanted = Store(tmp_path), task(root)
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        Dying(patched, 5)
-        make(store, wanted)
-    shards = sorted(store.partial(wanted).glob("*.jsonl"))
-    shards[1].write_bytes(shards[1].read_bytes()[:-9])
-    folder = make(store, wanted)
-    assert (folder / "metadata.jsonl").read_bytes() == (uninterrupted / "metadata.jsonl").read_bytes()
-
-
-@pytest.mark.parametrize("share", [0, 0.2, 0.5, 0.9])
-def test_a_corrupted_shard_is_reported_and_generated_again(
-    root: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+@pytest.mark.parametrize("share", [0, 0.5, 0.9, None])
+def test_a_damaged_part_is_reported_and_generated_again(
+    root: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float | None
 ) -> None:
     store, wanted, messages = Store(tmp_path), task(root), list[str]()
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        Dying(patched, 5)
+        Dying(patched, 7)
         make(store, wanted)
-    flip(store.partial(wanted) / "00000004.jsonl", share)
+    path = store.partial(wanted) / "parts/00000004/answers.jsonl"
+    flip(path, share) if share is not None else path.write_bytes(path.read_bytes()[:-9])
     with monkeypatch.context() as patched:
         second = Dying(patched, 99)
         folder = make(store, wanted, messages)
-    assert second.shown == 11 and messages[0].startswith("00000004.jsonl is damaged")
+    assert second.shown == 7 and "item 5" in messages[0]
     assert (folder / "metadata.jsonl").read_bytes() == (uninterrupted / "metadata.jsonl").read_bytes()
 
 
-def test_shards_without_hashes_or_of_another_model_are_not_used(
-    root: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_parts_of_another_model_are_refused_and_kept(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in stores of earlier versions, and in a folder that was renamed."""
-    store, wanted, messages = Store(tmp_path), task(root), list[str]()
+    """As in a folder that was renamed."""
+    store, wanted = Store(tmp_path), task(root)
     other = task(root, facts={"models": {"llava": "e" * 64}, "precision": "auto"})
     with monkeypatch.context() as patched, pytest.raises(Killed):
         Dying(patched, 5)
         make(store, other)
     store.partial(other).rename(store.partial(wanted))  # onto an empty folder
-    make(store, wanted, messages)
+    with pytest.raises(UvlpError) as caught:
+        make(store, wanted)
+    assert (caught.value.got, caught.value.allowed) == (other.key, wanted.key)
+    assert len(list(store.partial(wanted).rglob("answers.jsonl"))) == 2
+
+
+def test_captions_of_an_earlier_version_are_discarded(
+    root: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    store, wanted, messages = Store(tmp_path), task(root), list[str]()
     row = {"file_name": "train/n01440764/n01440764_0.JPEG", "text": "wrong", "ended": True}
-    (store.partial(other) / "00000000.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
-    make(store, other, messages)
-    assert len([line for line in messages if "captions are generated again" in line]) == 2
-    for made in (wanted, other):
-        name = "metadata.jsonl"
-        assert (store.folder(made) / name).read_bytes() == (uninterrupted / name).read_bytes()
+    (store.partial(wanted) / "00000000.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    folder = make(store, wanted, messages)
+    assert "earlier version" in messages[0]
+    assert (folder / "metadata.jsonl").read_bytes() == (uninterrupted / "metadata.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_pieces_give_equal_bytes(root: Path, uninterrupted: Path, tmp_path: Path, count: int) -> None:
+    store, wanted = Store(tmp_path), task(root)
+    store.prepare()
+    for index in reversed(range(count)):
+        caption.run(
+            Work(
+                task=wanted,
+                folder=tmp_path / "unused",
+                store=store,
+                progress=Progress(),
+                open_dataset=open_dataset,
+                share=Share(index, count, publishes=False),
+            )
+        )
+    folder = make(store, wanted)
+    for name in ("metadata.jsonl", "prompts.json", "notes.json"):
+        assert (folder / name).read_bytes() == (uninterrupted / name).read_bytes()
 
 
 def test_captions_do_not_depend_on_the_batch_on_a_cpu(
@@ -206,7 +222,7 @@ def test_captions_do_not_depend_on_the_batch_on_a_cpu(
     assert captions.read(folder) == captions.read(uninterrupted)
 
 
-def test_running_out_of_memory_halves_the_batch(
+def test_running_out_of_memory_splits_the_batch(
     root: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = Llava.answers
@@ -219,8 +235,9 @@ def test_running_out_of_memory_halves_the_batch(
     monkeypatch.setattr(Llava, "answers", cramped)
     messages: list[str] = []
     folder = make(Store(tmp_path), task(root, replace(SETTINGS, batch=4)), messages)
-    assert any("out of GPU memory at batch size 4: continuing with 2" in line for line in messages)
+    assert sum("out of GPU memory at batch size" in line for line in messages) == 4
     assert captions.read(folder) == captions.read(uninterrupted)
+    assert read_notes(folder) == {**read_notes(uninterrupted), SPLITS: 4}
 
 
 def test_published_sampling_is_the_same_in_any_batch(root: Path, uninterrupted: Path, tmp_path: Path) -> None:

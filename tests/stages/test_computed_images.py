@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.flipping import flip
 from tests.other_packages import importable, install
 from uvlp.artifacts import distilled
 from uvlp.artifacts.dataset import DatasetSpec
@@ -194,6 +195,25 @@ def test_finished_batches_are_not_sampled_again(world: World) -> None:
     world.drawn.CALLS.clear()
     found = images(world.made("drawn"))
     assert world.drawn.CALLS[0] == [10, 11] and len(found) == 20
+
+
+def test_only_a_damaged_batch_is_sampled_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(distilled, "finish", interrupted)
+        world.made("drawn")
+    flip(world.store.partial(world.task("drawn")) / "parts/00000004/7/00000.png")
+    world.drawn.CALLS.clear()
+    expected = images(World(world.store.root.parent / "other", world.painted, world.drawn).made("drawn"))
+    world.drawn.CALLS.clear()
+    found = images(world.made("drawn"))
+    assert world.drawn.CALLS == [[14, 15]]
+    assert {name: image.tobytes() for name, image in found.items()} == {
+        name: image.tobytes() for name, image in expected.items()
+    }
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tests.tolerances import depth, rounding
 from uvlp.artifacts import captions, features
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.parts import parts
-from uvlp.artifacts.parts.parts import Share
+from uvlp.artifacts.parts.parts import SPLITS, Share
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work, read_notes
@@ -223,7 +223,7 @@ def test_pieces_give_equal_bytes(root: Path, tmp_path: Path, plugin: str, count:
             captioned(folder, given, [f"circle {row}" for row in range(20)])
     alone = run(tmp_path / "alone", given)
     for index in range(count):
-        run(tmp_path / "shared", given, share=Share(index, count) if count > 1 else Share())
+        run(tmp_path / "shared", given, share=Share(index, count, publishes=False))
     shared = run(tmp_path / "shared", given)
     names = sorted(path.name for path in alone.iterdir())
     assert names == sorted(path.name for path in shared.iterdir())
@@ -244,7 +244,7 @@ def test_a_batch_that_does_not_fit_into_memory_is_split_and_counted(
     monkeypatch.setattr(ImageEncoder, "_encode", limited)
     folder = run(tmp_path, task(root, "images"))
     assert sizes == [3, 3, 2, 1, 3, 3, 3, 3, 2]
-    assert read_notes(folder) == {embed.SPLITS: 1}
+    assert read_notes(folder) == {SPLITS: 1}
     found, whole = features.read({"images": folder}), features.read({"images": uninterrupted})
     other = [row for row in range(20) if row not in (3, 4, 5)]
     assert all(np.array_equal(found[name][other], whole[name][other]) for name in found)

@@ -25,6 +25,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.make import execute
+from uvlp.pipeline.planning.pieces import Divided, pieces
 from uvlp.recipes.schema import SynthesisSettings
 
 SPEC = DatasetSpec(name="digits")
@@ -162,6 +163,20 @@ def test_finished_images_of_an_interrupted_run_are_not_made_again(
     assert [name.name for name in files(uninterrupted)] == [name.name for name in files(made)]
     for image in files(uninterrupted):
         assert (uninterrupted / image).read_bytes() == (made / image).read_bytes()
+    assert not list((world.store.root / "partial").iterdir())
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_pieces_give_equal_bytes(world: World, folder: Path, tmp_path: Path, count: int) -> None:
+    task = world.task(origins={"diffuser": str(folder)}, settings={"batch": 4})
+    alone = World(tmp_path / "other").made(task)
+    for piece in pieces(task, count):
+        execute(world.store.root, piece, Progress())
+    assert not world.store.has(task)
+    execute(world.store.root, Divided(task, count), Progress())
+    shared = world.store.folder(task)
+    assert all((alone / image).read_bytes() == (shared / image).read_bytes() for image in files(alone))
+    assert read_notes(alone) == read_notes(shared)
     assert not list((world.store.root / "partial").iterdir())
 
 

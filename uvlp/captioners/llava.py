@@ -21,8 +21,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from uvlp.captioners.texts.answers import Answer
 from uvlp.captioners.texts.formats import clean, question
-from uvlp.captioners.texts.shards import Answer
 from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.lines import split_lines

@@ -29,7 +29,7 @@ class CaptionerDeclaration:
         captions: ``captions(images, class_names, progress)``: a text for each of uint8 [N,H,W,3].
         plain: ``plain(class_name)``: the prompt of a class without an image.
         opened: ``opened(folder, settings, precision)``: a context manager around an object with
-            ``answers(images, class_names, seeds)``, an `Answer` (`captioners/texts/shards.py`) for each.
+            ``answers(images, class_names, seeds)``, an `Answer` (`captioners/texts/answers.py`) for each.
     """
 
     origin: Origin

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
@@ -35,32 +35,3 @@ def in_halves(compute: Callable[[Sequence[T]], R], items: Sequence[T], log: Call
     half = (len(items) + 1) // 2
     log(f"out of GPU memory at batch size {len(items)}: computing this batch in halves of {half}")
     return [*in_halves(compute, items[:half], log), *in_halves(compute, items[half:], log)]
-
-
-def in_batches(
-    compute: Callable[[Sequence[T]], R], items: Sequence[T], batch: int, log: Callable[[str], None]
-) -> Iterator[tuple[Sequence[T], R]]:
-    """Yield (items of a batch, result of ``compute``), in order.
-
-    Out of memory halves the batch size for the remaining items; ``log`` is called with one line.
-
-    Raises:
-        UvlpError: a single item does not fit.
-    """
-    start = 0
-    while start < len(items):
-        part = items[start : start + batch]
-        try:
-            result = compute(part)
-        except torch.OutOfMemoryError as error:
-            if len(part) == 1:
-                raise machine.too_little_gpu_memory("for a batch of one", LESS_MEMORY) from error
-            batch = len(part) // 2
-            log(f"out of GPU memory at batch size {len(part)}: continuing with {batch}")
-        else:
-            yield part, result
-            start += len(part)
-            continue
-        # Outside the except clause the exception is freed, and with it the tensors of its traceback.
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()

@@ -30,7 +30,7 @@ class CaptionSettings:
         "methods.md E10",
         choices=("stop", "empty"),
     )
-    batch: int = setting(32, "images per batch of llava; halved if the GPU's memory is too small", least=1)
+    batch: int = setting(32, "images per batch of llava; one that does not fit into memory is split", least=1)
     max_new_tokens: int = setting(
         1024, "longest answer of llava, in tokens", "methods.md B.1", least=1, most=4096
     )
@@ -47,7 +47,7 @@ class CaptionSettings:
     )
     shard: int = setting(
         256,
-        "images per file of llava's captions that survives a kill, rounded up to full batches",
+        "images per part of llava's captions that survives a kill, rounded up to full batches",
         least=1,
     )
 
@@ -271,9 +271,7 @@ class EmbedSettings:
     """Stage `embed`: CLIP features and VAE latents, one row per training image."""
 
     batch: int = setting(64, "images per batch; fixed, because it changes the last bits", least=1, most=65536)
-    shard: int = setting(
-        16, "batches per shard; an interruption loses at most one shard", least=1, most=65536
-    )
+    shard: int = setting(16, "batches per part; an interruption loses at most one part", least=1, most=65536)
     clip_precision: str = setting(
         "float32",
         "float32 as published, or tf32 for CLIP's matrix products on a GPU",

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from uvlp.artifacts import captions
+from uvlp.artifacts.parts.parts import SPLITS, Parts, Plan
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work
-from uvlp.captioners.texts import imported, shards
-from uvlp.captioners.texts.shards import Answer
+from uvlp.captioners.texts import answers, imported
+from uvlp.captioners.texts.answers import Answer
 from uvlp.core import machine, plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.seeds import derive
@@ -25,7 +26,10 @@ REVISION = 1
 
 
 def run(work: Work) -> None:
-    """Write `captions`: dataset -> text per training file, and a label-only prompt per class."""
+    """Write `captions`: dataset -> text per training file, and a label-only prompt per class.
+
+    With a model, a share of the answers can be made.
+    """
     settings = work.task.settings
     assert isinstance(settings, CaptionSettings)
     dataset = work.dataset()
@@ -35,7 +39,8 @@ def run(work: Work) -> None:
         captioner = plugins.load("captioners", settings.captioner)
         by = _from_model if hasattr(captioner, "MODEL") else _from_measurements
         by(work, dataset, settings, captioner)
-    captions.check(captions.read(work.folder), dataset.files("train"))
+    if work.share.publishes:
+        captions.check(captions.read(work.folder), dataset.files("train"))
 
 
 def _from_file(work: Work, dataset: Any, settings: CaptionSettings) -> None:
@@ -85,55 +90,65 @@ def _from_measurements(work: Work, dataset: Any, settings: CaptionSettings, capt
 
 
 def _from_model(work: Work, dataset: Any, settings: CaptionSettings, captioner: ModuleType) -> None:
-    """Caption with the model; answers from before a kill are not generated again."""
-    files = dataset.files("train")
+    """Caption with the model, in parts."""
+    from uvlp.models.device import device_and_dtype
+
+    files, precision = dataset.files("train"), work.task.facts["precision"]
+    device, dtype = device_and_dtype(precision)
     size = -(-settings.shard // settings.batch) * settings.batch
-    folder, of = _shards(work, settings), _ask_key(work, settings)
-    answers = shards.read(folder, of, files, size, work.progress.log)
-    if answers:
-        work.progress.log(f"{len(answers)} of {len(files)} captions exist from an earlier run; resuming")
-    if len(answers) < len(files):
+    plan = Plan(items=len(files), batch=settings.batch, size=size, device=device, dtype=dtype)
+    parts = _parts(work, settings)
+    plan = parts.begin(plan)
+    missing = work.missing(parts, plan, "captions")
+    if missing:
         path = Path(work.model_path(captioner.MODEL))
-        with captioner.opened(path, settings, work.task.facts["precision"]) as model:
-            fresh = _ask(work, dataset, settings, model, range(len(answers), len(files)))
-            written = shards.write(folder, of, files, size, len(answers), fresh)
-            tracked = work.progress.track(written, total=len(files) - len(answers))
-            answers = [*answers, *tracked]
-    texts = [answer.text for answer in answers]
-    missing = captions.check_coverage(files, dict(zip(files, texts, strict=True)), settings.missing)
+        with captioner.opened(path, settings, precision) as model:
+            _ask(work, dataset, model, parts, plan, missing)
+    if not work.share.publishes:
+        return
+    given = [each for part in plan.parts(work.share) for each in answers.read(parts.folder(part.start))]
+    texts = [answer.text for answer in given]
+    without = captions.check_coverage(files, dict(zip(files, texts, strict=True)), settings.missing)
     captions.write(
         work.folder, zip(files, texts, strict=True), captions.class_lines(dataset.manifest.classes)
     )
-    cut = sum(not answer.ended for answer in answers)
-    work.note({"missing captions": missing, "captions cut at max_new_tokens": cut})
+    cut = sum(not answer.ended for answer in given)
+    work.note({"missing captions": without, "captions cut at max_new_tokens": cut, **parts.counts()})
 
 
-def _ask(
-    work: Work, dataset: Any, settings: CaptionSettings, model: Any, indices: Sequence[int]
-) -> Iterator[Answer]:
-    """Yield answers in the order of ``indices``; images are read batch by batch."""
-    from uvlp.models.batches import in_batches
+def _ask(work: Work, dataset: Any, model: Any, parts: Parts, plan: Plan, missing: Sequence[range]) -> None:
+    """Make the missing parts; images are read batch by batch."""
+    from uvlp.models.batches import in_halves
 
     if machine.device() == "cpu":
         work.progress.log("no GPU: LLaVA-1.5-7B takes minutes per image on the CPU")
     files, labels = dataset.files("train"), dataset.labels("train")
-    classes, file = dataset.manifest.classes, declared_captioner(settings.captioner).origin.file
+    classes, file = dataset.manifest.classes, declared_captioner(work.task.settings.captioner).origin.file
 
-    def answers(part: Sequence[int]) -> list[Answer]:
-        infos = [classes[labels[index]] for index in part]
+    def answered(rows: Sequence[int]) -> list[Answer]:
+        infos = [classes[labels[row]] for row in rows]
         returned = model.answers(
-            dataset.originals("train", part),
+            dataset.originals("train", rows),
             [info.synonyms for info in infos],
-            [derive(0, "caption", files[index]) for index in part],
+            [derive(0, "caption", files[row]) for row in rows],
         )
-        return shards.check(returned, len(part), file)
+        return answers.check(returned, len(rows), file)
 
-    for _, made in in_batches(answers, indices, settings.batch, work.progress.log):
-        yield from made
+    done, total = 0, sum(map(len, missing))
+    for part in missing:
+        with parts.making(part, plan) as unfinished:
+            given: list[Answer] = []
+            for rows in plan.batches(part):
+                halves = in_halves(answered, rows, work.progress.log)
+                unfinished.counts[SPLITS] += len(halves) - 1
+                given += [answer for half in halves for answer in half]
+                done += len(rows)
+                work.progress.at(done, total)
+            answers.write(unfinished.folder, given)
 
 
-def _shards(work: Work, settings: CaptionSettings) -> Path:
-    """Folder of the shards; shards made with the other value of `missing` are moved there."""
+def _parts(work: Work, settings: CaptionSettings) -> Parts:
+    """Return the parts; those made with the other value of `missing` are moved to this task."""
     folder = work.partial
     other = next(rule for rule in captions.MISSING if rule != settings.missing)
     previous = work.store.partial(_with_missing(work, settings, other))
@@ -142,12 +157,8 @@ def _shards(work: Work, settings: CaptionSettings) -> Path:
         os.rename(previous, folder)
     with contextlib.suppress(OSError):
         previous.rmdir()
-    return folder
-
-
-def _ask_key(work: Work, settings: CaptionSettings) -> str:
-    """Key of the answers: the task's key without the setting `missing`."""
-    return _with_missing(work, settings, captions.MISSING[0]).key
+    key = _with_missing(work, settings, captions.MISSING[0]).key
+    return Parts(folder, key, work.progress.log)
 
 
 def _with_missing(work: Work, settings: CaptionSettings, rule: str) -> Task:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from uvlp.artifacts import captions, features
 from uvlp.artifacts.parts import arrays
-from uvlp.artifacts.parts.parts import Parts, Plan
+from uvlp.artifacts.parts.parts import SPLITS, Parts, Plan
 from uvlp.artifacts.work import Work
 from uvlp.core import machine
 from uvlp.core.files.disk_space import check_space
@@ -33,7 +33,6 @@ IMAGES_AHEAD_PER_THREAD = 2
 BATCHES_AHEAD = 2
 ADVICE = "compute in another dtype: --set models.precision=float32"
 LARGER_DISK = "free some space or choose another folder with --store; finished artifacts are kept"
-SPLITS = "times that a batch was split because GPU memory was too small"
 
 
 def run(work: Work) -> None:
@@ -151,16 +150,12 @@ def _names(work: Work, embedder: Embedder) -> numpy.ndarray:
 
 
 def _begin(work: Work, count: int) -> tuple[Parts, Plan]:
-    from uvlp.models.device import dtype_name, torch_dtype
+    from uvlp.models.device import device_and_dtype
 
     settings, parts = work.task.settings, work.parts()
-    plan = Plan(
-        items=count,
-        batch=settings.batch,
-        size=settings.shard * settings.batch,
-        device=machine.gpu_name() or "cpu",
-        dtype=dtype_name(torch_dtype(work.task.facts.get("precision", "float32"), machine.device())),
-    )
+    device, dtype = device_and_dtype(work.task.facts.get("precision", "float32"))
+    size = settings.shard * settings.batch
+    plan = Plan(items=count, batch=settings.batch, size=size, device=device, dtype=dtype)
     return parts, parts.begin(plan)
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from uvlp.artifacts import distilled, features, prototypes
 from uvlp.artifacts.distilled import Entry
-from uvlp.artifacts.parts.growing_images import GrowingImages, State
+from uvlp.artifacts.parts import images as part_images
+from uvlp.artifacts.parts.parts import Plan
 from uvlp.artifacts.work import Work
 from uvlp.declarations.method import MethodDeclaration, declared_method
 
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     import numpy
 
     from uvlp.artifacts.prototypes import Prototype
+    from uvlp.models.sampling.synthesis import Synthesis
 
 
 def run(work: Work) -> None:
-    """Write `distilled` with the task's method."""
+    """Write `distilled` with the task's method, or a share of its images."""
     method = declared_method(work.task.facts["method"])
     if method.select is not None:
         _select(work, method)
@@ -67,35 +69,47 @@ def _synthesise(work: Work, method: MethodDeclaration) -> None:
         )
         for prototype in described
     ]
-    images = GrowingImages(work.partial, work.progress.log)
-    if images.state.done < len(entries):
-        _grow(work, method.long_prompts, latents, described, entries, images)
-    images.finish(work.folder, entries)
+    from uvlp.models.device import device_and_dtype
+
+    parts = work.parts()
+    device, dtype = device_and_dtype(work.task.facts.get("precision", "float32"))
+    plan = parts.recorded(device, dtype)
+    missing = work.missing(parts, plan, "images") if plan else []
+    if plan is None or missing:
+        synthesis = _loaded(work, method.long_prompts, latents, described, entries)
+        if plan is None:
+            plan = parts.begin(synthesis.plan(device, dtype))
+            missing = work.missing(parts, plan, "images")
+        made = synthesis.make(parts, plan, missing, work.progress.log)
+        for _ in work.progress.track(made, total=sum(map(len, missing))):
+            pass
+    if not work.share.publishes:
+        return
+    part_images.publish([parts.folder(part.start) for part in plan.parts(work.share)], work.folder)
     shown = distilled.sheet_rows(entries)
     if len(classes) > distilled.SHEET_CLASSES:
         work.progress.log(f"{distilled.SHEET}: the first {distilled.SHEET_CLASSES} of {len(classes)} classes")
     sheet = (distilled.read_image(work.folder, entries[row]) for row in shown)
     distilled.finish(work.folder, entries, sheet)
-    work.note(_notes(work.task.settings, images.state, len(entries)))
+    work.note({**_notes(work.task.settings, plan, len(entries)), **parts.counts()})
 
 
-def _grow(
+def _loaded(
     work: Work,
     long_prompts: bool,
     latents: numpy.ndarray,
     described: list[Prototype],
     entries: list[Entry],
-    images: GrowingImages,
-) -> None:
-    """Synthesise the images that are missing after an interrupted run."""
+) -> Synthesis:
+    """Return the synthesis with its models."""
     from uvlp.core import machine
-    from uvlp.models.device import dtype_name, torch_dtype
+    from uvlp.models.device import torch_dtype
     from uvlp.models.sampling.sampler import Sampler
     from uvlp.models.sampling.synthesis import Synthesis
 
     device = machine.device()
     dtype = torch_dtype(work.task.facts.get("precision", "float32"), device)
-    synthesis = Synthesis(
+    return Synthesis(
         sampler=Sampler.load(work.model_path("diffuser"), device, dtype),
         settings=work.task.settings,
         seed=work.task.facts["seed"],
@@ -104,23 +118,17 @@ def _grow(
         prototypes=described,
         entries=entries,
     )
-    images.state.precision, images.state.device = dtype_name(dtype), device
-    grown = synthesis.grow(images, work.progress.log)
-    for _ in work.progress.track(grown, total=len(entries) - images.state.done):
-        pass
 
 
-def _notes(settings: Any, state: State, count: int) -> dict[str, Any]:
+def _notes(settings: Any, plan: Plan, count: int) -> dict[str, Any]:
     """Notes on differences from a CPU in float32 with the batch of the settings."""
     notes: dict[str, Any] = {}
-    if state.precision != "float32":
-        notes[f"images synthesised in {state.precision}"] = count
-    if state.batch != settings.batch:
-        notes["images synthesised at once"] = state.batch
+    if plan.dtype != "float32":
+        notes[f"images synthesised in {plan.dtype}"] = count
+    if plan.batch != settings.batch:
+        notes["images synthesised at once"] = plan.batch
     if settings.size_px:
         notes[f"images resized to {settings.size_px} px"] = count
-    if settings.noise == "published" and state.device == "cpu":
+    if settings.noise == "published" and plan.device == "cpu":
         notes["images from the published noise stream as a CPU draws it; a GPU draws other numbers"] = count
-    notes["times that the batch was halved because GPU memory was too small"] = state.halved
-    notes["images that overflowed and were decoded again in float32"] = state.decoded_again
     return notes

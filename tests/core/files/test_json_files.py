@@ -11,9 +11,8 @@ import pytest
 from tests.stored_tables import put_table
 from tests.tables.test_table import TABLE
 from uvlp.artifacts import tables
-from uvlp.artifacts.parts.growing_images import BATCHES, OLD_STATE, GrowingImages, State
+from uvlp.artifacts.parts.parts import MARK, PLAN, Parts, Plan, Share
 from uvlp.artifacts.task import MANIFEST, read_manifest
-from uvlp.captioners.texts import shards
 from uvlp.cli import app
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
@@ -114,15 +113,15 @@ def test_manifest_with_unexpected_structure_is_refused(text: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("text", [*BAD.values(), '{"done": "3"}', '{"x": 1}'])
-def test_damaged_state_of_an_interrupted_run_is_recomputed(text: str, tmp_path: Path) -> None:
+def test_damaged_marks_of_an_interrupted_run_are_made_again(text: str, tmp_path: Path) -> None:
     messages: list[str] = []
-    write(tmp_path / OLD_STATE, text)
-    assert GrowingImages(tmp_path, messages.append).state == State()
-    write(tmp_path / BATCHES / "00000000.json", text)
-    assert GrowingImages(tmp_path, messages.append).state == State()
-    write(tmp_path / "00000000.jsonl", text)
-    assert shards.read(tmp_path, "key", ["a.png"], 1, messages.append) == []
-    assert len(messages) == 3
+    plan = Plan(items=2, batch=1, size=1, device="cpu", dtype="float32")
+    for name in (PLAN, "00000000"):
+        (tmp_path / "parts" / name).mkdir(parents=True)
+        write(tmp_path / "parts" / name / MARK, text)
+    parts = Parts(tmp_path, "key", messages.append)
+    assert parts.begin(plan) == plan and parts.missing(plan, Share()) == plan.parts(Share())
+    assert len(messages) == 1
 
 
 def test_damaged_table_does_not_hide_others(

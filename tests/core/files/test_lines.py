@@ -7,7 +7,7 @@ import numpy
 
 import uvlp
 from uvlp.artifacts import captions, distilled, prototypes
-from uvlp.captioners.texts import shards
+from uvlp.captioners.texts import answers
 from uvlp.core.files.lines import read_lines, split_lines
 
 BREAKS = "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e"
@@ -33,9 +33,9 @@ def test_text_with_other_breaks_survives_every_file_format(tmp_path: Path) -> No
     row = prototypes.Prototype(class_id="a", slot=0, text=TEXT, members=(0,), latent_members=(0,))
     prototypes.write(tmp_path, 1, [(numpy.zeros((1, 4, 2, 2)), [row])])
     assert prototypes.read(tmp_path)[1] == [row]
-    answers = [shards.Answer(TEXT)]
-    assert list(shards.write(tmp_path, "key", ["a.png"], 1, 0, answers)) == answers
-    assert shards.read(tmp_path, "key", ["a.png"], 1, print) == answers
+    given = [answers.Answer(TEXT)]
+    answers.write(tmp_path, given)
+    assert answers.read(tmp_path) == given
 
 
 def test_splitlines_is_not_used() -> None:

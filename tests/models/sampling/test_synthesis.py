@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
+import tempfile
 import tracemalloc
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from PIL import Image
 
 from benchmarks import full_size
 from benchmarks.live_memory import LivePeak
@@ -21,11 +21,10 @@ from tests import tiny_models
 from tests.flipping import flip
 from uvlp.artifacts import distilled
 from uvlp.artifacts.distilled import Entry
-from uvlp.artifacts.parts import growing_images
-from uvlp.artifacts.parts.growing_images import GrowingImages
+from uvlp.artifacts.parts import images
+from uvlp.artifacts.parts.parts import SPLITS, Parts, Plan, Share
 from uvlp.artifacts.prototypes import Prototype
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.writing import complete_file
 from uvlp.models.published import memory
 from uvlp.models.sampling.sampler import Sampler
 from uvlp.models.sampling.synthesis import Synthesis, derived_noise, published_noise, resize
@@ -82,16 +81,39 @@ def synthesis(sampler: Sampler, classes: int = 3, long_prompts: bool = True, **c
     )
 
 
+def opened(folder: Path, messages: list[str] | None = None) -> Parts:
+    return Parts(folder, "key", (IGNORED if messages is None else messages).append)
+
+
+def make(
+    job: Synthesis, parts: Parts, share: Share | None = None, messages: list[str] | None = None
+) -> list[int]:
+    """Make the missing parts of a share; return their rows."""
+    plan = parts.begin(job.plan("cpu", "float32"))
+    missing = parts.missing(plan, share or Share())
+    return list(job.make(parts, plan, missing, (IGNORED if messages is None else messages).append))
+
+
 def grown(job: Synthesis, folder: Path, messages: list[str] | None = None) -> np.ndarray:
     """Return all images, in the order of class and slot."""
-    log = IGNORED.append if messages is None else messages.append
-    rows = list(job.grow(GrowingImages(folder, IGNORED.append), log))
+    rows = make(job, opened(folder), messages=messages)
     assert sorted(rows) == list(range(len(job.entries)))
     return images_in(job, folder)
 
 
+def plan_in(folder: Path) -> Plan:
+    plan = opened(folder).plan()
+    assert plan is not None
+    return plan
+
+
 def images_in(job: Synthesis, folder: Path) -> np.ndarray:
-    return np.stack([distilled.read_image(folder, entry) for entry in job.entries])
+    """Publish the images of all parts, and read them."""
+    parts, plan = opened(folder), plan_in(folder)
+    assert parts.missing(plan, Share()) == []
+    with tempfile.TemporaryDirectory() as published:
+        images.publish([parts.folder(part.start) for part in plan.parts(Share())], Path(published))
+        return np.stack([distilled.read_image(Path(published), entry) for entry in job.entries])
 
 
 @pytest.fixture(scope="module", params=[False, True])
@@ -106,25 +128,28 @@ def test_the_batch_size_changes_a_byte_by_at_most_one(
 ) -> None:
     found = grown(synthesis(sampler, long_prompts=at_once[0], batch=batch), tmp_path)
     assert np.abs(found.astype(int) - at_once[1]).max() <= LEVELS
-    assert GrowingImages(tmp_path, IGNORED.append).state.batch == (batch or 4)
+    assert plan_in(tmp_path).batch == (batch or 4)
 
 
-def test_too_little_memory_halves_the_batch(
+def test_too_little_memory_splits_the_batch_alone(
     folder: Path, at_once: tuple[bool, np.ndarray], tmp_path: Path
 ) -> None:
     sampler = Sampler.load(folder)
+    sizes: list[int] = []
 
     def refuse(_: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
-        if len(args[0]) > 2 * 3:
+        sizes.append(len(args[0]) // 2)
+        if sizes == [6]:
             raise torch.OutOfMemoryError("too much")
 
     sampler._pipeline.unet.register_forward_pre_hook(refuse)
     messages: list[str] = []
-    found = grown(synthesis(sampler, long_prompts=at_once[0]), tmp_path, messages)
+    found = grown(synthesis(sampler, long_prompts=at_once[0], batch=6), tmp_path, messages)
     assert np.abs(found.astype(int) - at_once[1]).max() <= LEVELS
-    assert [message.rpartition(" ")[2] for message in messages] == ["6", "3"]
-    state = GrowingImages(tmp_path, IGNORED.append).state
-    assert (state.done, state.batch, state.halved) == (12, 3, 2)
+    assert len(messages) == 1 and sizes[0] == 6 and sizes.count(3) > 0 and sizes[-1] == 6
+    parts = opened(tmp_path)
+    assert parts.missing(plan_in(tmp_path), Share()) == []
+    assert (plan_in(tmp_path).batch, parts.counts()) == (6, {SPLITS: 1})
 
 
 def test_prompts_of_equal_length_share_a_batch(folder: Path, tmp_path: Path) -> None:
@@ -137,7 +162,7 @@ def test_prompts_of_equal_length_share_a_batch(folder: Path, tmp_path: Path) -> 
 
     sampler._pipeline.unet.register_forward_pre_hook(note, with_kwargs=True)
     job = synthesis(sampler, batch=3, negative_prompt="a")
-    rows = list(job.grow(GrowingImages(tmp_path, IGNORED.append), IGNORED.append))
+    rows = make(job, opened(tmp_path))
     slots = [job.prototypes[row].slot for row in rows]
     assert slots == [2] * 3 + [1] * 3 + [3] * 3 + [0] * 3
     assert len(set.union(*lengths)) == 4
@@ -155,60 +180,46 @@ def whole(sampler: Sampler, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_resumed_run_gives_equal_bytes(
     sampler: Sampler, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int
 ) -> None:
-    job = synthesis(sampler, batch=3)
-    written = 0
+    job, save, written = synthesis(sampler, batch=3), Image.Image.save, 0
 
-    @contextlib.contextmanager
-    def stop(path: Path) -> Iterator[Path]:
+    def stop(image: Image.Image, *arguments: Any) -> None:
         nonlocal written
         written += 1
         if written > fails_at:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.with_name(f".{path.name}.left").write_bytes(b"half")
             raise KeyboardInterrupt
-        with complete_file(path) as unfinished:
-            yield unfinished
+        save(image, *arguments)
 
-    monkeypatch.setattr(growing_images, "complete_file", stop)
-    with pytest.raises(KeyboardInterrupt):
-        list(job.grow(GrowingImages(tmp_path / "stopped", IGNORED.append), IGNORED.append))
-    monkeypatch.undo()
-    images = GrowingImages(tmp_path / "stopped", IGNORED.append)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Image.Image, "save", stop)
+        make(job, opened(tmp_path))
     done = 3 * (fails_at // 3)
-    assert images.state.done == done
-    # Another batch size, or another amount of free memory, is ignored from here on.
-    again = replace(job, settings=replace(job.settings, batch=5)) if images.state.batch else job
-    assert len(list(again.grow(images, IGNORED.append))) == 12 - done
-    images.finish(tmp_path / "finished", job.entries)
-    for entry in job.entries:
-        name = Path("train", entry.file_name)
-        assert (whole / name).read_bytes() == (tmp_path / "finished" / name).read_bytes()
-    assert not list((tmp_path / "finished").rglob(".*"))
+    # Another batch size is ignored from here on.
+    again = replace(job, settings=replace(job.settings, batch=5))
+    assert len(make(again, opened(tmp_path))) == 12 - done
+    assert bytes_of(tmp_path) == bytes_of(whole)
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_the_images_do_not_depend_on_the_number_of_jobs(
+    sampler: Sampler, whole: Path, tmp_path: Path, count: int
+) -> None:
+    for index in reversed(range(count)):
+        make(synthesis(sampler, batch=3), opened(tmp_path), Share(index, count))
+    assert bytes_of(tmp_path) == bytes_of(whole)
 
 
 @pytest.mark.parametrize("share", [0, 0.5, 1])
-@pytest.mark.parametrize("name", ["image", "record"])
-def test_after_a_flipped_bit_images_are_rebuilt_from_its_batch_on(
+@pytest.mark.parametrize("name", ["image", "mark"])
+def test_after_a_flipped_bit_the_images_of_its_batch_are_made_again(
     sampler: Sampler, whole: Path, tmp_path: Path, name: str, share: float
 ) -> None:
-    job, folder, messages = synthesis(sampler, batch=3), tmp_path / whole.name, list[str]()
+    job, folder, messages = synthesis(sampler, batch=3), tmp_path / "copy", list[str]()
     shutil.copytree(whole, folder)
-    fifth = job.entries[job._order()[4]].file_name
-    flip(folder / ("batches/00000003.json" if name == "record" else f"train/{fifth}"), share)
-    images = GrowingImages(folder, messages.append)
-    assert images.state.done == 3 and len(messages) == 1
-    list(job.grow(images, IGNORED.append))
+    order = job._order()
+    fifth = job.entries[order[4]].file_name
+    flip(folder / "parts/00000003" / ("mark.json" if name == "mark" else fifth), share)
+    assert make(job, opened(folder, messages)) == order[3:6] and len(messages) == 1
     assert bytes_of(folder) == bytes_of(whole)
-
-
-def test_images_without_records_or_of_another_artifact_are_not_reused(whole: Path, tmp_path: Path) -> None:
-    messages: list[str] = []
-    shutil.copytree(whole, tmp_path / "other")
-    assert GrowingImages(tmp_path / "other", messages.append).state.done == 0
-    shutil.copytree(whole / "train", tmp_path / "old/train")
-    (tmp_path / "old/state.json").write_text('{"done": 12, "batch": 3}', encoding="utf-8")
-    assert GrowingImages(tmp_path / "old", messages.append).state.done == 0
-    assert len(messages) == 2
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
@@ -228,8 +239,7 @@ def test_memory_does_not_grow_with_the_number_of_images(sampler: Sampler, tmp_pa
     for classes in (1, 5):
         job = synthesis(sampler, classes, strength=0.0, batch=2, size_px=200)
         tracemalloc.start()
-        for _ in job.grow(GrowingImages(tmp_path / str(classes), IGNORED.append), IGNORED.append):
-            pass
+        make(job, opened(tmp_path / str(classes)))
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]  # 16 more images are 2 MB
@@ -272,7 +282,7 @@ def test_a_failed_image_is_named(
     with pytest.raises(UvlpError) as caught:
         grown(job, tmp_path)
     assert all(name in caught.value.what for name in names)
-    assert not (tmp_path / "train").exists()
+    assert not list(tmp_path.rglob("*.png"))
 
 
 def test_images_finished_before_a_failure_are_kept(folder: Path, tmp_path: Path) -> None:
@@ -280,7 +290,7 @@ def test_images_finished_before_a_failure_are_kept(folder: Path, tmp_path: Path)
     job.latents[job._order()[7]] = np.nan
     with pytest.raises(UvlpError):
         grown(job, tmp_path)
-    assert GrowingImages(tmp_path, IGNORED.append).state.done == 6
+    assert opened(tmp_path).missing(plan_in(tmp_path), Share()) == [range(6, 9), range(9, 12)]
     assert len(list(tmp_path.rglob("*.png"))) == 6
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -148,10 +149,21 @@ def test_pieces_wait_for_the_inputs_and_the_task_for_its_pieces() -> None:
     wanted = Task(kind="features", stage="embed", inputs={"captions": captions}, title="features of texts")
     made, last = pieces.pieces(wanted, 2), Divided(wanted, 2)
     assert [piece.key for piece in made] == [f"{wanted.key}.part-1-of-2", f"{wanted.key}.part-2-of-2"]
-    assert [piece.share for piece in made] == [Share(0, 2), Share(1, 2)]
+    assert [piece.share for piece in made] == [
+        Share(0, 2, publishes=False),
+        Share(1, 2, publishes=False),
+    ]
     assert made[1].title == "features of texts, part 2 of 2" and made[1].inputs == wanted.inputs
     assert (last.key, last.title, last.stage) == (wanted.key, wanted.title, "embed")
     assert {each.key for each in last.inputs.values()} == {captions.key, *(piece.key for piece in made)}
     for job in (*made, last):
         assert pickle.loads(pickle.dumps(job)) == job
-    assert pieces.divisible(wanted) and not pieces.divisible(captions)
+
+
+def test_tasks_are_divisible_if_their_parts_are_independent() -> None:
+    def one(stage: str, **more: Any) -> bool:
+        return pieces.divisible(Task(kind="any", stage=stage, **more))
+
+    assert one("embed") and one("caption", facts={"precision": "auto"})
+    assert one("synthesise", inputs={"prototypes": task(1)})
+    assert not any((one("caption"), one("synthesise"), one("sample"), one("finetune"), one("evaluate")))

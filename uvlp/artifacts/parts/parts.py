@@ -26,6 +26,8 @@ from uvlp.core.files.writing import flush
 from uvlp.core.hashing import file_sha256
 
 FOLDER, PLAN, MARK = "parts", "plan", "mark.json"
+SPLITS = "times that a batch was split because GPU memory was too small"
+"""Name of a count of parts."""
 BEFORE = (
     *("shards.json", "*.npy", "*.jsonl", "train", "batches", "state.json"),
     *("latents.float16", "latents-done"),
@@ -37,16 +39,13 @@ BEFORE = (
 class Share:
     """The parts that a job makes: those whose number is ``index`` modulo ``count``.
 
-    Only the job with all of them publishes the artifact.
+    Attributes:
+        publishes: whether it also publishes the artifact; only a job with all parts.
     """
 
     index: int = 0
     count: int = 1
-
-    @property
-    def publishes(self) -> bool:
-        """Whether it is the share with all parts."""
-        return self.count == 1
+    publishes: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,24 +135,27 @@ class Parts:
         marks = (self._read(name) for name in (PLAN, *self._names()))
         return next((mark.plan for mark in marks if mark is not None), None)
 
+    def recorded(self, device: str, dtype: str) -> Plan | None:
+        """Return the plan to follow on a device; None if there is none.
+
+        The plan of another device does not count as long as there are no parts.
+        """
+        plan = self.plan()
+        if plan is None or (plan.device, plan.dtype) == (device, dtype):
+            return plan
+        if not self._names():
+            return None
+        raise self._of_another_device("the parts", plan, f"{device}, {dtype}")
+
     def begin(self, plan: Plan) -> Plan:
         """Record the plan unless another one is recorded already; return the recorded one."""
-        recorded = self._usable(plan)
+        recorded = self.recorded(plan.device, plan.dtype)
         if recorded is None:
             with self._owned(PLAN) as folder:
                 self._mark(folder, PLAN, Mark(key=self._key, plan=plan))
-                self._settle(folder, PLAN, lambda: self._usable(plan) is not None)
-            recorded = self._usable(plan) or plan
+                self._settle(folder, PLAN, lambda: self.recorded(plan.device, plan.dtype) is not None)
+            recorded = self.recorded(plan.device, plan.dtype) or plan
         return recorded
-
-    def _usable(self, plan: Plan) -> Plan | None:
-        """Return the recorded plan; None if there is none, or one of another device without any part."""
-        recorded = self.plan()
-        if recorded is None or _origin(recorded) == _origin(plan):
-            return recorded
-        if not self._names():
-            return None
-        raise self._of_another_device("the parts", recorded, plan)
 
     def missing(self, plan: Plan, share: Share) -> list[range]:
         """Return the parts of a share that are missing or, with a line in the log, damaged."""
@@ -161,24 +163,36 @@ class Parts:
 
     def has(self, first: int, plan: Plan) -> bool:
         """Return whether the part that begins with ``first`` exists and is undamaged; see `missing`."""
+        defect = self._defect(first, plan)
+        if defect:
+            self._log(f"the part from item {first + 1} on {defect}: making it again")
+        return defect == ""
+
+    def _defect(self, first: int, plan: Plan) -> str | None:
+        """Return what is wrong with a part: nothing if it is ""; None if there is no part."""
         name = _name(first)
         if first in self._intact:
-            return True
+            return ""
         if not (self._folder / name).is_dir():
-            return False
+            return None
         mark = self._verified(name)
-        if mark is not None and _origin(mark.plan) != _origin(plan):
-            raise self._of_another_device(f"the part {name}", mark.plan, plan)
-        if mark is None or mark.plan != plan:
-            defect = "is damaged" if mark is None else "has other batches"
-            self._log(f"the part from item {first + 1} on {defect}: making it again")
-            return False
+        if mark is None:
+            return "is damaged"
+        if _origin(mark.plan) != _origin(plan):
+            raise self._of_another_device(f"the part {name}", mark.plan, _origin(plan))
+        if mark.plan != plan:
+            return "has other batches"
         self._intact[first] = mark
-        return True
+        return ""
 
-    def items(self, first: int) -> int:
-        """Return the number of items of a part that exists."""
-        return self._intact[first].items
+    def leading(self, plan: Plan) -> list[range]:
+        """Return the parts up to the first that is missing or damaged, if a method chooses their size."""
+        found: list[range] = []
+        end = 0
+        while end < plan.items and self.has(end, plan):
+            found.append(range(end, end + self._intact[end].items))
+            end = found[-1].stop
+        return found
 
     @contextlib.contextmanager
     def making(self, part: range, plan: Plan) -> Iterator[Unfinished]:
@@ -195,7 +209,7 @@ class Parts:
                 counts=dict(+unfinished.counts),
             )
             self._mark(folder, name, mark)
-            if self._settle(folder, name, lambda: self.has(part.start, plan)):
+            if self._settle(folder, name, lambda: self._defect(part.start, plan) == ""):
                 self._intact[part.start] = mark
 
     def folder(self, first: int) -> Path:
@@ -241,11 +255,11 @@ class Parts:
             return None
         return mark
 
-    def _of_another_device(self, what: str, made: Plan, plan: Plan) -> UvlpError:
+    def _of_another_device(self, what: str, made: Plan, here: str) -> UvlpError:
         return UvlpError(
             f"{what} in {self._folder} come from another device or dtype, which rounds differently",
             got=_origin(made),
-            allowed=_origin(plan),
+            allowed=here,
             fix=f"resume on {made.device}, or delete {self._folder} to make all parts again here",
         )
 

@@ -1,4 +1,4 @@
-"""Synthesise all prototypes of a set: batches, noise, and resuming an interrupted run.
+"""Synthesise a set of prototypes: batches, noise, and parts that several jobs can share.
 
 Noise is drawn per prototype, so it does not depend on the batches (methods.md A.12, D.4).
 """
@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from uvlp.artifacts import distilled
 from uvlp.artifacts.distilled import Entry
-from uvlp.artifacts.parts.growing_images import GrowingImages
+from uvlp.artifacts.parts import images
+from uvlp.artifacts.parts.parts import SPLITS, Parts, Plan
 from uvlp.artifacts.prototypes import Prototype
 from uvlp.core.seeds import torch_generator
-from uvlp.models.batches import in_batches
+from uvlp.models.batches import in_halves
 from uvlp.models.sampling.sampler import Sampler
 from uvlp.recipes.schema import SynthesisSettings
+
+DECODED_AGAIN = "images that overflowed and were decoded again in float32"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,37 +45,37 @@ class Synthesis:
     prototypes: Sequence[Prototype]
     entries: Sequence[Entry]
 
-    def grow(self, images: GrowingImages, log: Callable[[str], None]) -> Iterator[int]:
-        """Add the missing images, batch by batch; yield each row once it is saved.
+    def plan(self, device: str, dtype: str) -> Plan:
+        """Return the plan of the parts, one batch each; for arguments see `Plan`."""
+        count = len(self.entries)
+        batch = self.settings.batch or self.sampler.batch(count, self.latents.shape[1:])
+        return Plan(items=count, batch=batch, size=batch, device=device, dtype=dtype)
+
+    def make(
+        self, parts: Parts, plan: Plan, missing: Sequence[range], log: Callable[[str], None]
+    ) -> Iterator[int]:
+        """Make the missing parts; yield each row once it is saved.
 
         Prompts of equal length share batches, in the order of class and slot.
 
         Raises:
             UvlpError: an image is black, uniform or not finite; the error names class and slot.
         """
-        state, size = images.state, 0
         order, draw = self._order(), self._noise()
-        state.batch = state.batch or self._batch()
 
         def compute(rows: Sequence[int]) -> list[NDArray[np.uint8]]:
-            nonlocal size
-            size = len(rows)
             return self._images(rows, torch.cat([draw(self.prototypes[row]) for row in rows]))
 
-        def halve(text: str) -> None:
-            state.batch, state.halved = size // 2, state.halved + 1
-            log(text)
-
-        before = state.decoded_again - self.sampler.decoded_again
-        for rows, batch in in_batches(compute, order[state.done :], state.batch, halve):
-            entries = [self.entries[row] for row in rows]
-            distilled.check(entries, batch)
-            state.decoded_again = before + self.sampler.decoded_again
-            images.add(entries, batch)
+        for part in missing:
+            rows, before = [order[index] for index in part], self.sampler.decoded_again
+            halves = in_halves(compute, rows, log)
+            entries, made = [self.entries[row] for row in rows], [image for half in halves for image in half]
+            distilled.check(entries, made)
+            with parts.making(part, plan) as unfinished:
+                images.write(unfinished.folder, entries, made)
+                unfinished.counts[SPLITS] += len(halves) - 1
+                unfinished.counts[DECODED_AGAIN] += self.sampler.decoded_again - before
             yield from rows
-
-    def _batch(self) -> int:
-        return self.settings.batch or self.sampler.batch(len(self.entries), self.latents.shape[1:])
 
     def _order(self) -> list[int]:
         lengths = [
@@ -93,7 +96,7 @@ class Synthesis:
     def _images(self, rows: Sequence[int], noise: torch.Tensor) -> list[NDArray[np.uint8]]:
         """Synthesise a batch and resize it as configured."""
         prototypes = [self.prototypes[row] for row in rows]
-        images = self.sampler.synthesise(
+        made = self.sampler.synthesise(
             torch.from_numpy(self.latents[list(rows)]),
             noise,
             [prototype.text for prototype in prototypes],
@@ -102,7 +105,7 @@ class Synthesis:
             [f"class {prototype.class_id} slot {prototype.slot}" for prototype in prototypes],
         )
         size_px = self.settings.size_px
-        return [resize(image, size_px) if size_px else image for image in images]
+        return [resize(image, size_px) if size_px else image for image in made]
 
 
 def resize(image: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:

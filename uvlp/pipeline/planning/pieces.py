@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from uvlp.artifacts.parts.parts import Share
 from uvlp.artifacts.task import Task
 
-DIVISIBLE = {"embed"}
-"""Stages that make their artifacts in parts which do not depend on each other."""
+DIVISIBLE: Mapping[str, Callable[[Task], bool]] = {
+    "caption": lambda task: task.published,  # by a model, not from files or measurements
+    "embed": lambda task: True,
+    "synthesise": lambda task: "prototypes" in task.inputs,  # not images that a method selects
+}
+"""Stages that make artifacts in parts which do not depend on each other, and for which tasks."""
 
 
 def divisible(task: Task) -> bool:
     """Return whether several jobs can share the parts of a task."""
-    return task.stage in DIVISIBLE
+    return task.stage in DIVISIBLE and DIVISIBLE[task.stage](task)
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ class Piece:
     @property
     def share(self) -> Share:
         """The parts to make."""
-        return Share(self.index, self.count)
+        return Share(self.index, self.count, publishes=False)
 
 
 @dataclass(frozen=True)
