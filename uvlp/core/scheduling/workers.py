@@ -10,29 +10,23 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
-import time
-import traceback
+import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from multiprocessing import resource_tracker, spawn
+from multiprocessing import spawn
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from uvlp.core import machine, plugins
 from uvlp.core.errors import Stopped, UvlpError, WorkerFailed
-from uvlp.core.files.os_errors import as_uvlp_error
 from uvlp.core.nvidia import MASK, Card
 from uvlp.core.progress import Event, Progress
-from uvlp.core.scheduling import cards
+from uvlp.core.scheduling import cards, worker
 from uvlp.core.scheduling.cards import Parallel
 from uvlp.core.scheduling.rule import ANYWHERE, Layout, Needs, Start, next_start
+from uvlp.core.scheduling.worker import SIGNAL_EXIT, SIGNALS
 from uvlp.core.views import View
 
 PATIENCE_S = 5.0
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-SIGNAL_EXIT = 128  # plus the signal's number: exit code of an orderly exit, as in a shell
 RESUME = "finished artifacts are kept, re-run the command to resume"
 
 
@@ -54,139 +48,47 @@ class Job(Protocol):
 
 Make = Callable[[Any, Progress, tuple[str, ...]], None]
 """Makes a job, with its progress and the cards that are reserved for it, as CUDA names them."""
-QUIET = """\
-import pickle
-try:
-    {program}
-except (EOFError, pickle.UnpicklingError):
-    raise SystemExit(1) from None
-"""
-"""Program of a worker: no traceback if the main process is killed before it has sent all start-up data."""
-
-
-def _serve(connection: Connection, make: Make) -> None:
-    """Run the loop of a worker: receive a job, run it, report the outcome."""
-    for each in SIGNALS:
-        signal.signal(each, _leave)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    while True:
-        try:
-            job, reserved = connection.recv()
-            began = time.monotonic()
-            try:
-                progress = Progress(lambda event: connection.send(("event", event, None)), job.title)
-                make(job, progress, reserved)
-                connection.send(("done", time.monotonic() - began, None))
-            except Exception as error:
-                connection.send(("failed", *_portable(error)))
-        except (EOFError, ConnectionError):
-            return
-
-
-def _leave(number: int, _: object) -> None:
-    """Exit in an orderly way, so that `finally` blocks and libraries clean up; ignore a second signal.
-
-    Ctrl-C reaches every process, and the main process then terminates its workers.
-    """
-    for each in SIGNALS:
-        # SIG_IGN would make Python warn about a signal that is already pending.
-        signal.signal(each, lambda *_: None)
-    # Inside a finaliser, Python would report the exit as an ignored exception.
-    sys.unraisablehook = lambda *_: None
-    sys.exit(SIGNAL_EXIT + number)
-
-
-def _portable(error: Exception) -> tuple[BaseException, str]:
-    """Return the error in a form that another process can unpickle, and its traceback."""
-    details = "".join(traceback.format_exception(error)) + plugins.plugin_line(error)
-    if isinstance(error, UvlpError):
-        return error, details
-    if type(error).__name__ == "OutOfMemoryError":  # torch's; compared by name so as not to import torch
-        return machine.too_little_gpu_memory(
-            "for this step", "run with --per-gpu 1, or free the GPU"
-        ), details
-    explained = as_uvlp_error(error)
-    if explained is not None:
-        return explained, details
-    return WorkerFailed(plugins.describe_error(error), details), details
 
 
 @dataclass
 class _Worker:
-    process: BaseProcess
+    process: subprocess.Popen[bytes]
     connection: Connection
     job: Any = None
     cards: tuple[Card, ...] = ()
 
 
-def _start(make: Make, card: Card | None = None) -> _Worker:
-    context = multiprocessing.get_context("spawn")
-    parent_end, child_end = context.Pipe()
-    process = context.Process(target=_serve, args=(child_end, make), daemon=True)
-    resource_tracker.ensure_running()  # starting it inside the block would unblock signals
-    worker = _Worker(process, parent_end)
+def _start(make: Make, environment: Mapping[str, str], card: Card | None = None) -> _Worker:
+    """Start a worker, which sees one card, from before it imports torch."""
+    near, far = multiprocessing.Pipe()
+    variables = {**os.environ, **environment, **({} if card is None else {MASK: card.uuid})}
+    before, variables[worker.PATH] = os.environ.get(worker.PATH), worker.module_path()
+    command = worker.command(os.fsdecode(spawn.get_executable()), far.fileno())
     try:
-        with _signals_deferred(), _quiet_if_alone(), _only(card):
-            process.start()
+        with far, _signals_blocked():
+            process = subprocess.Popen(command, env=variables, pass_fds=[far.fileno()])
     except BaseException:
-        child_end.close()
-        if process.pid is not None:
-            _stop(worker)
+        near.close()  # a worker that was started sees the end of its input
         raise
-    # With its end closed here, the child sees end-of-file when this process exits.
-    child_end.close()
-    return worker
+    started = _Worker(process, near)
+    try:
+        near.send((before, make))
+    except BaseException as error:
+        _stop(started)
+        if isinstance(error, ConnectionError):
+            raise process_death("a starting process", process.returncode) from None
+        raise
+    return started
 
 
 @contextlib.contextmanager
-def _only(card: Card | None) -> Iterator[None]:
-    """Let processes that are started inside the block see one card, from before they import torch."""
-    before = os.environ.get(MASK)
-    if card is not None:
-        os.environ[MASK] = card.uuid
+def _signals_blocked() -> Iterator[None]:
+    """Start a worker with signals blocked: it cannot exit in an orderly way before its imports."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
-        if card is not None:
-            os.environ.pop(MASK)
-            os.environ.update({} if before is None else {MASK: before})
-
-
-@contextlib.contextmanager
-def _quiet_if_alone() -> Iterator[None]:
-    """Make processes that are started inside the block run `QUIET`: UVLP's code is not loaded before that."""
-    original = spawn.get_command_line
-
-    def command_line(**values: Any) -> list[str]:
-        command = original(**values)
-        at = command.index("-c") + 1
-        return [*command[:at], QUIET.format(program=command[at]), *command[at + 1 :]]
-
-    spawn.get_command_line = command_line
-    try:
-        yield
-    finally:
-        spawn.get_command_line = original
-
-
-@contextlib.contextmanager
-def _signals_deferred() -> Iterator[None]:
-    """Start a worker with signals blocked: it cannot exit in an orderly way before its imports.
-
-    Nor may this process exit before it has sent the worker its start-up data, or the worker would print an
-    error. The mask alone does not ensure that, because another thread may receive the signal.
-    """
-    pending: list[int] = []
-    handlers = {each: signal.signal(each, lambda number, _: pending.append(number)) for each in SIGNALS}
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        for each, handler in handlers.items():
-            signal.signal(each, handler)
-        if pending:
-            signal.raise_signal(pending[0])
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def run(
@@ -213,13 +115,12 @@ def run(
         Stopped: a worker received SIGINT or SIGTERM.
         WorkerFailed: a job raised any other exception, or its process died.
     """
-    os.environ.update(environment)
     pool: list[_Worker] = []
     layout = parallel.layout
     layout = replace(layout, workers=layout.workers[: len(jobs)])
     try:
         for card in layout.workers:
-            pool.append(_start(make, None if card is None else parallel.cards[card]))
+            pool.append(_start(make, environment, None if card is None else parallel.cards[card]))
         _Schedule(list(jobs), pool, parallel, layout, view, needs).run()
     finally:
         view.close()
@@ -232,10 +133,11 @@ def _stop(worker: _Worker) -> None:
     worker.connection.close()
     if worker.job is not None:
         worker.process.terminate()
-    worker.process.join(timeout=PATIENCE_S)
-    if worker.process.is_alive():
+    try:
+        worker.process.wait(timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
         worker.process.kill()
-        worker.process.join()
+        worker.process.wait()
 
 
 @dataclass
@@ -299,9 +201,9 @@ def _waits(job: Any, unfinished: set[str]) -> bool:
 
 
 def _death(worker: _Worker) -> Exception:
-    worker.process.join()
+    worker.process.wait()
     title = worker.job.title
-    error = process_death(f"the process making {title!r}", worker.process.exitcode or 0)
+    error = process_death(f"the process making {title!r}", worker.process.returncode)
     return error if isinstance(error, Stopped) else cards.lost(worker.cards, title, str(error)) or error
 
 
