@@ -4,7 +4,7 @@ import csv
 import io
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from uvlp.core.progress import Progress
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.stages import tabulate
 from uvlp.tables.comparisons import against
+from uvlp.tables.notes import DEVICES, on_devices
 from uvlp.tables.table import comma_separated, screen
 from uvlp.tables.uncertainty import holm
 
@@ -67,9 +68,13 @@ def trained(methods: Sequence[str], seeds: int = 1, repeats: int = 3) -> list[Tr
 
 
 def tabulated(
-    root: Path, made: dict[Trained, Score], notes: Sequence[str] = (), ablations: Sequence[str] = ()
+    root: Path,
+    made: dict[Trained, Score],
+    notes: Sequence[str] = (),
+    ablations: Sequence[str] = (),
+    cards: Mapping[str, str | None] | None = None,
 ) -> tuple[Table, Path]:
-    """Store these scores as artifacts and make their table with the stage."""
+    """Store these scores as artifacts and make their table with the stage; ``cards``: GPUs by method."""
     store = Store(root / "store")
     store.prepare()
     inputs: dict[str, Task] = {}
@@ -86,7 +91,7 @@ def tabulated(
         with store.making(task, lambda line: None) as folder:
             assert folder is not None
             scores.write(folder, result)
-            store.commit(task, folder, {})
+            store.commit(task, folder, {"gpu": cards[method]} if cards else {})
         name = f"{method} {network} seed {seed} repeat {repeat}"
         inputs[name] = task
         entries.setdefault((method, network), []).append(name)
@@ -106,6 +111,31 @@ def tabulated(
 
 def scored(*each: Trained, **changes: Any) -> dict[Trained, Score]:
     return {training: replace(score(*training), **changes) for training in each}
+
+
+def test_table_of_several_types_of_devices_says_so(tmp_path: Path) -> None:
+    made = scored(*trained(["random", "uvlp"]))
+    for name, cards, expected in (
+        ("mixed", {"random": None, "uvlp": "NVIDIA H200"}, ["CPU: scores; NVIDIA H200: scores"]),
+        ("same", {"random": "NVIDIA H200", "uvlp": "NVIDIA H200"}, []),
+        ("cpu", {"random": None, "uvlp": None}, []),
+        ("early", None, []),
+    ):
+        (tmp_path / name).mkdir()
+        table, _ = tabulated(tmp_path / name, made, cards=cards)
+        devices = [note.removeprefix(DEVICES) for note in table.notes if note.startswith(DEVICES)]
+        assert devices == expected, name
+        assert [line for line in screen(table).splitlines() if DEVICES in line] == [
+            f"- {DEVICES}{each}" for each in expected
+        ]
+
+
+def test_what_computes_on_the_processor_makes_no_table_mixed() -> None:
+    made = [("pixels", "pixels", {"gpu": None}), ("prototypes", "prototype", {"gpu": None})]
+    assert not list(on_devices([*made, ("scores", "evaluate", {"gpu": "A"})]))
+    assert list(
+        on_devices([("weights", "finetune", {"gpu": None}), ("scores", "evaluate", {"gpu": "A"})])
+    ) == [f"{DEVICES}A: scores; CPU: models"]
 
 
 @pytest.fixture(scope="module")

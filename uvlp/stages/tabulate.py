@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from uvlp.artifacts import scores, tables
-from uvlp.artifacts.task import Task
+from uvlp.artifacts.task import Task, read_manifest
 from uvlp.artifacts.work import Work, read_notes
+from uvlp.tables.notes import on_devices
 from uvlp.tables.table import texts
 
 REVISION = 4
@@ -30,7 +33,7 @@ def run(work: Work) -> None:
         )
         for name, task in work.task.inputs.items()
     }
-    table = measured_table(work.task.facts, trainings, _counted(work))
+    table = measured_table(work.task.facts, trainings, [*_counted(work), *on_devices(_made(work))])
     tables.write(work.folder, table, texts(table))
 
 
@@ -49,6 +52,14 @@ def _counted(work: Work) -> Iterator[str]:
         if deleted:
             kinds = ", ".join(deleted)
             yield f"{title}: no {kinds} in the store, so that missing captions and the like are not counted"
+
+
+def _made(work: Work) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Kind, stage and facts about the machine of everything behind the table that exists."""
+    behind = {task.key: task for tasks in _behind(work).values() for task in tasks}
+    for task in behind.values():
+        with contextlib.suppress(FileNotFoundError):  # deleted by hand after scoring
+            yield task.kind, task.stage, read_manifest(work.store.folder(task)).get("made", {})
 
 
 def _behind(work: Work) -> dict[str, list[Task]]:

@@ -8,6 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from uvlp.artifacts.tables import MEANINGLESS, Cell, Comparison, Summary, Table
 
 BEST_AND_LAST = "best: highest of "
+DEVICES = "computed on several types of devices, which round differently: "
+COMPUTED = (
+    *("caption", "finetune", "embed", "represent", "optimise", "sample", "synthesise"),
+    *("teacher", "evaluate"),
+)
+"""Stages whose results depend on the device."""
+WORDS = {"distilled": "images", "weights": "models"}
+"""Kinds of artifacts that are called otherwise in a sentence."""
 SAME_IMAGES = ": the same images in every seed"
 COUNTED = re.compile(r"(?P<method>.*?: )(?P<count>\d+)(?P<what> .*)")
 """A note with the count of something behind a method, as `stages/tabulate.py` writes it."""
@@ -91,6 +99,23 @@ def on_soft_labels(cells: Sequence[Cell]) -> Iterator[str]:
             "soft labels: every class of every training image in every epoch in float16, as FKD stores them; "
             "here the teacher computes them during the training"
         )
+
+
+def on_devices(made: Iterable[tuple[str, str, Mapping[str, object]]]) -> Iterator[str]:
+    """Yield the devices of what is behind a table, if there are several types.
+
+    Args:
+        made: kind, stage and ``made`` of the manifest of each artifact; early ones do not name a device.
+    """
+    by_device: dict[str, dict[str, None]] = {}
+    for kind, stage, facts in made:
+        if stage in COMPUTED and "gpu" in facts:
+            by_device.setdefault(str(facts["gpu"] or "CPU"), {})[WORDS.get(kind, kind)] = None
+    if len(by_device) > 1:
+        devices = "; ".join(
+            f"{name}: {', '.join(sorted(kinds))}" for name, kinds in sorted(by_device.items())
+        )
+        yield f"{DEVICES}{devices}"
 
 
 def on_same_images(titles: Sequence[str]) -> Iterator[str]:

@@ -25,9 +25,11 @@ from tests.pipeline.verification.editing import (
     swap,
     table,
 )
-from uvlp.artifacts import scores
+from uvlp.artifacts import scores, tables
 from uvlp.artifacts.task import MANIFEST
 from uvlp.pipeline.verification.verify import failure, verify
+from uvlp.tables.notes import DEVICES
+from uvlp.tables.table import texts
 
 OF_SCORES: dict[str, tuple[Edit, str, str]] = {
     "another title": (lambda root: of_manifest(score(root), title="uvlp scored by x"), "names", MANIFEST),
@@ -129,6 +131,20 @@ def test_a_table_of_another_revision_is_compared_by_its_accuracies(root: Path) -
     mend(table(root))
     assert failure(verify(root, None, None, None)) is None
     of_table(root, lambda content: content["cells"][0]["best"].update(mean_pct=99.0))
+    editing.named(root, "table", "table.json")
+
+
+def test_devices_of_a_table_are_those_of_its_artifacts(root: Path) -> None:
+    """Unless it does not say them, as tables of earlier versions."""
+    of_made(score(root), gpu="Card A")
+    assert failure(verify(root, None, None, None)) is None
+    note = f"{DEVICES}CPU: images, scores; Card A: scores"
+    of_table(root, lambda content: content["notes"].append(note))
+    for form, text in texts(tables.read(table(root))).items():
+        (table(root) / tables.FORMATS[form]).write_text(text, encoding="utf-8")
+    mend(table(root))
+    assert failure(verify(root, None, None, None)) is None
+    of_made(score(root), gpu="Card B")
     editing.named(root, "table", "table.json")
 
 

@@ -70,6 +70,8 @@ class CellFacts:
     title: str
     network: str
     scores: tuple[str, ...]
+    soft_label_epochs: int | None = None
+    classes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
