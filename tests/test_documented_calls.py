@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests import tiny_models
@@ -70,6 +71,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (place / "captions.jsonl").write_text("".join(rows), encoding="utf-8")
     for label in range(10):
         draw_images(place / "images" / f"{label:05d}", 2, label)
+    floats = torch.randn(20, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    torch.save({"data": [[floats, torch.arange(20) % 10]]}, place / "FILE.pt")
     script = "from diffusers import StableDiffusionGenLatentsPipeline, StableDiffusionLatents2ImgPipeline\n"
     (place / "script.py").write_text(script, encoding="utf-8")
     config = 'dataset = "digits"\nipc = 10\nprofile = "nano"\n[evaluate]\nbatch = 32\n'

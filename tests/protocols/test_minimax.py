@@ -16,7 +16,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
 from uvlp.networks.parts.names import split_network
 from uvlp.protocols.minimax import evaluate
-from uvlp.protocols.training.images import Images, Prepared, prepare, resize_and_crop
+from uvlp.protocols.training.images import Images, Prepared, SoftLabels, prepare, resize_and_crop
 from uvlp.recipes.evaluation import EvaluateSettings
 
 SETTINGS = EvaluateSettings(size_px=8, width=8, epochs=12, epochs_full=2, validations=4)
@@ -191,3 +191,34 @@ def test_a_name_without_a_depth_is_refused(name: str) -> None:
     with pytest.raises(UvlpError) as caught:
         split_network(name)
     assert caught.value.what == "network without a depth" and "convnet-3" in str(caught.value.fix)
+
+
+def trained(images: Images) -> Score:
+    return evaluate(
+        images,
+        prepared(VALIDATION, SETTINGS.size_px),
+        network="convnet-2",
+        classes=2,
+        ipc=35,
+        settings=SETTINGS,
+        seed=0,
+        progress=Progress(),
+    )
+
+
+def test_float_images_of_the_same_values_train_alike() -> None:
+    floats = numpy.asarray(TRAIN.pixels).astype(numpy.float32) / numpy.float32(255)
+    assert trained(Images(pixels=floats, labels=TRAIN.labels, floats=True)) == run()
+
+
+def test_float_images_beyond_the_range_are_not_clamped() -> None:
+    floats = 3 * numpy.asarray(TRAIN.pixels).astype(numpy.float32) / 255 - 1
+    wide = Images(pixels=floats, labels=TRAIN.labels, floats=True)
+    clamped = Images(pixels=floats.clip(0, 1), labels=TRAIN.labels, floats=True)
+    assert trained(wide) != trained(clamped)
+
+
+def test_a_network_learns_soft_labels_in_place_of_class_indices() -> None:
+    swapped = numpy.eye(2, dtype=numpy.float32)[1 - TRAIN.labels] * 0.8 + 0.1
+    soft = SoftLabels(swapped, 1.0)
+    assert trained(Images(pixels=TRAIN.pixels, labels=TRAIN.labels, soft=soft)).last_pct < 15

@@ -260,3 +260,9 @@ def test_validation_images_are_those_of_torchvision(shape: tuple[int, int], size
     )
     expected = numpy.asarray(transform(Image.fromarray(pixels)))
     numpy.testing.assert_array_equal(rded.validation_pixels(pixels, size_px), expected)
+
+
+def test_float_images_of_the_same_values_train_alike(teacher: Path) -> None:
+    floats = numpy.asarray(TRAIN.pixels).astype(numpy.float32) / numpy.float32(255)
+    same = run(teacher, train=Images(pixels=floats, labels=TRAIN.labels, floats=True))
+    assert same == run(teacher)

@@ -4,12 +4,17 @@
 text, source), and `contact_sheet.png` with up to ten images of each of the first hundred classes, one
 class per row. The method `full` refers to the dataset instead of copying it: its rows have `source` but no
 image file.
+
+What 8-bit image files cannot hold lies in `tensors.safetensors` beside `train/`: float32 [H, W, 3] by the
+`file_name` of each image, black 0 and white 1 with values beyond (never clamped), in place of its file; and
+with soft labels ``labels``, float32 [N, C] in the order of the rows, and ``temperature``, float32 [1], of the
+loss.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +30,8 @@ from uvlp.core.files import json_files
 KIND = "distilled"
 SCHEMA = 1
 SHEET = "contact_sheet.png"
+TENSORS = "tensors.safetensors"
+LABELS, TEMPERATURE = "labels", "temperature"
 SHEET_COLUMNS = 10
 SHEET_CLASSES = 100
 """A thousand classes would give an image 68,000 px high, which few programs can open."""
@@ -37,7 +44,7 @@ class Entry:
     """One distilled image.
 
     Attributes:
-        file_name: relative to `train/`; empty if the image stays in the dataset.
+        file_name: relative to `train/`, or the name of float pixels; empty if the image stays in the dataset.
         label: class index.
         class_id: class folder name.
         class_name: readable name.
@@ -121,12 +128,62 @@ def read_entries(folder: Path) -> list[Entry]:
 
 
 def read_image(folder: Path, entry: Entry) -> numpy.ndarray:
-    """Read the image of an entry with a file, uint8 [H, W, 3]."""
+    """Read the image of an entry with a file, uint8 [H, W, 3]; float pixels are clamped and rounded."""
     import numpy
     from PIL import Image
 
+    if entry.file_name in tensor_names(folder):
+        (floats,) = read_floats(folder, [entry])
+        return (floats.clip(0, 1) * 255).round().astype(numpy.uint8)
     with Image.open(folder / "train" / entry.file_name, formats=("PNG",)) as image:
         return numpy.asarray(image.convert("RGB"))
+
+
+def write_tensors(
+    folder: Path,
+    images: Mapping[str, numpy.ndarray],
+    labels: numpy.ndarray | None,
+    temperature: float,
+) -> None:
+    """Write float32 images [H, W, 3] by their name, and soft labels [N, C] unless None."""
+    import numpy
+    from safetensors.numpy import save_file
+
+    tensors = {name: numpy.ascontiguousarray(image) for name, image in images.items()}
+    if labels is not None:
+        tensors[LABELS] = numpy.ascontiguousarray(labels)
+        tensors[TEMPERATURE] = numpy.asarray([temperature], numpy.float32)
+    save_file(tensors, folder / TENSORS)
+
+
+def tensor_names(folder: Path) -> frozenset[str]:
+    """Return the names of the images with float pixels; none without the file."""
+    if not (folder / TENSORS).is_file():
+        return frozenset()
+    from safetensors import safe_open
+
+    with safe_open(folder / TENSORS, framework="numpy") as file:
+        return frozenset(file.keys()) - {LABELS, TEMPERATURE}
+
+
+def read_floats(folder: Path, entries: Sequence[Entry]) -> list[numpy.ndarray]:
+    """Return the pixels of entries with float pixels, float32 [H, W, 3]."""
+    from safetensors import safe_open
+
+    with safe_open(folder / TENSORS, framework="numpy") as file:
+        return [file.get_tensor(entry.file_name) for entry in entries]
+
+
+def soft_labels(folder: Path) -> tuple[numpy.ndarray, float] | None:
+    """Return the soft labels float32 [N, C], one per row, and the temperature of the loss; None without."""
+    if not (folder / TENSORS).is_file():
+        return None
+    from safetensors import safe_open
+
+    with safe_open(folder / TENSORS, framework="numpy") as file:
+        if LABELS not in list(file.keys()):
+            return None
+        return file.get_tensor(LABELS), float(file.get_tensor(TEMPERATURE)[0])
 
 
 def check(entries: Sequence[Entry], images: Sequence[numpy.ndarray]) -> None:

@@ -161,6 +161,13 @@ def _check(chosen: DistilledSet, store: Store) -> None:
             got=chosen.full_name,
             allowed="images that a method distilled",
         )
+    if (chosen.folder / distilled.TENSORS).is_file():
+        raise UvlpError(
+            "image files cannot hold what this set has beside 8-bit pixels: float pixels or soft labels",
+            got=chosen.full_name,
+            allowed="images of 8 bits with one class each",
+            fix=f"publish the file that was scored; the values are in {chosen.folder / distilled.TENSORS}",
+        )
     if chosen.dataset is None:
         raise UvlpError(
             f"the store has no record of the dataset of {chosen.artifact}",

@@ -13,6 +13,7 @@ from uvlp.pipeline.folders.collect import Collect, seeds_of
 from uvlp.pipeline.folders.published import PublishedSet
 from uvlp.pipeline.folders.rows import Row, parse_rows
 from uvlp.pipeline.requests.resolve import resolve
+from uvlp.recipes.requests.reading import parse
 from uvlp.recipes.requests.request import Request
 from uvlp.recipes.schema import Recipe
 
@@ -32,6 +33,7 @@ def scored(
         UvlpError: a wrong name or number, which is reported before anything is fetched; see `hub_fetch`.
     """
     recipe = resolve(replace(request, methods=("random",)))
+    reading = parse(request.layout, request.normalised, request.label_kind, request.temperature)
     if rows is None:
         spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
         rows = baseline_imports.resolve(parse_rows(request.images), store.root, spec, request.ipc)
@@ -42,5 +44,10 @@ def scored(
     if fetch:
         names.check(recipe)
         rows, published = hub_fetch.fetch_rows(rows, offline=offline)
-    collect = Collect(rows=tuple(rows), ipc=request.ipc, select=request.select, published=published)
-    return recipe, collect
+    return recipe, Collect(
+        rows=tuple(rows),
+        ipc=request.ipc,
+        select=request.select,
+        published=published,
+        reading=reading,
+    )

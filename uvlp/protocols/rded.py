@@ -125,7 +125,7 @@ def evaluate(
     """Train one student once on the teacher's labels and score it on every validation image.
 
     Args:
-        train: training images, at their original size; their labels are ignored.
+        train: training images, at their original size; their labels are ignored, and soft ones refused.
         validation: validation images, of side ``settings.size_px``.
         network, classes: the student, e.g. "conv3", and its number of classes.
         ipc: images per class; sets the batch size unless the settings do.
@@ -145,6 +145,7 @@ def evaluate(
     from uvlp.protocols.training.rded_training import train_and_validate
 
     assert teacher is not None, "soft labels need a teacher"
+    assert train.soft is None, "the teacher makes the labels"
     check(network, settings)
     settings = replace(settings, epochs=settings.epochs_full) if full else settings
     facts = teachers.read(teacher)

@@ -1,4 +1,4 @@
-"""collect: an image folder of any method -> `distilled`, so that it is scored like built-in methods."""
+"""collect: images of any method, a folder or a file of tensors -> `distilled`, scored like a method's own."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import changed_during_read
 from uvlp.core.progress import Progress
 from uvlp.datasets.files.class_folders import ClassFolders, content_hash, named_images
+from uvlp.datasets.files.images.tensors import tensor_set
 
 if TYPE_CHECKING:
     import numpy
@@ -31,11 +32,14 @@ def run(work: Work) -> None:
     """
     facts, path = work.task.facts, Path(work.task.origins["images"])
     classes = work.dataset().manifest.classes
+    if "tensor" in facts:
+        _store_tensors(work, path, classes)
+        return
     folders = named_images(path, classes, facts)
     content, hashes = content_hash(folders, work.store.cache, work.progress)
     if content != facts["content"]:
         raise changed_during_read(path)
-    entries = list(_entries(folders, classes))
+    entries = list(_entries(folders.files, classes))
     converted: Counter[str] = Counter()
     shown = (distilled.read_image(work.folder, entries[row]) for row in distilled.sheet_rows(entries))
     distilled.write(work.folder, entries, _images(folders, hashes, work.progress, converted), shown)
@@ -48,9 +52,10 @@ def run(work: Work) -> None:
     )
 
 
-def _entries(folders: ClassFolders, classes: Sequence[ClassInfo]) -> Iterator[Entry]:
+def _entries(files: Sequence[tuple[str, int]], classes: Sequence[ClassInfo]) -> Iterator[Entry]:
+    """Yield a row per image; ``files`` are their names and labels."""
     slots: Counter[int] = Counter()
-    for name, label in folders.files:
+    for name, label in files:
         info = classes[label]
         yield Entry(
             file_name=f"{info.id}/{slots[label]:05d}.png",
@@ -76,9 +81,41 @@ def _images(
         converted[decoded.kind] += 1
         converted["not turned"] += not decoded.turned
         pixels = numpy.asarray(decoded.image)
-        if (pixels == pixels[0, 0]).all():
-            raise UvlpError(
-                f"the image {folders.root / name} is {'of one colour' if pixels.any() else 'black'}",
-                fix="failed syntheses leave such images: synthesise it again or replace it",
-            )
+        _refuse_one_colour(pixels, str(folders.root / name))
         yield pixels
+
+
+def _refuse_one_colour(pixels: numpy.ndarray, name: str) -> None:
+    if (pixels == pixels[0, 0]).all():
+        raise UvlpError(
+            f"the image {name} is {'of one colour' if pixels.any() else 'black'}",
+            fix="failed syntheses leave such images: synthesise it again or replace it",
+        )
+
+
+def _store_tensors(work: Work, path: Path, classes: Sequence[ClassInfo]) -> None:
+    """Store the images of a file: uint8 as image files, floats as they are, and soft labels.
+
+    Raises:
+        UvlpError: an image is of one colour, or the file has changed since it was hashed for the key.
+    """
+    facts = work.task.facts
+    loaded = tensor_set.load(path, classes, tensor_set.reading_of(facts["tensor"]))
+    if loaded.content != facts["content"]:
+        raise changed_during_read(path)
+    chosen = tensor_set.chosen(loaded, classes, facts)
+    names = [(f"{loaded.key}[{row}]", int(loaded.labels.hard[row])) for row in chosen.rows]
+    entries = list(_entries(names, classes))
+    images = loaded.images[list(chosen.rows)]
+    for image, (name, _) in zip(images, names, strict=True):
+        _refuse_one_colour(image, f"{path}, {name}")
+    soft = None if loaded.labels.soft is None else loaded.labels.soft[list(chosen.rows)]
+    if loaded.floats or soft is not None:
+        floats = {entry.file_name: image for entry, image in zip(entries, images, strict=True)}
+        temperature = facts["tensor"].get("temperature", 1.0)
+        distilled.write_tensors(work.folder, floats if loaded.floats else {}, soft, temperature)
+    shown = (distilled.read_image(work.folder, entries[row]) for row in distilled.sheet_rows(entries))
+    if loaded.floats:
+        distilled.finish(work.folder, entries, shown)
+    else:
+        distilled.write(work.folder, entries, images, shown)

@@ -44,7 +44,7 @@ def _training_images(work: Work, dataset: Any) -> Images:
     """The distilled images, read lazily."""
     import numpy
 
-    from uvlp.protocols.training.images import Images, LazyPixels
+    from uvlp.protocols.training.images import Images, LazyPixels, SoftLabels
 
     folder = work.input("distilled")
     entries = distilled.read_entries(folder)
@@ -53,7 +53,14 @@ def _training_images(work: Work, dataset: Any) -> Images:
     def read(positions: Sequence[int]) -> list[numpy.ndarray]:
         if row_of:
             return list(dataset.originals("train", [row_of[entries[row].source] for row in positions]))
+        if floats:
+            return distilled.read_floats(folder, [entries[row] for row in positions])
         return [distilled.read_image(folder, entries[row]) for row in positions]
 
-    labels = numpy.asarray([entry.label for entry in entries])
-    return Images(pixels=LazyPixels(read, len(entries)), labels=labels)
+    floats, soft = bool(distilled.tensor_names(folder)), distilled.soft_labels(folder)
+    return Images(
+        pixels=LazyPixels(read, len(entries)),
+        labels=numpy.asarray([entry.label for entry in entries]),
+        floats=floats,
+        soft=None if soft is None else SoftLabels(*soft),
+    )

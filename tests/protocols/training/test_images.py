@@ -4,7 +4,7 @@ import numpy
 import pytest
 import torch
 
-from uvlp.protocols.training.images import Images, LazyPixels, prepare, resize_and_crop
+from uvlp.protocols.training.images import Images, LazyPixels, prepare, resize_and_crop, unit
 
 
 def pixels(*shapes: tuple[int, int]) -> list[numpy.ndarray]:
@@ -40,3 +40,23 @@ def test_lazy_images_equal_eager_ones() -> None:
 def test_every_image_needs_a_label() -> None:
     with pytest.raises(AssertionError, match="one label per image"):
         Images(pixels=pixels((4, 4)), labels=numpy.zeros(2, numpy.int64))
+
+
+def test_float_images_are_resized_without_rounding_or_clamping() -> None:
+    (image,) = pixels((20, 31))
+    wide = image.astype(numpy.float32) / 32 - 4
+    found = prepare([wide], 16, resize_and_crop, floats=True)
+    assert found.dtype == torch.float32
+    assert float(found.min()) < 0 and float(found.max()) > 1
+    # The filter is linear: it differs from that of bytes by their rounding, in two passes of PIL.
+    expected = prepare([image], 16, resize_and_crop).float() / 32 - 4
+    torch.testing.assert_close(found, expected, rtol=0, atol=1.01 / 32)
+    assert torch.equal(
+        prepare([wide[:16, :16]], 16, resize_and_crop, floats=True)[0].permute(1, 2, 0),
+        torch.from_numpy(wide[:16, :16]),
+    )
+
+
+def test_only_bytes_are_divided() -> None:
+    assert torch.equal(unit(torch.tensor([0, 255], dtype=torch.uint8)), torch.tensor([0.0, 1.0]))
+    assert torch.equal(unit(torch.tensor([-3.0, 2.0])), torch.tensor([-3.0, 2.0]))

@@ -1,4 +1,4 @@
-"""Mixup: the formula, and the distribution of its draws."""
+"""Losses on mixed images; Mixup: the formula, and the distribution of its draws."""
 
 from __future__ import annotations
 
@@ -28,3 +28,27 @@ def test_distribution_of_shares_and_partners() -> None:
     assert (numpy.sort(partners, axis=1) == numpy.arange(4)).all()
     frequencies = numpy.stack([(partners == image).mean(0) for image in range(4)])
     numpy.testing.assert_allclose(frequencies, 0.25, atol=0.022)
+
+
+def test_soft_labels_have_the_gradient_of_the_divergence_at_their_temperature() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.softmax(torch.randn(4, 5, generator=generator), 1)
+    logits = torch.randn(4, 5, generator=generator, requires_grad=True)
+    mix = mixing.Mix(torch.tensor([1, 0, 3, 2]), (0, 0, 1, 1), 0.7)
+    (found,) = torch.autograd.grad(mixing.cutmix_loss(logits, labels, mix, 3.0), logits)
+    log_p = torch.log_softmax(logits / 3.0, 1)
+    own, partner = (
+        torch.nn.functional.kl_div(log_p, each, reduction="batchmean")
+        for each in (labels, labels[mix.permutation])
+    )
+    (expected,) = torch.autograd.grad(0.7 * own + 0.3 * partner, logits)
+    torch.testing.assert_close(found, expected)
+
+
+def test_certain_soft_labels_are_class_indices() -> None:
+    logits = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([3, 0, 2, 2])
+    certain = torch.nn.functional.one_hot(labels, 5).float()
+    torch.testing.assert_close(
+        mixing.cutmix_loss(logits, certain, None), mixing.cutmix_loss(logits, labels, None)
+    )

@@ -138,3 +138,13 @@ def test_images_of_one_shape_are_one_tensor() -> None:
     kept = SizedImages(numpy.zeros((7, 4, 4, 3), dtype=numpy.uint8), "cpu")
     ((which, part),) = kept.by_shape(numpy.asarray([2, 2, 6]))
     assert which.tolist() == [0, 1, 2] and part.shape == (3, 3, 4, 4)
+
+
+def test_float_images_keep_values_beyond_the_range() -> None:
+    generator = numpy.random.default_rng(0)
+    wide = [generator.normal(0, 4, (8, 8, 3)).astype(numpy.float32) for _ in range(2)]
+    kept = SizedImages(wide, "cpu")
+    draws = patches.draw(generator, kept.height_px, kept.width_px, factor=1, flip=0.0)
+    found = patches.augment(kept, numpy.arange(2), draws, 8, 1)
+    expected = (numpy.stack(wide) - MEAN) / STD
+    numpy.testing.assert_allclose(found, expected.transpose(0, 3, 1, 2), rtol=1e-5, atol=1e-5)

@@ -1,19 +1,21 @@
-"""`uvlp evaluate`: score image folders from any source."""
+"""`uvlp evaluate`: score images from any source."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
 from uvlp.cli.options import WHAT, Many, Options, counted, takes
+from uvlp.recipes.requests.values import decimal
 
 PathsArgument = Annotated[
     Many,
     typer.Argument(
         metavar="PATH",
-        help="folders PATH/<class>/<images>, or published sets hf://OWNER/NAME@REVISION; "
-        "NAME=FOLDER,FOLDER,... is one row with a folder per seed; "
+        help="folders PATH/<class>/<images>, files FILE.pt, .npz or .safetensors with images and labels, or "
+        "published sets hf://OWNER/NAME@REVISION; NAME=FOLDER,FOLDER,... is one row with a folder per seed; "
         "baseline:NAME: images of `uvlp baseline import`",
         rich_help_panel=WHAT,
     ),
@@ -55,6 +57,45 @@ RandomOption = Annotated[
     ),
 ]
 
+LayoutOption = Annotated[
+    str | None,
+    typer.Option(
+        "--layout",
+        metavar="NAME",
+        help="order of the axes in a file of tensors: nchw, nhwc [recognised]",
+        rich_help_panel=WHAT,
+    ),
+]
+NormalisedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--normalised",
+        metavar="MEAN,STD",
+        help="normalisation of float images in a file, which is undone: MEAN,STD, one of each or three; or "
+        "none, for images that are not normalised but go beyond [0, 1]",
+        rich_help_panel=WHAT,
+    ),
+]
+LabelKindOption = Annotated[
+    str | None,
+    typer.Option(
+        "--label-kind",
+        metavar="KIND",
+        help="labels in a file of tensors: integers, probabilities, logits [recognised, but for logits]",
+        rich_help_panel=WHAT,
+    ),
+]
+TemperatureOption = Annotated[
+    float | None,
+    typer.Option(
+        "--temperature",
+        metavar="T",
+        parser=partial(decimal, "--temperature"),
+        help="temperature at which logits in a file are learnt",
+        rich_help_panel=WHAT,
+    ),
+]
+
 
 @takes(
     *("config", "seeds", "networks", "repeats", "profile", "protocol", "data", "variant", "settings"),
@@ -70,8 +111,12 @@ def evaluate(
     ipc: IpcOption = None,
     select: SelectOption = None,
     random: RandomOption = None,
+    layout: LayoutOption = None,
+    normalised: NormalisedOption = None,
+    label_kind: LabelKindOption = None,
+    temperature: TemperatureOption = None,
 ) -> None:
-    """Score image folders on real test images.
+    """Score images on real test images.
 
     Example: uvlp evaluate made/images --dataset digits
     """
@@ -79,5 +124,7 @@ def evaluate(
     from uvlp.cli.run import run
 
     needed = {"images": "paths", "dataset": "dataset"}
-    own = {"images": paths, "dataset": dataset, "ipc": ipc, "select": select, "random_images": random}
+    own: dict[str, Any] = {"images": paths, "dataset": dataset, "ipc": ipc, "select": select}
+    own |= {"random_images": random, "layout": layout, "normalised": normalised}
+    own |= {"label_kind": label_kind, "temperature": temperature}
     run(request_of(context, options, "tabulate", needed, own), "tabulate", execution_of(options))

@@ -20,11 +20,13 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.paths import expand_home
 from uvlp.core.progress import Progress, print_message
 from uvlp.core.wording import first_few
+from uvlp.declarations.protocol import declared_protocol
 from uvlp.pipeline.folders.published import PublishedSet
 from uvlp.pipeline.folders.rows import FORM, Row
 from uvlp.pipeline.folders.titles import titles
 from uvlp.pipeline.planning.contenders import Folder
 from uvlp.pipeline.planning.planner import Planner
+from uvlp.recipes.requests.reading import Reading
 
 LISTED = 4  # folders listed in the name of a table
 
@@ -38,12 +40,14 @@ class Collect:
         ipc: images per class; None if every class has the same number.
         select: "first" or "drawn", if a class has more.
         published: sets that were fetched from the hub, by their addresses in the rows.
+        reading: what the user stated about files of tensors.
     """
 
     rows: tuple[Row, ...]
     ipc: int | None
     select: str
     published: Mapping[str, PublishedSet] = field(default_factory=dict)
+    reading: Reading = Reading()
 
     def location(self, path: str) -> Path:
         """Return the resolved folder of a path or address in the rows.
@@ -247,7 +251,25 @@ def _folder(
     for path in dict.fromkeys(given.values()):
         facts |= search(path, locate(path), [seed for seed in given if given[seed] == path])
     origins = {seed: str(locate(path)) for seed, path in given.items()}
-    return Folder(spec=spec, title=title, paths=given, origins=origins, facts=facts)
+    return Folder(
+        spec=spec,
+        title=title,
+        paths=given,
+        origins=origins,
+        facts=facts,
+        note=_note(next(iter(facts.values()))),
+    )
+
+
+def _note(facts: Mapping[str, Any]) -> str:
+    """Return a line for a row with soft labels, beside which random images have hard ones."""
+    tensor = facts.get("tensor", {})
+    if tensor.get("labels", "integers") == "integers":
+        return ""
+    learnt = (
+        f"logits at temperature {tensor['temperature']:g}" if "temperature" in tensor else "probabilities"
+    )
+    return f"trained on the soft labels of its file ({learnt}); rows without this note are not"
 
 
 def _check_overlap(collect: Collect, planner: Planner, cache: Path, folder: Folder) -> None:
@@ -303,13 +325,31 @@ def _find_images(
             ipc=collect.ipc,
             select=collect.select,
             seed=seed,
+            reading=collect.reading,
         )
+        _check_labels(path, facts[seed], planner.recipe.protocol)
         lines |= dict.fromkeys(notes)
         if path in collect.published:
             lines |= dict.fromkeys(collect.published[path].check(planner.manifest, facts[seed]))
     for line in lines:
         print(f"note   {path}: {line}", file=sys.stderr)
     return facts
+
+
+def _check_labels(path: str, facts: Mapping[str, Any], protocol: str) -> None:
+    """Refuse soft labels under a protocol that makes its own.
+
+    Raises:
+        UvlpError: they would not be used.
+    """
+    kind = facts.get("tensor", {}).get("labels", "integers")
+    if kind != "integers" and declared_protocol(protocol).teacher:
+        raise UvlpError(
+            f"{path}: the protocol {protocol} learns the labels of its teacher, not those of the file",
+            got=kind,
+            allowed="integers",
+            fix="use --protocol minimax, or save class indices",
+        )
 
 
 def _spec(path: str) -> str:

@@ -1,7 +1,7 @@
 """Parsing of `PATH` and `NAME=FOLDER,FOLDER` of `uvlp evaluate`: the folders of one row of a table.
 
-An argument that is an existing folder is always read as a path. A backslash escapes ``=`` or ``,``. Several
-arguments with the same name are one row, in the given order.
+An argument that exists, a folder or a file, is always read as a path. A backslash escapes ``=`` or ``,``.
+Several arguments with the same name are one row, in the given order.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def parse_rows(texts: Iterable[str]) -> list[Row]:
 def _parse(text: str) -> Row:
     parts = re.match(r"(.*?)(?<!\\)=(.*)", text, re.DOTALL)
     # A name contains no slash: out/lr=0.1 is a path, whether it exists or not.
-    if _is_folder(text) or parts is None or "/" in parts[1]:
+    if _exists(text) or parts is None or "/" in parts[1]:
         return Row("", (_plain_path(text),))
     name = nfc(_plain(parts[1]).strip())
     if not name or not name.isprintable() or len(name) > LONGEST:
@@ -80,11 +80,11 @@ def _folders(text: str, argument: str) -> Iterator[str]:
     pieces = re.split(r"(?<!\\),", text)
     while pieces:
         ends = range(len(pieces), 0, -1)
-        end = next((end for end in ends if _is_folder(",".join(pieces[:end]))), 1)
+        end = next((end for end in ends if _exists(",".join(pieces[:end]))), 1)
         path = _unescaped(",".join(pieces[:end]))
         if not path:
             raise UvlpError("a row without a folder", got=argument, allowed=FORM)
-        if not _is_folder(path) and set(path) & set("*?["):
+        if not _exists(path) and set(path) & set("*?["):
             fix = "list every folder; most shells expand NAME=out/seed{0,1,2}, but not * after ="
             raise UvlpError("a folder pattern in a row", got=path, allowed=FORM, fix=fix)
         yield path
@@ -94,25 +94,25 @@ def _folders(text: str, argument: str) -> Iterator[str]:
 def _plain_path(text: str) -> str:
     """Return a single path; several folders need a name."""
     name, _, folders = text.partition("=")
-    if "/" in name and not _is_folder(text) and all(map(_is_folder, folders.split(","))):
+    if "/" in name and not _exists(text) and all(map(_exists, folders.split(","))):
         raise UvlpError("invalid name of a row", got=name, allowed=f"{FORM}; a name without a slash")
     pieces = text.split(",")
-    if not _is_folder(text) and len(pieces) > 1 and all(map(_is_folder, pieces)):
+    if not _exists(text) and len(pieces) > 1 and all(map(_exists, pieces)):
         raise UvlpError("several folders without a name", got=text, allowed=FORM, fix=f"write NAME={text}")
     return _unescaped(text)
 
 
 def _unescaped(text: str) -> str:
     """Return the folder as written if it exists, else without escaping backslashes."""
-    return text if _is_folder(text) else _plain(text)
+    return text if _exists(text) else _plain(text)
 
 
 def _plain(text: str) -> str:
     return re.sub(r"\\([=,])", r"\1", text)
 
 
-def _is_folder(text: str) -> bool:
+def _exists(text: str) -> bool:
     try:
-        return bool(text) and "\0" not in text and os.path.isdir(expand_home(text))
+        return bool(text) and "\0" not in text and os.path.exists(expand_home(text))
     except UvlpError:
         return False

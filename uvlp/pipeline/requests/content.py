@@ -17,6 +17,8 @@ from uvlp.recipes.requests.request import Request
 VERSION = 1
 """Of the form of a config."""
 VERSION_KEY = "config_version"
+READING = ("layout", "normalised", "label_kind", "temperature")
+"""Fields that say how a file of tensors is read."""
 OWN = ("models_seed", "image_px")
 """Settings of a recipe that belong to no section."""
 
@@ -54,6 +56,8 @@ def content(request: Request, checked: Checked, until: str) -> dict[str, Any]:
     if request.images:
         top |= {"images": request.images, "select": request.select}
         top |= {"random_images": request.random_images}
+        stated = {name: getattr(request, name) for name in READING}
+        top |= {name: value for name, value in stated.items() if value is not None}
     elif request.ablated is not None:
         top |= {"ablated": request.ablated, "pairs": request.pairs}
     elif until != "teacher":

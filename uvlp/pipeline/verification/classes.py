@@ -9,6 +9,7 @@ from uvlp.artifacts.dataset import DatasetManifest
 from uvlp.artifacts.distilled import Entry
 from uvlp.core.errors import UvlpError
 from uvlp.datasets.files import class_lists
+from uvlp.datasets.files.images.tensors.tensor_set import ALL
 from uvlp.pipeline.verification.contents import Artifact, Contents, Manifest
 from uvlp.pipeline.verification.datasets import Datasets
 from uvlp.pipeline.verification.report import Check
@@ -111,6 +112,7 @@ def _check_files(check: Check, one: Artifact, manifest: Manifest, entries: list[
         check.fail(file, "an image in the folder of another class", odd[0])
     listed = {f"train/{entry.file_name}" for entry in named}
     there = {name for name in manifest.files if name.startswith("train/") and name != "train/metadata.jsonl"}
+    there |= {f"train/{name}" for name in distilled.tensor_names(one.folder)}
     if listed != there or len(named) != len(listed):
         differing = sorted(listed ^ there) or ["an image twice"]
         check.fail(
@@ -128,6 +130,12 @@ def _check_counts(
         check.skipped[
             "sets of images without a stated size, whose dataset is not recorded in this store"
         ] += 1
+        return
+    if ipc is not None and manifest.facts.get("select") == ALL:
+        # The most probable classes of soft labels may differ in number.
+        if len(entries) != ipc * len(classes):
+            file = f"{one.name}/train/metadata.jsonl"
+            check.fail(file, "images of all classes", len(entries), ipc * len(classes))
         return
     for label in classes:
         wanted = ipc if ipc is not None else dataset.classes[label].train if dataset else 0

@@ -20,7 +20,7 @@ from uvlp.artifacts import pixels
 
 CHUNK = 64  # images in memory at a time while iterating
 Rule = Callable[[numpy.ndarray, int], numpy.ndarray]
-"""From uint8 [H,W,3] and a side to uint8 [side,side,3]."""
+"""From [H,W,3] and a side to [side,side,3], of the same dtype."""
 
 
 class LazyPixels(Sequence[numpy.ndarray]):
@@ -46,6 +46,14 @@ class LazyPixels(Sequence[numpy.ndarray]):
             yield from self[start : start + CHUNK]
 
 
+@dataclass(frozen=True, slots=True)
+class SoftLabels:
+    """Probabilities float32 [N,C], and the temperature T of the softmax that learns them."""
+
+    values: numpy.ndarray
+    temperature: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
     """N training images with labels.
@@ -54,10 +62,14 @@ class Images:
         pixels: uint8 [N,H,W,3], or one [H,W,3] per image where sizes differ; RGB. `LazyPixels` keeps memory
             small.
         labels: int64 [N].
+        floats: ``pixels`` are float32 instead, black 0 and white 1 with values beyond.
+        soft: labels that are learnt in place of ``labels``; None: those.
     """
 
     pixels: Sequence[numpy.ndarray] | numpy.ndarray
     labels: numpy.ndarray
+    floats: bool = False
+    soft: SoftLabels | None = None
 
     def __post_init__(self) -> None:
         assert len(self.pixels) == len(self.labels) > 0, "one label per image, at least one image"
@@ -87,12 +99,20 @@ def stored(folder: Path) -> Prepared:
     return Prepared(pixels=torch.from_numpy(images), labels=labels, name=name)
 
 
-def prepare(images: Sequence[numpy.ndarray] | numpy.ndarray, size_px: int, rule: Rule) -> Tensor:
-    """Apply ``rule`` to one image after another: uint8 [N,3,size_px,size_px]."""
-    prepared = numpy.empty((len(images), 3, size_px, size_px), dtype=numpy.uint8)
+def prepare(
+    images: Sequence[numpy.ndarray] | numpy.ndarray, size_px: int, rule: Rule, *, floats: bool = False
+) -> Tensor:
+    """Apply ``rule`` to one image after another: uint8, or float32, [N,3,size_px,size_px]."""
+    dtype = numpy.float32 if floats else numpy.uint8
+    prepared = numpy.empty((len(images), 3, size_px, size_px), dtype=dtype)
     for row, image in enumerate(images):
         prepared[row] = rule(image, size_px).transpose(2, 0, 1)
     return torch.from_numpy(prepared)
+
+
+def unit(pixels: Tensor) -> Tensor:
+    """Return uint8 pixels in [0,1]; float pixels are returned as they are."""
+    return pixels if pixels.is_floating_point() else pixels / 255
 
 
 def resized_size(width_px: int, height_px: int, size_px: int) -> tuple[int, int]:
@@ -108,14 +128,25 @@ def crop_origin(side_px: int, size_px: int) -> int:
 
 
 def resize_and_crop(pixels: numpy.ndarray, size_px: int, shorter_px: int = 0) -> numpy.ndarray:
-    """Resize and centre crop uint8 [H,W,3] to uint8 [size_px,size_px,3]; bilinear with antialiasing.
+    """Resize and centre crop [H,W,3] to [size_px,size_px,3]; bilinear with antialiasing.
 
+    uint8 is rounded to uint8, as in the published code; float32 is neither rounded nor clamped.
     ``shorter_px`` is the shorter side before the crop; 0 for ``size_px`` (the Minimax protocol).
     """
     height_px, width_px = pixels.shape[:2]
     target = resized_size(width_px, height_px, shorter_px or size_px)
     if target != (width_px, height_px):
-        resized = Image.fromarray(pixels).resize(target, Image.Resampling.BILINEAR)
-        pixels = numpy.asarray(resized)
+        pixels = _resized(pixels, target)
     left, top = (crop_origin(side_px, size_px) for side_px in target)
     return pixels[top : top + size_px, left : left + size_px]
+
+
+def _resized(pixels: numpy.ndarray, target: tuple[int, int]) -> numpy.ndarray:
+    """Return an image resized to (width, height); PIL has no float images of several channels."""
+    if pixels.dtype == numpy.uint8:
+        return numpy.asarray(Image.fromarray(pixels).resize(target, Image.Resampling.BILINEAR))
+    channels = (numpy.ascontiguousarray(pixels[:, :, channel]) for channel in range(pixels.shape[2]))
+    resized = [
+        numpy.asarray(Image.fromarray(each).resize(target, Image.Resampling.BILINEAR)) for each in channels
+    ]
+    return numpy.stack(resized, axis=2)

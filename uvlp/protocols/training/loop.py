@@ -108,8 +108,11 @@ def train_step(
     images: Tensor,
     labels: Tensor,
     mix: mixing.Mix | None,
+    temperature: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
     """Take one optimiser step on a batch; ``images`` [n,3,S,S] are mixed in place.
+
+    ``labels`` and ``temperature`` are as for `mixing.cutmix_loss`.
 
     Returns:
         Loss (scalar) and logits [n,C], both detached, on the device.
@@ -117,7 +120,7 @@ def train_step(
     if mix is not None:
         mixing.mix_(images, mix)
     logits = network(images)
-    loss = mixing.cutmix_loss(logits, labels, mix)
+    loss = mixing.cutmix_loss(logits, labels, mix, temperature)
     optimiser.clear()
     loss.backward()
     optimiser.step()

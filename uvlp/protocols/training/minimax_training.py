@@ -1,6 +1,6 @@
 """One training run of the Minimax protocol, with validation (evaluation.md 1.5 to 1.9).
 
-The images stay on the device as 8-bit tensors; nothing is copied back within an epoch.
+The images stay on the device in the dtype that they have; nothing is copied back within an epoch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from uvlp.core.progress import Progress
 from uvlp.core.seeds import numpy_generator
 from uvlp.models.device import send
 from uvlp.protocols.training import augment, loop, minimax_rules, mixing
-from uvlp.protocols.training.images import Images, Prepared, prepare, resize_and_crop
+from uvlp.protocols.training.images import Images, Prepared, prepare, resize_and_crop, unit
 from uvlp.protocols.training.loop import Record, train_step
 from uvlp.protocols.training.optimisers import Sgd
 from uvlp.recipes.evaluation import EvaluateSettings
@@ -71,8 +71,11 @@ class _MinimaxTrainer:
         self.network, self.settings, self.device = network, settings, device
         self.rules = minimax_rules.optimisation(classes, settings.lr, settings.weight_decay, settings.batch)
         self.optimiser = Sgd(network.parameters(), self.rules.lr, settings.momentum, self.rules.weight_decay)
-        self.images = prepare(train.pixels, settings.size_px, resize_and_crop).to(device)
-        self.labels = torch.from_numpy(train.labels).to(device)
+        pixels = prepare(train.pixels, settings.size_px, resize_and_crop, floats=train.floats)
+        self.images = pixels.to(device)
+        soft = train.soft
+        self.labels = torch.from_numpy(train.labels if soft is None else soft.values).to(device)
+        self.temperature = 1.0 if soft is None else soft.temperature
         self.order, self.augmentation, self.mixing = (
             numpy_generator(seed, stream) for stream in ("order", "augment", "cutmix")
         )
@@ -88,7 +91,7 @@ class _MinimaxTrainer:
         losses = []
         for start in range(0, count, chunk):
             part = slice(start, start + chunk)
-            images = augment.augment(self.images[order[part]] / 255, augmentation.select(part))
+            images = augment.augment(unit(self.images[order[part]]), augmentation.select(part))
             labels = self.labels[order[part]]
             losses += [
                 self._step(*pair) for pair in zip(images.split(batch), labels.split(batch), strict=True)
@@ -98,7 +101,7 @@ class _MinimaxTrainer:
     def _step(self, images: Tensor, labels: Tensor) -> Tensor:
         size_px, probability = self.settings.size_px, self.settings.mix_probability
         mix = mixing.draw_cutmix(self.mixing, len(images), size_px, probability, self.device)
-        loss, _ = train_step(self.network, self.optimiser, images, labels, mix)
+        loss, _ = train_step(self.network, self.optimiser, images, labels, mix, self.temperature)
         return loss
 
     def _draw(self, count: int) -> augment.Augmentation:

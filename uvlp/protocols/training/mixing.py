@@ -70,14 +70,29 @@ def mix_(images: Tensor, mix: Mix) -> Tensor:
     return images
 
 
-def cutmix_loss(logits: Tensor, labels: Tensor, mix: Mix | None) -> Tensor:
-    """Return the batch mean of ratio CE(own labels) + (1 - ratio) CE(partners' labels); CE without a mix."""
-    log_p = torch.log_softmax(logits, 1)
-    own = log_p.gather(1, labels[:, None]).mean()
+def cutmix_loss(logits: Tensor, labels: Tensor, mix: Mix | None, temperature: float = 1.0) -> Tensor:
+    """Return the batch mean of ratio CE(own labels) + (1 - ratio) CE(partners' labels); CE without a mix.
+
+    Args:
+        logits: [n,C].
+        labels: int64 [n], or probabilities float32 [n,C].
+        mix: of the batch.
+        temperature: T of the softmax of ``logits`` with probabilities. The gradient is that of
+            KL(labels || softmax(logits / T)), without a factor T^2, as in the RDED protocol (quirk Q24).
+    """
+    log_p = torch.log_softmax(logits if temperature == 1.0 else logits / temperature, 1)
+    own = _log_likelihood(log_p, labels)
     if mix is None:
         return -own
-    partner = log_p.gather(1, labels[mix.permutation][:, None]).mean()
+    partner = _log_likelihood(log_p, labels[mix.permutation])
     return -(mix.ratio * own + (1 - mix.ratio) * partner)
+
+
+def _log_likelihood(log_p: Tensor, labels: Tensor) -> Tensor:
+    """Return the batch mean of ln p of indices [n], or of its expectation under probabilities [n,C]."""
+    if labels.ndim == 1:
+        return log_p.gather(1, labels[:, None]).mean()
+    return (labels * log_p).sum(1).mean()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from uvlp.models.device import send
 from uvlp.protocols.training.augment import MEAN, STD
+from uvlp.protocols.training.images import unit
 from uvlp.protocols.training.random_crop import antialiased, draw_boxes, separable
 
 
@@ -75,7 +76,7 @@ def augment(images: SizedImages, indices: numpy.ndarray, draws: Draws, size_px: 
 
 
 def transform(pixels: Tensor, draws: Draws, size_px: int, factor: int) -> Tensor:
-    """Augment images of one shape, uint8 [n,3,H,W], to float32 [n,3,size_px,size_px]."""
+    """Augment images of one shape, uint8 or float32 [n,3,H,W], to float32 [n,3,size_px,size_px]."""
     device = pixels.device.type
     shuffled = shuffle(pixels, draws.columns, draws.rows, factor)
     top, left, height, width = draws.box.T
@@ -83,7 +84,7 @@ def transform(pixels: Tensor, draws: Draws, size_px: int, factor: int) -> Tensor
     columns = antialiased(left, width, size_px, shuffled.shape[3], device)
     columns = torch.where(send(draws.flip, device)[:, None, None], columns.flip(1), columns)
     mean, std = (send(numpy.asarray(values), device, torch.float32)[:, None, None] for values in (MEAN, STD))
-    cropped = separable(shuffled / 255, rows.float(), columns.float())
+    cropped = separable(unit(shuffled), rows.float(), columns.float())
     return (cropped - mean) / std
 
 
@@ -134,10 +135,10 @@ def shuffle(images: Tensor, columns: numpy.ndarray, rows: numpy.ndarray, factor:
 
 
 class SizedImages:
-    """N uint8 images, each at its original size.
+    """N images, uint8 or float32, each at its original size.
 
     Args:
-        pixels: uint8 [H,W,3] per image; iterated over once.
+        pixels: [H,W,3] per image, of one dtype; iterated over once.
         device: of the stored pixels.
 
     Attributes:
@@ -166,7 +167,7 @@ class SizedImages:
         return len(self._row)
 
     def by_shape(self, indices: numpy.ndarray) -> Iterator[tuple[numpy.ndarray, Tensor]]:
-        """Yield (positions within ``indices``, int64; their images, uint8 [n,3,H,W]) for every shape."""
+        """Yield (positions within ``indices``, int64; their images [n,3,H,W]) for every shape."""
         groups = self._group[indices]
         for group in numpy.unique(groups):
             which = numpy.flatnonzero(groups == group)

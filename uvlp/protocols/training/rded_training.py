@@ -1,6 +1,6 @@
 """One run of the RDED protocol: a student learns a teacher's soft labels (evaluation.md 3.3 to 3.5).
 
-The images stay on the device as 8-bit tensors at their original size; nothing is copied back within an
+The images stay on the device at their original size and in their dtype; nothing is copied back within an
 epoch.
 
 The reference runs the student twice per step in training mode, once only for its progress log, so

@@ -47,6 +47,7 @@ class Request:
         images: folders to score, as on the command line of `uvlp evaluate`.
         select: which images of these folders are used: ``first`` or ``drawn``.
         random_images: whether random images are scored beside them.
+        layout, normalised, label_kind, temperature: how files of tensors are read (`reading.py`).
         ablated: the method of which parts are removed; ``pairs``: also two at once.
         store, workers, per_gpu, gpus_per_finetune, offline, force: how it is carried out; results do not
             depend on them, but a fine-tuning on several cards rounds differently.
@@ -70,6 +71,10 @@ class Request:
     images: Sequence[str] = ()
     select: str = "first"
     random_images: bool = True
+    layout: str | None = None
+    normalised: str | None = None
+    label_kind: str | None = None
+    temperature: float | None = None
     ablated: str | None = None
     pairs: bool = False
     store: str | None = None
@@ -119,6 +124,7 @@ NORMAL: Mapping[str, Callable[[Any], Any]] = {
     "networks": partial(_names, "networks"),
     "repeats": partial(values.integer, "repeats", least=1),
     "alpha": partial(values.decimal, "--alpha"),
+    "temperature": partial(values.decimal, "--temperature"),
     "settings": values.settings,
     "images": _images,
     **{
@@ -129,7 +135,7 @@ NORMAL: Mapping[str, Callable[[Any], Any]] = {
         name: partial(values.text, f"--{name.replace('_', '-')}")
         for name in (
             *("profile", "protocol", "data", "variant", "finetuned_model", "missing_captions"),
-            *("select", "ablated", "store"),
+            *("select", "ablated", "store", "layout", "normalised", "label_kind"),
         )
     },
     **{

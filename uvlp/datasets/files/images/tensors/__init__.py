@@ -1,0 +1,1 @@
+"""Files of images and labels as dataset distillation saves them (`.pt`, `.npz`, `.safetensors`)."""
