@@ -164,12 +164,11 @@ class Store:
             return None  # reported for the manifest itself
         for title, key in inputs.items():
             score = f"{scores.KIND}/{key}"
-            if not (self.root / score / MANIFEST).is_file():
+            wrong, current = self._verified.checked_sha256(score, scores.FILE)
+            if wrong and not (self.root / score / MANIFEST).is_file():
                 continue
-            wrong = self._verified.damage(score)
             if wrong:
                 return f"{score}/{wrong}"
-            current = self._verified.sha256(score, scores.FILE)
             if hashes.get(title, current) != current:
                 return f"{MANIFEST} ({score} changed after the table was built)"
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,13 +56,21 @@ class Stored:
         return f"{self.name}@{self.key[:KEY_DIGITS]}"
 
 
-def measured(store: Store) -> tuple[dict[str, Stored], list[Stored]]:
+def measured(
+    store: Store, wanted: Callable[[str, str], bool] = lambda name, key: True
+) -> tuple[dict[str, Stored], list[Stored]]:
     """Return complete tables by name, and damaged ones.
 
     Tables with the same name are listed with their full name. Of tables that differ only in the revision of
     UVLP's code, the last revision is used.
+
+    Args:
+        store: the store.
+        wanted: whether a table with this name and key is read; the scores of others are not verified.
     """
-    every = [_read(store, folder.name) for folder in store_mark.artifacts(store.root, tables.KIND)]
+    keys = [folder.name for folder in store_mark.artifacts(store.root, tables.KIND)]
+    read = [(key, *_manifest(store, key)) for key in keys]
+    every = [_verified(store, *each) for each in read if wanted(each[1], each[0])]
     store.save_verified()
     complete = _latest(table for table in every if table.damage is None)
     names = [table.name for table in complete]
@@ -70,15 +78,25 @@ def measured(store: Store) -> tuple[dict[str, Stored], list[Stored]]:
     return dict(sorted(by_name.items())), [table for table in every if table.damage is not None]
 
 
-def _read(store: Store, key: str) -> Stored:
-    name = f"{tables.KIND}/{key}"
-    damage = store.damage_of(name)
+def _manifest(store: Store, key: str) -> tuple[str, Mapping[str, Any]]:
+    """Return the name of a table and its manifest; empty if that cannot be read."""
     try:
-        content = read_manifest(store.root / name)
+        content = read_manifest(store.root / tables.KIND / key)
         # Earlier versions kept the Unicode form of a folder's name.
-        return Stored(key=key, name=nfc(str(content["facts"]["name"])), content=content, damage=damage)
+        return nfc(str(content["facts"]["name"])), content
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return Stored(key=key, name="", content={}, damage=damage)
+        return "", {}
+
+
+def _verified(store: Store, key: str, name: str, content: Mapping[str, Any]) -> Stored:
+    return Stored(key=key, name=name, content=content, damage=store.damage_of(f"{tables.KIND}/{key}"))
+
+
+def _meant_by(name: str) -> Callable[[str, str], bool]:
+    """Return which tables `_match` may choose for a name; one whose manifest cannot be read may be any."""
+    digits = name.removeprefix(f"{tables.KIND}/")
+    names = ("", name, name.rpartition("@")[0])
+    return lambda own, key: own in names or key.startswith(digits)
 
 
 def _latest(candidates: Iterable[Stored]) -> list[Stored]:
@@ -105,10 +123,10 @@ def find(name: str, store: Store) -> Stored:
     Raises:
         UvlpError: no such table, several of this name, or it is damaged.
     """
-    complete, broken = measured(store)
-    found = _match(nfc(name), complete, broken)
+    found = _match(nfc(name), *measured(store, _meant_by(nfc(name))))
     if found is not None:
         return found
+    complete, _ = measured(store)
     near = difflib.get_close_matches(nfc(name), [*complete, *published.TABLES], n=1, cutoff=0.5)
     meant = f"did you mean {near[0]!r}? " if near else ""
     raise UvlpError(
@@ -125,10 +143,10 @@ def find_run(name: str, store: Store) -> Stored:
     Raises:
         UvlpError: no such run, several of this name, it is damaged, or no run is finished.
     """
-    complete, broken = measured(store)
-    found = _match(nfc(name), complete, broken)
+    found = _match(nfc(name), *measured(store, _meant_by(nfc(name))))
     if found is not None:
         return found
+    complete, broken = measured(store)
     if not complete:
         raise _nothing_finished(store, broken)
     near = difflib.get_close_matches(nfc(name), complete, n=1, cutoff=0.5)

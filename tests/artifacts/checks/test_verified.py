@@ -193,6 +193,41 @@ def test_tables_of_the_same_name_are_listed_with_their_differences(call: Call, t
     assert call("table", "digits-ipc10")[0] == 2, "times do not matter"
 
 
+def test_a_table_costs_one_look_at_each_file_of_its_own_scores(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 100,000 scores in a store, seconds depend on it."""
+    _, folders = put_table(tmp_path)
+    put_table(tmp_path, "other-ipc10", profile="small")
+    time.sleep(3 * CLOCK_TICK_NS / 1e9)
+    for name in ("digits-ipc10", "other-ipc10"):
+        call("table", name)
+    looked_at: list[str] = []
+    plain = os.stat
+
+    def stat(path: Any, **options: Any) -> os.stat_result:
+        looked_at.append(str(path))
+        return plain(path, **options)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert call("table", "digits-ipc10")[0] == 0
+    wanted = [str(folder / file) for folder in folders for file in (MANIFEST, scores.FILE)]
+    assert sorted(path for path in looked_at if "/scores/" in path) == sorted(wanted)
+
+
+def test_a_score_that_is_no_file_any_more_is_reported(call: Call, tmp_path: Path) -> None:
+    table, folders = put_table(tmp_path)
+    time.sleep(3 * CLOCK_TICK_NS / 1e9)
+    assert call("table", "digits-ipc10")[0] == 0
+    (folders[0] / scores.FILE).unlink()
+    (folders[0] / scores.FILE).mkdir()
+    code, _, err = call("table", "digits-ipc10")
+    assert code == 2 and folders[0].name in err and scores.FILE in err
+    shutil.rmtree(folders[0])
+    assert call("table", "digits-ipc10")[0] == 0, "scores that were removed are not compared"
+    assert table.is_dir()
+
+
 def test_damaged_cache_does_not_hide_damage(call: Call, tmp_path: Path) -> None:
     _, score_folders = put_table(tmp_path)
     time.sleep(3 * CLOCK_TICK_NS / 1e9)

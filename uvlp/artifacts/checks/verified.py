@@ -8,6 +8,7 @@ so that the next verification does not read them.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,9 @@ class Verified:
         Raises:
             OSError: a file exists but cannot be read.
         """
-        folder = self._root / name
-        known = self._known.get(name)
-        if known and all(_fingerprint(folder / file) == entry[:-1] for file, entry in known.items()):
+        if self._is_known(name):
             return None
+        folder = self._root / name
         started_ns = time.time_ns()
         content, wrong = _read_manifest(folder, name)
         if wrong:
@@ -63,6 +63,33 @@ class Verified:
             self._known[name], self._changed = files, True
             self.fresh.add(name)
         return wrong
+
+    def _is_known(self, name: str) -> bool:
+        """Return whether the artifact is cached and all its files are as they were: one call of stat each."""
+        known = self._known.get(name)
+        if not known:
+            return False
+        folder = f"{self._root}/{name}/"
+        try:
+            for file, entry in known.items():
+                status = os.stat(folder + file)
+                if not stat.S_ISREG(status.st_mode) or [*fingerprint(status)] != entry[:-1]:
+                    return False
+        except (OSError, ValueError):
+            return False  # and `damage` finds out why
+        return True
+
+    def checked_sha256(self, name: str, file: str) -> tuple[str | None, str | None]:
+        """Return the damage of an artifact, and if it is intact the hash of one of its files.
+
+        Raises:
+            OSError: see :meth:`damage`.
+        """
+        if self._is_known(name):
+            known = self._known[name]
+            return None, str(known[file][-1]) if file in known else None
+        wrong = self.damage(name)
+        return wrong, None if wrong else self.sha256(name, file)
 
     def sha256(self, name: str, file: str) -> str | None:
         """Return the hash of an artifact's file from its manifest; None if there is none."""
