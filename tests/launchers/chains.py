@@ -67,10 +67,12 @@ def work(
     detach: bool = False,
 ) -> Launch:
     """Return the work of making ``tasks`` in a store."""
+    missing = tuple(each for each in tasks if not Store(root).has(each))
     return Launch(
         name=tasks[-1].key,
         root=root,
-        tasks=tuple(each for each in tasks if not Store(root).has(each)),
+        tasks=missing,
+        jobs=missing,
         seconds=estimates or {each.key: 60.0 for each in tasks},
         make=partial(make, root, seconds, tuple(wrong)),
         detach=detach,

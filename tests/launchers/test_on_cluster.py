@@ -33,10 +33,10 @@ def until(condition: Callable[[], bool], limit_s: float = 60.0) -> None:
         time.sleep(0.2)
 
 
-def state(job: str) -> str:
+def listed() -> dict[str, queue.State]:
     states = queue.states()
     assert states is not None
-    return states[job].state
+    return states
 
 
 def test_jobs_wait_for_those_that_they_need(cluster: Settings, tmp_path: Path) -> None:
@@ -105,10 +105,8 @@ def test_cancelling_a_run(cluster: Settings, tmp_path: Path) -> None:
     with pytest.raises(Detached):
         slurm.launch(work(tmp_path, tasks, seconds=60, detach=True), cluster)
     assert slurm.cancel(tmp_path, tasks[-1].key[:8]) == len(tasks) + 1, "tasks, and the probe"
-    states = queue.states()
-    assert states is not None
     jobs = record.find_run(tmp_path, tasks[-1].key).jobs
-    assert not any(states[job.id].live for job in jobs if job.id in states)
+    until(lambda: not any(listed()[job.id].live for job in jobs))
 
 
 def test_a_preempted_job_is_queued_again_and_continues(cluster: Settings, tmp_path: Path) -> None:
@@ -120,7 +118,7 @@ def test_a_preempted_job_is_queued_again_and_continues(cluster: Settings, tmp_pa
     other = ["sbatch", "-p", "high", "-w", "node1", "--exclusive", "--mem=100M", "-o", "/dev/null"]
     subprocess.run([*other, "--wrap", "sleep 3"], check=True, capture_output=True)
     (job,) = record.find_run(tmp_path, tasks[0].key).jobs
-    until(lambda: state(job.id) == "PENDING")
+    until(lambda: listed()[job.id].state == "PENDING")
     # Slurm lets a job that was queued again wait for two minutes.
     subprocess.run(["scontrol", "update", f"JobId={job.id}", "StartTime=now"], check=True)
     slurm.launch(work(tmp_path, tasks, seconds=8), replace(cluster, constraint="node1"))

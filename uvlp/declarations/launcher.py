@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from uvlp.artifacts.task import Task
 from uvlp.core import plugins
@@ -30,6 +30,26 @@ class Launcher:
 HERE = Launcher()
 
 
+class Job(Protocol):
+    """A task, or one of the jobs among which it is divided; the last of those has the task's key."""
+
+    @property
+    def key(self) -> str:
+        """Unique key."""
+
+    @property
+    def title(self) -> str:
+        """Name shown to the user."""
+
+    @property
+    def stage(self) -> str:
+        """What makes it."""
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """Jobs and tasks whose results it uses."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """The work of one call, handed to a launcher.
@@ -38,8 +58,9 @@ class Launch:
         name: key of the last artifact of the chain; the same command has the same name.
         root: the store.
         tasks: the missing artifacts, in an order in which they could be made one by one.
-        seconds: estimated time of each task by its key; 0 if it is unknown.
-        make: ``make(tasks, workers)`` makes tasks on worker processes of the machine that calls it, and
+        jobs: the same, with those that several jobs can share divided; see `part_minutes`.
+        seconds: estimated time of each job by its key; 0 if it is unknown.
+        make: ``make(jobs, workers)`` makes jobs on worker processes of the machine that calls it, and
             leaves out finished ones. It can be pickled. None as ``workers``: as many as suit the machine.
         workers: requested number of worker processes; None: any.
         detach: return when the work is submitted, instead of when it is done.
@@ -48,8 +69,9 @@ class Launch:
     name: str
     root: Path
     tasks: Sequence[Task]
+    jobs: Sequence[Job]
     seconds: Mapping[str, float]
-    make: Callable[[Sequence[Task], int | None], None]
+    make: Callable[[Sequence[Any], int | None], None]
     workers: int | None = None
     detach: bool = False
 
@@ -64,6 +86,7 @@ class LauncherDeclaration:
         remote: whether that is another machine. The one that plans then needs no GPU.
         settings: class of its settings, ``--set launcher.NAME=VALUE``.
         card: ``card(settings)``: the card (`estimates/cards.py`) for time estimates; "": this machine.
+        part_minutes: ``part_minutes(settings)``: least time of a part of a divided task; 0: no parts.
         launch: ``launch(work, settings)``: makes the tasks of a `Launch`, or submits them.
         check: ``check(settings)`` raises `UvlpError` for settings that cannot work, before a run is planned.
         lines: ``lines(work, settings)``: the lines that a dry run adds about the jobs.
@@ -75,6 +98,7 @@ class LauncherDeclaration:
     remote: bool = constant("True or False", flag, False)
     settings: type[Any] = settings()
     card: Callable[[Any], str] = function("card", "settings", lambda settings: "")
+    part_minutes: Callable[[Any], int] = function("part_minutes", "settings", lambda settings: 0)
     launch: Callable[[Launch, Any], None] = function("launch", "work, settings")
     check: Callable[[Any], None] | None = function("check", "settings", None)
     lines: Callable[[Launch, Any], list[str]] | None = function("lines", "work, settings", None)

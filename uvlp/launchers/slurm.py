@@ -38,6 +38,11 @@ def card(settings: Settings) -> str:
     return settings.card or ("h100" if settings.gpus else "")
 
 
+def part_minutes(settings: Settings) -> int:
+    """Return the least estimated time of a part of a task that several jobs share."""
+    return max(1, settings.job_minutes)
+
+
 def launch(work: Launch, settings: Settings) -> None:
     """Attach to the jobs of the run that live, submit the rest, and wait for all.
 

@@ -33,7 +33,7 @@ from uvlp.pipeline.downloads import disk
 from uvlp.pipeline.estimates import needs as estimated
 from uvlp.pipeline.estimates.cards import named, this_machine
 from uvlp.pipeline.estimates.least import of_store
-from uvlp.pipeline.planning.pieces import Divided, Piece
+from uvlp.pipeline.planning.pieces import Divided, Piece, divided, task_of
 from uvlp.pipeline.prepare import Plan
 from uvlp.pipeline.runs.journal import command_line, recorded
 
@@ -327,12 +327,15 @@ def launch(plan: Plan, store: Store, todo: Sequence[Task], asked: Asked, launche
     """Return what a launcher is handed to make ``todo``."""
     declared = declared_launcher(launcher.name)
     card = declared.card(launcher.settings)
+    part_s = 60.0 * declared.part_minutes(launcher.settings)
     estimates = estimated.of_plan(plan, named(card) if card else this_machine())
+    seconds = {key: 60 * (needs.minutes or 0.0) for key, needs in estimates.items()}
     return Launch(
         name=plan.goal.key,
         root=store.root,
         tasks=tuple(todo),
-        seconds={key: 60 * (needs.minutes or 0.0) for key, needs in estimates.items()},
+        jobs=divided(todo, seconds, part_s) if part_s else tuple(todo),
+        seconds=seconds,
         make=partial(make_here, store.root, asked, estimates, command_line(), config=plan.config),
         workers=asked.workers,
         detach=launcher.detach,
@@ -344,19 +347,19 @@ def make_here(
     asked: Asked,
     estimates: Mapping[str, Needs],
     command: str,
-    tasks: Sequence[Task],
+    jobs: Sequence[Task | Piece | Divided],
     count: int | None,
     *,
     config: Mapping[str, Any] | None = None,
 ) -> None:
-    """Make the unfinished ones of ``tasks`` on worker processes and cards of this machine.
+    """Make the unfinished ones of ``jobs`` on worker processes and cards of this machine.
 
     Args:
         root: of the store.
         asked: cards that are asked for.
         estimates: the needs of each task on one card, by key.
         command: command line of the run, for its journal.
-        tasks: the tasks.
+        jobs: tasks, and parts of them.
         count: number of worker processes; None: as many as suit the machine.
         config: the config of the run, for the manifests.
 
@@ -365,16 +368,17 @@ def make_here(
         WorkerFailed: a stage failed unexpectedly.
     """
     store = Store(root)
-    todo = [task for task in tasks if not store.has(task)]
+    todo = [job for job in jobs if not store.has(task_of(job))]
     if not todo:
         return
-    preflight.check_card(todo)
+    preflight.check_card(list(map(task_of, todo)))
     parallel = cards.parallel(replace(asked, workers=count))
     cards.announce(parallel)
     needs = estimated.on_machine(parallel, estimates)
-    todo = in_order(todo, needs)
+    if all(isinstance(job, Task) for job in todo):
+        todo = list(in_order(list(map(task_of, todo)), needs))
     minutes = {key: each.minutes or 0.0 for key, each in estimates.items()}
-    seconds = {task.key: 60 * minutes.get(task.key, 0.0) / max(1, needs(task).cards) for task in todo}
+    seconds = {job.key: 60 * minutes.get(job.key, 0.0) / max(1, needs(task_of(job)).cards) for job in todo}
     processes = len(parallel.layout.workers[: len(todo)])
     try:
         with recorded(root, todo, processes, seconds, command, views.view(len(todo))) as view:
@@ -384,7 +388,7 @@ def make_here(
                 parallel=parallel,
                 environment=machine.thread_environment(),
                 view=view,
-                needs=needs,
+                needs=lambda job: needs(task_of(job)),
             )
     finally:
         store.sweep()

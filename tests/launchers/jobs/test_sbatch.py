@@ -127,8 +127,10 @@ def test_the_plan_of_a_dry_run(tmp_path: Path) -> None:
     tasks = fan(4)
     hour = work(tmp_path, tasks, estimates={each.key: 3600.0 for each in tasks})
     lines = plan.lines(Submission(hour, Run(tmp_path / "run"), Settings(), 1800.0), Settings())
-    assert lines[0] == "jobs: 6 for 6 artifacts, 3 calls of sbatch (1 arrays); 6.0 GPU-hours"
-    assert sum(line.startswith("sbatch ") for line in lines) == 3
+    assert lines[0] == "jobs: 6 for 6 artifacts (0 parts), 3 calls of sbatch (1 arrays); 6.0 GPU-hours"
+    assert [line.partition(" ")[0] for line in lines[2:]] == ["1:", "2:", "3:"]
+    assert "--dependency=afterok:1 " in lines[3] and "--array=0-3" in lines[3]
+    assert "--dependency=afterok:2 " in lines[4]
     assert not (tmp_path / "run").exists()
 
 

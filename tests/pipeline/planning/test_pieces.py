@@ -167,3 +167,13 @@ def test_tasks_are_divisible_if_their_parts_are_independent() -> None:
     assert one("embed") and one("caption", facts={"precision": "auto"})
     assert one("synthesise", inputs={"prototypes": task(1)})
     assert not any((one("caption"), one("synthesise"), one("sample"), one("finetune"), one("evaluate")))
+
+
+def test_long_tasks_are_divided_for_a_launcher(tmp_path: Path) -> None:
+    long, short = (Task(kind="features", stage="embed", facts={"n": number}) for number in range(2))
+    other = Task(kind="weights", stage="finetune")
+    seconds = {long.key: 7200.0, short.key: 1900.0, other.key: 7200.0}
+    jobs = pieces.divided([long, short, other], seconds, 1800.0)
+    assert jobs == (*pieces.pieces(long, 4), Divided(long, 4), short, other)
+    assert [seconds[job.key] for job in jobs] == [*[1800.0] * 4, pieces.PUBLISHED_S, 1900.0, 7200.0]
+    assert all(pieces.task_of(job) in (long, short, other) for job in jobs)

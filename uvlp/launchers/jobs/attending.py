@@ -60,7 +60,7 @@ class Attendance:
             fix = "the command needs a machine that may submit jobs, and a running slurmctld and munge"
             raise UvlpError("the cluster does not answer squeue", fix=fix)
         self.states = states
-        missing = {task.name for task in self.work.tasks}
+        missing = {each.key for each in self.work.jobs}
         former = [job for job in self.run.jobs if missing & set(job.tasks)]
         past = queue.past(job.id for job in former if job.id not in states)
         for job in former:
@@ -76,14 +76,13 @@ class Attendance:
 
     def _drop_orphans(self) -> None:
         """Cancel jobs that wait for a failed one: the cluster would do so a little later."""
-        keys = {task.name: task.key for task in self.work.tasks}
-        needs = needed(self.work.tasks)
+        needs = needed(self.work.jobs)
         while True:
-            covered = {keys[name] for job in self.live.values() for name in job.tasks if name in keys}
+            covered = {key for job in self.live.values() for key in job.tasks}
             orphans = [
                 job
                 for job in self.live.values()
-                if any(needs[keys[name]] - covered for name in job.tasks if name in keys)
+                if any(needs[key] - covered for key in job.tasks if key in needs)
             ]
             if not orphans:
                 return

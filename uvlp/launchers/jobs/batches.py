@@ -47,7 +47,7 @@ class Submission:
 
     def groups(self, apart: Iterable[str] = ()) -> list[Group]:
         """Return the jobs of all tasks but those with the keys ``apart``."""
-        return group(self.work.tasks, self.work.seconds, self.least_s, apart)
+        return group(self.work.jobs, self.work.seconds, self.least_s, apart)
 
     def submit(self, live: Iterable[JobRecord]) -> Iterator[JobRecord]:
         """Submit jobs, first ones first, until all are submitted or the cluster takes no more.
@@ -61,9 +61,8 @@ class Submission:
         attended = list(live)
         self._alive = {job.id for job in attended}
         if self._groups is None:
-            keys = {task.name: task.key for task in self.work.tasks}
             for job in attended:
-                self._job_of |= {keys[name]: job.id for name in job.tasks if name in keys}
+                self._job_of |= dict.fromkeys(job.tasks, job.id)
             self._groups = self.groups(self._job_of)
             if len(self._groups) > 1:
                 yield from self._submit_probe()
@@ -89,13 +88,22 @@ class Submission:
             yield job
 
     def batches(self, groups: list[Group]) -> Iterator[Batch]:
-        """Yield the batches of ``groups`` as they would be submitted, with names in place of numbers."""
-        left = list(groups)
+        """Yield the batches of ``groups`` as they would be submitted, numbered from 1 on."""
+        left, number = list(groups), 0
         while left:
             for batch, chunk in self._ready(left, MOST_SHOWN):
-                self._job_of |= {task.key: each.name for each in chunk for task in each.tasks}
+                number += 1
+                elements = [f"{number}_{row}" for row in range(len(chunk))]
+                self._number(elements if len(chunk) > 1 else [str(number)], chunk)
                 left = [each for each in left if each not in chunk]
                 yield batch
+
+    def _number(self, numbers: list[str], groups: list[Group]) -> None:
+        """Note the numbers of jobs, on which others may depend."""
+        self._arrays[numbers[0].partition("_")[0]] = numbers
+        self._alive |= set(numbers)
+        for number, each in zip(numbers, groups, strict=True):
+            self._job_of |= {task.key: number for task in each.tasks}
 
     def _ready(self, left: list[Group], largest: int) -> list[tuple[Batch, list[Group]]]:
         """Return the groups whose inputs are submitted, equal ones together."""
@@ -119,7 +127,7 @@ class Submission:
         return sbatch.whole_arrays(jobs & self._alive, self._arrays)
 
     def _memory_gb(self, each: Group) -> int:
-        return self.run.memory_of([task.name for task in each.tasks], self.settings.memory_gb)
+        return self.run.memory_of([task.key for task in each.tasks], self.settings.memory_gb)
 
     def _batch(self, groups: list[Group]) -> Batch:
         return Batch(
@@ -145,16 +153,13 @@ class Submission:
                 id=number,
                 name=name,
                 title=each.title if each.tasks else "probe",
-                tasks=tuple(task.name for task in each.tasks),
+                tasks=tuple(task.key for task in each.tasks),
                 memory_gb=batch.memory_gb,
             )
             for number, name, each in zip(numbers, batch.names, groups, strict=True)
         ]
         self.run.add(jobs)
-        self._alive |= set(numbers)
-        self._arrays[numbers[0].partition("_")[0]] = numbers
-        for job, each in zip(jobs, groups, strict=True):
-            self._job_of |= {task.key: job.id for task in each.tasks}
+        self._number(numbers, groups)
         if self._groups is not None:
             self._groups = [each for each in self._groups if each not in groups]
         return jobs

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from uvlp.artifacts.task import Task
 from uvlp.core.hashing import digest
+from uvlp.declarations.launcher import Job
 
 NAME_LENGTH = 10
 
@@ -24,7 +24,7 @@ class Group:
         needs: keys of unfinished tasks outside it that it reads, directly or not.
     """
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[Job, ...]
     seconds: float
     needs: frozenset[str]
 
@@ -37,14 +37,14 @@ class Group:
     def title(self) -> str:
         """Title for messages: its only task, or the number of tasks by stage."""
         if len(self.tasks) == 1:
-            return self.tasks[0].title or self.tasks[0].name
+            return self.tasks[0].title or self.tasks[0].stage
         counts: dict[str, int] = {}
         for task in self.tasks:
             counts[task.stage] = counts.get(task.stage, 0) + 1
         return ", ".join(f"{count} {stage}" for stage, count in counts.items())
 
 
-def needed(tasks: Sequence[Task]) -> dict[str, frozenset[str]]:
+def needed(tasks: Sequence[Job]) -> dict[str, frozenset[str]]:
     """Return the keys of those of ``tasks`` that each one reads, through finished inputs as well.
 
     A table also reads the inputs of its inputs, and one of them may be rebuilt after damage.
@@ -52,7 +52,7 @@ def needed(tasks: Sequence[Task]) -> dict[str, frozenset[str]]:
     unfinished = {task.key for task in tasks}
     found: dict[str, frozenset[str]] = {}
 
-    def below(task: Task) -> frozenset[str]:
+    def below(task: Job) -> frozenset[str]:
         if task.key not in found:
             keys: set[str] = set()
             for earlier in task.inputs.values():
@@ -66,7 +66,7 @@ def needed(tasks: Sequence[Task]) -> dict[str, frozenset[str]]:
 
 
 def group(
-    tasks: Sequence[Task], seconds: Mapping[str, float], least_s: float, apart: Iterable[str] = ()
+    tasks: Sequence[Job], seconds: Mapping[str, float], least_s: float, apart: Iterable[str] = ()
 ) -> list[Group]:
     """Return jobs of at least ``least_s`` estimated seconds where dependencies allow it, first ones first.
 
@@ -86,18 +86,18 @@ def group(
 
 
 def _of_levels(
-    tasks: Sequence[Task],
+    tasks: Sequence[Job],
     needs: Mapping[str, frozenset[str]],
     seconds: Mapping[str, float],
     least_s: float,
-) -> list[list[Task]]:
+) -> list[list[Job]]:
     """Collect short tasks of the same depth, which cannot depend on one another; long ones stay alone."""
     depth: dict[str, int] = {}
     for task in _inputs_first(tasks, needs):
         depth[task.key] = 1 + max((depth.get(key, 0) for key in needs[task.key]), default=0)
-    parts: list[list[Task]] = []
+    parts: list[list[Job]] = []
     for level in sorted(set(depth.values())):
-        chunk: list[Task] = []
+        chunk: list[Job] = []
         filled = 0.0
         for task in (task for task in tasks if depth[task.key] == level):
             if seconds.get(task.key, 0.0) >= least_s:
@@ -113,12 +113,12 @@ def _of_levels(
     return parts
 
 
-def _inputs_first(tasks: Sequence[Task], needs: Mapping[str, frozenset[str]]) -> list[Task]:
+def _inputs_first(tasks: Sequence[Job], needs: Mapping[str, frozenset[str]]) -> list[Job]:
     """Return tasks so that each comes after those that it needs."""
     by_key = {task.key: task for task in tasks}
-    ordered: dict[str, Task] = {}
+    ordered: dict[str, Job] = {}
 
-    def add(task: Task) -> None:
+    def add(task: Job) -> None:
         for key in needs[task.key]:
             if key in by_key and key not in ordered:
                 add(by_key[key])
@@ -134,7 +134,7 @@ class _Graph:
     """Parts of the plan, each a list of tasks, with the parts before and after each."""
 
     def __init__(
-        self, parts: list[list[Task]], needs: Mapping[str, frozenset[str]], seconds: Mapping[str, float]
+        self, parts: list[list[Job]], needs: Mapping[str, frozenset[str]], seconds: Mapping[str, float]
     ) -> None:
         self._needs = needs
         self._parts = dict(enumerate(parts))

@@ -54,13 +54,13 @@ def check_time(work: Launch, settings: Settings) -> None:
         UvlpError: names the task and the shortest limit.
     """
     available_s = 60.0 * settings.time_minutes - settings.warning_s
-    for task in work.tasks:
+    for task in work.jobs:
         estimate_s = work.seconds.get(task.key, 0.0)
         unit_s = min(estimate_s, CHECKPOINT_S) if task.stage in RESUMED else estimate_s
         if unit_s and unit_s + START_S > available_s:
             least = math.ceil((unit_s + START_S + settings.warning_s) / 60)
             raise UvlpError(
-                f"the time limit is shorter than one checkpoint of {task.stage} ({task.title or task.name})",
+                f"the time limit is shorter than one checkpoint of {task.stage} ({task.title})",
                 got=f"{settings.time_minutes} min",
                 allowed=f"at least {least} min by its estimate",
                 fix=f"--set launcher.time_minutes={least}",

@@ -9,14 +9,15 @@ import platform
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from uvlp.artifacts.task import Task
 from uvlp.core import machine, plugins
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 from uvlp.core.files.writing import complete_file, write_utf8
+from uvlp.declarations.launcher import Job
 
-Make = Callable[[Sequence[Task], int | None], None]
+Make = Callable[[Sequence[Any], int | None], None]
 
 
 @cache
@@ -29,14 +30,14 @@ def source_sha256() -> str:
     return total.hexdigest()
 
 
-def write(folder: Path, name: str, tasks: Sequence[Task], make: Make, workers: int | None) -> None:
-    """Write the order of a job: tasks to make with ``make``, and the version that planned them.
+def write(folder: Path, name: str, jobs: Sequence[Job], make: Make, workers: int | None) -> None:
+    """Write the order of a job: what to make with ``make``, and the version that planned them.
 
     Raises:
         OSError: it cannot be written.
     """
     with complete_file(folder / f"{name}.pkl", flushed=False) as unfinished:
-        unfinished.write_bytes(pickle.dumps((make, tuple(tasks), workers)))
+        unfinished.write_bytes(pickle.dumps((make, tuple(jobs), workers)))
     facts = {
         "source": source_sha256(),
         "version": machine.versions()["uvlp"],
@@ -46,7 +47,7 @@ def write(folder: Path, name: str, tasks: Sequence[Task], make: Make, workers: i
     write_utf8(folder / f"{name}.json", json.dumps(facts, indent=1) + "\n", flushed=False)
 
 
-def read(folder: Path, name: str) -> tuple[Make, tuple[Task, ...], int | None]:
+def read(folder: Path, name: str) -> tuple[Make, tuple[Job, ...], int | None]:
     """Return the order of a job, after its version was compared with the one of this node.
 
     Raises:
@@ -60,5 +61,5 @@ def read(folder: Path, name: str) -> tuple[Make, tuple[Task, ...], int | None]:
             allowed=f"version {facts['version']}, with the same files",
             fix="use one installation that all nodes see, or the same commit: --set launcher.python=COMMAND",
         )
-    order: tuple[Make, tuple[Task, ...], int | None] = pickle.loads((folder / f"{name}.pkl").read_bytes())
+    order: tuple[Make, tuple[Job, ...], int | None] = pickle.loads((folder / f"{name}.pkl").read_bytes())
     return order

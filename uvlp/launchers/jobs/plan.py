@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from uvlp.core.wording import duration
 from uvlp.launchers.jobs import sbatch
@@ -25,22 +25,15 @@ def lines(submission: Submission, settings: Settings) -> list[str]:
     times = ", ".join(f"{count}: {duration(time_on(groups, count))}" for count in CARDS)
     batches = list(submission.batches(groups))
     arrays = sum(len(batch.names) > 1 for batch in batches)
+    parts = sum("." in job.key for job in submission.work.jobs)
+    calls_of_sbatch = [" ".join(sbatch.script(settings, batch)) for batch in batches]
+    artifacts = f"{len(submission.work.tasks)} artifacts ({parts} parts)"
+    calls = f"{len(batches)} calls of sbatch ({arrays} arrays)"
     return [
-        f"jobs: {len(groups)} for {len(submission.work.tasks)} artifacts, {len(batches)} calls of sbatch "
-        f"({arrays} arrays); {hours:.1f} {unit}",
+        f"jobs: {len(groups)} for {artifacts}, {calls}; {hours:.1f} {unit}",
         f"longest chain: {duration(time_on(groups, len(groups)))}; jobs at once, without a queue: {times}",
-        *(f"sbatch {line}" for line in _distinct(submission, settings, batches)),
+        *(f"{row}: sbatch {line}" for row, line in enumerate(calls_of_sbatch, 1)),
     ]
-
-
-def _distinct(submission: Submission, settings: Settings, batches: Sequence[sbatch.Batch]) -> Iterator[str]:
-    """Yield the arguments of each kind of job once, with the number of calls."""
-    counts: dict[str, int] = {}
-    for batch in batches:
-        line = " ".join(sbatch.script(settings, batch))
-        counts[line] = counts.get(line, 0) + 1
-    for line, count in counts.items():
-        yield line + (f"  ({count} times)" if count > 1 else "")
 
 
 def time_on(groups: Sequence[Group], cards: int) -> float:

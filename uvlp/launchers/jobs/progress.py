@@ -25,9 +25,9 @@ class StageLines:
     def show(self, live: Iterable[JobRecord], states: Mapping[str, State]) -> None:
         """Print the stages whose counts have changed."""
         self._left = [task for task in self._left if not self._store.sees(task)]
-        active = {name for job in live if _runs(states.get(job.id)) for name in job.tasks}
+        active = {key for job in live if _runs(states.get(job.id)) for key in job.tasks}
         for stage, total in self._stages.items():
-            left = [task.name for task in self._left if task.stage == stage]
+            left = [task.key for task in self._left if task.stage == stage]
             text = f"{total - len(left)} of {total} done"
             if left:
                 running = len(active.intersection(left))

@@ -24,7 +24,7 @@ class JobRecord:
         id: its number in the cluster, ``"12"`` or ``"12_3"`` for an element of an array.
         name: of its order and outcome (`Group.name`).
         title: for messages.
-        tasks: names of its artifacts.
+        tasks: keys of its artifacts, or of parts of them.
         memory_gb: requested memory; 0: the cluster's default.
     """
 
@@ -37,7 +37,7 @@ class JobRecord:
 
 @dataclass(slots=True)
 class Run:
-    """A run in a store; ``memory_gb``: what tasks of jobs that ran out of memory get, by name."""
+    """A run in a store; ``memory_gb``: what tasks of jobs that ran out of memory get, by key."""
 
     folder: Path
     jobs: list[JobRecord] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,9 @@ DIVISIBLE: Mapping[str, Callable[[Task], bool]] = {
     "synthesise": lambda task: "prototypes" in task.inputs,  # not images that a method selects
 }
 """Stages that make artifacts in parts which do not depend on each other, and for which tasks."""
+MOST_PIECES = 64
+PUBLISHED_S = 60.0
+"""Assumed time to publish an artifact whose parts are made."""
 
 
 def divisible(task: Task) -> bool:
@@ -89,6 +92,34 @@ class Divided:
         return {**self.task.inputs, **{piece.key: piece for piece in pieces(self.task, self.count)}}
 
 
+def task_of(job: Task | Piece | Divided) -> Task:
+    """Return the task that a job makes, or makes parts of."""
+    return job if isinstance(job, Task) else job.task
+
+
 def pieces(task: Task, count: int) -> list[Piece]:
     """Return the jobs that make the parts of a divisible task."""
     return [Piece(task, index, count) for index in range(count)]
+
+
+def divided(
+    todo: Sequence[Task], seconds: dict[str, float], part_s: float
+) -> tuple[Task | Piece | Divided, ...]:
+    """Return the jobs of ``todo``, with long tasks divided into pieces.
+
+    Args:
+        todo: tasks, inputs first.
+        seconds: estimated time by key; receives that of pieces.
+        part_s: least time of a piece.
+    """
+    jobs: list[Task | Piece | Divided] = []
+    for task in todo:
+        count = min(MOST_PIECES, int(seconds.get(task.key, 0.0) // part_s)) if divisible(task) else 0
+        if count < 2:
+            jobs.append(task)
+            continue
+        shared = pieces(task, count)
+        seconds |= {piece.key: seconds[task.key] / count for piece in shared}
+        seconds[task.key] = PUBLISHED_S
+        jobs += [*shared, Divided(task, count)]
+    return tuple(jobs)
