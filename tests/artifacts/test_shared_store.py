@@ -14,7 +14,7 @@ USERS, GROUP = (1001, 1002), 2000
 PROGRAM = """
 import os, sys, traceback
 from pathlib import Path
-import filelock, numpy, safetensors.numpy as weights
+import numpy, safetensors.numpy as weights
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.store import Store
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from PIL import Image
 
 from tests.attack import ground
 from tests.attack.ground import Attack
+from uvlp.core.files.leases import lease
 
 MODELS = ("diffusion", "clip", "llava")
 
@@ -24,7 +24,7 @@ def prepare(folder: Path, parts: Iterable[str] = ()) -> Path:
         parts: as in `Attack.needs`; `scored` needs `out`.
     """
     place = folder / "attack_ground"
-    with FileLock(folder / "attack_ground.lock"):
+    with lease.acquire(folder / "attack_ground.lease", lambda _: None):
         for part in PARTS:  # in this order: some need earlier ones
             if part in ("mine", "store", *parts):
                 _make(place, part)

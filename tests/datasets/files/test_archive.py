@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy
 import pytest
-from filelock import FileLock
 
 from tests.datasets.files.file_server import FileServer, serving
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import disk_space
+from uvlp.core.files.leases import lease
 from uvlp.core.progress import Event, Progress
 from uvlp.datasets.files import archive
 from uvlp.datasets.files.archive import Archive, planned, prepare
@@ -374,10 +374,9 @@ def test_a_data_folder_that_cannot_be_created_is_named(server: FileServer, tmp_p
 
 
 def test_a_second_process_waits_for_the_first(server: FileServer, tmp_path: Path) -> None:
-    lock = FileLock(tmp_path / ".set.lock")
     events: list[Event] = []
     wanted = archive_at(server)
-    with lock:
+    with lease.acquire(tmp_path / ".set.lease", lambda _: None):
         second = threading.Thread(target=prepare, args=(wanted, tmp_path, Progress(events.append)))
         second.start()
         while not events:

@@ -49,6 +49,8 @@ FIXES: Mapping[int, str] = {
     errno.ENOMEM: "free some memory, or run with --workers 1",
     errno.EIO: "check the disk; finished artifacts are kept",
     errno.ESTALE: "check the network file system; finished artifacts are kept",
+    errno.ENOTSUP: "choose a folder on another file system",
+    errno.ENOSYS: "choose a folder on another file system",
     errno.ENXIO: "choose a regular file",
     errno.ENODEV: "choose a regular file",
     errno.EBUSY: "close the program that uses it, and re-run the command",

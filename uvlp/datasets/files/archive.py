@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from uvlp.core.files import json_files
 from uvlp.core.files.disk_space import check_space
 from uvlp.core.files.downloads import Download
 from uvlp.core.files.foreign_files import check_regular, first_bytes, wrong_content
+from uvlp.core.files.leases import lease
 from uvlp.core.files.os_errors import explain_os_errors
 from uvlp.core.files.writing import write_utf8
 from uvlp.core.hashing import file_sha256
@@ -95,10 +95,10 @@ def prepare(archive: Archive, root: Path, progress: Progress) -> None:
     Raises:
         UvlpError: no space, no connection, a hash mismatch, a damaged archive or one with paths outside it.
     """
-    path = root / archive.name
+    path, waiting = root / archive.name, f"waiting: another process is fetching into {root}"
     with _explain_folder_errors(root):
         root.mkdir(parents=True, exist_ok=True)
-        with _locked(root / f".{archive.folder}.lock", progress):
+        with lease.acquire(root / f".{archive.folder}.lease", lambda _: progress.log(waiting)):
             if (root / archive.folder).is_dir():
                 return
             fetched = not path.exists()
@@ -114,22 +114,6 @@ def prepare(archive: Archive, root: Path, progress: Progress) -> None:
                 path.unlink()
             else:
                 progress.log(f"{path} already existed: it is kept, but no longer needed")
-
-
-@contextlib.contextmanager
-def _locked(lock: Path, progress: Progress) -> Iterator[None]:
-    from filelock import FileLock  # costs 20 ms
-
-    file_lock = FileLock(lock)
-    try:
-        file_lock.acquire(timeout=0)
-    except TimeoutError:
-        progress.log(f"waiting: another process is fetching into {lock.parent}")
-        file_lock.acquire()
-    try:
-        yield
-    finally:
-        file_lock.release()
 
 
 def _explain_folder_errors(root: Path) -> contextlib.AbstractContextManager[None]:

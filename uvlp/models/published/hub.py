@@ -19,6 +19,7 @@ from uvlp.core import streams
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 from uvlp.core.files.foreign_files import check_regular, first_bytes, wrong_content
+from uvlp.core.files.leases import lease
 from uvlp.core.files.writing import write_utf8
 from uvlp.core.progress import Progress
 from uvlp.models.published import hub_errors
@@ -182,7 +183,6 @@ def transfer(
         UvlpError: no network, no such repository or revision, no permission, no space left, or by
             ``announce``.
     """
-    from filelock import FileLock
     from huggingface_hub import constants
     from huggingface_hub.utils import logging
 
@@ -197,7 +197,9 @@ def transfer(
         try:
             locks = cache_folder() / ".locks"
             locks.mkdir(parents=True, exist_ok=True)
-            with FileLock(locks / f"uvlp--{folder_of(repository).name}.lock"):
+            waiting = f"waiting: another process is fetching {repository}"
+            path = locks / f"uvlp--{folder_of(repository).name}.lease"
+            with lease.acquire(path, lambda _: progress.log(waiting)):  # noqa: B023 - called at once
                 return _fetch(repository, revision, list(patterns), progress, announce)
         except UvlpError:
             raise

@@ -58,6 +58,12 @@ class Lease:
             return False
         return (here.st_dev, here.st_ino) == (own.st_dev, own.st_ino)
 
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
     def release(self) -> None:
         """End the lease; one that another process took over stays."""
         self._ended.set()
