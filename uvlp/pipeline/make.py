@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from uvlp.core.hashing import changed_during_read, file_sha256
 from uvlp.core.progress import Progress
 from uvlp.core.scheduling import cards, workers
 from uvlp.core.scheduling.cards import Asked
-from uvlp.core.scheduling.rule import ANYWHERE, Needs
+from uvlp.core.scheduling.rule import Needs
 from uvlp.declarations.launcher import HERE, Launch, Launcher, declared_launcher
 from uvlp.models.published import find
 from uvlp.pipeline import preflight
@@ -34,6 +34,7 @@ from uvlp.pipeline.estimates import needs as estimated
 from uvlp.pipeline.estimates.cards import named, this_machine
 from uvlp.pipeline.estimates.least import of_store
 from uvlp.pipeline.planning.pieces import Divided, Piece, divided, task_of
+from uvlp.pipeline.planning.spread import in_order, of_job, spread
 from uvlp.pipeline.prepare import Plan
 from uvlp.pipeline.runs.journal import command_line, recorded
 
@@ -49,12 +50,6 @@ def damage(plan: Plan, store: Store) -> Iterator[tuple[Task, str]]:
 def damaged(task: Task, name: str, fix: str) -> UvlpError:
     """Return the error for a damaged file of an artifact."""
     return UvlpError(f"damaged artifact {task.name} ({task.title}): {name} is missing or changed", fix=fix)
-
-
-DECODING = ("pixels", "collect")
-"""Stages that read images once, take minutes and have no inputs."""
-UNRECORDED = ("pixels", "evaluate")
-"""Stages whose manifests do not repeat the config of the run: their tables, which list them, have it."""
 
 
 def find_damage(plan: Plan, store: Store, force: bool) -> list[Task]:
@@ -130,23 +125,8 @@ def _is_target(task: Task, until: str) -> bool:
     return task.kind == distilled.KIND if until == "synthesise" else task.stage == until
 
 
-def in_order(todo: Sequence[Task], needs: Callable[[Task], Needs] = lambda task: ANYWHERE) -> list[Task]:
-    """Return tasks in the order in which they start, as far as their inputs are complete and cards are free.
-
-    Evaluations depend only on their images, and nothing depends on them: the long chain of models goes first,
-    and the longest evaluations before others. Errors are found early: incomplete captions before hours of
-    features; a teacher of other classes and undecodable images before anything long. What takes several cards
-    waits until they are free, and what others wait for would wait with it: it comes after those.
-    """
-    measured = [task for task in todo if task.stage == "teacher" and task.settings.source != "trained"]
-    early = {each.key for task in measured for each in (task, *task.inputs.values())}
-    early |= {task.key for task in todo if task.stage in DECODING}
-
-    def rank(task: Task) -> tuple[bool, ...]:
-        late, captions, several = task.key not in early, task.stage == "caption", needs(task).cards > 1
-        return task.stage == "evaluate", late and not task.whole_set, late, not captions, several
-
-    return sorted(todo, key=rank)
+UNRECORDED = ("pixels", "evaluate")
+"""Stages whose manifests do not repeat the config of the run: their tables, which list them, have it."""
 
 
 def execute(
@@ -375,10 +355,11 @@ def make_here(
     parallel = cards.parallel(replace(asked, workers=count))
     cards.announce(parallel)
     needs = estimated.on_machine(parallel, estimates)
-    if all(isinstance(job, Task) for job in todo):
-        todo = list(in_order(list(map(task_of, todo)), needs))
-    minutes = {key: each.minutes or 0.0 for key, each in estimates.items()}
-    seconds = {job.key: 60 * minutes.get(job.key, 0.0) / max(1, needs(task_of(job)).cards) for job in todo}
+    whole = [job for job in todo if isinstance(job, Task)]
+    if len(whole) == len(todo):  # not the share of a job of a cluster
+        todo = spread(in_order(whole, needs), needs, min(len(parallel.cards), parallel.workers))
+    of_each = partial(of_job, needs=needs)
+    seconds = {job.key: 60 * (of_each(job).minutes or 0.0) for job in todo}
     processes = len(parallel.layout.workers[: len(todo)])
     try:
         with recorded(root, todo, processes, seconds, command, views.view(len(todo))) as view:
@@ -388,7 +369,7 @@ def make_here(
                 parallel=parallel,
                 environment=machine.thread_environment(),
                 view=view,
-                needs=lambda job: needs(task_of(job)),
+                needs=of_each,
             )
     finally:
         store.sweep()

@@ -8,13 +8,12 @@ import pytest
 
 from tests.pipeline.estimates.recipes import PAPER, planned
 from uvlp.artifacts.task import Task
-from uvlp.core import machine
 from uvlp.core.nvidia import Card
 from uvlp.core.scheduling.cards import Parallel
 from uvlp.core.scheduling.rule import ANYWHERE, Needs
-from uvlp.pipeline import make
 from uvlp.pipeline.estimates import cards, needs, report
 from uvlp.pipeline.names import default_recipe
+from uvlp.pipeline.planning.spread import in_order
 from uvlp.pipeline.prepare import Plan
 
 H200 = cards.named("h200")
@@ -25,12 +24,7 @@ def eight(per_finetune: int = 8) -> Parallel:
         Card(name=H200.name, driver="1", total_mib=143771, index=number, uuid=f"GPU-{number}")
         for number in range(8)
     )
-    return Parallel(cards=used, shares=(4,) * 8, workers=32, per_finetune=per_finetune)
-
-
-@pytest.fixture(autouse=True)
-def many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "cores", lambda: 96)
+    return Parallel(cards=used, shares=(4,) * 8, workers=32, per_finetune=per_finetune, cores=96)
 
 
 def of_tasks(plan: Plan, on: Parallel) -> dict[str, Needs]:
@@ -59,7 +53,8 @@ def test_stages_of_a_published_recipe() -> None:
         "tabulate": {(0, False)},
     }
     tuned = next(task for task in plan.tasks if task.stage == "finetune")
-    assert found[tuned.key].cores == 96 and found[tuned.key].gpu_bytes > 20e9
+    # 20 ms for each of 67 images per second and card are two cores, and one drives the card.
+    assert found[tuned.key].cores == 8 * 3 and found[tuned.key].gpu_bytes > 20e9
     rows = {row.stage: row for row in report.estimate(plan, H200).rows}
     minutes = sum(found[task.key].minutes or 0 for task in plan.tasks if task.stage == "finetune")
     assert rows["finetune"].seconds is not None
@@ -73,6 +68,15 @@ def test_cards_of_a_fine_tuning_are_as_asked() -> None:
     assert {found[task.key].cards for task in plan.tasks if task.stage == "finetune"} == {2}
 
 
+def test_cards_that_do_not_divide_the_batch_wait_for_each_other() -> None:
+    plan = planned(PAPER)
+    (one, seven) = (of_tasks(plan, eight(count)) for count in (1, 7))
+    tuned = next(task for task in plan.tasks if task.stage == "finetune")
+    alone, together = one[tuned.key].minutes, seven[tuned.key].minutes
+    assert alone is not None and together is not None and tuned.settings.batch == 32
+    assert together == pytest.approx(alone * 5 / 32), "a batch of 32 in parts of 4 and 5"
+
+
 def test_small_models_take_one_card_and_measured_captions_none() -> None:
     plan = planned(default_recipe("digits", 10))
     found = of_tasks(plan, eight())
@@ -83,14 +87,17 @@ def test_small_models_take_one_card_and_measured_captions_none() -> None:
 def test_several_cards_are_asked_for_after_what_others_wait_for() -> None:
     plan = planned(PAPER)
     found = of_tasks(plan, eight())
-    order = [task.stage for task in make.in_order(plan.tasks, lambda task: found[task.key])]
+    order = [task.stage for task in in_order(plan.tasks, lambda task: found[task.key])]
     assert order.index("embed") < order.index("finetune") < order.index("prototype")
-    assert make.in_order(plan.tasks) == make.in_order(plan.tasks, lambda task: ANYWHERE)
+    assert in_order(plan.tasks) == in_order(plan.tasks, lambda task: ANYWHERE)
 
 
 def test_without_a_card_nothing_needs_one() -> None:
     plan = planned(PAPER)
-    assert set(of_tasks(plan, Parallel(workers=2)).values()) == {ANYWHERE}
+    found = of_tasks(plan, Parallel(workers=2)).values()
+    assert {each.cards for each in found} == {0} and any(each.minutes for each in found)
+    of = needs.on_machine(Parallel(workers=2))
+    assert {of(task) for task in plan.tasks} == {ANYWHERE}
 
 
 def test_card_without_a_data_sheet_has_needs_but_no_estimates() -> None:

@@ -47,6 +47,7 @@ class Parallel:
         shares: by card, the largest number of evaluations at once.
         workers: number of processes.
         per_finetune: cards of one fine-tuning.
+        cores, host_bytes: of the machine, with cards; 0: not limited.
     """
 
     cards: tuple[Card, ...] = ()
@@ -54,6 +55,8 @@ class Parallel:
     shares: tuple[int, ...] = ()
     workers: int = 1
     per_finetune: int = 0
+    cores: int = 0
+    host_bytes: float = 0.0
 
     @cached_property
     def layout(self) -> Layout:
@@ -67,8 +70,8 @@ class Parallel:
         return Layout(
             shares=self.shares,
             workers=(*seats, *more)[: self.workers],
-            cores=max(machine.cores(), self.workers),
-            host_bytes=machine.memory_bytes(),
+            cores=max(self.cores, self.workers) if self.cores else 0,
+            host_bytes=self.host_bytes,
         )
 
     def on_processor(self) -> Parallel:
@@ -119,6 +122,8 @@ def parallel(asked: Asked) -> Parallel:
         shares=shares,
         workers=_workers(asked, shares),
         per_finetune=_per_finetune(asked, free),
+        cores=machine.cores(),
+        host_bytes=machine.memory_bytes(),
     )
 
 

@@ -8,9 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-Job = TypeVar("Job")
+J = TypeVar("J")
+
+
+class Job(Protocol):
+    """Something to be made, identified by ``key``, from inputs that must be finished before it starts."""
+
+    @property
+    def key(self) -> str:
+        """Unique key."""
+
+    @property
+    def title(self) -> str:
+        """Name shown to the user."""
+
+    @property
+    def inputs(self) -> Mapping[str, Job]:
+        """Jobs whose results this one uses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,21 +70,21 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Start(Generic[Job]):
+class Start(Generic[J]):
     """A job that starts: its needs, its worker, and the indices of its cards, that of the worker first."""
 
-    job: Job
+    job: J
     needs: Needs
     worker: int
     cards: tuple[int, ...] = ()
 
 
 @dataclass
-class _State(Generic[Job]):
+class _State(Generic[J]):
     """What runs, and the cards that wait for a job which needs them to itself."""
 
     layout: Layout
-    running: Sequence[Start[Job]]
+    running: Sequence[Start[J]]
     claimed: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -88,7 +104,7 @@ class _State(Generic[Job]):
         host_bytes = needs.host_bytes + sum(start.needs.host_bytes for start in self.running)
         return cores <= (self.layout.cores or cores) and host_bytes <= (self.layout.host_bytes or host_bytes)
 
-    def start(self, job: Job, needs: Needs) -> Start[Job] | None:
+    def start(self, job: J, needs: Needs) -> Start[J] | None:
         """Return how the job can start now; None if it cannot."""
         if not self.fits_on_the_host(needs):
             return None
@@ -103,7 +119,7 @@ class _State(Generic[Job]):
         cards = (leads[0], *[card for card in self._last_with_workers(free) if card != leads[0]])
         return Start(job, needs, self._idle_on(leads[0])[0], cards[: needs.cards])
 
-    def _beside_others(self, job: Job, needs: Needs) -> Start[Job] | None:
+    def _beside_others(self, job: J, needs: Needs) -> Start[J] | None:
         """Start on the card with the fewest jobs that share it."""
         open_cards = [
             card
@@ -143,8 +159,8 @@ class _State(Generic[Job]):
 
 
 def next_start(
-    ready: Iterable[tuple[Job, Needs]], running: Mapping[int, Start[Job]], layout: Layout
-) -> Start[Job] | None:
+    ready: Iterable[tuple[J, Needs]], running: Mapping[int, Start[J]], layout: Layout
+) -> Start[J] | None:
     """Return the first job that can start now; None if none can.
 
     A job that waits for cards claims those that are free first: nothing after it starts there.
@@ -154,7 +170,7 @@ def next_start(
         running: what runs, by worker.
         layout: the cards and workers.
     """
-    state: _State[Job] = _State(layout, list(running.values()))
+    state: _State[J] = _State(layout, list(running.values()))
     if not state.idle:
         return None
     for job, needs in ready:

@@ -12,38 +12,23 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing import spawn
 from multiprocessing.connection import Connection, wait
-from typing import Any, Protocol
+from typing import Any
 
 from uvlp.core.errors import Stopped, UvlpError, WorkerFailed
 from uvlp.core.nvidia import MASK, Card
 from uvlp.core.progress import Event, Progress
 from uvlp.core.scheduling import cards, worker
 from uvlp.core.scheduling.cards import Parallel
-from uvlp.core.scheduling.rule import ANYWHERE, Layout, Needs, Start, next_start
+from uvlp.core.scheduling.queue import Queue
+from uvlp.core.scheduling.rule import ANYWHERE, Needs
 from uvlp.core.scheduling.worker import SIGNAL_EXIT, SIGNALS
 from uvlp.core.views import View
 
 PATIENCE_S = 5.0
 RESUME = "finished artifacts are kept, re-run the command to resume"
-
-
-class Job(Protocol):
-    """A task for a worker, identified by ``key``; its inputs must be finished before it starts."""
-
-    @property
-    def key(self) -> str:
-        """Unique key."""
-
-    @property
-    def title(self) -> str:
-        """Name shown to the user."""
-
-    @property
-    def inputs(self) -> Mapping[str, Job]:
-        """Jobs whose results this one uses."""
 
 
 Make = Callable[[Any, Progress, tuple[str, ...]], None]
@@ -121,7 +106,7 @@ def run(
     try:
         for card in layout.workers:
             pool.append(_start(make, environment, None if card is None else parallel.cards[card]))
-        _Schedule(list(jobs), pool, parallel, layout, view, needs).run()
+        _work(Queue(jobs, needs, layout), pool, parallel.cards, view)
     finally:
         view.close()
         for worker in pool:
@@ -140,64 +125,21 @@ def _stop(worker: _Worker) -> None:
         worker.process.wait()
 
 
-@dataclass
-class _Schedule:
-    """Jobs that wait and run; see `run`."""
-
-    waiting: list[Any]
-    pool: list[_Worker]
-    parallel: Parallel
-    layout: Layout
-    view: View
-    needs: Callable[[Any], Needs]
-    running: dict[int, Start[Any]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.unfinished = {job.key for job in self.waiting}
-
-    def run(self) -> None:
-        """Run all jobs."""
-        while self.unfinished:
-            while (start := next_start(self._ready(), self.running, self.layout)) is not None:
-                self._hand_over(start)
-            assert self.running, "none of the jobs that wait can ever start"
-            for connection in wait([self.pool[number].connection for number in self.running]):
-                number = next(each for each in self.running if self.pool[each].connection is connection)
-                if _receive(self.pool[number], self.view):
-                    self.unfinished.discard(self.running.pop(number).job.key)
-
-    def _ready(self) -> Iterator[tuple[Any, Needs]]:
-        """Yield the jobs whose inputs are finished."""
-        return ((job, self.needs(job)) for job in self.waiting if not _waits(job, self.unfinished))
-
-    def _hand_over(self, start: Start[Any]) -> None:
-        worker, job = self.pool[start.worker], start.job
-        self.waiting.remove(job)
-        self.running[start.worker] = start
-        worker.job, worker.cards = job, tuple(self.parallel.cards[card] for card in start.cards)
-        self.view.begin(job.title)
-        try:
-            worker.connection.send((job, tuple(card.uuid for card in worker.cards)))
-        except ConnectionError:
-            raise _death(worker) from None
-
-
-def _waits(job: Any, unfinished: set[str]) -> bool:
-    """Return whether anything that the job depends on, directly or indirectly, is unfinished.
-
-    An input may be finished while one of its own inputs is rebuilt, e.g. after damage; a table also reads
-    those.
-    """
-    seen: set[str] = set()
-    queue = list(job.inputs.values())
+def _work(queue: Queue, pool: Sequence[_Worker], cards: Sequence[Card], view: View) -> None:
+    """Hand out jobs and handle reports until everything is finished."""
     while queue:
-        needed = queue.pop()
-        if needed.key in unfinished:
-            return True
-        if needed.key not in seen:
-            seen.add(needed.key)
-            queue.extend(needed.inputs.values())
-    return False
+        while (start := queue.start()) is not None:
+            idle = pool[start.worker]
+            idle.job, idle.cards = start.job, tuple(cards[card] for card in start.cards)
+            view.begin(start.job.title)
+            try:
+                idle.connection.send((start.job, tuple(card.uuid for card in idle.cards)))
+            except ConnectionError:
+                raise _death(idle) from None
+        for connection in wait([pool[number].connection for number in queue.running]):
+            number = next(each for each in queue.running if pool[each].connection is connection)
+            if _receive(pool[number], view):
+                queue.finish(number)
 
 
 def _death(worker: _Worker) -> Exception:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from uvlp.artifacts.task import Task
-from uvlp.core import machine
 from uvlp.core.scheduling.cards import Parallel
 from uvlp.core.scheduling.rule import ANYWHERE, Needs
 from uvlp.declarations.captioner import declared_captioner
@@ -50,7 +50,7 @@ def _draws_images(task: Task) -> bool:
 
 
 def of_plan(plan: Plan, on: Machine) -> Mapping[str, Needs]:
-    """Return memory and time of every task of a plan on one card, by key; nothing if they are unknown."""
+    """Return cores, memory and time of every task of a plan on one card, by key; nothing if unknown."""
     if plan.size is None or not on.known:
         return {}
     context = RunContext(plan.recipe, plan.size, on)
@@ -59,6 +59,7 @@ def of_plan(plan: Plan, on: Machine) -> Mapping[str, Needs]:
         cost = STAGES[task.stage](task, context) if task.stage in STAGES else FREE
         seconds = measured.seconds(task, cost, on).seconds
         found[task.key] = Needs(
+            cores=1 + _decoding(task, cost, context),
             host_bytes=cost.host_bytes,
             gpu_bytes=cost.gpu_bytes,
             minutes=None if seconds is None else seconds / 60,
@@ -66,16 +67,22 @@ def of_plan(plan: Plan, on: Machine) -> Mapping[str, Needs]:
     return found
 
 
+def _decoding(task: Task, cost: Cost, context: RunContext) -> int:
+    """Return how many cores read and decode images for one card."""
+    if task.stage not in DECODING or not cost.gpu_bytes or not cost.seconds:
+        return 0
+    return math.ceil(cost.items * context.decode_s * context.machine.cores / cost.seconds)
+
+
 def on_machine(parallel: Parallel, estimates: Mapping[str, Needs] = NOTHING) -> Callable[[Task], Needs]:
     """Return a function to the needs of a task on the cards of a machine; without cards, none needs anything.
 
     Args:
         parallel: the cards.
-        estimates: memory and time on one card, by key; see `of_plan`.
+        estimates: cores, memory and time on one card, by key; see `of_plan`.
     """
     if not parallel.cards:
-        return lambda task: ANYWHERE
-    cores = max(1, machine.cores() // len(parallel.cards))
+        return lambda task: estimates.get(task.key, ANYWHERE)
 
     def needs(task: Task) -> Needs:
         wanted, known = on_cards(task, parallel.per_finetune), estimates.get(task.key, ANYWHERE)
@@ -83,8 +90,16 @@ def on_machine(parallel: Parallel, estimates: Mapping[str, Needs] = NOTHING) -> 
             known,
             cards=wanted.cards,
             shared=wanted.shared,
-            cores=cores * wanted.cards if task.stage in DECODING and wanted.cards else 1,
-            minutes=None if known.minutes is None else known.minutes / max(1, wanted.cards),
+            cores=known.cores * max(1, wanted.cards),
+            minutes=None if known.minutes is None else known.minutes * _share(task, wanted.cards),
         )
 
     return needs
+
+
+def _share(task: Task, cards: int) -> float:
+    """Return which share of the time on one card a task takes on several.
+
+    Each computes a part of every batch. They all wait for the largest part, and fill smaller ones by idling.
+    """
+    return 1.0 if cards < 2 else math.ceil(task.settings.batch / cards) / task.settings.batch

@@ -12,8 +12,8 @@ from uvlp.artifacts.task import Task, chain
 from uvlp.core import plugins
 from uvlp.declarations.reading import docstring
 from uvlp.pipeline.explanation.settings import Setting, described, sections
-from uvlp.pipeline.make import in_order
 from uvlp.pipeline.planning.contenders import Method
+from uvlp.pipeline.planning.spread import in_order
 from uvlp.pipeline.prepare import Plan
 from uvlp.recipes.schema import SynthesisSettings
 

@@ -1,0 +1,67 @@
+"""The jobs of a run in their order: on several cards, what can be divided is made in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from uvlp.artifacts.task import Task
+from uvlp.core.scheduling.rule import ANYWHERE, Needs
+from uvlp.pipeline.planning.pieces import Divided, Piece, divisible, pieces
+
+Job = Task | Piece | Divided
+ROUNDS, ROUND_MIN = 4, 30.0
+"""A long task is divided into up to four pieces for each card, of at least half an hour, so that a slow piece
+delays the others less; each piece loads the models again."""
+DECODING = ("pixels", "collect")
+"""Stages that read images once, take minutes and have no inputs."""
+
+
+def in_order(todo: Sequence[Task], needs: Callable[[Task], Needs] = lambda task: ANYWHERE) -> list[Task]:
+    """Return tasks in the order in which they start, as far as their inputs are complete and cards are free.
+
+    Evaluations depend only on their images, and nothing depends on them: the long chain of models goes first,
+    and the longest evaluations before others. Errors are found early: incomplete captions before hours of
+    features; a teacher of other classes and undecodable images before anything long. What takes several cards
+    waits until they are free, and what others wait for would wait with it: it comes after those.
+    """
+    measured = [task for task in todo if task.stage == "teacher" and task.settings.source != "trained"]
+    early = {each.key for task in measured for each in (task, *task.inputs.values())}
+    early |= {task.key for task in todo if task.stage in DECODING}
+
+    def rank(task: Task) -> tuple[bool, ...]:
+        late, captions, several = task.key not in early, task.stage == "caption", needs(task).cards > 1
+        return task.stage == "evaluate", late and not task.whole_set, late, not captions, several
+
+    return sorted(todo, key=rank)
+
+
+def spread(todo: Sequence[Task], needs: Callable[[Task], Needs], cards: int) -> list[Job]:
+    """Return the jobs that make ``todo``, in its order.
+
+    Args:
+        todo: the tasks.
+        needs: returns what a task needs.
+        cards: cards with a worker; a task that uses one is divided among them if it reads the whole set.
+    """
+    return [job for task in todo for job in _jobs(task, needs(task), cards)]
+
+
+def _jobs(task: Task, needs: Needs, cards: int) -> Iterator[Job]:
+    if cards < 2 or needs.cards != 1 or not task.whole_set or not divisible(task):
+        yield task
+        return
+    rounds = int((needs.minutes or 0.0) / cards / ROUND_MIN)
+    count = cards * max(1, min(ROUNDS, rounds))
+    yield from pieces(task, count)
+    yield Divided(task, count)
+
+
+def of_job(job: Job, needs: Callable[[Task], Needs]) -> Needs:
+    """Return what a job needs: a piece its part of the time, and what publishes the pieces none of it."""
+    if isinstance(job, Task):
+        return needs(job)
+    whole = needs(job.task)
+    if isinstance(job, Divided) or whole.minutes is None:
+        return replace(whole, minutes=0.0)
+    return replace(whole, minutes=whole.minutes / job.count)
