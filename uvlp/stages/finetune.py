@@ -39,7 +39,7 @@ def run(work: Work) -> None:
 
 def _stable_diffusion(work: Work) -> None:
     """Fine-tune on images that are read on demand, never all in memory."""
-    from uvlp.models.finetuning import job
+    from uvlp.models.finetuning import job, latent_cache
 
     task = work.task
     assert task.dataset_spec is not None
@@ -60,6 +60,7 @@ def _stable_diffusion(work: Work) -> None:
         logs=str(work.store.root / "logs" / f"{task.kind}-{task.key}"),
     )
     job.run(finetuning, work.progress, work.cards)
+    work.note(latent_cache.parts_in(work.partial, work.progress.log).counts())
 
 
 def _source(folder: Path) -> str:

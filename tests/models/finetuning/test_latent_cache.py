@@ -15,19 +15,15 @@ from tests.flipping import flip
 from tests.models.finetuning.finetuning_jobs import SIDE_PX, job, make_world
 from tests.models.finetuning.test_job import losses
 from tests.tolerances import rounding
+from uvlp.artifacts.parts.parts import SPLITS, Plan, Share
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
-from uvlp.models.finetuning import latent_cache
 from uvlp.models.finetuning.job import run
-from uvlp.models.finetuning.latent_cache import LatentCache
+from uvlp.models.finetuning.latent_cache import LatentCache, parts_in
 
 LATENT = (4, 2, 2)
+PLAN = Plan(items=7, batch=2, size=3, device="cpu", dtype="float32")
 IMAGES = torch.arange(7 * 3 * 4 * 4, dtype=torch.uint8).reshape(7, 3, 4, 4)
-
-
-@pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(latent_cache, "BLOCK", 3)
 
 
 def encode(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -40,18 +36,26 @@ def load(rows: Sequence[int]) -> torch.Tensor:
     return IMAGES[list(rows)]
 
 
+def opened(
+    folder: Path, messages: list[str] | None = None, *, mirrored: bool = True, plan: Plan = PLAN
+) -> LatentCache:
+    return LatentCache(folder, plan, mirrored=mirrored, log=([] if messages is None else messages).append)
+
+
 def filled(folder: Path, mirrored: bool = True) -> LatentCache:
-    cache = LatentCache(folder, len(IMAGES), LATENT, mirrored=mirrored)
-    cache.open(print)
-    cache.fill(cache.missing(), load, encode, 2, Progress())
+    cache = opened(folder, mirrored=mirrored)
+    cache.fill(cache.missing(Share()), load, encode, Progress())
     return cache
 
 
-@pytest.mark.usefixtures("small_blocks")
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.mark.parametrize("mirrored", [True, False])
 def test_each_image_and_its_mirror_image_are_read_back(tmp_path: Path, mirrored: bool) -> None:
     cache = filled(tmp_path, mirrored)
-    assert cache.missing() == []
+    assert cache.missing(Share()) == []
     rows = np.array([6, 0, 3, 3])
     flip = np.array([True, False, True, False]) & mirrored
     found = cache.read(rows, flip)
@@ -62,74 +66,73 @@ def test_each_image_and_its_mirror_image_are_read_back(tmp_path: Path, mirrored:
         assert torch.equal(got.float(), torch.stack([mean[0], deviation[0]]))
 
 
-@pytest.mark.usefixtures("small_blocks")
-def test_only_incomplete_blocks_are_encoded_again_and_processes_share_them(tmp_path: Path) -> None:
-    cache = LatentCache(tmp_path, len(IMAGES), LATENT, mirrored=True)
-    cache.open(print)
-
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_processes_share_the_parts_and_only_missing_ones_are_encoded_again(
+    tmp_path: Path, processes: int
+) -> None:
     def interrupted(rows: Sequence[int]) -> torch.Tensor:
         if 5 in rows:
             raise KeyboardInterrupt
         return load(rows)
 
+    folder = tmp_path / "weights-1"
+    cache = opened(folder)
     with pytest.raises(KeyboardInterrupt):
-        cache.fill(cache.missing(), interrupted, encode, 2, Progress())
-    cache.open(print)
-    assert cache.missing() == [range(3, 6), range(6, 7)]
-    assert cache.missing(0, 2) == [range(3, 6)] and cache.missing(1, 2) == [range(6, 7)]
-    for process in (0, 1):
-        todo = LatentCache(tmp_path, len(IMAGES), LATENT, mirrored=True)
-        todo.fill(todo.missing(0, 2 - process), load, encode, 2, Progress())
+        cache.fill(cache.missing(Share()), interrupted, encode, Progress())
+    assert opened(folder).missing(Share()) == [range(3, 6), range(6, 7)]
+    for process in reversed(range(processes)):
+        part = opened(folder)
+        part.fill(part.missing(Share(process, processes)), load, encode, Progress())
     (tmp_path / "other").mkdir()
-    filled(tmp_path / "other")
-    assert (tmp_path / "latents.float16").read_bytes() == (tmp_path / "other/latents.float16").read_bytes()
+    filled(tmp_path / "other" / "weights-1")
+    assert contents(folder) == contents(tmp_path / "other" / "weights-1")
 
 
-def test_a_truncated_file_is_reported_and_rebuilt(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["latents.npy", "mark.json"])
+@pytest.mark.parametrize("share", [0.43, 0.6, None])
+def test_a_damaged_part_is_encoded_again(tmp_path: Path, name: str, share: float | None) -> None:
     filled(tmp_path)
-    file = tmp_path / "latents.float16"
-    content = file.read_bytes()
-    file.write_bytes(content[:-1])
+    before, path = contents(tmp_path), tmp_path / "parts/00000003" / name
+    flip(path, share) if share is not None else path.write_bytes(path.read_bytes()[:-1])
     messages: list[str] = []
-    cache = LatentCache(tmp_path, len(IMAGES), LATENT, mirrored=True)
-    cache.open(messages.append)
-    assert len(messages) == 1 and "damaged" in messages[0]
-    assert cache.missing() == [range(7)]
-    cache.fill(cache.missing(), load, encode, 2, Progress())
-    assert file.read_bytes() == content
+    cache = opened(tmp_path, messages)
+    missing = cache.missing(Share())
+    assert missing == [range(3, 6)] and len(messages) == 1 and "item 4" in messages[0]
+    cache.fill(missing, load, encode, Progress())
+    assert contents(tmp_path) == before
 
 
-@pytest.mark.usefixtures("small_blocks")
-@pytest.mark.parametrize("name", ["latents.float16", "latents-done/00000003"])
-@pytest.mark.parametrize("share", [0.43, 0.6])
-def test_a_block_with_a_flipped_bit_is_encoded_again(tmp_path: Path, name: str, share: float) -> None:
-    filled(tmp_path)
-    content = (tmp_path / "latents.float16").read_bytes()
-    flip(tmp_path / name, share)
-    messages: list[str] = []
-    cache = LatentCache(tmp_path, len(IMAGES), LATENT, mirrored=True)
-    cache.open(messages.append)
-    assert len(messages) == 1 and messages[0].startswith("cached latents 4 to 6 are damaged")
-    assert cache.missing() == [range(3, 6)]
-    cache.fill(cache.missing(), load, encode, 2, Progress())
-    assert (tmp_path / "latents.float16").read_bytes() == content
+def test_a_batch_that_does_not_fit_into_memory_is_split_and_counted(tmp_path: Path) -> None:
+    sizes: list[int] = []
+
+    def limited(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        sizes.append(len(images))
+        if sizes == [2]:
+            raise torch.OutOfMemoryError
+        return encode(images)
+
+    cache = opened(tmp_path / "1")
+    cache.fill(cache.missing(Share()), load, limited, Progress())
+    filled(tmp_path / "2")
+    assert sizes[:5] == [2, 1, 1, 1, 1]
+    assert parts_in(tmp_path / "1", print).counts() == {SPLITS: 1}
+    for name in ("00000000", "00000003", "00000006"):
+        path = Path("parts", name, "latents.npy")
+        assert (tmp_path / "1" / path).read_bytes() == (tmp_path / "2" / path).read_bytes()
 
 
-@pytest.mark.usefixtures("small_blocks")
-def test_blocks_without_hashes_are_encoded_again(tmp_path: Path) -> None:
-    """As in caches of earlier versions."""
-    filled(tmp_path)
-    (tmp_path / "latents-done/00000003").write_bytes(b"")
-    messages: list[str] = []
-    cache = LatentCache(tmp_path, len(IMAGES), LATENT, mirrored=True)
-    cache.open(messages.append)
-    assert len(messages) == 1 and cache.missing() == [range(3, 6)]
+def test_a_cache_of_another_device_is_refused_and_kept(tmp_path: Path) -> None:
+    cache = opened(tmp_path, plan=replace(PLAN, device="NVIDIA H200"))
+    cache.fill([range(3)], load, encode, Progress())
+    with pytest.raises(UvlpError) as caught:
+        opened(tmp_path)
+    assert (caught.value.got, caught.value.allowed) == ("NVIDIA H200, float32", "cpu, float32")
+    assert (tmp_path / "parts/00000000/latents.npy").is_file()
 
 
 def test_too_little_disk_space_is_detected_before_encoding(tmp_path: Path) -> None:
-    huge = LatentCache(tmp_path, 10**12, LATENT, mirrored=True)
     with pytest.raises(UvlpError) as caught:
-        huge.open(print)
+        opened(tmp_path).check_space([range(10**12)], LATENT)
     assert "cache_latents=false" in str(caught.value.fix)
 
 
@@ -149,6 +152,6 @@ def test_cached_latents_give_the_same_losses(tmp_path: Path) -> None:
     assert cached.mean() == pytest.approx(encoded.mean(), rel=bound / 10**0.5)
     error = 2 * encoded.std() * bound * encoded.mean()
     assert cached.var() == pytest.approx(encoded.var(), rel=0, abs=error)
-    expected = 10 * 2 * 2 * 4 * (SIDE_PX // 8) ** 2 * 2
-    assert (tmp_path / "cached/partial/latents.float16").stat().st_size == expected
+    latents = np.load(tmp_path / "cached/partial/parts/00000000/latents.npy", mmap_mode="r")
+    assert latents.shape == (10, 2, 2, 4, SIDE_PX // 8, SIDE_PX // 8) and latents.dtype == np.float16
     shutil.rmtree(tmp_path / "cached")

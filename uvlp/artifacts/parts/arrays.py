@@ -67,7 +67,7 @@ def publish(sources: Sequence[Path], folder: Path, names: Iterable[str]) -> None
             first = 0
             for path in files:
                 link_or_copy(path, folder / name / f"{first:08}.npy")
-                first += _shape(path)[0]
+                first += _header(path)[0][0]
 
 
 def _join(files: Sequence[Path], target: Path) -> None:
@@ -110,8 +110,8 @@ class PartedArray:
 
         self._files = tuple(files)
         first = numpy.load(files[0], mmap_mode="r", allow_pickle=False)
-        lengths = [_shape(path)[0] for path in files]
-        self._ends = list(itertools.accumulate(lengths))
+        self._headers = [_header(path) for path in files]
+        self._ends = list(itertools.accumulate(shape[0] for shape, _ in self._headers))
         self.shape: tuple[int, ...] = (self._ends[-1], *first.shape[1:])
         self.dtype = first.dtype
         self._open: OrderedDict[int, numpy.ndarray] = OrderedDict()
@@ -163,7 +163,8 @@ class PartedArray:
         if number not in self._open:
             if len(self._open) == MOST_OPEN:
                 self._open.popitem(last=False)
-            self._open[number] = numpy.load(self._files[number], mmap_mode="r", allow_pickle=False)
+            shape, offset = self._headers[number]  # numpy.load would parse it again, which takes longer
+            self._open[number] = numpy.memmap(self._files[number], self.dtype, "r", offset, shape)
         self._open.move_to_end(number)
         return self._open[number]
 
@@ -176,14 +177,14 @@ def _write_header(file: BinaryIO, shape: Sequence[int], dtype: numpy.dtype) -> N
     numpy.lib.format.write_array_header_1_0(file, header)
 
 
-def _shape(path: Path) -> tuple[int, ...]:
-    """Return the shape in the header of a `.npy` file."""
+def _header(path: Path) -> tuple[tuple[int, ...], int]:
+    """Return the shape in the header of a `.npy` file, and where its values begin."""
     import numpy
 
     with path.open("rb") as file:
         numpy.lib.format.read_magic(file)
         shape: tuple[int, ...] = numpy.lib.format.read_array_header_1_0(file)[0]
-        return shape
+        return shape, file.tell()
 
 
 Array = Union["numpy.ndarray", PartedArray]

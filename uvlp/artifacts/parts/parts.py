@@ -213,15 +213,14 @@ class Parts:
                 self._intact[part.start] = mark
 
     def folder(self, first: int) -> Path:
-        """Return the folder of a part that exists."""
-        assert first in self._intact, "verified before it is used"
+        """Return the folder of the part that begins with ``first``, which exists."""
         return self._folder / _name(first)
 
     def counts(self) -> Counter[str]:
-        """Return the sums of the counts of all parts that exist."""
+        """Return the sums of the counts of all parts."""
         total: Counter[str] = Counter()
-        for mark in self._intact.values():
-            total.update(mark.counts)
+        for mark in map(self._read, self._names()):
+            total.update(mark.counts if mark else {})
         return total
 
     def _names(self) -> list[str]:
@@ -314,4 +313,4 @@ def _discard_earlier(partial: Path, log: Callable[[str], None]) -> None:
     if earlier:
         log("parts of an earlier version have another format: making them again")
     for path in earlier:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)

@@ -13,10 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from uvlp.artifacts.dataset import Dataset
+from uvlp.artifacts.parts.parts import Plan, Share
+from uvlp.core import machine
 from uvlp.core.progress import Progress
-from uvlp.models.device import send
+from uvlp.models.device import dtype_name, send
 from uvlp.models.finetuning.data import Draws, pixels, to_unit
-from uvlp.models.finetuning.latent_cache import LatentCache
+from uvlp.models.finetuning.latent_cache import BLOCK, LatentCache
 from uvlp.models.finetuning.loop import Inputs
 from uvlp.models.finetuning.parts import Parts
 from uvlp.recipes.schema import FinetuneSettings
@@ -55,16 +57,26 @@ def stored(
     progress: Progress,
 ) -> Inputs:
     """Encode all images that are not cached, each process its share; return inputs from the cache."""
-    cache = LatentCache(partial, images, parts.latent, mirrored=settings.random_flip)
+    device = machine.gpu_name() if accelerator.device.type == "cuda" else None
+    plan = Plan(
+        items=images,
+        batch=settings.batch,
+        size=BLOCK,
+        device=device or "cpu",
+        dtype=dtype_name(parts.dtype),
+    )
+    mirrored = settings.random_flip
     if accelerator.is_main_process:
-        cache.open(progress.log)
+        # Damaged parts are reported once, before the processes divide them.
+        cache = LatentCache(partial, plan, mirrored=mirrored, log=progress.log)
+        cache.check_space(cache.missing(Share()), parts.latent)
     accelerator.wait_for_everyone()
+    cache = LatentCache(partial, plan, mirrored=mirrored, log=progress.log)
+    mine = cache.missing(Share(accelerator.process_index, accelerator.num_processes))
 
     def encode(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return parts.moments(to_unit(send(images, accelerator.device), parts.dtype))
 
-    mine = cache.missing(accelerator.process_index, accelerator.num_processes)
-    accelerator.wait_for_everyone()  # no block is marked before all processes have listed the missing ones
-    cache.fill(mine, lambda rows: source(np.asarray(rows), None), encode, settings.batch, progress)
+    cache.fill(mine, lambda rows: source(np.asarray(rows), None), encode, progress)
     accelerator.wait_for_everyone()
     return lambda rows, draws: cache.read(rows, draws.flip.numpy())

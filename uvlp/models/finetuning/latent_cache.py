@@ -6,9 +6,10 @@ losses as one that encodes the image (methods.md B.2): the encoder is frozen and
 
 from __future__ import annotations
 
-import hashlib
-import shutil
+import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,118 +17,99 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uvlp.core.files import sealed
+from uvlp.artifacts.parts import arrays
+from uvlp.artifacts.parts.arrays import PartedArray
+from uvlp.artifacts.parts.parts import SPLITS, Parts, Plan, Share
 from uvlp.core.files.disk_space import check_space
-from uvlp.core.files.writing import flush
 from uvlp.core.prefetch import in_background
 from uvlp.core.progress import Progress
+from uvlp.models.batches import in_halves
 
 AHEAD = 2  # maximum number of batches decoded in advance
-BLOCK = 256  # images per block; a resumed run continues at the first incomplete block
-MOMENTS = 2
+BLOCK = 256  # images per part; the last batch of a part may be smaller
+MOMENTS, NAME = 2, "latents"
 
 Encode = Callable[[Tensor], tuple[Tensor, Tensor]]
 """uint8 [n, 3, S, S] -> mean and standard deviation, each [n, 4, h, w], not scaled."""
 
 
+def parts_in(partial: Path, log: Callable[[str], None]) -> Parts:
+    """Return the parts of the cache in the folder of an unfinished fine-tuning."""
+    return Parts(partial, partial.name, log)
+
+
 class LatentCache:
-    """float16 [images, sides, 2, 4, h, w] in one file, with the hash of each complete block of images.
+    """float16 [images, sides, 2, 4, h, w], made in parts that several processes share.
 
     Args:
-        folder: kept after an interruption.
-        images: number of images.
-        latent: shape of one latent.
+        partial: folder of the unfinished fine-tuning.
+        plan: of the parts; the recorded one is followed.
         mirrored: also store the mirror images.
+        log: called with a line about damaged parts.
+
+    Raises:
+        UvlpError: the parts were made on another device, or belong to another artifact.
     """
 
-    def __init__(self, folder: Path, images: int, latent: tuple[int, int, int], *, mirrored: bool) -> None:
-        self._data, self._marks = folder / "latents.float16", folder / "latents-done"
-        self._of = f"{folder.name}, {images} images"
-        self._shape = (images, 2 if mirrored else 1, MOMENTS, *latent)
-        self._bytes = int(np.prod(self._shape)) * np.dtype(np.float16).itemsize
+    def __init__(self, partial: Path, plan: Plan, *, mirrored: bool, log: Callable[[str], None]) -> None:
+        self._partial, self._sides = partial, 2 if mirrored else 1
+        self._parts = parts_in(partial, log)
+        self._plan = self._parts.begin(plan)
 
-    def open(self, log: Callable[[str], None]) -> None:
-        """Create the file, or resume from an interrupted run after verifying its blocks; for one process.
+    def missing(self, share: Share) -> list[range]:
+        """Return the parts of a share that are missing or damaged."""
+        return self._parts.missing(self._plan, share)
+
+    def check_space(self, missing: Sequence[range], latent: tuple[int, int, int]) -> None:
+        """Check that missing parts with latents [4, h, w] fit on the disk.
 
         Raises:
-            UvlpError: not enough disk space.
+            UvlpError: they do not.
         """
-        size = self._data.stat().st_size if self._data.is_file() else 0
-        if size != self._bytes:
-            if self._marks.is_dir():
-                log("the cached latents are damaged: encoding all images again")
-                shutil.rmtree(self._marks)
-            self._data.unlink(missing_ok=True)
-            self._check_space()
-            with self._data.open("wb") as file:
-                file.truncate(self._bytes)
-        self._marks.mkdir(exist_ok=True)
-        for start in range(0, self._shape[0], BLOCK):
-            mark = self._mark(start)
-            if mark.exists() and sealed.read(mark, self._of) != self._sha256(start):
-                stop = min(start + BLOCK, self._shape[0])
-                log(f"cached latents {start + 1} to {stop} are damaged: encoding these images again")
-                mark.unlink()
-
-    def _sha256(self, start: int) -> str:
-        """Hash a block on disk."""
-        sha256, row_bytes = hashlib.sha256(), self._bytes // self._shape[0]
-        with self._data.open("rb") as file:
-            file.seek(start * row_bytes)
-            for _ in range(start, min(start + BLOCK, self._shape[0])):
-                sha256.update(file.read(row_bytes))
-        return sha256.hexdigest()
-
-    def _check_space(self) -> None:
+        values = sum(map(len, missing)) * self._sides * MOMENTS * int(np.prod(latent))
         fix = "free some space, choose another folder with --store, or encode in every epoch: "
         fix += "--set finetune.cache_latents=false"
-        check_space("the latents of the training images", self._data.parent, self._bytes, fix)
-
-    def missing(self, process: int = 0, processes: int = 1) -> list[range]:
-        """Return the blocks of rows that this process still has to encode."""
-        starts = range(0, self._shape[0], BLOCK)
-        todo = [start for start in starts if not self._mark(start).exists()]
-        return [range(start, min(start + BLOCK, self._shape[0])) for start in todo[process::processes]]
-
-    def _mark(self, start: int) -> Path:
-        return self._marks / f"{start:08d}"
+        needed = values * np.dtype(np.float16).itemsize
+        check_space("the latents of the training images", self._partial, needed, fix)
 
     def fill(
         self,
-        blocks: Sequence[range],
+        missing: Sequence[range],
         load: Callable[[Sequence[int]], Tensor],
         encode: Encode,
-        batch: int,
         progress: Progress,
     ) -> None:
-        """Encode blocks of images; ``load`` returns uint8 [n, 3, S, S] of given rows."""
-        split = [list(block[start : start + batch]) for block in blocks for start in range(0, BLOCK, batch)]
-        parts = [rows for rows in split if rows]
+        """Encode the images of missing parts; ``load`` returns uint8 [n, 3, S, S] of given rows."""
+        batches = [rows for part in missing for rows in self._plan.batches(part)]
         # The next images are decoded while the GPU encodes the current ones.
-        loaded = zip(parts, in_background(map(load, parts), AHEAD), strict=True)
-        sha256 = hashlib.sha256()
-        with self._data.open("r+b") as file:
-            for rows, images in progress.track(loaded, "batches of latents", total=len(parts)):
-                # On a full disk a plain write raises; a write to a memory-mapped file kills the process.
-                file.seek(rows[0] * self._bytes // self._shape[0])
-                if rows[0] % BLOCK == 0:
-                    sha256 = hashlib.sha256()
-                content = self._encoded(images, encode).tobytes()
-                sha256.update(content)
-                file.write(content)
-                if (rows[-1] + 1) % BLOCK == 0 or rows[-1] + 1 == self._shape[0]:
-                    file.flush()
-                    flush(self._data)
-                    sealed.write(self._mark(rows[-1] // BLOCK * BLOCK), self._of, sha256.hexdigest())
+        loaded = in_background(map(load, batches), AHEAD)
+        tracked = progress.track(loaded, "batches of latents", total=len(batches))
+        for part in missing:
+            with self._parts.making(part, self._plan) as unfinished:
+                counts, of_part = unfinished.counts, itertools.islice(tracked, len(self._plan.batches(part)))
+                made = ({NAME: self._encoded(images, encode, counts, progress.log)} for images in of_part)
+                arrays.write_batches(unfinished.folder, len(part), made)
+        next(tracked, None)  # reports the end
 
-    def _encoded(self, images: Tensor, encode: Encode) -> NDArray[np.float16]:
-        sides = [images, images.flip(-1)][: self._shape[1]]
-        moments = torch.stack([torch.stack(encode(side), 1) for side in sides], 1)
-        return moments.to("cpu", torch.float16).numpy()
+    def _encoded(
+        self, images: Tensor, encode: Encode, counts: Counter[str], log: Callable[[str], None]
+    ) -> NDArray[np.float16]:
+        def moments(rows: Sequence[int]) -> NDArray[np.float16]:
+            some = images[rows[0] : rows[-1] + 1]
+            sides = [some, some.flip(-1)][: self._sides]
+            stacked = torch.stack([torch.stack(encode(side), 1) for side in sides], 1)
+            return stacked.to("cpu", torch.float16).numpy()
+
+        halves = in_halves(moments, range(len(images)), log)
+        counts[SPLITS] += len(halves) - 1
+        return np.concatenate(halves)
+
+    @cached_property
+    def _stored(self) -> PartedArray:
+        folders = [self._parts.folder(part.start) for part in self._plan.parts(Share())]
+        return PartedArray([folder / f"{NAME}.npy" for folder in folders])
 
     def read(self, rows: NDArray[np.int64], flip: NDArray[np.bool_]) -> Tensor:
         """Return float16 [n, 2, 4, h, w]: mean and deviation of each row, of its mirror image if ``flip``."""
-        stored = np.memmap(self._data, np.float16, "r", shape=self._shape)
-        return torch.from_numpy(
-            np.stack([stored[row, int(side)] for row, side in zip(rows, flip, strict=True)])
-        )
+        pairs = zip(rows, flip, strict=True)
+        return torch.from_numpy(np.stack([self._stored[int(row)][int(side)] for row, side in pairs]))
