@@ -71,6 +71,24 @@ def test_newest_of_several_runs_is_shown(call: Call, root: Path) -> None:
     assert json.loads(call("status", names[1], "--json")[1])["runs"] == names
 
 
+def test_run_of_another_host_says_when_it_last_reported(call: Call, root: Path) -> None:
+    with recorded(root, TASKS, 1, {}, "uvlp reproduce digits 1", Silent()) as view:
+        view.begin("captions")
+        (name,) = files.names(root)
+        path = root / files.FOLDER / name / files.HEADER
+        header = json.loads(path.read_text(encoding="utf-8"))
+        header |= {"at_s": 86400.0, "process": header["process"] | {"host": "node-7", "boot": "other"}}
+        path.write_text(json.dumps(header), encoding="utf-8")
+        code, out, _ = call("status")
+        values = json.loads(call("status", "--json")[1])
+    text = " ".join(out.split())
+    assert code == 0 and "node-7" in text and "last report" in text and "(1970-01-02 00:00:0" in text
+    assert (values["state"], values["host"], values["began"]) == (
+        *("unknown", "node-7"),
+        "1970-01-02 00:00:00 UTC",
+    )
+
+
 def test_unknown_run_and_no_run_are_one_line(call: Call, root: Path) -> None:
     code, out, err = call("status")
     assert (code, out, err.count("\n")) == (2, "", 1) and str(root) in err

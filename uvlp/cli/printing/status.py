@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import textwrap
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,8 +24,8 @@ STATES = {
     "finished": "finished in {}",
     "stopped": "interrupted after {}",
     "broken": "ended by an error after {}",
-    "killed": "ended without finishing; last report after {}",
-    "unknown": "on another host, last report after {}: it runs, or ended without finishing",
+    "killed": "ended without finishing; last report after {} ({last})",
+    "unknown": "on another host; it runs, or ended without finishing; last report after {} ({last})",
 }
 COUNTED = ("done", "running", "waiting", "failed", "stopped")
 
@@ -32,7 +33,7 @@ COUNTED = ("done", "running", "waiting", "failed", "stopped")
 def lines(run: Run, width: int) -> Iterator[str]:
     """Yield the lines about a run; only commands and paths may be wider than ``width``."""
     width = min(max(width, NARROWEST), WIDEST)
-    state = STATES[run.state].format(duration(run.elapsed_s))
+    state = STATES[run.state].format(duration(run.elapsed_s), last=_moment(run, run.elapsed_s))
     left = f"; {_left(run)}" if run.state in ("running", "unknown") else ""
     yield from _wrapped(f"run {run.name} on {run.header.process.host}: {state}{left}", width)
     yield from _command(run, width)
@@ -77,7 +78,7 @@ def json_values(run: Run) -> dict[str, Any]:
         "run": run.name,
         "state": run.state,
         "host": run.header.process.host,
-        "began": f"{run.header.at} UTC",
+        "began": _moment(run, 0.0),
         "command": run.header.command,
         "folder": run.header.folder,
         "elapsed_s": round(run.elapsed_s, 3),
@@ -88,6 +89,11 @@ def json_values(run: Run) -> dict[str, Any]:
         "tasks": {each: run.count(each) for each in COUNTED},
         "jobs": jobs,
     }
+
+
+def _moment(run: Run, after_s: float) -> str:
+    """The time ``after_s`` seconds after the run began, by the clock of its host."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(run.header.at_s + after_s))
 
 
 def _left(run: Run) -> str:

@@ -31,7 +31,7 @@ class Header:
 
     Attributes:
         command, folder: command line and current folder, to repeat it.
-        at: time of its host in UTC.
+        at_s: clock of its host, in seconds since 1970 (UTC).
         monotonic_s: monotonic clock of its host, in seconds.
         workers: number of worker processes.
         process: the main process.
@@ -39,7 +39,7 @@ class Header:
 
     command: str
     folder: str
-    at: str
+    at_s: float
     monotonic_s: float
     workers: int
     process: Process

@@ -208,7 +208,7 @@ def recorded(
     header = Header(
         command=command,
         folder=os.getcwd(),
-        at=time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
+        at_s=round(time.time(), 3),
         monotonic_s=time.monotonic(),
         workers=workers,
         process=this_process(),
