@@ -16,7 +16,7 @@ from uvlp.declarations.launcher import HERE, Launcher
 from uvlp.exchange.scoring import scored
 from uvlp.pipeline.folders.rows import Row
 from uvlp.pipeline.prepare import Plan
-from uvlp.pipeline.requests import carry_out
+from uvlp.pipeline.requests import carry_out, hashing
 from uvlp.pipeline.requests.rerun import rerun
 from uvlp.pipeline.requests.resolve import resolve, store_at
 from uvlp.recipes.requests.request import Request
@@ -72,6 +72,8 @@ def run(request: Request, until: str, execution: Execution, rows: Sequence[Row] 
         config.show(request, checked, until, form=execution.form, as_json=execution.as_json)
         return None
     carry_out.check_cards(request, execution.launcher)
+    if not execution.dry_run:
+        hashing.hash_elsewhere(checked, store, execution.launcher)
     plan = carry_out.planned(request, checked, store, until, collect)
     if execution.dry_run:
         carry_out.check_dataset(plan, needed=collect is not None)
