@@ -15,7 +15,7 @@ DIVISIBLE: Mapping[str, Callable[[Task], bool]] = {
     "synthesise": lambda task: "prototypes" in task.inputs,  # not images that a method selects
 }
 """Stages that make artifacts in parts which do not depend on each other, and for which tasks."""
-MOST_PIECES = 64
+MOST_PIECES = 512
 PUBLISHED_S = 60.0
 """Assumed time to publish an artifact whose parts are made."""
 
