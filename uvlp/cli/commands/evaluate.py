@@ -14,8 +14,9 @@ PathsArgument = Annotated[
     Many,
     typer.Argument(
         metavar="PATH",
-        help="folders PATH/<class>/<images>, files FILE.pt, .npz or .safetensors with images and labels, or "
-        "published sets hf://OWNER/NAME@REVISION; NAME=FOLDER,FOLDER,... is one row with a folder per seed; "
+        help="folders PATH/<class>/<images> or archives of them, files FILE.pt, .npz or .safetensors with "
+        "images and labels, or published sets hf://OWNER/NAME@REVISION; NAME=FOLDER,FOLDER,... is one row "
+        "with a folder per seed; "
         "baseline:NAME: images of `uvlp baseline import`",
         rich_help_panel=WHAT,
     ),

@@ -46,23 +46,46 @@ def unpack(path: Path, root: Path, folder: str, progress: Progress, *, at_most: 
         UvlpError: a path or link that leaves the archive, a device, a damaged file, unexpected content, or
             too much of it.
     """
-    temporary = root / f".{folder}.unpacking"
+    with _unpacked(path, root / f".{folder}.unpacking", progress, at_most, links=True) as temporary:
+        top_level = sorted(entry.name for entry in temporary.iterdir() if entry.name != MARKER)
+        if not (temporary / folder).is_dir():
+            raise UvlpError(f"{path} does not contain the folder {folder}", got=first_few(top_level))
+        os.rename(temporary / folder, root / folder)
+
+
+def unpack_all(path: Path, target: Path, progress: Progress, *, at_most: int) -> None:
+    """Unpack everything in a tar or zip file into the new folder ``target``; there may be no link in it.
+
+    Args:
+        at_most: limit of the total size in bytes.
+
+    Raises:
+        UvlpError: see `unpack`.
+    """
+    temporary = target.parent / f".{target.name}.unpacking"
+    with _unpacked(path, temporary, progress, at_most, links=False):
+        (temporary / MARKER).unlink()
+        os.rename(temporary, target)
+
+
+@contextlib.contextmanager
+def _unpacked(
+    path: Path, temporary: Path, progress: Progress, at_most: int, *, links: bool
+) -> Iterator[Path]:
+    """Context with the files of an archive in ``temporary``, which is deleted afterwards."""
     _remove_leftover(temporary)
     temporary.mkdir()
     (temporary / MARKER).touch()
     try:
         budget = _Budget(path, at_most)
-        with _explain_damage(path), contextlib.closing(_members(path, budget)) as members:
+        with _explain_damage(path), contextlib.closing(_members(path, budget, links)) as members:
             for member in progress.track(members, f"unpack {path.name}, files"):
                 budget.take(HEADER_BYTES)
                 with _new_file(path, temporary, member.name) as file:
                     while block := member.content.read(BLOCK_BYTES):
                         budget.take(len(block))
                         file.write(block)
-        top_level = sorted(entry.name for entry in temporary.iterdir() if entry.name != MARKER)
-        if not (temporary / folder).is_dir():
-            raise UvlpError(f"{path} does not contain the folder {folder}", got=first_few(top_level))
-        os.rename(temporary / folder, root / folder)
+        yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -106,7 +129,7 @@ class _Budget:
         """Raise an error if ``count`` more bytes exceed the limit."""
         if count > self._left:
             raise UvlpError(
-                f"{self._path} unpacks to far more data than its dataset",
+                f"{self._path} unpacks to far more data than expected",
                 got=f"{byte_size(self._path.stat().st_size)} with more than {byte_size(self._at_most)}",
                 allowed=f"at most {byte_size(self._at_most)}",
                 fix="do not use it; delete the file and fetch again",
@@ -118,9 +141,9 @@ class _Member(NamedTuple):
     content: IO[bytes]
 
 
-def _members(path: Path, budget: _Budget) -> Generator[_Member, None, None]:
-    """The regular files of an archive."""
-    yield from _zip_members(path, budget) if zipfile.is_zipfile(path) else _tar_members(path, budget)
+def _members(path: Path, budget: _Budget, links: bool) -> Generator[_Member, None, None]:
+    """The regular files of an archive, and with ``links`` copies of those that links inside it name."""
+    yield from _zip_members(path, budget) if zipfile.is_zipfile(path) else _tar_members(path, budget, links)
 
 
 @contextlib.contextmanager
@@ -189,10 +212,12 @@ def _too_long(path: Path, got: str, allowed: str) -> UvlpError:
     return UvlpError(f"{path} has oversized headers", got=got, allowed=allowed, fix=fix)
 
 
-def _tar_members(path: Path, budget: _Budget) -> Iterator[_Member]:
+def _tar_members(path: Path, budget: _Budget, links: bool) -> Iterator[_Member]:
     with tarfile.open(path, "r:*", tarinfo=_bounded(path, budget)) as archive:
         for member in archive:
             _check_inside(path, member.name, member.name)
+            if not links and (member.issym() or member.islnk()):
+                raise _refused(path, member.name, "a link")
             if member.issym():
                 _check_inside(
                     path, member.name, posixpath.join(posixpath.dirname(member.name), member.linkname)

@@ -21,6 +21,7 @@ from uvlp.core.files.paths import expand_home
 from uvlp.core.progress import Progress, print_message
 from uvlp.core.wording import first_few
 from uvlp.declarations.protocol import declared_protocol
+from uvlp.pipeline.folders.archives import unpacked
 from uvlp.pipeline.folders.published import PublishedSet
 from uvlp.pipeline.folders.rows import FORM, Row
 from uvlp.pipeline.folders.titles import titles
@@ -40,6 +41,7 @@ class Collect:
         ipc: images per class; None if every class has the same number.
         select: "first" or "drawn", if a class has more.
         published: sets that were fetched from the hub, by their addresses in the rows.
+        unpacked: folders of unpacked archives, by their paths in the rows.
         reading: what the user stated about files of tensors.
     """
 
@@ -47,7 +49,14 @@ class Collect:
     ipc: int | None
     select: str
     published: Mapping[str, PublishedSet] = field(default_factory=dict)
+    unpacked: Mapping[str, Path] = field(default_factory=dict)
     reading: Reading = Reading()
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """The paths as they are given; published sets, and images that the store has, aside."""
+        given = (path for row in self.rows if not row.stored for path in row.paths)
+        return {path: _path(path) for path in given if path not in self.published}
 
     def location(self, path: str) -> Path:
         """Return the resolved folder of a path or address in the rows.
@@ -55,8 +64,13 @@ class Collect:
         Raises:
             UvlpError: its name is empty or not printable.
         """
-        found = self.published.get(path)
-        return _path(path) if found is None else found.folder
+        if path in self.published:
+            return self.published[path].folder
+        return self.unpacked.get(path) or _path(path)
+
+    def title_path(self, path: str) -> Path:
+        """Return a path whose end is a title in tables."""
+        return self.published[path].title_path if path in self.published else _path(path)
 
 
 def seeds_of(rows: Sequence[Row], given: Sequence[int] | None) -> tuple[int, ...] | None:
@@ -177,11 +191,11 @@ def find_folders(
     Raises:
         UvlpError: a folder is invalid, or folders have different numbers of images.
     """
+    collect = replace(collect, unpacked=unpacked(collect.paths, cache))
     plain: dict[Path, Path] = {}
     for row in collect.rows:
         if not row.name:
-            location, published = collect.location(row.paths[0]), collect.published.get(row.paths[0])
-            plain.setdefault(location, published.title_path if published else location)
+            plain.setdefault(collect.location(row.paths[0]), collect.title_path(row.paths[0]))
     names = [row.name for row in collect.rows if row.name]
     _check_names(names, taken)
     title_of = dict(zip(plain, titles(list(plain.values()), [*taken, *names]), strict=True))
