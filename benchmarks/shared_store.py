@@ -179,7 +179,7 @@ def _count(root: Path, counts: Counter[str]) -> Outcome:
             if entry["published"]:
                 published.setdefault(entry["artifact"], []).append(entry["attempt"])
             twice += not entry["published"]
-    lost = sum(not _is_intact(store, number, attempts[0]) for number, attempts in published.items())
+    lost = [number for number, attempts in published.items() if not _is_intact(store, number, attempts[0])]
     time.sleep(STALE_S)
     _end_leases(root / "store" / ".locks")
     store.sweep()
@@ -188,9 +188,14 @@ def _count(root: Path, counts: Counter[str]) -> Outcome:
     parts = root / "store" / "partial"
     names = {f"{captions.KIND}-{path.name}" for path in finished}
     left += [path for path in parts.iterdir() if path.name in names] if parts.is_dir() else []
+    for line in [
+        *(f"lost: {store.folder(task(each))}" for each in lost),
+        *(f"left: {each}" for each in left),
+    ]:
+        print(line, file=sys.stderr)
     return Outcome(
         artifacts=len(finished),
-        lost=lost,
+        lost=len(lost),
         published_twice=sum(len(attempts) > 1 for attempts in published.values()),
         twice=twice,
         kills=counts["kills"],

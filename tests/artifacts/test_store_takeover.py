@@ -118,6 +118,34 @@ def test_folders_of_another_host_are_swept_only_without_its_lease(store: Store) 
     assert not folder.exists()
 
 
+def test_folder_is_never_deleted_while_it_can_be_published(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A maker that was stopped and continues just then must not publish what is half deleted."""
+    folder = store.root / ".tmp" / f"{NAME}.{'b' * 16}"
+    folder.mkdir()
+    (folder / "file").write_text("x", encoding="utf-8")
+    delete, deleted = shutil.rmtree, []
+
+    def publish_meanwhile(path: Path, *, ignore_errors: bool) -> None:
+        deleted.append(path)
+        with pytest.raises(FileNotFoundError):
+            os.rename(folder, store.folder(TASK))
+        delete(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", publish_meanwhile)
+    store.sweep()
+    assert len(deleted) == 1 and not deleted[0].exists() and not store.folder(TASK).exists()
+
+
+def test_leases_that_were_taken_away_are_swept(store: Store) -> None:
+    locks = store.root / ".locks"
+    for name in (f"{NAME}.lease.{'a' * 16}", f"{NAME}.lease", "mine"):
+        (locks / name).touch()
+    store.sweep()
+    assert sorted(path.name for path in locks.iterdir()) == [f"{NAME}.lease", "mine"]
+
+
 def test_damaged_lease_is_named_while_it_is_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "STALE_S", 0.3)
     monkeypatch.setattr(lease, "POLL_S", 0.05)
@@ -137,7 +165,7 @@ def test_file_system_that_cannot_rename_is_named(tmp_path: Path, monkeypatch: py
     with pytest.raises(UvlpError) as caught:
         Store(tmp_path / "store").prepare()
     assert "rename" in caught.value.what and str(tmp_path / "store") in str(caught.value.got)
-    assert list((tmp_path / "store" / ".tmp").iterdir()) == []
+    assert list((tmp_path / "store").iterdir()) == []
 
 
 def test_flock_is_not_called(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

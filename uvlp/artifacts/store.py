@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,14 +76,18 @@ class Store:
         """
         with explain_store_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
+            if not store_mark.is_marked(self.root):
+                check_renaming(self.root)
+            with tempfile.TemporaryFile(dir=self.root) as probe:
+                probe.write(b"uvlp")
+                probe.flush()
             store_mark.write(self.root)
             (self.root / ".tmp").mkdir(exist_ok=True)
             (self.root / ".locks").mkdir(exist_ok=True)
-            check_renaming(self.root / ".tmp")
         self.sweep()
 
     def sweep(self) -> None:
-        """Delete temporary folders, and partial folders of finished artifacts.
+        """Delete temporary folders, partial folders of finished artifacts, and leases that were taken away.
 
         A run that is killed right after it finished an artifact leaves such parts, gigabytes for a model.
         """
@@ -98,7 +103,21 @@ class Store:
                 continue
             path = self._lease_path(name["lease"])
             if path.name not in held or self._has_ended(path, name["token"]):
-                shutil.rmtree(folder, ignore_errors=True)
+                self._delete(folder, name["lease"])
+        for each in held:
+            if store_mark.TAKEN_AWAY.fullmatch(each):
+                with contextlib.suppress(OSError):
+                    (self.root / ".locks" / each).unlink()
+
+    def _delete(self, folder: Path, name: str) -> None:
+        """Delete a folder that its maker may still publish, if it was only stopped: rename it first.
+
+        Otherwise what is deleted could be published while half of its files are left.
+        """
+        removed = self.root / ".tmp" / f"{name}.removed.{lease.new_token()}"
+        with contextlib.suppress(OSError):
+            os.rename(folder, removed)
+            shutil.rmtree(removed, ignore_errors=True)
 
     def _has_ended(self, path: Path, token: str | None) -> bool:
         """Return whether nobody holds a lease, or somebody else than ``token`` does."""

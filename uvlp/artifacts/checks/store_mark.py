@@ -31,6 +31,8 @@ UNFINISHED = re.compile(
     r"(?:\.removed)?(?:\.(?P<token>[0-9a-f]{16}))?"
 )
 """Names below `.tmp/` and `partial/`: of an artifact or a piece of it, with the token of its maker."""
+TAKEN_AWAY = re.compile(rf"(?:{'|'.join(REQUIRED)})-.*\.lease\.[0-9a-f]{{16}}")
+"""Names below `.locks/` of leases that ended, left by a process that was killed just then."""
 CACHE = re.compile(rf"models\.json|[a-z0-9-]+-{KEY.pattern}\.json")
 """Names below `datasets/`."""
 
