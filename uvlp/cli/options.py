@@ -221,6 +221,10 @@ RerunOption = Annotated[
     ),
 ]
 DryRunOption = Annotated[bool, _how("--dry-run", help="list what would be computed and estimate the cost")]
+GpuOption = Annotated[
+    str | None,
+    _how("--gpu", metavar="CARD", help="with --dry-run: estimate for a card: 24GB, h200, a100:8"),
+]
 PrintOption = Annotated[bool, _output("--print-config", help="print the resolved recipe and exit")]
 FormatOption = Annotated[
     str | None, _output("--format", metavar="NAME", help="of --print-config: text or toml (for --config)")
@@ -258,6 +262,7 @@ OPTIONS: Mapping[str, tuple[Any, Any]] = {
     "force": (ForceOption, False),
     "rerun": (RerunOption, None),
     "dry_run": (DryRunOption, False),
+    "gpu": (GpuOption, None),
     "print_config": (PrintOption, False),
     "form": (FormatOption, None),
     "full": (FullOption, False),

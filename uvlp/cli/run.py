@@ -11,6 +11,7 @@ from uvlp.artifacts import distilled, tables, teachers
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, plain
 from uvlp.cli.printing import config, dry_run
+from uvlp.core.errors import UvlpError
 from uvlp.core.scheduling import cards
 from uvlp.declarations.launcher import HERE, Launcher
 from uvlp.exchange.scoring import scored
@@ -30,6 +31,7 @@ class Execution:
     Attributes:
         launcher: where tasks are computed.
         rerun: the repeat to train again; None: none.
+        gpu: the card of a dry run's estimate, as of ``--gpu``; None: this machine.
         form: of the printed config: text or toml.
         announced: the estimated time is printed before the run.
         full: the table with its intervals, differences and every note.
@@ -38,6 +40,7 @@ class Execution:
     launcher: Launcher = HERE
     rerun: int | None = None
     dry_run: bool = False
+    gpu: str | None = None
     print_config: bool = False
     form: str = "text"
     as_json: bool = False
@@ -61,6 +64,8 @@ def run(request: Request, until: str, execution: Execution, rows: Sequence[Row] 
         UvlpError: an unknown name, a wrong number, invalid files, or an artifact that cannot be made.
     """
     config.check_format(execution.form)
+    if execution.gpu is not None and not execution.dry_run:
+        raise UvlpError("--gpu without --dry-run", got=execution.gpu, fix="a run uses the cards here")
     store, collect = store_at(request.store), None
     if request.images or rows:
         fetch, offline = not execution.print_config, request.offline or execution.dry_run
@@ -77,7 +82,9 @@ def run(request: Request, until: str, execution: Execution, rows: Sequence[Row] 
     plan = carry_out.planned(request, checked, store, until, collect)
     if execution.dry_run:
         carry_out.check_dataset(plan, needed=collect is not None)
-        dry_run.show(plan, store, carry_out.asked(request), execution.as_json, execution.launcher)
+        dry_run.show(
+            plan, store, carry_out.asked(request), execution.as_json, execution.launcher, execution.gpu
+        )
         return None
     plan = carry_out.completed(plan, request, checked, store, collect, execution.launcher)
     if execution.announced:

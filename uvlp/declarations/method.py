@@ -60,6 +60,9 @@ class MethodDeclaration:
             part, that do not fit the settings, before anything is made.
         passes: the same: ``passes(settings, *, ipc, classes, images, size_px)``: number of images that pass
             forward through each network, by its name, for time estimates; a backward pass counts as two.
+        held: the same: ``held(settings, *, ipc, classes, images, size_px)``: what is in a GPU's memory at
+            once, by network, in images of which a training step keeps the activations
+            (`recipes/workload.py`).
         soft_labels: it is published with the soft labels of a teacher, as of protocol rded.
         whole_set: with ``select``: it uses all images, so its result depends on neither IPC nor seed.
         synthesis: with ``prototypes``: its default settings, overridden by a recipe's for all methods.
@@ -104,6 +107,9 @@ class MethodDeclaration:
     check_models: Callable[..., Any] | None = function("check_models", "settings, folders", default=None)
     passes: Callable[..., Mapping[str, float]] | None = function(
         "passes", "settings, *, ipc, classes, images, size_px", default=None
+    )
+    held: Callable[..., Mapping[str, float]] | None = function(
+        "held", "settings, *, ipc, classes, images, size_px", default=None
     )
     soft_labels: bool = constant("True or False", flag, False)
     whole_set: bool = constant("True or False", flag, False)
@@ -160,8 +166,8 @@ def order_of(settings: Any) -> str:
 KINDS: Mapping[str, tuple[str, ...]] = {
     "select": ("whole_set",),
     "prototypes": ("synthesis", "captions", "finetuned", "long_prompts"),
-    "optimise": ("network", "teacher", "models", "models_of", "check_models", "passes"),
-    "sample": ("network", "teacher", "models", "models_of", "check_models", "passes"),
+    "optimise": ("network", "teacher", "models", "models_of", "check_models", "passes", "held"),
+    "sample": ("network", "teacher", "models", "models_of", "check_models", "passes", "held"),
 }
 """The functions of which a method has one, and the fields that apply to it alone."""
 

@@ -60,6 +60,16 @@ def passes(settings: Settings, *, ipc: int, classes: int, images: int, size_px: 
     return {network(settings, size_px): settings.iterations * classes * (real + 3 * ipc)}
 
 
+def held(settings: Settings, *, ipc: int, classes: int, images: int, size_px: int) -> Mapping[str, float]:
+    """A group of classes shares a pass: real images forward, then synthetic ones forward and backward."""
+    from uvlp.recipes.workload import FORWARD, PIXELS_PER_PASS, TO_PIXELS
+
+    real = min(settings.real_batch, images / classes)
+    group = min(classes, max(1, PIXELS_PER_PASS // int((settings.real_batch + ipc) * size_px**2)))
+    forward = min(group * real, max(1, PIXELS_PER_PASS // size_px**2))
+    return {network(settings, size_px): max(FORWARD * forward, TO_PIXELS * group * ipc)}
+
+
 def optimise(inputs: MethodInput, settings: Settings, progress: Progress) -> DistributionMatching:
     """The optimisation, which starts at the images of `random`."""
     from uvlp.methods.algorithms.optimising.distribution_matching import DistributionMatching

@@ -112,6 +112,14 @@ def passes(settings: Settings, *, ipc: int, classes: int, images: int, size_px: 
     return {network(settings, size_px): settings.outer * outer}
 
 
+def held(settings: Settings, *, ipc: int, classes: int, images: int, size_px: int) -> Mapping[str, float]:
+    """The gradients of real images, then those of synthetic ones with their own gradients."""
+    from uvlp.recipes.workload import SECOND_ORDER, TO_PIXELS
+
+    real = TO_PIXELS * min(settings.real_batch, images)
+    return {network(settings, size_px): max(real, SECOND_ORDER * min(settings.synthetic_batch, ipc))}
+
+
 def optimise(inputs: MethodInput, settings: Settings, progress: Progress) -> Condensation:
     """The optimisation, which starts at the images of `random`."""
     from uvlp.methods.algorithms.optimising.idc import Condensation

@@ -78,6 +78,15 @@ def passes(settings: Settings, *, ipc: int, classes: int, images: int, size_px: 
     return {teacher(settings, size_px): scored * settings.crops}
 
 
+def held(settings: Settings, *, ipc: int, classes: int, images: int, size_px: int) -> Mapping[str, float]:
+    """All crops of some images pass forward at once."""
+    from uvlp.recipes.workload import FORWARD, PIXELS_PER_PASS
+
+    scored = min(settings.candidates, images / classes)
+    each = min(scored, max(1, PIXELS_PER_PASS // (settings.crops * size_px**2)))
+    return {teacher(settings, size_px): FORWARD * settings.crops * each}
+
+
 def sample(inputs: MethodInput, settings: Settings, progress: Progress, done: int) -> Iterator[Batch]:
     """The images of one class after the other."""
     from uvlp.methods.algorithms.rded_sampling import sample

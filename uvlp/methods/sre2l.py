@@ -84,6 +84,13 @@ def passes(settings: Settings, *, ipc: int, classes: int, images: int, size_px: 
     return {teacher(settings, size_px): 3.0 * settings.iterations * classes * ipc}
 
 
+def held(settings: Settings, *, ipc: int, classes: int, images: int, size_px: int) -> Mapping[str, float]:
+    """One batch passes forward and backward."""
+    from uvlp.recipes.workload import INVERSION
+
+    return {teacher(settings, size_px): INVERSION * min(settings.batch, classes)}
+
+
 def sample(
     inputs: MethodInput, settings: Settings, progress: Progress, done: int
 ) -> Iterator[tuple[list[int], numpy.ndarray]]:

@@ -100,7 +100,7 @@ TemperatureOption = Annotated[
 
 @takes(
     *("config", "seeds", "networks", "repeats", "profile", "protocol", "data", "variant", "settings"),
-    *("portable", "store", "workers", "per_gpu", "offline", "force", "rerun", "dry_run"),
+    *("portable", "store", "workers", "per_gpu", "offline", "force", "rerun", "dry_run", "gpu"),
     *("print_config", "form"),
     *("full", "as_json", "debug"),
 )

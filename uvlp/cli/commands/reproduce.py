@@ -23,7 +23,7 @@ OF_THE_CHAIN = (
     *("seeds", "networks", "repeats", "profile", "protocol", "data", "variant", "finetuned_model", "alpha"),
     *("missing_captions", "settings", "portable", "store", "workers", "per_gpu", "gpus_per_finetune"),
     *("launcher", "launcher_config", "detach", "offline", "force"),
-    *("rerun", "dry_run", "print_config", "form", "full", "as_json", "debug"),
+    *("rerun", "dry_run", "gpu", "print_config", "form", "full", "as_json", "debug"),
 )
 """Shared options of all these commands."""
 AblatedArgument = Annotated[

@@ -28,7 +28,7 @@ CheckpointOption = Annotated[
 
 @takes(
     *("config", "profile", "data", "variant", "settings", "portable", "store", "workers", "offline", "force"),
-    *("dry_run", "print_config", "form", "as_json", "debug"),
+    *("dry_run", "gpu", "print_config", "form", "as_json", "debug"),
 )
 def teacher(
     context: typer.Context,

@@ -16,12 +16,14 @@ from uvlp.core.wording import duration
 from uvlp.declarations.launcher import HERE, Launcher, declared_launcher
 from uvlp.pipeline import make
 from uvlp.pipeline.estimates import report, shares
-from uvlp.pipeline.estimates.cards import named, this_machine
+from uvlp.pipeline.estimates.cards import Machine, described, named, this_machine
 from uvlp.pipeline.estimates.report import Estimate
 from uvlp.pipeline.prepare import Plan
 
 
-def show(plan: Plan, store: Store, asked: Asked, as_json: bool, launcher: Launcher = HERE) -> None:
+def show(
+    plan: Plan, store: Store, asked: Asked, as_json: bool, launcher: Launcher = HERE, gpu: str | None = None
+) -> None:
     """Print the artifacts and the estimate; nothing is computed or downloaded.
 
     Args:
@@ -30,24 +32,26 @@ def show(plan: Plan, store: Store, asked: Asked, as_json: bool, launcher: Launch
         asked: worker processes and cards that are asked for.
         as_json: print JSON.
         launcher: where the artifacts would be made.
+        gpu: the card to estimate for instead, as of ``--gpu``.
 
     Raises:
-        UvlpError: the run would fail with the same error, or the size of the dataset is unknown.
+        UvlpError: the run would fail with the same error, no size of the dataset is known, or no such card.
     """
     declared = declared_launcher(launcher.name)
-    card = declared.card(launcher.settings)
+    on = _machine(gpu, declared.card(launcher.settings))
+    elsewhere = declared.remote or gpu is not None
     artifacts: list[dict[str, Any]] = []
     absent = [str(plan.absent)] if plan.absent else []
     missing = make.missing(plan, store) if plan.complete else plan.tasks
     try:
-        make.check(plan, store, missing, remote=declared.remote)
+        make.check(plan, store, missing, remote=elsewhere)
     except MissingFile as error:  # reported like a dataset that is not here
         absent.append(str(error))
     if plan.complete:
         artifacts = _artifacts(plan, store, missing)
     estimate = report.estimate(
         plan,
-        named(card) if card else this_machine(),
+        on,
         made=store.has if plan.complete else lambda task: False,
         fetched=[transfer.download for transfer in plan.transfers],
         workers=asked.workers,
@@ -55,9 +59,16 @@ def show(plan: Plan, store: Store, asked: Asked, as_json: bool, launcher: Launch
     jobs: list[str] = []
     if declared.lines is not None:
         jobs = declared.lines(make.launch(plan, store, missing, asked, launcher), launcher.settings)
-    if not declared.remote:
+    if not elsewhere:
         cards.announce(cards.parallel(asked))
     _print(estimate, artifacts, "; ".join(absent), jobs, as_json)
+
+
+def _machine(gpu: str | None, card: str | None) -> Machine:
+    """Return the machine to estimate for: that of ``--gpu``, of the launcher's settings, or this one."""
+    if gpu is not None:
+        return described(gpu)
+    return named(card) if card else this_machine()
 
 
 def announce(plan: Plan, store: Store, workers: int | None) -> None:

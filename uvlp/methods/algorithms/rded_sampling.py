@@ -20,10 +20,11 @@ from uvlp.protocols.training.images import LazyPixels
 from uvlp.protocols.training.patches import SizedImages
 from uvlp.protocols.training.random_crop import SQUARE, draw_boxes
 from uvlp.protocols.training.teacher import load_teacher
+from uvlp.recipes import workload
 
 Batch = tuple[list[int], numpy.ndarray]
 """Rows of images, and the images uint8 [n,S,S,3]."""
-PIXELS_PER_PASS = {"cpu": 1 << 20, "cuda": 1 << 24}
+PIXELS_PER_PASS = {"cpu": 1 << 20, "cuda": workload.PIXELS_PER_PASS}
 """Crops share a pass of the teacher until their images have this many pixels; on a GPU 334 of 224 px."""
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from uvlp.core import machine, nvidia
-from uvlp.core.errors import unknown_name
+from uvlp.core.errors import UvlpError, unknown_name
 
 TERA, GIGA = 1e12, 1e9
 PROBE = """
@@ -38,7 +38,8 @@ class Machine:
         memory_bytes: GPU memory; 0 for a processor.
         cores: processor cores that read and decode images.
         source: source of the figures.
-        known: whether time can be estimated; False for a card that is not in `CARDS`.
+        known: whether time can be estimated; False for a card that is not in `CARDS`, or a memory size.
+        count: number of such cards.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Machine:
     cores: int
     source: str
     known: bool = True
+    count: int = 1
 
     @property
     def gpu(self) -> bool:
@@ -81,11 +83,18 @@ CARDS = {
     "a100-80gb": _card("NVIDIA A100 80 GB", 312, 156, 19.5, 2039, 80),
     "a100-40gb": _card("NVIDIA A100 40 GB", 312, 156, 19.5, 1555, 40),
     "l40s": _card("NVIDIA L40S", 362, 183, 91.6, 864, 48),
+    "a10": _card("NVIDIA A10", 125, 62.5, 31.2, 600, 24),
     "l4": _card("NVIDIA L4", 121, 60, 30.3, 300, 24),
     "rtx-4090": _card("NVIDIA GeForce RTX 4090", 165, 83, 82.6, 1008, 24),
     "rtx-3090": _card("NVIDIA GeForce RTX 3090", 71, 36, 35.6, 936, 24),
+    "t4": _card("NVIDIA T4", 65, 8.1, 8.1, 320, 16),
 }
-"""Dense matrix rates with float32 accumulation."""
+"""Dense matrix rates with float32 accumulation; a T4 has no TF32. Cards that the locked torch does not run on
+(V100, MI300X) are not listed."""
+OTHER_NAMES = {"a100": "a100-40gb"}
+"""A name that two cards have means the one with less memory."""
+MEMORY = re.compile(r"(\d{1,4}(?:\.\d{1,3})?)\s*(GB|GiB)", re.IGNORECASE)
+MOST_CARDS = 1024
 DRIVER_NAMES = (
     ("B200", "b200"),
     ("H200", "h200"),
@@ -93,10 +102,12 @@ DRIVER_NAMES = (
     ("H100", "h100"),
     (r"A100.*80GB", "a100-80gb"),
     ("A100", "a100-40gb"),
+    (r"\bA10\b", "a10"),
     ("L40S", "l40s"),
     (r"\bL4\b", "l4"),
     ("RTX 4090", "rtx-4090"),
     ("RTX 3090", "rtx-3090"),
+    (r"\bT4\b", "t4"),
 )
 """Patterns of driver names; the first match wins, so more specific ones come first."""
 
@@ -107,10 +118,47 @@ def named(name: str) -> Machine:
     Raises:
         UvlpError: no such card; suggests the nearest one.
     """
-    wanted = name.lower().replace("_", "-").replace(" ", "-").removeprefix("nvidia-")
-    if wanted not in CARDS:
-        raise unknown_name("card", name, CARDS)
-    return CARDS[wanted]
+    wanted = re.sub(r"[-_ ]", "", name.lower()).removeprefix("nvidia").removeprefix("geforce")
+    found = {each.replace("-", ""): each for each in CARDS} | OTHER_NAMES
+    if wanted not in found:
+        raise unknown_name("card", name, (*CARDS, *OTHER_NAMES))
+    return CARDS[found[wanted]]
+
+
+def described(text: str) -> Machine:
+    """Return the machine that ``--gpu`` describes: ``24GB``, ``h200`` or ``a100:8``.
+
+    Of a memory size nothing else is known, so that no time is estimated.
+
+    Raises:
+        UvlpError: neither a memory size nor the name of a card, or an invalid number of cards.
+    """
+    what, colon, count = text.partition(":")
+    if colon and not (count.isascii() and count.isdigit() and 1 <= int(count[:6]) <= MOST_CARDS):
+        raise UvlpError("the number of cards in --gpu", got=text, allowed=f"1 to {MOST_CARDS}, as in a100:8")
+    size = MEMORY.fullmatch(what.strip())
+    card = _of_memory(float(size[1]), size[2]) if size else _named_or_size(what.strip())
+    return replace(card, count=int(count) if colon else 1)
+
+
+def _of_memory(amount: float, unit: str) -> Machine:
+    memory_bytes = amount * (2**30 if unit.lower() == "gib" else GIGA)
+    if memory_bytes <= 0:
+        raise UvlpError("the memory of a card in --gpu", got=f"{amount:g}{unit}", allowed="more than 0")
+    return replace(
+        _card(f"a card of {amount:g} {unit}", 0, 0, 0, 0, 0),
+        memory_bytes=memory_bytes,
+        source="its memory is all that is known; name a card for a time",
+        known=False,
+    )
+
+
+def _named_or_size(name: str) -> Machine:
+    try:
+        return named(name)
+    except UvlpError as error:
+        allowed = f"{error.allowed}; or a memory size such as 24GB"
+        raise UvlpError(error.what, got=name, allowed=allowed, fix=error.fix) from None
 
 
 @cache

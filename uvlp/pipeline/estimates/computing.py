@@ -6,7 +6,7 @@ from uvlp.artifacts.task import Task
 from uvlp.declarations.method import declared_method
 from uvlp.models.published.checks import stylegan_checks
 from uvlp.pipeline.estimates import assumptions as assumed, transformers
-from uvlp.pipeline.estimates.cost import Cost, RunContext
+from uvlp.pipeline.estimates.cost import SINGLE, Cost, RunContext
 from uvlp.pipeline.estimates.distilling import PUBLISHED_PX
 from uvlp.recipes.schema import Recipe
 
@@ -15,7 +15,7 @@ DECODER, TRANSFORMER, GENERATOR = "vae_decode", "transformer", "stylegan_xl"
 
 
 def computed(task: Task, context: RunContext) -> Cost:
-    """Return the cost of passes through networks; methods that optimise hold the real images in memory."""
+    """Return the cost of passes through networks: the images held in memory, activations, and weights."""
     size, ipc, side_px = context.size, task.facts["ipc"], task.facts["size_px"]
     images = size.classes * ipc
     disk = images * side_px**2 * assumed.PNG_BYTES_PER_PIXEL
@@ -24,6 +24,9 @@ def computed(task: Task, context: RunContext) -> Cost:
     if GENERATOR in task.origins:
         # The feature maps that are optimised, and their momentum.
         held += 2.0 * images * stylegan_checks.feature_bytes(getattr(task.settings, "layer", 0))
+    # Images, gradient and momentum of the pixels in float32.
+    held += 3.0 * 4.0 * 3.0 * side_px**2 * images if task.stage == "optimise" else 0.0
+    maps = _activations(task, context)
     flops = _flops(task, context)
     if flops is None:
         return Cost(items=images, unit="images", seconds=None, disk_bytes=disk)
@@ -31,11 +34,27 @@ def computed(task: Task, context: RunContext) -> Cost:
         items=images,
         unit="images",
         seconds=context.seconds(flops, context.machine.tf32, assumed.NETWORK_SHARE),
-        gpu_bytes=context.on_card(held, 0.0),
-        host_bytes=context.on_host(held, 0.0),
+        gpu_bytes=context.on_card(held, maps),
+        host_bytes=context.on_host(held, maps),
         disk_bytes=disk,
         rests_on=context.rests_on(assumed.NETWORK_SHARE),
     )
+
+
+def _activations(task: Task, context: RunContext) -> float:
+    """Return the bytes of the weights and activations of the networks, as far as the method declares them."""
+    held = declared_method(task.plugin).held
+    if held is None:
+        return 0.0
+    total, size, side_px = 0.0, context.size, task.facts["size_px"]
+    declared = held(
+        task.settings, ipc=task.facts["ipc"], classes=size.classes, images=size.train, size_px=side_px
+    )
+    for network, count in declared.items():
+        counts = assumed.network(network, side_px, getattr(task.settings, "width", 0))
+        if counts is not None:
+            total += count * counts["kept_bytes"] + 2 * SINGLE * counts["parameters"]
+    return total
 
 
 def _flops(task: Task, context: RunContext) -> float | None:

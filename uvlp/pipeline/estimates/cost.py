@@ -35,6 +35,8 @@ class Cost:
         items, unit: amount of work, e.g. 9469 "images".
         seconds: None if the work was not counted.
         gpu_bytes: peak GPU memory.
+        batch: items that are on the GPU at once, if the run divides them where memory is too small; else 0.
+        item_bytes: GPU memory of one of them.
         host_bytes: peak host memory.
         disk_bytes: permanent disk usage.
         scratch_bytes: additional disk usage until the artifact is complete.
@@ -45,6 +47,8 @@ class Cost:
     unit: str
     seconds: float | None
     gpu_bytes: float = 0.0
+    batch: int = 0
+    item_bytes: float = 0.0
     host_bytes: float = float(assumed.PROCESS_BYTES)
     disk_bytes: float = 0.0
     scratch_bytes: float = 0.0
@@ -60,7 +64,12 @@ class RunContext:
     machine: Machine
 
     def seconds(self, flops: float, rate: float, share: assumed.Assumed) -> float:
-        """Return the time for ``flops`` at a share of the card's ``rate``, or at those of the processor."""
+        """Return the time for ``flops`` at a share of the card's ``rate``, or at those of the processor.
+
+        It is 0 for a card of which only the memory is known: then no time is reported.
+        """
+        if not self.machine.known:
+            return 0.0
         if not self.machine.gpu:
             return flops / (self.machine.single * _on_processor(share).value)
         return flops / (rate * share.value)

@@ -5,6 +5,7 @@ Memory is that of the weights, the optimiser state, and the counted activations 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,13 +35,15 @@ def caption(task: Task, context: RunContext) -> Cost:
     )
     token = context.seconds(FLOPS["llava_token"], context.machine.half, assumed.CAPTION_SHARE)
     if context.machine.gpu:
-        read = (weights + batch * LIVE["llava_token"]) / context.machine.bandwidth
+        read = (weights + batch * LIVE["llava_token"]) / (context.machine.bandwidth or math.inf)
         token = max(assumed.TOKEN_S.value, read) / batch
     return Cost(
         items=images,
         unit="images",
         seconds=images * (prefill + steps * token),
         gpu_bytes=context.on_card(weights, batch * cache),
+        batch=batch,
+        item_bytes=cache,
         host_bytes=context.on_host(weights, batch * cache),
         disk_bytes=disk,
         rests_on=context.rests_on(assumed.CAPTION_SHARE, assumed.CAPTION_TOKENS, assumed.TOKEN_S),
@@ -73,7 +76,8 @@ def _stable_diffusion(task: Task, context: RunContext) -> Cost:
     copies = 5 if own.use_ema else 4
     weights = (SINGLE * copies + (HALF if context.machine.gpu else 0)) * WEIGHTS["unet"]
     weights += context.half * (WEIGHTS["vae"] + WEIGHTS["text"])
-    maps = min(own.batch, images) * kept * area * context.half / HALF
+    batch, each = min(own.batch, images), kept * area * context.half / HALF
+    maps = batch * each
     latents = 2 * 2 * HALF * LATENT_CHANNELS * (side // 8) ** 2 * images if own.cache_latents else 0
     checkpoints = own.checkpoints_total_limit * SINGLE * (copies - 1) * WEIGHTS["unet"]
     return Cost(
@@ -81,6 +85,8 @@ def _stable_diffusion(task: Task, context: RunContext) -> Cost:
         unit="images in all epochs",
         seconds=train + max(encode, encodings * context.decode_s),
         gpu_bytes=context.on_card(weights, maps),
+        batch=batch,
+        item_bytes=each,
         host_bytes=context.on_host(weights, maps),
         disk_bytes=SINGLE * (WEIGHTS["unet"] + WEIGHTS["vae"] + WEIGHTS["text"]),
         scratch_bytes=latents + checkpoints,
@@ -171,18 +177,23 @@ def embed(task: Task, context: RunContext) -> Cost:
             unit="captions",
             seconds=context.seconds(images * flops["clip_text"], single, assumed.SINGLE_SHARE),
             gpu_bytes=context.on_card(SINGLE * WEIGHTS["clip"], min(batch, images) * 2 * LIVE["clip_text"]),
+            batch=min(batch, images),
+            item_bytes=2 * LIVE["clip_text"],
             disk_bytes=images * width * SINGLE,
             rests_on=context.rests_on(assumed.SINGLE_SHARE),
         )
     seen = context.seconds(images * flops["clip_image"], single, assumed.SINGLE_SHARE)
     encoded = context.seconds(images * flops["vae_encode"], context.machine.half, assumed.ENCODE_SHARE)
     weights = SINGLE * WEIGHTS["clip"] + context.half * WEIGHTS["vae"] if context.recipe.pretrained else 0
-    maps = min(batch, images) * live * context.half / HALF
+    batch, each = min(batch, images), live * context.half / HALF
+    maps = batch * each
     return Cost(
         items=images,
         unit="images",
         seconds=max(seen + encoded, images * context.decode_s),
         gpu_bytes=context.on_card(weights, maps),
+        batch=batch,
+        item_bytes=each,
         host_bytes=context.on_host(weights, maps),
         disk_bytes=images * (width * SINGLE + 2 * latents * item_bytes),
         rests_on=context.rests_on(assumed.ENCODE_SHARE, assumed.SINGLE_SHARE, assumed.DECODE_S),
@@ -246,12 +257,15 @@ def synthesise(task: Task, context: RunContext) -> Cost:
     flops = samples * assumed.unet_flops(context.recipe.image_px // 8) + FLOPS["vae_decode"]
     weights = context.half * (WEIGHTS["unet"] + WEIGHTS["vae"] + WEIGHTS["text"])
     batch = min(own.batch or assumed.SYNTHESIS_BATCH, images)
-    maps = batch * max(LIVE["unet_pair"], LIVE["vae_decode"]) * context.half / HALF
+    each = max(LIVE["unet_pair"], LIVE["vae_decode"]) * context.half / HALF
+    maps = batch * each
     return Cost(
         items=images,
         unit="images",
         seconds=context.seconds(images * flops, context.machine.half, assumed.SYNTHESIS_SHARE),
         gpu_bytes=context.on_card(weights, maps),
+        batch=batch,
+        item_bytes=each,
         host_bytes=context.on_host(weights, maps),
         disk_bytes=disk,
         rests_on=context.rests_on(assumed.SYNTHESIS_SHARE),

@@ -17,11 +17,13 @@ from uvlp.pipeline.estimates import (
     cost as measured,
     distilling,
     evaluating,
+    fitting,
     shares,
 )
 from uvlp.pipeline.estimates.assumptions import PUBLISHED
 from uvlp.pipeline.estimates.cards import Machine
 from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, RunContext
+from uvlp.pipeline.estimates.fitting import Fit
 from uvlp.pipeline.estimates.shares import Share
 from uvlp.pipeline.estimates.transformers import DIT_XL
 from uvlp.pipeline.planning.planner import STAGES as ORDER
@@ -92,6 +94,7 @@ class Estimate:
         rows: one per stage.
         longest_s: time of the longest chain of dependent artifacts.
         workers: worker processes; they share the GPU if there is one.
+        fits: the GPU memory of every stage that needs a card, if there is one.
         fetched: downloads before the run.
         shares: the time of every method's own artifacts, and of those that several methods share.
         rests_on: all assumptions.
@@ -103,6 +106,7 @@ class Estimate:
     rows: tuple[Row, ...]
     longest_s: float
     workers: int
+    fits: tuple[Fit, ...]
     fetched: tuple[Download, ...]
     shares: tuple[Share, ...]
     rests_on: tuple[str, ...]
@@ -110,11 +114,14 @@ class Estimate:
 
     @property
     def seconds(self) -> float | None:
-        """Wall-clock time without downloads; None if a part of it is unknown."""
+        """Wall-clock time without downloads; None if a part of it is unknown.
+
+        On several cards it is at least that of the longest chain, and their share of the sum.
+        """
         known = [row.seconds for row in self.rows if row.seconds is not None]
         if len(known) < len(self.rows) or not self.machine.known:
             return None
-        together = 1 if self.machine.gpu else self.workers
+        together = self.machine.count if self.machine.gpu else self.workers
         return max(sum(known) / together, self.longest_s) + (assumed.START_S if any(known) else 0.0)
 
     @property
@@ -158,10 +165,11 @@ class Estimate:
             "  ".join(text.ljust(width) for text, width in zip(cells, widths, strict=True)).rstrip()
             for cells in body
         ]
-        first = f"Estimate for {self.title} on {self.machine.name} ({self.machine.source}); {self.basis}"
+        machine = (f"{self.machine.count} x " if self.machine.count > 1 else "") + self.machine.name
         return [
-            first,
+            f"Estimate for {self.title} on {machine} ({self.machine.source}); {self.basis}",
             *table,
+            *fitting.lines(self.fits, self.machine.memory_bytes),
             *shares.lines(self.shares),
             *self._fetches(),
             *self.notes,
@@ -254,6 +262,8 @@ def estimate(
         if not made(task)
     }
     times = {key: seconds or 0.0 for key, seconds in known.items()}
+    left = {stage: [cost for task, cost in entries if not made(task)] for stage, entries in by_stage.items()}
+    fits = [fitting.of_stage(row.stage, left[row.stage], machine.memory_bytes) for row in rows]
     costs = [cost for entries in by_stage.values() for _, cost in entries]
     seeds = f"{len(recipe.seeds)} seed" + ("s" if len(recipe.seeds) > 1 else "")
     return Estimate(
@@ -262,6 +272,7 @@ def estimate(
         rows=tuple(rows),
         longest_s=_longest(tasks, times),
         workers=workers or this.default_workers(),
+        fits=tuple(each for each in fits if each is not None),
         fetched=tuple(everything(plan, size) if fetched is None else fetched),
         shares=shares.of_methods(plan, known) if machine.known else (),
         rests_on=tuple(dict.fromkeys(rest.because for cost in costs for rest in cost.rests_on)),
@@ -287,7 +298,7 @@ def _row(stage: str, entries: list[tuple[Task, Cost]], made: Callable[[Task], bo
         artifacts=len(entries),
         done=len(entries) - len(left),
         work=_work([cost for _, cost in entries]),
-        seconds=None if None in seconds else sum(time for time in seconds if time is not None),
+        seconds=None if None in seconds or not machine.known else sum(filter(None, seconds)),
         gpu_bytes=max((cost.gpu_bytes for _, cost in left), default=0.0),
         host_bytes=max((cost.host_bytes for _, cost in left), default=0.0),
         disk_bytes=sum(cost.disk_bytes for _, cost in left),
@@ -310,11 +321,6 @@ def _notes(size: DatasetSize, rows: Sequence[Row], machine: Machine) -> list[str
     notes = []
     if not size.exact:
         notes.append(f"note: {size.train:,} training images are {size.source}")
-    for row in rows:
-        if row.gpu_bytes > machine.memory_bytes > 0:
-            available = byte_size(round(machine.memory_bytes))
-            fix = "its batch will be split" if row.stage == "finetune" else "its batch will be halved"
-            notes.append(f"note: {row.stage} needs more memory than this card has ({available}): {fix}")
-    if any(row.seconds is None for row in rows):
+    if machine.known and any(row.seconds is None for row in rows):
         notes.append("note: models or networks of these sizes were not counted, so their time is unknown")
     return notes

@@ -17,13 +17,14 @@ from uvlp.methods.algorithms.optimising.optimisation import Meter
 from uvlp.methods.algorithms.optimising.real_images import RealImages, start_images
 from uvlp.networks.parts.seeded import seeded
 from uvlp.protocols.training.augment import denormalise, normalise
+from uvlp.recipes import workload
 
 OPERATIONS = ("colour", "crop", "cutout", "flip", "scale", "rotate")
-PIXELS_PER_PASS = {"cpu": 1 << 20, "cuda": 1 << 24}
+PIXELS_PER_PASS = {"cpu": 1 << 20, "cuda": workload.PIXELS_PER_PASS}
 """Classes share a pass until their images have this many pixels; on a GPU that is 334 images of 224 px."""
 
 
-REAL_PIXELS_PER_PASS = {"cpu": 1 << 14, "cuda": 1 << 24}
+REAL_PIXELS_PER_PASS = {"cpu": 1 << 14, "cuda": workload.PIXELS_PER_PASS}
 """The same for real images, which need no gradient: on a CPU their maps stay in its cache, in half of the
 time (64 images of 16 px)."""
 
