@@ -15,11 +15,11 @@ from uvlp.core import plugins
 from uvlp.pipeline.requests.resolve import resolve
 from uvlp.recipes.requests.request import Request
 
-OF_OTHER_PROGRAMS = {"--check", "--gpus", "--require-hashes"}
+OF_OTHER_PROGRAMS = {"--check", "--gpus", "--gpus-per-node", "--mem", "--require-hashes"}
 COMMAND = re.compile(r"`uvlp ([a-z]+)\b")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+(?![\w-])")
 SETTING = re.compile(r"--set[ =]([a-z_]+(?:\.[a-z_]+)+)\b")
-NOT_ADVICE = {"checkouts.py", "launch.py", "nvidia.py"}
+NOT_ADVICE = {"checkouts.py", "launch.py", "nvidia.py", "queue.py", "sbatch.py"}
 """Files that call other programs."""
 
 
@@ -46,7 +46,9 @@ def has(settings: Any, path: str) -> bool:
 
 
 def is_setting(path: str) -> bool:
-    """Return whether `--set` accepts the path, for the recipe or a method."""
+    """Return whether `--set` accepts the path, for the recipe, a method or the launcher."""
+    if path.startswith("launcher."):
+        return has(plugins.load("launchers", "slurm").Settings(), path.removeprefix("launcher."))
     recipe = resolve(Request(dataset="digits", ipc=1))
     method, _, rest = path.removeprefix("method.").partition(".")
     # A method that has the name of a section is addressed as method.NAME.
