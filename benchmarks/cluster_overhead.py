@@ -9,6 +9,7 @@ task from the call to the last outcome, and of the submission alone.
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from uvlp.launchers import slurm
 from uvlp.launchers.jobs import attending
 from uvlp.launchers.jobs.settings import Settings
 
+REPOSITORY = Path(__file__).resolve().parent.parent
+
 
 def make(root: Path, tasks: Sequence[Task], workers: int | None) -> None:
     """Publish an empty artifact for each task."""
@@ -37,6 +40,8 @@ def make(root: Path, tasks: Sequence[Task], workers: int | None) -> None:
 
 def measured(root: Path, count: int, seconds: float, settings: Settings) -> tuple[float, float]:
     """Return the seconds of the submission, and of everything, for ``count`` tasks."""
+    from benchmarks import cluster_overhead  # a node does not know this file as `__main__`
+
     Store(root).prepare()
     tasks = [
         Task(kind="pixels", stage="pixels", facts={"n": row}, title=f"task {row}") for row in range(count)
@@ -47,7 +52,7 @@ def measured(root: Path, count: int, seconds: float, settings: Settings) -> tupl
         "tasks": tasks,
         "jobs": tasks,
         "seconds": {task.key: seconds for task in tasks},
-        "make": partial(make, root),
+        "make": partial(cluster_overhead.make, root),
     }
     began = time.monotonic()
     try:
@@ -65,6 +70,7 @@ def main() -> None:
     parser.add_argument("--alone", type=int, default=200)
     arguments = parser.parse_args()
     attending.LOOK_EVERY_S = 5.0
+    os.environ["PYTHONPATH"] = str(REPOSITORY)  # of the nodes
     settings = Settings(cpus=1, gpus=0, memory_gb=1)
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
         for title, count, seconds in (

@@ -100,6 +100,17 @@ def test_a_cancelled_job_is_named(cluster: Settings, tmp_path: Path) -> None:
     assert f"job {job.id} ({tasks[0].title}) was cancelled" in caught.value.what
 
 
+def test_a_probe_that_failed_meanwhile_is_submitted_again(cluster: Settings, tmp_path: Path) -> None:
+    tasks = fan(2)
+    broken = replace(cluster, setup=("exit 3",))
+    with pytest.raises(Detached):
+        slurm.launch(work(tmp_path, tasks, detach=True), broken)
+    (probe,) = [job for job in record.find_run(tmp_path, tasks[-1].key).jobs if not job.tasks]
+    until(lambda: not listed()[probe.id].live)
+    slurm.launch(work(tmp_path, tasks), cluster)
+    assert Store(tmp_path).has(tasks[-1])
+
+
 def test_cancelling_a_run(cluster: Settings, tmp_path: Path) -> None:
     tasks = fan(2)
     with pytest.raises(Detached):

@@ -61,28 +61,36 @@ class Attendance:
             raise UvlpError("the cluster does not answer squeue", fix=fix)
         self.states = states
         missing = {each.key for each in self.work.jobs}
-        former = [job for job in self.run.jobs if missing & set(job.tasks)]
+        former = [job for job in self.run.jobs if not job.tasks or missing & set(job.tasks)]
         past = queue.past(job.id for job in former if job.id not in states)
+        probed = True
         for job in former:
             state = states.get(job.id) or queue.State(past.get(job.id, queue.GONE))
             content = outcome.read(self.run.folder, job.name)
             if state.live and content is None:
                 self.live[job.name] = job
-            else:
-                endings.note(self.run, job, state.state, content)
-        self._drop_orphans()
+                continue
+            endings.note(self.run, job, state.state, content)
+            self.run.forget(job)
+            if not job.tasks and (content is None or content["state"] != outcome.DONE):
+                probed = False
+        self._drop_orphans(probed)
         if self.live:
             streams.print_error(f"note   attached to {len(self.live)} jobs of the run {self.work.name}")
 
-    def _drop_orphans(self) -> None:
-        """Cancel jobs that wait for a failed one: the cluster would do so a little later."""
+    def _drop_orphans(self, probed: bool) -> None:
+        """Cancel jobs that wait for a failed one: the cluster would do so a little later.
+
+        Args:
+            probed: whether the job that all others wait for has not failed.
+        """
         needs = needed(self.work.jobs)
         while True:
             covered = {key for job in self.live.values() for key in job.tasks}
             orphans = [
                 job
                 for job in self.live.values()
-                if any(needs[key] - covered for key in job.tasks if key in needs)
+                if not probed or any(needs[key] - covered for key in job.tasks if key in needs)
             ]
             if not orphans:
                 return

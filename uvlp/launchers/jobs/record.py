@@ -55,6 +55,11 @@ class Run:
         self.jobs = [*(job for job in self.jobs if job.name not in names), *new]
         self.save()
 
+    def forget(self, job: JobRecord) -> None:
+        """Remove a job that ended."""
+        self.jobs = [each for each in self.jobs if each != job]
+        self.save()
+
     def out_of_memory(self, job: JobRecord) -> None:
         """Double the memory of a job's tasks, for the next call."""
         self.memory_gb |= dict.fromkeys(job.tasks, 2 * job.memory_gb)
