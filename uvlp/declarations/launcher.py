@@ -60,6 +60,7 @@ class Launch:
         tasks: the missing artifacts, in an order in which they could be made one by one.
         jobs: the same, with those that several jobs can share divided; see `part_minutes`.
         seconds: estimated time of each job by its key; 0 if it is unknown.
+        cards: number of cards of each task that takes several, by its key.
         make: ``make(jobs, workers)`` makes jobs on worker processes of the machine that calls it, and
             leaves out finished ones. It can be pickled. None as ``workers``: as many as suit the machine.
         workers: requested number of worker processes; None: any.
@@ -72,6 +73,7 @@ class Launch:
     jobs: Sequence[Job]
     seconds: Mapping[str, float]
     make: Callable[[Sequence[Any], int | None], None]
+    cards: Mapping[str, int] = field(default_factory=dict)
     workers: int | None = None
     detach: bool = False
 

@@ -310,12 +310,16 @@ def launch(plan: Plan, store: Store, todo: Sequence[Task], asked: Asked, launche
     part_s = 60.0 * declared.part_minutes(launcher.settings)
     estimates = estimated.of_plan(plan, named(card) if card else this_machine())
     seconds = {key: 60 * (needs.minutes or 0.0) for key, needs in estimates.items()}
+    several = {task.key: estimated.on_cards(task, asked.gpus_per_finetune or 1).cards for task in todo}
+    if declared.remote:
+        seconds |= {key: seconds.get(key, 0.0) / max(1, count) for key, count in several.items()}
     return Launch(
         name=plan.goal.key,
         root=store.root,
         tasks=tuple(todo),
         jobs=divided(todo, seconds, part_s) if part_s else tuple(todo),
         seconds=seconds,
+        cards={key: count for key, count in several.items() if count > 1},
         make=partial(make_here, store.root, asked, estimates, command_line(), config=plan.config),
         workers=asked.workers,
         detach=launcher.detach,
@@ -352,6 +356,8 @@ def make_here(
     if not todo:
         return
     preflight.check_card(list(map(task_of, todo)))
+    if not any(job.stage == "finetune" for job in todo):
+        asked = replace(asked, gpus_per_finetune=None)  # this job of a cluster has cards for other tasks
     parallel = cards.parallel(replace(asked, workers=count))
     cards.announce(parallel)
     needs = estimated.on_machine(parallel, estimates)

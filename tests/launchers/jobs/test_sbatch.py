@@ -17,7 +17,9 @@ from uvlp.launchers.jobs.grouping import group
 from uvlp.launchers.jobs.record import Run
 from uvlp.launchers.jobs.settings import Settings
 
-BATCH = sbatch.Batch(names=("a", "b"), title="uvlp-1-embed", seconds=60.0, after=("3", "4_1"), memory_gb=8)
+BATCH = sbatch.Batch(
+    names=("a", "b"), title="uvlp-1-embed", seconds=60.0, after=("3", "4_1"), memory_gb=8, gpus=2
+)
 ACCOUNT = """
 sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified
 """
@@ -34,7 +36,7 @@ and/or time limits)
 
 
 def test_arguments_of_a_job() -> None:
-    values = sbatch.arguments(Settings(partition="p", account="a", constraint="c", gpus=2), BATCH)
+    values = sbatch.arguments(Settings(partition="p", account="a", constraint="c"), BATCH)
     assert values["dependency"] == "afterok:3:4_1" and values["mem"] == "8GB"
     assert (values["partition"], values["account"], values["constraint"]) == ("p", "a", "c")
     assert values["gpus-per-node"] == 2 and values["time"] == 240 and values["requeue"] is True
@@ -46,7 +48,7 @@ def test_arguments_of_the_user_replace_those_that_mean_the_same() -> None:
     values = sbatch.arguments(settings, BATCH)
     assert "gpus-per-node" not in values and "mem" not in values
     assert values["gres"] == "gpu:h200:1" and values["exclusive"] is True
-    plain = sbatch.arguments(Settings(gpus=0), replace(BATCH, memory_gb=0, after=()))
+    plain = sbatch.arguments(Settings(), replace(BATCH, memory_gb=0, after=(), gpus=0))
     assert not {"mem", "gpus-per-node", "dependency", "kill-on-invalid-dep"} & set(plain)
 
 
@@ -132,6 +134,13 @@ def test_the_plan_of_a_dry_run(tmp_path: Path) -> None:
     assert "--dependency=afterok:1 " in lines[3] and "--array=0-3" in lines[3]
     assert "--dependency=afterok:2 " in lines[4]
     assert not (tmp_path / "run").exists()
+
+
+def test_a_task_that_takes_several_cards_gets_them(tmp_path: Path) -> None:
+    tasks = fan(1)
+    asked = replace(work(tmp_path, tasks), cards={tasks[0].key: 4})
+    submission = Submission(asked, Run(tmp_path / "run"), Settings(), 0.0)
+    assert [batch.gpus for batch in submission.batches(submission.groups())] == [4, 1, 1]
 
 
 def test_time_on_several_cards() -> None:

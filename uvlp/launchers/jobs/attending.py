@@ -67,7 +67,8 @@ class Attendance:
         for job in former:
             state = states.get(job.id) or queue.State(past.get(job.id, queue.GONE))
             content = outcome.read(self.run.folder, job.name)
-            if state.live and content is None:
+            # A preempted job has stopped, and is about to be queued again.
+            if state.live and (content is None or content["state"] == outcome.STOPPED):
                 self.live[job.name] = job
                 continue
             endings.note(self.run, job, state.state, content)

@@ -81,7 +81,14 @@ class Submission:
         if content is not None and content["state"] == outcome.DONE:
             return
         memory_gb = self.run.memory_of((), self.settings.memory_gb)
-        batch = Batch(names=(name,), title=self._title("probe"), seconds=0.0, after=(), memory_gb=memory_gb)
+        batch = Batch(
+            names=(name,),
+            title=self._title("probe"),
+            seconds=0.0,
+            after=(),
+            memory_gb=memory_gb,
+            gpus=self.settings.gpus,
+        )
         probe = Group(tasks=(), seconds=0.0, needs=frozenset())
         for job in self._submit(batch, [probe]):
             self._probe = job.id
@@ -111,9 +118,8 @@ class Submission:
         equal: dict[tuple[object, ...], list[Group]] = {}
         for each in left:
             if not each.needs & unsubmitted:
-                equal.setdefault((self._after(each), self._memory_gb(each), each.tasks[0].stage), []).append(
-                    each
-                )
+                kind = (self._after(each), self._memory_gb(each), self._gpus(each), each.tasks[0].stage)
+                equal.setdefault(kind, []).append(each)
         return [
             (self._batch(chunk), chunk)
             for groups in equal.values()
@@ -136,7 +142,17 @@ class Submission:
             seconds=max(each.seconds for each in groups),
             after=self._after(groups[0]),
             memory_gb=self._memory_gb(groups[0]),
+            gpus=self._gpus(groups[0]),
         )
+
+    def card_seconds(self, groups: Iterable[Group]) -> float:
+        """Return the estimated time of jobs multiplied by their GPUs, or by 1 without any."""
+        return sum(each.seconds * max(1, self._gpus(each)) for each in groups)
+
+    def _gpus(self, each: Group) -> int:
+        """Return the GPUs of a job: those of the settings, or more for a task that takes several."""
+        most = max(self.work.cards.get(task.key, 0) for task in each.tasks)
+        return max(self.settings.gpus, most) if self.settings.gpus else 0
 
     def _title(self, what: str) -> str:
         return f"uvlp-{self.work.name[:8]}-{what}"

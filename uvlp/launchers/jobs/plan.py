@@ -19,11 +19,10 @@ def lines(submission: Submission, settings: Settings) -> list[str]:
     groups = submission.groups()
     if not groups:
         return ["jobs: none"]
-    total = sum(each.seconds for each in groups)
-    unit = "GPU-hours" if settings.gpus else "node-hours"
-    hours = total / 3600 * max(1, settings.gpus)
-    times = ", ".join(f"{count}: {duration(time_on(groups, count))}" for count in CARDS)
     batches = list(submission.batches(groups))
+    unit = "GPU-hours" if settings.gpus else "node-hours"
+    hours = submission.card_seconds(groups) / 3600
+    times = ", ".join(f"{count}: {duration(time_on(groups, count))}" for count in CARDS)
     arrays = sum(len(batch.names) > 1 for batch in batches)
     parts = sum("." in job.key for job in submission.work.jobs)
     calls_of_sbatch = [" ".join(sbatch.script(settings, batch)) for batch in batches]

@@ -45,6 +45,7 @@ class Batch:
         seconds: the longest estimated time.
         after: numbers of the jobs that must succeed before.
         memory_gb: 0: no `--mem`.
+        gpus: 0: no `--gpus-per-node`.
     """
 
     names: tuple[str, ...]
@@ -52,6 +53,7 @@ class Batch:
     seconds: float
     after: tuple[str, ...]
     memory_gb: int
+    gpus: int
 
 
 def arguments(settings: Settings, batch: Batch) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def arguments(settings: Settings, batch: Batch) -> dict[str, Any]:
         "account": settings.account,
         "constraint": settings.constraint,
         "cpus-per-task": settings.cpus,
-        "gpus-per-node": settings.gpus,
+        "gpus-per-node": batch.gpus,
         "mem": f"{batch.memory_gb}GB" if batch.memory_gb else "",
         "dependency": f"afterok:{':'.join(batch.after)}" if batch.after else "",
         "kill-on-invalid-dep": "yes" if batch.after else "",
