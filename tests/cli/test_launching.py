@@ -89,3 +89,8 @@ def test_the_users_own_file_does_not_disturb_a_local_run(config: Path) -> None:
 def test_an_unknown_launcher_ends_with_code_2(call: Call) -> None:
     code, _, printed = call("reproduce", "digits", "1", "--launcher", "slurn", "--dry-run")
     assert code == 2 and "slurn" in printed
+
+
+def test_cancelling_a_run_that_was_never_submitted(call: Call) -> None:
+    code, _, printed = call("cancel", "1c2f03a9")
+    assert code == 2 and "1c2f03a9" in printed

@@ -128,7 +128,7 @@ class Attendance:
             try:
                 while self.live or self.submission.left:
                     self._read_outcomes()
-                    if time.monotonic() - self._looked >= LOOK_EVERY_S:
+                    if self.live and time.monotonic() - self._looked >= LOOK_EVERY_S:
                         self._look()
                         lines.show(self.live.values(), self.states)
                     if self.submission.left:

@@ -1,0 +1,147 @@
+"""Leaving a run whose jobs go on, and attaching to it again, with recorded answers of the cluster."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.launchers.chains import fan, task, work
+from uvlp.core.errors import Detached, Stopped, UvlpError
+from uvlp.launchers.jobs import attending, outcome, queue
+from uvlp.launchers.jobs.attending import Attendance, open_attendance
+from uvlp.launchers.jobs.record import JobRecord, Run
+from uvlp.launchers.jobs.settings import Settings
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def cancelled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The jobs that were cancelled."""
+    numbers: list[str] = []
+
+    def cancel(jobs: Iterable[str]) -> int:
+        numbers.extend(jobs)
+        return len(numbers)
+
+    monkeypatch.setattr(queue, "cancel", cancel)
+    monkeypatch.setattr(queue, "past", lambda jobs: {})
+    return numbers
+
+
+def attended(tmp_path: Path) -> Attendance:
+    tasks = fan(2)
+    return open_attendance(work(tmp_path, tasks), Run(tmp_path / "launched" / "r"), Settings(), 0.0)
+
+
+def job(number: str, *keys: str) -> JobRecord:
+    return JobRecord(id=number, name=f"job{number}", title="t", tasks=keys)
+
+
+@pytest.mark.parametrize(("answer", "ended"), [("\n", []), ("y\n", []), ("n\n", ["7"]), ("No\n", ["7"])])
+def test_a_terminal_is_asked_whether_jobs_go_on(
+    answer: str, ended: list[str], cancelled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    attendance = attended(tmp_path)
+    attendance.live = {"job7": job("7", "key")}
+    with pytest.raises(Stopped) as caught:
+        attendance._interrupted()
+    assert cancelled == ended and caught.value.exit_code == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_jobs_go_on_when_the_terminal_is_gone(
+    number: signal.Signals, cancelled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "states", lambda: os.kill(os.getpid(), number))
+    before = signal.getsignal(number)
+    attendance = attended(tmp_path)
+    attendance.live = {"job7": job("7", "key")}
+    with pytest.raises(Stopped):
+        attendance.wait()
+    assert not cancelled and signal.getsignal(number) == before
+
+
+def test_detaching_names_the_run(tmp_path: Path) -> None:
+    attendance = attended(tmp_path)
+    with pytest.raises(Detached) as caught:
+        attendance.detach()
+    assert attendance.work.name in caught.value.what and caught.value.exit_code == 0
+
+
+def listing(**states: str) -> Callable[[], dict[str, queue.State]]:
+    return lambda: {number[1:]: queue.State(state) for number, state in states.items()}
+
+
+def test_attaching_keeps_live_jobs_and_cancels_those_that_wait_for_a_failed_one(
+    cancelled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, left, right, last = fan(2)
+    attendance = attended(tmp_path)
+    run = attendance.run
+    run.add([job("1", first.key), job("2", left.key), job("3", right.key), job("4", last.key)])
+    outcome.write(run.folder, "job2", UvlpError("a wrong number"))
+    monkeypatch.setattr(queue, "states", listing(_1="RUNNING", _2="FAILED", _3="PENDING", _4="PENDING"))
+    attendance.attach()
+    assert sorted(attendance.live) == ["job1", "job3"] and cancelled == ["4"]
+
+
+def test_a_preempted_job_is_not_submitted_twice(
+    cancelled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attendance = attended(tmp_path)
+    attendance.run.add([job("1", fan(2)[0].key)])
+    outcome.write(attendance.run.folder, "job1", Stopped("SIGTERM"))
+    monkeypatch.setattr(queue, "states", listing(_1="PENDING"))
+    attendance.attach()
+    assert list(attendance.live) == ["job1"]
+
+
+def test_all_jobs_wait_for_a_probe_that_failed(
+    cancelled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attendance = attended(tmp_path)
+    attendance.run.add([job("1"), job("2", fan(2)[0].key)])
+    outcome.write(attendance.run.folder, "job1", UvlpError("another version"))
+    monkeypatch.setattr(queue, "states", listing(_1="FAILED", _2="PENDING"))
+    attendance.attach()
+    assert not attendance.live and cancelled == ["2"]
+    assert [each.id for each in attendance.run.jobs] == ["2"], "a failed probe is noted once"
+
+
+def test_a_cluster_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "states", lambda: None)
+    with pytest.raises(UvlpError) as caught:
+        attended(tmp_path).attach()
+    assert "squeue" in caught.value.what
+
+
+def test_a_cluster_that_does_not_answer_for_a_while_is_asked_again(
+    cancelled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter([None, {"7": queue.State("RUNNING")}])
+    attendance = attended(tmp_path)
+    attendance.live = {"job7": job("7", task(1).key)}
+
+    def states() -> dict[str, queue.State] | None:
+        found = next(answers)
+        if found is not None:
+            outcome.write(attendance.run.folder, "job7", None)
+        return found
+
+    monkeypatch.setattr(queue, "states", states)
+    monkeypatch.setattr(attending, "LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr(attending, "READ_EVERY_S", 0.0)
+    attendance.wait()
+    assert "does not answer" in capsys.readouterr().err
