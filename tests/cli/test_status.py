@@ -117,10 +117,11 @@ def test_run_that_was_killed_says_how_to_resume(tmp_path: Path) -> None:
             time.sleep(0.05)
         running = uvlp("status", "--store", "store", "--json")
         os.killpg(process.pid, signal.SIGKILL)
-    assert json.loads(running)["state"] == "running"
+    values = json.loads(running)
+    assert values["state"] == "running" and values["left_s"] > 0, "from the estimates"
     out = uvlp("status", "--store", "store")
     assert "ended without finishing" in out and f"uvlp {' '.join(arguments)}" in out.replace(" \\\n   ", "")
     uvlp(*arguments)
     after = json.loads(uvlp("status", "--store", "store", "--json"))
-    assert (after["state"], after["left_s"], after["tasks"]["waiting"]) == ("finished", None, 0)
+    assert all(each["device"] for each in after["jobs"])
     assert {each["device"] for each in after["jobs"]} != {""}

@@ -329,7 +329,8 @@ class Store:
             if not self.sees(task):
                 raise
             published = False
-        shutil.rmtree(self.root / "partial" / f"{task.kind}-{task.key}", ignore_errors=True)
+        name = f"{task.kind}-{task.key}"
+        self._delete(self.root / "partial" / name, name)
         return published
 
     def _input_hashes(self, task: Task) -> dict[str, str]:

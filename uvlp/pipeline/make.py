@@ -24,7 +24,7 @@ from uvlp.core.hashing import changed_during_read, file_sha256
 from uvlp.core.progress import Progress
 from uvlp.core.scheduling import cards, workers
 from uvlp.core.scheduling.cards import Asked
-from uvlp.core.scheduling.rule import Needs
+from uvlp.core.scheduling.rule import ANYWHERE, Needs
 from uvlp.declarations.launcher import HERE, Launch, Launcher, declared_launcher
 from uvlp.models.published import find
 from uvlp.pipeline import preflight
@@ -365,7 +365,9 @@ def make_here(
     if len(whole) == len(todo):  # not the share of a job of a cluster
         todo = spread(in_order(whole, needs), needs, min(len(parallel.cards), parallel.workers))
     of_each = partial(of_job, needs=needs)
-    seconds = {job.key: 60 * (of_each(job).minutes or 0.0) for job in todo}
+    # Without cards no job needs anything, but it has an estimate.
+    known = needs if parallel.cards else lambda task: estimates.get(task.key, ANYWHERE)
+    seconds = {job.key: 60 * (of_job(job, known).minutes or 0.0) for job in todo}
     processes = len(parallel.layout.workers[: len(todo)])
     try:
         with recorded(root, todo, processes, seconds, command, views.view(len(todo))) as view:
