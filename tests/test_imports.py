@@ -19,7 +19,12 @@ ALLOWED = {
     "networks": ("core",),
     "recipes": ("core", "artifacts"),
     "tables": ("core", "artifacts"),
-    "declarations": (*BELOW, "networks/parts/names", "networks/parts/network_sizes"),
+    "declarations": (
+        *BELOW,
+        "networks/parts/names",
+        "networks/parts/network_sizes",
+        "networks/parts/timm_networks",
+    ),
     "models": BELOW,
     "methods": (*BELOW, "models", "networks", "protocols/training"),
     "datasets": (*BELOW, "captioners/texts"),

@@ -89,7 +89,11 @@ MethodOption = Annotated[
 SeedOption = Annotated[Many, _what("--seed", metavar="N,...", help="distillation seeds, e.g. 0,1,2")]
 NetworkOption = Annotated[
     Many,
-    _what("--network", metavar="NAME,...", help="test networks with their depth, e.g. convnet-3,resnet-18"),
+    _what(
+        "--network",
+        metavar="NAME,...",
+        help="test networks: a family with its depth, e.g. convnet-3,resnet-18, or timm:NAME",
+    ),
 ]
 RepeatsOption = Annotated[
     int | None,

@@ -12,7 +12,7 @@ from uvlp.core import plugins
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.plugins import Origin
 from uvlp.declarations.reading import constant, function, of_source, positive_integer
-from uvlp.networks.parts import network_sizes
+from uvlp.networks.parts import network_sizes, timm_networks
 from uvlp.networks.parts.names import split_network
 
 
@@ -51,15 +51,17 @@ def declared_network(name: str) -> NetworkDeclaration:
 
 def networks() -> tuple[str, ...]:
     """Values of `--network`, with a number for DEPTH."""
-    return tuple(f"{family}-DEPTH" for family in plugins.names("networks"))
+    return (*(f"{family}-DEPTH" for family in plugins.names("networks")), timm_networks.FORM)
 
 
 def canonical(network: str) -> str:
     """The network's name in tables, e.g. ``resnet-ap-10``.
 
     Raises:
-        UvlpError: no depth, or an unknown family.
+        UvlpError: no depth, or an unknown family; for ``timm:NAME`` see `timm_networks.canonical`.
     """
+    if timm_networks.is_timm(network):
+        return timm_networks.canonical(network)
     wanted = network.lower().replace("_", "-")
     if wanted in plugins.names("networks"):
         names = [f"{wanted}-{depth}" for depth in declared_network(wanted).least_px]
@@ -74,8 +76,22 @@ def canonical(network: str) -> str:
 
 
 def family(network: str) -> str | None:
-    """The name of the file in `uvlp/networks` that builds a network."""
-    return split_network(network)[0]
+    """The name of the file in `uvlp/networks` that builds a network; None for those of timm."""
+    return None if timm_networks.is_timm(network) else split_network(network)[0]
+
+
+def package(network: str) -> str:
+    """The library that a network comes from, with its version; empty for those of UVLP and torchvision."""
+    return timm_networks.package() if timm_networks.is_timm(network) else ""
+
+
+def note(network: str, classes: int, size_px: int) -> str:
+    """A sentence about a network of timm: its size and cost; empty for others.
+
+    Raises:
+        UvlpError: it cannot take images of this size.
+    """
+    return timm_networks.note(network, classes, size_px) if timm_networks.is_timm(network) else ""
 
 
 def check_network(network: str, size_px: int) -> None:
@@ -84,6 +100,9 @@ def check_network(network: str, size_px: int) -> None:
     Raises:
         UvlpError: an unknown depth, or images too small for it; states what is possible.
     """
+    if timm_networks.is_timm(network):
+        timm_networks.check(canonical(network), size_px)
+        return
     name, depth = split_network(canonical(network))
     declaration = declared_network(name)
     network_sizes.check(declaration.origin.name, declaration.least_px, depth, size_px)

@@ -73,7 +73,7 @@ def teacher(settings: Settings, size_px: int) -> str:
     from uvlp.protocols.training.rded_networks import ARCHITECTURES, WITHOUT_BATCH_NORM
 
     network = teacher_of(settings.teacher, size_px)
-    if network in WITHOUT_BATCH_NORM:
+    if network not in ARCHITECTURES or network in WITHOUT_BATCH_NORM:
         allowed = ", ".join(name for name in ARCHITECTURES if name not in WITHOUT_BATCH_NORM)
         raise UvlpError("sre2l.teacher: a network without batch normalisation", got=network, allowed=allowed)
     return network

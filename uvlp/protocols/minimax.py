@@ -100,6 +100,7 @@ def evaluate(
             where normalisation needs more, or a loss that is not finite.
     """
     from uvlp.models.device import arithmetic, prepare_network
+    from uvlp.protocols.training.loop import seeded_dropout
     from uvlp.protocols.training.minimax_training import train_and_validate
 
     assert teacher is None, "hard labels need no teacher"
@@ -107,7 +108,8 @@ def evaluate(
     check_images(settings, network, teacher="", classes=classes, images=len(train.labels), side_px=0)
     model = build(network, classes, settings, seed)
     model = prepare_network(model, device, settings.precision, settings.channels_last)
-    with arithmetic(device, settings.precision, settings.deterministic):
+    # The published networks draw nothing; some of timm have dropout.
+    with seeded_dropout(seed, device), arithmetic(device, settings.precision, settings.deterministic):
         record = train_and_validate(
             model,
             network,

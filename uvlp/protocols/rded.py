@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +29,7 @@ TEACHER = True
 
 
 def networks() -> tuple[str, ...]:
-    """Return the names that `--network` accepts."""
+    """Return the names that `--network` accepts beside ``timm:NAME``."""
     from uvlp.protocols.training.rded_networks import ARCHITECTURES
 
     return ARCHITECTURES
@@ -142,6 +140,7 @@ def evaluate(
     """
     from uvlp.models.device import arithmetic
     from uvlp.protocols.training import rded_rules
+    from uvlp.protocols.training.loop import seeded_dropout
     from uvlp.protocols.training.rded_training import train_and_validate
 
     assert teacher is not None, "soft labels need a teacher"
@@ -154,7 +153,7 @@ def evaluate(
     architecture, images = facts.architecture, len(train.labels)
     check_images(settings, network, teacher=architecture, classes=classes, images=images, side_px=0)
     student, teaching = _pair(network, teacher, classes, settings, seed, device)
-    with _seeded_dropout(seed, device), arithmetic(device, settings.precision, settings.deterministic):
+    with seeded_dropout(seed, device), arithmetic(device, settings.precision, settings.deterministic):
         record = train_and_validate(
             student,
             teaching,
@@ -218,16 +217,3 @@ def _check_teacher(facts: teachers.Teacher, classes: int, size_px: int) -> None:
                 allowed=f"{needed}, as the student",
                 fix="train or import another teacher",
             )
-
-
-@contextlib.contextmanager
-def _seeded_dropout(seed: int, device: str) -> Iterator[None]:
-    """Context in which dropout draws from ``seed``; torch's global generators are restored afterwards."""
-    import torch
-
-    gpus = [] if device == "cpu" else [torch.cuda.current_device()]
-    with torch.random.fork_rng(devices=gpus):
-        torch.default_generator.manual_seed(derive(seed, "dropout"))
-        if gpus:
-            torch.cuda.manual_seed(derive(seed, "dropout"))
-        yield

@@ -90,7 +90,9 @@ def _networks() -> dict[str, str]:
 
     texts = {f"{name}-DEPTH": text for name, text in _described("networks").items()}
     for name, protocol in names.networks().items():
-        texts.setdefault(name, f"a network of --protocol {protocol}")
+        of_timm = name.startswith("timm:")
+        text = "any network of timm, untrained" if of_timm else f"a network of --protocol {protocol}"
+        texts.setdefault(name, text)
     return texts
 
 

@@ -8,6 +8,7 @@ from torch import nn
 from uvlp.core.errors import wrong_return
 from uvlp.core.plugins import find, load
 from uvlp.core.wording import kind_of
+from uvlp.networks.parts import timm_networks
 from uvlp.networks.parts.names import split_network
 
 
@@ -17,17 +18,23 @@ def seeded(
     """Return the network, initialised from ``seed``; torch's global generator is restored.
 
     Args:
-        network: family and depth, e.g. ``"convnet-3"``.
-        classes, size_px, norm, width: arguments of `build`, e.g. in `uvlp/networks/convnet.py`.
+        network: family and depth, e.g. ``"convnet-3"``, or ``"timm:NAME"``.
+        classes, size_px, norm, width: arguments of `build`, e.g. in `uvlp/networks/convnet.py`; networks of
+            timm have their own normalisation and width.
 
     Raises:
         UvlpError: an unknown network, images too small for it, or a `build` that returns something else.
     """
-    family, depth = split_network(network)
-    module, file = load("networks", family), find("networks", family).file
+    timm = timm_networks.is_timm(network)
+    family, depth = ("", 0) if timm else split_network(network)
+    file = network if timm else find("networks", family).file
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        built = module.build(depth, classes=classes, size_px=size_px, norm=norm, width=width)
+        if timm:
+            built = timm_networks.build(network, classes=classes, size_px=size_px)
+        else:
+            build = load("networks", family).build
+            built = build(depth, classes=classes, size_px=size_px, norm=norm, width=width)
         if not isinstance(built, nn.Module):
             raise wrong_return(file, "build", "an nn.Module", kind_of(built))
         _check_logits(built, classes, size_px, file)

@@ -23,7 +23,7 @@ from uvlp.core.files.paths import expand_home
 from uvlp.core.plugins import Origin
 from uvlp.declarations.captioner import declared_captioner
 from uvlp.declarations.dataset import declared_dataset
-from uvlp.declarations.network import NetworkDeclaration, declared_network
+from uvlp.declarations.network import NetworkDeclaration, declared_network, package
 from uvlp.declarations.protocol import declared_protocol
 from uvlp.models.published.find import LocalModel
 from uvlp.pipeline.planning.imagenet_labels import imagenet_labels
@@ -68,7 +68,8 @@ class ModelPlanner:
     ) -> Task:
         """Return a task on the dataset; ``declared_in`` is the origin of ``plugin``."""
         dataset = declared_dataset(self.spec.name)
-        roles = {"dataset": dataset.origin, "plugin": declared_in, "network": network and network.origin}
+        built = network.origin if network else None
+        roles = {"dataset": dataset.origin, "plugin": declared_in, "network": built}
         own = {"portable": portable.identity()} if self.recipe.portable else {}
         return Task(
             kind=kind,
@@ -81,7 +82,7 @@ class ModelPlanner:
                 **({"network": network.revision} if network else {}),
                 **(revisions or {}),
             },
-            packages={role: origin.package for role, origin in roles.items() if origin and origin.package},
+            packages=self._packages(roles, (facts or {}).get("network", "")),
             schema=schema,
             settings=settings,
             facts={**(facts or {}), **own},
@@ -91,6 +92,12 @@ class ModelPlanner:
             origins=origins or {},
             sources={role: str(plugins.source(origin)) for role, origin in roles.items() if origin},
         )
+
+    def _packages(self, roles: Mapping[str, Origin | None], network: str) -> dict[str, str]:
+        """Return packages of other sources by role: of plug-ins, and of a test network by its name."""
+        of_plugins = {role: origin.package for role, origin in roles.items() if origin and origin.package}
+        library = package(network)
+        return of_plugins | ({"network": library} if library else {})
 
     def _published(self, **parts: str) -> tuple[dict[str, Any], dict[str, str]]:
         """Return facts and origins of published models; ``parts``: part by the task's name for it."""

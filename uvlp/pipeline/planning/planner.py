@@ -11,6 +11,7 @@ from uvlp.artifacts import (
 )
 from uvlp.artifacts.task import Task
 from uvlp.core import plugins
+from uvlp.declarations.network import note
 from uvlp.declarations.protocol import ProtocolDeclaration, declared_protocol
 from uvlp.pipeline.planning.ablations import Ablated, removed
 from uvlp.pipeline.planning.contenders import Folder, Method
@@ -153,5 +154,13 @@ class Planner(ImagePlanner):
             if isinstance(method, Folder) and method.several
         ]
         sources = [f"{each.title}: {each.note}" for each in methods if isinstance(each, Folder) and each.note]
+        size_px, classes = self._evaluation.size_px, len(self.manifest.classes)
+        networks = [note(network, classes, size_px) for network in self.recipe.networks] if classes else []
         hard = [method.title for method in own if method.declared.soft_labels and not self._protocol.teacher]
-        return [*remarks(self.recipe, sections, syntheses, hard), *sources, *seeds, *self.manifest.caveats]
+        return [
+            *remarks(self.recipe, sections, syntheses, hard),
+            *sources,
+            *seeds,
+            *filter(None, networks),
+            *self.manifest.caveats,
+        ]

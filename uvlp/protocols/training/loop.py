@@ -6,7 +6,8 @@ Steps and losses follow evaluation.md 1.7 and 1.8, accuracies and the summary of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from uvlp.artifacts.scores import Score
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
+from uvlp.core.seeds import derive
 from uvlp.protocols.training import augment, mixing
 from uvlp.protocols.training.images import Prepared
 from uvlp.protocols.training.optimisers import Optimiser
@@ -63,6 +65,17 @@ def run_epochs(
             if record.add(epoch, predict(network, pixels), labels) and at_best is not None:
                 at_best()
     return record
+
+
+@contextlib.contextmanager
+def seeded_dropout(seed: int, device: str) -> Iterator[None]:
+    """Context in which dropout draws from ``seed``; torch's global generators are restored afterwards."""
+    gpus = [] if device == "cpu" else [torch.cuda.current_device()]
+    with torch.random.fork_rng(devices=gpus):
+        torch.default_generator.manual_seed(derive(seed, "dropout"))
+        if gpus:
+            torch.cuda.manual_seed(derive(seed, "dropout"))
+        yield
 
 
 def check_single_image(build: Callable[[], nn.Module], size_px: int, *, got: str, fix: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from uvlp.core.errors import UvlpError, unknown_name
+from uvlp.networks.parts import timm_networks
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,6 +48,8 @@ def canonical(name: str) -> str:
     Raises:
         UvlpError: the protocol has no such network.
     """
+    if timm_networks.is_timm(name):
+        return timm_networks.canonical(name)
     known = {_squashed(architecture): architecture for architecture in ARCHITECTURES}
     wanted = _squashed(name).replace("convnet", "conv")
     if wanted not in known:
@@ -65,6 +68,9 @@ def depth(architecture: str) -> int:
 
 def check(architecture: str, size_px: int) -> None:
     """Raise UvlpError, with the sizes that work, if the architecture cannot take images of ``size_px``."""
+    if timm_networks.is_timm(architecture):
+        timm_networks.check(architecture, size_px)
+        return
     only = ONLY_PX.get(architecture)
     if only and size_px != only:
         raise UvlpError(f"image size for {architecture}, px", got=size_px, allowed=f"only {only}")
@@ -81,14 +87,14 @@ def check(architecture: str, size_px: int) -> None:
 
 def check_classes(architecture: str, classes: int) -> None:
     """Raise UvlpError if the architecture supports fewer classes."""
-    if classes > ROWS and not depth(architecture):
+    if classes > ROWS and not depth(architecture) and not timm_networks.is_timm(architecture):
         raise UvlpError(f"classes for {architecture}", got=classes, allowed=f"at most {ROWS}")
 
 
 def check_published(architecture: str, classes: int) -> None:
     """Raise UvlpError unless torchvision publishes weights for ``classes`` classes."""
     fix = "train the teacher here (teacher.source=trained) or name a checkpoint"
-    if depth(architecture) or architecture.endswith(MODIFIED):
+    if depth(architecture) or architecture.endswith(MODIFIED) or timm_networks.is_timm(architecture):
         raise UvlpError("torchvision publishes no weights for this network", got=architecture, fix=fix)
     if classes != ROWS:
         what = "classes of a dataset for torchvision's weights"
@@ -103,13 +109,15 @@ def build(architecture: str, *, classes: int, size_px: int) -> nn.Module:
     """Build an untrained network, initialised from torch's global generator as in the reference.
 
     Args:
-        architecture: one of `ARCHITECTURES`.
+        architecture: one of `ARCHITECTURES`, or ``timm:NAME``.
         classes: number of outputs.
         size_px: side of the input images.
 
     Raises:
         UvlpError: images of ``size_px`` do not fit the architecture, or more than 1000 classes.
     """
+    if timm_networks.is_timm(architecture):
+        return timm_networks.build(architecture, classes=classes, size_px=size_px)
     assert architecture in ARCHITECTURES, architecture
     check(architecture, size_px)
     if depth(architecture):
