@@ -117,7 +117,7 @@ def test_cancelling_a_run(cluster: Settings, tmp_path: Path) -> None:
         slurm.launch(work(tmp_path, tasks, seconds=60, detach=True), cluster)
     assert slurm.cancel(tmp_path, tasks[-1].key[:8]) == len(tasks) + 1, "tasks, and the probe"
     jobs = record.find_run(tmp_path, tasks[-1].key).jobs
-    until(lambda: not any(listed()[job.id].live for job in jobs))
+    until(lambda: not any(job.id in listed() and listed()[job.id].live for job in jobs))
 
 
 def test_a_preempted_job_is_queued_again_and_continues(cluster: Settings, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ slurm.launch(work(Path({str(tmp_path)!r}), fan(2), seconds=1), Settings(memory_g
     before = {job.id for job in record.find_run(tmp_path, tasks[-1].key).jobs}
     slurm.launch(work(tmp_path, tasks, seconds=1), cluster)
     assert set(made(tmp_path, tasks)) <= {identity.split("_")[0] for identity in before} | set(raw_numbers())
-    assert {job.id for job in record.find_run(tmp_path, tasks[-1].key).jobs} == before
+    assert {job.id for job in record.find_run(tmp_path, tasks[-1].key).jobs} <= before, "none is new"
 
 
 def raw_numbers() -> list[str]:

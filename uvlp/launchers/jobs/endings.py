@@ -9,6 +9,7 @@ from uvlp.core import streams
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.files.lines import split_lines
 from uvlp.launchers.jobs import outcome
+from uvlp.launchers.jobs.queue import GONE
 from uvlp.launchers.jobs.record import JobRecord, Run
 
 OUT_OF_MEMORY, CANCELLED, TIMEOUT = "OUT_OF_MEMORY", "CANCELLED", "TIMEOUT"
@@ -44,6 +45,9 @@ def without_report(run: Run, job: JobRecord, state: str) -> Exception:
     if last:
         what = f"{describe(job)} ended without a report, in the state {state}"
         return UvlpError(what, got=last, fix=f"see {log}")
+    if state == GONE:
+        fix = "it was cancelled, or the nodes do not see the store; re-run the command to submit it again"
+        return UvlpError(f"{describe(job)} is not in the queue, and left no report in {run.folder}", fix=fix)
     return UvlpError(
         f"{describe(job)} ended in the state {state} and left nothing in {run.folder}",
         fix="the nodes must see the store under the same path: use a shared folder, --store DIR",
