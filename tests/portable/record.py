@@ -12,6 +12,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,11 @@ RUNS = {
 }
 
 
-def run(name: str, store: Path, *options: str, **environment: str) -> str:
+def run(name: str, store: Path, *options: str, program: Sequence[str] = ("uvlp",), **environment: str) -> str:
     """Return the output of run ``name`` in another process; ``environment`` is added to this one's."""
     arguments = [*RUNS[name].split(), "--store", str(store), *options]
     return subprocess.run(
-        [sys.executable, "-m", "uvlp", *arguments],
+        [sys.executable, "-m", *program, *arguments],
         env=os.environ | environment,
         stdout=subprocess.PIPE,
         encoding="utf-8",

@@ -55,6 +55,13 @@ def test_a_nano_run_gives_the_committed_bytes(nano: tuple[Path, str]) -> None:
 
 
 @pytest.mark.slow
+def test_pieces_give_the_committed_bytes(tmp_path: Path) -> None:
+    output = run("nano", tmp_path, program=("tests.portable.in_pieces", "3"))
+    assert "15 pieces" in output  # of two features, and the images of three methods
+    compare("nano", tmp_path)
+
+
+@pytest.mark.slow
 def test_a_hostile_environment_changes_no_byte(nano: tuple[Path, str], tmp_path: Path) -> None:
     run("nano", tmp_path, "--workers", "1", **HOSTILE)
     assert first_difference(of_store(nano[0]), of_store(tmp_path)) == ""

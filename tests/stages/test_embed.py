@@ -16,11 +16,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from tests import tiny_models
+from tests.flipping import flip
 from tests.image_features import image_features
 from tests.tolerances import depth, rounding
 from uvlp.artifacts import captions, features
 from uvlp.artifacts.dataset import DatasetSpec
-from uvlp.artifacts.parts import parts
+from uvlp.artifacts.parts import arrays, parts
 from uvlp.artifacts.parts.parts import SPLITS, Share
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
@@ -228,6 +229,35 @@ def test_pieces_give_equal_bytes(root: Path, tmp_path: Path, plugin: str, count:
     names = sorted(path.name for path in alone.iterdir())
     assert names == sorted(path.name for path in shared.iterdir())
     assert all((alone / name).read_bytes() == (shared / name).read_bytes() for name in names)
+
+
+def test_long_features_stay_in_parts_that_are_read_and_verified_as_one(
+    root: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrays, "JOINED_BYTES", 9)
+    store, given = Store(tmp_path), task(root, "images")
+    store.prepare()
+    with store.making(given, print) as folder:
+        assert folder is not None
+        embed.run(
+            Work(task=given, folder=folder, store=store, progress=Progress(), open_dataset=open_dataset)
+        )
+        store.commit(given, folder, {})
+    parts_of_a_column = [f"{first:08}.npy" for first in (0, 6, 12, 18)]
+    assert [path.name for path in sorted((store.folder(given) / "mean").iterdir())] == parts_of_a_column
+    found, whole = features.read({"images": store.folder(given)}), features.read({"images": uninterrupted})
+    shape = whole["mean"].shape[1:]
+    drawn = [
+        features.Latents(read["mean"], read["deviation"], lambda row: np.full(shape, row))[[19, 0, 7, 6]]
+        for read in (found, whole)
+    ]
+    assert np.array_equal(drawn[0], drawn[1])
+    for name, array in found.items():
+        assert isinstance(array, arrays.PartedArray)
+        assert np.asarray(array).tobytes() == np.asarray(whole[name]).tobytes()
+    assert store.damage(given) is None
+    flip(store.folder(given) / "mean" / "00000006.npy", 1)
+    assert Store(tmp_path).damage(given) == "mean/00000006.npy"
 
 
 def test_a_batch_that_does_not_fit_into_memory_is_split_and_counted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +105,25 @@ def test_a_damaged_part_is_reported_and_made_again(tmp_path: Path, name: str, de
     assert missing == [range(4, 8)] and len(MESSAGES) == 1 and "item 5" in MESSAGES[0]
     make(parts, HERE, missing)
     assert content(tmp_path) == before and not list(tmp_path.rglob(".*"))
+
+
+def test_of_two_processes_that_replace_a_damaged_part_the_first_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path)
+    before, rename, others = content(tmp_path), os.rename, [opened(tmp_path)]
+    flip(tmp_path / "parts" / "00000004" / MARK)
+
+    def late(source: Path, target: Path) -> None:
+        rename(source, target)
+        if source.name == "00000004" and others:  # just moved away
+            make(others.pop(), HERE, [range(4, 8)])
+
+    parts = opened(tmp_path)
+    missing = parts.missing(HERE, Share())
+    monkeypatch.setattr(os, "rename", late)
+    make(parts, HERE, missing)
+    assert others == [] and content(tmp_path) == before and not list(tmp_path.rglob(".*"))
 
 
 def test_a_share_does_not_look_at_the_parts_of_others(tmp_path: Path) -> None:

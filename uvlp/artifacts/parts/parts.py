@@ -280,18 +280,20 @@ class Parts:
     def _settle(self, folder: Path, name: str, exists: Callable[[], bool]) -> bool:
         """Rename a complete folder; return False if another process was first."""
         target = self._folder / name
-        try:
-            os.rename(folder, target)
-        except OSError:
-            if not target.is_dir():
-                raise
-            if exists():
-                return False
-            with self._owned(name) as aside:  # damaged
-                os.rename(target, aside)
+        while True:
+            try:
                 os.rename(folder, target)
-        flush(self._folder)
-        return True
+            except OSError:
+                if not target.is_dir():
+                    raise
+                if exists():
+                    return False
+                # Damaged: moved away and deleted. Another process may do the same, and rename its own first.
+                with self._owned(name) as aside, contextlib.suppress(FileNotFoundError):
+                    os.rename(target, aside)
+            else:
+                flush(self._folder)
+                return True
 
 
 def _name(first: int) -> str:
