@@ -36,9 +36,10 @@ def installed() -> dict[str, importlib.metadata.Distribution]:
 
 
 def project_requirements(pyproject: Path) -> list[Requirement]:
-    """Return what the package needs to run."""
+    """Return what the package needs to run, also as a job of Slurm, whose workers may run in the image."""
     project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
-    return [Requirement(line) for line in project["dependencies"]]
+    lines = [*project["dependencies"], *project.get("optional-dependencies", {}).get("slurm", ())]
+    return [Requirement(line) for line in lines]
 
 
 def needed(roots: Iterable[Requirement], present: dict[str, importlib.metadata.Distribution]) -> set[str]:

@@ -113,3 +113,8 @@ def test_what_is_left_out_is_named_once_a_line(
     assert image_packages.main(["unneeded", str(pyproject)]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("error  uvlp needs torch>=3") and err.count("\n") == 1
+
+
+def test_the_image_has_what_workers_of_a_cluster_need() -> None:
+    pyproject = Path(image_packages.__file__).resolve().parent.parent / "pyproject.toml"
+    assert "submitit" in {each.name for each in image_packages.project_requirements(pyproject)}
