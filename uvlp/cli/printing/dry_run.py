@@ -11,11 +11,11 @@ from uvlp.artifacts.task import Task
 from uvlp.core import streams
 from uvlp.core.errors import MissingFile
 from uvlp.core.scheduling import cards
-from uvlp.core.scheduling.cards import Asked
+from uvlp.core.scheduling.cards import Asked, Parallel
 from uvlp.core.wording import duration
 from uvlp.declarations.launcher import HERE, Launcher, declared_launcher
 from uvlp.pipeline import make
-from uvlp.pipeline.estimates import report, shares
+from uvlp.pipeline.estimates import report, shares, together
 from uvlp.pipeline.estimates.cards import Machine, described, named, this_machine
 from uvlp.pipeline.estimates.report import Estimate
 from uvlp.pipeline.prepare import Plan
@@ -60,7 +60,7 @@ def show(
     if declared.lines is not None:
         jobs = declared.lines(make.launch(plan, store, missing, asked, launcher), launcher.settings)
     if not elsewhere:
-        cards.announce(cards.parallel(asked))
+        _announce_cards(plan, missing, cards.parallel(asked))
     _print(estimate, artifacts, "; ".join(absent), jobs, as_json)
 
 
@@ -69,6 +69,15 @@ def _machine(gpu: str | None, card: str | None) -> Machine:
     if gpu is not None:
         return described(gpu)
     return named(card) if card else this_machine()
+
+
+def _announce_cards(plan: Plan, missing: Sequence[Task], parallel: Parallel) -> None:
+    """Print which cards the run would use, and how long it would take on several."""
+    cards.announce(parallel)
+    if len(parallel.cards) > 1:
+        hours = together.hours(plan, missing, parallel, this_machine())
+        taken = duration(None if hours is None else 3600 * hours)
+        streams.print_error(f"note   estimated time on these {len(parallel.cards)} GPUs together: {taken}")
 
 
 def announce(plan: Plan, store: Store, workers: int | None) -> None:
