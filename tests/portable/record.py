@@ -21,8 +21,8 @@ from tests.portable.hashes import manifests, of_store
 FOLDER = Path(__file__).resolve().parents[2] / "paper_tables" / "measured" / "portable"
 METHODS = "full,random,k-center,herding,d4m,vlcp,uvlp"
 RUNS = {
-    "nano": f"reproduce digits 2 --profile nano --portable --method {METHODS}",
-    "nano-rded": "reproduce digits 2 --profile nano --portable --protocol rded --method random",
+    "nano": f"reproduce digits 2 --profile nano --portable --method {METHODS},dit,minimax",
+    "nano-rded": "reproduce digits 2 --profile nano --portable --protocol rded --method random,rded,sre2l",
     "digits": f"reproduce digits 10 --portable --method {METHODS}",
 }
 
