@@ -94,8 +94,8 @@ class ImagePlanner(ModelPlanner):
             network=network,
             schema=distilled.SCHEMA,
             settings=method.settings,
-            # Side and flip are in every key, also of `dit` and `minimax`, which ignore them: which of the two a
-            # method reads is not declared, and without them images made before would have other keys.
+            # Side and flip are in every key, also of `dit` and `minimax`, which ignore them: which of the two
+            # a method reads is not declared, and without them images made before would have other keys.
             facts={
                 "method": method.name,
                 "ipc": self.recipe.ipc,
