@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 import sys
 import traceback
+from typing import Annotated
 
 import typer
 
+from uvlp import __version__
 from uvlp.cli.commands import (
     baseline,
     captions,
@@ -39,12 +41,29 @@ from uvlp.core.files import os_errors, paths
 DEBUG_HINT = " (--debug shows the traceback)"
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Reproduce and compare diffusion-based dataset distillation.",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"uvlp {__version__}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version and exit")
+]
+
+
+@app.callback()
+def _options(version: VersionOption = False) -> None:
+    """Reproduce and compare diffusion-based dataset distillation."""
+
+
 for name, (_, text) in reproduce.COMMANDS.items():
     app.command(name, cls=Command, help=f"{text}\n\nExample: uvlp {name} digits 10")(reproduce.chain)
 app.command("ablate", cls=Command)(reproduce.ablate)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from uvlp.cli import completion
 from uvlp.core.files.paths import refuse_empty
 from uvlp.recipes.overrides import LARGEST_INTEGER
 from uvlp.recipes.requests.request import MOST_WORKERS
@@ -60,6 +61,7 @@ DatasetArgument = Annotated[
     str | None,
     _argument(
         metavar="DATASET",
+        autocompletion=completion.datasets,
         help="digits, imagenette, ... (`uvlp list datasets`), or folder:PATH with train/ and val/",
     ),
 ]
@@ -82,6 +84,7 @@ MethodOption = Annotated[
     _what(
         "--method",
         metavar="NAME,...",
+        autocompletion=completion.methods,
         help="methods and variants, e.g. random,uvlp:top-k=1+no-outliers; `paper`: the columns of the "
         "dataset's published tables; `all`: every method",
     ),
@@ -92,6 +95,7 @@ NetworkOption = Annotated[
     _what(
         "--network",
         metavar="NAME,...",
+        autocompletion=completion.networks,
         help="test networks: a family with its depth, e.g. convnet-3,resnet-18, or timm:NAME",
     ),
 ]

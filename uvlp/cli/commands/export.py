@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uvlp.cli import completion
 from uvlp.cli.options import (
     HOW,
     OUTPUT,
@@ -28,6 +29,7 @@ NamesArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="ARTIFACT",
+        autocompletion=completion.images,
         help="distilled images by key or name, see `uvlp list images`; with --results tables [all]",
         rich_help_panel=WHAT,
         show_default=False,

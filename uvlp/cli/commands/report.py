@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uvlp.cli import completion
 from uvlp.cli.options import HOW, OUTPUT, WHAT, DebugOption, Many, StoreOption, path_option
 from uvlp.core import streams
 
@@ -22,6 +23,7 @@ RunsArgument = Annotated[
     Many,
     typer.Argument(
         metavar="[RUN]...",
+        autocompletion=completion.tables,
         help="names or keys of tables in the store [the newest]",
         rich_help_panel=WHAT,
         show_default=False,

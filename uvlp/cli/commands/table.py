@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uvlp.cli.options import HOW, OUTPUT, WHAT, DataOption, DebugOption, FullOption, StoreOption
+from uvlp.cli import completion
+from uvlp.cli.options import HOW, OUTPUT, WHAT, DataOption, DebugOption, FullOption, JsonOption, StoreOption
 
 if TYPE_CHECKING:
     from uvlp.artifacts.store import Store
@@ -17,6 +18,7 @@ NameArgument = Annotated[
     str,
     typer.Argument(
         metavar="NAME",
+        autocompletion=completion.tables,
         help="a published table such as nette-idc, a measured one such as digits-ipc10, or a key; see "
         "`uvlp list tables`",
         rich_help_panel=WHAT,
@@ -66,6 +68,7 @@ def table(
     part: PartOption = "main",
     against: AgainstOption = None,
     full: FullOption = False,
+    as_json: JsonOption = False,
     store: StoreOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -86,10 +89,17 @@ def table(
             raise unknown_name(what, value, allowed)
     if form == "csv" and part not in CSV_PARTS:
         raise UvlpError("--part of CSV", got=part, allowed=", ".join(CSV_PARTS))
+    if as_json and (form != "markdown" or against is not None or full):
+        what = "--json prints the whole table"
+        raise UvlpError(what, got="--format, --against or --full", fix="leave them out")
     opened = store_at(store)
     if measured or name not in published.TABLES:
         if fill:
             raise UvlpError("--fill of a measured table", got=name, allowed=", ".join(published.TABLES))
+        if as_json:
+            found = stored_tables.find(name, opened)
+            print(tables.as_json(tables.read(opened.root / tables.KIND / found.key)), end="")
+            return
         print(stored_tables.render(name, form, part, against, opened, full=full), end="")
         return
     if against is not None:
@@ -97,6 +107,9 @@ def table(
         raise UvlpError("--against with a published table", got=against, fix=fix)
     if fill:
         _fill(name, data, opened)
+    if as_json:
+        print(show.as_json(show.read(name, opened)))
+        return
     print(show.render(name, form, opened), end="")
 
 

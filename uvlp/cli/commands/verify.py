@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uvlp.cli import completion
 from uvlp.cli.options import (
     HOW,
     WHAT,
@@ -30,6 +31,7 @@ TableArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[TABLE]",
+        autocompletion=completion.tables,
         help="name or key of one table, checked with what is behind it [everything]",
         rich_help_panel=WHAT,
         show_default=False,

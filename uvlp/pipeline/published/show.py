@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import plain
 from uvlp.core import plugins
 from uvlp.core.errors import unknown_name
 from uvlp.pipeline.published import measured, runs
@@ -18,6 +21,15 @@ def read(name: str, store: Store) -> PaperTable:
     """
     cells = published.table(name)
     return PaperTable(name=name, cells=cells, measured=measured.find(cells, store))
+
+
+def as_json(table: PaperTable) -> str:
+    """Return the published cells, each with its measured one or null."""
+    cells = [
+        {**plain(cell), "measured": plain(table.measured[cell]) if cell in table.measured else None}
+        for cell in table.cells
+    ]
+    return json.dumps({"name": table.name, "cells": cells}, indent=1, ensure_ascii=False)
 
 
 def missing(table: PaperTable) -> dict[runs.PublishedRun, list[published.Published]]:
