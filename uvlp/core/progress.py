@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from typing import TypeVar
+
+from uvlp.core import streams
 
 T = TypeVar("T")
 
@@ -92,4 +93,4 @@ class Progress:
 def print_message(event: Event) -> None:
     """Print an event's message on standard error where there is no view; counts are dropped."""
     if event.message:
-        print(f"note   {event.label}: {event.message}", file=sys.stderr)
+        streams.print_error(f"note   {event.label}: {event.message}")

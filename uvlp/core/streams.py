@@ -8,11 +8,24 @@ import os
 import select
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import TextIO
 
 from uvlp.core.errors import UvlpError
 
 PIPE_CLOSED = 128 + signal.SIGPIPE
+_receiver: ContextVar[Callable[[str], None] | None] = ContextVar("_receiver", default=None)
+
+
+@contextlib.contextmanager
+def notes_to(receive: Callable[[str], None]) -> Iterator[None]:
+    """Hand lines over that this thread would print to standard error inside the block."""
+    token = _receiver.set(receive)
+    try:
+        yield
+    finally:
+        _receiver.reset(token)
 
 
 def prepare() -> None:
@@ -43,7 +56,11 @@ def check_output() -> None:
 
 
 def print_error(text: str) -> None:
-    """Print a line to standard error, ignoring failures."""
+    """Print a line to standard error, ignoring failures; inside `notes_to`, hand it over instead."""
+    receive = _receiver.get()
+    if receive is not None:
+        receive(text)
+        return
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 

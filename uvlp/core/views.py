@@ -5,8 +5,11 @@ Everything goes to standard error, so that standard output contains only the res
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 from uvlp.core.progress import Event
@@ -132,6 +135,45 @@ class TerminalView:
         self._bars.stop()
 
 
+class ReportingView:
+    """Hands every report to a function: each artifact's own, and the count of all as ``artifacts``."""
+
+    def __init__(self, total: int, send: Callable[[Event], None]) -> None:
+        self._total, self._done, self._send = total, 0, send
+
+    def begin(self, title: str) -> None:
+        """See `View`."""
+        self._send(Event(title))
+
+    def event(self, title: str, event: Event) -> None:
+        """See `View`."""
+        self._send(event)
+
+    def end(self, title: str, seconds: float) -> None:
+        """See `View`."""
+        self._done += 1
+        self._send(Event("artifacts", self._done, self._total))
+
+    def close(self) -> None:
+        """See `View`."""
+
+
+_listener: ContextVar[Callable[[Event], None] | None] = ContextVar("_listener", default=None)
+
+
+@contextlib.contextmanager
+def reports_to(send: Callable[[Event], None]) -> Iterator[None]:
+    """Hand reports of runs that this thread starts inside the block to a function, in place of a display."""
+    token = _listener.set(send)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
 def view(total: int) -> View:
     """Return the view for this standard error, for a run of ``total`` artifacts."""
+    send = _listener.get()
+    if send is not None:
+        return ReportingView(total, send)
     return TerminalView(total) if sys.stderr.isatty() else PlainView(total)

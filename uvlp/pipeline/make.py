@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,18 +63,16 @@ def find_damage(plan: Plan, store: Store, force: bool) -> list[Task]:
     for task, name in damage(plan, store):
         if not force:
             raise damaged(task, name, "re-run the command with --force to rebuild it")
-        print(f"note   {task.name}: {name} is damaged, rebuilding", file=sys.stderr)
+        streams.print_error(f"note   {task.name}: {name} is damaged, rebuilding")
         aside = store.remove(task)
         if aside:
-            print(
-                f"note   {task.name}: files that its manifest does not list are in {aside}", file=sys.stderr
-            )
+            streams.print_error(f"note   {task.name}: files that its manifest does not list are in {aside}")
         deleted.append(task)
     if force:
         deleted += _gone(plan, store, deleted)
     goal = plan.goal
     if deleted and goal not in deleted and goal.stage == "tabulate" and store.has(goal):
-        print(f"note   {goal.name}: rebuilding from the rebuilt artifacts", file=sys.stderr)
+        streams.print_error(f"note   {goal.name}: rebuilding from the rebuilt artifacts")
         store.remove(goal)
         deleted.append(goal)
     store.save_verified()
@@ -95,7 +92,7 @@ def _gone(plan: Plan, store: Store, deleted: Sequence[Task]) -> list[Task]:
         if earlier.key not in known and not store.has(earlier)
     }
     for task in absent.values():
-        print(f"note   {task.name}: missing input of finished artifacts, rebuilding", file=sys.stderr)
+        streams.print_error(f"note   {task.name}: missing input of finished artifacts, rebuilding")
     return list(absent.values())
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from uvlp.artifacts.dataset import DatasetSpec
-from uvlp.core import plugins
+from uvlp.core import plugins, streams
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.progress import Progress, print_message
 from uvlp.models.published import find
@@ -104,7 +103,7 @@ def _models(settings: Sequence[str]) -> ModelSettings:
 
 
 def _model_row(models: ModelSettings, part: str, cache: Path) -> Row:
-    print(f"check  {part}", file=sys.stderr)  # weights are hashed once, which takes a while
+    streams.print_error(f"check  {part}")  # weights are hashed once, which takes a while
     model = find.find(models, part, cache)
     return {
         "what": part,

@@ -6,7 +6,6 @@ Their names in tables are short and unique, and differ from the names of methods
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,6 +15,7 @@ from typing import Any
 
 from uvlp.artifacts.checks.store_mark import FOLDERS
 from uvlp.artifacts.dataset import SPLITS, DatasetSpec
+from uvlp.core import streams
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.paths import expand_home
 from uvlp.core.progress import Progress, print_message
@@ -316,10 +316,7 @@ def _check_overlap(collect: Collect, planner: Planner, cache: Path, folder: Fold
             )
         if shared:
             what = f"{shared} of {len(images[other])} images of {paths[1]} are also in {paths[0]}"
-            print(
-                f"note   {folder.title}: {what}, so these seeds are not independent",
-                file=sys.stderr,
-            )
+            streams.print_error(f"note   {folder.title}: {what}, so these seeds are not independent")
 
 
 def _find_images(
@@ -346,7 +343,7 @@ def _find_images(
         if path in collect.published:
             lines |= dict.fromkeys(collect.published[path].check(planner.manifest, facts[seed]))
     for line in lines:
-        print(f"note   {path}: {line}", file=sys.stderr)
+        streams.print_error(f"note   {path}: {line}")
     return facts
 
 
