@@ -43,7 +43,8 @@ ALLOWED = {
         *("methods/algorithms/alpha", "methods/algorithms/fusion"),
     ),
     "cli": (*ANSWERS, "pipeline", "exchange", "report"),
-    "__init__": (),
+    "api": (*ANSWERS, "pipeline", "exchange", "report"),
+    "__init__": ("api", "core/errors"),
     "__main__": ("core", "cli"),
 }
 """Allowed imports by package, or by subfolder with its own rule: `captioners/texts` reads captions in other
@@ -55,7 +56,7 @@ BY_NAME = {"stages": CHOSEN, "networks": ("networks",), "models": ("datasets",),
 job; `declarations` loads a given plug-in to read its declaration."""
 PLUGINS = {"captioners", "datasets", "launchers", "methods", "networks", "protocols", "stages"}
 LIGHT = (
-    *("cli/**/*", "exchange/**/*", "pipeline/**/*", "report/**/*"),
+    *("api/*", "cli/**/*", "exchange/**/*", "pipeline/**/*", "report/**/*"),
     *("declarations/*", "launchers/**/*", "recipes/*", "artifacts/**/*", "core/**/*"),
     "models/published/*",
     *("tables/table", "tables/notes", "tables/published"),
@@ -180,11 +181,14 @@ def test_no_file_has_a_generic_name() -> None:
     assert not [path for path in FILES if path.stem in {"utils", "helpers", "common"}]
 
 
+MARKERS = {"__init__.py", "__main__.py", "__pycache__", "py.typed"}
+
+
 def test_no_package_has_too_many_entries() -> None:
     """At most 16 entries besides plug-ins, `__init__.py` and `__pycache__`; 18 packages in `uvlp` itself."""
     full = []
     for folder in {PACKAGE, *(path.parent for path in FILES)}:
-        entries = {path.name for path in folder.iterdir()} - {"__init__.py", "__main__.py", "__pycache__"}
+        entries = {path.name for path in folder.iterdir()} - MARKERS
         room = folder.relative_to(PACKAGE).as_posix()
         plugins = {name for name in entries if name.endswith(".py")} if room in PLUGINS else set()
         if len(entries - plugins) > (18 if room == "." else 16):

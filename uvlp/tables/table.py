@@ -22,7 +22,7 @@ PARTS = ("main", "intervals", "differences", "all")
 CSV_PARTS = ("main", "differences")
 
 
-def _means(table: Table) -> Grid:
+def means(table: Table) -> Grid:
     """Return the main table: best and last of every method and network, and the size of its soft labels."""
     soft = _soft_labels(table)
     return Grid(
@@ -98,7 +98,7 @@ def _differences(table: Table) -> Grid | None:
 def markdown(table: Table) -> str:
     """Format accuracies, intervals, comparisons and notes as Markdown."""
     lines = [markdown_line(table.caption), ""]
-    for grid in (_means(table), _intervals(table), _differences(table)):
+    for grid in (means(table), _intervals(table), _differences(table)):
         lines += _shown(grid)
     lines += [*[f"- {markdown_line(note)}" for note in merged(table.notes)], ""]
     return "\n".join(lines)
@@ -132,7 +132,7 @@ def screen(table: Table) -> str:
     elif not meaningless:
         led = [markdown_line(line) for line in sentences(table)]
         lines += [*led, ""] if led else []
-    lines += [*markdown_grid(_means(table)), ""]
+    lines += [*markdown_grid(means(table)), ""]
     own = remarks(table)
     lines += [*[f"- {markdown_line(note)}" for note in own], ""] if own else []
     return "\n".join(lines)
@@ -156,7 +156,7 @@ def latex(table: Table, part: str = "all") -> str:
         part: one of `PARTS`; the main part of ablations includes the differences.
     """
     table = _with_network_titles(table)
-    grids = {"main": _means(table), "intervals": _intervals(table), "differences": _differences(table)}
+    grids = {"main": means(table), "intervals": _intervals(table), "differences": _differences(table)}
     wanted = {"main", "differences"} if table.ablations and part == "main" else {part}
     if part == "all":
         wanted = set(grids)

@@ -1,0 +1,215 @@
+"""Images of a program: arrays, tensors and datasets become folders; what cannot be used is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import uvlp
+from uvlp.api.inputs import folders
+from uvlp.api.keywords import request_of
+from uvlp.core.errors import UvlpError
+from uvlp.recipes.requests.request import Request
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), dtype=np.uint8)
+LABELS = np.arange(20) % 10
+
+
+def request(tmp_path: Path) -> Request:
+    return Request(dataset="digits", store=str(tmp_path / "store"))
+
+
+def kept(tmp_path: Path, images: Any, labels: Any = None) -> Path:
+    (row,) = folders(images, labels, "mine", request(tmp_path))
+    name, _, folder = row.partition("=")
+    assert name == "mine"
+    return Path(folder)
+
+
+def content(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The images by class, and their labels."""
+    files = sorted(folder.glob("*/*.png"))
+    return np.stack([np.asarray(Image.open(path)) for path in files]), np.array(
+        [int(path.parent.name) for path in files]
+    )
+
+
+class Dataset:
+    """As of torch: items by index, and a length."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.items[index]
+
+
+def chosen() -> Iterator[tuple[str, Any, Any]]:
+    yield "array", PIXELS, LABELS
+    yield "channels first", PIXELS.transpose(0, 3, 1, 2), list(LABELS)
+    yield "tensor", torch.from_numpy(PIXELS.transpose(0, 3, 1, 2).copy()), torch.from_numpy(LABELS)
+    yield "float32", torch.from_numpy(PIXELS.transpose(0, 3, 1, 2).astype(np.float32) / 255), LABELS
+    yield "float64", PIXELS / 255, LABELS
+    yield "float32 as float64", (PIXELS.astype(np.float32) / 255).astype(np.float64), LABELS
+    yield "with a gradient", torch.from_numpy(PIXELS.astype(np.float32) / 255).requires_grad_(), LABELS
+    yield (
+        "pictures",
+        Dataset([(Image.fromarray(one), 1 * k) for one, k in zip(PIXELS, LABELS, strict=True)]),
+        None,
+    )
+    rows = [{"image": Image.fromarray(one), "label": k} for one, k in zip(PIXELS, LABELS, strict=True)]
+    yield "columns", Dataset(rows), None
+    pairs = zip(torch.from_numpy(PIXELS).permute(0, 3, 1, 2), torch.from_numpy(LABELS), strict=True)
+    yield (
+        "dataset of torch",
+        torch.utils.data.TensorDataset(*map(torch.stack, zip(*pairs, strict=True))),
+        None,
+    )
+
+
+@pytest.mark.parametrize(("images", "labels"), [pytest.param(*rest, id=name) for name, *rest in chosen()])
+def test_every_form_of_the_same_images_is_the_same_folder(tmp_path: Path, images: Any, labels: Any) -> None:
+    folder = kept(tmp_path, images, labels)
+    found, of = content(folder)
+    order = np.argsort(LABELS, kind="stable")
+    assert np.array_equal(found, PIXELS[order]) and np.array_equal(of, LABELS[order])
+    assert folder == kept(tmp_path, PIXELS, LABELS), "named by their hash"
+    assert folder.parent == tmp_path / "store" / "datasets"
+
+
+def test_grey_images_have_three_equal_channels(tmp_path: Path) -> None:
+    grey = PIXELS[..., 0]
+    found, _ = content(kept(tmp_path, grey, LABELS))
+    assert found.shape == (20, 8, 8, 3) and (found == found[..., :1]).all()
+    assert np.array_equal(found, content(kept(tmp_path, grey[:, None] / np.float32(255), LABELS))[0])
+
+
+def test_a_dataset_of_the_library_datasets(tmp_path: Path) -> None:
+    import datasets
+
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(num_classes=10)})
+    pictures = [Image.fromarray(one) for one in PIXELS]
+    made = datasets.Dataset.from_dict({"image": pictures, "label": LABELS.tolist()}, features=features)
+    assert kept(tmp_path, made) == kept(tmp_path, PIXELS, LABELS)
+
+
+def test_paths_are_passed_on_as_on_the_command_line(tmp_path: Path) -> None:
+    assert folders("a", None, "x", request(tmp_path)) == ("a",)
+    assert folders(["hf://a/b@c", Path("n=x,y")], None, "x", request(tmp_path)) == ("hf://a/b@c", "n=x,y")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "what", "got"),
+    [
+        (PIXELS[0, 0], LABELS, "images of this shape are not supported", (8, 3)),
+        (PIXELS[:0], LABELS[:0], "images of this shape are not supported", (0, 8, 8, 3)),
+        (np.zeros((2, 8, 8, 4), np.uint8), [0, 1], "images without channels", (8, 8, 4)),
+        (
+            np.zeros((2, 3, 8, 3), np.uint8),
+            [0, 1],
+            "the channels of images of this shape are ambiguous",
+            (3, 8, 3),
+        ),
+        (PIXELS.astype(np.int64), LABELS, "images of this dtype are not supported", "int64"),
+        (PIXELS > 9, LABELS, "images of this dtype are not supported", "bool"),
+        (np.array(["a", "b"]), [0, 1], "images of this shape are not supported", (2,)),
+        ([[1, 2], [3]], [0, 1], "images that are no array", "list"),
+        (PIXELS / 100, LABELS, "the pixels of image 0 are out of range", None),
+        (PIXELS * np.nan, LABELS, "the pixels of image 0 are out of range", "nan to nan"),
+        (PIXELS / 256, LABELS, "the pixels of image 0 are no multiples of 1/255", None),
+        (PIXELS, None, "the images have no labels", None),
+        (PIXELS, LABELS[:-1], "the labels do not match the images", (19,)),
+        (PIXELS, np.eye(10)[LABELS], "the labels do not match the images", (20, 10)),
+        (PIXELS, LABELS / 1, "labels of this dtype are not supported", "float64"),
+        (PIXELS, LABELS + 1, "the label of image 9 is out of range", 10),
+        (PIXELS, LABELS - 1, "the label of image 0 is out of range", -1),
+        (Dataset([]), None, "there are no images", 0),
+        (Dataset([PIXELS[0]]), None, "item 0 of the dataset is no image with a label", "ndarray"),
+        (
+            Dataset([{"img": PIXELS[0], "class": 0}]),
+            None,
+            "the dataset has no columns of these names",
+            "img, class",
+        ),
+        (Dataset([(PIXELS, 0)]), None, "the shape of image 0 is not supported", (20, 8, 8, 3)),
+        ((image for image in PIXELS), None, "these images cannot be read twice", "generator"),
+        (b"\x80\x04.", None, "these are no images", "bytes"),
+        (None, None, "these are no images", "NoneType"),
+        ([], None, "there are no images", 0),
+        ("folder", LABELS, "labels beside folders, which are the classes themselves", "folder"),
+    ],
+)
+def test_wrong_images_are_named(tmp_path: Path, images: Any, labels: Any, what: str, got: object) -> None:
+    with pytest.raises(UvlpError) as caught:
+        kept(tmp_path, images, labels)
+    assert caught.value.what == what and (got is None or caught.value.got == got)
+    assert not list((tmp_path / "store").glob("datasets/images-*"))
+
+
+class Changing(Dataset):
+    """Draws noise whenever it is read, from the ``first`` item on."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__([(image, label) for image, label in zip(PIXELS, LABELS, strict=True)])
+        self.first, self.random = first, np.random.default_rng(0)
+
+    def __getitem__(self, index: int) -> Any:
+        image, label = self.items[index]
+        noise = self.random.integers(0, 2, image.shape, dtype=np.uint8)
+        return (image ^ noise if index >= self.first else image), label
+
+
+def test_a_dataset_that_changes_on_a_second_reading_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UvlpError) as caught:
+        kept(tmp_path, Changing(7))
+    assert (caught.value.what, caught.value.got) == ("the images change on a second reading", "item 7")
+    assert not list((tmp_path / "store").glob("datasets/images-*"))
+
+
+@pytest.mark.parametrize("name", ["a=b", "a/b"])
+def test_a_name_that_would_be_a_path_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UvlpError) as caught:
+        folders(PIXELS, LABELS, name, request(tmp_path))
+    assert caught.value.got == name
+
+
+def test_wrong_calls_raise_one_clear_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "store"
+    misspelt: dict[str, Any] = {"metod": "uvlp"}
+    refused: list[tuple[Any, str]] = [
+        (lambda: uvlp.evaluate(PIXELS, LABELS, store=store), "the dataset is missing"),
+        (lambda: uvlp.evaluate(PIXELS, LABELS, dataset="digitz", store=store), "unknown dataset"),
+        (lambda: uvlp.evaluate("x.pkl", dataset="digits", store=store), "not found"),
+        (lambda: uvlp.reproduce("digits", store=store), "the number of images per class is missing"),
+        (lambda: uvlp.reproduce("digits", 10, **misspelt, store=store), "unknown keyword"),
+        (lambda: uvlp.reproduce("digits", 10, method="uvpl", store=store), "unknown method"),
+        (lambda: uvlp.reproduce("digits", 10, set={"uvlp.topk": 3}, store=store), "unknown setting"),
+        (lambda: uvlp.reproduce(artifact="x", store=store), "no run in the store"),
+        (lambda: uvlp.reproduce(artifact="x", config="y", store=store), "config with artifact"),
+        (lambda: uvlp.table("digits-ipc10", store=store), "no such table"),
+        (lambda: uvlp.Store(store).image_set("uvlp-seed-0"), "nothing is finished in this store"),
+        (lambda: uvlp.Store(""), "--store is empty"),
+    ]
+    for call, what in refused:
+        with pytest.raises(uvlp.UvlpError) as caught:
+            call()
+        assert what in caught.value.what, caught.value
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_store_is_a_path_or_a_store(tmp_path: Path) -> None:
+    given = (str(tmp_path), tmp_path, uvlp.Store(tmp_path))
+    asked = [request_of({"dataset": "digits"}, {"store": store}, "tabulate").store for store in given]
+    assert asked == [str(tmp_path)] * 3
+    with pytest.raises(UvlpError) as caught:
+        request_of({"dataset": "digits"}, {"store": 3}, "tabulate")
+    assert caught.value.got == 3

@@ -1,0 +1,139 @@
+"""Images that a program hands over: paths as they are, arrays and datasets as folders in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from uvlp.api.image_set import ImageSet
+from uvlp.api.items import Item, of_arrays, of_dataset
+from uvlp.artifacts.dataset import DatasetSpec
+from uvlp.artifacts.store import Store, explain_store_errors
+from uvlp.core.errors import UvlpError
+from uvlp.core.files.writing import keep_folder
+from uvlp.core.progress import Progress, print_message
+from uvlp.pipeline.datasets import open_dataset
+from uvlp.pipeline.estimates import sizes
+from uvlp.pipeline.requests.resolve import resolve, store_at
+from uvlp.recipes.requests.request import Request
+
+KEY_DIGITS = 16
+FORMS = "a folder, an array with labels, a dataset of torch or of `datasets`, or what distil returned"
+
+
+def folders(images: Any, labels: Any, name: str, request: Request) -> tuple[str, ...]:
+    """Return the images in the form of the command line.
+
+    Args:
+        images, labels, name: see `calls.evaluate`.
+        request: everything else that was asked for.
+
+    Raises:
+        UvlpError: images or labels that cannot be used.
+    """
+    if images is None and request.images:
+        return tuple(request.images)
+    given = [images] if isinstance(images, str | os.PathLike) else images
+    if isinstance(given, list | tuple) and all(isinstance(each, str | os.PathLike) for each in given):
+        return _paths([os.fspath(path) for path in given], labels)
+    if isinstance(images, ImageSet):
+        return (_row(name, images.folder / "train"),)
+    if images is None or isinstance(images, bytes | dict):
+        raise UvlpError("these are no images", got=type(images).__name__, allowed=FORMS)
+    if hasattr(images, "dtype") or labels is not None:
+        read = of_arrays(images, labels)
+    elif hasattr(images, "__getitem__") and hasattr(images, "__len__"):
+        read = of_dataset(images)
+    else:
+        what, fix = "these images cannot be read twice", "give arrays, or a dataset with a length"
+        raise UvlpError(what, got=type(images).__name__, allowed=FORMS, fix=fix)
+    return (_row(name, _kept(read, store_at(request.store), _classes(request))),)
+
+
+def _paths(paths: list[str], labels: Any) -> tuple[str, ...]:
+    if not paths:
+        raise UvlpError("there are no images", got=0, allowed=FORMS)
+    if labels is not None:
+        raise UvlpError("labels beside folders, which are the classes themselves", got=paths[0])
+    return tuple(paths)
+
+
+def _row(name: str, folder: Path) -> str:
+    """Return a named row as on the command line; see `pipeline/folders/rows.py`."""
+    if "=" in name or "/" in name:
+        raise UvlpError("invalid name of a row", got=name, allowed="a name without = and /")
+    return f"{name}={folder}"
+
+
+def _classes(request: Request) -> int:
+    """Return the number of classes of the dataset, as declared or as it is found here."""
+    recipe, cache = resolve(request), store_at(request.store).cache
+    size = sizes.lookup(recipe)
+    if size is not None:
+        return size.classes
+    spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
+    return len(open_dataset(spec, cache, Progress(print_message, "dataset")).manifest.classes)
+
+
+def _kept(read: Callable[[], Iterator[Item]], store: Store, classes: int) -> Path:
+    """Write every image as PNG below ``<cache>/images-<hash>/<class index>/``, unless it is there.
+
+    A second reading must give the same images: a dataset with random transforms has no score.
+    """
+    store.begin()
+    store.prepare()
+    store.cache.mkdir(exist_ok=True)
+    with explain_store_errors(store.root), tempfile.TemporaryDirectory(dir=store.root / ".tmp") as unfinished:
+        made = Path(unfinished) / "images"
+        hashes = _written(read(), made, classes)
+        count = 0
+        for count, (item, before) in enumerate(zip(read(), hashes, strict=False), start=1):
+            if _hash(item) != before:
+                _changes(count - 1)
+        if count != len(hashes):
+            _changes(count)
+        key = hashlib.sha256("".join(hashes).encode()).hexdigest()[:KEY_DIGITS]
+        kept = store.cache / f"images-{key}"
+        if kept.is_dir():
+            shutil.rmtree(kept)  # what a run before left may have been edited since
+        keep_folder(made, kept)
+    return kept
+
+
+def _changes(index: int) -> None:
+    raise UvlpError(
+        "the images change on a second reading",
+        got=f"item {index}",
+        allowed="the same image and label every time",
+        fix="leave out random transforms and shuffling",
+    )
+
+
+def _written(items: Iterator[Item], folder: Path, classes: int) -> list[str]:
+    """Write the images and return a hash of each with its label."""
+    from PIL import Image
+
+    hashes, counts = [], Counter[int]()
+    for index, item in enumerate(items):
+        if not 0 <= item.label < classes:
+            what = f"the label of image {index} is out of range"
+            raise UvlpError(what, got=item.label, allowed=f"0 to {classes - 1}")
+        path = folder / f"{item.label:05d}" / f"{counts[item.label]:06d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(item.pixels).save(path)
+        counts[item.label] += 1
+        hashes.append(_hash(item))
+    if not hashes:
+        raise UvlpError("there are no images", got=0, allowed="1 or more of each class")
+    return hashes
+
+
+def _hash(item: Item) -> str:
+    head = f"{item.label} {item.pixels.shape} ".encode()
+    return hashlib.sha256(head + item.pixels.tobytes()).hexdigest()
