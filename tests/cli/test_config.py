@@ -164,3 +164,13 @@ def test_an_artifact_of_an_earlier_version_says_what_its_manifest_lacks(call: Ca
     (folder / "manifest.json").write_text('{"files": {}, "made": {}}', encoding="utf-8")
     code, out, err = call("reproduce", "--from", "0123456789abcdef")
     assert (code, out) == (2, "") and "weights/0123456789abcdef lacks made.recipe" in err
+
+
+def test_the_recipe_of_scored_folders_needs_no_ipc(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "store" / "weights" / "0123456789abcdef"
+    folder.mkdir(parents=True)
+    recipe = {"config_version": 1, "dataset": "digits", "images": ["a=b"], "evaluate": {"epochs": 7}}
+    text = json.dumps({"files": {}, "made": {"recipe": recipe}})
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
+    code, out, err = call("reproduce", "--from", "0123456789abcdef", "--print-config", "--format", "toml")
+    assert code == 0 and 'images = ["a=b"]' in out and "epochs = 7 " in out, err

@@ -43,8 +43,9 @@ def request_of(
         where, content = str(file), config.read(expand_home(file))
     elif source is not None:
         where, content = config.recorded(store_at(options["store"]), source)
+    counted = "images" in content  # of which each class has some number
     for name, parameter in needed.items():
-        if name not in found and name not in content:
+        if name not in found and name not in content and not (name == "ipc" and counted):
             raise usage.missing(context, parameter)
     unused = [name for name in ("images", "ablated") if name in content and name not in needed]
     if unused and source is None:
