@@ -13,7 +13,7 @@ import pytest
 
 from tests.launchers.chains import fan, task, work
 from uvlp.artifacts.store import Store
-from uvlp.artifacts.task import Task
+from uvlp.artifacts.task import MANIFEST, Task
 from uvlp.core.errors import Detached, UvlpError
 from uvlp.launchers import slurm
 from uvlp.launchers.jobs import queue, record
@@ -175,3 +175,20 @@ def test_a_store_that_nodes_do_not_see(cluster: Settings, tmp_path: Path) -> Non
     with pytest.raises(UvlpError) as caught:
         slurm.launch(work(tmp_path / "store", fan(2)), replace(cluster, python=hidden))
     assert "probe" in caught.value.what
+
+
+def files(store: Path) -> dict[str, bytes]:
+    """Return the files of all artifacts but their manifests, which say where and when."""
+    kinds = ("distilled", "pixels", "scores", "tables")
+    found = [path for kind in kinds for path in (store / kind).rglob("*") if path.is_file()]
+    return {str(path.relative_to(store)): path.read_bytes() for path in found if path.name != MANIFEST}
+
+
+def test_digits_has_the_bytes_of_a_local_run(cluster: Settings, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "uvlp", "reproduce", "digits", "1", "--profile", "nano"]
+    command += ["--method", "random", "--repeats", "1"]
+    settings = [f"launcher.{each}" for each in ("memory_gb=2", "cpus=1", "gpus=0")]
+    jobs = ["--launcher", "slurm", *(word for each in settings for word in ("--set", each))]
+    for name, more in (("here", []), ("there", jobs)):
+        subprocess.run([*command, "--store", str(tmp_path / name), *more], check=True)
+    assert files(tmp_path / "there") == files(tmp_path / "here") != {}
