@@ -23,4 +23,4 @@ def test_the_examples_run_in_order(tmp_path: Path) -> None:
     command = [sys.executable, "examples.py"]
     ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0 and ran.stderr == "", ran.stderr
-    assert "digits, 5 images per class" in ran.stdout and "(20, 16, 16, 3)" in ran.stdout
+    assert "digits, 5 images per class" in ran.stdout and "(20, 32, 32, 3)" in ran.stdout
