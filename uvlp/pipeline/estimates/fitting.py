@@ -11,7 +11,8 @@ from uvlp.pipeline.estimates.cost import Cost
 PUBLISHED_BATCH = 1
 PUBLISHED_BYTES = 24 * 10**9
 PUBLISHED = "diffusers' documentation of the training script, with gradient checkpointing"
-"""Of the originals, the only stage whose GPU memory is stated; the papers and their code state none."""
+"""The only stage of which a GPU memory is stated; the papers state none."""
+GLAD = "the authors of GLaD name a GPU of 24 GB for their prior"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +91,9 @@ def lines(fits: Sequence[Fit], memory_bytes: float) -> list[str]:
 def _published(fits: Sequence[Fit]) -> list[str]:
     finetune = next((each for each in fits if each.stage == "finetune" and each.batch), None)
     if finetune is None:
-        return ["  published: no GPU memory of these stages"]
+        return [f"  published: no GPU memory of these stages; {GLAD}"]
     below = 1 - finetune.single_bytes / PUBLISHED_BYTES
     compared = f"{abs(below):.0%} {'below' if below >= 0 else 'above'} it"
     needed = byte_size(round(finetune.single_bytes))
     stated = f"{byte_size(PUBLISHED_BYTES)} for finetune at a batch of {PUBLISHED_BATCH} ({PUBLISHED})"
-    return [f"  published: {stated}; here {needed}, {compared}; no GPU memory of the other stages"]
+    return [f"  published: {stated}; here {needed}, {compared}; of the other stages none; {GLAD}"]
