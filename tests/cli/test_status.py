@@ -45,7 +45,8 @@ def test_running_run_at_any_width(
         assert part in text, part
 
 
-def test_failed_job_with_its_log(call: Call, root: Path) -> None:
+def test_failed_job_with_its_log(call: Call, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")  # the command is not broken into two lines
     details = "Traceback (most recent call last):\n  File x\nValueError: the reason\n"
     with pytest.raises(ValueError), recorded(root, TASKS, 2, {}, COMMAND, Silent()) as view:
         view.begin("captions")

@@ -70,7 +70,7 @@ def test_a_folder_of_unknown_size_is_hashed_once(launched: list[Launch], folder:
     hashing.hash_elsewhere(checked(folder), store, ELSEWHERE)
     (work,) = launched
     assert [job.title for job in work.jobs] == [f"hash {folder}"] and not work.detach
-    assert any(path.name.startswith("groups-") for path in store.cache.iterdir())
+    assert hashing.marker(store.cache, hashing.Opening(checked(folder).spec)).is_file()
 
 
 def test_small_sets_and_local_runs_need_no_job(launched: list[Launch], folder: str, tmp_path: Path) -> None:
