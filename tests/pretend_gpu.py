@@ -169,6 +169,7 @@ def pretend_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     facts = {
         "is_available": True,
         "get_device_capability": (9, 0),
+        "get_device_name": "Pretended GPU",
         "mem_get_info": (MEMORY, MEMORY),
         "_lazy_init": None,
         "empty_cache": None,

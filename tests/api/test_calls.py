@@ -123,7 +123,10 @@ def test_a_script_needs_no_guard_and_a_thread_no_main(tmp_path: Path, where: str
 
 
 INTERRUPTED = """
+import signal
 import uvlp
+# A shell starts what runs in the background with SIGINT ignored; Python then leaves it so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
     uvlp.reproduce(
         "digits", 1, method="random", network="convnet-3", repeats=40, workers=2, store="store",

@@ -22,7 +22,6 @@ from uvlp.pipeline.requests.content import content
 from uvlp.pipeline.requests.resolve import resolve
 from uvlp.recipes.requests.request import Request
 
-COUNT = 200
 OPTIONS = {
     "method": "--method",
     "seed": "--seed",
@@ -90,14 +89,16 @@ def keys(request: Request) -> list[str]:
     return [task.key for task in chain(plan.goal)]
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "count", [pytest.param(30, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.long)]
+)
 def test_the_three_ways_in_give_the_same_keys(
-    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, count: int
 ) -> None:
     asked: list[Request] = []
     monkeypatch.setattr(command_line, "run", lambda request, *_: asked.append(request))
     path, different = tmp_path / "run.toml", set()
-    for number in range(COUNT):
+    for number in range(count):
         dataset, ipc, own = drawn(number)
         shown = shlex.join(words_of(dataset, ipc, own))
         code, _, err = call("reproduce", *words_of(dataset, ipc, own))
@@ -112,4 +113,4 @@ def test_the_three_ways_in_give_the_same_keys(
         assert keys(config.requested(str(path), config.read(path), {}, "tabulate")) == expected, text
         assert call("reproduce", "--config", str(path))[0] == 0 and keys(asked.pop()) == expected, shown
         different.add(tuple(expected))
-    assert len(different) > COUNT * 0.9, "the requests differ from each other"
+    assert len(different) > count * 0.9, "the requests differ from each other"
