@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from uvlp.artifacts.task import Task
 from uvlp.core import plugins
 from uvlp.core.plugins import Origin
+from uvlp.core.scheduling import rule
 from uvlp.declarations.reading import constant, flag, function, of_module, text
 from uvlp.declarations.settings import NoSettings, settings
 
@@ -30,24 +31,12 @@ class Launcher:
 HERE = Launcher()
 
 
-class Job(Protocol):
+class Job(rule.Job, Protocol):
     """A task, or one of the jobs among which it is divided; the last of those has the task's key."""
 
     @property
-    def key(self) -> str:
-        """Unique key."""
-
-    @property
-    def title(self) -> str:
-        """Name shown to the user."""
-
-    @property
     def stage(self) -> str:
-        """What makes it."""
-
-    @property
-    def inputs(self) -> Mapping[str, Any]:
-        """Jobs and tasks whose results it uses."""
+        """What makes it; jobs of one stage take similar times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from uvlp.core.hashing import digest
+from uvlp.core.scheduling import rule
 from uvlp.declarations.launcher import Job
 
 NAME_LENGTH = 10
@@ -52,7 +53,7 @@ def needed(tasks: Sequence[Job]) -> dict[str, frozenset[str]]:
     unfinished = {task.key for task in tasks}
     found: dict[str, frozenset[str]] = {}
 
-    def below(task: Job) -> frozenset[str]:
+    def below(task: rule.Job) -> frozenset[str]:
         if task.key not in found:
             keys: set[str] = set()
             for earlier in task.inputs.values():

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol
 
 from uvlp.core import streams
 from uvlp.core.errors import UvlpError, WorkerFailed
@@ -25,6 +24,7 @@ from uvlp.core.files.writing import write_utf8
 from uvlp.core.progress import Event
 from uvlp.core.views import View
 from uvlp.core.wording import cut, duration
+from uvlp.declarations import launcher
 from uvlp.pipeline.runs import files, reading
 from uvlp.pipeline.runs.files import Happening, Header, Job, Now, Progressing, What
 
@@ -34,26 +34,6 @@ MESSAGES = 50
 LONGEST_MESSAGE, LONGEST_LOG = 500, 100_000
 KEPT, MOST = 100, 1000
 """Ended runs that are kept; and all, with those of other hosts that may or may not have ended."""
-
-
-class Made(Protocol):
-    """A task, or a piece of one."""
-
-    @property
-    def key(self) -> str:
-        """Unique key."""
-
-    @property
-    def title(self) -> str:
-        """Unique name shown to the user."""
-
-    @property
-    def stage(self) -> str:
-        """What makes it; jobs of one stage take similar times."""
-
-    @property
-    def inputs(self) -> Mapping[str, Any]:
-        """Jobs whose results it uses."""
 
 
 def command_line() -> str:
@@ -177,7 +157,7 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False) + "\n"
 
 
-def _jobs(tasks: Sequence[Made], seconds: Mapping[str, float]) -> list[Job]:
+def _jobs(tasks: Sequence[launcher.Job], seconds: Mapping[str, float]) -> list[Job]:
     numbers = {task.key: number for number, task in enumerate(tasks)}
     return [
         Job(
@@ -193,7 +173,12 @@ def _jobs(tasks: Sequence[Made], seconds: Mapping[str, float]) -> list[Job]:
 
 @contextlib.contextmanager
 def recorded(
-    root: Path, tasks: Sequence[Made], workers: int, seconds: Mapping[str, float], command: str, view: View
+    root: Path,
+    tasks: Sequence[launcher.Job],
+    workers: int,
+    seconds: Mapping[str, float],
+    command: str,
+    view: View,
 ) -> Iterator[View]:
     """Yield a view that passes everything on to ``view``, and records the run in the block.
 
