@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -167,6 +167,27 @@ def phases(of: Plan, on: Parallel) -> Iterator[str]:
         yield f"| {stage} | {len(ran)} | {began / 60:.1f} | {ended / 60:.1f} | {hours} |"
 
 
+def choices(of: Plan) -> Iterator[str]:
+    """Yield a row per choice of ``--gpus-per-finetune`` and ``--per-gpu``, on 8 cards."""
+    for per_finetune, evaluations in (
+        (8, EVALUATIONS),
+        (8, 1),
+        *((each, EVALUATIONS) for each in (4, 2, 1)),
+    ):
+        on = machine(8, per_finetune, evaluations)
+        hours = drawn(of, on, per_job)
+        alone = schedule(of, on).hours
+        yield f"| {per_finetune} | {evaluations} | {alone:.1f} | {mean(hours):.1f} ({max(hours):.1f}) |"
+
+
+def verdicts(plans: Mapping[str, tuple[Plan, Parallel]]) -> Iterator[str]:
+    """Yield a line per plan with its machine: mean hours, and how many draws miss the target."""
+    for name, (of, on) in plans.items():
+        hours = drawn(of, on, per_job)
+        missed = sum(each > TARGET_H for each in hours)
+        yield f"- {name}: {mean(hours):.2f} h; {missed} of {DRAWS} draws take longer"
+
+
 def report() -> str:
     """Return the page."""
     own, cached = plan(), plan(("cache_latents", True))
@@ -205,33 +226,17 @@ def report() -> str:
         "",
         "| --gpus-per-finetune | --per-gpu | hours | stragglers per job |",
         "| --- | --- | --- | --- |",
-    ]
-    for per_finetune, evaluations in (
-        (8, EVALUATIONS),
-        (8, 1),
-        (4, EVALUATIONS),
-        (2, EVALUATIONS),
-        (1, EVALUATIONS),
-    ):
-        on = machine(8, per_finetune, evaluations)
-        hours = drawn(own, on, per_job)
-        alone = schedule(own, on).hours
-        lines.append(
-            f"| {per_finetune} | {evaluations} | {alone:.1f} | {mean(hours):.1f} ({max(hours):.1f}) |"
-        )
-    plans = {
-        "as in the recipe": (own, eight),
-        "with `--per-gpu 1`": (own, machine(8, evaluations=1)),
-        "with stored latents": (cached, eight),
-    }
-    lines += [
+        *choices(own),
         "",
         f"Target: at most {TARGET_H:.0f} h on 8 cards with stragglers per job, mean of {DRAWS} draws.",
+        *verdicts(
+            {
+                "as in the recipe": (own, eight),
+                "with `--per-gpu 1`": (own, machine(8, evaluations=1)),
+                "with stored latents": (cached, eight),
+            }
+        ),
     ]
-    for name, (of, on) in plans.items():
-        hours = drawn(of, on, per_job)
-        missed = sum(each > TARGET_H for each in hours)
-        lines.append(f"- {name}: {mean(hours):.2f} h; {missed} of {DRAWS} draws take longer")
     return "\n".join(lines) + "\n"
 
 
