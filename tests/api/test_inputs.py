@@ -102,6 +102,18 @@ def test_a_dataset_of_the_library_datasets(tmp_path: Path) -> None:
     assert kept(tmp_path, made) == kept(tmp_path, PIXELS, LABELS)
 
 
+def test_kept_images_are_left_alone_unless_they_were_edited(tmp_path: Path) -> None:
+    folder = kept(tmp_path, PIXELS, LABELS)
+    before = {path: path.stat().st_ino for path in folder.rglob("*")}
+    kept(tmp_path, PIXELS, LABELS)
+    assert {path: path.stat().st_ino for path in folder.rglob("*")} == before, "another call may read them"
+    first = min(folder.glob("*/*.png"))
+    first.write_bytes(b"edited")
+    (first.parent / "more.png").write_bytes(b"added")
+    images, labels = content(kept(tmp_path, PIXELS, LABELS))
+    assert len(images) == len(PIXELS) and sorted(labels) == sorted(LABELS)
+
+
 def test_paths_are_passed_on_as_on_the_command_line(tmp_path: Path) -> None:
     assert folders("a", None, "x", request(tmp_path)) == ("a",)
     assert folders(["hf://a/b@c", Path("n=x,y")], None, "x", request(tmp_path)) == ("hf://a/b@c", "n=x,y")

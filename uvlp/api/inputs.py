@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import os
 import shutil
@@ -100,10 +101,19 @@ def _kept(read: Callable[[], Iterator[Item]], store: Store, classes: int) -> Pat
             _changes(count)
         key = hashlib.sha256("".join(hashes).encode()).hexdigest()[:KEY_DIGITS]
         kept = store.cache / f"images-{key}"
-        if kept.is_dir():
-            shutil.rmtree(kept)  # what a run before left may have been edited since
-        keep_folder(made, kept)
+        if not _same(made, kept):
+            shutil.rmtree(kept, ignore_errors=True)  # edited since an earlier call wrote it
+            keep_folder(made, kept)
     return kept
+
+
+def _same(made: Path, kept: Path) -> bool:
+    """Return whether two folders have the same files; another call may be reading those that are kept."""
+    names, others = (
+        sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+        for folder in (made, kept)
+    )
+    return names == others and all(filecmp.cmp(made / name, kept / name, shallow=False) for name in names)
 
 
 def _changes(index: int) -> None:
