@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.evaluation_speed_report import table
+from benchmarks.evaluation.evaluation_speed_report import table
 from uvlp.artifacts.task import Task
 from uvlp.core.wording import byte_size, duration
 from uvlp.pipeline.estimates import assumptions, cards, distilling, report

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import shared_store
+from benchmarks.runs import shared_store
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import MANIFEST, Task
 from uvlp.artifacts.work import Work

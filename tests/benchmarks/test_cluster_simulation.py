@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from benchmarks import cluster_simulation as simulation
+from benchmarks.cluster import cluster_simulation as simulation
 from tests.launchers.chains import fan
 from uvlp.launchers.jobs.grouping import Group, group
 from uvlp.launchers.jobs.limits import START_S

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import schedule
+from benchmarks.cluster import schedule
 from uvlp.pipeline.planning.pieces import Divided, Piece
 from uvlp.pipeline.prepare import Plan
 

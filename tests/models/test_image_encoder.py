@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import full_size
+from benchmarks.runs import full_size
 from tests import tiny_models
 from tests.image_features import image_features
 from tests.tolerances import depth, rounding

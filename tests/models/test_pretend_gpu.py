@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.embed_images import CLASSES, write_photographs
+from benchmarks.embedding.embed_images import CLASSES, write_photographs
 from tests import tiny_models
 from tests.captioners.test_llava import NAMES, PUBLISHED, photos
 from tests.models.conftest import AUTOENCODER, DIFFUSER, EMBEDDER

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.prototype_growth import Given, fill
+from benchmarks.methods.prototype_growth import Given, fill
 from uvlp.artifacts import features, prototypes
 from uvlp.artifacts.prototypes import Prototype
 from uvlp.core.progress import Progress

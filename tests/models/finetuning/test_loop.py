@@ -9,8 +9,8 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from benchmarks.embed_images import CLASSES, write_photographs
-from benchmarks.finetune_speed import take_turn
+from benchmarks.embedding.embed_images import CLASSES, write_photographs
+from benchmarks.models.finetune_speed import take_turn
 from tests import tiny_models
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core.progress import Progress

@@ -15,8 +15,8 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image
 
-from benchmarks import full_size
-from benchmarks.live_memory import LivePeak
+from benchmarks.costs.live_memory import LivePeak
+from benchmarks.runs import full_size
 from tests import tiny_models
 from tests.flipping import flip
 from uvlp.artifacts import distilled

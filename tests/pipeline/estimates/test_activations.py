@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmarks.live_memory import LivePeak
+from benchmarks.costs.live_memory import LivePeak
 from tests.pipeline.estimates.recipes import paper, planned
 from uvlp.core import plugins
 from uvlp.declarations.method import declared_method

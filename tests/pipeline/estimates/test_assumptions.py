@@ -20,7 +20,7 @@ RECORD = PACKAGE.parent / "paper_tables" / "measured" / "benchmarks" / "flops.js
 def test_published_models_have_the_counts_of_the_record() -> None:
     rows = json.loads(RECORD.read_text(encoding="utf-8"))
     assert PUBLISHED["flops"] == {name: row["flops"] for name, row in rows.items()}, (
-        "run python -m benchmarks.count_costs"
+        "run python -m benchmarks.costs.count_costs"
     )
     assert PUBLISHED["activation_bytes"] == {name: row["activation_bytes"] for name, row in rows.items()}
     assert 2 * PUBLISHED["unet_by_side"]["64"] == PUBLISHED["flops"]["unet_pair"]
@@ -66,7 +66,7 @@ def test_every_profile_with_small_models_is_counted() -> None:
     for name in profiles.PROFILES:
         recipe = profiles.apply(digits.recipe(10), name)
         if not recipe.pretrained:
-            assert small_models(recipe) is not None, "run python -m benchmarks.count_costs"
+            assert small_models(recipe) is not None, "run python -m benchmarks.costs.count_costs"
 
 
 def test_uncounted_sides_are_scaled_by_area() -> None:

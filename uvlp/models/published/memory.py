@@ -1,7 +1,7 @@
 """Batch size of the synthesis, by the memory of its activations.
 
-Counted for Stable Diffusion 1.5 at 512 px (`benchmarks/flops.py`): the peak memory of a UNet call is that of
-26 of its first feature maps, in half precision 137 MB per prototype, and that of a decoding 403 MB.
+Counted for Stable Diffusion 1.5 at 512 px (`benchmarks/costs/flops.py`): the peak memory of a UNet call is
+that of 26 of its first feature maps, in half precision 137 MB per prototype, and that of a decoding 403 MB.
 """
 
 from __future__ import annotations

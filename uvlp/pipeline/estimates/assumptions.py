@@ -1,7 +1,7 @@
 """Assumptions of estimates: counts of operations and bytes, and rates that were not measured on the card.
 
-Operations and bytes of models and networks are counted (`costs.json`, by `benchmarks/count_costs.py`). A rate
-is a share of the card's dense peak. Two shares are computed from rates that others measured on an A100
+Operations and bytes of models and networks are counted (`costs.json`, by `benchmarks/costs/count_costs.py`).
+A rate is a share of the card's dense peak. Two shares are computed from rates that others measured on an A100
 (diffusers' documentation, img2img uncompiled in float16; mosaicml/diffusion's README, a UNet of about this
 size) and our count of operations; for other cards and other kinds of work they are assumed. FFCV trains a
 ResNet-18 on an A100 at 9,800 images/s of 160 to 192 px, 21 % of its half-precision peak. On the processor of

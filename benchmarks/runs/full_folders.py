@@ -1,6 +1,6 @@
 """The published models at full size with random weights, in the file formats of the published ones.
 
-    python -m benchmarks.full_folders FOLDER [diffusion clip llava]
+    python -m benchmarks.runs.full_folders FOLDER [diffusion clip llava]
 
 fills `FOLDER/diffusion` (4.3 GB), `FOLDER/clip` (1.7 GB) and `FOLDER/llava` (14 GB); existing
 folders are kept. Loading, memory and speed are as with the published weights.
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import full_size
+from benchmarks.runs import full_size
 from tests import tiny_models
 from uvlp.models.quiet import quiet
 

@@ -1,6 +1,6 @@
 """What a job costs: tasks without work on a Slurm, grouped and each in a job of its own.
 
-    python -m benchmarks.cluster_overhead [--grouped 2000] [--alone 200]
+    python -m benchmarks.cluster.cluster_overhead [--grouped 2000] [--alone 200]
 
 It needs `sbatch`, and a cluster that this machine may use; nothing imports torch. Printed are the seconds per
 task from the call to the last outcome, and of the submission alone.
@@ -25,7 +25,7 @@ from uvlp.launchers import slurm
 from uvlp.launchers.jobs import attending
 from uvlp.launchers.jobs.settings import Settings
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def make(root: Path, tasks: Sequence[Task], workers: int | None) -> None:
@@ -40,7 +40,7 @@ def make(root: Path, tasks: Sequence[Task], workers: int | None) -> None:
 
 def measured(root: Path, count: int, seconds: float, settings: Settings) -> tuple[float, float]:
     """Return the seconds of the submission, and of everything, for ``count`` tasks."""
-    from benchmarks import cluster_overhead  # a node does not know this file as `__main__`
+    from benchmarks.cluster import cluster_overhead  # a node does not know this file as `__main__`
 
     Store(root).prepare()
     tasks = [

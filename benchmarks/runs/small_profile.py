@@ -1,7 +1,7 @@
 """Cost of profile small: operations per step, and how long its three trainings take.
 
-    python -m benchmarks.small_profile folder:/data/cifar10-10k [--batch 8] [--record]
-    python -m benchmarks.small_profile folder:/data/cifar10-10k --device cuda [--record]
+    python -m benchmarks.runs.small_profile folder:/data/cifar10-10k [--batch 8] [--record]
+    python -m benchmarks.runs.small_profile folder:/data/cifar10-10k --device cuda [--record]
 
 On a CPU a few steps of a small batch are timed and the total is computed from the operations; on a GPU the
 profile's own trainings run in full. Operations are those of one forward pass at the profile's
@@ -161,7 +161,7 @@ def report(parts: dict[str, Part], device: str, arguments: str) -> str:
 
 - Hardware: {facts.hardware(device)}; {facts.versions()}
 - Commit: {facts.commit()}; load average {facts.load()}; one thread
-- Command: `python -m benchmarks.small_profile {arguments}`
+- Command: `python -m benchmarks.runs.small_profile {arguments}`
 
 {table}
 

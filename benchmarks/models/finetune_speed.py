@@ -1,6 +1,6 @@
 """Fine-tuning steps with stored latents against encoding in every epoch, with and without checkpointing.
 
-    python -m benchmarks.finetune_speed [--device cuda] [--batch 32] [--record]
+    python -m benchmarks.models.finetune_speed [--device cuda] [--batch 32] [--record]
 
 On a GPU: Stable Diffusion 1.5 at full size with random weights, 512 px, JPEG files of 500 x 375 px. On a CPU:
 a tiny model at 64 px, which shows only that it runs. The four kinds alternate in one
@@ -26,10 +26,10 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel
 
-from benchmarks import full_size
-from benchmarks.embed_images import write_photographs
-from benchmarks.evaluation_speed_report import table
+from benchmarks.embedding.embed_images import write_photographs
+from benchmarks.evaluation.evaluation_speed_report import table
 from benchmarks.parity import facts
+from benchmarks.runs import full_size
 from tests import tiny_models
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core.progress import Progress
@@ -52,7 +52,7 @@ reading and decoding of JPEG files, encoders, optimiser and moving average are i
 
 - Hardware: {hardware}; {versions}
 - Commit: {commit}; load average at the start {load}
-- Command: `python -m benchmarks.finetune_speed{arguments}`
+- Command: `python -m benchmarks.models.finetune_speed{arguments}`
 
 """
 KINDS = list(itertools.product((True, False), (False, True)))

@@ -1,6 +1,6 @@
 """Time of VLCP's latent clustering against scikit-learn on the latents themselves, and whether both agree.
 
-    python benchmarks/latent_kmeans.py --latents 950 --dimensions 16384 --ipc 10 --repeats 3
+    python benchmarks/methods/latent_kmeans.py --latents 950 --dimensions 16384 --ipc 10 --repeats 3
 
 Both sides run in this process, on one thread, alternating; the smallest time of each counts.
 """

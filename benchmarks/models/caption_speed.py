@@ -1,7 +1,7 @@
 """LLaVA's captions in batches against one image at a time, both in one run.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.caption_speed [--record]
-    python -m benchmarks.caption_speed --device cuda [--batch 32] [--tokens 128] [--record]
+    OMP_NUM_THREADS=1 python -m benchmarks.models.caption_speed [--record]
+    python -m benchmarks.models.caption_speed --device cuda [--batch 32] [--tokens 128] [--record]
 
 On a GPU: LLaVA-1.5-7B at full size with random weights, 336 px, 576 tokens per image, in the number type
 that captions are made in. On a CPU: the tiny model of the tests. Images of 500 x 375 px of random pixels;
@@ -24,9 +24,9 @@ from pathlib import Path
 import numpy
 import torch
 
-from benchmarks import full_size
-from benchmarks.evaluation_speed_report import table
+from benchmarks.evaluation.evaluation_speed_report import table
 from benchmarks.parity import facts
+from benchmarks.runs import full_size
 from tests import tiny_models
 from uvlp.captioners import llava
 from uvlp.captioners.llava import Llava
@@ -45,7 +45,7 @@ images of 500 x 375 px, from pixels to texts. Medians of {runs} alternating runs
 
 - Hardware: {hardware}; {versions}
 - Commit: {commit}; load average at the start {load}
-- Command: `python -m benchmarks.caption_speed{arguments}`
+- Command: `python -m benchmarks.models.caption_speed{arguments}`
 
 """
 

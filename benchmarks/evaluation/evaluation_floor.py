@@ -1,6 +1,7 @@
 """Time of an evaluation against its network passes alone, for every network, both sides in one run.
 
-    OMP_NUM_THREADS=1 python benchmarks/evaluation_floor.py [--runs 5] [--only resnet-18] [--record]
+    OMP_NUM_THREADS=1 python benchmarks/evaluation/evaluation_floor.py [--runs 5] [--only resnet-18]
+        [--record]
 
 Evaluation: a short repeat of the Minimax protocol on 100 images (20 for wide networks), validated on five
 times as many, with up to 15 epochs between two validation passes, as on the digits. Passes: the same
@@ -34,7 +35,7 @@ from uvlp.recipes.evaluation import EvaluateSettings
 
 CLASSES, BATCH = 10, 64
 LIMIT = 1.3
-REPORT = Path(__file__).parents[1] / "paper_tables" / "measured" / "benchmarks" / "evaluation_floor.md"
+REPORT = Path(__file__).parents[2] / "paper_tables" / "measured" / "benchmarks" / "evaluation_floor.md"
 
 
 @dataclass(frozen=True)

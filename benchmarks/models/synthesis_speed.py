@@ -1,7 +1,7 @@
 """Our batched synthesis against one prototype at a time, as the published code runs, both in one run.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.synthesis_speed [--record]
-    python -m benchmarks.synthesis_speed --device cuda [--batch 16] [--record]
+    OMP_NUM_THREADS=1 python -m benchmarks.models.synthesis_speed [--record]
+    python -m benchmarks.models.synthesis_speed --device cuda [--batch 16] [--record]
 
 On a GPU: Stable Diffusion 1.5 at full size with random weights, 512 px, PNDM, 38 UNet calls with guidance.
 On a CPU: a tiny model of the same kind, which shows only that the benchmark runs. The published
@@ -27,9 +27,9 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import full_size
-from benchmarks.evaluation_speed_report import table
+from benchmarks.evaluation.evaluation_speed_report import table
 from benchmarks.parity import facts
+from benchmarks.runs import full_size
 from tests import tiny_models
 from uvlp.core import machine
 from uvlp.models.diffuser import stable_diffusion_scheduler
@@ -258,7 +258,7 @@ def report(found: Measured, options: argparse.Namespace) -> str:
         f"- Hardware: {facts.hardware(options.device)}; {facts.versions()}, "
         f"diffusers {importlib.metadata.version('diffusers')}\n"
         f"- Commit: {facts.commit()}; load average at the end {facts.load()}\n"
-        f"- Command: `python -m benchmarks.synthesis_speed{command_line(options)}`\n\n"
+        f"- Command: `python -m benchmarks.models.synthesis_speed{command_line(options)}`\n\n"
         f"{table(['side', 'images/s, median', 'single runs'], rows)}\n"
         f"**ours / published: {ratio:.2f}**.{memory}\n\n{unet_report(found, options.device)}"
     )

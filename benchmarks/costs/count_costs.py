@@ -1,10 +1,10 @@
 """Count what `uvlp --dry-run` needs to know of models and networks, and write it into the package.
 
-    python -m benchmarks.count_costs
+    python -m benchmarks.costs.count_costs
 
 Writes `uvlp/pipeline/estimates/costs.json`: operations per image by `torch.utils.flop_counter` on the device
 ``meta`` (two per multiply-add), parameters, and the bytes that a training step keeps of each image for its
-backward pass. The published models' operations are those of `flops.json` (`benchmarks.flops`).
+backward pass. The published models' operations are those of `flops.json` (`benchmarks.costs.flops`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
-from benchmarks import full_size
-from benchmarks.flops import build, operations, size
+from benchmarks.costs.flops import build, operations, size
 from benchmarks.parity import facts
+from benchmarks.runs import full_size
 from uvlp.core.plugins import PACKAGE, load
 from uvlp.datasets import digits
 from uvlp.methods import glad

@@ -1,6 +1,7 @@
 """What the options that round differently do to accuracy and time: bfloat16 and channels-last storage.
 
-    OMP_NUM_THREADS=1 python benchmarks/evaluation_options.py [--runs 12] [--device cuda] [--record]
+    OMP_NUM_THREADS=1 python benchmarks/evaluation/evaluation_options.py [--runs 12] [--device cuda]
+        [--record]
 
 The same random ten images per class of the digits, ConvNet-3 on the digits recipe, the same seeds for every
 option. Each option is compared with the default image by image over all runs (tables/uncertainty.py).
@@ -35,7 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "precision=bfloat16": {"precision": "bfloat16"},
     "channels_last=true": {"channels_last": True},
 }
-REPORT = Path(__file__).parents[1] / "paper_tables" / "measured" / "benchmarks" / "evaluation_options.md"
+REPORT = Path(__file__).parents[2] / "paper_tables" / "measured" / "benchmarks" / "evaluation_options.md"
 
 
 def images(size_px: int) -> tuple[Images, Prepared]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from benchmarks.evaluation_speed import Measured
+    from benchmarks.evaluation.evaluation_speed import Measured
 
 HEAD = """# Speed of the Minimax evaluator
 
@@ -18,7 +18,7 @@ processes, tuning of convolutions, import of libraries; for ours also preparing 
 
 - Hardware: {hardware}; {versions}
 - Commit: {commit}; load average at the start {load}
-- Command: `python -m benchmarks.evaluation_speed{arguments}`
+- Command: `python -m benchmarks.evaluation.evaluation_speed{arguments}`
 """
 
 

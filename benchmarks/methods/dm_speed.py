@@ -1,6 +1,6 @@
 """Time of an iteration of DM against loops that augment one image after the other.
 
-    python benchmarks/dm_speed.py --iterations 10
+    python benchmarks/methods/dm_speed.py --iterations 10
 
 `plain loop` is written as the published code: class after class, real and synthetic images each in a pass of
 their own, torch's pooling, and every image augmented on its own. `augmentation alone` is our iteration with

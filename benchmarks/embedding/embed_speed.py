@@ -1,6 +1,6 @@
 """`embed` against the published loop over classes: images per second, GPU use, memory.
 
-    python -m benchmarks.embed_speed [--device cpu|cuda] [--images N] [--runs R] [--record]
+    python -m benchmarks.embedding.embed_speed [--device cpu|cuda] [--images N] [--runs R] [--record]
 
 On a GPU CLIP ViT-L/14 and the autoencoder of Stable Diffusion 1.5 have their full size and random weights,
 and images are squashed to 512 px; on a CPU the models are tiny and the images smaller. Texts are left out on
@@ -34,11 +34,11 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from benchmarks import full_size
-from benchmarks.embed_images import embed_images, write_photographs
-from benchmarks.evaluation_speed import Clock, Utilisation
-from benchmarks.evaluation_speed_report import table
+from benchmarks.embedding.embed_images import embed_images, write_photographs
+from benchmarks.evaluation.evaluation_speed import Clock, Utilisation
+from benchmarks.evaluation.evaluation_speed_report import table
 from benchmarks.parity import facts
+from benchmarks.runs import full_size
 from tests import tiny_models
 from uvlp.artifacts import features
 from uvlp.core import machine
@@ -237,7 +237,7 @@ def report(options: argparse.Namespace, runs: dict[str, list[Timing]], load: str
         f"{options.runs} alternating runs, the first of each not counted.\n",
         f"- Hardware: {facts.hardware(options.device)}; {facts.versions()}",
         f"- Commit: {facts.commit()}; load average at the start {load}",
-        f"- Command: `python -m benchmarks.embed_speed --device {options.device} --images "
+        f"- Command: `python -m benchmarks.embedding.embed_speed --device {options.device} --images "
         f"{options.images} --size-px {options.size_px} --runs {options.runs}`\n",
         table(head, rows),
         *notes,

@@ -1,7 +1,7 @@
 """How time and memory of stage `prototype` grow with the number of classes.
 
     git worktree add ../before COMMIT
-    python -m benchmarks.prototype_growth --before ../before --classes 10,100,1000 --rows 200
+    python -m benchmarks.methods.prototype_growth --before ../before --classes 10,100,1000 --rows 200
 
 Random features with a structure like CLIP's (images, captions and class names each share a direction, classes
 and clusters have their own) lie in files, as stage `embed` leaves them. Every cell is the real stage in a new
@@ -30,7 +30,7 @@ from typing import Any
 import numpy
 
 WIDTH, CLUSTERS, SIDE, SEED = 768, 12, 8, 0
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WORDS = [f"{first}{second}" for first in ("fur", "leg", "tail", "bark", "sky") for second in "abcdefgh"]
 
 

@@ -1,6 +1,6 @@
 """What `--portable` costs: digits with and without it, at the same time: the ratio of their times.
 
-    python -m benchmarks.portable_cost [--method random,vlcp,uvlp,full] [--profile tiny] [--record]
+    python -m benchmarks.runs.portable_cost [--method random,vlcp,uvlp,full] [--profile tiny] [--record]
 
 Both runs start at the same time in empty stores, each with one worker, so that other load on the machine
 slows both equally. Processor time covers all processes of a run; stages are in wall-clock time.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.portable.hashes import manifests
 
-REPORT = Path(__file__).parents[1] / "paper_tables" / "measured" / "benchmarks" / "portable_cost.md"
+REPORT = Path(__file__).parents[2] / "paper_tables" / "measured" / "benchmarks" / "portable_cost.md"
 OPTIONS: dict[str, list[str]] = {"plain": [], "portable": ["--portable"]}
 
 

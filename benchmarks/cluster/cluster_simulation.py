@@ -1,6 +1,6 @@
 """A run on paper: the real plan of a dataset on 1, 8, 64 and 512 cards, by a discrete-event simulation.
 
-    python -m benchmarks.cluster_simulation [--dataset imagenet1k] [--card h100] [--seed 0]
+    python -m benchmarks.cluster.cluster_simulation [--dataset imagenet1k] [--card h100] [--seed 0]
 
 The tasks are those of `uvlp reproduce DATASET 10`, their times those of the estimates, divided and grouped as
 the launcher `slurm` does it. Drawn or assumed, and printed: stragglers, waiting in the queue, lost nodes,

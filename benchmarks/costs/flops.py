@@ -1,6 +1,6 @@
 """Count the floating-point operations of the published models, forward and training, without running them.
 
-    python -m benchmarks.flops [--record]
+    python -m benchmarks.costs.flops [--record]
 
 On the device ``meta``, per image: two operations per multiply-add, matrix products, convolutions and
 attention only (a causal mask halves the attention in the kernels; the full attention is counted). `--record`
@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import full_size
-from benchmarks.evaluation_speed_report import table
-from benchmarks.live_memory import LivePeak
+from benchmarks.costs.live_memory import LivePeak
+from benchmarks.evaluation.evaluation_speed_report import table
 from benchmarks.parity import facts
+from benchmarks.runs import full_size
 
 PROMPT_TOKENS = 64  # system prompt, question and roles around the 576 tokens of an image
 ANSWER_TOKENS = 128
@@ -182,7 +182,7 @@ def report(counts: list[Count]) -> str:
         "multiply-add; activations are the most memory of tensors alive at once, without what kernels take "
         "for themselves (not counted in training, where `meta` would write the attention matrices out). Half "
         f"precision. Nothing is timed here. {facts.versions()}.\n\n"
-        f"Command: `python -m benchmarks.flops --record`\n\n{table(head, rows)}\n"
+        f"Command: `python -m benchmarks.costs.flops --record`\n\n{table(head, rows)}\n"
         f"The UNet takes {macs / 1e12:.3f} T multiply-adds per sample and call; methods.md F.4 states "
         f"{PUBLISHED_MACS / 1e12:.2f}.\n"
     )

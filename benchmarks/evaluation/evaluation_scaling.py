@@ -1,6 +1,6 @@
 """How an evaluation's time grows with IPC and classes, and what memory a large validation set needs.
 
-    OMP_NUM_THREADS=1 python benchmarks/evaluation_scaling.py [--runs 5] [--record]
+    OMP_NUM_THREADS=1 python benchmarks/evaluation/evaluation_scaling.py [--runs 5] [--record]
 
 Time: the Minimax protocol on random images of 16 px with ConvNet-3 of width 32, a few epochs and
 validation passes (490 images), scaled to the published schedule of that IPC and number of classes.
@@ -34,7 +34,7 @@ SIZE_PX, WIDTH, VALIDATION, EPOCHS = 16, 32, 490, (2, 6)
 CELLS = ((1, 10), (10, 10), (50, 10), (100, 10), (1, 100), (10, 100), (50, 100), (100, 100))
 LARGE, TRAIN_PER_CLASS, CLASSES = 3925, 10, 10
 LIMIT_MB = 2000
-REPORT = Path(__file__).parents[1] / "paper_tables" / "measured" / "benchmarks" / "evaluation_scaling.md"
+REPORT = Path(__file__).parents[2] / "paper_tables" / "measured" / "benchmarks" / "evaluation_scaling.md"
 
 
 def random_images(count: int, classes: int, seed: int) -> Images:

@@ -1,8 +1,8 @@
 """What a finished store costs the next call: `uvlp reproduce` and `uvlp table` over many scores.
 
     git worktree add ../before COMMIT
-    python -m benchmarks.second_call --scores 100000 --runs 1 --before ../before
-    python -m benchmarks.second_call --scores 100000 --runs 100 --before ../before
+    python -m benchmarks.runs.second_call --scores 100000 --runs 1 --before ../before
+    python -m benchmarks.runs.second_call --scores 100000 --runs 100 --before ../before
 
 The scores are random, put into a new store under the keys of real plans (digits, profile nano; each run has
 seeds of its own). The first call after that reads and hashes every file; the ones after it find the hashes in
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1, help="the scores belong to so many tables")
     parser.add_argument("--before", type=Path, help="another checkout, measured in turn with this one")
     options = parser.parse_args()
-    here = Path(__file__).parents[1]
+    here = Path(__file__).parents[2]
     trees = {"before": options.before, "after": here} if options.before else {"now": here}
     repeats = options.scores // options.runs // SEEDS
     with tempfile.TemporaryDirectory() as root:

@@ -1,7 +1,8 @@
 """Our Minimax evaluator against the slow one and against its network passes alone, all in one run.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.evaluation_speed [--record]
-    python -m benchmarks.evaluation_speed --device cuda [--network convnet-6] [--workers 8 4] [--record]
+    OMP_NUM_THREADS=1 python -m benchmarks.evaluation.evaluation_speed [--record]
+    python -m benchmarks.evaluation.evaluation_speed --device cuda [--network convnet-6] [--workers 8 4]
+        [--record]
 
 On a CPU: the digits at 16 and 32 px. On a GPU: 224 px, 100 training images of 256 px and 3,925
 validation images of 500 x 375 px, all of random pixels (`--synthetic` on a CPU). The three sides
@@ -25,7 +26,7 @@ import numpy
 import torch
 from torch.nn.functional import cross_entropy
 
-from benchmarks.evaluation_speed_report import HEAD, case_report
+from benchmarks.evaluation.evaluation_speed_report import HEAD, case_report
 from benchmarks.parity import facts, images
 from benchmarks.parity.slow_evaluator import evaluate_slowly
 from benchmarks.parity.study import processor_s

@@ -1,6 +1,7 @@
 """Host memory of the streaming pass of `embed`, for more and more images, with tiny models.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.embed_memory [--counts 500 2000] [--size-px 128] [--record]
+    OMP_NUM_THREADS=1 python -m benchmarks.embedding.embed_memory [--counts 500 2000] [--size-px 128]
+        [--record]
 
 Each count runs in its own process, on JPEG files of 500 x 375 px squashed to 128 px, so that it
 takes minutes (512 px, as for the published models: --size-px 512, an hour on a core); the peak is what the
@@ -18,8 +19,8 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from benchmarks.embed_images import HEIGHT_PX, WIDTH_PX, embed_images, write_photographs
-from benchmarks.evaluation_speed_report import table
+from benchmarks.embedding.embed_images import HEIGHT_PX, WIDTH_PX, embed_images, write_photographs
+from benchmarks.evaluation.evaluation_speed_report import table
 from benchmarks.parity import facts
 from tests.image_features import image_features
 
@@ -35,7 +36,7 @@ separate process, which imports all libraries.
 
 - Hardware: {hardware}; {versions}
 - Commit: {commit}; load average at the start {load}
-- Command: `python -m benchmarks.embed_memory{arguments}`
+- Command: `python -m benchmarks.embedding.embed_memory{arguments}`
 
 {table}
 Asked for: less than {limit} MB at 2,000 images, and flat from the fewest to the most (within {flat} %).
@@ -45,7 +46,7 @@ Measured: {largest} MB at most; the most is {growth:+.1f} % over the least. **{v
 
 def measured(count: int, size_px: int) -> tuple[int, int, float]:
     """Peak memory with all libraries and models loaded, and at the end, MB; seconds of the stage."""
-    arguments = [sys.executable, "-m", "benchmarks.embed_memory", "--one", str(count)]
+    arguments = [sys.executable, "-m", "benchmarks.embedding.embed_memory", "--one", str(count)]
     arguments += ["--size-px", str(size_px)]
     shown = subprocess.run(arguments, check=True, capture_output=True, encoding="utf-8").stdout
     found = re.search(r"before (\d+) after (\d+) seconds ([\d.]+)", shown)

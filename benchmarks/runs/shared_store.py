@@ -1,6 +1,6 @@
 """Processes that share one store, stopped and killed at random: is an artifact lost or published twice?
 
-    python -m benchmarks.shared_store [--seconds 600] [--processes 8]
+    python -m benchmarks.runs.shared_store [--seconds 600] [--processes 8]
 
 Every process makes the same artifacts, in another order; every other one has its own host and process
 namespace. Leases end after a second, so that holders that were stopped are taken over all the time. `flock`
@@ -155,7 +155,7 @@ def run(root: Path, seconds: float, processes: int, seed: int = 0) -> Outcome:
 def _start(root: Path, number: int) -> subprocess.Popen[bytes]:
     """Start a process; every other one in its own namespaces."""
     name = f"{number}-{os.urandom(4).hex()}"
-    program = [sys.executable, "-m", "benchmarks.shared_store", "--work", name, "--store", str(root)]
+    program = [sys.executable, "-m", "benchmarks.runs.shared_store", "--work", name, "--store", str(root)]
     prefix = namespaces() if number % 2 else ()
     return subprocess.Popen([*prefix, *program], start_new_session=True)
 

@@ -1,6 +1,6 @@
 """From an empty store to the table on digits: wall-clock time and peak memory of all processes together.
 
-    python benchmarks/chain.py [--method random,uvlp] [--workers 2]
+    python benchmarks/runs/chain.py [--method random,uvlp] [--workers 2]
 
 Memory is the proportional set size (pages that processes share are counted once), sampled twice a second.
 The time of a second call on the finished store and of `uvlp --help` follow, as medians of ten.

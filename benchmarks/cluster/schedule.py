@@ -1,6 +1,6 @@
 """A large run on paper: how long the local scheduler takes on 1 to 8 cards, and what bounds it.
 
-    python -m benchmarks.schedule [--record]
+    python -m benchmarks.cluster.schedule [--record]
 
 The tasks are those of ImageNet-1K at IPC 10 with four methods and three seeds; the rule, the pieces and the
 needs are those of a run (`core/scheduling`, `planning/spread`, `estimates/needs`), the durations those of the
@@ -29,7 +29,7 @@ from uvlp.pipeline.estimates.together import Factor, on_paper
 from uvlp.pipeline.planning.spread import Job, of_job
 from uvlp.pipeline.prepare import Plan, outline
 
-REPORT = Path(__file__).resolve().parent.parent / "paper_tables" / "measured" / "benchmarks" / "schedule.md"
+REPORT = Path(__file__).resolve().parents[2] / "paper_tables" / "measured" / "benchmarks" / "schedule.md"
 METHODS, SEEDS, IPC = ("random", "d4m", "vlcp", "uvlp"), (0, 1, 2), 10
 CARD = "h200"
 CORES, EVALUATIONS = 12, 4
@@ -197,8 +197,8 @@ def report() -> str:
         "",
         "**Projected from estimates, not measured.** ImageNet-1K at IPC 10, "
         f"{', '.join(METHODS)}, {len(SEEDS)} seeds, on NVIDIA H200 cards with {CORES} cores of a host each.",
-        "Written by `python -m benchmarks.schedule --record`. What starts when is decided by the rule of",
-        "the local scheduler; durations are those of `--dry-run`. Evaluations that share a card take turns.",
+        "Written by `python -m benchmarks.cluster.schedule --record`. What starts when follows the rule",
+        "of the local scheduler; durations are those of `--dry-run`. Evaluations on one card take turns.",
         "The time to load models and to exchange gradients is not counted. A straggler takes up to",
         f"{STRAGGLER:.0%} longer, drawn uniformly per job or per card: mean of {DRAWS} draws (worst).",
         "",

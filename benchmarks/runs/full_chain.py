@@ -1,6 +1,6 @@
 """The complete pipeline at full size with random weights: its time and memory on this machine.
 
-    python -m benchmarks.full_chain FOLDER [--llava] [--train 4] [--ipc 1] [--set ...] [--record]
+    python -m benchmarks.runs.full_chain FOLDER [--llava] [--train 4] [--ipc 1] [--set ...] [--record]
 
 `uvlp reproduce` with profile sd15 on a few drawn photographs in two classes and on the published
 architectures with random weights, whose folders are made in FOLDER first (`full_folders`) and kept. This
@@ -19,10 +19,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks import full_folders
-from benchmarks.embed_images import write_photographs
-from benchmarks.evaluation_speed_report import table
+from benchmarks.embedding.embed_images import write_photographs
+from benchmarks.evaluation.evaluation_speed_report import table
 from benchmarks.parity import facts
+from benchmarks.runs import full_folders
 from uvlp.core import machine
 
 CLASSES = 2
@@ -37,7 +37,7 @@ ten epochs of evaluation. One process; seconds and peaks are from the manifests 
 
 - Hardware: {hardware}; {versions}
 - Commit: {commit}; load average at the start {load}
-- Command: `python -m benchmarks.full_chain FOLDER{arguments}`
+- Command: `python -m benchmarks.runs.full_chain FOLDER{arguments}`
 
 """
 
