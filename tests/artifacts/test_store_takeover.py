@@ -27,7 +27,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.files.leases import lease
 from uvlp.core.files.leases.host import this_process
 from uvlp.core.progress import Event, Progress
-from uvlp.pipeline import make
+from uvlp.pipeline.making import execute
 
 TASK = Task(kind="captions", stage="caption", title="captions")
 NAME = f"captions-{TASK.key}"
@@ -189,7 +189,7 @@ def test_work_done_twice_is_counted_and_reported(store: Store, monkeypatch: pyte
     task = replace(TASK, stage="tabulate")  # no torch
     events: list[Event] = []
     monkeypatch.setattr(plugins, "load", lambda *_: Stage)
-    make.execute(store.root, task, Progress(events.append))
+    execute.execute(store.root, task, Progress(events.append))
     assert [bool(event.message) for event in events if event.twice_s > 0] == [True]
     assert who(store, task) == "other"
 

@@ -26,7 +26,7 @@ from uvlp.methods.algorithms.optimising.latent_matching import LatentMatching
 from uvlp.methods.glad import Settings, models, passes
 from uvlp.models.published import find
 from uvlp.pipeline.datasets import open_dataset
-from uvlp.pipeline.make import execute
+from uvlp.pipeline.making.execute import execute
 from uvlp.recipes import overrides
 from uvlp.recipes.schema import ModelSettings
 

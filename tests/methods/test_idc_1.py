@@ -19,7 +19,7 @@ from uvlp.methods.algorithms.optimising import optimisation
 from uvlp.methods.algorithms.optimising.idc import Condensation
 from uvlp.methods.idc_1 import Settings, network
 from uvlp.pipeline.datasets import open_dataset
-from uvlp.pipeline.make import execute
+from uvlp.pipeline.making.execute import execute
 from uvlp.recipes import overrides
 
 

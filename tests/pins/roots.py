@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tests.pins.closure import REVISION, Root
 from tests.pins.sources import Definition, Module, Package, Target
 
-ALWAYS = (("pipeline/make", "execute"), ("core/machine", "thread_environment"))
+ALWAYS = (("pipeline/making/execute", "execute"), ("core/machine", "thread_environment"))
 """Every artifact is built through these."""
 OWN = ("networks", "datasets")
 """Packages whose REVISION is part of the keys besides that of the plug-in."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from uvlp.artifacts.task import Task
 from uvlp.cli import app
-from uvlp.pipeline import make
+from uvlp.pipeline.making import make
 from uvlp.pipeline.planning.pieces import Divided, Piece, divisible, pieces
 
 

@@ -24,7 +24,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.declarations.method import declared_method
 from uvlp.pipeline.datasets import open_dataset
-from uvlp.pipeline.make import execute
+from uvlp.pipeline.making.execute import execute
 
 SPEC, IPC, SIZE_PX = DatasetSpec(name="digits"), 2, 8
 OPTIMISING = '''"""Painted: images of one level each."""

@@ -30,7 +30,7 @@ from uvlp.models.finetuning.data import share
 from uvlp.models.finetuning.job import REVISION, Job, run
 from uvlp.models.published import find
 from uvlp.pipeline.datasets import open_dataset
-from uvlp.pipeline.make import execute
+from uvlp.pipeline.making.execute import execute
 from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, ModelSettings
 
 CACHED = replace(SETTINGS, epochs=1, cache_latents=True, report_to="tensorboard")

@@ -24,7 +24,7 @@ from uvlp.core import machine
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
 from uvlp.pipeline.datasets import open_dataset
-from uvlp.pipeline.make import execute
+from uvlp.pipeline.making.execute import execute
 from uvlp.pipeline.planning.pieces import Divided, pieces
 from uvlp.recipes.schema import SynthesisSettings
 

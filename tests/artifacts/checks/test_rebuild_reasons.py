@@ -18,7 +18,7 @@ from uvlp.artifacts.task import MANIFEST, Task, manifest
 from uvlp.cli.printing import dry_run
 from uvlp.core.scheduling import workers
 from uvlp.core.scheduling.cards import Asked
-from uvlp.pipeline import make
+from uvlp.pipeline.making import make, remaining
 from uvlp.pipeline.names import check
 from uvlp.pipeline.prepare import prepare
 from uvlp.pipeline.requests.resolve import resolve
@@ -55,7 +55,7 @@ def reasons(store: Store, **arguments: Any) -> list[str]:
     usual: dict[str, Any] = {"ipc": 2, "profile": "nano"}
     recipe = resolve(Request(dataset="digits", **usual | arguments))
     plan = prepare(check(recipe), store, "tabulate")
-    todo = make.missing(plan, store)
+    todo = remaining.missing(plan, store)
     return list(rebuild_reasons.reasons(todo, store.root, Datasets(plan.manifest, "digits", store.cache)))
 
 
@@ -68,7 +68,7 @@ def test_reasons_are_given_for_a_store_of_an_earlier_version(store: Store) -> No
     # Artifacts that do not depend on them are kept.
     recipe = resolve(Request(dataset="digits", ipc=2, profile="nano"))
     plan = prepare(check(recipe), store, "tabulate")
-    todo = {task.title for task in make.missing(plan, store)}
+    todo = {task.title for task in remaining.missing(plan, store)}
     assert len(todo) == 12 and not {"captions", "full images", "embedder, seed 0"} & todo
 
 
@@ -117,7 +117,7 @@ def test_reasons_are_printed_by_the_run_and_the_dry_run(
     with pytest.raises(KeyboardInterrupt):
         make.make(plan, store, Asked(workers=1))
     assert capsys.readouterr().err == printed
-    damaged = make.missing(plan, store)
+    damaged = remaining.missing(plan, store)
     with pytest.raises(KeyboardInterrupt):
         make.make(plan, store, Asked(workers=1), damaged)
     assert capsys.readouterr().err == "", "--force has printed the reason"

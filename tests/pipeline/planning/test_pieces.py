@@ -22,7 +22,7 @@ from uvlp.artifacts.work import Work
 from uvlp.core import plugins
 from uvlp.core.files.leases import lease
 from uvlp.core.progress import Progress
-from uvlp.pipeline import make
+from uvlp.pipeline.making import execute
 from uvlp.pipeline.planning import pieces
 from uvlp.pipeline.planning.pieces import Divided, Piece
 
@@ -72,7 +72,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """
     monkeypatch.setattr(lease, "STALE_S", 0.3)
     monkeypatch.setattr(plugins, "load", lambda *_: stage(tmp_path / "log"))
-    monkeypatch.setattr(make, "_made", lambda *_: {})
+    monkeypatch.setattr(execute, "_made", lambda *_: {})
     yield tmp_path / "log"
 
 
@@ -97,7 +97,7 @@ def test_jobs_of_which_one_is_killed_again_and_again_make_every_part_once(
     order.shuffle(jobs)
 
     def run(job: Piece) -> multiprocessing.process.BaseProcess:
-        return start(lambda: make._make_piece(root, job, Progress()))
+        return start(lambda: execute._make_piece(root, job, Progress()))
 
     others, killed = [run(job) for job in jobs[1:]], 0
     while killed < KILLS:
@@ -110,7 +110,7 @@ def test_jobs_of_which_one_is_killed_again_and_again_make_every_part_once(
         process.join()
         assert process.exitcode == 0
     assert not Store(root).has(wanted)
-    make._write(root, wanted, Progress())
+    execute._write(root, wanted, Progress())
     begun, ended = (
         Counter(line.split()[1] for line in log.read_text(encoding="utf-8").splitlines() if line[0] == first)
         for first in "be"
@@ -128,9 +128,9 @@ def test_jobs_of_which_one_is_killed_again_and_again_make_every_part_once(
 def test_a_piece_of_a_finished_artifact_does_nothing(tmp_path: Path, log: Path) -> None:
     root, wanted = tmp_path / "store", task(2)
     Store(root).prepare()
-    make._write(root, wanted, Progress())
+    execute._write(root, wanted, Progress())
     log.unlink()
-    make._make_piece(root, Piece(wanted, 0, 2), Progress())
+    execute._make_piece(root, Piece(wanted, 0, 2), Progress())
     assert not log.exists() and (Store(root).folder(wanted) / MANIFEST).is_file()
 
 
@@ -139,8 +139,8 @@ def test_a_piece_locks_only_itself(tmp_path: Path, log: Path) -> None:
     Store(root).prepare()
     with Store(root).making_piece(wanted, Piece(wanted, 0, 2).name, lines.append) as needed:
         assert needed
-        make._make_piece(root, Piece(wanted, 1, 2), Progress())
-        make._write(root, wanted, Progress())
+        execute._make_piece(root, Piece(wanted, 1, 2), Progress())
+        execute._write(root, wanted, Progress())
     assert lines == [] and Counter(log.read_text(encoding="utf-8").split())["end"] == 3
 
 

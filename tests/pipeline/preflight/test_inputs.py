@@ -19,7 +19,7 @@ from uvlp.cli import app
 from uvlp.datasets.files.class_lists import wordnet_classes
 from uvlp.pipeline.folders.collect import Collect
 from uvlp.pipeline.folders.rows import Row
-from uvlp.pipeline.make import missing
+from uvlp.pipeline.making.remaining import missing
 from uvlp.pipeline.names import check
 from uvlp.pipeline.prepare import prepare
 from uvlp.pipeline.requests.resolve import resolve

@@ -14,10 +14,10 @@ from uvlp.core.scheduling import cards
 from uvlp.core.scheduling.cards import Asked, Parallel
 from uvlp.core.wording import duration
 from uvlp.declarations.launcher import HERE, Launcher, declared_launcher
-from uvlp.pipeline import make
 from uvlp.pipeline.estimates import report, shares, together
 from uvlp.pipeline.estimates.cards import Machine, described, named, this_machine
 from uvlp.pipeline.estimates.report import Estimate
+from uvlp.pipeline.making import make, remaining
 from uvlp.pipeline.prepare import Plan
 
 
@@ -42,7 +42,7 @@ def show(
     elsewhere = declared.remote or gpu is not None
     artifacts: list[dict[str, Any]] = []
     absent = [str(plan.absent)] if plan.absent else []
-    missing = make.missing(plan, store) if plan.complete else plan.tasks
+    missing = remaining.missing(plan, store) if plan.complete else plan.tasks
     try:
         make.check(plan, store, missing, remote=elsewhere)
     except MissingFile as error:  # reported like a dataset that is not here

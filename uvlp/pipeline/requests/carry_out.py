@@ -9,10 +9,11 @@ from uvlp.core import portable, streams
 from uvlp.core.scheduling import cards
 from uvlp.core.scheduling.cards import Asked
 from uvlp.declarations.launcher import HERE, Launcher, declared_launcher
-from uvlp.pipeline import make, names, preflight
+from uvlp.pipeline import names, preflight
 from uvlp.pipeline.downloads import transfers
 from uvlp.pipeline.estimates.least import of_store
 from uvlp.pipeline.folders.collect import Collect, check_store
+from uvlp.pipeline.making import make, remaining
 from uvlp.pipeline.names import Checked
 from uvlp.pipeline.planning import changed_plugins
 from uvlp.pipeline.planning.ablations import Ablated
@@ -108,7 +109,7 @@ def made(plan: Plan, store: Store, request: Request, launcher: Launcher = HERE) 
     Raises:
         UvlpError: a damaged artifact, or one that cannot be made.
     """
-    damaged = make.find_damage(plan, store, request.force)
+    damaged = remaining.find_damage(plan, store, request.force)
     for note in changed_plugins.notes(plan, store):
         streams.print_error(f"note   {note}")
     return make.make(plan, store, asked(request), damaged, launcher)

@@ -15,9 +15,9 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.scheduling import workers
 from uvlp.core.scheduling.cards import Parallel
-from uvlp.pipeline import make
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.estimates import needs as estimated
+from uvlp.pipeline.making import remaining
 from uvlp.pipeline.prepare import Plan
 
 
@@ -30,8 +30,8 @@ def rerun(plan: Plan, store: Store, repeat: int, parallel: Parallel) -> list[Tas
     Raises:
         UvlpError: that repeat is not stored, an artifact of the run is damaged, or a score differs.
     """
-    for task, name in make.damage(plan, store):
-        raise make.damaged(task, name, "re-run with --force and without --rerun to rebuild it")
+    for task, name in remaining.damage(plan, store):
+        raise remaining.damaged(task, name, "re-run with --force and without --rerun to rebuild it")
     store.save_verified()
     evaluations = [task for task in plan.tasks if task.stage == "evaluate"]
     stored = _stored_repeats(evaluations, store)

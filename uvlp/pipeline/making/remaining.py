@@ -1,0 +1,97 @@
+"""What a run has to make: artifacts that are missing or damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from uvlp.artifacts import distilled
+from uvlp.artifacts.store import Store
+from uvlp.artifacts.task import Task, chain
+from uvlp.core import streams
+from uvlp.core.errors import UvlpError
+from uvlp.pipeline.planning.spread import in_order
+from uvlp.pipeline.prepare import Plan
+
+
+def damage(plan: Plan, store: Store) -> Iterator[tuple[Task, str]]:
+    """Yield the damaged artifacts of the chain, each with its damaged file and the reason."""
+    for task in filter(store.has, chain(plan.goal)):
+        name = store.damage(task)
+        if name is not None:
+            yield task, name
+
+
+def damaged(task: Task, name: str, fix: str) -> UvlpError:
+    """Return the error for a damaged file of an artifact."""
+    return UvlpError(f"damaged artifact {task.name} ({task.title}): {name} is missing or changed", fix=fix)
+
+
+def find_damage(plan: Plan, store: Store, force: bool) -> list[Task]:
+    """Compare every finished artifact of the chain with its manifest; return the tasks to rebuild.
+
+    With ``force`` damaged artifacts are deleted, and missing inputs of finished artifacts are rebuilt too.
+
+    Raises:
+        UvlpError: an artifact is damaged and ``force`` is off.
+    """
+    deleted = []
+    for task, name in damage(plan, store):
+        if not force:
+            raise damaged(task, name, "re-run the command with --force to rebuild it")
+        streams.print_error(f"note   {task.name}: {name} is damaged, rebuilding")
+        aside = store.remove(task)
+        if aside:
+            streams.print_error(f"note   {task.name}: files that its manifest does not list are in {aside}")
+        deleted.append(task)
+    if force:
+        deleted += _gone(plan, store, deleted)
+    goal = plan.goal
+    if deleted and goal not in deleted and goal.stage == "tabulate" and store.has(goal):
+        streams.print_error(f"note   {goal.name}: rebuilding from the rebuilt artifacts")
+        store.remove(goal)
+        deleted.append(goal)
+    store.save_verified()
+    return deleted
+
+
+def _gone(plan: Plan, store: Store, deleted: Sequence[Task]) -> list[Task]:
+    """Return missing inputs of finished artifacts, left by an interrupted rebuild.
+
+    A table made without them would lack their counts.
+    """
+    known = {task.key for task in deleted}
+    absent = {
+        earlier.key: earlier
+        for task in filter(store.has, chain(plan.goal))
+        for earlier in task.inputs.values()
+        if earlier.key not in known and not store.has(earlier)
+    }
+    for task in absent.values():
+        streams.print_error(f"note   {task.name}: missing input of finished artifacts, rebuilding")
+    return list(absent.values())
+
+
+def missing(plan: Plan, store: Store, rebuild: Sequence[Task] = ()) -> list[Task]:
+    """Return the tasks to run: missing targets and their missing inputs.
+
+    The targets are the artifacts of the last requested stage, and ``rebuild``.
+    """
+    tasks = plan.tasks
+    targets = [task for task in tasks if _is_target(task, plan.until) or task in rebuild] or tasks
+    needed: set[str] = set()
+
+    def want(task: Task) -> None:
+        if task.key in needed or store.has(task):
+            return
+        needed.add(task.key)
+        for earlier in task.inputs.values():
+            want(earlier)
+
+    for target in targets:
+        want(target)
+    return in_order([task for task in tasks if task.key in needed])
+
+
+def _is_target(task: Task, until: str) -> bool:
+    """Return whether a task makes what a run up to a stage is for; several stages make images."""
+    return task.kind == distilled.KIND if until == "synthesise" else task.stage == until
