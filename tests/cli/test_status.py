@@ -100,6 +100,18 @@ def test_unknown_run_and_no_run_are_one_line(call: Call, root: Path) -> None:
     assert (code, out, err.count("\n")) == (2, "", 1) and name in err
 
 
+def test_a_call_imports_nothing_that_is_slow(root: Path) -> None:
+    with recorded(root, TASKS, 1, {}, "uvlp reproduce digits 1", Silent()):
+        pass
+    code = (
+        "import atexit, sys; from uvlp.cli import app; "
+        "atexit.register(lambda: print(*{'numpy', 'pydantic', 'rich', 'torch'} & sys.modules.keys())); "
+        f"sys.argv = ['uvlp', 'status', '--store', {str(root)!r}]; app.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert "6 tasks" in done.stdout and done.stdout.endswith("\n\n"), done.stdout
+
+
 @pytest.mark.slow
 def test_run_that_was_killed_says_how_to_resume(tmp_path: Path) -> None:
     arguments = ["reproduce", "digits", "1", "--profile", "nano", "--method", "random", "--store", "store"]

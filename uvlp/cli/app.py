@@ -5,6 +5,7 @@ The file of a command declares its options and imports what it needs only when t
 
 from __future__ import annotations
 
+import copy
 import re
 import sys
 import traceback
@@ -32,7 +33,7 @@ from uvlp.cli.commands import (
     verify,
 )
 from uvlp.cli.findings import doctor
-from uvlp.cli.options import Command
+from uvlp.cli.options import Command, Group
 from uvlp.cli.printing import usage
 from uvlp.core import interrupts, plugins, streams
 from uvlp.core.errors import UvlpError, WorkerFailed
@@ -41,6 +42,7 @@ from uvlp.core.files import os_errors, paths
 DEBUG_HINT = " (--debug shows the traceback)"
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -108,7 +110,17 @@ def _call() -> int:
     paths.check_endpoint()
     if sys.argv[1:2] != ["patched"]:  # the rest belongs to another program
         _no_negative_numbers(sys.argv[1:])
-    return app(standalone_mode=False) or 0
+    return _called(sys.argv[1:2])(standalone_mode=False) or 0
+
+
+def _called(command: list[str]) -> typer.Typer:
+    """Return the application with only the command that is called: to build all of them takes longer."""
+    chosen = [each for each in app.registered_commands if [each.name] == command]
+    if not chosen:
+        return app
+    alone = copy.copy(app)
+    alone.registered_commands, alone.registered_groups = chosen, []
+    return alone
 
 
 def _guarded(debug: bool) -> int:

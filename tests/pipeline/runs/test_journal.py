@@ -17,8 +17,10 @@ from uvlp.artifacts.task import Task
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.progress import Event
 from uvlp.pipeline.runs import files, journal, reading
+from uvlp.pipeline.runs.files import Job
 from uvlp.pipeline.runs.journal import recorded
-from uvlp.pipeline.runs.time_left import SETTLED_S, time_left_s
+from uvlp.pipeline.runs.reading import JobState
+from uvlp.pipeline.runs.time_left import SETTLED_S, expectations, time_left_s
 
 CAPTIONS = Task(kind="captions", stage="caption", title="captions")
 MODEL = Task(kind="weights", stage="finetune", title="model", inputs={"captions": CAPTIONS})
@@ -229,3 +231,25 @@ def test_running_job_needs_the_rest_of_its_time(tmp_path: Path) -> None:
     assert time_left_s(run) == pytest.approx((5 + 4 * 8) / 2)
     run.jobs[1].seconds = 1000.0
     assert time_left_s(run) == pytest.approx(4 * 8 / 2)
+
+
+def test_the_time_left_of_many_jobs_needs_linear_work() -> None:
+    def calls(count: int) -> int:
+        made = 0
+
+        def note(*_: object) -> None:
+            nonlocal made
+            made += 1
+
+        jobs = [
+            JobState(job=Job(key="", stage="evaluate", title="", inputs=(), seconds=1.0), state="done")
+            for _ in range(count)
+        ]
+        sys.setprofile(note)
+        try:
+            expectations(jobs)
+        finally:
+            sys.setprofile(None)
+        return made
+
+    assert calls(1000) < 20 * calls(100)

@@ -121,9 +121,11 @@ def _command(run: Run, width: int) -> Iterator[str]:
 def _jobs(run: Run, state: str, width: int) -> Iterator[str]:
     """The jobs of one state, each with its time, device and last report."""
     numbers = [number for number, job in enumerate(run.jobs) if job.state == state]
+    expected = expectations(run.jobs) if state == "running" else []
     for number in numbers[:SHOWN]:
         job = run.jobs[number]
-        yield from _wrapped(", ".join(filter(None, (_timed(job, run, number), job.device))), width)
+        timed = _timed(job, expected[number] if expected else None)
+        yield from _wrapped(", ".join(filter(None, (timed, job.device))), width)
         yield from _wrapped(INDENT + ": ".join(filter(None, (job.job.title, _report(job)))), width)
         if job.log is not None:
             yield f"{INDENT}log: {job.log}"
@@ -132,12 +134,11 @@ def _jobs(run: Run, state: str, width: int) -> Iterator[str]:
         yield f"and {len(numbers) - SHOWN} more {state}, see --json"
 
 
-def _timed(job: JobState, run: Run, number: int) -> str:
+def _timed(job: JobState, expected_s: float | None) -> str:
     if job.state == "failed":
         return f"failed after {duration(job.seconds)}"
     if job.state == "stopped":
         return f"stopped after {duration(job.seconds)}"
-    expected_s = expectations(run.jobs)[number]
     of = f" of about {duration(expected_s)}" if expected_s else ""
     return f"running, {duration(job.seconds)}{of}"
 

@@ -44,22 +44,25 @@ def build(kind: type[T], value: Any) -> T:
     """
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
-    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
-    unknown = [name for name in value if name not in known]
-    missing = [
-        name
-        for name, field in known.items()
-        if name not in value and field.default is MISSING and field.default_factory is MISSING
-    ]
+    hints, needed = _fields(kind)  # type: ignore[arg-type]
+    missing = [name for name in needed if name not in value]
+    unknown = [name for name in value if name not in hints]
     if unknown or missing:
         raise ValueError(f"missing field {missing[0]}" if missing else f"unknown field {unknown[0]!r}"[:80])
-    hints = _hints(kind)  # type: ignore[arg-type]
-    return kind(**{name: _typed(hints[name], each, name) for name, each in value.items()})
+    typed = {
+        name: each if type(each) is hints[name] else _typed(hints[name], each, name)
+        for name, each in value.items()
+    }
+    return kind(**typed)
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _fields(kind: type) -> tuple[dict[str, Any], list[str]]:
+    """Return the types of a dataclass's fields by name, and the names of those without a default."""
+    known = fields(kind)
+    hints = get_type_hints(kind)
+    needed = [each.name for each in known if each.default is MISSING and each.default_factory is MISSING]
+    return {each.name: hints[each.name] for each in known}, needed
 
 
 def _typed(hint: Any, value: Any, name: str) -> Any:

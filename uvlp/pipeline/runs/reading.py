@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,11 +188,17 @@ def _now(path: Path) -> Now | None:
 
 def _events(content: bytes) -> list[Happening]:
     """Return the complete lines; the last one may still be written, or was cut by a crash."""
-    return list(_parsed_lines(content))
+    lines = list(filter(None, content.split(b"\n")))
+    try:
+        # One text is parsed in half of the time of its lines.
+        values = json_files.parse(b"[" + b",".join(lines) + b"]")
+        return [json_files.build(Happening, value) for value in values]
+    except ValueError:
+        return list(_complete(lines))
 
 
-def _parsed_lines(content: bytes) -> Iterator[Happening]:
-    for line in content.split(b"\n"):
+def _complete(lines: Iterable[bytes]) -> Iterator[Happening]:
+    for line in lines:
         try:
             yield json_files.build(Happening, json_files.parse(line))
         except ValueError:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from uvlp.pipeline.runs.files import Job
 from uvlp.pipeline.runs.reading import JobState, Run
 
 UNCOUNTED = ("collect", "tabulate")
@@ -44,18 +46,29 @@ def expectations(jobs: Sequence[JobState]) -> list[float | None]:
     # The first job of a worker also imports libraries, which is all that is seen of a short one.
     long = [job for job in jobs if job.state == "done" and job.seconds >= SETTLED_S]
     overall = _ratio(long) or 1.0
-    return [_expected(job, measured[job.job.stage], overall) for job in jobs]
+    stages = {stage: _Stage(_ratio(done), _mean(done)) for stage, done in measured.items()}
+    return [_expected(job.job, stages.get(job.job.stage, _Stage()), overall) for job in jobs]
 
 
-def _expected(job: JobState, done: Sequence[JobState], overall: float) -> float | None:
-    ratio = _ratio(done)
-    if job.job.seconds and ratio:
-        return job.job.seconds * ratio
-    if done:
-        return sum(each.seconds for each in done) / len(done)
-    if job.job.seconds:
-        return job.job.seconds * overall
-    return 0.0 if job.job.stage in UNCOUNTED else None
+class _Stage(NamedTuple):
+    """What the finished jobs of a stage took, by their estimates and on average; None without any."""
+
+    ratio: float | None = None
+    mean_s: float | None = None
+
+
+def _expected(job: Job, stage: _Stage, overall: float) -> float | None:
+    if job.seconds and stage.ratio:
+        return job.seconds * stage.ratio
+    if stage.mean_s is not None:
+        return stage.mean_s
+    if job.seconds:
+        return job.seconds * overall
+    return 0.0 if job.stage in UNCOUNTED else None
+
+
+def _mean(done: Sequence[JobState]) -> float:
+    return sum(job.seconds for job in done) / len(done)
 
 
 def _ratio(done: Sequence[JobState]) -> float | None:
