@@ -102,6 +102,7 @@ def small(words: list[str], place: Path) -> list[str]:
     stands_for = {
         "PATH": "data" if words[0] == "reproduce" else "images",
         "folder:PATH": "folder:data",
+        "hf:OWNER/NAME": "folder:data",  # tests/datasets/test_hf.py has a hub
         "FILE": "captions.jsonl",
         "SCRIPT": "script.py",
         "digits-ipc10": key,

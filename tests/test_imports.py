@@ -27,7 +27,7 @@ ALLOWED = {
     ),
     "models": BELOW,
     "methods": (*BELOW, "models", "networks", "protocols/training"),
-    "datasets": (*BELOW, "captioners/texts"),
+    "datasets": (*BELOW, "captioners/texts", "models/published/hub"),
     "protocols": (*BELOW, "declarations", "models", "networks"),
     "captioners/texts": ("core", "artifacts"),
     "captioners": (*BELOW, "models"),

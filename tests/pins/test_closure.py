@@ -15,7 +15,7 @@ from uvlp.core import plugins
 METHODS = {name.replace("-", "_") for name in plugins.names("methods")}
 MODELS = {"model autoencoder", "model diffuser", "model embedder", "model finetuning"}
 NAMED_SETS = {"imageidc", "imagenet100", "imagenet1k", "imagenette", "imagewoof", "tiny_imagenet"}
-FOLDERS = NAMED_SETS | {"folder"}
+FOLDERS = NAMED_SETS | {"folder", "hf"}
 
 
 def every(kind: str, names: set[str]) -> set[str]:
@@ -32,7 +32,7 @@ MUTATIONS = {
     "ARCHITECTURES": {"protocol rded", "model teacher", "method rded", "method sre2l"},
     "LUMINANCE": {"protocol minimax", "model teacher", "stage represent"},
     "PUBLISHED_SEED": {"model sampler"},
-    "wordnet_classes": every("dataset", NAMED_SETS | {"folder"}),
+    "wordnet_classes": every("dataset", FOLDERS),
     "EXTENSIONS": every("dataset", FOLDERS) | {"stage collect"},
     "wilson_interval_pct": {"stage tabulate"},
     "EmbedSettings": {"stage embed"},
@@ -60,7 +60,7 @@ def test_code_of_every_artifact_affects_all_plugins(state: State, reader: Reader
 def test_data_files_are_pinned_by_content_and_name(state: State) -> None:
     read = {name: set(closure.data) for name, closure in state.closures.items() if closure.data}
     assert "imagewoof.tsv" in read["dataset imagewoof"]
-    assert read.keys() == every("dataset", NAMED_SETS | {"cifar10", "cifar100", "folder"})
+    assert read.keys() == every("dataset", FOLDERS | {"cifar10", "cifar100"})
 
 
 def test_the_command_line_and_estimates_are_not_pinned(state: State) -> None:

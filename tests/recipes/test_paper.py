@@ -30,7 +30,7 @@ def recipe_of(name: str, ipc: int = 10) -> Recipe:
 
 
 def test_every_dataset_has_a_recipe() -> None:
-    assert set(plugins.names("datasets")) == {*NAMES, "digits", "folder"}
+    assert set(plugins.names("datasets")) == {*NAMES, "digits", "folder", "hf"}
 
 
 @pytest.mark.parametrize("profile", sorted(profiles.PROFILES))

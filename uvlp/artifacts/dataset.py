@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy
 
 SPLITS = ("train", "val")
+HUB = "hf"
+"""The dataset whose argument is an address of the hub; that of any other is a path."""
 
 
 class DatasetElsewhere(UvlpError):
@@ -50,11 +52,20 @@ class DatasetSpec:
         return f"{self.name}:{self.argument}" if self.argument else self.name
 
     @property
+    def path(self) -> Path | None:
+        """The folder that the argument names; None if it names none.
+
+        Raises:
+            UvlpError: it names the home of an unknown user.
+        """
+        return expand_home(self.argument) if self.argument and self.name != HUB else None
+
+    @property
     def location(self) -> str:
-        """Name and variant, or the resolved path of a folder, whatever its content."""
-        if self.argument:
-            return f"{self.name}:{os.path.realpath(expand_home(self.argument))}"
-        return f"{self.name} {self.variant}".strip()
+        """Name and variant, the address, or the resolved path of a folder, whatever its content."""
+        if self.path is not None:
+            return f"{self.name}:{os.path.realpath(self.path)}"
+        return str(self) if self.argument else f"{self.name} {self.variant}".strip()
 
     @property
     def root(self) -> Path:

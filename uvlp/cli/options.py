@@ -103,7 +103,8 @@ DatasetArgument = Annotated[
     _argument(
         metavar="DATASET",
         autocompletion=completion.datasets,
-        help="digits, imagenette, ... (`uvlp list datasets`), or folder:PATH with train/ and val/",
+        help="digits, imagenette, ... (`uvlp list datasets`), folder:PATH with train/ and val/, or "
+        "hf:OWNER/NAME of the hub",
     ),
 ]
 IpcArgument = Annotated[int | None, _argument(metavar="IPC", parser=counted("IPC"), help="images per class")]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from uvlp.artifacts.dataset import DatasetManifest
+from uvlp.artifacts.dataset import HUB, DatasetManifest
 from uvlp.artifacts.task import deciding
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.declarations.protocol import declared_protocol
@@ -72,6 +72,8 @@ def evaluate_line(
 
 def dataset_option(dataset: DatasetManifest) -> str:
     """Return the value of `--dataset`; a placeholder stands for the path of a folder."""
+    if dataset.name == HUB:
+        return f"{HUB}:{dataset.argument}"
     return dataset.name + (f":{OWN_DATA}" if declared_dataset(dataset.name).argument else "")
 
 

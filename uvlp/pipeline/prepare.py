@@ -165,7 +165,7 @@ def _open(
     except UvlpError as error:
         planner, size = _without_dataset(recipe, spec)
         missing = fetchable or (size is not None and not is_here(spec))
-        if isinstance(error, DatasetElsewhere) or spec.argument or not missing:
+        if isinstance(error, DatasetElsewhere) or spec.path is not None or not missing:
             raise
         return _DatasetState(planner=planner, dataset=None, size=size, absent=error)
     caveats = (*dataset.manifest.caveats, *same_names(dataset.manifest.classes))

@@ -18,7 +18,6 @@ from uvlp.artifacts import metadata_jsonl
 from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
 from uvlp.artifacts.store import explain_store_errors
 from uvlp.core.errors import UvlpError
-from uvlp.core.files.paths import expand_home
 from uvlp.core.files.writing import write_utf8
 from uvlp.core.hashing import digest, file_sha256, read_checked, write_checked
 
@@ -30,10 +29,12 @@ def file_path(store: Path, spec: DatasetSpec, manifest: DatasetManifest) -> Path
 
     Args:
         store: root of the store.
-        spec: of the opened dataset; its path distinguishes several ``folder:PATH``.
+        spec: of the opened dataset; its path distinguishes several ``folder:PATH``, and the manifest's
+            address several of the hub.
         manifest: of the dataset, with its variant.
     """
-    path = os.path.realpath(expand_home(spec.argument)) if spec.argument else ""
+    address = manifest.argument if spec.argument else ""
+    path = address if spec.path is None else os.path.realpath(spec.path)
     parts = [spec.name, manifest.variant, digest(path)[:12] if path else ""]
     return store / FOLDER / ("-".join(filter(None, parts)) + ".jsonl")
 

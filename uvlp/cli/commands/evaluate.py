@@ -26,7 +26,7 @@ DatasetOption = Annotated[
     typer.Option(
         "--dataset",
         metavar="NAME",
-        help="dataset with the real test images: digits, imagenette, ..., or folder:PATH",
+        help="dataset with the real test images: digits, imagenette, ..., folder:PATH, hf:OWNER/NAME",
         rich_help_panel=WHAT,
     ),
 ]

@@ -135,18 +135,48 @@ def open_image_folder(root: Path, argument: str, cache: Path, progress: Progress
     listing = scan(root)
     names = class_names(root, listing.classes)
     classes = [ClassName(identity, name, name) for identity, name in names.items()]
+    described = Described(name="folder", argument=argument, source="a folder of image files")
+    return open_decoded(root, listing, classes, described, cache, progress)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What a manifest says of a dataset beside its content; see `DatasetManifest`."""
+
+    name: str
+    argument: str
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+def open_decoded(
+    root: Path,
+    listing: Listing,
+    classes: Sequence[ClassName],
+    described: Described,
+    cache: Path,
+    progress: Progress,
+) -> ImageFolder:
+    """Open the images of a listing; every file is hashed and decoded once.
+
+    Raises:
+        UvlpError: an image or the captions are invalid.
+    """
     content = hash_content(root, listing, classes, cache, progress)
-    remembered = cache / f"folder-{content.sha256[:16]}.json"
+    remembered = cache / f"{described.name}-{content.sha256[:16]}.json"
     manifest = recall(remembered, content.sha256)
     if manifest is None:
-        manifest = _make_manifest(root, listing, classes, content, progress)
+        manifest = _make_manifest(root, listing, classes, content, described, progress)
         remember(remembered, manifest)
     captions = find_captions(root, listing)
     unused = others_note(len(listing.others) - captions.beside_images())
-    notes = (*manifest.notes, *listing.notes, *unused, *unread_captions(root, captions))
+    own = (*described.notes, *manifest.notes)
+    notes = (*own, *listing.notes, *unused, *unread_captions(root, captions))
     stem = published_list(listing.classes)
     caveats = size_notes(root, listing, stem, cache, content.sha256) if stem else ()
-    manifest = replace(manifest, argument=argument, notes=notes, caveats=caveats)
+    manifest = replace(
+        manifest, argument=described.argument, source=described.source, notes=notes, caveats=caveats
+    )
     return ImageFolder(root, listing, manifest, content)
 
 
@@ -228,7 +258,12 @@ def class_infos(listing: Listing, classes: Sequence[ClassName]) -> tuple[ClassIn
 
 
 def _make_manifest(
-    root: Path, listing: Listing, classes: Sequence[ClassName], content: Content, progress: Progress
+    root: Path,
+    listing: Listing,
+    classes: Sequence[ClassName],
+    content: Content,
+    described: Described,
+    progress: Progress,
 ) -> DatasetManifest:
     """Build the manifest: read the captions and decode every image once."""
     notes: tuple[str, ...] = ()
@@ -239,13 +274,13 @@ def _make_manifest(
         notes = read_captions(root, captions, listing).notes
     image_px, not_turned = _check_images(root, listing, content, progress)
     return DatasetManifest(
-        name="folder",
+        name=described.name,
         argument="",
         variant="",
         classes=class_infos(listing, classes),
         content_hash=content.sha256,
         image_px=image_px,
-        source="a folder of image files",
+        source=described.source,
         notes=notes + not_turned,
     )
 

@@ -122,6 +122,6 @@ def _dataset_row(spec: DatasetSpec, cache: Path) -> Row:
         "classes": len(manifest.classes),
         "train": manifest.count("train"),
         "val": manifest.count("val"),
-        "place": spec.argument or str(spec.root),
+        "place": str(spec.path or spec.root),
         "sha256": manifest.content_hash,
     }

@@ -140,8 +140,9 @@ def dataset_missing(spec: DatasetSpec) -> list[Transfer]:
 
 
 def datasets_here() -> dict[str, bool]:
-    """Return for each downloadable dataset whether it is in the default folder."""
-    fetched = [name for name in plugins.names("datasets") if declared_dataset(name).download is not None]
+    """Return for each downloadable dataset that is one by itself whether it is in the default folder."""
+    every = {name: declared_dataset(name) for name in plugins.names("datasets")}
+    fetched = [name for name, each in every.items() if each.download is not None and not each.argument]
     return {name: is_here(DatasetSpec(name=name)) for name in fetched}
 
 

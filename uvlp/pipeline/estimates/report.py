@@ -247,7 +247,8 @@ def estimate(
     """
     recipe, size, tasks = plan.recipe, plan.size, plan.tasks
     if size is None:
-        fix = "give its folder, or choose a named dataset"
+        alone = [f"`{each.command}`" for each in plan.transfers if not each.part]
+        fix = f"first {alone[0]}" if alone else "give its folder, or choose a named dataset"
         raise UvlpError(f"the size of {recipe.dataset} is unknown before it is opened", fix=fix)
     context = RunContext(recipe, size, machine)
     by_stage: dict[str, list[tuple[Task, Cost]]] = {}

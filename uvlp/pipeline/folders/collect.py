@@ -113,7 +113,7 @@ def check_folders(collect: Collect, store: Path, spec: DatasetSpec) -> None:
     Raises:
         UvlpError: the store is inside a folder, or a folder inside the dataset's `val`.
     """
-    root = _path(spec.argument) if spec.argument else Path(os.path.realpath(spec.root))
+    root = _path(spec.argument) if spec.path is not None else Path(os.path.realpath(spec.root))
     for path in (path for row in collect.rows for path in row.paths):
         given = collect.location(path)
         if Path(os.path.realpath(store)).is_relative_to(given):
@@ -145,7 +145,7 @@ def check_store(store: Path, spec: DatasetSpec) -> None:
         UvlpError: one is inside the other.
     """
     location = Path(os.path.realpath(store))
-    data = Path(os.path.realpath(expand_home(spec.argument) if spec.argument else spec.root))
+    data = Path(os.path.realpath(spec.path or spec.root))
     if location.is_relative_to(data) and {*SPLITS} & {*location.relative_to(data).parts}:
         raise UvlpError(
             "the store is among the images of the dataset",

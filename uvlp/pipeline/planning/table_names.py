@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
-from uvlp.core.files.paths import expand_home
 from uvlp.core.files.unicode_form import nfc
 from uvlp.declarations.dataset import declared_dataset
 from uvlp.pipeline.planning.ablations import Ablated
@@ -50,9 +49,10 @@ def _ablations(ablated: Ablated) -> list[str]:
 
 
 def dataset_name(manifest: DatasetManifest, spec: DatasetSpec) -> str:
-    """Return the dataset with its variant; a folder dataset by its name and content hash."""
+    """Return the dataset with its variant; that of a folder or an address by name and content hash."""
     if spec.argument:
-        own = re.sub(r"[^\w.]+", "-", nfc(expand_home(spec.argument).resolve().name)).strip("-")[:LONGEST]
+        given = re.split("[@,]", spec.argument)[0] if spec.path is None else spec.path.resolve().name
+        own = re.sub(r"[^\w.]+", "-", nfc(given)).strip("-")[:LONGEST]
         return "-".join(filter(None, [manifest.name, own, manifest.content_hash[:HASH_DIGITS]]))
     variants = declared_dataset(spec.name).variants or ()
     other = manifest.variant and manifest.variant not in variants[:1]

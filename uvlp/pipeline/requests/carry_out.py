@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
+from uvlp.artifacts.dataset import HUB
 from uvlp.artifacts.store import Store
 from uvlp.core import portable, streams
 from uvlp.core.scheduling import cards
@@ -63,8 +66,14 @@ def planned(request: Request, checked: Checked, store: Store, until: str, collec
     """
     check_store(store.root, checked.spec)
     store.begin()
-    plan = prepare(checked, store, until, collect)
-    return replace(plan, config=content(request, checked, until))
+    return _recorded(prepare(checked, store, until, collect), content(request, checked, until))
+
+
+def _recorded(plan: Plan, config: Mapping[str, Any]) -> Plan:
+    """Return the plan with its config, in which the address of a dataset of the hub names its commit."""
+    if plan.dataset is not None and plan.manifest.name == HUB:
+        config = {**config, "dataset": f"{HUB}:{plan.manifest.argument}"}
+    return replace(plan, config=config)
 
 
 def completed(
@@ -92,7 +101,7 @@ def completed(
     wanted = [of_store(plan, todo, store.root)]
     transfers.fetch(plan.transfers, wanted, offline=request.offline)
     opened = plan.dataset if of_models else None
-    full = replace(prepare(checked, store, plan.until, collect, opened), config=plan.config)
+    full = _recorded(prepare(checked, store, plan.until, collect, opened), plan.config)
     check_dataset(full, needed=True)
     return full
 

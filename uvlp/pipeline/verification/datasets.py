@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uvlp.artifacts.dataset import DatasetManifest, DatasetSpec
@@ -91,8 +91,7 @@ def opened_datasets(contents: Contents, data: str, cache: Path, check: Check) ->
 
 def spec_of(place: str, data: str) -> DatasetSpec:
     """The spec of `DatasetSpec.place`; ``data`` where the dataset takes it."""
-    if ":" in place:
-        return DatasetSpec.parse(place)
     name, _, variant = place.partition(" ")
-    named = declared_dataset(name).variants is not None
-    return DatasetSpec(name=name, variant=variant, data=data if named else "")
+    spec = DatasetSpec.parse(place) if ":" in place else DatasetSpec(name=name, variant=variant)
+    named = declared_dataset(spec.name).variants is not None
+    return replace(spec, data=data if named else "")

@@ -37,7 +37,7 @@ class Request:
     Every field accepts what its option accepts on the command line (`values.py`), and holds its normal form.
 
     Attributes:
-        dataset: name, or ``folder:PATH``.
+        dataset: name, ``folder:PATH``, or ``hf:OWNER/NAME``.
         ipc: images per class.
         methods: methods with variants, and names of groups.
         seeds: distillation seeds.
