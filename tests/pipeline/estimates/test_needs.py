@@ -68,13 +68,14 @@ def test_cards_of_a_fine_tuning_are_as_asked() -> None:
     assert {found[task.key].cards for task in plan.tasks if task.stage == "finetune"} == {2}
 
 
-def test_cards_that_do_not_divide_the_batch_wait_for_each_other() -> None:
+def test_cards_that_do_not_divide_an_update_wait_for_each_other() -> None:
     plan = planned(PAPER)
     (one, seven) = (of_tasks(plan, eight(count)) for count in (1, 7))
     tuned = next(task for task in plan.tasks if task.stage == "finetune")
     alone, together = one[tuned.key].minutes, seven[tuned.key].minutes
-    assert alone is not None and together is not None and tuned.settings.batch == 32
-    assert together == pytest.approx(alone * 5 / 32), "a batch of 32 in parts of 4 and 5"
+    assert alone is not None and together is not None
+    assert tuned.settings.batch * tuned.settings.accumulation == 128
+    assert together == pytest.approx(alone * 19 / 128), "128 images in parts of 18 and 19"
 
 
 def test_small_models_take_one_card_and_measured_captions_none() -> None:

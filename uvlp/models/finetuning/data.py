@@ -35,7 +35,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """The batches of one optimiser step; ``step`` counts from 1 over all epochs."""
+    """The batches of one optimiser step; ``step`` counts from 1 over all epochs.
+
+    All have the same number of images, but for the last one of an epoch.
+    """
 
     step: int
     epoch: int
@@ -63,6 +66,11 @@ class Draws:
     def pick(self, which: slice) -> Draws:
         """Return the draws of some images."""
         return Draws(**{name: getattr(self, name)[which] for name in self.__slots__})
+
+
+def joined(draws: Sequence[Draws]) -> Draws:
+    """Return the draws of several batches as those of one."""
+    return Draws(**{name: torch.cat([getattr(each, name) for each in draws]) for name in Draws.__slots__})
 
 
 def updates_per_epoch(images: int, settings: FinetuneSettings) -> int:
@@ -100,7 +108,7 @@ def draw(
 
 
 def share(count: int, process: int, processes: int) -> slice:
-    """Return the part of ``count`` images for one process; sizes differ by at most one image."""
+    """Return which of ``count`` images are for one process; numbers differ by at most one."""
     return slice(count * process // processes, count * (process + 1) // processes)
 
 

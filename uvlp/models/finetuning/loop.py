@@ -1,7 +1,7 @@
 """The training loop of the Stable Diffusion UNet, in one process or several (methods.md B.2).
 
-The processes share the published batches: each computes a part of every batch, so the number of GPUs
-affects only rounding.
+The processes share the images of every update, i.e. of all its published batches, so that many GPUs do not
+get a few images each; their number affects only rounding.
 """
 
 from __future__ import annotations
@@ -26,12 +26,23 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.models.device import send
 from uvlp.models.finetuning import checkpoints
-from uvlp.models.finetuning.data import Batch, Draws, Update, draw, share, to_unit, updates, updates_per_epoch
+from uvlp.models.finetuning.data import (
+    Draws,
+    Update,
+    draw,
+    joined,
+    share,
+    to_unit,
+    updates,
+    updates_per_epoch,
+)
 from uvlp.models.finetuning.parts import Parts
 from uvlp.recipes.schema import FinetuneSettings
 
 Inputs = Callable[[NDArray[np.int64], Draws], Tensor]
 """Rows and their draws -> float16 [n, 2, 4, h, w] cached moments, or uint8 [n, 3, S, S] pixels."""
+TRIALS = 2
+"""Updates before which several processes try their memory: the optimiser's state exists after the first."""
 LESS_MEMORY = (
     "use --set finetune.gradient_checkpointing=true, or smaller batches with the same product, e.g. "
     "--set finetune.batch=16 --set finetune.accumulation=8; completed stages are kept"
@@ -40,11 +51,11 @@ LESS_MEMORY = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """This process's part of a batch, in host memory.
+    """Images that this process computes at once, in host memory.
 
     Attributes:
         inputs: see `Inputs`.
-        weights: float32 [n], weight of each image in the mean of the full batch, times the processes.
+        weights: float32 [n], weight of each image in the mean of its published batch, times the processes.
     """
 
     inputs: Tensor
@@ -125,7 +136,9 @@ class Training:
         done = self._resume(folder)
         total = settings.epochs * updates_per_epoch(images, settings)
         started, seen = time.monotonic(), 0
-        for update, loaded in self._ahead(updates(images, settings, self.seed, done)):
+        for number, (update, loaded) in enumerate(self._ahead(updates(images, settings, self.seed, done))):
+            if number < TRIALS and self.accelerator.num_processes > 1:
+                self._agree(loaded)
             loss = self._update(update, loaded, total)
             seen += sum(len(batch.rows) for batch in update.batches)
             lr = self.optimiser.param_groups[0]["lr"]
@@ -162,27 +175,44 @@ class Training:
         with ThreadPoolExecutor(1) as reader:
             pending = None
             for update in todo:
-                submitted = (update, reader.submit(lambda u: [self._load(b) for b in u.batches], update))
+                submitted = (update, reader.submit(self._load, update))
                 if pending is not None:
                     yield pending[0], pending[1].result()
                 pending = submitted
             if pending is not None:
                 yield pending[0], pending[1].result()
 
-    def _load(self, batch: Batch) -> Loaded:
+    def _load(self, update: Update) -> list[Loaded]:
+        """Return this process's images of an update, at most as many at once as in a batch.
+
+        With one process these are the published batches.
+        """
         processes = self.accelerator.num_processes
-        draws = draw(batch, self.seed, self.parts.latent, self._timesteps, self.settings)
-        mine = share(len(batch.rows), self.accelerator.process_index, processes)
-        weight = processes / len(batch.rows)
+        rows = np.concatenate([batch.rows for batch in update.batches])
+        weights = np.concatenate(
+            [np.full(len(batch.rows), processes / len(batch.rows), np.float32) for batch in update.batches]
+        )
+        mine = share(len(rows), self.accelerator.process_index, processes)
         if mine.start == mine.stop:
             # All processes must participate: without an image, compute one with weight zero.
-            mine, weight = slice(0, 1), 0.0
-        rows, draws = batch.rows[mine], draws.pick(mine)
+            mine, weights = slice(0, 1), np.zeros(1, np.float32)
+        draws = joined(
+            [
+                draw(batch, self.seed, self.parts.latent, self._timesteps, self.settings)
+                for batch in update.batches
+            ]
+        )
+        return [
+            self._read(rows[some], draws.pick(some), weights[some])
+            for some in _cut(mine, self.settings.batch)
+        ]
+
+    def _read(self, rows: NDArray[np.int64], draws: Draws, weights: NDArray[np.float32]) -> Loaded:
         return Loaded(
             inputs=self._inputs(rows, draws),
             ids=torch.from_numpy(self._ids[rows]).long(),
             draws=draws,
-            weights=torch.full((len(rows),), weight),
+            weights=torch.from_numpy(weights),
         )
 
     @property
@@ -192,7 +222,7 @@ class Training:
     def _update(self, update: Update, loaded: Sequence[Loaded], total: int) -> float:
         """Take one optimiser step; return the mean loss of its batches."""
         settings = self.settings
-        loss = self.accelerator.reduce(self._gradients(loaded), "mean").item() / len(loaded)
+        loss = self.accelerator.reduce(self._gradients(loaded), "mean").item() / len(update.batches)
         if not math.isfinite(loss):
             raise UvlpError(
                 f"the loss of the fine-tuning is not finite: update {update.step} of {total}",
@@ -209,7 +239,7 @@ class Training:
         return loss
 
     def _gradients(self, loaded: Sequence[Loaded]) -> Tensor:
-        """Compute the gradients of an update; return the sum of its batches' losses.
+        """Compute the gradients of an update; return this process's share of the sum of its batches' losses.
 
         Raises:
             UvlpError: out of memory, and batches cannot be split further.
@@ -222,13 +252,37 @@ class Training:
                 if self.accelerator.num_processes > 1 or self.splits >= self.settings.batch:
                     raise too_little_memory() from error
             # Outside the except clause the exception is freed, and with it the tensors of its traceback.
-            self.optimiser.zero_grad()
-            torch.cuda.empty_cache()
-            self.splits *= 2
-            self._progress.log(
-                f"out of GPU memory: computing each batch of {self.settings.batch} in {self.splits} parts; "
-                "results differ only by rounding"
-            )
+            self._split()
+
+    def _agree(self, loaded: Sequence[Loaded]) -> None:
+        """Split batches so far that the first part fits on the GPU of every process.
+
+        Raises:
+            UvlpError: out of memory, and batches cannot be split further.
+        """
+        fits = False
+        while not fits:
+            try:
+                with self.accelerator.no_sync(self.model):
+                    self.accelerator.backward(self._loss(next(self._parts(loaded[0]))))
+                fits = True
+            except torch.OutOfMemoryError as error:
+                if self.splits >= self.settings.batch:
+                    raise too_little_memory() from error
+            if not fits:
+                self._split()
+        self.optimiser.zero_grad()
+        own = torch.tensor([self.splits], device=self.accelerator.device)
+        self.splits = int(self.accelerator.gather(own).max())
+
+    def _split(self) -> None:
+        self.optimiser.zero_grad()
+        torch.cuda.empty_cache()
+        self.splits *= 2
+        self._progress.log(
+            f"out of GPU memory: computing each batch of {self.settings.batch} in {self.splits} parts; "
+            "results differ only by rounding"
+        )
 
     def _accumulate(self, loaded: Sequence[Loaded]) -> Tensor:
         loss = torch.zeros((), device=self.accelerator.device)
@@ -278,6 +332,12 @@ class Training:
             yield
         finally:
             self.average.restore(self.unet.parameters())
+
+
+def _cut(images: slice, size: int) -> Iterator[slice]:
+    """Yield consecutive images in parts of ``size``, the last one with the rest."""
+    for start in range(images.start, images.stop, size):
+        yield slice(start, min(start + size, images.stop))
 
 
 def _rate(step: int, settings: FinetuneSettings) -> float:

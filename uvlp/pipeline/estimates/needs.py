@@ -100,6 +100,9 @@ def on_machine(parallel: Parallel, estimates: Mapping[str, Needs] = NOTHING) -> 
 def _share(task: Task, cards: int) -> float:
     """Return which share of the time on one card a task takes on several.
 
-    Each computes a part of every batch. They all wait for the largest part, and fill smaller ones by idling.
+    They share the images of every update, wait for the card with most of them, and the others idle meanwhile.
     """
-    return 1.0 if cards < 2 else math.ceil(task.settings.batch / cards) / task.settings.batch
+    if cards < 2:
+        return 1.0
+    images = task.settings.batch * task.settings.accumulation
+    return math.ceil(images / cards) / images
