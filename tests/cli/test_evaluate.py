@@ -301,7 +301,7 @@ def test_drawn_images_are_reported_for_every_seed(
             ("{root}/by_id", "--ipc", "3"),
             ("by_id: too few images in 3 of 3 classes", "2 of class ant", "3 or more"),
         ),
-        (("{root}/by_id", "--ipc", "0"), ("IPC must be an integer", "'0'")),
+        (("{root}/by_id", "--ipc", "0"), ("--ipc must be an integer", "'0'")),
         (("{root}/by_id", "--select", "best"), ("'best'", "first", "drawn")),
         (("{root}/data/train", "--ipc", "7"), ("6 of class ant",)),
         (("{root}/data/val",), ("the dataset's test images", "data/val")),

@@ -16,12 +16,12 @@ from tests.cli.caption_forms import Call
 from tests.pretend_cards import Driver, busy, cards
 from uvlp.artifacts.task import read_manifest
 from uvlp.core import nvidia
+from uvlp.core.display.views import view
 from uvlp.core.machine import thread_environment
 from uvlp.core.progress import Progress
 from uvlp.core.scheduling import workers
 from uvlp.core.scheduling.cards import Asked, parallel
 from uvlp.core.scheduling.rule import Needs
-from uvlp.core.views import view
 from uvlp.pipeline.estimates.cards import this_machine
 
 SOMEBODY = 2**30

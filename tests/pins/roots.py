@@ -15,8 +15,8 @@ ALWAYS = (("pipeline/making/execute", "execute"), ("core/machine", "thread_envir
 """Every artifact is built through these."""
 OWN = ("networks", "datasets")
 """Packages whose REVISION is part of the keys besides that of the plug-in."""
-ERRORS = "core/errors"
-"""Messages of errors do not affect results."""
+MESSAGES = ("core/errors", "core/display/messages", "core/display/width")
+"""What is printed does not affect results."""
 KINDS = ("Method", "Dataset", "Network", "Protocol", "Captioner")
 READING = ("declarations/reading", "declarations/settings")
 """Reading a plug-in's declaration does not affect its content."""
@@ -133,7 +133,7 @@ class _Roots:
         declared = [
             Definition(dotted(f"declarations/{kind.lower()}"), f"{kind}Declaration") for kind in KINDS
         ]
-        return [*files, *declared, *(Module(dotted(file)) for file in (ERRORS, *READING))]
+        return [*files, *declared, *(Module(dotted(file)) for file in (*MESSAGES, *READING))]
 
 
 def dotted(file: str) -> str:

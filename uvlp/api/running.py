@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from uvlp.api.keywords import ProgressOption
 from uvlp.artifacts.store import Store
-from uvlp.core import streams, views
+from uvlp.core import streams
+from uvlp.core.display import views
 from uvlp.core.files.os_errors import as_uvlp_error
 from uvlp.core.progress import Event
 from uvlp.exchange.scoring import scored

@@ -24,7 +24,7 @@ from uvlp.artifacts import scores, tables
 from uvlp.artifacts.checks import store_mark
 from uvlp.artifacts.checks.verified import Verified
 from uvlp.artifacts.task import MANIFEST, Task, manifest, read_manifest
-from uvlp.core import streams
+from uvlp.core.display import messages
 from uvlp.core.files.leases import lease
 from uvlp.core.files.leases.host import Process
 from uvlp.core.files.leases.lease import Lease
@@ -66,7 +66,7 @@ class Store:
         Raises:
             UvlpError: see `store_mark.begin`.
         """
-        store_mark.begin(self.root, lambda text: streams.print_error(f"note   {text}"))
+        store_mark.begin(self.root, messages.note)
 
     def prepare(self) -> None:
         """Create the root, test that it is writable, and remove leftovers of killed runs.
@@ -171,7 +171,7 @@ class Store:
         wrong = scores_wrong or self._verified.damage(name)
         if wrong is None and name in self._verified.fresh and self._lacks_hashes(name):
             text = "built by an earlier version, without hashes of its scores; its numbers agree with them"
-            streams.print_error(f"note   {name}: {text}")
+            messages.note(f"{name}: {text}")
         return wrong
 
     def _damaged_score(self, name: str) -> str | None:

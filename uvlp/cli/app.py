@@ -36,6 +36,7 @@ from uvlp.cli.findings import doctor
 from uvlp.cli.options import Command, Group
 from uvlp.cli.printing import usage
 from uvlp.core import interrupts, plugins, streams
+from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.files import os_errors, paths
 
@@ -140,7 +141,7 @@ def _guarded(debug: bool) -> int:
                 text = f"uvlp: {usage.as_uvlp_error(error)}"
         else:
             text = f"uvlp: {error}{'' if debug or isinstance(error, UvlpError) else DEBUG_HINT}"
-        streams.print_error(text)
+        streams.print_error(text, indent=2)
         if debug:
             streams.print_error(getattr(error, "details", "") or "".join(traceback.format_exception(error)))
         return int(getattr(error, "exit_code", 1))
@@ -149,7 +150,7 @@ def _guarded(debug: bool) -> int:
             return streams.discard_closed_output()
         explained = os_errors.as_uvlp_error(error)
         defect = f"unexpected error: {plugins.describe_error(error)}{'' if debug else DEBUG_HINT}"
-        streams.print_error(f"uvlp: {explained or defect}")
+        streams.print_error(f"uvlp: {explained or defect}", indent=2)
         if debug:
             lines = traceback.format_exception(error)
             streams.print_error("".join(lines) + plugins.plugin_line(error))
@@ -163,4 +164,6 @@ def main() -> None:
     """Run the command line; entry point of the console script."""
     streams.prepare()
     paths.forget_empty_variables()
-    sys.exit(streams.finish(_guarded("--debug" in sys.argv)))
+    with messages.printed(messages.USUAL):  # ends what an option asked for
+        code = _guarded("--debug" in sys.argv)
+    sys.exit(streams.finish(code))

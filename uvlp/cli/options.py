@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from uvlp.cli import completion
+from uvlp.core.display import messages
+from uvlp.core.errors import UvlpError
 from uvlp.core.files.paths import refuse_empty
 from uvlp.recipes.overrides import LARGEST_INTEGER
 from uvlp.recipes.requests.request import MOST_WORKERS
@@ -87,30 +89,54 @@ def path_option(option: typer.CallbackParam, value: str | None) -> str | None:
     return refuse_empty(option.opts[0], value)
 
 
-_what = partial(typer.Option, rich_help_panel=WHAT)
-_how = partial(typer.Option, rich_help_panel=HOW)
-_output = partial(typer.Option, rich_help_panel=OUTPUT)
-_argument = partial(typer.Argument, rich_help_panel=WHAT)
+what_option = partial(typer.Option, rich_help_panel=WHAT)
+how_option = partial(typer.Option, rich_help_panel=HOW)
+output_option = partial(typer.Option, rich_help_panel=OUTPUT)
+argument = partial(typer.Argument, rich_help_panel=WHAT)
+"""Declarations of an option in a section of the help, and of an argument."""
 
 
-def counted(what: str, least: int = 1, most: int = LARGEST_INTEGER) -> Any:
-    """Return a parser of integers for an option called ``what``."""
-    return lambda text: integer(what, text, least, most)
+def counted(name: str, least: int = 1, most: int = LARGEST_INTEGER) -> Any:
+    """Return a parser of integers for an option of this name."""
+    return lambda text: integer(name, text, least, most)
+
+
+def dataset_option(text: str) -> Any:
+    """Return the declaration of ``--dataset``; ``text`` is its help."""
+    return what_option("--dataset", metavar="NAME", autocompletion=completion.datasets, help=text)
+
+
+def ipc_option(text: str) -> Any:
+    """Return the declaration of ``--ipc``; ``text`` is its help."""
+    return what_option("--ipc", metavar="N", parser=counted("--ipc"), help=text)
+
+
+def _prints(much: int) -> Callable[[typer.Context, bool], bool]:
+    """Return a callback that prints as much as this until the command ends, if the option is given."""
+
+    def use(context: typer.Context, given: bool) -> bool:
+        if given:
+            if context.meta.setdefault(_prints.__name__, much) != much:
+                raise UvlpError("--verbose with --quiet", fix="leave one out")
+            context.with_resource(messages.printed(much))
+        return given
+
+    return use
 
 
 DatasetArgument = Annotated[
     str | None,
-    _argument(
+    argument(
         metavar="DATASET",
         autocompletion=completion.datasets,
         help="digits, imagenette, ... (`uvlp list datasets`), folder:PATH with train/ and val/, or "
         "hf:OWNER/NAME of the hub",
     ),
 ]
-IpcArgument = Annotated[int | None, _argument(metavar="IPC", parser=counted("IPC"), help="images per class")]
+IpcArgument = Annotated[int | None, argument(metavar="IPC", parser=counted("IPC"), help="images per class")]
 ConfigOption = Annotated[
     str | None,
-    _what(
+    what_option(
         "--config",
         metavar="FILE",
         callback=path_option,
@@ -119,11 +145,13 @@ ConfigOption = Annotated[
 ]
 FromOption = Annotated[
     str | None,
-    _what("--from", metavar="ARTIFACT", help="run the recipe of a stored artifact again: a table, kind/key"),
+    what_option(
+        "--from", metavar="ARTIFACT", help="run the recipe of a stored artifact again: a table, kind/key"
+    ),
 ]
 MethodOption = Annotated[
     Many,
-    _what(
+    what_option(
         "--method",
         metavar="NAME,...",
         autocompletion=completion.methods,
@@ -131,10 +159,10 @@ MethodOption = Annotated[
         "dataset's published tables; `all`: every method",
     ),
 ]
-SeedOption = Annotated[Many, _what("--seed", metavar="N,...", help="distillation seeds, e.g. 0,1,2")]
+SeedOption = Annotated[Many, what_option("--seed", metavar="N,...", help="distillation seeds, e.g. 0,1,2")]
 NetworkOption = Annotated[
     Many,
-    _what(
+    what_option(
         "--network",
         metavar="NAME,...",
         autocompletion=completion.networks,
@@ -143,22 +171,24 @@ NetworkOption = Annotated[
 ]
 RepeatsOption = Annotated[
     int | None,
-    _what("--repeats", metavar="N", parser=counted("repeats"), help="trainings of each network per seed"),
+    what_option(
+        "--repeats", metavar="N", parser=counted("repeats"), help="trainings of each network per seed"
+    ),
 ]
 ProfileOption = Annotated[
     str | None,
-    _what(
+    what_option(
         "--profile",
         metavar="NAME",
         help="model sizes and schedules: sd15, small, tiny, nano [the dataset's own]",
     ),
 ]
 ProtocolOption = Annotated[
-    str | None, _what("--protocol", metavar="NAME", help="evaluation protocol: minimax, rded")
+    str | None, what_option("--protocol", metavar="NAME", help="evaluation protocol: minimax, rded")
 ]
 MissingOption = Annotated[
     str | None,
-    _what(
+    what_option(
         "--missing-captions",
         metavar="RULE",
         help="for images without a caption: stop, or empty (use an empty one)",
@@ -166,7 +196,7 @@ MissingOption = Annotated[
 ]
 DataOption = Annotated[
     str | None,
-    _what(
+    what_option(
         "--data",
         metavar="DIR",
         callback=path_option,
@@ -175,15 +205,17 @@ DataOption = Annotated[
 ]
 VariantOption = Annotated[
     str | None,
-    _what("--variant", metavar="NAME", help="published version of the dataset, e.g. fastai, ilsvrc"),
+    what_option("--variant", metavar="NAME", help="published version of the dataset, e.g. fastai, ilsvrc"),
 ]
 FinetunedOption = Annotated[
     str | None,
-    _what("--finetuned-model", metavar="DIR", help="use this fine-tuned pipeline instead of fine-tuning"),
+    what_option(
+        "--finetuned-model", metavar="DIR", help="use this fine-tuned pipeline instead of fine-tuning"
+    ),
 ]
 AlphaOption = Annotated[
     float | None,
-    _what(
+    what_option(
         "--alpha",
         metavar="X",
         parser=partial(decimal, "--alpha"),
@@ -192,7 +224,7 @@ AlphaOption = Annotated[
 ]
 SetOption = Annotated[
     Many,
-    _what(
+    what_option(
         "--set",
         metavar="KEY=VALUE",
         help="change one setting, e.g. evaluate.epochs=100; see --print-config",
@@ -200,11 +232,11 @@ SetOption = Annotated[
 ]
 PortableOption = Annotated[
     bool,
-    _what("--portable", help="same bytes on every x86-64-v2 processor; runs on the CPU"),
+    what_option("--portable", help="same bytes on every x86-64-v2 processor; runs on the CPU"),
 ]
 StoreOption = Annotated[
     str | None,
-    _how(
+    how_option(
         "--store",
         metavar="DIR",
         callback=path_option,
@@ -213,7 +245,7 @@ StoreOption = Annotated[
 ]
 WorkersOption = Annotated[
     int | None,
-    _how(
+    how_option(
         "--workers",
         metavar="N",
         parser=counted("--workers", 1, MOST_WORKERS),
@@ -222,7 +254,7 @@ WorkersOption = Annotated[
 ]
 LauncherOption = Annotated[
     str | None,
-    _how(
+    how_option(
         "--launcher",
         metavar="NAME",
         help="where tasks are computed: local, slurm (`uvlp list launchers`); its settings: "
@@ -231,7 +263,7 @@ LauncherOption = Annotated[
 ]
 LauncherConfigOption = Annotated[
     str | None,
-    _how(
+    how_option(
         "--launcher-config",
         metavar="FILE",
         callback=path_option,
@@ -239,11 +271,11 @@ LauncherConfigOption = Annotated[
     ),
 ]
 DetachOption = Annotated[
-    bool, _how("--detach", help="return when all jobs are submitted; the same command attaches again")
+    bool, how_option("--detach", help="return when all jobs are submitted; the same command attaches again")
 ]
 PerGpuOption = Annotated[
     int | None,
-    _how(
+    how_option(
         "--per-gpu",
         metavar="N",
         parser=counted("--per-gpu", 1, MOST_WORKERS),
@@ -252,37 +284,61 @@ PerGpuOption = Annotated[
 ]
 GpusPerFinetuneOption = Annotated[
     int | None,
-    _how(
+    how_option(
         "--gpus-per-finetune",
         metavar="N",
         parser=counted("--gpus-per-finetune", 1, MOST_WORKERS),
         help="GPUs of one fine-tuning, so that several run at once [all, one after another]",
     ),
 ]
-OfflineOption = Annotated[bool, _how("--offline", help="download nothing; report what is missing instead")]
-ForceOption = Annotated[bool, _how("--force", help="rebuild damaged artifacts")]
+OfflineOption = Annotated[
+    bool, how_option("--offline", help="download nothing; report what is missing instead")
+]
+ForceOption = Annotated[bool, how_option("--force", help="rebuild damaged artifacts")]
 RerunOption = Annotated[
     int | None,
-    _how(
+    how_option(
         "--rerun",
         metavar="N",
         parser=counted("--rerun"),
         help="train repeat N again and compare it with the stored scores",
     ),
 ]
-DryRunOption = Annotated[bool, _how("--dry-run", help="list what would be computed and estimate the cost")]
+DryRunOption = Annotated[
+    bool, how_option("--dry-run", help="list what would be computed and estimate the cost")
+]
 GpuOption = Annotated[
     str | None,
-    _how("--gpu", metavar="CARD", help="with --dry-run: estimate for a card: 24GB, h200, a100:8"),
+    how_option("--gpu", metavar="CARD", help="with --dry-run: estimate for a card: 24GB, h200, a100:8"),
 ]
-PrintOption = Annotated[bool, _output("--print-config", help="print the resolved recipe and exit")]
+PrintOption = Annotated[bool, output_option("--print-config", help="print the resolved recipe and exit")]
 FormatOption = Annotated[
-    str | None, _output("--format", metavar="NAME", help="of --print-config: text or toml (for --config)")
+    str | None,
+    output_option("--format", metavar="NAME", help="of --print-config: text or toml (for --config)"),
 ]
-FullOption = Annotated[bool, _output("--full", help="print intervals, differences, top-5 and all notes too")]
-JsonOption = Annotated[bool, _output("--json", help="print the result as JSON")]
-DebugOption = Annotated[bool, _output("--debug", help="show the traceback of an error")]
+FullOption = Annotated[
+    bool, output_option("--full", help="print intervals, differences, top-5 and all notes too")
+]
+JsonOption = Annotated[bool, output_option("--json", help="print the result as JSON")]
+VerboseOption = Annotated[
+    bool,
+    output_option(
+        "--verbose",
+        "-v",
+        callback=_prints(messages.VERBOSE),
+        help="print the time of each line, tasks that begin, and their devices too",
+    ),
+]
+QuietOption = Annotated[
+    bool,
+    output_option(
+        "--quiet", "-q", callback=_prints(messages.QUIET), help="print the result and errors alone"
+    ),
+]
+DebugOption = Annotated[bool, output_option("--debug", help="show the traceback of an error")]
 
+VERBOSITY = ("verbose", "quiet", "debug")
+"""Options of every command that runs something."""
 Options = Mapping[str, Any]
 """The values of options by their names here, which are those of the fields of a request."""
 OPTIONS: Mapping[str, tuple[Any, Any]] = {
@@ -317,6 +373,8 @@ OPTIONS: Mapping[str, tuple[Any, Any]] = {
     "form": (FormatOption, None),
     "full": (FullOption, False),
     "as_json": (JsonOption, False),
+    "verbose": (VerboseOption, False),
+    "quiet": (QuietOption, False),
     "debug": (DebugOption, False),
 }
 """Type and default of every option that several commands have, in the order of their help."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +14,13 @@ from uvlp.artifacts import distilled, tables, teachers
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, plain
 from uvlp.cli.printing import config, dry_run
+from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError
 from uvlp.core.scheduling import cards
 from uvlp.declarations.launcher import HERE, Launcher
 from uvlp.exchange.scoring import scored
 from uvlp.pipeline.folders.rows import Row
+from uvlp.pipeline.making import remaining
 from uvlp.pipeline.prepare import Plan
 from uvlp.pipeline.requests import carry_out, hashing
 from uvlp.pipeline.requests.rerun import rerun
@@ -96,6 +101,12 @@ def run(request: Request, until: str, execution: Execution, rows: Sequence[Row] 
     return plan
 
 
+def run_aside(request: Request, until: str, execution: Execution) -> Plan | None:
+    """Run a request whose result is not that of the command: it is printed on standard error; see `run`."""
+    with contextlib.redirect_stdout(io.StringIO() if messages.are_quiet() else sys.stderr):
+        return run(request, until, execution)
+
+
 def _rerun(plan: Plan, store: Store, request: Request, execution: Execution) -> None:
     assert execution.rerun is not None
     repeated = rerun(plan, store, execution.rerun, cards.parallel(carry_out.asked(request)))
@@ -114,6 +125,10 @@ def _make(plan: Plan, store: Store, request: Request, execution: Execution) -> N
     if plan.until == "tabulate":
         table = tables.read(store.folder(plan.goal))
         print(markdown(printed(table)) if execution.full else screen(table))
+    if messages.are_quiet():
+        if plan.until != "tabulate":
+            print("\n".join(str(store.folder(task)) for task in remaining.targets(plan)))
+        return
     if plan.until == "teacher":
         summary = teachers.read(store.folder(plan.goal))
         images = f"{summary.validation_images} test images of {summary.validation_set}"

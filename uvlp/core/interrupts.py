@@ -33,7 +33,8 @@ def ignore() -> None:
 
 def report() -> None:
     """Print that the run was interrupted."""
-    streams.print_error("uvlp: interrupted; finished artifacts are kept, re-run the command to resume")
+    text = "interrupted; finished artifacts are kept, re-run the command to resume"
+    streams.print_error(f"uvlp: {text}", indent=2)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

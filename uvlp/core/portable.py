@@ -12,7 +12,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from uvlp.core import nvidia, streams
+from uvlp.core import nvidia
+from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError
 
 REVISION = 2
@@ -81,7 +82,7 @@ def enforce() -> None:
     """
     libc()
     if not nvidia.all_gpus_masked() and nvidia.cards():
-        streams.print_error("note   --portable computes on the CPU; the GPU is not used")
+        messages.note("--portable computes on the CPU; the GPU is not used")
     for name in [name for name in os.environ if name.startswith(INTERFERING)]:
         del os.environ[name]
     os.environ.update(SETTINGS)

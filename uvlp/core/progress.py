@@ -1,4 +1,4 @@
-"""Progress reports of a stage, separate from how they are shown (see ``core/views.py``)."""
+"""Progress reports of a stage, separate from how they are shown (see ``core/display``)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from typing import TypeVar
 
-from uvlp.core import streams
+from uvlp.core.display import messages
 
 T = TypeVar("T")
 
@@ -93,4 +93,4 @@ class Progress:
 def print_message(event: Event) -> None:
     """Print an event's message on standard error where there is no view; counts are dropped."""
     if event.message:
-        streams.print_error(f"note   {event.label}: {event.message}")
+        messages.note(f"{event.label}: {event.message}")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import TextIO
 
+from uvlp.core.display.width import columns, wrapped
 from uvlp.core.errors import UvlpError
 
 PIPE_CLOSED = 128 + signal.SIGPIPE
@@ -55,13 +56,21 @@ def check_output() -> None:
         raise UvlpError("standard output is closed", fix="remove >&-; use >/dev/null to discard the result")
 
 
-def print_error(text: str) -> None:
-    """Print a line to standard error, ignoring failures; inside `notes_to`, hand it over instead."""
+def print_error(text: str, indent: int | None = None, *, strict: bool = False) -> None:
+    """Print to standard error; inside `notes_to`, hand it over instead.
+
+    Args:
+        text: a line, or several.
+        indent: the line is wrapped to the width of the terminal, further lines with these spaces before them.
+        strict: whether a failure raises its `OSError`, e.g. where the reader has exited; else it is ignored.
+    """
     receive = _receiver.get()
     if receive is not None:
         receive(text)
         return
-    with contextlib.suppress(OSError):
+    if indent is not None:
+        text = "\n".join(wrapped(text, columns(sys.stderr), indent))
+    with contextlib.nullcontext() if strict else contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 

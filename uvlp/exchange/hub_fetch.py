@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from uvlp.core import streams, views
+from uvlp.core.display import messages, views
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 from uvlp.core.files.disk_space import check_space
@@ -78,7 +78,7 @@ def fetch_rows(rows: Sequence[Row], *, offline: bool) -> tuple[tuple[Row, ...], 
     for path in dict.fromkeys(path for row in rows for path in row.paths if path.startswith(PREFIX)):
         sets[path] = fetch(path, offline=offline)
         if sets[path].address != path:
-            streams.print_error(f"note   {path} is {sets[path].address}")
+            messages.note(f"{path} is {sets[path].address}")
     pinned = tuple(
         replace(row, paths=tuple(sets[path].address if path in sets else path for path in row.paths))
         for row in rows

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from uvlp.core import streams
+from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 from uvlp.core.files.os_errors import explain_os_errors
@@ -88,7 +88,7 @@ def ensure(target: Path) -> Path:
         reason = _why_not(target, patch.release, wanted)
         if not reason:
             return target
-        streams.print_error(f"note   {target}: {reason}, making it anew")
+        messages.note(f"{target}: {reason}, making it anew")
         remove(target)
     fix = "free some space, make it writable, or choose another folder with --target"
     with explain_os_errors(target.parent, "cannot write the patched copy", fix):

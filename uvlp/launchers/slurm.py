@@ -6,7 +6,7 @@ import shutil
 from importlib.util import find_spec
 from pathlib import Path
 
-from uvlp.core import streams
+from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError
 from uvlp.declarations.launcher import Launch
 from uvlp.launchers.jobs import limits, plan, queue, record
@@ -58,7 +58,7 @@ def launch(work: Launch, settings: Settings) -> None:
     attendance.attach()
     attendance.submit()
     run = work.name[:8]
-    streams.print_error(f"note   run {run}: {len(attendance.live)} jobs; `uvlp cancel {run}` ends them")
+    messages.note(f"run {run}: {len(attendance.live)} jobs; `uvlp cancel {run}` ends them")
     if work.detach:
         attendance.detach()
     attendance.wait()

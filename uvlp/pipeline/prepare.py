@@ -12,7 +12,7 @@ from uvlp.artifacts.dataset import Dataset, DatasetElsewhere, DatasetManifest, D
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, chain
 from uvlp.captioners.texts import imported
-from uvlp.core import streams
+from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress, print_message
 from uvlp.models.published import find
@@ -175,7 +175,7 @@ def _open(
     imported_file = imported.find(store.root, spec, dataset.manifest)
     captioner, unused = _captioner(recipe, dataset, imported_file)
     if unused and opened is None:
-        streams.print_error(f"note   {recipe.dataset}: {unused}")
+        messages.note(f"{recipe.dataset}: {unused}")
     planner = Planner(
         recipe=_captioned_by(recipe, captioner),
         manifest=manifest,
@@ -189,7 +189,7 @@ def _open(
 def print_notes(dataset: str, manifest: DatasetManifest) -> None:
     """Print the notes of a dataset that was opened."""
     for line in (*manifest.notes, *manifest.caveats):
-        streams.print_error(f"note   {dataset}: {line}")
+        messages.note(f"{dataset}: {line}")
 
 
 def _without_dataset(recipe: Recipe, spec: DatasetSpec) -> tuple[Planner, DatasetSize | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import platform
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.launchers.chains import fan, task, work
+from uvlp.core.display import messages
 from uvlp.core.errors import Detached, Stopped, UvlpError
 from uvlp.launchers.jobs import attending, outcome, queue
 from uvlp.launchers.jobs.attending import Attendance, open_attendance
@@ -145,3 +147,23 @@ def test_a_cluster_that_does_not_answer_for_a_while_is_asked_again(
     monkeypatch.setattr(attending, "READ_EVERY_S", 0.0)
     attendance.wait()
     assert "does not answer" in capsys.readouterr().err
+
+
+def test_details_of_jobs_are_printed_where_they_are_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attendance = attended(tmp_path)
+    monkeypatch.setattr(type(attendance.submission), "submit", lambda *_: [job("7", task(1).key)])
+    for state in ("PENDING", "RUNNING"):
+        monkeypatch.setattr(queue, "states", listing(_7=state))
+        with messages.printed(messages.VERBOSE):
+            if not attendance.live:
+                attendance.submit()
+            attendance._look()
+    outcome.write(attendance.run.folder, "job7", None)
+    with messages.printed(messages.VERBOSE):
+        attendance._read_outcomes()
+    lines = [line.split(maxsplit=1)[1] for line in capsys.readouterr().err.splitlines()]
+    assert lines[0].startswith("submit job 7 (") and lines[0].endswith("/log/7_0_log.out")
+    assert lines[1].startswith("begin  job 7 (") and lines[2].startswith("done   job 7 (")
+    assert platform.node() in lines[2] and len(lines) == 3

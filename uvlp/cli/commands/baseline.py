@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uvlp.cli.options import (
-    HOW,
-    WHAT,
+    VERBOSITY,
     Command,
-    DebugOption,
-    JsonOption,
     Options,
-    counted,
+    argument,
+    dataset_option,
+    how_option,
+    ipc_option,
     path_option,
     takes,
 )
@@ -30,49 +30,37 @@ app = typer.Typer(
 
 NameArgument = Annotated[
     str,
-    typer.Argument(metavar="NAME", help="vlcp, d4m, ... (`uvlp baseline list`)", rich_help_panel=WHAT),
+    argument(metavar="NAME", help="vlcp, d4m, ... (`uvlp baseline list`)"),
 ]
 FoldersArgument = Annotated[
     list[str],
-    typer.Argument(
+    argument(
         metavar="FOLDER",
         help="folders FOLDER/<class>/<images>, one per seed of the published code: seeds 0, 1, ...",
-        rich_help_panel=WHAT,
     ),
 ]
 DatasetOption = Annotated[
     str,
-    typer.Option(
-        "--dataset",
-        metavar="NAME",
-        help="dataset with the classes of the images: imagenette, ..., or folder:PATH",
-        rich_help_panel=WHAT,
-    ),
+    dataset_option("dataset with the classes of the images: imagenette, ..., or folder:PATH"),
 ]
 IpcOption = Annotated[
     int | None,
-    typer.Option(
-        "--ipc",
-        metavar="N",
-        parser=counted("IPC"),
-        help="images per class, the first in string order [all, if every class has the same number]",
-        rich_help_panel=WHAT,
-    ),
+    ipc_option("images per class, the first in string order [all, if every class has the same number]"),
 ]
 ToOption = Annotated[
     str | None,
-    typer.Option(
+    how_option(
         "--to",
         metavar="DIR",
         callback=path_option,
         help="new folder of the clone [baselines/NAME in $UVLP_DATA or ./uvlp_data]",
-        rich_help_panel=HOW,
     ),
 ]
 
 
 @app.command("list", cls=Command)
-def list_baselines(as_json: JsonOption = False, debug: DebugOption = False) -> None:
+@takes("as_json", "debug")
+def list_baselines(options: Options) -> None:
     """List the repositories with commit and licence.
 
     Example: uvlp baseline list
@@ -82,7 +70,7 @@ def list_baselines(as_json: JsonOption = False, debug: DebugOption = False) -> N
     from uvlp.exchange import baselines
 
     listed = baselines.entries()
-    if as_json:
+    if options["as_json"]:
         print(json.dumps({name: asdict(entry) for name, entry in listed.items()}, indent=1))
         return
     width = max(map(len, listed))
@@ -94,7 +82,8 @@ def list_baselines(as_json: JsonOption = False, debug: DebugOption = False) -> N
 
 
 @app.command("fetch", cls=Command)
-def fetch(name: NameArgument, to: ToOption = None, debug: DebugOption = False) -> None:
+@takes(*VERBOSITY)
+def fetch(name: NameArgument, options: Options, to: ToOption = None) -> None:
     """Clone the pinned commit of a repository, without history, submodules or hooks.
 
     Example: uvlp baseline fetch vlcp
@@ -116,7 +105,7 @@ def fetch(name: NameArgument, to: ToOption = None, debug: DebugOption = False) -
 
 
 @app.command("import", cls=Command)
-@takes("data", "variant", "store", "workers", "offline", "force", "as_json", "debug")
+@takes("data", "variant", "store", "workers", "offline", "force", "as_json", *VERBOSITY)
 def import_images(
     context: typer.Context,
     name: NameArgument,

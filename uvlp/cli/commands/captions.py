@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uvlp.cli.options import (
-    WHAT,
+    VERBOSITY,
     Command,
-    DataOption,
-    DebugOption,
-    JsonOption,
-    StoreOption,
-    VariantOption,
+    Options,
+    argument,
+    dataset_option,
     path_option,
+    takes,
+    what_option,
 )
 from uvlp.core.files.paths import expand_home
 from uvlp.core.wording import first_few
@@ -33,66 +33,51 @@ app = typer.Typer(
 
 FilesArgument = Annotated[
     list[Path],
-    typer.Argument(
-        metavar="FILE", help="metadata.jsonl or .csv, a JSON list, or LLaVA's answers", rich_help_panel=WHAT
-    ),
+    argument(metavar="FILE", help="metadata.jsonl or .csv, a JSON list, or LLaVA's answers"),
 ]
 FileArgument = Annotated[
     Path | None,
-    typer.Argument(
-        metavar="FILE", help="captions to check [those that the dataset uses]", rich_help_panel=WHAT
-    ),
+    argument(metavar="FILE", help="captions to check [those that the dataset uses]"),
 ]
 DatasetOption = Annotated[
     str,
-    typer.Option(
-        "--dataset",
-        metavar="NAME",
-        help="dataset of the images: imagenette, ..., or folder:PATH",
-        rich_help_panel=WHAT,
-    ),
+    dataset_option("dataset of the images: imagenette, ..., or folder:PATH"),
 ]
 QuestionsOption = Annotated[
     str | None,
-    typer.Option(
+    what_option(
         "--questions",
         metavar="FILE",
         callback=path_option,
         help="LLaVA's question file, for answers without image names",
-        rich_help_panel=WHAT,
     ),
 ]
 FieldOption = Annotated[
     str,
-    typer.Option(
+    what_option(
         "--caption-field",
         metavar="NAME",
         help="field with the caption [text, caption, prompt, ...]",
-        rich_help_panel=WHAT,
     ),
 ]
 PublishedOption = Annotated[
     bool,
-    typer.Option(
+    what_option(
         "--published-names",
         help="skip the images that UVLP's notebook skips (ImageWoof: 338)",
-        rich_help_panel=WHAT,
     ),
 ]
 
 
 @app.command("import", cls=Command)
+@takes("data", "variant", "store", "as_json", *VERBOSITY)
 def import_captions(
     files: FilesArgument,
     dataset: DatasetOption,
+    options: Options,
     questions: QuestionsOption = None,
     caption_field: FieldOption = "",
     published_names: PublishedOption = False,
-    data: DataOption = None,
-    variant: VariantOption = None,
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Import existing captions; the next run of the dataset uses them.
 
@@ -102,16 +87,16 @@ def import_captions(
     from uvlp.pipeline import captions
     from uvlp.pipeline.requests.resolve import store_at
 
-    spec = DatasetSpec.parse(dataset, data or "", variant or "")
+    spec = DatasetSpec.parse(dataset, options["data"] or "", options["variant"] or "")
     imported = captions.import_files(
         [expand_home(str(file)) for file in files],
         spec,
-        store_at(store),
+        store_at(options["store"]),
         questions=expand_home(questions) if questions else None,
         field=caption_field,
         published=published_names,
     )
-    if as_json:
+    if options["as_json"]:
         print(json.dumps({**imported.counts, "file": str(imported.path)}, indent=1))
     else:
         _print_import(imported, spec)
@@ -143,16 +128,13 @@ def _print_names(what: str, names: Sequence[str]) -> None:
 
 
 @app.command("check", cls=Command)
+@takes("data", "variant", "store", "as_json", *VERBOSITY)
 def check_captions(
     dataset: DatasetOption,
+    options: Options,
     file: FileArgument = None,
     questions: QuestionsOption = None,
     caption_field: FieldOption = "",
-    data: DataOption = None,
-    variant: VariantOption = None,
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Count images without captions, overridden rows, empty and long captions; exit 2 if any is missing.
 
@@ -162,15 +144,15 @@ def check_captions(
     from uvlp.pipeline import captions
     from uvlp.pipeline.requests.resolve import store_at
 
-    spec = DatasetSpec.parse(dataset, data or "", variant or "")
+    spec = DatasetSpec.parse(dataset, options["data"] or "", options["variant"] or "")
     coverage = captions.check(
         expand_home(str(file)) if file else None,
         spec,
-        store_at(store),
+        store_at(options["store"]),
         questions=expand_home(questions) if questions else None,
         field=caption_field,
     )
-    if as_json:
+    if options["as_json"]:
         print(json.dumps(_as_json(coverage), indent=1, ensure_ascii=False))
     else:
         _print_check(coverage, spec)

@@ -7,93 +7,84 @@ from typing import Annotated, Any
 
 import typer
 
-from uvlp.cli.options import WHAT, Many, Options, counted, takes
+from uvlp.cli.options import (
+    VERBOSITY,
+    Many,
+    Options,
+    argument,
+    dataset_option,
+    ipc_option,
+    takes,
+    what_option,
+)
 from uvlp.recipes.requests.values import decimal
 
 PathsArgument = Annotated[
     Many,
-    typer.Argument(
+    argument(
         metavar="PATH",
         help="folders PATH/<class>/<images> or archives of them, files FILE.pt, .npz or .safetensors with "
         "images and labels, or published sets hf://OWNER/NAME@REVISION; NAME=FOLDER,FOLDER,... is one row "
         "with a folder per seed; "
         "baseline:NAME: images of `uvlp baseline import`",
-        rich_help_panel=WHAT,
     ),
 ]
 DatasetOption = Annotated[
     str | None,
-    typer.Option(
-        "--dataset",
-        metavar="NAME",
-        help="dataset with the real test images: digits, imagenette, ..., folder:PATH, hf:OWNER/NAME",
-        rich_help_panel=WHAT,
-    ),
+    dataset_option("dataset with the real test images: digits, imagenette, ..., folder:PATH, hf:OWNER/NAME"),
 ]
 IpcOption = Annotated[
     int | None,
-    typer.Option(
-        "--ipc",
-        metavar="N",
-        parser=counted("IPC"),
-        help="images per class [all, if every class has the same number]",
-        rich_help_panel=WHAT,
-    ),
+    ipc_option("images per class [all, if every class has the same number]"),
 ]
 SelectOption = Annotated[
     str | None,
-    typer.Option(
+    what_option(
         "--select",
         metavar="HOW",
         help="which images to use if there are more: first (in string order), or drawn",
-        rich_help_panel=WHAT,
     ),
 ]
 RandomOption = Annotated[
     bool | None,
-    typer.Option(
+    what_option(
         "--random/--no-random",
         help="also score the same number of random training images",
-        rich_help_panel=WHAT,
     ),
 ]
 
 LayoutOption = Annotated[
     str | None,
-    typer.Option(
+    what_option(
         "--layout",
         metavar="NAME",
         help="order of the axes in a file of tensors: nchw, nhwc [recognised]",
-        rich_help_panel=WHAT,
     ),
 ]
 NormalisedOption = Annotated[
     str | None,
-    typer.Option(
+    what_option(
         "--normalised",
         metavar="MEAN,STD",
         help="normalisation of float images in a file, which is undone: MEAN,STD, one of each or three; or "
         "none, for images that are not normalised but go beyond [0, 1]",
-        rich_help_panel=WHAT,
     ),
 ]
 LabelKindOption = Annotated[
     str | None,
-    typer.Option(
+    what_option(
         "--label-kind",
         metavar="KIND",
         help="labels in a file of tensors: integers, probabilities, logits [recognised, but for logits]",
-        rich_help_panel=WHAT,
     ),
 ]
 TemperatureOption = Annotated[
     float | None,
-    typer.Option(
+    what_option(
         "--temperature",
         metavar="T",
         parser=partial(decimal, "--temperature"),
         help="temperature at which logits in a file are learnt",
-        rich_help_panel=WHAT,
     ),
 ]
 
@@ -102,7 +93,7 @@ TemperatureOption = Annotated[
     *("config", "seeds", "networks", "repeats", "profile", "protocol", "data", "variant", "settings"),
     *("portable", "store", "workers", "per_gpu", "offline", "force", "rerun", "dry_run", "gpu"),
     *("print_config", "form"),
-    *("full", "as_json", "debug"),
+    *("full", "as_json", *VERBOSITY),
 )
 def evaluate(
     context: typer.Context,

@@ -7,54 +7,31 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from uvlp.cli.options import (
-    WHAT,
-    DebugOption,
-    JsonOption,
-    NetworkOption,
-    ProfileOption,
-    ProtocolOption,
-    SetOption,
-    counted,
-)
+from uvlp.cli.options import Options, argument, dataset_option, ipc_option, takes
 
 if TYPE_CHECKING:
     from uvlp.recipes.schema import Recipe
 
 MethodArgument = Annotated[
     str,
-    typer.Argument(
+    argument(
         metavar="METHOD",
         help="a method, with a variant or without: uvlp, uvlp:no-outliers (`uvlp list methods`)",
-        rich_help_panel=WHAT,
     ),
 ]
 OnDatasetOption = Annotated[
     str | None,
-    typer.Option(
-        "--dataset", metavar="NAME", help="the dataset that it would run on [digits]", rich_help_panel=WHAT
-    ),
+    dataset_option("the dataset that it would run on [digits]"),
 ]
 AtIpcOption = Annotated[
     int | None,
-    typer.Option(
-        "--ipc", metavar="N", parser=counted("--ipc"), help="images per class [10]", rich_help_panel=WHAT
-    ),
+    ipc_option("images per class [10]"),
 ]
 
 
+@takes("networks", "profile", "protocol", "settings", "as_json", "debug")
 def explain(
-    method: MethodArgument,
-    dataset: OnDatasetOption = None,
-    ipc: AtIpcOption = None,
-    profile: ProfileOption = None,
-    protocol: ProtocolOption = None,
-    network: NetworkOption = None,
-    settings: SetOption = None,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,
+    method: MethodArgument, options: Options, dataset: OnDatasetOption = None, ipc: AtIpcOption = None
 ) -> None:
     """Explain a method: its steps, their settings with sources, deviations, what it reads and costs.
 
@@ -64,14 +41,14 @@ def explain(
     from uvlp.pipeline.explanation.explain import explain as explained
 
     changes: dict[str, dict[str, Any]] = {
-        f"profile {profile}": {"profile": profile},
-        "--protocol, --network": {"protocol": protocol, "networks": network},
-        "--set": {"settings": settings},
+        f"profile {options['profile']}": {"profile": options["profile"]},
+        "--protocol, --network": {name: options[name] for name in ("protocol", "networks")},
+        "--set": {"settings": options["settings"]},
     }
     explanation = explained(
         list(recipes(method, dataset if dataset is not None else "digits", ipc or 10, changes))
     )
-    if as_json:
+    if options["as_json"]:
         print(json.dumps(explanation.json(), indent=1, ensure_ascii=False))
     else:
         print("\n".join(page.lines(explanation)))

@@ -8,17 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from uvlp.cli import completion
 from uvlp.cli.options import (
-    HOW,
-    OUTPUT,
-    WHAT,
-    DebugOption,
-    JsonOption,
-    StoreOption,
+    VERBOSITY,
+    Options,
+    argument,
+    how_option,
+    output_option,
     path_option,
+    takes,
+    what_option,
 )
 from uvlp.core.errors import UvlpError
 
@@ -27,49 +26,43 @@ if TYPE_CHECKING:
 
 NamesArgument = Annotated[
     list[str] | None,
-    typer.Argument(
+    argument(
         metavar="ARTIFACT",
         autocompletion=completion.images,
         help="distilled images by key or name, see `uvlp list images`; with --results tables [all]",
-        rich_help_panel=WHAT,
         show_default=False,
     ),
 ]
 ResultsOption = Annotated[
     bool,
-    typer.Option(
-        "--results", help="pack tables with their scores, for `uvlp verify` elsewhere", rich_help_panel=WHAT
-    ),
+    what_option("--results", help="pack tables with their scores, for `uvlp verify` elsewhere"),
 ]
 OutOption = Annotated[
     str,
-    typer.Option(
+    output_option(
         "--out",
         metavar="PATH",
         callback=path_option,
         help="new folder of the images; with --results a new file, .tar or .tar.gz",
-        rich_help_panel=OUTPUT,
     ),
 ]
 PushOption = Annotated[
     str | None,
-    typer.Option(
+    how_option(
         "--push",
         metavar="OWNER/NAME",
         help="upload the folder to this dataset repository of the hub; a new one is private",
-        rich_help_panel=HOW,
     ),
 ]
 
 
+@takes("store", "as_json", *VERBOSITY)
 def export(
+    options: Options,
     names: NamesArgument = None,
     out: OutOption = ...,  # type: ignore[assignment]
     results: ResultsOption = False,
     push: PushOption = None,
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Write distilled images as a folder with a card, and upload it; or pack results.
 
@@ -78,11 +71,11 @@ def export(
     from uvlp.core.files.paths import expand_home
     from uvlp.pipeline.requests.resolve import store_at
 
-    opened, target = store_at(store), expand_home(out)
+    opened, target = store_at(options["store"]), expand_home(out)
     if results:
         if push is not None:
             raise UvlpError("--push with --results", got=push, fix="upload the file yourself")
-        _results(names or [], opened, target, as_json)
+        _results(names or [], opened, target, options["as_json"])
         return
     if names is None or len(names) != 1:
         raise UvlpError(
@@ -90,11 +83,11 @@ def export(
             got=" ".join(names or []) or "none",
             allowed="a key or a name, see `uvlp list images`",
         )
-    _images(names[0], opened, target, push, as_json)
+    _images(names[0], opened, target, push, options["as_json"])
 
 
 def _images(name: str, store: Store, out: Path, push: str | None, as_json: bool) -> None:
-    from uvlp.core import views
+    from uvlp.core.display import views
     from uvlp.core.progress import Progress
     from uvlp.exchange import export_folder, export_sets, hub_push
 

@@ -6,45 +6,23 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from uvlp.cli.options import VERBOSITY, Options, argument, how_option, takes
 
-from uvlp.cli.options import (
-    HOW,
-    WHAT,
-    DataOption,
-    DebugOption,
-    JsonOption,
-    SetOption,
-    StoreOption,
-    VariantOption,
-)
-
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="list what would be downloaded, and how much", rich_help_panel=HOW)
-]
+DryRunOption = Annotated[bool, how_option("--dry-run", help="list what would be downloaded, and how much")]
 if TYPE_CHECKING:
     from uvlp.pipeline.downloads.transfers import Transfer
 
 TargetArgument = Annotated[
     str,
-    typer.Argument(
+    argument(
         metavar="TARGET",
         help="a dataset, models (diffusion, clip, llava), or one of them, autoencoder or dit",
-        rich_help_panel=WHAT,
     ),
 ]
 
 
-def fetch(
-    target: TargetArgument,
-    data: DataOption = None,
-    variant: VariantOption = None,
-    settings: SetOption = None,
-    store: StoreOption = None,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@takes("data", "variant", "settings", "store", "as_json", *VERBOSITY)
+def fetch(target: TargetArgument, options: Options, dry_run: DryRunOption = False) -> None:
     """Download a dataset or the published models.
 
     Sizes are printed first. Later runs need no network.
@@ -54,13 +32,14 @@ def fetch(
     from uvlp.pipeline.downloads.fetching import fetch_named, missing_of
     from uvlp.pipeline.requests.resolve import store_at
 
+    wanted = (target, options["data"] or "", options["variant"] or "", options["settings"] or [])
     if dry_run:
-        _show(missing_of(target, data or "", variant or "", settings or []), as_json)
+        _show(missing_of(*wanted), options["as_json"])
         return
-    opened = store_at(store)
+    opened = store_at(options["store"])
     opened.begin()
-    fetched = fetch_named(target, data or "", variant or "", settings or [], opened.cache)
-    if as_json:
+    fetched = fetch_named(*wanted, opened.cache)
+    if options["as_json"]:
         print(
             json.dumps({"fetched": fetched.transferred, "here": fetched.here}, indent=1, ensure_ascii=False)
         )

@@ -4,39 +4,35 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
 from uvlp.cli.commands.report import DataOption, RunsArgument, chosen, opener
-from uvlp.cli.options import OUTPUT, WHAT, DebugOption, StoreOption, path_option
+from uvlp.cli.options import VERBOSITY, Options, argument, output_option, path_option, takes
 
 NameArgument = Annotated[
     str,
-    typer.Argument(
+    argument(
         metavar="NAME",
         help="images (a panel per method with class names), accuracy, curves, map, fisher, diagnostics, "
         "classes, cost; of several runs: runs, ipc",
-        rich_help_panel=WHAT,
     ),
 ]
 FileOption = Annotated[
     str,
-    typer.Option(
+    output_option(
         "--out",
         metavar="FILE",
         callback=path_option,
         help="the file to write: .svg, .pdf or .png",
-        rich_help_panel=OUTPUT,
     ),
 ]
 
 
+@takes("store", *VERBOSITY)
 def figure(
     name: NameArgument,
+    options: Options,
     runs: RunsArgument = None,
     out: FileOption = "figure.png",
     data: DataOption = None,
-    store: StoreOption = None,
-    debug: DebugOption = False,
 ) -> None:
     """Draw one figure of finished runs into a file, with titles.
 
@@ -48,7 +44,7 @@ def figure(
 
     sections.check_figure(name)
     path = output.target("--out", out, tuple(f".{form}" for form in charts.FORMATS))
-    opened = store_at(store)
+    opened = store_at(options["store"])
     found = chosen(runs or [], opened)
     open_dataset = opener(data, opened)
     pictures = [Pictures(run, open_dataset) for run in found]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from uvlp.cli.options import WHAT, DebugOption, JsonOption, StoreOption
+from uvlp.cli.options import Options, argument, takes
 from uvlp.core.errors import UvlpError, unknown_name
 
 if TYPE_CHECKING:
@@ -16,17 +14,15 @@ if TYPE_CHECKING:
 LISTS = ("methods", "datasets", "networks", "protocols", "captioners", "launchers", "tables", "images")
 WhatArgument = Annotated[
     str,
-    typer.Argument(
+    argument(
         metavar="LIST",
         help="methods, datasets, networks, protocols, captioners, launchers, tables or images",
-        rich_help_panel=WHAT,
     ),
 ]
 
 
-def list_names(
-    what: WhatArgument, store: StoreOption = None, as_json: JsonOption = False, debug: DebugOption = False
-) -> None:
+@takes("store", "as_json", "debug")
+def list_names(what: WhatArgument, options: Options) -> None:
     """List the names that other commands accept.
 
     Example: uvlp list methods
@@ -35,16 +31,16 @@ def list_names(
         raise unknown_name("list", what, LISTS)
     match what:
         case "tables":
-            texts = _tables(store)
+            texts = _tables(options["store"])
         case "images":
-            texts = _images(store)
+            texts = _images(options["store"])
         case "networks":
             texts = _networks()
         case "methods":
             texts = _methods()
         case _:
             texts = _described(what)
-    if as_json:
+    if options["as_json"]:
         print(json.dumps(texts, indent=1, ensure_ascii=False))
     else:
         width = max(map(len, texts), default=0)
@@ -54,14 +50,14 @@ def list_names(
 
 def _tables(store: str | None) -> dict[str, str]:
     """Tables by name with key, methods and date; a line on standard error for each that cannot be shown."""
-    from uvlp.core import streams
+    from uvlp.core.display import messages
     from uvlp.pipeline import stored_tables
     from uvlp.pipeline.requests.resolve import store_at
     from uvlp.tables import published
 
     complete, broken = stored_tables.measured(store_at(store))
     for damaged in broken:
-        streams.print_error(f"note   skipped: {stored_tables.damaged(damaged)}")
+        messages.note(f"skipped: {stored_tables.damaged(damaged)}")
     listed = {}
     for name in published.TABLES:
         cells = published.table(name)

@@ -10,36 +10,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from uvlp.cli.options import HOW, WHAT, DebugOption, path_option
+from uvlp.cli.options import VERBOSITY, Options, argument, how_option, path_option, takes, what_option
 
 CommandArgument = Annotated[
     list[str] | None,
-    typer.Argument(
+    argument(
         metavar="COMMAND",
         help="a command and its arguments, e.g. python SCRIPT; without one, only the copy is made",
-        rich_help_panel=WHAT,
     ),
 ]
 TargetOption = Annotated[
     str | None,
-    typer.Option(
+    how_option(
         "--target",
         metavar="DIR",
         callback=path_option,
         help="folder of the patched copy [patched/ of the checkout; /opt/uvlp/patched in the image]",
-        rich_help_panel=HOW,
     ),
 ]
-RemoveOption = Annotated[bool, typer.Option("--remove", help="delete the patched copy", rich_help_panel=WHAT)]
+RemoveOption = Annotated[bool, what_option("--remove", help="delete the patched copy")]
 
 
+@takes(*VERBOSITY)
 def patched(
+    options: Options,
     command: CommandArgument = None,
     target: TargetOption = None,
     remove: RemoveOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Run a command that imports diffusers with the pipelines of the published code.
 

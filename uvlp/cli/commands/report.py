@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from uvlp.cli import completion
-from uvlp.cli.options import HOW, OUTPUT, WHAT, DebugOption, Many, StoreOption, path_option
-from uvlp.core import streams
+from uvlp.cli.options import VERBOSITY, Many, Options, argument, how_option, output_option, path_option, takes
+from uvlp.core.display import messages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,54 +19,50 @@ if TYPE_CHECKING:
 
 RunsArgument = Annotated[
     Many,
-    typer.Argument(
+    argument(
         metavar="[RUN]...",
         autocompletion=completion.tables,
         help="names or keys of tables in the store [the newest]",
-        rich_help_panel=WHAT,
         show_default=False,
     ),
 ]
 DataOption = Annotated[
     str | None,
-    typer.Option(
+    how_option(
         "--data",
         metavar="DIR",
         callback=path_option,
         help="folder of datasets, for real images [$UVLP_DATA or ./uvlp_data]",
-        rich_help_panel=HOW,
     ),
 ]
 PageOption = Annotated[
     str,
-    typer.Option(
+    output_option(
         "--out",
         metavar="FILE",
         callback=path_option,
         help="the page to write",
         show_default=True,
-        rich_help_panel=OUTPUT,
     ),
 ]
 FiguresOption = Annotated[
     str | None,
-    typer.Option(
+    output_option(
         "--figures",
         metavar="DIR",
         callback=path_option,
         help="write every figure into this folder too, as SVG, PDF and PNG",
-        rich_help_panel=OUTPUT,
     ),
 ]
 
 
+@takes("store", *VERBOSITY)
 def report(
+    options: Options,
     runs: RunsArgument = None,
     out: PageOption = "report.html",
     figures: FiguresOption = None,
     data: DataOption = None,
-    store: StoreOption = None,
-    debug: DebugOption = False,
 ) -> None:
     """Write one HTML page about finished runs: accuracy, images, maps, settings; it loads nothing.
 
@@ -82,7 +76,7 @@ def report(
     path = output.target("--out", out, (".html", ".htm"))
     if figures is not None:
         check_figures_folder(figures)
-    opened = store_at(store)
+    opened = store_at(options["store"])
     found = chosen(runs or [], opened)
     progress = Progress(_print, "report")
     made = page.build(found, opener(data, opened), progress)
@@ -98,7 +92,7 @@ def report(
 def _print(event: Event) -> None:
     """Print a message, or how many sections are done."""
     kind, text = ("note", event.message) if event.message else ("done", f"{event.done}/{event.total}")
-    streams.print_error(f"{kind:<6} {event.label}: {text}")
+    messages.report(kind, f"{event.label}: {text}")
 
 
 def chosen(names: Sequence[str], store: Store) -> list[Run]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from uvlp.cli.options import WHAT, DatasetArgument, IpcArgument, Options, takes
+from uvlp.cli.options import VERBOSITY, DatasetArgument, IpcArgument, Options, argument, takes, what_option
 
 COMMANDS = {
     "reproduce": ("tabulate", "Run the complete chain and print the table."),
@@ -23,20 +23,17 @@ OF_THE_CHAIN = (
     *("seeds", "networks", "repeats", "profile", "protocol", "data", "variant", "finetuned_model", "alpha"),
     *("missing_captions", "settings", "portable", "store", "workers", "per_gpu", "gpus_per_finetune"),
     *("launcher", "launcher_config", "detach", "offline", "force"),
-    *("rerun", "dry_run", "gpu", "print_config", "form", "full", "as_json", "debug"),
+    *("rerun", "dry_run", "gpu", "print_config", "form", "full", "as_json", *VERBOSITY),
 )
 """Shared options of all these commands."""
 AblatedArgument = Annotated[
     str | None,
-    typer.Argument(
+    argument(
         metavar="METHOD",
         help="a method with variants: uvlp (`uvlp list methods`); one with some of them removes others too",
-        rich_help_panel=WHAT,
     ),
 ]
-PairsOption = Annotated[
-    bool, typer.Option("--pairs", help="also remove two parts at once", rich_help_panel=WHAT)
-]
+PairsOption = Annotated[bool, what_option("--pairs", help="also remove two parts at once")]
 
 
 @takes("methods", *OF_THE_CHAIN)
@@ -85,7 +82,7 @@ def _run(context: typer.Context, until: str, options: Options, needed: Mapping[s
 
 RunArgument = Annotated[
     str,
-    typer.Argument(metavar="RUN", help="name of a run, as printed at its start", rich_help_panel=WHAT),
+    argument(metavar="RUN", help="name of a run, as printed at its start"),
 ]
 
 

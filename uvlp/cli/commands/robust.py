@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uvlp.cli.options import WHAT, DatasetArgument, IpcArgument, Options, takes
+from uvlp.cli.options import VERBOSITY, DatasetArgument, IpcArgument, Options, takes, what_option
 
 if TYPE_CHECKING:
     from uvlp.artifacts.tables import Table
@@ -19,13 +19,13 @@ PROTOCOLS = {HARD: "minimax", SOFT: "rded", PLAIN: "minimax"}
 NO_AUGMENTATION = {"crop_scale": 1.0, "flip": 0.0, "jitter": 0.0, "lighting": 0.0, "mix_probability": 0.0}
 MethodsOption = Annotated[
     list[str],
-    typer.Option("--method", metavar="NAME,...", help="methods to score, e.g. dm,uvlp", rich_help_panel=WHAT),
+    what_option("--method", metavar="NAME,...", help="methods to score, e.g. dm,uvlp"),
 ]
 
 
 @takes(
     *("seeds", "repeats", "profile", "data", "variant", "settings"),
-    *("store", "workers", "per_gpu", "offline", "dry_run", "as_json", "debug"),
+    *("store", "workers", "per_gpu", "offline", "dry_run", "as_json", *VERBOSITY),
 )
 def robust(
     context: typer.Context,
@@ -79,22 +79,18 @@ def _requests(request: Request) -> dict[str, Request]:
 
 def _tables(requests: Mapping[str, Request], execution: Execution) -> dict[str, Table]:
     """Run what is missing; return the tables by their labels, none in a dry run."""
-    import contextlib
-    import sys
-
     from uvlp.artifacts import tables
-    from uvlp.cli.run import run
-    from uvlp.core import streams
+    from uvlp.cli.run import run, run_aside
+    from uvlp.core.display import messages
     from uvlp.pipeline.requests.resolve import store_at
 
     found = {}
     for name, request in requests.items():
-        streams.print_error(f"run    {name}: {', '.join(request.methods or ())}")
+        messages.report("run", f"{name}: {', '.join(request.methods or ())}")
         if execution.dry_run:
             run(request, "tabulate", execution)
             continue
-        with contextlib.redirect_stdout(sys.stderr):  # only the scores are the result
-            plan = run(request, "tabulate", execution)
+        plan = run_aside(request, "tabulate", execution)  # only the scores are the result
         assert plan is not None, "nothing but a run was asked for"
         found[name] = tables.read(store_at(request.store).folder(plan.goal))
     return found

@@ -7,29 +7,22 @@ import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
-from uvlp.cli.options import WHAT, DebugOption, JsonOption, StoreOption
+from uvlp.cli.options import Options, argument, takes
 
 LISTED = 10
 """Runs that are listed; `--json` has the names of all."""
 RunArgument = Annotated[
     str | None,
-    typer.Argument(
+    argument(
         metavar="[RUN]",
         help="name of a run, or its beginning [all, and the newest one in full]",
-        rich_help_panel=WHAT,
         show_default=False,
     ),
 ]
 
 
-def status(
-    run: RunArgument = None,
-    store: StoreOption = None,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,
-) -> None:
+@takes("store", "as_json", "debug")
+def status(options: Options, run: RunArgument = None) -> None:
     """Show what a run has done, does and still has to do, while it lasts and afterwards.
 
     Example: uvlp status
@@ -38,9 +31,9 @@ def status(
     from uvlp.core.files.paths import check_folder, store_folder
     from uvlp.pipeline.runs import files, reading
 
-    root = check_folder("store", store_folder(store), "--store DIR").absolute()
+    root = check_folder("store", store_folder(options["store"]), "--store DIR").absolute()
     found = reading.read(root, reading.find(root, run))
-    if as_json:
+    if options["as_json"]:
         values: dict[str, Any] = printing.json_values(found)
         print(json.dumps({**values, "runs": files.names(root)}, indent=1, ensure_ascii=False))
         return

@@ -2,75 +2,62 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from uvlp.cli import completion
-from uvlp.cli.options import HOW, OUTPUT, WHAT, DataOption, DebugOption, FullOption, JsonOption, StoreOption
+from uvlp.cli.options import VERBOSITY, Options, argument, how_option, output_option, takes, what_option
 
 if TYPE_CHECKING:
     from uvlp.artifacts.store import Store
 
 NameArgument = Annotated[
     str,
-    typer.Argument(
+    argument(
         metavar="NAME",
         autocompletion=completion.tables,
         help="a published table such as nette-idc, a measured one such as digits-ipc10, or a key; see "
         "`uvlp list tables`",
-        rich_help_panel=WHAT,
     ),
 ]
 MeasuredOption = Annotated[
     bool,
-    typer.Option(
+    what_option(
         "--measured",
         help="print the measured table if a published one has the same name",
-        rich_help_panel=WHAT,
     ),
 ]
 FillOption = Annotated[
     bool,
-    typer.Option("--fill", help="first measure the missing cells of a published table", rich_help_panel=HOW),
+    how_option("--fill", help="first measure the missing cells of a published table"),
 ]
-FormatOption = Annotated[
-    str, typer.Option("--format", metavar="NAME", help="markdown, latex or csv", rich_help_panel=OUTPUT)
-]
+FormatOption = Annotated[str, output_option("--format", metavar="NAME", help="markdown, latex or csv")]
 PartOption = Annotated[
     str,
-    typer.Option(
+    output_option(
         "--part",
         metavar="NAME",
         help="of LaTeX: main, intervals, differences or all; of CSV: main or differences",
-        rich_help_panel=OUTPUT,
     ),
 ]
 AgainstOption = Annotated[
     str | None,
-    typer.Option(
+    output_option(
         "--against",
         metavar="METHOD",
         help="compare with this method of the table [random]",
-        rich_help_panel=OUTPUT,
     ),
 ]
 
 
+@takes("data", "full", "as_json", "store", *VERBOSITY)
 def table(
     name: NameArgument,
+    options: Options,
     measured: MeasuredOption = False,
     fill: FillOption = False,
-    data: DataOption = None,
     form: FormatOption = "markdown",
     part: PartOption = "main",
     against: AgainstOption = None,
-    full: FullOption = False,
-    as_json: JsonOption = False,
-    store: StoreOption = None,
-    debug: DebugOption = False,
 ) -> None:
     """Print a table: published numbers with what was measured beside them, or a run of the store.
 
@@ -89,10 +76,10 @@ def table(
             raise unknown_name(what, value, allowed)
     if form == "csv" and part not in CSV_PARTS:
         raise UvlpError("--part of CSV", got=part, allowed=", ".join(CSV_PARTS))
-    if as_json and (form != "markdown" or against is not None or full):
+    if options["as_json"] and (form != "markdown" or against is not None or options["full"]):
         what = "--json prints the whole table"
         raise UvlpError(what, got="--format, --against or --full", fix="leave them out")
-    opened = store_at(store)
+    opened, as_json, full = store_at(options["store"]), options["as_json"], options["full"]
     if measured or name not in published.TABLES:
         if fill:
             raise UvlpError("--fill of a measured table", got=name, allowed=", ".join(published.TABLES))
@@ -106,7 +93,7 @@ def table(
         fix = f"leave it out, or add --measured for a run called {name}"
         raise UvlpError("--against with a published table", got=against, fix=fix)
     if fill:
-        _fill(name, data, opened)
+        _fill(name, options["data"], opened)
     if as_json:
         print(show.as_json(show.read(name, opened)))
         return
@@ -115,14 +102,14 @@ def table(
 
 def _fill(name: str, data: str | None, opened: Store) -> None:
     """Run every command that measures missing cells of the table."""
-    from uvlp.cli.run import Execution, run
-    from uvlp.core import streams
+    from uvlp.cli.run import Execution, run_aside
+    from uvlp.core.display import messages
     from uvlp.pipeline.published import show
     from uvlp.pipeline.published.runs import SEEDS
     from uvlp.recipes.requests.request import Request
 
     for each in show.missing(show.read(name, opened)):
-        streams.print_error(f"run    uvlp {each.options}{each.seeds}")
+        messages.report("run", f"uvlp {each.options}{each.seeds}")
         request = Request(
             dataset=each.dataset,
             ipc=each.ipc,
@@ -132,5 +119,4 @@ def _fill(name: str, data: str | None, opened: Store) -> None:
             data=data,
             store=str(opened.root),
         )
-        with contextlib.redirect_stdout(sys.stderr):  # only the table is the result
-            run(request, "tabulate", Execution())
+        run_aside(request, "tabulate", Execution())  # only the table is the result

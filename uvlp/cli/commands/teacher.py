@@ -6,29 +6,26 @@ from typing import Annotated
 
 import typer
 
-from uvlp.cli.options import WHAT, DatasetArgument, Options, path_option, takes
+from uvlp.cli.options import VERBOSITY, DatasetArgument, Options, argument, path_option, takes, what_option
 
 NetworkArgument = Annotated[
     str | None,
-    typer.Argument(
-        metavar="NETWORK", help="conv3, resnet18_modified, ... (`uvlp list networks`)", rich_help_panel=WHAT
-    ),
+    argument(metavar="NETWORK", help="conv3, resnet18_modified, ... (`uvlp list networks`)"),
 ]
 CheckpointOption = Annotated[
     str | None,
-    typer.Option(
+    what_option(
         "--checkpoint",
         metavar="FILE",
         callback=path_option,
         help="import a .safetensors or .pth file, or `torchvision` [train it here]",
-        rich_help_panel=WHAT,
     ),
 ]
 
 
 @takes(
     *("config", "profile", "data", "variant", "settings", "portable", "store", "workers", "offline", "force"),
-    *("dry_run", "gpu", "print_config", "form", "as_json", "debug"),
+    *("dry_run", "gpu", "print_config", "form", "as_json", *VERBOSITY),
 )
 def teacher(
     context: typer.Context,

@@ -6,18 +6,16 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from uvlp.cli import completion
 from uvlp.cli.options import (
-    HOW,
-    WHAT,
-    DebugOption,
-    JsonOption,
-    StoreOption,
-    WorkersOption,
+    VERBOSITY,
+    Options,
+    argument,
     counted,
+    how_option,
     path_option,
+    takes,
+    what_option,
 )
 
 if TYPE_CHECKING:
@@ -29,55 +27,49 @@ REASONS = 2
 """Reasons that the last line names; all stand with their checks."""
 TableArgument = Annotated[
     str | None,
-    typer.Argument(
+    argument(
         metavar="[TABLE]",
         autocompletion=completion.tables,
         help="name or key of one table, checked with what is behind it [everything]",
-        rich_help_panel=WHAT,
         show_default=False,
     ),
 ]
 DataOption = Annotated[
     str | None,
-    typer.Option(
+    what_option(
         "--data",
         metavar="DIR",
         callback=path_option,
         help="compare with the datasets themselves, the named ones in this folder",
-        rich_help_panel=WHAT,
     ),
 ]
 RerunOption = Annotated[
     int | None,
-    typer.Option(
+    how_option(
         "--rerun",
         metavar="N",
         parser=counted("--rerun"),
         help="repeat N randomly chosen trainings and compare them",
-        rich_help_panel=HOW,
     ),
 ]
 DrawOption = Annotated[
     int | None,
-    typer.Option(
+    how_option(
         "--seed",
         metavar="S",
         parser=counted("--seed", 0),
         help="seed of the random choice [0]",
-        rich_help_panel=HOW,
     ),
 ]
 
 
+@takes("store", "workers", "as_json", *VERBOSITY)
 def verify(
+    options: Options,
     table: TableArgument = None,
-    store: StoreOption = None,
     data: DataOption = None,
     rerun: RerunOption = None,
     seed: DrawOption = None,
-    workers: WorkersOption = None,
-    as_json: JsonOption = False,
-    debug: DebugOption = False,
 ) -> None:
     """Check a store against itself, its recipes, and what was published.
 
@@ -92,10 +84,10 @@ def verify(
 
     asked = None
     if rerun is not None:
-        asked = Rerun(count=rerun, seed=seed or 0, parallel=parallel(Asked(workers=workers)))
-    root = store_at(store).root
+        asked = Rerun(count=rerun, seed=seed or 0, parallel=parallel(Asked(workers=options["workers"])))
+    root = store_at(options["store"]).root
     checks = verify(root, table, data, asked)
-    if as_json:
+    if options["as_json"]:
         found = {"store": str(root), "table": table, "checks": [check.as_json() for check in checks]}
         print(json.dumps(found, indent=1, ensure_ascii=False))
     else:

@@ -7,11 +7,12 @@ from dataclasses import asdict
 
 import typer
 
-from uvlp.cli.options import DebugOption, JsonOption, StoreOption
+from uvlp.cli.options import Options, takes
 from uvlp.core.files.paths import store_folder
 
 
-def doctor(store: StoreOption = None, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+@takes("store", "as_json", "debug")
+def doctor(options: Options) -> None:
     """Check this machine and print fixes.
 
     Python, packages, GPU, disk and store are checked.
@@ -20,8 +21,8 @@ def doctor(store: StoreOption = None, as_json: JsonOption = False, debug: DebugO
     """
     from uvlp.cli.findings import installation
 
-    checks = list(installation.findings(store_folder(store).absolute()))
-    if as_json:
+    checks = list(installation.findings(store_folder(options["store"]).absolute()))
+    if options["as_json"]:
         print(json.dumps([asdict(finding) for finding in checks], indent=1))
     else:
         for finding in checks:

@@ -8,7 +8,7 @@ from typing import Any
 
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
-from uvlp.core import streams
+from uvlp.core.display import messages
 from uvlp.core.errors import MissingFile
 from uvlp.core.scheduling import cards
 from uvlp.core.scheduling.cards import Asked, Parallel
@@ -77,16 +77,16 @@ def _announce_cards(plan: Plan, missing: Sequence[Task], parallel: Parallel) -> 
     if len(parallel.cards) > 1:
         hours = together.hours(plan, missing, parallel, this_machine())
         taken = duration(None if hours is None else 3600 * hours)
-        streams.print_error(f"note   estimated time on these {len(parallel.cards)} GPUs together: {taken}")
+        messages.note(f"estimated time on these {len(parallel.cards)} GPUs together: {taken}")
 
 
 def announce(plan: Plan, store: Store, workers: int | None) -> None:
     """Print the estimated time of a run and of each of its methods on standard error, before it starts."""
     estimate = report.estimate(plan, this_machine(), made=store.has, workers=workers)
     machine = f"{estimate.machine.name}; {estimate.basis}"
-    streams.print_error(f"note   estimated time: {duration(estimate.seconds)} on {machine}")
+    messages.note(f"estimated time: {duration(estimate.seconds)} on {machine}")
     for line in shares.lines(estimate.shares):
-        streams.print_error(f"note   {line}")
+        messages.note(line)
 
 
 def _artifacts(plan: Plan, store: Store, missing: Sequence[Task]) -> list[dict[str, Any]]:

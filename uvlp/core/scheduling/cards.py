@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from uvlp.core import machine, nvidia, streams
+from uvlp.core import machine, nvidia
+from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError
 from uvlp.core.nvidia import MASK, Card
 from uvlp.core.scheduling.rule import Layout
@@ -216,7 +217,7 @@ def _ancestors() -> set[int]:
 def announce(parallel: Parallel) -> None:
     """Print which cards a run uses and which it does not."""
     for line in parallel.lines():
-        streams.print_error(f"note   {line}")
+        messages.note(line)
 
 
 def lost(cards: Sequence[Card], job: str, reason: str) -> UvlpError | None:

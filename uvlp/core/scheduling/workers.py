@@ -17,6 +17,7 @@ from multiprocessing import spawn
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from uvlp.core.display.views import View
 from uvlp.core.errors import Stopped, UvlpError, WorkerFailed
 from uvlp.core.nvidia import MASK, Card
 from uvlp.core.progress import Event, Progress
@@ -25,7 +26,6 @@ from uvlp.core.scheduling.cards import Parallel
 from uvlp.core.scheduling.queue import Queue
 from uvlp.core.scheduling.rule import ANYWHERE, Needs
 from uvlp.core.scheduling.worker import SIGNAL_EXIT, SIGNALS
-from uvlp.core.views import View
 
 PATIENCE_S = 5.0
 RESUME = "finished artifacts are kept, re-run the command to resume"

@@ -6,12 +6,12 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from uvlp.artifacts.store import Store
-from uvlp.core import streams
+from uvlp.core.display import messages
 from uvlp.core.errors import Detached, Stopped, UvlpError
 from uvlp.declarations.launcher import Launch
 from uvlp.launchers.jobs import endings, outcome, queue
@@ -77,7 +77,7 @@ class Attendance:
                 probed = False
         self._drop_orphans(probed)
         if self.live:
-            streams.print_error(f"note   attached to {len(self.live)} jobs of the run {self.work.name}")
+            messages.note(f"attached to {len(self.live)} jobs of the run {self.work.name}")
 
     def _drop_orphans(self, probed: bool) -> None:
         """Cancel jobs that wait for a failed one: the cluster would do so a little later.
@@ -103,6 +103,8 @@ class Attendance:
         """Submit what no live job makes, as far as the cluster takes it."""
         for job in self.submission.submit(self.live.values()):
             self.live[job.name] = job
+            log = endings.log_path(self.run, job)
+            messages.report("submit", f"{endings.describe(job)}, log: {log}", detail=True)
 
     def detach(self) -> NoReturn:
         """Leave the jobs to the cluster.
@@ -147,6 +149,7 @@ class Attendance:
                 continue
             if content["state"] == outcome.DONE:
                 del self.live[job.name]
+                messages.report("done", f"{endings.describe(job)} on {content['host']}", detail=True)
             elif content["state"] != outcome.STOPPED:  # a preempted job is about to be queued again
                 raise endings.failure(self.run, job, content)
 
@@ -155,8 +158,9 @@ class Attendance:
         self._looked = time.monotonic()
         states = queue.states()
         if states is None:
-            streams.print_error("note   the cluster does not answer squeue; asking again")
+            messages.note("the cluster does not answer squeue; asking again")
             return
+        self._report_begun(states)
         self.states = states
         gone = [job for job in self.live.values() if job.id not in states]
         past = queue.past(job.id for job in gone)
@@ -172,6 +176,13 @@ class Attendance:
                 if job.name in self.live:
                     raise endings.without_report(self.run, job, state.state)
             return  # jobs that need this one were cancelled with it
+
+    def _report_begun(self, states: Mapping[str, queue.State]) -> None:
+        """Report the jobs that began since the last look into the queue."""
+        for job in self.live.values():
+            before, now = self.states.get(job.id), states.get(job.id)
+            if queue.runs(now) and not queue.runs(before):
+                messages.report("begin", endings.describe(job), detail=True)
 
     def _interrupted(self) -> NoReturn:
         """Ask once, on a terminal, whether the jobs go on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from uvlp.core import streams
+from uvlp.core.display import messages
 from uvlp.core.hashing import digest
 from uvlp.declarations.launcher import Launch
 from uvlp.launchers.jobs import order, outcome, queue, sbatch
@@ -72,7 +72,7 @@ class Submission:
                 for batch, groups in self._ready(self._groups, self._largest):
                     yield from self._submit(batch, groups)
         except SubmitLimit as limit:
-            streams.print_error(f"note   {self.left} jobs wait for room in the queue: {limit}")
+            messages.note(f"{self.left} jobs wait for room in the queue: {limit}")
 
     def _submit_probe(self) -> Iterator[JobRecord]:
         """Submit a job without tasks, before the others: it needs the store, and this version of UVLP."""

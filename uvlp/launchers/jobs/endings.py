@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from uvlp.core import streams
+from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.files.lines import split_lines
 from uvlp.launchers.jobs import outcome
@@ -21,6 +22,11 @@ RESUME = "finished artifacts and parts are kept, re-run the command to resume"
 def describe(job: JobRecord) -> str:
     """Return the words for a job in messages."""
     return f"job {job.id} ({job.title})"
+
+
+def log_path(run: Run, job: JobRecord) -> Path:
+    """Return the file with what the job prints."""
+    return run.folder / "log" / f"{job.id}_0_log.out"
 
 
 def failure(run: Run, job: JobRecord, content: Mapping[str, Any]) -> Exception:
@@ -40,7 +46,7 @@ def without_report(run: Run, job: JobRecord, state: str) -> Exception:
         return UvlpError(
             f"{describe(job)} reached its time limit", fix=f"{RESUME}, or raise launcher.time_minutes"
         )
-    log = run.folder / "log" / f"{job.id}_0_log.out"
+    log = log_path(run, job)
     last = _last_line(log.read_text(encoding="utf-8", errors="replace")) if log.is_file() else ""
     if last:
         what = f"{describe(job)} ended without a report, in the state {state}"
@@ -74,4 +80,4 @@ def note(run: Run, job: JobRecord, state: str, content: Mapping[str, Any] | None
         return
     error = failure(run, job, content) if content is not None else without_report(run, job, state)
     text = error.text if isinstance(error, WorkerFailed) else str(error)
-    streams.print_error(f"note   submitting again: {text.partition('; ')[0]}")
+    messages.note(f"submitting again: {text.partition('; ')[0]}")

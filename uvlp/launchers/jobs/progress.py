@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
-from uvlp.core import streams
-from uvlp.launchers.jobs.queue import RUNNING, State
+from uvlp.core.display import messages
+from uvlp.launchers.jobs.queue import State, runs
 from uvlp.launchers.jobs.record import JobRecord
 
 
@@ -25,7 +25,7 @@ class StageLines:
     def show(self, live: Iterable[JobRecord], states: Mapping[str, State]) -> None:
         """Print the stages whose counts have changed."""
         self._left = [task for task in self._left if not self._store.sees(task)]
-        active = {key for job in live if _runs(states.get(job.id)) for key in job.tasks}
+        active = {key for job in live if runs(states.get(job.id)) for key in job.tasks}
         for stage, total in self._stages.items():
             left = [task.key for task in self._left if task.stage == stage]
             text = f"{total - len(left)} of {total} done"
@@ -34,8 +34,4 @@ class StageLines:
                 text += f", {running} in running jobs, {len(left) - running} waiting"
             if self._shown.get(stage) != text:
                 self._shown[stage] = text
-                streams.print_error(f"       {stage}: {text}")
-
-
-def _runs(state: State | None) -> bool:
-    return state is not None and state.state in RUNNING
+                messages.report("", f"{stage}: {text}")

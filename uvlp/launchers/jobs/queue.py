@@ -34,6 +34,11 @@ class State(NamedTuple):
         return self.state in PENDING or self.state in RUNNING or self.state in REQUEUED
 
 
+def runs(state: State | None) -> bool:
+    """Return whether a job in this state has begun and not ended."""
+    return state is not None and state.state in RUNNING
+
+
 def states() -> dict[str, State] | None:
     """Return the user's jobs by number, array elements one by one; None if the cluster does not answer."""
     command = ["squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i|%T|%j|%r"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from uvlp.core import streams
+from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 from uvlp.core.files.foreign_files import check_regular, first_bytes, wrong_content
@@ -105,7 +105,7 @@ def _recorded() -> dict[str, str]:
 @cache
 def _note(text: str) -> None:
     """Print a note, once per text."""
-    streams.print_error(f"note   {text}")
+    messages.note(text)
 
 
 def recorded(repository: str) -> str:

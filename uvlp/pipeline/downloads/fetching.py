@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.artifacts.dataset import DatasetSpec
-from uvlp.core import plugins, streams
+from uvlp.core import plugins
+from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError, unknown_name
 from uvlp.core.progress import Progress, print_message
 from uvlp.models.published import find
@@ -103,7 +104,7 @@ def _models(settings: Sequence[str]) -> ModelSettings:
 
 
 def _model_row(models: ModelSettings, part: str, cache: Path) -> Row:
-    streams.print_error(f"check  {part}")  # weights are hashed once, which takes a while
+    messages.report("check", part)  # weights are hashed once, which takes a while
     model = find.find(models, part, cache)
     return {
         "what": part,

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.task import Task
-from uvlp.core import plugins, streams, views
+from uvlp.core import plugins
+from uvlp.core.display import messages, views
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.downloads import Download
 from uvlp.core.progress import Progress
@@ -172,10 +173,10 @@ def _announce(transfers: Sequence[Transfer]) -> None:
         download = transfer.download
         note = f"  [{download.note}]" if download.note else ""
         route = f"from {', '.join(download.urls)} into {transfer.folder}"
-        streams.print_error(f"fetch  {download.what}: {byte_size(download.bytes)} {route}{note}")
+        messages.report("fetch", f"{download.what}: {byte_size(download.bytes)} {route}{note}")
     total = sum(transfer.download.bytes for transfer in transfers)
     unknown = sum(not transfer.download.bytes for transfer in transfers)
     more = f", and {unknown} of unknown size" if unknown and total else ""
     minutes = max(1, round(total / SPEED_BYTES_PER_S / 60))
     time_left = f"; about {minutes} min at 100 Mbit/s" if total else ""
-    streams.print_error(f"       in total {byte_size(total)}{more}{time_left}")
+    messages.report("", f"in total {byte_size(total)}{more}{time_left}")

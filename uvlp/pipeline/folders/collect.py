@@ -15,7 +15,7 @@ from typing import Any
 
 from uvlp.artifacts.checks.store_mark import FOLDERS
 from uvlp.artifacts.dataset import SPLITS, DatasetSpec
-from uvlp.core import streams
+from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.paths import expand_home
 from uvlp.core.progress import Progress, print_message
@@ -316,7 +316,7 @@ def _check_overlap(collect: Collect, planner: Planner, cache: Path, folder: Fold
             )
         if shared:
             what = f"{shared} of {len(images[other])} images of {paths[1]} are also in {paths[0]}"
-            streams.print_error(f"note   {folder.title}: {what}, so these seeds are not independent")
+            messages.note(f"{folder.title}: {what}, so these seeds are not independent")
 
 
 def _find_images(
@@ -343,7 +343,7 @@ def _find_images(
         if path in collect.published:
             lines |= dict.fromkeys(collect.published[path].check(planner.manifest, facts[seed]))
     for line in lines:
-        streams.print_error(f"note   {path}: {line}")
+        messages.note(f"{path}: {line}")
     return facts
 
 

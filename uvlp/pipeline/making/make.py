@@ -11,7 +11,8 @@ from typing import Any
 from uvlp.artifacts.checks import rebuild_reasons
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
-from uvlp.core import machine, streams, views
+from uvlp.core import machine
+from uvlp.core.display import messages, views
 from uvlp.core.scheduling import cards, workers
 from uvlp.core.scheduling.cards import Asked
 from uvlp.core.scheduling.rule import ANYWHERE, Needs
@@ -158,4 +159,4 @@ def print_reasons(plan: Plan, store: Store, todo: Sequence[Task]) -> None:
     spec = plan.goal.dataset_spec
     datasets = rebuild_reasons.Datasets(plan.manifest, spec.location if spec else "", store.cache)
     for line in rebuild_reasons.reasons(todo, store.root, datasets):
-        streams.print_error(f"note   {line}")
+        messages.note(line)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from uvlp.artifacts import distilled
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, chain
-from uvlp.core import streams
+from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError
 from uvlp.pipeline.planning.spread import in_order
 from uvlp.pipeline.prepare import Plan
@@ -38,16 +38,16 @@ def find_damage(plan: Plan, store: Store, force: bool) -> list[Task]:
     for task, name in damage(plan, store):
         if not force:
             raise damaged(task, name, "re-run the command with --force to rebuild it")
-        streams.print_error(f"note   {task.name}: {name} is damaged, rebuilding")
+        messages.note(f"{task.name}: {name} is damaged, rebuilding")
         aside = store.remove(task)
         if aside:
-            streams.print_error(f"note   {task.name}: files that its manifest does not list are in {aside}")
+            messages.note(f"{task.name}: files that its manifest does not list are in {aside}")
         deleted.append(task)
     if force:
         deleted += _gone(plan, store, deleted)
     goal = plan.goal
     if deleted and goal not in deleted and goal.stage == "tabulate" and store.has(goal):
-        streams.print_error(f"note   {goal.name}: rebuilding from the rebuilt artifacts")
+        messages.note(f"{goal.name}: rebuilding from the rebuilt artifacts")
         store.remove(goal)
         deleted.append(goal)
     store.save_verified()
@@ -67,7 +67,7 @@ def _gone(plan: Plan, store: Store, deleted: Sequence[Task]) -> list[Task]:
         if earlier.key not in known and not store.has(earlier)
     }
     for task in absent.values():
-        streams.print_error(f"note   {task.name}: missing input of finished artifacts, rebuilding")
+        messages.note(f"{task.name}: missing input of finished artifacts, rebuilding")
     return list(absent.values())
 
 
@@ -76,8 +76,8 @@ def missing(plan: Plan, store: Store, rebuild: Sequence[Task] = ()) -> list[Task
 
     The targets are the artifacts of the last requested stage, and ``rebuild``.
     """
-    tasks = plan.tasks
-    targets = [task for task in tasks if _is_target(task, plan.until) or task in rebuild] or tasks
+    tasks, last = plan.tasks, targets(plan)
+    wanted = [task for task in tasks if task in last or task in rebuild] or tasks
     needed: set[str] = set()
 
     def want(task: Task) -> None:
@@ -87,9 +87,14 @@ def missing(plan: Plan, store: Store, rebuild: Sequence[Task] = ()) -> list[Task
         for earlier in task.inputs.values():
             want(earlier)
 
-    for target in targets:
+    for target in wanted:
         want(target)
     return in_order([task for task in tasks if task.key in needed])
+
+
+def targets(plan: Plan) -> list[Task]:
+    """Return the tasks of the last requested stage."""
+    return [task for task in plan.tasks if _is_target(task, plan.until)]
 
 
 def _is_target(task: Task, until: str) -> bool:

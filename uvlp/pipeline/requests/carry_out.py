@@ -8,7 +8,8 @@ from typing import Any
 
 from uvlp.artifacts.dataset import HUB
 from uvlp.artifacts.store import Store
-from uvlp.core import portable, streams
+from uvlp.core import portable
+from uvlp.core.display import messages
 from uvlp.core.scheduling import cards
 from uvlp.core.scheduling.cards import Asked
 from uvlp.declarations.launcher import HERE, Launcher, declared_launcher
@@ -37,7 +38,7 @@ def checked(request: Request, recipe: Recipe) -> Checked:
     ablated = Ablated(method=request.ablated, pairs=request.pairs) if request.ablated is not None else None
     found = names.check(recipe, ablated)
     for note in found.notes:
-        streams.print_error(f"note   {note}")
+        messages.note(note)
     return found
 
 
@@ -120,5 +121,5 @@ def made(plan: Plan, store: Store, request: Request, launcher: Launcher = HERE) 
     """
     damaged = remaining.find_damage(plan, store, request.force)
     for note in changed_plugins.notes(plan, store):
-        streams.print_error(f"note   {note}")
+        messages.note(note)
     return make.make(plan, store, asked(request), damaged, launcher)

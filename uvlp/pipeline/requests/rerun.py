@@ -10,7 +10,8 @@ from uvlp.artifacts import scores
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work
-from uvlp.core import machine, plugins, portable, views
+from uvlp.core import machine, plugins, portable
+from uvlp.core.display import views
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.core.scheduling import workers

@@ -17,12 +17,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from uvlp.core import streams
+from uvlp.core.display import messages
+from uvlp.core.display.views import View
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.files.leases.host import this_process
 from uvlp.core.files.writing import write_utf8
 from uvlp.core.progress import Event
-from uvlp.core.views import View
 from uvlp.core.wording import cut, duration
 from uvlp.declarations import launcher
 from uvlp.pipeline.runs import files, reading
@@ -146,7 +146,7 @@ class Journal:
         except OSError as error:
             self._writable = False
             text = f"the journal for `uvlp status` cannot be written: {error.strerror}: {self._folder}"
-            streams.print_error(f"note   {text}")
+            messages.note(text)
 
 
 def _last_line(text: str) -> str:
@@ -214,7 +214,7 @@ def recorded(
         if journal.twice_s:
             count = f"{len(journal.twice_s)} artifact{'s' * (len(journal.twice_s) > 1)}"
             text = f"made twice: {count}, {duration(sum(journal.twice_s))} of work"
-            streams.print_error(f"note   {text}; another process finished first")
+            messages.note(f"{text}; another process finished first")
 
 
 def prune(root: Path) -> None:

@@ -17,7 +17,8 @@ from uvlp.artifacts.scores import Score
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.artifacts.work import Work
-from uvlp.core import machine, plugins, portable, views
+from uvlp.core import machine, plugins, portable
+from uvlp.core.display import views
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
 from uvlp.core.progress import Progress

@@ -10,10 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Protocol
 
+from uvlp.core.display import messages
 from uvlp.core.progress import Event
 
+_report, _display = partial(messages.report, strict=True), partial(messages.display, strict=True)
+"""A run whose progress nobody reads any more is stopped."""
 PLAIN_EVERY_S, PLAIN_AT_MOST_S = 15.0, 300.0
 """Shortest and longest interval between two lines about an artifact; otherwise 1/60 of its time so far."""
 
@@ -43,6 +47,21 @@ def _duration(seconds: float) -> str:
     return f"{seconds_int // 3600} h {seconds_int // 60 % 60:02d} min"
 
 
+def _told(title: str, event: Event, *, shown: bool = True) -> bool:
+    """Report a message, a device or a failure; return whether it was one, and not progress."""
+    if event.message and shown:
+        _report("note", f"{title}: {event.message}")
+    elif event.message:
+        messages.record("note", f"{title}: {event.message}")
+    if event.device and shown:
+        _report("device", f"{title}: {event.device}", detail=True)
+    elif event.device:
+        messages.record("device", f"{title}: {event.device}")
+    if event.failure:
+        messages.record("failed", f"{title}: {event.failure}")
+    return bool(event.message or event.device or event.failure)
+
+
 class PlainView:
     """One line when an artifact begins or ends, and ever fewer lines in between, so that logs stay short."""
 
@@ -52,18 +71,14 @@ class PlainView:
         self._first: dict[str, tuple[str, int, float]] = {}
         self._began: dict[str, float] = {}
 
-    def _print(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
-
     def begin(self, title: str) -> None:
         """See `View`."""
         self._began[title] = self._reported[title] = time.monotonic()
-        self._print(f"begin  {title}")
+        _report("begin", title)
 
     def event(self, title: str, event: Event) -> None:
         """See `View`."""
-        if event.message:
-            self._print(f"note   {title}: {event.message}")
+        if _told(title, event):
             return
         now = time.monotonic()
         label, done, _ = self._first.get(title, ("", 0, 0.0))
@@ -72,7 +87,8 @@ class PlainView:
         pause = min(max(PLAIN_EVERY_S, (now - self._began[title]) / 60), PLAIN_AT_MOST_S)
         if event.total and now - self._reported[title] >= pause:
             self._reported[title] = now
-            self._print(f"       {event.label}: {event.done}/{event.total}{self._left(title, event, now)}")
+            left = self._left(title, event, now)
+            _display("", f"{event.label}: {event.done}/{event.total}{left}")
 
     def _left(self, title: str, event: Event, now: float) -> str:
         """Format the time left, from the speed since this part of the work began or resumed."""
@@ -85,7 +101,7 @@ class PlainView:
     def end(self, title: str, seconds: float) -> None:
         """See `View`."""
         self.done += 1
-        self._print(f"done   {title} in {_duration(seconds)}  [{self.done}/{self.total}]")
+        _report("done", f"{title} in {_duration(seconds)}  [{self.done}/{self.total}]")
 
     def close(self) -> None:
         """See `View`."""
@@ -112,13 +128,11 @@ class TerminalView:
     def begin(self, title: str) -> None:
         """See `View`."""
         self._tasks[title] = self._bars.add_task(title, total=None)
+        _report("begin", title, detail=True)
 
     def event(self, title: str, event: Event) -> None:
         """See `View`."""
-        if event.message:
-            self._bars.console.print(f"{title}: {event.message}", highlight=False, markup=False)
-            return
-        if event.device or event.failure:
+        if _told(title, event):
             return
         bar = self._tasks[title]
         self._bars.update(bar, description=event.label, completed=event.done, total=event.total or None)
@@ -126,8 +140,7 @@ class TerminalView:
     def end(self, title: str, seconds: float) -> None:
         """See `View`."""
         self._bars.remove_task(self._tasks.pop(title))
-        text = f"done {title} in {_duration(seconds)}"
-        self._bars.console.print(text, highlight=False, markup=False)
+        _report("done", f"{title} in {_duration(seconds)}")
         self._bars.advance(self._total)
 
     def close(self) -> None:
@@ -143,15 +156,18 @@ class ReportingView:
 
     def begin(self, title: str) -> None:
         """See `View`."""
+        messages.record("begin", title)
         self._send(Event(title))
 
     def event(self, title: str, event: Event) -> None:
         """See `View`."""
+        _told(title, event, shown=False)
         self._send(event)
 
     def end(self, title: str, seconds: float) -> None:
         """See `View`."""
         self._done += 1
+        messages.record("done", f"{title} in {_duration(seconds)}")
         self._send(Event("artifacts", self._done, self._total))
 
     def close(self) -> None:
@@ -176,4 +192,5 @@ def view(total: int) -> View:
     send = _listener.get()
     if send is not None:
         return ReportingView(total, send)
-    return TerminalView(total) if sys.stderr.isatty() else PlainView(total)
+    bars = sys.stderr.isatty() and not messages.are_quiet()
+    return TerminalView(total) if bars else PlainView(total)

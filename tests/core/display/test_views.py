@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from uvlp.core import views
+from uvlp.core.display import views
+from uvlp.core.display.views import PlainView, TerminalView
 from uvlp.core.progress import Event, Progress
-from uvlp.core.views import PlainView, TerminalView
 
 
 @pytest.fixture

@@ -1,0 +1,6 @@
+"""Settings of all tests."""
+
+import os
+
+# pytest-xdist sets it; lines would be wrapped to it.
+os.environ.pop("COLUMNS", None)

@@ -1,0 +1,1 @@
+"""What the user sees of a run: lines by kind, bars, the width of a terminal."""
