@@ -11,8 +11,8 @@ import typer
 from tests.other_packages import importable, install
 from tests.stored_tables import put_table
 from uvlp.cli import app
+from uvlp.cli.command import HOW, OUTPUT, WHAT
 from uvlp.cli.findings import installation
-from uvlp.cli.options import HOW, OUTPUT, WHAT
 from uvlp.core import portable
 
 Call = Callable[..., tuple[int, str, str]]

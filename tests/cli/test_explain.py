@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.caption_forms import Call
 from uvlp.cli import app
-from uvlp.cli.options import OUTPUT, WHAT
+from uvlp.cli.command import OUTPUT, WHAT
 
 
 @pytest.fixture

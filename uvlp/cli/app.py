@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from uvlp import __version__
+from uvlp.cli.command import Command, Group
 from uvlp.cli.commands import (
     baseline,
     captions,
@@ -33,7 +34,6 @@ from uvlp.cli.commands import (
     verify,
 )
 from uvlp.cli.findings import doctor
-from uvlp.cli.options import Command, Group
 from uvlp.cli.printing import usage
 from uvlp.core import interrupts, plugins, streams
 from uvlp.core.display import messages

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uvlp.cli.command import Command
 from uvlp.cli.options import (
     VERBOSITY,
-    Command,
     Options,
     argument,
     dataset_option,
