@@ -29,6 +29,8 @@ from typing import Any
 
 import numpy
 
+from uvlp.artifacts.parts.parts import Parts, Plan, Share
+
 WIDTH, CLUSTERS, SIDE, SEED = 768, 12, 8, 0
 ROOT = Path(__file__).parents[2]
 WORDS = [f"{first}{second}" for first in ("fur", "leg", "tail", "bark", "sky") for second in "abcdefgh"]
@@ -101,7 +103,16 @@ class Set:
 class Given:
     """What the stage asks of its `Work`."""
 
-    def __init__(self, method: str, inputs: Path, folder: Path, classes: int, rows: int, ipc: int) -> None:
+    def __init__(
+        self,
+        method: str,
+        inputs: Path,
+        folder: Path,
+        classes: int,
+        rows: int,
+        ipc: int,
+        share: Share | None = None,
+    ) -> None:
         from uvlp.core.progress import Progress
         from uvlp.declarations.method import declared_method
 
@@ -110,7 +121,7 @@ class Given:
         parts = [*declared.reads(settings), *(["captions"] if declared.captions else [])]
         facts = {"method": method, "ipc": ipc, "seed": SEED}
         self.task = SimpleNamespace(facts=facts, inputs=dict.fromkeys(parts, inputs), settings=settings)
-        self.folder, self.progress = folder, Progress()
+        self.folder, self.progress, self.share = folder, Progress(), share or Share()
         self._set = Set(classes, rows)
 
     def input(self, name: str) -> Path:
@@ -119,6 +130,12 @@ class Given:
 
     def dataset(self) -> Set:
         return self._set
+
+    def parts(self) -> Parts:
+        return Parts(self.folder, "key", print)
+
+    def missing(self, parts: Parts, plan: Plan, what: str) -> list[range]:
+        return parts.missing(plan, self.share)
 
     def note(self, notes: dict[str, int]) -> None:
         pass
@@ -157,7 +174,7 @@ def one(options: argparse.Namespace) -> dict[str, Any]:
         prototype.run(work)  # type: ignore[arg-type]
         seconds, processor = time.perf_counter() - started, time.process_time() - before
         sha256 = hashlib.sha256()
-        for path in sorted(Path(folder).iterdir()):
+        for path in filter(Path.is_file, sorted(Path(folder).iterdir())):
             sha256.update(path.read_bytes())
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from benchmarks.methods.prototype_growth import Given, fill
 from uvlp.artifacts import features, prototypes
+from uvlp.artifacts.parts.parts import Share
 from uvlp.artifacts.prototypes import Prototype
 from uvlp.core.progress import Progress
 from uvlp.declarations.method import declared_method
@@ -55,6 +57,76 @@ def test_memory_does_not_grow_with_the_classes(method: str, tmp_path: Path) -> N
     latents, rows = prototypes.read(tmp_path / f"out{many}")
     assert len(latents) == len(rows) == many * IPC
     assert [row.class_id for row in rows[::IPC]] == [str(index) for index in range(many)]
+
+
+class Noted(Given):
+    """Keeps the notes."""
+
+    noted: dict[str, int]
+
+    def note(self, notes: dict[str, int]) -> None:
+        self.noted = notes
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.mark.parametrize("method", ["vlcp", "d4m"])
+def test_jobs_that_share_the_classes_make_the_same_bytes(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes = 7
+    folder = inputs(tmp_path / "features", classes)
+    given = []
+    for jobs, part in ((0, 10), (0, 2), (3, 2)):
+        monkeypatch.setattr(prototype, "PART", part)
+        out = tmp_path / f"{jobs} jobs, {part} classes"
+        out.mkdir()
+        for job in reversed(range(jobs)):
+            share = Share(job, jobs, publishes=False)
+            prototype.run(Given(method, folder, out, classes, ROWS, IPC, share))  # type: ignore[arg-type]
+            assert not files(out), "the last job publishes"
+        if jobs:
+            monkeypatch.setattr(prototype, "_make", None)  # nothing is left to make
+        given.append(Noted(method, folder, out, classes, ROWS, IPC))
+        prototype.run(given[-1])  # type: ignore[arg-type]
+    whole, parts, shared = given
+    assert files(whole.folder).keys() == {"latents.npy", "prototypes.jsonl"}
+    assert files(whole.folder) == files(parts.folder) == files(shared.folder)
+    assert whole.noted == parts.noted == shared.noted
+    assert sorted(path.name for path in (shared.folder / "parts").iterdir() if path.name != "plan") == [
+        f"{first:08}" for first in (0, 2, 4, 6)
+    ]
+
+
+def test_finished_classes_are_kept_when_a_run_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes = 6
+    folder = inputs(tmp_path / "features", classes)
+    monkeypatch.setattr(prototype, "PART", 2)
+    run(folder, "vlcp", classes, tmp_path / "whole")
+    out = tmp_path / "out"
+    out.mkdir()
+    asked: list[list[str]] = []
+    declared = declared_method("vlcp")
+
+    def interrupted(given: Any, settings: Any, progress: Progress) -> Any:
+        asked.append([data.id for data in given.classes])
+        assert declared.prototypes is not None
+        for done, result in enumerate(declared.prototypes(given, settings, progress)):
+            if done == 3 and len(asked) == 1:
+                raise KeyboardInterrupt
+            yield result
+
+    monkeypatch.setattr(prototype, "declared_method", lambda name: replace(declared, prototypes=interrupted))
+    work = Given("vlcp", folder, out, classes, ROWS, IPC)
+    with pytest.raises(KeyboardInterrupt):
+        prototype.run(work)  # type: ignore[arg-type]
+    prototype.run(work)  # type: ignore[arg-type]
+    assert asked == [["0", "1", "2", "3", "4", "5"], ["2", "3", "4", "5"]]
+    assert files(out) == files(tmp_path / "whole")
 
 
 def test_uvlp_draws_only_the_latents_that_it_averages(tmp_path: Path) -> None:

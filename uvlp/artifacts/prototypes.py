@@ -7,6 +7,7 @@ with one object per row.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy
 
+from uvlp.artifacts.parts import arrays
 from uvlp.core.files import json_files
 
 KIND = "prototypes"
 SCHEMA = 1
+LATENTS, LINES = "latents.npy", "prototypes.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,27 +57,44 @@ def write(folder: Path, count: int, classes: Iterable[tuple[numpy.ndarray, Seque
 
     written = 0
     with (
-        open(folder / "latents.npy", "wb") as arrays,
-        open(folder / "prototypes.jsonl", "w", encoding="utf-8") as lines,
+        open(folder / LATENTS, "wb") as values,
+        open(folder / LINES, "w", encoding="utf-8") as lines,
     ):
         for latents, prototypes in classes:
             assert len(latents) == len(prototypes)
-            values = numpy.ascontiguousarray(latents, dtype=numpy.float32)
+            of_class = numpy.ascontiguousarray(latents, dtype=numpy.float32)
             if not written:
                 header = {
-                    **numpy.lib.format.header_data_from_array_1_0(values),
-                    "shape": (count, *values.shape[1:]),
+                    **numpy.lib.format.header_data_from_array_1_0(of_class),
+                    "shape": (count, *of_class.shape[1:]),
                 }
-                numpy.lib.format.write_array_header_1_0(arrays, header)
-            arrays.write(values.tobytes())
+                numpy.lib.format.write_array_header_1_0(values, header)
+            values.write(of_class.tobytes())
             lines.writelines(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in prototypes)
-            written += len(values)
+            written += len(of_class)
     assert written == count
+
+
+def join(sources: Sequence[Path], folder: Path) -> None:
+    """Write both files of all parts to the folder of the artifact, the same bytes as made at once.
+
+    Args:
+        sources: folders of the parts, in order.
+        folder: of the artifact.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    arrays.join([source / LATENTS for source in sources], folder / LATENTS)
+    with open(folder / LINES, "wb") as target:
+        for source in sources:
+            with open(source / LINES, "rb") as lines:
+                shutil.copyfileobj(lines, target)
 
 
 def read(folder: Path) -> tuple[numpy.ndarray, list[Prototype]]:
     """Return the latents, memory-mapped, and their descriptions."""
     import numpy
 
-    latents = numpy.load(folder / "latents.npy", mmap_mode="r", allow_pickle=False)
-    return latents, json_files.read_rows(Prototype, folder / "prototypes.jsonl")
+    latents = numpy.load(folder / LATENTS, mmap_mode="r", allow_pickle=False)
+    return latents, json_files.read_rows(Prototype, folder / LINES)

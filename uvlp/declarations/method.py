@@ -69,6 +69,9 @@ class MethodDeclaration:
         captions: with ``prototypes``: it reads captions.
         finetuned: with ``prototypes``: a published diffusion model is fine-tuned first.
         long_prompts: with ``prototypes``: texts of more than 77 tokens are not truncated.
+        per_class: with ``prototypes``: a class's result depends on no other class, so that several jobs share
+            the classes, and finished ones are kept when a run is interrupted. ``inputs.classes`` may then be
+            some of them.
         features_of: ``features(settings)``: the features that it reads, if they depend on its settings.
         check: ``check(settings, ipc, counts, last)`` raises `UvlpError` for impossible settings before
             anything is made; counts: images of every class; last: index of the class visited last, None if
@@ -119,6 +122,7 @@ class MethodDeclaration:
     captions: bool = constant("True or False", flag, False)
     finetuned: bool = constant("True or False", flag, False)
     long_prompts: bool = constant("True or False", flag, False)
+    per_class: bool = constant("True or False", flag, False)
     features_of: Callable[..., Any] | None = function("features", "settings", default=None)
     check: Callable[..., Any] | None = function("check", "settings, ipc, counts, last", default=None)
     operations: Callable[..., Any] | None = function(
@@ -165,7 +169,7 @@ def order_of(settings: Any) -> str:
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "select": ("whole_set",),
-    "prototypes": ("synthesis", "captions", "finetuned", "long_prompts"),
+    "prototypes": ("synthesis", "captions", "finetuned", "long_prompts", "per_class"),
     "optimise": ("network", "teacher", "models", "models_of", "check_models", "passes", "held"),
     "sample": ("network", "teacher", "models", "models_of", "check_models", "passes", "held"),
 }

@@ -30,6 +30,7 @@ VARIANTS = {
     )
 }
 SYNTHESIS = SynthesisSettings(strength=0.7, guidance=8.0)
+PER_CLASS = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ SYNTHESIS = SynthesisSettings(strength=0.7, guidance=10.0)
 CAPTIONS = True
 FINETUNED = True
 LONG_PROMPTS = True
+PER_CLASS = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

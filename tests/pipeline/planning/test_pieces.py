@@ -166,6 +166,8 @@ def test_tasks_are_divisible_if_their_parts_are_independent() -> None:
 
     assert one("embed") and one("caption", facts={"precision": "auto"})
     assert one("synthesise", inputs={"prototypes": task(1)})
+    assert one("prototype", facts={"method": "vlcp"}) and one("prototype", facts={"method": "d4m"})
+    assert not one("prototype", facts={"method": "uvlp"}), "one of its α is that of all classes"
     assert not any((one("caption"), one("synthesise"), one("sample"), one("finetune"), one("evaluate")))
 
 

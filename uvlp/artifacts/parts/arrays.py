@@ -61,7 +61,7 @@ def publish(sources: Sequence[Path], folder: Path, names: Iterable[str]) -> None
         if len(files) == 1:
             link_or_copy(files[0], folder / f"{name}.npy")
         elif sum(path.stat().st_size for path in files) <= JOINED_BYTES:
-            _join(files, folder / f"{name}.npy")
+            join(files, folder / f"{name}.npy")
         else:
             (folder / name).mkdir()
             first = 0
@@ -70,7 +70,12 @@ def publish(sources: Sequence[Path], folder: Path, names: Iterable[str]) -> None
                 first += _header(path)[0][0]
 
 
-def _join(files: Sequence[Path], target: Path) -> None:
+def join(files: Sequence[Path], target: Path) -> None:
+    """Write the rows of several `.npy` files to one, in order.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     import numpy
 
     whole = PartedArray(files)

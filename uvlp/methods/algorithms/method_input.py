@@ -147,9 +147,30 @@ class Classes(Sequence[ClassData]):
         )
 
 
+class Some(Sequence[ClassData]):
+    """The classes of some indices, each built on access."""
+
+    def __init__(self, classes: Sequence[ClassData], indices: Sequence[int]) -> None:
+        self._classes, self._indices = classes, tuple(indices)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, index: int) -> ClassData: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[ClassData]: ...
+
+    def __getitem__(self, index: int | slice) -> ClassData | Sequence[ClassData]:
+        if isinstance(index, slice):
+            return Some(self._classes, self._indices[index])
+        return self._classes[self._indices[index]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodInput:
-    """All classes in index order.
+    """The classes in index order: all, or for a method with `PER_CLASS` those of a job.
 
     Attributes:
         classes: may be built on every access.

@@ -8,10 +8,12 @@ from typing import Any
 
 from uvlp.artifacts.parts.parts import Share
 from uvlp.artifacts.task import Task
+from uvlp.declarations.method import declared_method
 
 DIVISIBLE: Mapping[str, Callable[[Task], bool]] = {
     "caption": lambda task: task.published,  # by a model, not from files or measurements
     "embed": lambda task: True,
+    "prototype": lambda task: declared_method(task.facts["method"]).per_class,
     "synthesise": lambda task: "prototypes" in task.inputs,  # not images that a method selects
 }
 """Stages that make artifacts in parts which do not depend on each other, and for which tasks."""

@@ -42,16 +42,20 @@ def spread(todo: Sequence[Task], needs: Callable[[Task], Needs], cards: int) -> 
     Args:
         todo: the tasks.
         needs: returns what a task needs.
-        cards: cards with a worker; a task that uses one is divided among them if it reads the whole set.
+        cards: cards with a worker; a task that uses one is divided among them if it reads the whole set, and
+            long work of the processor among the workers.
     """
     return [job for task in todo for job in _jobs(task, needs(task), cards)]
 
 
 def _jobs(task: Task, needs: Needs, cards: int) -> Iterator[Job]:
-    if cards < 2 or needs.cards != 1 or not task.whole_set or not divisible(task):
+    minutes = needs.minutes or 0.0
+    on_card = needs.cards == 1 and task.whole_set
+    on_processor = needs.cards == 0 and minutes >= ROUND_MIN
+    if cards < 2 or not (on_card or on_processor) or not divisible(task):
         yield task
         return
-    rounds = int((needs.minutes or 0.0) / cards / ROUND_MIN)
+    rounds = int(minutes / cards / ROUND_MIN)
     count = cards * max(1, min(ROUNDS, rounds))
     yield from pieces(task, count)
     yield Divided(task, count)
