@@ -12,15 +12,11 @@ import argparse
 import os
 import tempfile
 import time
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
 
+from tests.launchers.chains import installed, task, work
 from uvlp.artifacts.store import Store
-from uvlp.artifacts.task import Task
 from uvlp.core.errors import Detached
-from uvlp.declarations.launcher import Launch
 from uvlp.launchers import slurm
 from uvlp.launchers.jobs import attending
 from uvlp.launchers.jobs.settings import Settings
@@ -28,38 +24,17 @@ from uvlp.launchers.jobs.settings import Settings
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def make(root: Path, tasks: Sequence[Task], workers: int | None) -> None:
-    """Publish an empty artifact for each task."""
-    store = Store(root)
-    for task in tasks:
-        with store.making(task, print) as folder:
-            if folder is not None:
-                (folder / "made.txt").write_text("", encoding="utf-8")
-                store.commit(task, folder, {})
-
-
 def measured(root: Path, count: int, seconds: float, settings: Settings) -> tuple[float, float]:
     """Return the seconds of the submission, and of everything, for ``count`` tasks."""
-    from benchmarks.cluster import cluster_overhead  # a node does not know this file as `__main__`
-
     Store(root).prepare()
-    tasks = [
-        Task(kind="pixels", stage="pixels", facts={"n": row}, title=f"task {row}") for row in range(count)
-    ]
-    values: dict[str, Any] = {
-        "name": f"overhead-{count}",
-        "root": root,
-        "tasks": tasks,
-        "jobs": tasks,
-        "seconds": {task.key: seconds for task in tasks},
-        "make": partial(cluster_overhead.make, root),
-    }
+    tasks = [task(row) for row in range(count)]
+    estimates = {each.key: seconds for each in tasks}
     began = time.monotonic()
     try:
-        slurm.launch(Launch(**values, detach=True), settings)
+        slurm.launch(work(root, tasks, seconds=0.0, estimates=estimates, detach=True), settings)
     except Detached:
         submitted = time.monotonic() - began
-    slurm.launch(Launch(**values), settings)
+    slurm.launch(work(root, tasks, seconds=0.0, estimates=estimates), settings)
     return submitted, time.monotonic() - began
 
 
@@ -70,9 +45,10 @@ def main() -> None:
     parser.add_argument("--alone", type=int, default=200)
     arguments = parser.parse_args()
     attending.LOOK_EVERY_S = 5.0
-    os.environ["PYTHONPATH"] = str(REPOSITORY)  # of the nodes
     settings = Settings(cpus=1, gpus=0, memory_gb=1)
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        installed(Path(folder) / "package")
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), f"{folder}/package"])  # of the nodes
         for title, count, seconds in (
             ("grouped", arguments.grouped, 60.0),
             ("each in a job", arguments.alone, 3600.0),

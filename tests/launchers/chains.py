@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
+from tests.other_packages import install
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.core.errors import UvlpError
-from uvlp.declarations.launcher import Launch
+from uvlp.declarations.launcher import Launch, Make
 
 
 def task(number: int, stage: str = "pixels", inputs: Mapping[str, Task] | None = None) -> Task:
@@ -29,24 +30,30 @@ def fan(width: int) -> list[Task]:
     return [first, *middle, last]
 
 
-def make(
-    root: Path, seconds: float, wrong: Sequence[int], tasks: Sequence[Task], workers: int | None
-) -> None:
-    """Make tasks: wait, and write the number of the job to a file; ``wrong`` ones are a user's mistake."""
-    store = Store(root)
-    store.prepare()
-    for each in tasks:
-        number = each.facts["number"]
-        if number in wrong:
-            raise UvlpError("a wrong number", got=number, allowed="another one", fix="change it")
-        with store.making(each, print) as folder:
-            if folder is None:
-                continue
-            for earlier in each.inputs.values():
-                assert store.sees(earlier), f"{each.title} started before {earlier.title}"
-            _wait(store.partial(each) / "steps", int(10 * seconds))
-            (folder / "made.txt").write_text(os.environ.get("SLURM_JOB_ID", ""), encoding="utf-8")
-            store.commit(each, folder, {"at": "2026-01-01T00:00:00Z"})
+@dataclass(frozen=True)
+class MakeNumbers(Make):
+    """Makes tasks: waits, and writes the number of the job to a file; ``wrong`` ones are a user's mistake."""
+
+    seconds: float
+    wrong: tuple[int, ...]
+
+    def __call__(self, jobs: Sequence[Task], workers: int | None) -> None:
+        """Make the tasks."""
+        store = Store(self.root)
+        store.prepare()
+        for each in jobs:
+            number = each.facts["number"]
+            if number in self.wrong:
+                raise UvlpError("a wrong number", got=number, allowed="another one", fix="change it")
+            with store.making(each, print) as folder:
+                if folder is None:
+                    continue
+                for earlier in each.inputs.values():
+                    assert store.sees(earlier), f"{each.title} started before {earlier.title}"
+                _wait(store.partial(each) / "steps", int(10 * self.seconds))
+                for name, variable in (("made", "SLURM_JOB_ID"), ("cards", "CUDA_VISIBLE_DEVICES")):
+                    (folder / f"{name}.txt").write_text(os.environ.get(variable, "-"), encoding="utf-8")
+                store.commit(each, folder, {"at": "2026-01-01T00:00:00Z"})
 
 
 def _wait(file: Path, steps: int) -> None:
@@ -65,6 +72,7 @@ def work(
     wrong: Sequence[int] = (),
     estimates: Mapping[str, float] | None = None,
     detach: bool = False,
+    cards: Mapping[str, int] | None = None,
 ) -> Launch:
     """Return the work of making ``tasks`` in a store."""
     missing = tuple(each for each in tasks if not Store(root).has(each))
@@ -74,6 +82,12 @@ def work(
         tasks=missing,
         jobs=missing,
         seconds=estimates or {each.key: 60.0 for each in tasks},
-        make=partial(make, root, seconds, tuple(wrong)),
+        make=MakeNumbers(root, seconds, tuple(wrong)),
+        cards=cards or {},
         detach=detach,
     )
+
+
+def installed(folder: Path) -> None:
+    """Install a package that makes `MakeNumbers` known where ``folder`` is on the path: it has a plug-in."""
+    install(folder, "chains", {}, {"launchers": {"numbers": "tests.launchers.chains"}})

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.launchers.chains import installed
 from uvlp.launchers.jobs import attending
 from uvlp.launchers.jobs.settings import Settings
 
@@ -26,7 +27,7 @@ def cancel_all() -> None:
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Return settings of small jobs; the waiting times of the launcher are shortened."""
     try:
         found = subprocess.run(
@@ -39,7 +40,9 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     monkeypatch.setattr(attending, "LOOK_EVERY_S", 1.0)
     monkeypatch.setattr(attending, "READ_EVERY_S", 0.2)
     monkeypatch.setattr(attending, "GRACE_S", 5.0)
-    paths = [str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])]
+    package = tmp_path_factory.mktemp("package")
+    installed(package)
+    paths = [str(REPOSITORY), str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))  # for the nodes
     yield Settings(memory_gb=1, cpus=1, gpus=1, job_minutes=0)
     cancel_all()

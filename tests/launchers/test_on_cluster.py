@@ -16,7 +16,7 @@ from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import MANIFEST, Task
 from uvlp.core.errors import Detached, UvlpError
 from uvlp.launchers import slurm
-from uvlp.launchers.jobs import queue, record
+from uvlp.launchers.jobs import limits, queue, record, sbatch
 from uvlp.launchers.jobs.settings import Settings
 
 pytestmark = pytest.mark.cluster
@@ -100,6 +100,30 @@ def test_a_cancelled_job_is_named(cluster: Settings, tmp_path: Path) -> None:
     assert f"job {job.id} ({tasks[0].title}) was cancelled" in caught.value.what
 
 
+def test_a_cancelled_element_of_an_array_is_named(
+    cluster: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that waits: Slurm forgets it at once, and there is no accounting."""
+    tasks = [task(number) for number in range(1, 9)]
+    with pytest.raises(Detached):
+        slurm.launch(work(tmp_path, tasks, seconds=60, detach=True), cluster)
+    jobs = record.find_run(tmp_path, tasks[-1].key).jobs
+    until(lambda: any(job.tasks and listed()[job.id].state == "RUNNING" for job in jobs))
+    waits = next(job for job in jobs if listed()[job.id].state == "PENDING")
+    subprocess.run(["scancel", waits.id], check=True)
+    until(lambda: waits.id not in listed())
+    with pytest.raises(Detached):
+        slurm.launch(work(tmp_path, tasks, seconds=60, detach=True), cluster)
+    assert f"submitting again: job {waits.id} ({waits.title}) was cancelled" in capsys.readouterr().err
+
+
+def test_jobs_without_a_card_get_none(cluster: Settings, tmp_path: Path) -> None:
+    tasks = [task(1), task(2)]
+    slurm.launch(work(tmp_path, tasks, cards={tasks[0].key: 0}), cluster)
+    cards = [(Store(tmp_path).folder(one) / "cards.txt").read_text(encoding="utf-8") for one in tasks]
+    assert cards[0] == "" and cards[1] != "", "all cards of the node are visible to a job that asks for none"
+
+
 def test_a_probe_that_failed_meanwhile_is_submitted_again(cluster: Settings, tmp_path: Path) -> None:
     tasks = fan(2)
     broken = replace(cluster, setup=("exit 3",))
@@ -163,6 +187,41 @@ def raw_numbers() -> list[str]:
     """Return the numbers of all jobs, those of an array's elements one by one."""
     command = ["squeue", "--me", "--array", "-h", "-t", "all", "-o", "%A"]
     return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.split()
+
+
+@pytest.mark.long
+def test_a_job_at_its_time_limit_is_queued_again_by_the_warning(
+    cluster: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "START_S", 0.0)
+    tasks = [task(1), task(2, inputs={"a": task(1)})]
+    settings = replace(cluster, time_minutes=2, warning_s=30)  # it comes up to a minute earlier
+    short = work(tmp_path, tasks, seconds=100, detach=True, estimates={tasks[1].key: 1.0})
+    with pytest.raises(Detached):
+        slurm.launch(short, settings)
+    job = next(job for job in record.find_run(tmp_path, tasks[1].key).jobs if tasks[0].key in job.tasks)
+    until(lambda: listed()[job.id].reason == "BeginTime", 150)
+    subprocess.run(["scontrol", "update", f"JobId={job.id}", "StartTime=now"], check=True)
+    steps = Store(tmp_path).partial(tasks[0]) / "steps"
+    assert len(steps.read_text(encoding="utf-8")) > 5, "what the first start made is used"
+    slurm.launch(work(tmp_path, tasks, seconds=100, estimates={tasks[1].key: 1.0}), settings)
+    assert made(tmp_path, tasks)[0] == job.id
+    left = list((tmp_path / "launched").glob("*/*.left.json"))
+    assert all("timeouts_left" in file.read_text(encoding="utf-8") for file in left) and left
+
+
+@pytest.mark.long
+def test_a_job_at_its_time_limit_without_a_warning_is_submitted_again(
+    cluster: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(limits, "START_S", 0.0)
+    script = sbatch.script
+    monkeypatch.setattr(sbatch, "script", lambda *given: script(*given).replace("#SBATCH --signal", "##"))
+    tasks = [task(1), task(2, inputs={"a": task(1)})]
+    settings = replace(cluster, time_minutes=1, warning_s=10)
+    slurm.launch(work(tmp_path, tasks, seconds=130, estimates={tasks[1].key: 1.0}), settings)
+    assert "reached its time limit; submitting it again (1 of 3)" in capsys.readouterr().err
+    assert all(map(Store(tmp_path).has, tasks))
 
 
 @pytest.mark.long

@@ -14,7 +14,7 @@ import linecache
 import re
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -152,13 +152,36 @@ def _last_frame(error: Exception) -> TracebackType | None:
     """Return the innermost frame of an error that lies in a plug-in, or in the package of one."""
     packages: set[str] = set()
     with contextlib.suppress(UvlpError):  # a wrong one is reported elsewhere
-        packages = {origin.module.split(".")[0] for group in OPEN for origin in _entry_points(group)}
+        packages = _other_packages()
     innermost, frame = None, error.__traceback__
     while frame is not None:
         module = _module(frame).split(".")
         ours = len(module) == 3 and module[0] == PACKAGE.name and module[1] in OPEN
         innermost, frame = frame if ours or module[0] in packages else innermost, frame.tb_next
     return innermost
+
+
+def _other_packages() -> set[str]:
+    """Return the top-level packages that provide plug-ins."""
+    return {origin.module.split(".")[0] for group in OPEN for origin in _entry_points(group)}
+
+
+def dataclass_of(name: str) -> type:
+    """Import a dataclass, ``"MODULE:NAME"``, of UVLP or of a package with plug-ins.
+
+    Raises:
+        ValueError: there is none of that name there.
+    """
+    module, _, attribute = name.partition(":")
+    if module.split(".")[0] not in {PACKAGE.name, *_other_packages()}:
+        raise ValueError(f"a class of {module[:80]}, which has no plug-ins")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # a module of another package may raise anything
+        raise ValueError(f"no class {name[:80]}: {type(error).__name__}") from error
+    if not isinstance(found, type) or not is_dataclass(found):
+        raise ValueError(f"{name[:80]} is no dataclass")
+    return found
 
 
 def _module(frame: TracebackType) -> str:

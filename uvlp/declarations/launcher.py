@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -39,6 +40,24 @@ class Job(rule.Job, Protocol):
         """What makes it; jobs of one stage take similar times."""
 
 
+@dataclass(frozen=True)
+class Make(ABC):
+    """Makes jobs on worker processes of the machine that calls it.
+
+    It is written to a file for other machines, as are the jobs: fields of it, and of the settings of tasks,
+    are plain values, paths, lists, tuples, mappings and dataclasses.
+
+    Attributes:
+        root: the store.
+    """
+
+    root: Path
+
+    @abstractmethod
+    def __call__(self, jobs: Sequence[Any], workers: int | None) -> None:
+        """Make jobs, but no finished ones; ``workers``: as many as suit the machine if None."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """The work of one call, handed to a launcher.
@@ -49,9 +68,9 @@ class Launch:
         tasks: the missing artifacts, in an order in which they could be made one by one.
         jobs: the same, with those that several jobs can share divided; see `part_minutes`.
         seconds: estimated time of each job by its key; 0 if it is unknown.
-        cards: number of cards of each task that takes several, by its key.
-        make: ``make(jobs, workers)`` makes jobs on worker processes of the machine that calls it, and
-            leaves out finished ones. It can be pickled. None as ``workers``: as many as suit the machine.
+        cards: number of cards of each job by its key, 0 for one that computes on the processor; one card for
+            those that are missing.
+        make: ``make(jobs, workers)`` makes jobs on the machine that calls it.
         workers: requested number of worker processes; None: any.
         detach: return when the work is submitted, instead of when it is done.
     """
@@ -61,7 +80,7 @@ class Launch:
     tasks: Sequence[Task]
     jobs: Sequence[Job]
     seconds: Mapping[str, float]
-    make: Callable[[Sequence[Any], int | None], None]
+    make: Make
     cards: Mapping[str, int] = field(default_factory=dict)
     workers: int | None = None
     detach: bool = False

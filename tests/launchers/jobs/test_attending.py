@@ -15,7 +15,7 @@ import pytest
 from tests.launchers.chains import fan, task, work
 from uvlp.core.display import messages
 from uvlp.core.errors import Detached, Stopped, UvlpError
-from uvlp.launchers.jobs import attending, outcome, queue
+from uvlp.launchers.jobs import attending, outcome, queue, sbatch
 from uvlp.launchers.jobs.attending import Attendance, open_attendance
 from uvlp.launchers.jobs.record import JobRecord, Run
 from uvlp.launchers.jobs.settings import Settings
@@ -167,3 +167,58 @@ def test_details_of_jobs_are_printed_where_they_are_wanted(
     assert lines[0].startswith("submit job 7 (") and lines[0].endswith("/log/7_0_log.out")
     assert lines[1].startswith("begin  job 7 (") and lines[2].startswith("done   job 7 (")
     assert platform.node() in lines[2] and len(lines) == 3
+
+
+def test_a_job_that_reached_its_time_limit_is_submitted_again(
+    cancelled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So are those that wait for it, which the cluster cancels; another job goes on."""
+    first, left, right, last = fan(2)
+    attendance = attended(tmp_path)
+    run = attendance.run
+    run.add([job("1", first.key), job("2", left.key), job("3", right.key), job("4", last.key)])
+    numbers = iter(range(11, 99))
+    submitted: list[tuple[str, ...]] = []
+
+    def submit(folder: Path, settings: Settings, batch: sbatch.Batch, order: str) -> list[str]:
+        submitted.append(batch.after)
+        return [str(next(numbers))]
+
+    monkeypatch.setattr(sbatch, "submit", submit)
+    monkeypatch.setattr(queue, "largest_array", lambda: 1)
+    monkeypatch.setattr(queue, "states", listing(_1="RUNNING", _2="PENDING", _3="PENDING", _4="PENDING"))
+    attendance.attach()
+    outcome.write(run.folder, "job1", None)
+    attendance._read_outcomes()
+    monkeypatch.setattr(queue, "states", listing(_2="TIMEOUT", _3="RUNNING", _4="CANCELLED"))
+    attendance._look()
+    assert "submitting it again (1 of 4)" in capsys.readouterr().err
+    attendance.submit()
+    assert sorted(each.id for each in attendance.live.values()) == ["11", "12", "3"]
+    assert sorted(each.id for each in run.jobs) == ["1", "11", "12", "3"]
+    assert submitted == [(), ("3", "11")], "no probe, and nobody waits for what is done"
+    run.timeouts |= {left.key: 4}
+    monkeypatch.setattr(queue, "states", listing(_11="TIMEOUT", _3="RUNNING", _12="PENDING"))
+    with pytest.raises(UvlpError) as caught:
+        attendance._look()
+    assert "job 11" in caught.value.what and "time limit" in caught.value.what
+
+
+def test_a_job_that_waited_for_one_that_was_done_after_its_time_limit_is_submitted_again(
+    cancelled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, left, right, last = fan(2)
+    attendance = attended(tmp_path)
+    attendance.live = {f"job{row}": job(str(row), each.key) for row, each in enumerate((first, left), 1)}
+    never = queue.State("CANCELLED", "", "DependencyNeverSatisfied")
+    monkeypatch.setattr(queue, "states", lambda: {"1": queue.State("TIMEOUT"), "2": never})
+    outcome.write(attendance.run.folder, "job1", None)
+    attendance._look()
+    attendance._look()
+    assert not attendance.live and attendance.submission.left == len([left, right, last])
+    never_again = queue.State("CANCELLED", "", "None")
+    attendance.live = {"job2": job("2", left.key)}
+    monkeypatch.setattr(queue, "states", lambda: {"2": never_again})
+    with pytest.raises(UvlpError) as caught:
+        attendance._look()
+    assert "was cancelled" in caught.value.what

@@ -54,6 +54,18 @@ def test_a_small_plan_is_one_job() -> None:
     assert only.seconds == pytest.approx(70.0) and not only.needs
 
 
+def test_a_long_task_without_a_card_has_no_card_in_its_job() -> None:
+    first, second = task(0, "prototype"), task(1, "synthesise")
+    last = task(2, "evaluate", {"a": first, "b": second})
+    seconds = {first.key: 7200.0, second.key: 60.0, last.key: 60.0}
+    tasks = [first, second, last]
+    assert len(group(tasks, seconds, 1800.0)) == 1
+    found = group(tasks, seconds, 1800.0, on_cards=lambda job: job.stage != "prototype")
+    assert sorted(len(each.tasks) for each in found) == [1, 2]
+    short = group(tasks, seconds | {first.key: 60.0}, 1800.0, on_cards=lambda job: job.stage != "prototype")
+    assert len(short) == 1, "a card may wait for a minute"
+
+
 def test_nothing_is_grouped_with_a_limit_of_zero() -> None:
     tasks = fan(5)
     assert len(group(tasks, {}, 0.0)) == len(tasks)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import pytest
 
-from tests.launchers.chains import task
 from uvlp.core.errors import Stopped, UvlpError, WorkerFailed
-from uvlp.launchers.jobs import endings, node, order, outcome, queue
+from uvlp.launchers.jobs import endings, outcome, queue
+from uvlp.launchers.jobs.outcome import Outcome
 from uvlp.launchers.jobs.record import JobRecord, Run, find_run, open_run
 
 
@@ -41,7 +40,7 @@ def test_a_defect_stays_a_defect_and_names_its_job(tmp_path: Path) -> None:
 def test_a_full_disk_is_no_defect(tmp_path: Path) -> None:
     outcome.write(tmp_path, "n", OSError(28, "No space left on device"))
     content = outcome.read(tmp_path, "n")
-    assert content is not None and content["state"] == outcome.FAILED
+    assert content is not None and content.state == outcome.FAILED
 
 
 def test_a_stopped_job_is_told_apart(tmp_path: Path) -> None:
@@ -55,7 +54,7 @@ def test_memory_is_doubled_for_the_next_call(tmp_path: Path) -> None:
     error = endings.without_report(run, job(), "OUT_OF_MEMORY")
     assert isinstance(error, UvlpError) and error.got == "8 GB"
     assert open_run(tmp_path, "abc").memory_of(["features/1"], 8) == 16
-    killed = {"state": outcome.DEFECT, "what": "the process was killed (SIGKILL; out of memory?)"}
+    killed = Outcome(state=outcome.DEFECT, host="h", what="the process was killed (SIGKILL; out of memory?)")
     assert isinstance(endings.failure(run, job(16), killed), UvlpError)
     assert open_run(tmp_path, "abc").memory_of(["features/1"], 8) == 32
     assert open_run(tmp_path, "abc").memory_of(["features/2"], 8) == 8
@@ -84,28 +83,35 @@ def test_runs_are_found_by_the_start_of_their_name(tmp_path: Path) -> None:
         assert caught.value.got == name
 
 
-def done(tasks: object, workers: object) -> None:
-    """Make nothing."""
+def test_a_damaged_report_is_one_line(tmp_path: Path) -> None:
+    outcome.write(tmp_path, "n", None)
+    file = outcome.path(tmp_path, "n")
+    for text in (file.read_text(encoding="utf-8")[:-9], '{"format": 1, "state": "well", "host": "h"}', "[]"):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(UvlpError) as caught:
+            outcome.read(tmp_path, "n")
+        assert caught.value.got == str(file) and "\n" not in str(caught.value)
 
 
-def wrong(tasks: object, workers: object) -> None:
-    """Fail by a mistake of the user."""
-    raise UvlpError("what", got=1)
+@pytest.mark.parametrize("text", ["{", '{"jobs": [], "memory_gb": {}}', '{"format": 1, "jobs": [{"id": 1}]}'])
+def test_a_damaged_record_is_one_line(tmp_path: Path, text: str) -> None:
+    run = Run(tmp_path / "launched" / "abc")
+    run.add([job()])
+    (run.folder / "jobs.json").write_text(text, encoding="utf-8")
+    with pytest.raises(UvlpError) as caught:
+        open_run(tmp_path, "abc")
+    assert caught.value.got == str(run.folder / "jobs.json")
 
 
-def test_a_node_with_another_source_refuses_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    order.write(tmp_path, "n", [task(1)], done, None)
-    assert node.main(tmp_path, "n") == 0
-    monkeypatch.setattr(order, "source_sha256", lambda: "another")
-    (tmp_path / "n.pkl").write_bytes(pickle.dumps("not read"))
-    assert node.main(tmp_path, "n") == 1
-    content = outcome.read(tmp_path, "n")
-    assert content is not None and content["state"] == outcome.FAILED
-    assert "source of uvlp" in content["what"]
-
-
-def test_the_process_on_a_node_reports_a_mistake(tmp_path: Path) -> None:
-    order.write(tmp_path, "n", [task(1)], wrong, None)
-    assert node.main(tmp_path, "n") == 1
-    content = outcome.read(tmp_path, "n")
-    assert content is not None and (content["state"], content["got"]) == (outcome.FAILED, 1)
+def test_a_waiting_element_of_an_array_that_was_cancelled(tmp_path: Path) -> None:
+    """Slurm forgets it at once, while it still lists the others."""
+    run, gone = Run(tmp_path), None
+    assert endings.ended_as(run, job(), queue.GONE, gone) == queue.GONE, "do the nodes see the store?"
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "6_0_log.out").write_text("", encoding="utf-8")
+    assert endings.ended_as(run, job(), queue.GONE, gone) == endings.CANCELLED
+    (tmp_path / "log" / "7_0_log.out").write_text("", encoding="utf-8")
+    assert endings.ended_as(run, job(), queue.GONE, gone) == queue.GONE, "it ran"
+    outcome.write(tmp_path, "n", Stopped("SIGTERM"))
+    assert endings.ended_as(run, job(), queue.GONE, outcome.read(tmp_path, "n")) == endings.CANCELLED
+    assert endings.ended_as(run, job(), "FAILED", gone) == "FAILED"

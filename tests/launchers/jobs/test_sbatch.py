@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +41,7 @@ def test_arguments_of_a_job() -> None:
     assert values["dependency"] == "afterok:3:4_1" and values["mem"] == "8GB"
     assert (values["partition"], values["account"], values["constraint"]) == ("p", "a", "c")
     assert values["gpus-per-node"] == 2 and values["time"] == 240 and values["requeue"] is True
-    assert "--array=0-1" in sbatch.script(Settings(), BATCH)
+    assert "--array=0-1" in sbatch.lines(Settings(), BATCH)
 
 
 def test_arguments_of_the_user_replace_those_that_mean_the_same() -> None:
@@ -52,12 +53,35 @@ def test_arguments_of_the_user_replace_those_that_mean_the_same() -> None:
     assert not {"mem", "gpus-per-node", "dependency", "kill-on-invalid-dep"} & set(plain)
 
 
+def test_jobs_without_a_card_ask_for_none() -> None:
+    own = ("gres=gpu:h200:1", "mem-per-gpu=4G", "qos=long")
+    settings = Settings(partition="p", cpu_partition="c", sbatch=own)
+    values = sbatch.arguments(settings, replace(BATCH, gpus=0))
+    assert not {"gres", "mem-per-gpu", "gpus-per-node"} & set(values)
+    assert (values["partition"], values["qos"], values["mem"]) == ("c", "long", "8GB")
+    assert sbatch.arguments(settings, BATCH)["partition"] == "p"
+    assert sbatch.arguments(replace(settings, gpus=0), replace(BATCH, gpus=0))["gres"] == "gpu:h200:1"
+
+
+def test_a_job_script_runs_a_module_and_no_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
+    text = sbatch.script(
+        tmp_path, Settings(container="/u.sif", setup=("module load x",)), BATCH, "order-1.json"
+    )
+    lines = text.split("\n")
+    assert "#SBATCH --array=0-1%2" in lines and "#SBATCH --signal=USR2@90" in lines
+    (srun,) = [line for line in lines if line.startswith("srun ")]
+    module = f"-u -m uvlp.launchers.jobs.on_node.start {tmp_path} order-1.json"
+    assert srun.endswith(f"apptainer exec --nv /u.sif /opt/uvlp/.venv/bin/python {module}")
+    assert lines.index("module load x") < lines.index(srun) < lines.index("exit $status")
+
+
 def test_the_interpreter_of_workers() -> None:
-    assert sbatch.interpreter(Settings()) == ""
-    assert sbatch.interpreter(Settings(python="micromamba run python")) == "micromamba run python"
-    inside = sbatch.interpreter(Settings(container="/shared/uvlp image.sif"))
+    assert sbatch.interpreter(Settings(), 1) == ""
+    assert sbatch.interpreter(Settings(python="micromamba run python"), 1) == "micromamba run python"
+    inside = sbatch.interpreter(Settings(container="/shared/uvlp image.sif"), 1)
     assert inside == "apptainer exec --nv '/shared/uvlp image.sif' /opt/uvlp/.venv/bin/python"
-    assert "--nv" not in sbatch.interpreter(Settings(container="u.sif", gpus=0))
+    assert "--nv" not in sbatch.interpreter(Settings(container="u.sif"), 0)
 
 
 def test_the_words_of_the_cluster_are_passed_on() -> None:
@@ -141,6 +165,14 @@ def test_a_task_that_takes_several_cards_gets_them(tmp_path: Path) -> None:
     asked = replace(work(tmp_path, tasks), cards={tasks[0].key: 4})
     submission = Submission(asked, Run(tmp_path / "run"), Settings(), 0.0)
     assert [batch.gpus for batch in submission.batches(submission.groups())] == [4, 1, 1]
+
+
+def test_tasks_without_a_card_are_counted_apart(tmp_path: Path) -> None:
+    tasks = fan(1)
+    hour = work(tmp_path, tasks, estimates={each.key: 3600.0 for each in tasks}, cards={tasks[0].key: 0})
+    submission = Submission(hour, Run(tmp_path / "run"), Settings(), 0.0)
+    assert plan.lines(submission, Settings())[0].endswith("; 2.0 GPU-hours and 1.0 hours without a GPU")
+    assert [batch.gpus for batch in submission.batches(submission.groups())] == [0, 1, 1]
 
 
 def test_time_on_several_cards() -> None:

@@ -17,6 +17,7 @@ from uvlp.declarations.launcher import Launch
 from uvlp.launchers.jobs import endings, outcome, queue
 from uvlp.launchers.jobs.batches import Submission
 from uvlp.launchers.jobs.grouping import needed
+from uvlp.launchers.jobs.outcome import Outcome
 from uvlp.launchers.jobs.progress import StageLines
 from uvlp.launchers.jobs.record import JobRecord, Run
 from uvlp.launchers.jobs.settings import Settings
@@ -46,6 +47,7 @@ class Attendance:
     submission: Submission
     live: dict[str, JobRecord] = field(default_factory=dict)
     states: dict[str, queue.State] = field(default_factory=dict)
+    _done: set[str] = field(default_factory=set)
     _looked: float = float("-inf")
     _ended: dict[str, float] = field(default_factory=dict)
 
@@ -66,38 +68,48 @@ class Attendance:
         probed = True
         for job in former:
             state = states.get(job.id) or queue.State(past.get(job.id, queue.GONE))
-            content = outcome.read(self.run.folder, job.name)
+            found = self._reported(job)
             # A preempted job has stopped, and is about to be queued again.
-            if state.live and (content is None or content["state"] == outcome.STOPPED):
+            if state.live and (found is None or found.state == outcome.STOPPED):
                 self.live[job.name] = job
                 continue
-            endings.note(self.run, job, state.state, content)
+            endings.note(self.run, job, endings.ended_as(self.run, job, state.state, found), found)
             self.run.forget(job)
-            if not job.tasks and (content is None or content["state"] != outcome.DONE):
+            if not job.tasks and (found is None or found.state != outcome.DONE):
                 probed = False
         self._drop_orphans(probed)
         if self.live:
             messages.note(f"attached to {len(self.live)} jobs of the run {self.work.name}")
 
-    def _drop_orphans(self, probed: bool) -> None:
-        """Cancel jobs that wait for a failed one: the cluster would do so a little later.
+    def _reported(self, job: JobRecord) -> Outcome | None:
+        """Return the outcome of a job of an earlier call; a damaged report is none."""
+        try:
+            return outcome.read(self.run.folder, job.name)
+        except UvlpError as error:
+            messages.note(error.what)
+            return None
+
+    def _drop_orphans(self, probed: bool = True) -> list[JobRecord]:
+        """Cancel jobs that wait for a failed one, and return them: the cluster would do so a little later.
 
         Args:
             probed: whether the job that all others wait for has not failed.
         """
         needs = needed(self.work.jobs)
+        dropped: list[JobRecord] = []
         while True:
-            covered = {key for job in self.live.values() for key in job.tasks}
+            covered = self._done | {key for job in self.live.values() for key in job.tasks}
             orphans = [
                 job
                 for job in self.live.values()
                 if not probed or any(needs[key] - covered for key in job.tasks if key in needs)
             ]
             if not orphans:
-                return
+                return dropped
             queue.cancel(job.id for job in orphans)
             for job in orphans:
                 del self.live[job.name]
+            dropped += orphans
 
     def submit(self) -> None:
         """Submit what no live job makes, as far as the cluster takes it."""
@@ -144,14 +156,15 @@ class Attendance:
     def _read_outcomes(self) -> None:
         """Take jobs that are done from the live ones; raise the error of one that failed."""
         for job in list(self.live.values()):
-            content = outcome.read(self.run.folder, job.name)
-            if content is None:
+            found = outcome.read(self.run.folder, job.name)
+            if found is None:
                 continue
-            if content["state"] == outcome.DONE:
+            if found.state == outcome.DONE:
                 del self.live[job.name]
-                messages.report("done", f"{endings.describe(job)} on {content['host']}", detail=True)
-            elif content["state"] != outcome.STOPPED:  # a preempted job is about to be queued again
-                raise endings.failure(self.run, job, content)
+                self._done.update(job.tasks)
+                messages.report("done", f"{endings.describe(job)} on {found.host}", detail=True)
+            elif found.state != outcome.STOPPED:  # a preempted job is about to be queued again
+                raise endings.failure(self.run, job, found)
 
     def _look(self) -> None:
         """Ask the cluster about all jobs at once, and raise the error of one that ended without a report."""
@@ -162,20 +175,48 @@ class Attendance:
             return
         self._report_begun(states)
         self.states = states
-        gone = [job for job in self.live.values() if job.id not in states]
-        past = queue.past(job.id for job in gone)
-        for job in self.live.values():
+        past = queue.past(job.id for job in self.live.values() if job.id not in states)
+        ended: dict[str, queue.State] = {}
+        for name, job in self.live.items():
             state = states.get(job.id) or queue.State(past.get(job.id, queue.GONE))
             if state.live:
-                self._ended.pop(job.name, None)
-                continue
-            ended = self._ended.setdefault(job.name, time.monotonic())
-            certain = state.state in endings.CERTAIN
-            if certain or time.monotonic() - ended >= GRACE_S:
+                self._ended.pop(name, None)
+            else:
+                ended[name] = state
+        if ended:
+            # Jobs that need a failed one were cancelled with it.
+            first = min(ended, key=lambda name: ended[name].state == endings.CANCELLED)
+            since = self._ended.setdefault(first, self._looked)
+            if ended[first].state in endings.CERTAIN or self._looked - since >= GRACE_S:
                 self._read_outcomes()
-                if job.name in self.live:
-                    raise endings.without_report(self.run, job, state.state)
-            return  # jobs that need this one were cancelled with it
+                if first in self.live:
+                    self._without_report(self.live[first], ended[first])
+
+    def _without_report(self, job: JobRecord, state: queue.State) -> None:
+        """Submit a job that reached its time limit again, as often as its estimate allows.
+
+        A cluster that warns jobs before queues them again itself. A job that waited for one that was done
+        just after its limit is submitted again too.
+
+        Raises:
+            UvlpError: it did so too often, or ended in another way.
+        """
+        how = endings.ended_as(self.run, job, state.state, outcome.read(self.run.folder, job.name))
+        most = self.submission.most_timeouts(job)
+        if how == endings.TIMEOUT and self.run.timeouts_of(job) < most:
+            count = self.run.timed_out(job)
+            text = f"{endings.describe(job)} reached its time limit; submitting it again ({count} of {most})"
+            messages.note(text)
+        elif state.reason != endings.NEVER_SATISFIED or not self._inputs_done(job):
+            raise endings.without_report(self.run, job, how)
+        del self.live[job.name]
+        for each in (job, *self._drop_orphans()):
+            self.run.forget(each)
+        self.submission.reopen(self.live.values(), self._done)
+
+    def _inputs_done(self, job: JobRecord) -> bool:
+        needs = needed(self.work.jobs)
+        return all(needs[key] <= self._done | set(job.tasks) for key in job.tasks if key in needs)
 
     def _report_begun(self, states: Mapping[str, queue.State]) -> None:
         """Report the jobs that began since the last look into the queue."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from uvlp.core.display import messages
 from uvlp.core.hashing import digest
-from uvlp.declarations.launcher import Launch
+from uvlp.declarations.launcher import Job, Launch
 from uvlp.launchers.jobs import order, outcome, queue, sbatch
 from uvlp.launchers.jobs.grouping import NAME_LENGTH, Group, group
+from uvlp.launchers.jobs.order import Limits
 from uvlp.launchers.jobs.record import JobRecord, Run
 from uvlp.launchers.jobs.sbatch import Batch, SubmitLimit
 from uvlp.launchers.jobs.settings import Settings
@@ -47,7 +48,16 @@ class Submission:
 
     def groups(self, apart: Iterable[str] = ()) -> list[Group]:
         """Return the jobs of all tasks but those with the keys ``apart``."""
-        return group(self.work.jobs, self.work.seconds, self.least_s, apart)
+        return group(self.work.jobs, self.work.seconds, self.least_s, apart, self._on_cards)
+
+    def most_timeouts(self, job: JobRecord) -> int:
+        """Return how often a job may reach its time limit."""
+        return sbatch.most_timeouts(sum(self.work.seconds.get(key, 0.0) for key in job.tasks), self.settings)
+
+    def reopen(self, live: Iterable[JobRecord], done: Iterable[str]) -> None:
+        """Group the tasks that no live job makes again, but those with the keys ``done``."""
+        self._job_of = {key: job.id for job in live for key in job.tasks}
+        self._groups = self.groups({*self._job_of, *done})
 
     def submit(self, live: Iterable[JobRecord]) -> Iterator[JobRecord]:
         """Submit jobs, first ones first, until all are submitted or the cluster takes no more.
@@ -77,17 +87,12 @@ class Submission:
     def _submit_probe(self) -> Iterator[JobRecord]:
         """Submit a job without tasks, before the others: it needs the store, and this version of UVLP."""
         name = "probe-" + digest([order.source_sha256(), repr(self.settings)])[:NAME_LENGTH]
-        content = outcome.read(self.run.folder, name)
-        if content is not None and content["state"] == outcome.DONE:
+        found = outcome.read(self.run.folder, name)
+        if found is not None and found.state == outcome.DONE:
             return
         memory_gb = self.run.memory_of((), self.settings.memory_gb)
         batch = Batch(
-            names=(name,),
-            title=self._title("probe"),
-            seconds=0.0,
-            after=(),
-            memory_gb=memory_gb,
-            gpus=self.settings.gpus,
+            names=(name,), title=self._title("probe"), seconds=0.0, after=(), memory_gb=memory_gb, gpus=0
         )
         probe = Group(tasks=(), seconds=0.0, needs=frozenset())
         for job in self._submit(batch, [probe]):
@@ -146,24 +151,39 @@ class Submission:
         )
 
     def card_seconds(self, groups: Iterable[Group]) -> float:
-        """Return the estimated time of jobs multiplied by their GPUs, or by 1 without any."""
-        return sum(each.seconds * max(1, self._gpus(each)) for each in groups)
+        """Return the estimated time of jobs multiplied by their GPUs."""
+        return sum(each.seconds * self._gpus(each) for each in groups)
+
+    def processor_seconds(self, groups: Iterable[Group]) -> float:
+        """Return the estimated time of jobs without a GPU."""
+        return sum(each.seconds for each in groups if not self._gpus(each))
+
+    def _on_cards(self, job: Job) -> bool:
+        return self.work.cards.get(job.key, 1) > 0
 
     def _gpus(self, each: Group) -> int:
-        """Return the GPUs of a job: those of the settings, or more for a task that takes several."""
-        most = max(self.work.cards.get(task.key, 0) for task in each.tasks)
-        return max(self.settings.gpus, most) if self.settings.gpus else 0
+        """Return the GPUs of a job: those of the settings, more for a task that takes several, or none."""
+        most = max(self.work.cards.get(task.key, 1) for task in each.tasks)
+        return max(self.settings.gpus, most) if self.settings.gpus and most else 0
 
     def _title(self, what: str) -> str:
         return f"uvlp-{self.work.name[:8]}-{what}"
 
     def _submit(self, batch: Batch, groups: list[Group]) -> list[JobRecord]:
         """Submit one batch, and record its jobs at once."""
-        self.run.folder.mkdir(parents=True, exist_ok=True)
-        for name, each in zip(batch.names, groups, strict=True):
-            outcome.path(self.run.folder, name).unlink(missing_ok=True)
-            order.write(self.run.folder, name, each.tasks, self.work.make, self.work.workers)
-        numbers = sbatch.submit(self.run.folder, self.settings, batch)
+        folder = self.run.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in batch.names:
+            for file in (outcome.path(folder, name), order.left_file(folder, name)):
+                file.unlink(missing_ok=True)
+        limits = Limits(
+            minutes=self.settings.time_minutes,
+            timeouts=sbatch.most_timeouts(batch.seconds, self.settings),
+            masked=self.settings.gpus > 0 and not batch.gpus,
+        )
+        jobs_of = {name: each.tasks for name, each in zip(batch.names, groups, strict=True)}
+        written = order.write(folder, jobs_of, self.work.make, self.work.workers, limits)
+        numbers = sbatch.submit(folder, self.settings, batch, written)
         jobs = [
             JobRecord(
                 id=number,

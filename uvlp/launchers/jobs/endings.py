@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.files.lines import split_lines
 from uvlp.launchers.jobs import outcome
+from uvlp.launchers.jobs.outcome import Outcome
 from uvlp.launchers.jobs.queue import GONE
 from uvlp.launchers.jobs.record import JobRecord, Run
 
 OUT_OF_MEMORY, CANCELLED, TIMEOUT = "OUT_OF_MEMORY", "CANCELLED", "TIMEOUT"
 CERTAIN = (OUT_OF_MEMORY, CANCELLED, TIMEOUT, "DEADLINE")
 """States after which no outcome file is written."""
+NEVER_SATISFIED = "DependencyNeverSatisfied"
+"""Why a job was cancelled that needs one which ended in another state than COMPLETED."""
+EXIT_CODE = "Exited with exit code"
+"""What `srun` adds to the job's own last line."""
 RESUME = "finished artifacts and parts are kept, re-run the command to resume"
 
 
@@ -24,16 +27,31 @@ def describe(job: JobRecord) -> str:
     return f"job {job.id} ({job.title})"
 
 
-def log_path(run: Run, job: JobRecord) -> Path:
-    """Return the file with what the job prints."""
-    return run.folder / "log" / f"{job.id}_0_log.out"
-
-
-def failure(run: Run, job: JobRecord, content: Mapping[str, Any]) -> Exception:
+def failure(run: Run, job: JobRecord, found: Outcome) -> Exception:
     """Return the error of a job whose node wrote how it failed."""
-    if content["state"] == outcome.DEFECT and outcome.KILLED in str(content["what"]):
+    if found.state == outcome.DEFECT and outcome.KILLED in found.what:
         return _out_of_memory(run, job)
-    return outcome.error(dict(content), describe(job))
+    return outcome.error(found, describe(job))
+
+
+def ended_as(run: Run, job: JobRecord, state: str, found: Outcome | None) -> str:
+    """Return how a job ended that the queue may no longer list.
+
+    Slurm forgets an element of an array that was cancelled while it waited, though it lists all other jobs
+    for some minutes after their end. Such a job has left no log, and one that was cancelled while it ran
+    has been stopped.
+    """
+    if state != GONE:
+        return state
+    if found is not None and found.state == outcome.STOPPED:
+        return CANCELLED
+    seen = any(run.folder.glob("log/*_log.out"))
+    return CANCELLED if seen and not log_path(run, job).is_file() else GONE
+
+
+def log_path(run: Run, job: JobRecord) -> Path:
+    """Return the file with what a job prints."""
+    return run.folder / "log" / f"{job.id}_0_log.out"
 
 
 def without_report(run: Run, job: JobRecord, state: str) -> Exception:
@@ -46,11 +64,11 @@ def without_report(run: Run, job: JobRecord, state: str) -> Exception:
         return UvlpError(
             f"{describe(job)} reached its time limit", fix=f"{RESUME}, or raise launcher.time_minutes"
         )
-    log = log_path(run, job)
-    last = _last_line(log.read_text(encoding="utf-8", errors="replace")) if log.is_file() else ""
+    file = log_path(run, job)
+    last = _last_line(file.read_text(encoding="utf-8", errors="replace")) if file.is_file() else ""
     if last:
         what = f"{describe(job)} ended without a report, in the state {state}"
-        return UvlpError(what, got=last, fix=f"see {log}")
+        return UvlpError(what, got=last, fix=f"see {file}")
     if state == GONE:
         fix = "it was cancelled, or the nodes do not see the store; re-run the command to submit it again"
         return UvlpError(f"{describe(job)} is not in the queue, and left no report in {run.folder}", fix=fix)
@@ -70,14 +88,14 @@ def _out_of_memory(run: Run, job: JobRecord) -> UvlpError:
 
 
 def _last_line(text: str) -> str:
-    lines = [line.strip() for line in split_lines(text) if line.strip()]
+    lines = [line.strip() for line in split_lines(text) if line.strip() and EXIT_CODE not in line]
     return lines[-1] if lines else ""
 
 
-def note(run: Run, job: JobRecord, state: str, content: Mapping[str, Any] | None) -> None:
+def note(run: Run, job: JobRecord, state: str, found: Outcome | None) -> None:
     """Report how a job of an earlier call ended, whose tasks are submitted again."""
-    if content is not None and content["state"] in (outcome.DONE, outcome.STOPPED):
+    if found is not None and found.state in (outcome.DONE, outcome.STOPPED):
         return
-    error = failure(run, job, content) if content is not None else without_report(run, job, state)
+    error = failure(run, job, found) if found is not None else without_report(run, job, state)
     text = error.text if isinstance(error, WorkerFailed) else str(error)
     messages.note(f"submitting again: {text.partition('; ')[0]}")

@@ -5,7 +5,7 @@ A job is a set of tasks of which none depends on another job that depends on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from uvlp.core.hashing import digest
@@ -67,7 +67,11 @@ def needed(tasks: Sequence[Job]) -> dict[str, frozenset[str]]:
 
 
 def group(
-    tasks: Sequence[Job], seconds: Mapping[str, float], least_s: float, apart: Iterable[str] = ()
+    tasks: Sequence[Job],
+    seconds: Mapping[str, float],
+    least_s: float,
+    apart: Iterable[str] = (),
+    on_cards: Callable[[Job], bool] = lambda job: True,
 ) -> list[Group]:
     """Return jobs of at least ``least_s`` estimated seconds where dependencies allow it, first ones first.
 
@@ -76,12 +80,13 @@ def group(
         seconds: estimated time of each by its key.
         least_s: shorter tasks are grouped.
         apart: keys of tasks that jobs of the cluster make already; they are left out, but needed.
+        on_cards: whether a task needs a card; long tasks without one do not keep a card waiting.
     """
     taken = set(apart)
     needs = needed(tasks)
     own = [task for task in tasks if task.key not in taken]
-    parts = _of_levels(own, needs, seconds, least_s)
-    graph = _Graph(parts, needs, seconds)
+    parts = _of_levels(own, needs, seconds, least_s, on_cards)
+    graph = _Graph(parts, needs, seconds, on_cards)
     graph.contract(least_s)
     return graph.groups({task.key: row for row, task in enumerate(own)})
 
@@ -91,16 +96,20 @@ def _of_levels(
     needs: Mapping[str, frozenset[str]],
     seconds: Mapping[str, float],
     least_s: float,
+    on_cards: Callable[[Job], bool],
 ) -> list[list[Job]]:
     """Collect short tasks of the same depth, which cannot depend on one another; long ones stay alone."""
     depth: dict[str, int] = {}
     for task in _inputs_first(tasks, needs):
         depth[task.key] = 1 + max((depth.get(key, 0) for key in needs[task.key]), default=0)
+    levels: dict[tuple[int, bool], list[Job]] = {}
+    for task in sorted(tasks, key=lambda task: depth[task.key]):
+        levels.setdefault((depth[task.key], on_cards(task)), []).append(task)
     parts: list[list[Job]] = []
-    for level in sorted(set(depth.values())):
+    for level in levels.values():
         chunk: list[Job] = []
         filled = 0.0
-        for task in (task for task in tasks if depth[task.key] == level):
+        for task in level:
             if seconds.get(task.key, 0.0) >= least_s:
                 parts.append([task])
                 continue
@@ -135,12 +144,20 @@ class _Graph:
     """Parts of the plan, each a list of tasks, with the parts before and after each."""
 
     def __init__(
-        self, parts: list[list[Job]], needs: Mapping[str, frozenset[str]], seconds: Mapping[str, float]
+        self,
+        parts: list[list[Job]],
+        needs: Mapping[str, frozenset[str]],
+        seconds: Mapping[str, float],
+        on_cards: Callable[[Job], bool],
     ) -> None:
-        self._needs = needs
+        self._needs, self._on_cards = needs, on_cards
         self._parts = dict(enumerate(parts))
         self._seconds = {
             row: sum(seconds.get(task.key, 0.0) for task in part) for row, part in self._parts.items()
+        }
+        self._without_card = {
+            row: sum(seconds.get(task.key, 0.0) for task in part if not on_cards(task))
+            for row, part in self._parts.items()
         }
         of_key = {task.key: row for row, part in self._parts.items() for task in part}
         self._before: dict[int, set[int]] = {
@@ -162,12 +179,20 @@ class _Graph:
             for near, back in ((self._before, self._after), (self._after, self._before)):
                 if len(near[row]) == 1:
                     (other,) = near[row]
+                    if self._keeps_card_waiting(row, other, least_s):
+                        continue
                     self._join(row, other)
                     waiting += [other, *back[other], *near[other]]
                     break
 
+    def _keeps_card_waiting(self, row: int, other: int, most_s: float) -> bool:
+        """Return whether a job of both would hold a card for longer than that while it needs none."""
+        takes_card = any(self._on_cards(task) for part in (row, other) for task in self._parts[part])
+        return takes_card and self._without_card[row] + self._without_card[other] >= most_s
+
     def _join(self, row: int, other: int) -> None:
         """Join ``row`` into ``other``, its only neighbour on one side."""
+        self._without_card[other] += self._without_card.pop(row)
         self._parts[other] = [*self._parts[other], *self._parts.pop(row)]
         self._seconds[other] += self._seconds.pop(row)
         for near, back in ((self._before, self._after), (self._after, self._before)):

@@ -20,16 +20,17 @@ def lines(submission: Submission, settings: Settings) -> list[str]:
     if not groups:
         return ["jobs: none"]
     batches = list(submission.batches(groups))
-    unit = "GPU-hours" if settings.gpus else "node-hours"
-    hours = submission.card_seconds(groups) / 3600
+    hours = [f"{submission.card_seconds(groups) / 3600:.1f} GPU-hours"] if settings.gpus else []
+    without = submission.processor_seconds(groups) / 3600
+    hours += [f"{without:.1f} hours without a GPU"] if without else []
     times = ", ".join(f"{count}: {duration(time_on(groups, count))}" for count in CARDS)
     arrays = sum(len(batch.names) > 1 for batch in batches)
     parts = sum("." in job.key for job in submission.work.jobs)
-    calls_of_sbatch = [" ".join(sbatch.script(settings, batch)) for batch in batches]
+    calls_of_sbatch = [" ".join(sbatch.lines(settings, batch)) for batch in batches]
     artifacts = f"{len(submission.work.tasks)} artifacts ({parts} parts)"
     calls = f"{len(batches)} calls of sbatch ({arrays} arrays)"
     return [
-        f"jobs: {len(groups)} for {artifacts}, {calls}; {hours:.1f} {unit}",
+        f"jobs: {len(groups)} for {artifacts}, {calls}; {' and '.join(hours)}",
         f"longest chain: {duration(time_on(groups, len(groups)))}; jobs at once, without a queue: {times}",
         *(f"{row}: sbatch {line}" for row, line in enumerate(calls_of_sbatch, 1)),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from uvlp.core.errors import UvlpError
@@ -14,6 +14,7 @@ from uvlp.core.files.writing import write_utf8
 FOLDER = "launched"
 """Folder of a store with one folder per run."""
 FILE = "jobs.json"
+FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,18 +36,38 @@ class JobRecord:
     memory_gb: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What the file of a run contains: its version, and the attributes of `Run`."""
+
+    format: int
+    jobs: tuple[JobRecord, ...]
+    memory_gb: dict[str, int]
+    timeouts: dict[str, int]
+
+
 @dataclass(slots=True)
 class Run:
-    """A run in a store; ``memory_gb``: what tasks of jobs that ran out of memory get, by key."""
+    """A run in a store.
+
+    Attributes:
+        folder: its folder.
+        jobs: those that were submitted.
+        memory_gb: by key, what tasks of jobs that ran out of memory get.
+        timeouts: by key, how often jobs of a task ended at their time limit without a warning.
+    """
 
     folder: Path
     jobs: list[JobRecord] = field(default_factory=list)
     memory_gb: dict[str, int] = field(default_factory=dict)
+    timeouts: dict[str, int] = field(default_factory=dict)
 
     def save(self) -> None:
         """Write the record."""
-        content = {"jobs": [asdict(job) for job in self.jobs], "memory_gb": self.memory_gb}
-        write_utf8(self.folder / FILE, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        content = Content(
+            format=FORMAT, jobs=tuple(self.jobs), memory_gb=self.memory_gb, timeouts=self.timeouts
+        )
+        write_utf8(self.folder / FILE, json.dumps(asdict(content), indent=1, ensure_ascii=False) + "\n")
 
     def add(self, jobs: Iterable[JobRecord]) -> None:
         """Record jobs in place of earlier ones of the same name."""
@@ -65,20 +86,40 @@ class Run:
         self.memory_gb |= dict.fromkeys(job.tasks, 2 * job.memory_gb)
         self.save()
 
+    def timeouts_of(self, job: JobRecord) -> int:
+        """Return how often jobs of its tasks ended at their time limit."""
+        return max((self.timeouts.get(key, 0) for key in job.tasks), default=0)
+
+    def timed_out(self, job: JobRecord) -> int:
+        """Count that a job ended at its time limit, and return how often its tasks have."""
+        count = 1 + self.timeouts_of(job)
+        self.timeouts |= dict.fromkeys(job.tasks, count)
+        self.save()
+        return count
+
     def memory_of(self, tasks: Sequence[str], usual_gb: int) -> int:
         """Return the memory for a job of these tasks."""
         return max([usual_gb, *(self.memory_gb.get(task, 0) for task in tasks)])
 
 
 def open_run(root: Path, name: str) -> Run:
-    """Return the record of a run in a store, new or from an earlier call."""
+    """Return the record of a run in a store, new or from an earlier call.
+
+    Raises:
+        UvlpError: it is damaged, or of another version of UVLP.
+    """
     run = Run(root / FOLDER / name)
     file = run.folder / FILE
-    if file.is_file():
-        content = json_files.read_object(file)
-        jobs = [JobRecord(**{**job, "tasks": tuple(job["tasks"])}) for job in content["jobs"]]
-        run = replace(run, jobs=jobs, memory_gb=dict(content["memory_gb"]))
-    return run
+    if not file.is_file():
+        return run
+    try:
+        content = json_files.build(Content, json_files.parse(file.read_bytes()))
+        if content.format != FORMAT:
+            raise ValueError(f"format {content.format} instead of {FORMAT}")
+    except ValueError as error:
+        fix = f"cancel its jobs, `scancel -n` with their names in squeue, uvlp-{name[:8]}-..., and delete it"
+        raise UvlpError(f"the record of a run's jobs is damaged: {error}", got=str(file), fix=fix) from error
+    return Run(run.folder, list(content.jobs), content.memory_gb, content.timeouts)
 
 
 def find_run(root: Path, name: str) -> Run:

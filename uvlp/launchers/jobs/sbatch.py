@@ -5,30 +5,29 @@ from __future__ import annotations
 import math
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.lines import split_lines
 from uvlp.launchers.jobs.settings import Settings
-from uvlp.launchers.jobs.submitted import OnNode
-
-if TYPE_CHECKING:
-    from submitit import SlurmExecutor
 
 SPARE_RESTARTS = 3
 """Timeouts of a job beyond the number that its estimate predicts, because estimates are rough."""
 LIMIT = re.compile(r"submit limit|MaxSubmit|QOSMaxSubmit|MaxJobCount|AssocMaxSubmit", re.IGNORECASE)
-SAID = "sbatch: error:"
+NUMBER = re.compile(r"job ([0-9]+)")
+START = "uvlp.launchers.jobs.on_node.start"
 REQUEUE = (
     "status=$?",
     'file={folder}/"$SLURM_JOB_ID".requeue',
     'if [ -e "$file" ]; then rm "$file"; scontrol requeue "$SLURM_JOB_ID"; fi',
     "exit $status",
 )
-"""End of a job script, outside the workers' container: see `submitted.OnNode.checkpoint`."""
+"""End of a job script, outside the workers' container: see `on_node/requeue.py`."""
 
 
 class SubmitLimit(Exception):
@@ -59,10 +58,13 @@ class Batch:
 def arguments(settings: Settings, batch: Batch) -> dict[str, Any]:
     """Return the arguments of `sbatch` by name; those of the user replace those of UVLP."""
     own = dict(each.partition("=")[::2] for each in settings.sbatch)
+    on_processor = settings.gpus > 0 and not batch.gpus
+    if on_processor:
+        own = {name: value for name, value in own.items() if not _asks_for_gpus(name, value)}
     values: dict[str, Any] = {
         "job-name": batch.title,
         "time": settings.time_minutes,
-        "partition": settings.partition,
+        "partition": (on_processor and settings.cpu_partition) or settings.partition,
         "account": settings.account,
         "constraint": settings.constraint,
         "cpus-per-task": settings.cpus,
@@ -82,26 +84,39 @@ def arguments(settings: Settings, batch: Batch) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value}
 
 
-def interpreter(settings: Settings) -> str:
+def interpreter(settings: Settings, gpus: int) -> str:
     """Return the command of the workers' Python; empty: this one, which all nodes then need to see."""
     python = settings.python
     if settings.container:
         inside = python or "/opt/uvlp/.venv/bin/python"
-        nv = "--nv " if settings.gpus else ""
+        nv = "--nv " if gpus else ""
         return f"apptainer exec {nv}{shlex.quote(settings.container)} {inside}"
     return python
 
 
-def executor(folder: Path, settings: Settings, batch: Batch) -> SlurmExecutor:
-    """Return submitit's executor for a batch."""
+def _asks_for_gpus(name: str, value: str) -> bool:
+    return name.startswith(("gpus", "gpu-", "mem-per-gpu", "cpus-per-gpu")) or (
+        name in ("gres", "tres-per-node", "tres-per-task") and "gpu" in value
+    )
+
+
+def most_timeouts(seconds: float, settings: Settings) -> int:
+    """Return how often a job of this estimate may reach its time limit before it counts as failed."""
+    return math.ceil(seconds / (60.0 * settings.time_minutes)) + SPARE_RESTARTS
+
+
+def script(folder: Path, settings: Settings, batch: Batch, order: str) -> str:
+    """Return the job script of a batch, which submitit writes; it runs a module of UVLP, and no pickle.
+
+    Args:
+        folder: of the run.
+        settings: of the launcher.
+        batch: what is submitted.
+        order: name of the file with what its jobs make.
+    """
     import submitit
 
-    limit_s = 60.0 * settings.time_minutes
-    made = submitit.SlurmExecutor(
-        folder=folder / "log",
-        max_num_timeout=math.ceil(batch.seconds / limit_s) + SPARE_RESTARTS,
-        python=interpreter(settings) or None,
-    )
+    made = submitit.SlurmExecutor(folder=folder / "log")
     values = arguments(settings, batch)
     made.update_parameters(
         time=values.pop("time"),
@@ -113,24 +128,30 @@ def executor(folder: Path, settings: Settings, batch: Batch) -> SlurmExecutor:
         array_parallelism=len(batch.names),
         additional_parameters=values,
     )
-    return made
+    if len(batch.names) > 1:
+        made.parameters["map_count"] = len(batch.names)
+    python = interpreter(settings, batch.gpus) or shlex.quote(sys.executable)
+    return made._make_submission_file_text(f"{python} -u -m {START} {shlex.quote(str(folder))} {order}", "")
 
 
-def submit(folder: Path, settings: Settings, batch: Batch) -> list[str]:
+def submit(folder: Path, settings: Settings, batch: Batch, order: str) -> list[str]:
     """Submit a batch; return the number of each job.
+
+    The script goes to `sbatch` through a pipe: nobody who may write to the store can change it before.
 
     Raises:
         UvlpError: the cluster refuses it; in its own words.
         SubmitLimit: it takes no more jobs of this user.
     """
-    from submitit.core.utils import FailedJobError, FailedSubmissionError
-
-    orders = [OnNode(str(folder), name) for name in batch.names]
-    try:
-        jobs = executor(folder, settings, batch).submit_array(orders)
-    except (FailedJobError, FailedSubmissionError) as error:
-        raise refused(str(error)) from error
-    return [job.job_id for job in jobs]
+    (folder / "log").mkdir(parents=True, exist_ok=True)
+    text = script(folder, settings, batch, order)
+    done = subprocess.run(["sbatch"], input=text, capture_output=True, encoding="utf-8", errors="replace")
+    number = NUMBER.search(done.stdout)
+    if done.returncode != 0 or number is None:
+        raise refused(done.stderr or done.stdout)
+    if len(batch.names) == 1:
+        return [number[1]]
+    return [f"{number[1]}_{row}" for row in range(len(batch.names))]
 
 
 def refused(printed: str) -> UvlpError | SubmitLimit:
@@ -148,12 +169,12 @@ def refused(printed: str) -> UvlpError | SubmitLimit:
     )
 
 
-def script(settings: Settings, batch: Batch) -> list[str]:
+def lines(settings: Settings, batch: Batch) -> list[str]:
     """Return the `#SBATCH` lines of a batch, for a dry run."""
     values: Mapping[str, Any] = arguments(settings, batch)
-    lines = [f"--{name}" + ("" if value is True else f"={value}") for name, value in sorted(values.items())]
+    listed = [f"--{name}" + ("" if value is True else f"={value}") for name, value in sorted(values.items())]
     size = len(batch.names)
-    return [*lines, *([f"--array=0-{size - 1}"] if size > 1 else [])]
+    return [*listed, *([f"--array=0-{size - 1}"] if size > 1 else [])]
 
 
 def whole_arrays(after: Iterable[str], arrays: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

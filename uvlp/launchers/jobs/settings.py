@@ -12,6 +12,7 @@ class Settings:
     """Settings of `slurm`; `sbatch` is set by ``launcher.sbatch.KEY=VALUE``, one argument each."""
 
     partition: str = setting("", "partition; empty: the cluster's default")
+    cpu_partition: str = setting("", "partition of jobs that need no GPU; empty: the same")
     account: str = setting("", "account to charge; empty: the user's default")
     constraint: str = setting("", "features that a node must have")
     time_minutes: int = setting(240, "time limit of a job", least=1, most=60 * 24 * 365)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from uvlp.artifacts.task import KEY_LENGTH
 from uvlp.core.files.writing import write_utf8
 from uvlp.core.hashing import digest
 from uvlp.core.progress import Progress, print_message
-from uvlp.declarations.launcher import Launch, Launcher, declared_launcher
+from uvlp.declarations.launcher import Launch, Launcher, Make, declared_launcher
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.pipeline.downloads.transfers import dataset_missing
 from uvlp.pipeline.estimates import sizes
@@ -58,7 +57,7 @@ def hash_elsewhere(checked: Checked, store: Store, launcher: Launcher) -> None:
     """
     declared = declared_launcher(launcher.name)
     spec, size = checked.spec, sizes.lookup(checked.recipe)
-    opening = Opening(spec)
+    opening = Opening(replace(spec, data=str(spec.root)))  # a node's environment may name another folder
     large = size is None or size.train >= MANY_IMAGES
     if not (declared.remote and large) or marker(store.cache, opening).is_file() or dataset_missing(spec):
         return
@@ -69,18 +68,23 @@ def hash_elsewhere(checked: Checked, store: Store, launcher: Launcher) -> None:
         tasks=(),
         jobs=(opening,),
         seconds={opening.key: SECONDS},
-        make=partial(open_here, store.root),
+        make=OpenHere(store.root),
+        cards={opening.key: 0},
     )
     declared.launch(launch, launcher.settings)
 
 
-def open_here(root: Path, jobs: Sequence[Opening], workers: int | None) -> None:
-    """Open datasets on this machine.
+@dataclass(frozen=True)
+class OpenHere(Make):
+    """Opens datasets on this machine."""
 
-    Raises:
-        UvlpError: see `open_dataset`.
-    """
-    for opening in jobs:
-        cache = Store(root).cache
-        open_dataset(opening.spec, cache, Progress(print_message, opening.title))
-        write_utf8(marker(cache, opening), "{}\n")
+    def __call__(self, jobs: Sequence[Opening], workers: int | None) -> None:
+        """Open the datasets.
+
+        Raises:
+            UvlpError: see `open_dataset`.
+        """
+        for opening in jobs:
+            cache = Store(self.root).cache
+            open_dataset(opening.spec, cache, Progress(print_message, opening.title))
+            write_utf8(marker(cache, opening), "{}\n")

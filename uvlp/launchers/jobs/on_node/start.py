@@ -1,0 +1,102 @@
+"""`python -m uvlp.launchers.jobs.on_node.start FOLDER ORDER`: run a job, and have it queued again.
+
+Near the time limit, or when the job is preempted, submitit calls `checkpoint` from a signal handler and has
+the cluster queue the job again under the same number. What was finished is in the store, and parts of the
+rest are in its partial folders. Nothing is pickled: the order and the number of timeouts that are left are
+JSON.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from uvlp.core.errors import Stopped, UvlpError
+from uvlp.core.nvidia import MASK
+from uvlp.launchers.jobs import order, outcome
+from uvlp.launchers.jobs.on_node import requeue
+
+PATIENCE_S = 45.0
+"""Time for the job's process to write its last parts, within the usual warning of the cluster."""
+POLL_S = 0.2
+SIGNAL_S = 60.0
+"""After its process was stopped by the cluster, how long the job waits for the signal that follows."""
+NODE = "uvlp.launchers.jobs.on_node.node"
+
+
+class OnNode:
+    """A job: the order ``file`` in ``folder``, and its name there."""
+
+    def __init__(self, folder: Path, file: str, name: str) -> None:
+        self.folder, self.file, self.name = folder, file, name
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __call__(self) -> None:
+        """Run the job's process; return when all its tasks are finished.
+
+        Raises:
+            SystemExit: it failed; the outcome file says how. Jobs that need it are not started.
+        """
+        outcome.path(self.folder, self.name).unlink(missing_ok=True)
+        command = [sys.executable, "-m", NODE, str(self.folder), self.file, self.name]
+        self._process = subprocess.Popen(command, preexec_fn=_ignore_warning)
+        # `wait` would hold a lock that the signal handler needs.
+        while (code := self._process.poll()) is None:
+            time.sleep(POLL_S)
+        if outcome.read(self.folder, self.name) is None:
+            self._report(code)
+        found = outcome.read(self.folder, self.name)
+        if found is not None and found.state == outcome.STOPPED:
+            time.sleep(SIGNAL_S)  # interrupted by the signal of a preemption
+        if code != 0:
+            raise SystemExit(f"the job {self.name} ended with exit code {code}")
+
+    def _report(self, code: int) -> None:
+        """Write how a process ended that could not do so itself."""
+        cause = f"ended with exit code {code}" if code >= 0 else f"ended by signal {-code}"
+        if code == -signal.SIGKILL:
+            cause = "was killed (SIGKILL; out of memory?)"
+        error: Exception = RuntimeError(f"the job's process {cause}")
+        if code == -signal.SIGTERM:  # before it could handle it
+            error = Stopped("it was stopped by SIGTERM")
+        outcome.write(self.folder, self.name, error)
+
+    def checkpoint(self) -> requeue.Left:
+        """Stop the job's process, and return what submitit writes for the next start."""
+        if self._process is not None:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(PATIENCE_S)
+            self._process.kill()
+        outcome.path(self.folder, self.name).unlink(missing_ok=True)
+        return requeue.Left(self)
+
+
+def _ignore_warning() -> None:
+    """Let the job's process and its workers ignore the warning, which the cluster sends to all of them."""
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+
+
+def main(folder: Path, file: str) -> None:
+    """Run the job of an order that the cluster started here.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    try:
+        found = order.read(folder, file)
+    except UvlpError as error:
+        raise SystemExit(f"uvlp: {error}") from None
+    name = found.names[int(os.environ.get("SLURM_ARRAY_TASK_ID", 0))]
+    if found.limits.masked:
+        os.environ[MASK] = ""  # a cluster without device constraints shows all cards of the node
+    requeue.run(OnNode(folder, file, name), folder, name, found.limits)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
