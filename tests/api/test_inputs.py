@@ -53,64 +53,100 @@ class Dataset:
         return self.items[index]
 
 
-def chosen() -> Iterator[tuple[str, Any, Any]]:
-    yield "array", PIXELS, LABELS
-    yield "channels first", PIXELS.transpose(0, 3, 1, 2), list(LABELS)
-    yield "tensor", torch.from_numpy(PIXELS.transpose(0, 3, 1, 2).copy()), torch.from_numpy(LABELS)
-    yield "float32", torch.from_numpy(PIXELS.transpose(0, 3, 1, 2).astype(np.float32) / 255), LABELS
-    yield "float64", PIXELS / 255, LABELS
-    yield "float32 as float64", (PIXELS.astype(np.float32) / 255).astype(np.float64), LABELS
-    yield "with a gradient", torch.from_numpy(PIXELS.astype(np.float32) / 255).requires_grad_(), LABELS
-    yield (
-        "pictures",
-        Dataset([(Image.fromarray(one), 1 * k) for one, k in zip(PIXELS, LABELS, strict=True)]),
-        None,
-    )
-    rows = [{"image": Image.fromarray(one), "label": k} for one, k in zip(PIXELS, LABELS, strict=True)]
-    yield "columns", Dataset(rows), None
-    pairs = zip(torch.from_numpy(PIXELS).permute(0, 3, 1, 2), torch.from_numpy(LABELS), strict=True)
-    yield (
-        "dataset of torch",
-        torch.utils.data.TensorDataset(*map(torch.stack, zip(*pairs, strict=True))),
-        None,
-    )
+def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The images and labels of a file."""
+    with np.load(path, allow_pickle=False) as found:
+        return found["images"], found["labels"]
 
 
-@pytest.mark.parametrize(("images", "labels"), [pytest.param(*rest, id=name) for name, *rest in chosen()])
-def test_every_form_of_the_same_images_is_the_same_folder(tmp_path: Path, images: Any, labels: Any) -> None:
-    folder = kept(tmp_path, images, labels)
+def pictures() -> Iterator[tuple[str, Any]]:
+    yield "pictures", [(Image.fromarray(one), 1 * k) for one, k in zip(PIXELS, LABELS, strict=True)]
+    yield (
+        "columns",
+        [{"image": Image.fromarray(one), "label": k} for one, k in zip(PIXELS, LABELS, strict=True)],
+    )
+    tensors = torch.from_numpy(PIXELS).permute(0, 3, 1, 2)
+    yield "tensors", list(zip(tensors, torch.from_numpy(LABELS), strict=True))
+
+
+@pytest.mark.parametrize("dataset", [pytest.param(Dataset(rows), id=name) for name, rows in pictures()])
+def test_every_dataset_of_the_same_pictures_is_the_same_folder(tmp_path: Path, dataset: Dataset) -> None:
+    folder = kept(tmp_path, dataset)
     found, of = content(folder)
     order = np.argsort(LABELS, kind="stable")
     assert np.array_equal(found, PIXELS[order]) and np.array_equal(of, LABELS[order])
-    assert folder == kept(tmp_path, PIXELS, LABELS), "named by their hash"
+    assert folder == kept(tmp_path, Dataset(next(pictures())[1])), "named by their hash"
     assert folder.parent == tmp_path / "store" / "datasets"
-
-
-def test_grey_images_have_three_equal_channels(tmp_path: Path) -> None:
-    grey = PIXELS[..., 0]
-    found, _ = content(kept(tmp_path, grey, LABELS))
-    assert found.shape == (20, 8, 8, 3) and (found == found[..., :1]).all()
-    assert np.array_equal(found, content(kept(tmp_path, grey[:, None] / np.float32(255), LABELS))[0])
 
 
 def test_a_dataset_of_the_library_datasets(tmp_path: Path) -> None:
     import datasets
 
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(num_classes=10)})
-    pictures = [Image.fromarray(one) for one in PIXELS]
-    made = datasets.Dataset.from_dict({"image": pictures, "label": LABELS.tolist()}, features=features)
-    assert kept(tmp_path, made) == kept(tmp_path, PIXELS, LABELS)
+    images = [Image.fromarray(one) for one in PIXELS]
+    made = datasets.Dataset.from_dict({"image": images, "label": LABELS.tolist()}, features=features)
+    assert kept(tmp_path, made) == kept(tmp_path, Dataset(next(pictures())[1]))
+
+
+WIDE = np.random.default_rng(1).normal(0, 1, (20, 3, 8, 8)).astype(np.float32)
+
+
+def forms() -> Iterator[tuple[str, Any, Any]]:
+    yield "array", WIDE, LABELS
+    yield "tensor", torch.from_numpy(WIDE), torch.from_numpy(LABELS)
+    yield "with a gradient", torch.from_numpy(WIDE).requires_grad_(), list(LABELS)
+    yield "list of tensors", list(torch.from_numpy(WIDE)), torch.from_numpy(LABELS)
+    tensors = torch.utils.data.TensorDataset(torch.from_numpy(WIDE), torch.from_numpy(LABELS))
+    yield "dataset of torch", tensors, None
+
+
+@pytest.mark.parametrize(("images", "labels"), [pytest.param(*rest, id=name) for name, *rest in forms()])
+def test_every_form_of_the_same_floats_is_the_same_file(tmp_path: Path, images: Any, labels: Any) -> None:
+    stated = Request(dataset="digits", store=str(tmp_path / "store"), normalised="none")
+    (row,) = folders(images, labels, "mine", stated)
+    path = Path(row.partition("=")[2])
+    found, of = read(path)
+    assert found.dtype == np.float32 and np.array_equal(found, WIDE), "neither clamped nor rounded"
+    assert np.array_equal(of, LABELS)
+    assert folders(WIDE, LABELS, "mine", stated) == (row,), "named by their content"
+
+
+def test_arrays_are_kept_as_they_are(tmp_path: Path) -> None:
+    soft = np.eye(10, dtype=np.float32)[LABELS]
+    for images, labels in ((PIXELS, LABELS), (PIXELS[..., 0], LABELS), (PIXELS / 256, soft)):
+        found, of = read(kept(tmp_path, images, labels))
+        assert found.dtype == images.dtype and np.array_equal(found, images) and np.array_equal(of, labels)
+
+
+def test_soft_labels_of_a_dataset(tmp_path: Path) -> None:
+    soft = torch.eye(10)[torch.from_numpy(LABELS)]
+    rows = torch.utils.data.TensorDataset(torch.from_numpy(PIXELS).permute(0, 3, 1, 2) / 255, soft)
+    assert np.array_equal(read(kept(tmp_path, rows))[1], soft.numpy())
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ((0.5, 0.25), "0.5,0.25"),
+        ([np.float64(0), 1], "0.0,1.0"),
+        (((0.1, 0.2, 0.3), np.array([1, 2, 3])), "0.1,0.2,0.3,1.0,2.0,3.0"),
+        ("none", "none"),
+    ],
+)
+def test_a_normalisation_is_numbers_or_text(given: Any, text: str) -> None:
+    assert Request(dataset="digits", normalised=given).normalised == text
 
 
 def test_kept_images_are_left_alone_unless_they_were_edited(tmp_path: Path) -> None:
-    folder = kept(tmp_path, PIXELS, LABELS)
+    dataset = Dataset(next(pictures())[1])
+    folder = kept(tmp_path, dataset)
     before = {path: path.stat().st_ino for path in folder.rglob("*")}
-    kept(tmp_path, PIXELS, LABELS)
+    kept(tmp_path, dataset)
     assert {path: path.stat().st_ino for path in folder.rglob("*")} == before, "another call may read them"
     first = min(folder.glob("*/*.png"))
     first.write_bytes(b"edited")
     (first.parent / "more.png").write_bytes(b"added")
-    images, labels = content(kept(tmp_path, PIXELS, LABELS))
+    images, labels = content(kept(tmp_path, dataset))
     assert len(images) == len(PIXELS) and sorted(labels) == sorted(LABELS)
 
 
@@ -122,28 +158,29 @@ def test_paths_are_passed_on_as_on_the_command_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("images", "labels", "what", "got"),
     [
-        (PIXELS[0, 0], LABELS, "images of this shape are not supported", (8, 3)),
-        (PIXELS[:0], LABELS[:0], "images of this shape are not supported", (0, 8, 8, 3)),
-        (np.zeros((2, 8, 8, 4), np.uint8), [0, 1], "images without channels", (8, 8, 4)),
-        (
-            np.zeros((2, 3, 8, 3), np.uint8),
-            [0, 1],
-            "the channels of images of this shape are ambiguous",
-            (3, 8, 3),
-        ),
-        (PIXELS.astype(np.int64), LABELS, "images of this dtype are not supported", "int64"),
-        (PIXELS > 9, LABELS, "images of this dtype are not supported", "bool"),
-        (np.array(["a", "b"]), [0, 1], "images of this shape are not supported", (2,)),
+        (PIXELS[0, 0], LABELS, "the images: images of a wrong shape", None),
+        (PIXELS[:0], LABELS[:0], "the images: images of a wrong shape", None),
+        (np.zeros((2, 8, 8, 4), np.uint8), [0, 1], "the images: images of a wrong shape", None),
+        (np.zeros((2, 3, 8, 3), np.uint8), [0, 1], "the images: the order of the axes is ambiguous", None),
+        (PIXELS.astype(np.int64), LABELS, "the images: images of another dtype", "int64"),
+        (PIXELS > 9, LABELS, "the images: images of another dtype", "bool"),
+        (np.array(["a", "b"]), [0, 1], "the images: images of another dtype", "<U1"),
         ([[1, 2], [3]], [0, 1], "images that are no array", "list"),
-        (PIXELS / 100, LABELS, "the pixels of image 0 are out of range", None),
-        (PIXELS * np.nan, LABELS, "the pixels of image 0 are out of range", "nan to nan"),
-        (PIXELS / 256, LABELS, "the pixels of image 0 are no multiples of 1/255", None),
+        (WIDE, LABELS, "the images: float images outside [0, 1]", None),
+        (WIDE * np.nan, LABELS, "the images: values that are not finite", None),
         (PIXELS, None, "the images have no labels", None),
-        (PIXELS, LABELS[:-1], "the labels do not match the images", (19,)),
-        (PIXELS, np.eye(10)[LABELS], "the labels do not match the images", (20, 10)),
-        (PIXELS, LABELS / 1, "labels of this dtype are not supported", "float64"),
-        (PIXELS, LABELS + 1, "the label of image 9 is out of range", 10),
-        (PIXELS, LABELS - 1, "the label of image 0 is out of range", -1),
+        (PIXELS, LABELS[:-1], "the labels: another number of labels than images", 19),
+        (PIXELS, LABELS / 1, "the labels: labels of a wrong dtype", None),
+        (PIXELS, np.zeros((5, 20, 10), np.float32), "the labels: not one label per image", None),
+        (PIXELS, np.zeros((20, 9), np.float32), "the labels: soft labels of a wrong shape or dtype", None),
+        (PIXELS, np.eye(10)[LABELS] * 5, "the labels: soft labels that are no probabilities", None),
+        (PIXELS, LABELS + 1, "the labels: a label that is no class of the dataset", 10),
+        (PIXELS, LABELS - 1, "the labels: a label that is no class of the dataset", -1),
+        (Dataset([(PIXELS[0], 10)]), None, "the label of image 0 is out of range", 10),
+        (Dataset([(PIXELS[0], 0.5)]), None, "the label of image 0 is no class index", None),
+        (Dataset([(PIXELS[0], 0), (WIDE[0], 1)]), None, "the dtype of image 1 is not supported", "float32"),
+        (Dataset([(WIDE[0], 0), (WIDE[1, :2], 1)]), None, "image 1 is not like image 0", None),
+        (Dataset([(np.zeros((8, 8, 4), np.uint8), 0)]), None, "images without channels", (8, 8, 4)),
         (Dataset([]), None, "there are no images", 0),
         (Dataset([PIXELS[0]]), None, "item 0 of the dataset is no image with a label", "ndarray"),
         (
@@ -164,27 +201,30 @@ def test_wrong_images_are_named(tmp_path: Path, images: Any, labels: Any, what: 
     with pytest.raises(UvlpError) as caught:
         kept(tmp_path, images, labels)
     assert caught.value.what == what and (got is None or caught.value.got == got)
-    assert not list((tmp_path / "store").glob("datasets/images-*"))
+    assert not list((tmp_path / "store").glob("datasets/*s-*"))
 
 
 class Changing(Dataset):
     """Draws noise whenever it is read, from the ``first`` item on."""
 
-    def __init__(self, first: int) -> None:
-        super().__init__([(image, label) for image, label in zip(PIXELS, LABELS, strict=True)])
+    def __init__(self, first: int, floats: bool) -> None:
+        images = PIXELS / np.float32(255) if floats else PIXELS
+        super().__init__([(image, label) for image, label in zip(images, LABELS, strict=True)])
         self.first, self.random = first, np.random.default_rng(0)
 
     def __getitem__(self, index: int) -> Any:
         image, label = self.items[index]
         noise = self.random.integers(0, 2, image.shape, dtype=np.uint8)
-        return (image ^ noise if index >= self.first else image), label
+        changed = image * noise
+        return (changed if index >= self.first else image), label
 
 
-def test_a_dataset_that_changes_on_a_second_reading_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("floats", [False, True])
+def test_a_dataset_that_changes_on_a_second_reading_is_refused(tmp_path: Path, floats: bool) -> None:
     with pytest.raises(UvlpError) as caught:
-        kept(tmp_path, Changing(7))
+        kept(tmp_path, Changing(7, floats))
     assert (caught.value.what, caught.value.got) == ("the images change on a second reading", "item 7")
-    assert not list((tmp_path / "store").glob("datasets/images-*"))
+    assert not list((tmp_path / "store").glob("datasets/*s-*"))
 
 
 @pytest.mark.parametrize("name", ["a=b", "a/b"])

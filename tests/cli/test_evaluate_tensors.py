@@ -87,3 +87,18 @@ def test_what_was_stated_is_read_back_from_a_config(arguments: list[str], call: 
     (tmp_path / "config.toml").write_text(output, encoding="utf-8")
     config = ["evaluate", "--config", str(tmp_path / "config.toml"), "--print-config", "--format", "toml"]
     assert call(*config)[1] == output
+
+
+def test_statements_apply_to_every_file_and_need_one(
+    arguments: list[str], call: Call, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "more.npz", images=WIDE[::-1], labels=LABELS[::-1])
+    code, _, errors = call(*arguments, str(tmp_path / "more.npz"), "--normalised", "none", "--dry-run")
+    assert code == 0 and "--normalised: used for all 2 files of tensors" in errors, errors
+    code, _, errors = call(*arguments, "--normalised", "none", "--dry-run")
+    assert code == 0 and "used for all" not in errors
+    arguments[1] = str(tmp_path / "data" / "train")
+    code, _, errors = call(*arguments, "--layout", "nchw", "--temperature", "2", "--label-kind", "logits")
+    lines = [line for line in errors.split("\n") if line and not line.startswith("note")]
+    assert code == 2 and len(lines) == 1, errors
+    assert "--layout, --label-kind, --temperature: there is no file of tensors" in lines[0]

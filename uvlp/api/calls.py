@@ -26,6 +26,10 @@ def evaluate(
     ipc: int | None = None,
     select: str | None = None,
     random: bool | None = None,
+    layout: str | None = None,
+    normalised: str | tuple[Any, Any] | None = None,
+    label_kind: str | None = None,
+    temperature: float | None = None,
     progress: ProgressOption = None,
     **options: Unpack[Training],
 ) -> Result:
@@ -33,15 +37,20 @@ def evaluate(
 
     Args:
         images: a folder ``PATH/<class>/<images>``, several, or anything that the command line accepts;
-            an array or tensor [N, H, W, C] or [N, C, H, W] with ``labels``; a dataset of torch or of the
-            library `datasets` with images and labels; what `distil` returned. Pixels are uint8, or floats
-            that are multiples of 1/255 from 0 to 1.
-        labels: a class index for each image of an array.
-        dataset: with the real test images: ``"digits"``, ``"folder:PATH"``, ...
+            an array or tensor [N, H, W], [N, H, W, C] or [N, C, H, W] with ``labels``; a dataset of torch or
+            of the library `datasets` with images and labels; what `distil` returned. Pixels are uint8, or
+            floats, which are neither clamped nor rounded.
+        labels: of an array: class indices [N], or probabilities or logits [N, classes].
+        dataset: with the real test images: ``"digits"``, ``"folder:PATH"``, ``"hf:OWNER/NAME"``, ...
         name: title of the row of an array or dataset.
         ipc: images per class; None: all.
         select: which images are used if there are more: ``"first"`` or ``"drawn"``.
         random: whether as many random images are scored too; None: yes.
+        layout: order of the axes where it is ambiguous: ``"nchw"``, ``"nhwc"``.
+        normalised: of float images beyond [0, 1]: ``(mean, std)`` of their normalisation, which is undone,
+            numbers or one for each of three channels; ``"none"``: 0 is black and 1 is white.
+        label_kind: ``"integers"``, ``"probabilities"`` or ``"logits"``; logits are not recognised.
+        temperature: at which logits are learnt.
         progress: see `ProgressOption`.
         options: as the options of the command line.
 
@@ -49,7 +58,9 @@ def evaluate(
         UvlpError: the request or the images are wrong, or a training cannot be made.
         WorkerFailed: a training failed unexpectedly.
     """
-    own = {"dataset": dataset, "ipc": ipc, "select": select, "random": random}
+    own: dict[str, Any] = {"dataset": dataset, "ipc": ipc, "select": select, "random": random}
+    own |= {"layout": layout, "normalised": normalised}
+    own |= {"label_kind": label_kind, "temperature": temperature}
 
     def asked() -> Request:
         request = request_of(own, dict(options), "tabulate")
@@ -70,7 +81,7 @@ def reproduce(
     """Run the complete chain, like `uvlp reproduce`; finished artifacts are not made again.
 
     Args:
-        dataset: ``"digits"``, ``"folder:PATH"``, ...
+        dataset: ``"digits"``, ``"folder:PATH"``, ``"hf:OWNER/NAME"``, ...
         ipc: images per class.
         method: methods with variants; None: those of the dataset's recipe.
         artifact: take the recipe of a stored artifact (``kind/key``, or the name of a table), as `--from`.
@@ -103,7 +114,7 @@ def distil(
     """Return the images of one method and seed, like `uvlp synthesise`.
 
     Args:
-        dataset: ``"digits"``, ``"folder:PATH"``, ...
+        dataset: ``"digits"``, ``"folder:PATH"``, ``"hf:OWNER/NAME"``, ...
         ipc: images per class.
         method: one method, with a variant or without.
         progress: see `ProgressOption`.

@@ -1,4 +1,4 @@
-"""Images that a program hands over: paths as they are, arrays and datasets as folders in the store."""
+"""Images that a program hands over: paths as they are, arrays as files of tensors, datasets as folders."""
 
 from __future__ import annotations
 
@@ -10,19 +10,26 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from uvlp.api import items
 from uvlp.api.image_set import ImageSet
-from uvlp.api.items import Item, of_arrays, of_dataset
+from uvlp.api.items import Item
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store, explain_store_errors
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.writing import keep_folder
 from uvlp.core.progress import Progress, print_message
 from uvlp.pipeline.datasets import open_dataset
+from uvlp.pipeline.downloads.transfers import dataset_missing, fetch
 from uvlp.pipeline.estimates import sizes
+from uvlp.pipeline.folders import arrays
 from uvlp.pipeline.requests.resolve import resolve, store_at
+from uvlp.recipes.requests.reading import parse
 from uvlp.recipes.requests.request import Request
+
+if TYPE_CHECKING:
+    import numpy
 
 KEY_DIGITS = 16
 FORMS = "a folder, an array with labels, a dataset of torch or of `datasets`, or what distil returned"
@@ -48,13 +55,36 @@ def folders(images: Any, labels: Any, name: str, request: Request) -> tuple[str,
     if images is None or isinstance(images, bytes | dict):
         raise UvlpError("these are no images", got=type(images).__name__, allowed=FORMS)
     if hasattr(images, "dtype") or labels is not None:
-        read = of_arrays(images, labels)
-    elif hasattr(images, "__getitem__") and hasattr(images, "__len__"):
-        read = of_dataset(images)
-    else:
+        if labels is None:
+            raise UvlpError("the images have no labels", fix="give labels, a class index for each image")
+        return (_row(name, _file(items.array(images), items.array(labels), request)),)
+    if not hasattr(images, "__getitem__") or not hasattr(images, "__len__"):
         what, fix = "these images cannot be read twice", "give arrays, or a dataset with a length"
         raise UvlpError(what, got=type(images).__name__, allowed=FORMS, fix=fix)
-    return (_row(name, _kept(read, store_at(request.store), _classes(request))),)
+    if items.has_floats(images):
+        return (_row(name, _file(*_unchanged(images), request)),)
+    return (_row(name, _kept(items.of_dataset(images), store_at(request.store), _classes(request))),)
+
+
+def _file(images: numpy.ndarray, labels: numpy.ndarray, request: Request) -> Path:
+    """Return a file of tensors in the store with these images and labels, which is then read as any other."""
+    stated = parse(request.layout, request.normalised, request.label_kind, request.temperature)
+    store, classes = store_at(request.store), _classes(request)
+    store.begin()
+    with explain_store_errors(store.root):
+        store.prepare()
+        return arrays.kept(images, labels, classes, stated, store.cache)
+
+
+def _unchanged(dataset: Any) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Return the images and labels of a dataset that gives the same ones on a second reading."""
+    import numpy
+
+    images, labels = items.stacked(dataset)
+    for index, each in enumerate(zip(*items.stacked(dataset), strict=True)):
+        if not all(map(numpy.array_equal, each, (images[index], labels[index]), (True, True))):
+            _changes(index)
+    return images, labels
 
 
 def _paths(paths: list[str], labels: Any) -> tuple[str, ...]:
@@ -79,6 +109,7 @@ def _classes(request: Request) -> int:
     if size is not None:
         return size.classes
     spec = DatasetSpec.parse(recipe.dataset, recipe.data, recipe.variant)
+    fetch(dataset_missing(spec), offline=request.offline)
     return len(open_dataset(spec, cache, Progress(print_message, "dataset")).manifest.classes)
 
 
@@ -125,12 +156,12 @@ def _changes(index: int) -> None:
     )
 
 
-def _written(items: Iterator[Item], folder: Path, classes: int) -> list[str]:
+def _written(read: Iterator[Item], folder: Path, classes: int) -> list[str]:
     """Write the images and return a hash of each with its label."""
     from PIL import Image
 
     hashes, counts = [], Counter[int]()
-    for index, item in enumerate(items):
+    for index, item in enumerate(read):
         if not 0 <= item.label < classes:
             what = f"the label of image {index} is out of range"
             raise UvlpError(what, got=item.label, allowed=f"0 to {classes - 1}")

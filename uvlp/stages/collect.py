@@ -104,11 +104,11 @@ def _store_tensors(work: Work, path: Path, classes: Sequence[ClassInfo]) -> None
     if loaded.content != facts["content"]:
         raise changed_during_read(path)
     chosen = tensor_set.chosen(loaded, classes, facts)
-    names = [(f"{loaded.key}[{row}]", int(loaded.labels.hard[row])) for row in chosen.rows]
+    names = [(f"images[{row}]", int(loaded.labels.hard[row])) for row in chosen.rows]
     entries = list(_entries(names, classes))
     images = loaded.images[list(chosen.rows)]
-    for image, (name, _) in zip(images, names, strict=True):
-        _refuse_one_colour(image, f"{path}, {name}")
+    for image, row in zip(images, chosen.rows, strict=True):
+        _refuse_one_colour(image, f"{path}, {loaded.key}[{row}]")
     soft = None if loaded.labels.soft is None else loaded.labels.soft[list(chosen.rows)]
     if loaded.floats or soft is not None:
         floats = {entry.file_name: image for entry, image in zip(entries, images, strict=True)}

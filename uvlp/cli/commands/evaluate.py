@@ -58,7 +58,7 @@ LayoutOption = Annotated[
     what_option(
         "--layout",
         metavar="NAME",
-        help="order of the axes in a file of tensors: nchw, nhwc [recognised]",
+        help="order of the axes in every file of tensors: nchw, nhwc [recognised]",
     ),
 ]
 NormalisedOption = Annotated[
@@ -66,7 +66,7 @@ NormalisedOption = Annotated[
     what_option(
         "--normalised",
         metavar="MEAN,STD",
-        help="normalisation of float images in a file, which is undone: MEAN,STD, one of each or three; or "
+        help="normalisation of float images in every file, undone: MEAN,STD, one of each or three; or "
         "none, for images that are not normalised but go beyond [0, 1]",
     ),
 ]
@@ -75,7 +75,7 @@ LabelKindOption = Annotated[
     what_option(
         "--label-kind",
         metavar="KIND",
-        help="labels in a file of tensors: integers, probabilities, logits [recognised, but for logits]",
+        help="labels in every file of tensors: integers, probabilities, logits [recognised, but for logits]",
     ),
 ]
 TemperatureOption = Annotated[
@@ -84,7 +84,7 @@ TemperatureOption = Annotated[
         "--temperature",
         metavar="T",
         parser=partial(decimal, "--temperature"),
-        help="temperature at which logits in a file are learnt",
+        help="temperature at which logits in every file are learnt",
     ),
 ]
 

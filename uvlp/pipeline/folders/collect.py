@@ -21,6 +21,7 @@ from uvlp.core.files.paths import expand_home
 from uvlp.core.progress import Progress, print_message
 from uvlp.core.wording import first_few
 from uvlp.declarations.protocol import declared_protocol
+from uvlp.pipeline.folders import stated
 from uvlp.pipeline.folders.archives import unpacked
 from uvlp.pipeline.folders.published import PublishedSet
 from uvlp.pipeline.folders.rows import FORM, Row
@@ -213,6 +214,7 @@ def find_folders(
             spec = path if path in collect.published else _spec(path)
             given = dict.fromkeys(planner.recipe.seeds, path)
             by_title[title] = _folder(spec, title, given, collect.location, search)
+    stated.check(collect.reading, list(by_title.values()))
     stored = {row.name for row in collect.rows if row.stored}
     for folder in (by_title[title] for title in by_title if title not in stored):
         _check_overlap(collect, planner, cache, folder)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from uvlp.core.errors import UvlpError, unknown_name
-from uvlp.recipes.requests.values import decimal
+from uvlp.recipes.requests.values import decimal, text
 
 LAYOUTS = ("nchw", "nhwc")
 LABEL_KINDS = ("integers", "probabilities", "logits")
@@ -32,6 +33,17 @@ class Reading:
     stated: bool = False
     label_kind: str = ""
     temperature: float | None = None
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options that state something."""
+        given = {
+            "--layout": bool(self.layout),
+            "--normalised": self.stated,
+            "--label-kind": bool(self.label_kind),
+            "--temperature": self.temperature is not None,
+        }
+        return tuple(name for name, is_given in given.items() if is_given)
 
 
 def parse(
@@ -64,16 +76,28 @@ def parse(
     )
 
 
-def _statistics(text: str | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def statistics_text(value: object) -> str:
+    """Return a normalisation as text: itself, or mean and standard deviation as numbers, or three of each.
+
+    Raises:
+        UvlpError: something else.
+    """
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return text("--normalised", value)
+    parts = [each if isinstance(each, Iterable) and not isinstance(each, str) else [each] for each in value]
+    return ",".join(repr(decimal("--normalised", number)) for part in parts for number in part)
+
+
+def _statistics(stated: str | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and standard deviation of three channels; both empty for `NONE`."""
-    if text is None or text.strip().lower() == NONE:
+    if stated is None or stated.strip().lower() == NONE:
         return (), ()
-    numbers = [decimal("--normalised", each) for each in text.split(",")]
+    numbers = [decimal("--normalised", each) for each in stated.split(",")]
     if len(numbers) not in (2, 2 * CHANNELS):
-        raise UvlpError("--normalised has another number of values", got=text, allowed=FORM)
+        raise UvlpError("--normalised has another number of values", got=stated, allowed=FORM)
     half = len(numbers) // 2
     mean, std = tuple(numbers[:half]), tuple(numbers[half:])
     if min(std) <= 0:
-        raise UvlpError("--normalised: a standard deviation is not above 0", got=text, allowed=FORM)
+        raise UvlpError("--normalised: a standard deviation is not above 0", got=stated, allowed=FORM)
     repeat = CHANNELS // len(mean)
     return mean * repeat, std * repeat

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from uvlp.recipes.requests import values
+from uvlp.recipes.requests.reading import statistics_text
 
 LARGEST_SEED = 2**32 - 1
 """Limit of scikit-learn's and numpy's older generators."""
@@ -125,6 +126,7 @@ NORMAL: Mapping[str, Callable[[Any], Any]] = {
     "repeats": partial(values.integer, "repeats", least=1),
     "alpha": partial(values.decimal, "--alpha"),
     "temperature": partial(values.decimal, "--temperature"),
+    "normalised": statistics_text,
     "settings": values.settings,
     "images": _images,
     **{
@@ -135,7 +137,7 @@ NORMAL: Mapping[str, Callable[[Any], Any]] = {
         name: partial(values.text, f"--{name.replace('_', '-')}")
         for name in (
             *("profile", "protocol", "data", "variant", "finetuned_model", "missing_captions"),
-            *("select", "ablated", "store", "layout", "normalised", "label_kind"),
+            *("select", "ablated", "store", "layout", "label_kind"),
         )
     },
     **{

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 CHANNELS = (1, 3)
 LARGEST_BYTE = 255
+GREY = "nhw"
+"""Layout of images without an axis of channels."""
 AXES = {"nchw": 1, "nhwc": 3}
 """Axis of the channels."""
 
@@ -21,7 +23,7 @@ def rgb(images: numpy.ndarray, reading: Reading, where: str) -> numpy.ndarray:
     """Return images as [N,H,W,3]: uint8, or float32 with black 0 and white 1 and values beyond.
 
     Args:
-        images: uint8 or floating-point, [N,C,H,W] or [N,H,W,C] with one or three channels.
+        images: uint8 or floating-point, [N,C,H,W] or [N,H,W,C] with one or three channels, or [N,H,W].
         reading: what the user stated.
         where: file and key, for errors.
 
@@ -35,7 +37,8 @@ def rgb(images: numpy.ndarray, reading: Reading, where: str) -> numpy.ndarray:
         allowed = "uint8 or floating-point"
         raise UvlpError(f"{where}: images of another dtype", got=str(images.dtype), allowed=allowed)
     layout = layout_of(images, reading.layout, where)
-    last = images if layout == "nhwc" else numpy.moveaxis(images, 1, 3)
+    last = {"nhwc": images, "nhw": images[..., None]}.get(layout)
+    last = numpy.moveaxis(images, 1, 3) if last is None else last
     colour = numpy.broadcast_to(last, (*last.shape[:3], 3))
     if images.dtype == numpy.uint8:
         if reading.mean:
@@ -52,9 +55,13 @@ def layout_of(images: numpy.ndarray, stated: str, where: str) -> str:
         UvlpError: another shape, no images, or both axes could be the channels and ``stated`` is empty.
     """
     shape = images.shape
+    if len(shape) == 3 and all(shape) and stated in ("", GREY):
+        return GREY
     fitting = [name for name in LAYOUTS if len(shape) == 4 and shape[AXES[name]] in CHANNELS]
     if not fitting or not all(shape) or (stated and stated not in fitting):
-        allowed = "[N,C,H,W] or [N,H,W,C] with 1 or 3 channels" + (f", as {stated}" if stated else "")
+        allowed = "[N,C,H,W] or [N,H,W,C] with 1 or 3 channels, or [N,H,W]" + (
+            f", as {stated}" if stated else ""
+        )
         raise UvlpError(f"{where}: images of a wrong shape", got=kind_of(images), allowed=allowed)
     if not stated and len(fitting) > 1:
         raise UvlpError(

@@ -21,7 +21,7 @@ from uvlp.recipes.requests.reading import Reading
 if TYPE_CHECKING:
     import numpy
 
-REVISION = 1
+REVISION = 2
 """Raised when the same file gives other images or labels; part of the content hash."""
 ALL = "all"
 """Selection of every image, where the most probable classes of soft labels differ in number."""
@@ -35,7 +35,7 @@ class TensorSet:
 
     Attributes:
         path: of the file.
-        content: hash of the files that were read.
+        content: hash of the arrays that were read; however they are called, and in whatever file.
         images: uint8 or float32 [N,H,W,3]; of floats, 0 is black and 1 is white, and values may lie beyond.
         labels: of the images.
         key: name of the images in the file.
@@ -90,8 +90,7 @@ def load(path: Path, classes: Sequence[ClassInfo], reading: Reading) -> TensorSe
 
 
 def _load(path: Path, classes: Sequence[ClassInfo], reading: Reading) -> TensorSet:
-    sums = [file_sha256(path)]
-    found = parts.split(containers.read(path, sums[0]), path)
+    found = parts.split(containers.read(path, file_sha256(path)), path)
     given, where = found.labels, f"{path}, {found.labels_key}"
     if given is None:
         beside = parts.labels_beside(path)
@@ -102,20 +101,29 @@ def _load(path: Path, classes: Sequence[ClassInfo], reading: Reading) -> TensorS
                 allowed=parts.ALLOWED,
                 fix="save the labels in the same file, or as labels_NAME beside images_NAME",
             )
-        sums.append(file_sha256(beside))
-        given, key = parts.alone(containers.read(beside, sums[1]), beside)
+        given, key = parts.alone(containers.read(beside, file_sha256(beside)), beside)
         where = f"{beside}, {key}"
     images_at = f"{path}, {found.images_key}"
     images = pictures.rgb(found.images, reading, images_at)
     layout = pictures.layout_of(found.images, reading.layout, images_at)
+    read = labels.read(given, len(images), len(classes), reading, where)
     return TensorSet(
         path=path,
-        content=digest({"files": sums, "reader": REVISION}),
+        content=content_of(found.images, given),
         images=images,
-        labels=labels.read(given, len(images), len(classes), reading, where),
+        labels=read,
         key=found.images_key,
         layout=layout,
     )
+
+
+def content_of(images: numpy.ndarray, labels: numpy.ndarray) -> str:
+    """Return the hash of arrays of images and labels with their dtypes and shapes, hexadecimal."""
+    return digest({"images": _sum(images), "labels": _sum(labels), "reader": REVISION})
+
+
+def _sum(array: numpy.ndarray) -> str:
+    return hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode() + array.tobytes()).hexdigest()
 
 
 def facts(loaded: TensorSet, reading: Reading) -> dict[str, Any]:
