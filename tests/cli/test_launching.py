@@ -94,3 +94,54 @@ def test_an_unknown_launcher_ends_with_code_2(call: Call) -> None:
 def test_cancelling_a_run_that_was_never_submitted(call: Call) -> None:
     code, _, printed = call("cancel", "1c2f03a9")
     assert code == 2 and "1c2f03a9" in printed
+
+
+TABLE = '[launcher]\nlauncher = "slurm"\npartition = "gpu"\ncpus = 8\nsbatch = ["qos=x"]\n'
+
+
+def test_a_config_may_have_a_table_of_the_launcher(tmp_path: Path, config: Path, call: Call) -> None:
+    """It replaces the user's own file; options override it."""
+    config.write_text('launcher = "slurm"\naccount = "mine"\n', encoding="utf-8")
+    run = tmp_path / "run.toml"
+    run.write_text(f'dataset = "digits"\nipc = 1\n{TABLE}', encoding="utf-8")
+    dry = ("reproduce", "--config", str(run), "--dry-run", "--set", "launcher.job_minutes=0")
+    code, printed, err = call(*dry)
+    assert code == 0, err
+    assert "--partition=gpu" in printed and "--qos=x" in printed and "mine" not in printed
+    assert "sbatch" not in call(*dry[:-2], "--launcher", "local")[1]
+    code, _, err = call(*dry, "--set", "launcher.cpus=0")
+    assert code == 2 and "launcher.cpus" in err
+    run.write_text('dataset = "digits"\nipc = 1\nlauncher = "slurm"\n', encoding="utf-8")
+    code, _, err = call(*dry)
+    assert code == 2 and "must be a table" in err and err.count("\n") == 1
+
+
+def test_a_printed_config_has_the_launcher_that_was_named(tmp_path: Path, config: Path, call: Call) -> None:
+    config.write_text('launcher = "slurm"\npartition = "own"\n', encoding="utf-8")
+    words = ("reproduce", "digits", "1", "--print-config", "--format", "toml")
+    assert "launcher" not in call(*words)[1]
+    code, text, err = call(*words, "--launcher", "slurm", "--set", "launcher.sbatch.qos=x")
+    assert code == 0, err
+    assert 'launcher = "slurm"' in text and 'partition = "own"' in text and "qos=x" in text
+    run = tmp_path / "run.toml"
+    run.write_text(text, encoding="utf-8")
+    again = ("reproduce", "--config", str(run), "--print-config", "--format", "toml")
+    assert call(*again)[1] == text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("evaluate", "baseline:a", "--dataset", "digits", "--ipc", "1"),
+        ("teacher", "digits", "conv3"),
+        ("robust", "digits", "1", "--method", "k-center"),
+    ],
+)
+def test_commands_that_train_take_a_launcher(words: tuple[str, ...], call: Call) -> None:
+    code, _, err = call(*words, "--launcher", "slurm", "--set", "launcher.cpus=0", "--dry-run")
+    assert code == 2 and "launcher.cpus out of range" in err
+
+
+def test_a_training_is_repeated_here_alone(call: Call, slurm: None) -> None:
+    code, _, err = call("reproduce", "digits", "1", "--rerun", "1", "--launcher", "slurm")
+    assert code == 2 and "--launcher local" in err

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from uvlp.cli.options import Options
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import toml_files
 from uvlp.core.files.paths import expand_home
-from uvlp.declarations.launcher import LOCAL, Launcher, declared_launcher
+from uvlp.declarations.launcher import HERE, LOCAL, Launcher, declared_launcher
+from uvlp.pipeline.requests import config
 from uvlp.recipes import overrides
 from uvlp.recipes.setting import check_limits
 
@@ -26,24 +28,72 @@ def split_settings(texts: Sequence[str]) -> tuple[list[str], list[str]]:
     return own, [text for text in texts if not text.startswith(prefix)]
 
 
+def of_options(options: Options) -> tuple[Options, Launcher]:
+    """Return a command's options without the settings of the launcher, and the launcher.
+
+    Only a launcher that the command line or the config names is printed by ``--print-config``: the user's own
+    file is about the user.
+
+    Raises:
+        UvlpError: see `resolve`; the config's table is none.
+    """
+    own, settings = split_settings(options["settings"] or [])
+    others = {**options, "settings": settings}
+    table = _table(options.get("config"))
+    if options.get("print_config") and not options["launcher"] and table is None and not own:
+        return others, HERE
+    launcher = resolve(
+        *(options["launcher"], options["launcher_config"], own),
+        table=table,
+        detach=options.get("detach", False),
+        dry_run=options["dry_run"] or options.get("print_config", False),
+    )
+    return others, launcher
+
+
+def _table(file: str | None) -> Mapping[str, Any] | None:
+    """Return the table of the launcher in a config; None without any."""
+    if file is None:
+        return None
+    table = config.read(expand_home(file)).get(SECTION)
+    if table is not None and not isinstance(table, Mapping):
+        raise UvlpError(f"{file}: {SECTION} must be a table", got=table, fix=f"write [{SECTION}]")
+    return table
+
+
 def resolve(
-    name: str | None, file: str | None, texts: Sequence[str], *, detach: bool, dry_run: bool = False
+    name: str | None,
+    file: str | None,
+    texts: Sequence[str],
+    *,
+    table: Mapping[str, Any] | None = None,
+    detach: bool,
+    dry_run: bool = False,
 ) -> Launcher:
     """Return the launcher with its settings; `--set` overrides the file, the file the defaults.
 
     A dry run needs no cluster. The user's own file, ``~/.config/uvlp/launcher.toml``, may name the launcher
     too: ``launcher = "slurm"``.
 
+    Args:
+        name: of the launcher; None: the file's.
+        file: with its settings; None: the user's own.
+        texts: further settings, ``KEY=VALUE``.
+        table: settings of a config, which ``file`` replaces.
+        detach: return when all jobs are submitted.
+        dry_run: submit none.
+
     Raises:
         UvlpError: an unknown launcher or setting, an invalid value, or a file that cannot be read.
     """
-    content = _read(file)
+    own = file is None and table is None
+    content = dict(table) if table is not None and file is None else _read(file)
     named = content.pop("launcher", None)
     name = name or named or LOCAL
     if not isinstance(name, str):
         raise UvlpError("launcher in the file of the launcher must be a text", got=name)
     declared = declared_launcher(name)
-    if file is None and (name == LOCAL or named not in (None, name)):
+    if own and (name == LOCAL or named not in (None, name)):
         content = {}  # the user's own file is about another launcher
     settings = declared.settings()
     pairs = [*_pairs(content), *(_pair(text) for text in texts)]

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from uvlp.cli import launching
 from uvlp.cli.options import Options
 from uvlp.cli.printing import usage
 from uvlp.cli.run import Execution
@@ -41,6 +42,7 @@ def request_of(
     where = ""
     if file is not None:
         where, content = str(file), config.read(expand_home(file))
+        content.pop(launching.SECTION, None)
     elif source is not None:
         where, content = config.recorded(store_at(options["store"]), source)
     counted = "images" in content  # of which each class has some number

@@ -17,7 +17,7 @@ from uvlp.cli.printing import config, dry_run
 from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError
 from uvlp.core.scheduling import cards
-from uvlp.declarations.launcher import HERE, Launcher
+from uvlp.declarations.launcher import HERE, LOCAL, Launcher, declared_launcher
 from uvlp.exchange.scoring import scored
 from uvlp.pipeline.folders.rows import Row
 from uvlp.pipeline.making import remaining
@@ -79,8 +79,11 @@ def run(request: Request, until: str, execution: Execution, rows: Sequence[Row] 
         recipe = resolve(request)
     checked = carry_out.checked(request, recipe)
     if execution.print_config:
-        config.show(request, checked, until, form=execution.form, as_json=execution.as_json)
+        form, launcher = execution.form, execution.launcher
+        config.show(request, checked, until, form=form, as_json=execution.as_json, launcher=launcher)
         return None
+    if execution.rerun is not None and declared_launcher(execution.launcher.name).remote:
+        raise UvlpError("--rerun trains here", got=execution.launcher.name, fix=f"add --launcher {LOCAL}")
     carry_out.check_cards(request, execution.launcher)
     if not execution.dry_run:
         hashing.hash_elsewhere(checked, store, execution.launcher)

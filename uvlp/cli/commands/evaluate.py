@@ -91,9 +91,8 @@ TemperatureOption = Annotated[
 
 @takes(
     *("config", "seeds", "networks", "repeats", "profile", "protocol", "data", "variant", "settings"),
-    *("portable", "store", "workers", "per_gpu", "offline", "force", "rerun", "dry_run", "gpu"),
-    *("print_config", "form"),
-    *("full", "as_json", *VERBOSITY),
+    *("portable", "store", "workers", "per_gpu", "launcher", "launcher_config", "detach"),
+    *("offline", "force", "rerun", "dry_run", "gpu", "print_config", "form", "full", "as_json", *VERBOSITY),
 )
 def evaluate(
     context: typer.Context,
@@ -112,6 +111,7 @@ def evaluate(
 
     Example: uvlp evaluate made/images --dataset digits
     """
+    from uvlp.cli import launching
     from uvlp.cli.request import execution_of, request_of
     from uvlp.cli.run import run
 
@@ -119,4 +119,6 @@ def evaluate(
     own: dict[str, Any] = {"images": paths, "dataset": dataset, "ipc": ipc, "select": select}
     own |= {"random_images": random, "layout": layout, "normalised": normalised}
     own |= {"label_kind": label_kind, "temperature": temperature}
-    run(request_of(context, options, "tabulate", needed, own), "tabulate", execution_of(options))
+    options, launcher = launching.of_options(options)
+    request = request_of(context, options, "tabulate", needed, own)
+    run(request, "tabulate", execution_of(options, launcher=launcher))

@@ -69,13 +69,8 @@ def _run(context: typer.Context, until: str, options: Options, needed: Mapping[s
     from uvlp.cli.run import run
     from uvlp.pipeline.published import groups
 
-    of_launcher, settings = launching.split_settings(options["settings"] or [])
-    request = request_of(context, {**options, "settings": settings}, until, needed, own)
-    launcher = launching.resolve(
-        *(options["launcher"], options["launcher_config"], of_launcher),
-        detach=options["detach"],
-        dry_run=options["dry_run"],
-    )
+    options, launcher = launching.of_options(options)
+    request = request_of(context, options, until, needed, own)
     announced = any(name in groups.GROUPS for name in request.methods or ())
     run(request, until, execution_of(options, launcher=launcher, announced=announced))
 

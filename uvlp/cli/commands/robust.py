@@ -25,7 +25,8 @@ MethodsOption = Annotated[
 
 @takes(
     *("seeds", "repeats", "profile", "data", "variant", "settings"),
-    *("store", "workers", "per_gpu", "offline", "dry_run", "as_json", *VERBOSITY),
+    *("store", "workers", "per_gpu", "launcher", "launcher_config", "offline", "dry_run"),
+    *("as_json", *VERBOSITY),
 )
 def robust(
     context: typer.Context,
@@ -43,12 +44,15 @@ def robust(
 
     Example: uvlp robust digits 10 --method dm
     """
+    from uvlp.cli import launching
     from uvlp.cli.request import execution_of, request_of
 
     own = {"dataset": dataset, "ipc": ipc, "methods": methods}
+    options, launcher = launching.of_options(options)
     requests = _requests(request_of(context, options, "tabulate", {}, own))
     dry_run, as_json = options["dry_run"], options["as_json"]
-    tables = _tables(requests, execution_of(options, as_json=dry_run and as_json))
+    execution = execution_of(options, as_json=dry_run and as_json, launcher=launcher)
+    tables = _tables(requests, execution)
     if not dry_run:
         _print(tables, f"{dataset} at {ipc} images per class", as_json)
 

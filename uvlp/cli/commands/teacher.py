@@ -24,8 +24,9 @@ CheckpointOption = Annotated[
 
 
 @takes(
-    *("config", "profile", "data", "variant", "settings", "portable", "store", "workers", "offline", "force"),
-    *("dry_run", "gpu", "print_config", "form", "as_json", *VERBOSITY),
+    *("config", "profile", "data", "variant", "settings", "portable", "store", "workers", "launcher"),
+    *("launcher_config", "detach", "offline", "force", "dry_run", "gpu", "print_config", "form"),
+    *("as_json", *VERBOSITY),
 )
 def teacher(
     context: typer.Context,
@@ -41,15 +42,17 @@ def teacher(
 
     Example: uvlp teacher digits conv3
     """
+    from uvlp.cli import launching
     from uvlp.cli.request import execution_of, request_of
     from uvlp.cli.run import run
     from uvlp.recipes.requests.request import override
 
     needed = {"dataset": "dataset", "networks": "network"}
     own = {"dataset": dataset, "networks": [network] if network else None, "protocol": "rded"}
+    options, launcher = launching.of_options(options)
     request = request_of(context, options, "teacher", needed, own)
     # The recipe's own networks may belong to another protocol.
     settings = {"teacher.network": ",".join(map(str, request.networks or ()))}
     if checkpoint is not None:
         settings["teacher.source"] = checkpoint
-    run(override(request, {"settings": settings}), "teacher", execution_of(options))
+    run(override(request, {"settings": settings}), "teacher", execution_of(options, launcher=launcher))

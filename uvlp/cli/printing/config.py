@@ -8,7 +8,9 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from uvlp.artifacts.task import plain
+from uvlp.cli.launching import SECTION
 from uvlp.core.errors import unknown_name
+from uvlp.declarations.launcher import HERE, LOCAL, Launcher
 from uvlp.pipeline.names import Checked
 from uvlp.pipeline.planning.contenders import prefix, resolve_method
 from uvlp.pipeline.requests.content import content, sections
@@ -30,12 +32,22 @@ def check_format(form: str) -> None:
         raise unknown_name("format", form, FORMATS)
 
 
-def show(request: Request, checked: Checked, until: str, *, form: str, as_json: bool) -> None:
+def show(
+    request: Request,
+    checked: Checked,
+    until: str,
+    *,
+    form: str,
+    as_json: bool,
+    launcher: Launcher = HERE,
+) -> None:
     """Print the recipe and its sections that a run up to stage ``until`` uses, named as in `--set`."""
     if form == "toml":
-        print(toml(content(request, checked, until), checked, until), end="")
+        print(toml(content(request, checked, until), checked, until, launcher), end="")
         return
     own, found = _own(checked.recipe), _sections(checked, until)
+    if launcher.name != LOCAL:
+        found |= {SECTION: launcher.settings}
     if as_json:
         values = own | {name: plain(settings) for name, settings in found.items()}
         print(json.dumps(values, indent=1, ensure_ascii=False))
@@ -47,7 +59,7 @@ def show(request: Request, checked: Checked, until: str, *, form: str, as_json: 
             print(line)
 
 
-def toml(values: Mapping[str, Any], checked: Checked, until: str) -> str:
+def toml(values: Mapping[str, Any], checked: Checked, until: str, launcher: Launcher = HERE) -> str:
     """Return a config as a TOML file, with the description of every setting."""
     import tomlkit
 
@@ -60,6 +72,9 @@ def toml(values: Mapping[str, Any], checked: Checked, until: str) -> str:
         base = resolve_method(method.name, checked.recipe)
         section = prefix(method.name) + method.name
         described |= {section: type(base.settings), f"{section}.synthesis": type(base.synthesis)}
+    if launcher.name != LOCAL:
+        values = {**values, SECTION: {"launcher": launcher.name, **plain(launcher.settings)}}
+        described[SECTION] = type(launcher.settings)
     _fill(document, values, "", described)
     return tomlkit.dumps(document)
 
