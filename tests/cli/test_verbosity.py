@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,7 +55,13 @@ def test_errors_are_printed_in_any_case(call: Call, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(workers, "run", fail)
     code, out, errors = call(*RUN, "--quiet")
-    assert (code, out) == (1, "") and errors.startswith("uvlp: a stage failed")
+    assert (code, out) == (1, "")
+    first, second = errors.splitlines()
+    assert first.startswith("uvlp: a stage failed") and second.startswith("log: ")
+    text = Path(second.removeprefix("log: ")).read_text(encoding="utf-8")
+    assert "its traceback" in text and "command: uvlp synthesise digits 2" in text
+    assert call("status")[1].splitlines()[-1] == second
+    assert json.loads(call("status", "--json")[1])["log"] == second.removeprefix("log: ")
     code, out, errors = call(*RUN, "-q", "-v")
     assert (code, out) == (2, "") and errors.startswith("uvlp: --verbose with --quiet")
     assert call(*RUN, "-q", "--workers", "x")[0] == 2 and not messages.are_quiet()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from uvlp.api.keywords import ProgressOption
 from uvlp.artifacts.store import Store
 from uvlp.core import streams
-from uvlp.core.display import views
+from uvlp.core.display import messages, views
+from uvlp.core.display.log import kept
 from uvlp.core.files.os_errors import as_uvlp_error
 from uvlp.core.progress import Event
 from uvlp.exchange.scoring import scored
@@ -37,7 +39,7 @@ def run(asked: Callable[[], Request], until: str, progress: ProgressOption) -> R
         WorkerFailed: a stage failed unexpectedly.
     """
     notes: list[str] = []
-    with _heard(progress, notes), _explained(), _environment_kept():
+    with _logged(), _heard(progress, notes), _explained(), _environment_kept():
         request = asked()
         store, collect = store_at(request.store), None
         if request.images:
@@ -49,6 +51,19 @@ def run(asked: Callable[[], Request], until: str, progress: ProgressOption) -> R
         plan = carry_out.completed(plan, request, checked, store, collect)
         carry_out.made(plan, store, request)
     return Ran(plan=plan, store=store, notes=tuple(notes))
+
+
+@contextlib.contextmanager
+def _logged() -> Iterator[None]:
+    """Keep a log of the run in its store; the traceback of an error names it."""
+    with kept() as log:
+        try:
+            yield
+        except Exception as error:
+            messages.record("error", "".join(traceback.format_exception(error)))
+            if log.path is not None:
+                error.add_note(f"log: {log.path}")
+            raise
 
 
 @contextlib.contextmanager

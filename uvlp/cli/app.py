@@ -37,6 +37,7 @@ from uvlp.cli.findings import doctor
 from uvlp.cli.printing import usage
 from uvlp.core import interrupts, plugins, streams
 from uvlp.core.display import messages
+from uvlp.core.display.log import Log, kept
 from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.files import os_errors, paths
 
@@ -124,7 +125,7 @@ def _called(command: list[str]) -> typer.Typer:
     return alone
 
 
-def _guarded(debug: bool) -> int:
+def _guarded(log: Log, debug: bool) -> int:
     """Run the command line, turning every error into one line and an exit code."""
     try:
         code = _call()
@@ -134,29 +135,40 @@ def _guarded(debug: bool) -> int:
         if not (isinstance(end.__context__, BrokenPipeError) and streams.output_closed()):
             raise
         return streams.discard_closed_output()
-    except (UvlpError, typer.TyperException, WorkerFailed) as error:
-        if isinstance(error, typer.TyperException):
-            text = error.format_message()
-            if not text.startswith("Usage:"):  # without a command, the text is the help
-                text = f"uvlp: {usage.as_uvlp_error(error)}"
-        else:
-            text = f"uvlp: {error}{'' if debug or isinstance(error, UvlpError) else DEBUG_HINT}"
-        streams.print_error(text, indent=2)
-        if debug:
-            streams.print_error(getattr(error, "details", "") or "".join(traceback.format_exception(error)))
-        return int(getattr(error, "exit_code", 1))
     except Exception as error:
         if isinstance(error, BrokenPipeError) and streams.output_closed():
             return streams.discard_closed_output()
-        explained = os_errors.as_uvlp_error(error)
-        defect = f"unexpected error: {plugins.describe_error(error)}{'' if debug else DEBUG_HINT}"
-        streams.print_error(f"uvlp: {explained or defect}", indent=2)
-        if debug:
-            lines = traceback.format_exception(error)
-            streams.print_error("".join(lines) + plugins.plugin_line(error))
-        return explained.exit_code if explained else 1
+        return _fail(error, log, debug)
     if code == interrupts.STOPPED:
+        messages.record("error", "interrupted")
         interrupts.report()
+    return code
+
+
+def _fail(error: Exception, log: Log, debug: bool) -> int:
+    """Print one line about an error, and where the log of the run is; return the exit code."""
+    explained = os_errors.as_uvlp_error(error)
+    own = isinstance(error, UvlpError | typer.TyperException | WorkerFailed)
+    hint = "" if debug else DEBUG_HINT
+    if isinstance(error, typer.TyperException):
+        text = error.format_message()
+        if not text.startswith("Usage:"):  # without a command, the text is the help
+            text = f"uvlp: {usage.as_uvlp_error(error)}"
+    elif own:
+        text = f"uvlp: {error}{'' if isinstance(error, UvlpError) else hint}"
+    else:
+        text = f"uvlp: {explained or f'unexpected error: {plugins.describe_error(error)}{hint}'}"
+    details = getattr(error, "details", "") or "".join(traceback.format_exception(error))
+    if not own:
+        details += plugins.plugin_line(error)
+    messages.record("error", text)
+    messages.record("error", details)
+    code = int(getattr(error if own else explained, "exit_code", 1))
+    streams.print_error(text, indent=2)
+    if log.path is not None and code not in (0, interrupts.STOPPED):
+        streams.print_error(f"log: {log.path}", indent=2)
+    if debug:
+        streams.print_error(details)
     return code
 
 
@@ -164,6 +176,7 @@ def main() -> None:
     """Run the command line; entry point of the console script."""
     streams.prepare()
     paths.forget_empty_variables()
-    with messages.printed(messages.USUAL):  # ends what an option asked for
-        code = _guarded("--debug" in sys.argv)
+    # The block ends what an option asked to print.
+    with messages.printed(messages.USUAL), kept() as log:
+        code = _guarded(log, "--debug" in sys.argv)
     sys.exit(streams.finish(code))

@@ -31,6 +31,7 @@ def fetch(target: TargetArgument, options: Options, dry_run: DryRunOption = Fals
     """
     from uvlp.pipeline.downloads.fetching import fetch_named, missing_of
     from uvlp.pipeline.requests.resolve import store_at
+    from uvlp.pipeline.runs import log
 
     wanted = (target, options["data"] or "", options["variant"] or "", options["settings"] or [])
     if dry_run:
@@ -38,6 +39,7 @@ def fetch(target: TargetArgument, options: Options, dry_run: DryRunOption = Fals
         return
     opened = store_at(options["store"])
     opened.begin()
+    log.begin(opened.root)
     fetched = fetch_named(*wanted, opened.cache)
     if options["as_json"]:
         print(

@@ -29,13 +29,15 @@ def status(options: Options, run: RunArgument = None) -> None:
     """
     from uvlp.cli.printing import status as printing
     from uvlp.core.files.paths import check_folder, store_folder
-    from uvlp.pipeline.runs import files, reading
+    from uvlp.pipeline.runs import files, log, reading
 
     root = check_folder("store", store_folder(options["store"]), "--store DIR").absolute()
     found = reading.read(root, reading.find(root, run))
+    where = log.find(root, found.header.process, found.header.at_s)
     if options["as_json"]:
         values: dict[str, Any] = printing.json_values(found)
-        print(json.dumps({**values, "runs": files.names(root)}, indent=1, ensure_ascii=False))
+        values |= {"log": str(where) if where else None, "runs": files.names(root)}
+        print(json.dumps(values, indent=1, ensure_ascii=False))
         return
     width = shutil.get_terminal_size((100, 24)).columns
     names = files.names(root)
@@ -45,6 +47,8 @@ def status(options: Options, run: RunArgument = None) -> None:
         print()
     for line in printing.lines(found, width):
         print(line)
+    if where is not None:
+        print(f"log: {where}")
 
 
 def _summary(root: Path, name: str) -> tuple[str, str, str]:

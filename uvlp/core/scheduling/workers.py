@@ -23,6 +23,7 @@ from uvlp.core.nvidia import MASK, Card
 from uvlp.core.progress import Event, Progress
 from uvlp.core.scheduling import cards, worker
 from uvlp.core.scheduling.cards import Parallel
+from uvlp.core.scheduling.output import Output
 from uvlp.core.scheduling.queue import Queue
 from uvlp.core.scheduling.rule import ANYWHERE, Needs
 from uvlp.core.scheduling.worker import SIGNAL_EXIT, SIGNALS
@@ -39,6 +40,7 @@ Make = Callable[[Any, Progress, tuple[str, ...]], None]
 class _Worker:
     process: subprocess.Popen[bytes]
     connection: Connection
+    output: Output
     job: Any = None
     cards: tuple[Card, ...] = ()
 
@@ -49,13 +51,15 @@ def _start(make: Make, environment: Mapping[str, str], card: Card | None = None)
     variables = {**os.environ, **environment, **({} if card is None else {MASK: card.uuid})}
     before, variables[worker.PATH] = os.environ.get(worker.PATH), worker.module_path()
     command = worker.command(os.fsdecode(spawn.get_executable()), far.fileno())
+    reading, writing = os.pipe()
     try:
-        with far, _signals_blocked():
-            process = subprocess.Popen(command, env=variables, pass_fds=[far.fileno()])
+        with far, os.fdopen(writing, "wb") as errors, _signals_blocked():
+            process = subprocess.Popen(command, env=variables, pass_fds=[far.fileno()], stderr=errors)
     except BaseException:
         near.close()  # a worker that was started sees the end of its input
+        os.close(reading)
         raise
-    started = _Worker(process, near)
+    started = _Worker(process, near, Output(reading))
     try:
         near.send((before, make))
     except BaseException as error:
@@ -123,6 +127,7 @@ def _stop(worker: _Worker) -> None:
     except subprocess.TimeoutExpired:
         worker.process.kill()
         worker.process.wait()
+    worker.output.close()
 
 
 def _work(queue: Queue, pool: Sequence[_Worker], cards: Sequence[Card], view: View) -> None:
@@ -136,8 +141,12 @@ def _work(queue: Queue, pool: Sequence[_Worker], cards: Sequence[Card], view: Vi
                 idle.connection.send((start.job, tuple(card.uuid for card in idle.cards)))
             except ConnectionError:
                 raise _death(idle) from None
-        for connection in wait([pool[number].connection for number in queue.running]):
-            number = next(each for each in queue.running if pool[each].connection is connection)
+        outputs = {each.output.pipe: each.output for each in pool if not each.output.ended}
+        for ready in wait([*(pool[number].connection for number in queue.running), *outputs]):
+            if isinstance(ready, int):
+                outputs[ready].read()
+                continue
+            number = next(each for each in queue.running if pool[each].connection is ready)
             if _receive(pool[number], view):
                 queue.finish(number)
 

@@ -19,6 +19,7 @@ from uvlp.pipeline.making.here import MakeHere
 from uvlp.pipeline.making.remaining import missing
 from uvlp.pipeline.planning.pieces import divided, task_of
 from uvlp.pipeline.prepare import Plan
+from uvlp.pipeline.runs import log
 from uvlp.pipeline.runs.journal import command_line
 
 
@@ -51,6 +52,7 @@ def make(
         preflight.check_precision(todo)
     print_reasons(plan, store, [task for task in todo if task not in rebuild])
     store.prepare()
+    log.begin(store.root)
     declared.launch(launch(plan, store, todo, asked, launcher), launcher.settings)
     return len(todo)
 

@@ -23,6 +23,7 @@ from uvlp.pipeline.planning import changed_plugins
 from uvlp.pipeline.planning.ablations import Ablated
 from uvlp.pipeline.prepare import Plan, prepare
 from uvlp.pipeline.requests.content import content
+from uvlp.pipeline.runs import log
 from uvlp.recipes.requests.request import Request
 from uvlp.recipes.schema import Recipe
 
@@ -99,6 +100,7 @@ def completed(
     preflight.check(plan, todo, remote=remote)
     if not remote:
         preflight.check_precision(todo)
+    log.begin(store.root)
     wanted = [of_store(plan, todo, store.root)]
     transfers.fetch(plan.transfers, wanted, offline=request.offline)
     opened = plan.dataset if of_models else None
