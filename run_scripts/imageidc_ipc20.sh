@@ -9,7 +9,7 @@
 # dit, resnet-ap-10: 58.9 ± 0.2 (uvlp-readme), 58.9 ± 0.2 (vlcp-readme)
 # dm, resnet-ap-10: 58.5 ± 0.4 (uvlp-readme), 58.5 ± 0.4 (vlcp-readme)
 # minimax, resnet-ap-10: 59.1 ± 3.7 (uvlp-readme), 59.1 ± 3.7 (vlcp-readme)
-# One NVIDIA H200: 10.0 GPU-hours, 37.9 GB of GPU memory, 6.7 GB of memory, 77.8 GB of disk; projected,
+# One NVIDIA H200: 9.9 GPU-hours, 37.9 GB of GPU memory, 6.7 GB of memory, 77.8 GB of disk; projected,
 #   not measured.
 # Needs `--data FOLDER` with ILSVRC-2012 for imageidc (train/ and val/ with one folder per WNID).
 #   `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.

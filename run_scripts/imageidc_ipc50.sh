@@ -9,7 +9,7 @@
 # dit, resnet-ap-10: 64.3 ± 0.6 (uvlp-readme), 64.3 ± 0.6 (vlcp-readme)
 # dm, resnet-ap-10: 69.1 ± 0.8 (uvlp-readme), 69.1 ± 0.8 (vlcp-readme)
 # minimax, resnet-ap-10: 69.4 ± 1.4 (uvlp-readme), 69.4 ± 1.4 (vlcp-readme)
-# One NVIDIA H200: 13.7 GPU-hours, 37.9 GB of GPU memory, 6.7 GB of memory, 79.1 GB of disk; projected,
+# One NVIDIA H200: 13.6 GPU-hours, 37.9 GB of GPU memory, 6.7 GB of memory, 79.1 GB of disk; projected,
 #   not measured.
 # Needs `--data FOLDER` with ILSVRC-2012 for imageidc (train/ and val/ with one folder per WNID).
 #   `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.

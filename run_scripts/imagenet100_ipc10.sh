@@ -6,7 +6,7 @@
 # d4m, resnet-ap-10: none published
 # vlcp, resnet-ap-10: none published
 # uvlp, resnet-ap-10: none published
-# One NVIDIA H200: 21.9 GPU-hours, 37.9 GB of GPU memory, 7.8 GB of memory, 105.9 GB of disk; projected,
+# One NVIDIA H200: 21.3 GPU-hours, 37.9 GB of GPU memory, 7.8 GB of memory, 105.9 GB of disk; projected,
 #   not measured.
 # Needs `--data FOLDER` with ILSVRC-2012 for imagenet100 (train/ and val/ with one folder per WNID).
 #   `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.

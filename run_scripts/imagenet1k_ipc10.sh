@@ -10,7 +10,7 @@
 # rded, resnet18: 42.0 ± 0.1 (vlcp-readme), 42.0 ± 0.1 (minimax-readme)
 # dit, resnet18: 39.6 ± 0.4 (vlcp-readme), 39.6 ± 0.4 (minimax-readme)
 # minimax, resnet18: 44.3 ± 0.5 (vlcp-readme), 44.3 ± 0.5 (minimax-readme)
-# One NVIDIA H200: 312.4 GPU-hours, 37.9 GB of GPU memory, 24.1 GB of memory, 363.5 GB of disk;
+# One NVIDIA H200: 282.5 GPU-hours, 37.9 GB of GPU memory, 24.1 GB of memory, 531.4 GB of disk;
 #   projected, not measured.
 # Needs `--data FOLDER` with ILSVRC-2012 for imagenet1k (train/ and val/ with one folder per WNID).
 #   `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.

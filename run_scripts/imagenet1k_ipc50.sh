@@ -10,7 +10,7 @@
 # rded, resnet18: 56.5 ± 0.1 (vlcp-readme), 56.5 ± 0.1 (minimax-readme)
 # dit, resnet18: 52.9 ± 0.6 (vlcp-readme), 52.9 ± 0.6 (minimax-readme)
 # minimax, resnet18: 58.6 ± 0.3 (vlcp-readme), 58.6 ± 0.3 (minimax-readme)
-# One NVIDIA H200: 530.6 GPU-hours, 37.9 GB of GPU memory, 36.1 GB of memory, 540.2 GB of disk;
+# One NVIDIA H200: 500.6 GPU-hours, 37.9 GB of GPU memory, 36.1 GB of memory, 708.1 GB of disk;
 #   projected, not measured.
 # Needs `--data FOLDER` with ILSVRC-2012 for imagenet1k (train/ and val/ with one folder per WNID).
 #   `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.

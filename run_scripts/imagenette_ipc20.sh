@@ -9,7 +9,7 @@
 # dit, resnet-ap-10: 64.8 ± 1.2 (uvlp-readme), 64.8 ± 1.2 (vlcp-readme)
 # dm, resnet-ap-10: 66.5 ± 1.1 (uvlp-readme), 66.5 ± 1.1 (vlcp-readme)
 # minimax, resnet-ap-10: 64.7 ± 0.8 (uvlp-readme), 64.7 ± 0.8 (vlcp-readme)
-# One NVIDIA H200: 9.8 GPU-hours, 37.9 GB of GPU memory, 7.2 GB of memory, 79.3 GB of disk; projected,
+# One NVIDIA H200: 9.7 GPU-hours, 37.9 GB of GPU memory, 7.2 GB of memory, 79.3 GB of disk; projected,
 #   not measured.
 # `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.
 set -euo pipefail

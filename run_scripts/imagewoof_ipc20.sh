@@ -36,7 +36,7 @@
 # dm, resnet-18: 29.8 ± 1.7 (minimax-readme)
 # idc-1, resnet-18: 38.6 ± 0.2 (minimax-readme)
 # minimax, resnet-18: 42.5 ± 0.6 (minimax-readme)
-# One NVIDIA H200: 47.5 GPU-hours, 37.9 GB of GPU memory, 9.9 GB of memory, 79.2 GB of disk; projected,
+# One NVIDIA H200: 47.4 GPU-hours, 37.9 GB of GPU memory, 9.9 GB of memory, 79.2 GB of disk; projected,
 #   not measured.
 # `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.
 set -euo pipefail

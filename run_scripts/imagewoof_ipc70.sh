@@ -36,7 +36,7 @@
 # dm, resnet-18: 51.9 ± 0.8 (minimax-readme)
 # idc-1, resnet-18: 51.1 ± 1.7 (minimax-readme)
 # minimax, resnet-18: 58.8 ± 0.7 (minimax-readme)
-# One NVIDIA H200: 71.7 GPU-hours, 37.9 GB of GPU memory, 9.9 GB of memory, 82.4 GB of disk; projected,
+# One NVIDIA H200: 71.6 GPU-hours, 37.9 GB of GPU memory, 9.9 GB of memory, 82.4 GB of disk; projected,
 #   not measured.
 # `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.
 set -euo pipefail

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Published table nette-idc (uvlp-readme): imageidc, imagenette at 10, 20, 50 images per class with
 #   random, dit, dm, minimax, d4m, vlcp, uvlp; resnet-ap-10. Three seeds.
-# One NVIDIA H200: 56.0 GPU-hours, 37.9 GB of GPU memory, 7.3 GB of memory, 109.9 GB of disk; projected,
+# One NVIDIA H200: 55.9 GPU-hours, 37.9 GB of GPU memory, 7.3 GB of memory, 111.2 GB of disk; projected,
 #   not measured.
 # Needs `--data FOLDER` with ILSVRC-2012 for imageidc (train/ and val/ with one folder per WNID).
 #   `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow; it goes

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Published table vlcp-nette-idc (vlcp-readme): imageidc, imagenette at 10, 20, 50 images per class with
 #   random, dit, dm, minimax, d4m, vlcp; resnet-ap-10. Three seeds.
-# One NVIDIA H200: 53.8 GPU-hours, 37.9 GB of GPU memory, 7.3 GB of memory, 107.4 GB of disk; projected,
+# One NVIDIA H200: 53.7 GPU-hours, 37.9 GB of GPU memory, 7.3 GB of memory, 108.7 GB of disk; projected,
 #   not measured.
 # Needs `--data FOLDER` with ILSVRC-2012 for imageidc (train/ and val/ with one folder per WNID).
 #   `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow; it goes

@@ -6,7 +6,7 @@
 # d4m, resnet18_modified: none published
 # vlcp, resnet18_modified: none published
 # uvlp, resnet18_modified: none published
-# One NVIDIA H200: 39.0 GPU-hours, 37.9 GB of GPU memory, 8.7 GB of memory, 103.9 GB of disk; projected,
+# One NVIDIA H200: 38.5 GPU-hours, 37.9 GB of GPU memory, 8.7 GB of memory, 103.9 GB of disk; projected,
 #   not measured.
 # `--dry-run` prints the estimate for this machine. Any option of `uvlp reproduce` may follow.
 set -euo pipefail

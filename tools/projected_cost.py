@@ -70,6 +70,8 @@ class Reference:
             case "caption", "llava":
                 gpu = self.context.on_card(HALF * WEIGHTS["llava"], LIVE["llava_prefill"])
                 return replace(ours, seconds=ours.items / CAPTIONS_PER_S, gpu_bytes=gpu)
+            case "encode", _:  # part of the fine-tuning
+                return Cost(items=0, unit="images", seconds=0.0, host_bytes=0.0)
             case "finetune", _:
                 fresh = replace(task, settings=replace(task.settings, cache_latents=False))
                 return distilling.finetune(fresh, self.context)
@@ -136,7 +138,10 @@ def _cells(costs: list[Cost]) -> list[str]:
         sum(cost.disk_bytes for cost in costs) + max(cost.scratch_bytes for cost in costs),
     ]
     seconds = sum(cost.seconds or 0.0 for cost in costs)
-    return [duration(seconds), *(byte_size(round(size)) if size else "-" for size in sizes)]
+    return [
+        duration(seconds) if seconds else "-",
+        *(byte_size(round(size)) if size else "-" for size in sizes),
+    ]
 
 
 def section(dataset: str, ipc: int) -> str:

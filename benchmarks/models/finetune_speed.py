@@ -31,13 +31,15 @@ from benchmarks.evaluation.evaluation_speed_report import table
 from benchmarks.parity import facts
 from benchmarks.runs import full_size
 from tests import tiny_models
+from tests.models.finetuning.finetuning_jobs import encoded
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.core.progress import Progress
 from uvlp.models.device import dtype_name, torch_dtype
 from uvlp.models.diffuser import stable_diffusion_scheduler
 from uvlp.models.finetuning.data import updates_per_epoch
-from uvlp.models.finetuning.inputs import DECODERS, Pixels, stored
+from uvlp.models.finetuning.inputs import DECODERS, Pixels
 from uvlp.models.finetuning.job import make_accelerator
+from uvlp.models.finetuning.latent_cache import Stored
 from uvlp.models.finetuning.loop import Training
 from uvlp.models.finetuning.parts import Parts, load_parts
 from uvlp.models.quiet import quiet
@@ -106,10 +108,10 @@ def take_turn(parts: Parts, accelerator: Any, dataset: Any, settings: FinetuneSe
         torch.cuda.reset_peak_memory_stats()
     ids = parts.tokens(["a photo of a small red bar"] * images)
     with ThreadPoolExecutor(DECODERS) as pool, tempfile.TemporaryDirectory(dir=folder) as scratch:
-        inputs: Any = Pixels(dataset, settings, pool)
+        inputs: Any = Pixels(dataset, pool, settings.resolution_px)
         started = time.perf_counter()
         if settings.cache_latents:
-            inputs = stored(Path(scratch), inputs, parts, accelerator, settings, images, Progress())
+            inputs = Stored(encoded(Path(scratch), inputs, parts, images, settings.batch))
         storing_s = time.perf_counter() - started
         clock = Clock()
         parts.unet.disable_gradient_checkpointing()

@@ -21,6 +21,7 @@ from benchmarks.embedding.embed_images import CLASSES, write_photographs
 from tests import tiny_models
 from tests.captioners.test_llava import NAMES, PUBLISHED, photos
 from tests.models.conftest import AUTOENCODER, DIFFUSER, EMBEDDER
+from tests.models.finetuning.finetuning_jobs import encoded
 from tests.models.finetuning.test_loop import SETTINGS
 from tests.pretend_gpu import GPU, MEMORY, OnGpu, pretend_gpu
 from uvlp.artifacts.dataset import DatasetSpec
@@ -30,7 +31,8 @@ from uvlp.models import autoencoder, diffuser, embedder
 from uvlp.models.autoencoder import Autoencoder
 from uvlp.models.embedder import Embedder
 from uvlp.models.finetuning import checkpoints
-from uvlp.models.finetuning.inputs import Pixels, stored
+from uvlp.models.finetuning.inputs import Pixels
+from uvlp.models.finetuning.latent_cache import Stored
 from uvlp.models.finetuning.loop import Training
 from uvlp.models.finetuning.parts import load_parts
 from uvlp.models.image_encoder import ImageEncoder
@@ -170,9 +172,9 @@ def test_fine_tuning_runs_on_a_gpu(folders: SimpleNamespace, tmp_path: Path, cac
     count = len(dataset.files("train"))
     parts = load_parts(folders.diffusion, torch.bfloat16, GPU, settings.resolution_px)
     with ThreadPoolExecutor(2) as pool:
-        inputs: Any = Pixels(dataset, settings, pool)
+        inputs: Any = Pixels(dataset, pool, settings.resolution_px)
         if cached:
-            inputs = stored(tmp_path, inputs, parts, accelerator, settings, count, Progress())
+            inputs = Stored(encoded(tmp_path, inputs, parts, count, settings.batch))
         ids = parts.tokens(["a red bar"] * count)
         trained = Training(parts, accelerator, settings, 0, inputs, ids, Progress())
         trained.run(tmp_path, lambda _: None)

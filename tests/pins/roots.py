@@ -42,7 +42,7 @@ KIND_STAGES = {
     "sample": ("sample",),
 }
 """Functions that make the images of a method, and the stages that call them."""
-STAGES = ("collect", "embed", "pixels", "represent", "tabulate")
+STAGES = ("collect", "embed", "encode", "pixels", "represent", "tabulate")
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from tests.models.finetuning.finetuning_jobs import SETTINGS, job, make_world
+from tests.models.finetuning.finetuning_jobs import SETTINGS, job, make_world, with_latents
 from tests.tolerances import depth, rounding
-from uvlp.artifacts import captions, weights
+from uvlp.artifacts import captions, features, weights
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, read_manifest
@@ -39,7 +39,11 @@ CACHED = replace(SETTINGS, epochs=1, cache_latents=True, report_to="tensorboard"
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
-    world = make_world(tmp_path_factory.mktemp("world"))
+    return write_captions(make_world(tmp_path_factory.mktemp("world")))
+
+
+def write_captions(world: Path) -> Path:
+    """Write the captions beside the images, where stage `caption` finds them."""
     rows = captions.read(world / "captions")
     lines = [
         json.dumps({"file_name": name.removeprefix("train/"), "text": text})
@@ -49,8 +53,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return world
 
 
-def tasks(world: Path, store: Path, settings: FinetuneSettings, folder: Path | None = None) -> list[Task]:
-    """The tasks for captions and weights, as planned."""
+def tasks(
+    world: Path, store: Path, settings: FinetuneSettings, folder: Path | None = None, seed: int = 0
+) -> list[Task]:
+    """The tasks for captions, latents if they are stored, and weights, as planned."""
     spec = DatasetSpec(name="folder", argument=str(world / "images"))
     manifest = open_dataset(spec, Store(store).cache, Progress()).manifest
     common: dict[str, Any] = {"dataset": manifest.content_hash, "dataset_spec": spec}
@@ -62,19 +68,37 @@ def tasks(world: Path, store: Path, settings: FinetuneSettings, folder: Path | N
         facts={"image_px": 32},
         **common,
     )
-    base = find.find(ModelSettings(diffusion=str(world / "base")), "diffusion", Store(store).cache)
-    second = Task(
+    models = ModelSettings(diffusion=str(world / "base"))
+    base, vae = (find.find(models, part, Store(store).cache) for part in ("diffusion", "autoencoder"))
+    origin = str(folder or world / "base")
+    latents = Task(
+        kind=features.KIND,
+        stage="encode",
+        plugin=features.LATENTS,
+        facts={
+            "size_px": settings.resolution_px,
+            "mirrored": settings.random_flip,
+            "batch": settings.batch,
+            "models": {"autoencoder": vae.sha256},
+            "precision": "auto",
+        },
+        origins={"autoencoder": origin},
+        **common,
+    )
+    unhashed = {features.LATENTS: latents} if settings.cache_latents else {}
+    last = Task(
         kind=weights.KIND,
         stage="finetune",
         plugin="stable-diffusion",
         revision=REVISION,
         settings=settings,
-        facts={"seed": 0, "models": {"diffusion": base.sha256}, "precision": "auto"},
-        inputs={"captions": first},
-        origins={"diffusion": str(folder or world / "base")},
+        facts={"seed": seed, "models": {"diffusion": base.sha256}, "precision": "auto"},
+        inputs={"captions": first, **unhashed},
+        unhashed=tuple(unhashed),
+        origins={"diffusion": origin},
         **common,
     )
-    return [first, second]
+    return [first, *unhashed.values(), last]
 
 
 def make(made: Sequence[Task], root: Path) -> Path:
@@ -111,7 +135,7 @@ def test_the_artifact_is_complete_and_logs_are_separate(
     assert {"model_index.json", "README.md", "log.jsonl"} <= set(files)
     assert f"someone/sd, revision {'c' * 40}" in (folder / "README.md").read_text()
     assert list((tmp_path / "logs" / f"weights-{made[-1].key}").rglob("events.out.tfevents.*"))
-    assert not list((tmp_path / "partial").iterdir())  # checkpoints and latents are deleted
+    assert not list((tmp_path / "partial").iterdir())  # checkpoints are deleted
 
 
 def test_a_full_disk_keeps_the_checkpoints(
@@ -157,8 +181,9 @@ def test_a_run_resumes_with_two_processes_and_then_with_one(world: Path, tmp_pat
     """Shares, gradients and checkpoints do not depend on the number of processes."""
 
     def until(epochs: int) -> Job:
-        return job(world, tmp_path / "changing", epochs=epochs, cache_latents=True)
+        return replace(job(world, tmp_path / "changing", epochs=epochs, cache_latents=True), latents=latents)
 
+    latents = with_latents(job(world, tmp_path / "encoded")).latents
     run(until(1), Progress())
     shutil.rmtree(tmp_path / "changing/folder")
     events: list[Event] = []
@@ -168,7 +193,8 @@ def test_a_run_resumes_with_two_processes_and_then_with_one(world: Path, tmp_pat
     assert [event.done for event in events if event.label == "updates"][-1] == 4
     shutil.rmtree(tmp_path / "changing/folder")
     run(until(3), Progress())
-    run(job(world, tmp_path / "alone", epochs=3, cache_latents=True), Progress())
+    alone_again = job(world, tmp_path / "alone", epochs=3, cache_latents=True)
+    run(replace(alone_again, latents=latents), Progress())
     logs = [(tmp_path / name / "folder/log.jsonl").read_text() for name in ("changing", "alone")]
     changing, alone = ([json.loads(line)["loss"] for line in text.splitlines()] for text in logs)
     assert changing[:2] == alone[:2] and len(changing) == len(alone) == 6

@@ -3,7 +3,9 @@
 Part `images`: `image.npy` float32 [N, D] with unit rows; `mean.npy` and `deviation.npy` [N, 4, h, w], the
 moments of the scaled latents, float32, or float16 from published models. Part `texts`: `text.npy` float32
 [N, D] with unit rows, and `names.npy` float32 [C, D], the class-name prototypes. Part `network`:
-`network.npy` float32 [N, D], features of a network that was trained on the full set.
+`network.npy` float32 [N, D], features of a network that was trained on the full set. Part `latents`, for
+fine-tunings: `latents.npy` float16 [N, sides, 2, 4, h, w], mean and deviation of the latents, not scaled, of
+every image and, with two sides, of its mirror image.
 
 A long array is a folder of several files instead, e.g. `mean/00000000.npy` (`parts/arrays.py`).
 """
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 KIND = "features"
 SCHEMA = 2
 PARTS = {"images": ("image", "mean", "deviation"), "texts": ("text", "names"), "network": ("network",)}
+LATENTS = "latents"
+"""Part, and its array, that no method reads."""
 PROTOCOL = "minimax"
 NETWORK = "resnet-ap-10"
 """Protocol and network of part `network`."""

@@ -57,6 +57,8 @@ class Task:
         settings: frozen dataclass of the stage's settings.
         facts: further values that affect the result (ipc, seed, repeat, ...).
         inputs: name -> Task of another artifact.
+        unhashed: names of inputs that are not part of the key, because their content follows from the rest of
+            it. They only save work: they are not made again once this artifact exists.
         dataset: content hash of the dataset, if the stage reads it.
         dataset_spec: how to open that dataset; specific to the machine, not part of the key.
         origins: name -> path of further inputs of the stage (a folder of images, a checkpoint, a published
@@ -75,6 +77,7 @@ class Task:
     settings: Any = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Task] = field(default_factory=dict)
+    unhashed: tuple[str, ...] = ()
     dataset: str = ""
     dataset_spec: DatasetSpec | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -95,7 +98,7 @@ class Task:
             "revision": self.revision,
             "settings": changed(self.settings),
             "facts": plain(self.facts),
-            "inputs": {name: task.key for name, task in self.inputs.items()},
+            "inputs": {name: task.key for name, task in self.hashed.items()},
             "dataset": self.dataset,
             **({"revisions": later} if later else {}),
             **({"packages": dict(self.packages)} if self.packages else {}),
@@ -110,6 +113,11 @@ class Task:
     def name(self) -> str:
         """`kind/key`, the artifact's path below the store's root."""
         return f"{self.kind}/{self.key}"
+
+    @property
+    def hashed(self) -> Mapping[str, Task]:
+        """The inputs that are part of the key."""
+        return {name: task for name, task in self.inputs.items() if name not in self.unhashed}
 
     @property
     def whole_set(self) -> bool:

@@ -10,7 +10,7 @@ from uvlp.datasets.files.imagenet_sets import TERMS, VARIANTS as VARIANTS, Ilsvr
 from uvlp.recipes.dataset_size import of_ilsvrc
 from uvlp.recipes.evaluation import TeacherSettings
 from uvlp.recipes.paper import TORCHVISION_RESNET18_PCT, rded_recipe
-from uvlp.recipes.schema import FinetuneSettings, Recipe
+from uvlp.recipes.schema import Recipe
 
 REVISION = 1
 LICENCE = TERMS
@@ -33,5 +33,4 @@ def recipe(ipc: int) -> Recipe:
         factor=2,  # VLCP (evaluation.md 3.1, Q26)
         teacher=TEACHER,
         vlcp_saved_px=224,  # methods.md B.6
-        finetune=FinetuneSettings(cache_latents=False),  # 1.28 M images would take 168 GB of disk
     )

@@ -122,14 +122,14 @@ def torch_dtype(precision: str, device: str, *, training: bool = False) -> torch
     return dtype
 
 
-def device_and_dtype(precision: str) -> tuple[str, str]:
+def device_and_dtype(precision: str, *, training: bool = False) -> tuple[str, str]:
     """Return the type of the device in use, e.g. ``NVIDIA H200``, and the dtype of ``precision`` on it.
 
     Results of different types, or in different dtypes, differ in the last bits.
     """
     device = machine.device()
     name = machine.gpu_name() if device == "cuda" else None
-    return name or device, dtype_name(torch_dtype(precision, device))
+    return name or device, dtype_name(torch_dtype(precision, device, training=training))
 
 
 def dtype_name(dtype: torch.dtype) -> str:

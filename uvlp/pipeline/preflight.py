@@ -28,6 +28,8 @@ from uvlp.recipes.precision import resolve_dtype
 from uvlp.recipes.schema import SynthesisSettings
 
 GPU_ONLY_DTYPE = "float16"
+TRAINING = ("encode", "finetune")
+"""Stages that compute in the dtype of a fine-tuning."""
 
 
 def check(plan: Plan, todo: Sequence[Task], *, remote: bool = False) -> None:
@@ -189,4 +191,4 @@ def check_precision(todo: Sequence[Task]) -> None:
     for task in todo:
         precision = precision_of(task)
         if precision in ("float16", "bfloat16"):
-            resolve_dtype(precision, machine.device(), training=task.stage == "finetune")
+            resolve_dtype(precision, machine.device(), training=task.stage in TRAINING)

@@ -153,8 +153,8 @@ class FinetuneSettings:
     )
     cache_latents: bool = setting(
         True,
-        "encode every image and its mirror image once and draw from the stored distributions (at 512 px "
-        "128 KiB per image on disk while training): faster, the same statistics",
+        "encode every image and its mirror image once for all fine-tunings and draw from the stored "
+        "distributions (at 512 px 128 KiB per image on disk): faster, the same statistics",
         "ours: the published script encodes in every epoch",
     )
     checkpointing_steps: int = setting(

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     import numpy
 
 from uvlp.artifacts import captions
-from uvlp.artifacts.work import Work
+from uvlp.artifacts.features import LATENTS
+from uvlp.artifacts.task import read_manifest
+from uvlp.artifacts.work import Work, read_notes
+from uvlp.core import machine
 
 
 def run(work: Work) -> None:
@@ -39,9 +42,10 @@ def run(work: Work) -> None:
 
 def _stable_diffusion(work: Work) -> None:
     """Fine-tune on images that are read on demand, never all in memory."""
-    from uvlp.models.finetuning import job, latent_cache
+    from uvlp.models.finetuning import job
 
     task = work.task
+    latents = work.input(LATENTS) if LATENTS in task.inputs else None
     assert task.dataset_spec is not None
     finetuning = job.Job(
         base=work.model_path("diffusion"),
@@ -54,13 +58,22 @@ def _stable_diffusion(work: Work) -> None:
         settings=task.settings,
         seed=task.facts["seed"],
         precision=task.facts["precision"],
+        latents=str(latents or ""),
         folder=str(work.folder),
         partial=str(work.partial),
         # Logs contain times, so they are not part of the artifact.
         logs=str(work.store.root / "logs" / f"{task.kind}-{task.key}"),
     )
     job.run(finetuning, work.progress, work.cards)
-    work.note(latent_cache.parts_in(work.partial, work.progress.log).counts())
+    if latents is not None:
+        work.note(_notes(latents))
+
+
+def _notes(latents: Path) -> dict[str, int]:
+    """Return the notes of the latents, and one if they were made on another type of device."""
+    made_on = read_manifest(latents)["made"]["gpu"]
+    other = f"fine-tuning from latents of another type of device, {made_on or 'a processor'}"
+    return {**read_notes(latents), other: int(made_on != machine.gpu_name())}
 
 
 def _source(folder: Path) -> str:

@@ -73,5 +73,5 @@ def _behind(work: Work) -> dict[str, list[Task]]:
 
 def _ancestors(task: Task) -> Iterator[Task]:
     yield task
-    for earlier in task.inputs.values():
+    for earlier in task.hashed.values():
         yield from _ancestors(earlier)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests import tiny_models
 from uvlp.artifacts import captions
 from uvlp.artifacts.dataset import DatasetSpec
+from uvlp.artifacts.features import LATENTS
+from uvlp.artifacts.parts import arrays
+from uvlp.artifacts.parts.parts import Parts as StoredParts, Plan, Share
 from uvlp.core.progress import Event, Progress
+from uvlp.models.device import dtype_name
+from uvlp.models.finetuning.inputs import Pixels
 from uvlp.models.finetuning.job import Job, run
+from uvlp.models.finetuning.latent_cache import BLOCK, encoder, fill
+from uvlp.models.finetuning.parts import Parts, load_parts
+from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes.schema import FinetuneSettings
 
 IMAGES, CLASSES, SIDE_PX = 10, ("bar", "circle"), 32
@@ -78,10 +88,32 @@ def job(world: Path, root: Path, **changes: Any) -> Job:
         settings=replace(SETTINGS, **changes),
         seed=0,
         precision="auto",
+        latents="",
         folder=str(root / "folder"),
         partial=str(root / "partial"),
         logs=str(root / "logs"),
     )
+
+
+def with_latents(made: Job) -> Job:
+    """Encode the images of a job once, and let it read them."""
+    own, device, base = made.settings, torch.device("cpu"), Path(made.base)
+    dataset = open_dataset(made.dataset, Path(made.cache), Progress())
+    parts = load_parts(base, torch.float32, device, own.resolution_px)
+    with ThreadPoolExecutor(2) as pool:
+        load = Pixels(dataset, pool, own.resolution_px)
+        folder = encoded(Path(made.partial), load, parts, IMAGES, own.batch)
+    return replace(made, latents=str(folder), settings=replace(own, cache_latents=True))
+
+
+def encoded(scratch: Path, load: Pixels, parts: Parts, images: int, batch: int) -> Path:
+    """Encode all images and their mirror images, as stage `encode` does; return the folder."""
+    plan = Plan(items=images, batch=batch, size=BLOCK, device="this", dtype=dtype_name(parts.dtype))
+    made, every, folder = StoredParts(scratch, "latents", print), plan.parts(Share()), scratch / "latents"
+    fill(made, plan, every, 2, load, encoder(parts.vae, parts.vae.device, parts.dtype), Progress())
+    folder.mkdir()
+    arrays.publish([made.folder(part.start) for part in every], folder, [LATENTS])
+    return folder
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:

@@ -42,8 +42,8 @@ def sizes(recipe: Recipe, *, dataset_here: bool = True) -> dict[str, tuple[int, 
 def test_minimum_disk_usage_of_the_papers_run() -> None:
     found = sizes(paper(seeds=(0,)))
     cells = 4 * 64 * 64
-    latents, checkpoint = IMAGES * 2 * 2 * 2 * cells, 4 * 4 * UNET
-    assert found["fine-tuned Stable Diffusion, seed 0"] == (4 * (UNET + REST), latents + checkpoint)
+    assert found["fine-tuned Stable Diffusion, seed 0"] == (4 * (UNET + REST), 4 * 4 * UNET)
+    assert found["latents for fine-tuning"] == (IMAGES * 2 * 2 * 2 * cells, 0)
     assert found["features of images"] == (IMAGES * (768 * 4 + 2 * 2 * cells), 0)
     assert found["features of texts"] == (IMAGES * 768 * 4, 0)
     assert found["test images at 224 px"] == (3925 * 3 * 224 * 224, 0)
@@ -65,13 +65,17 @@ def test_minimum_disk_usage_of_the_papers_run() -> None:
             {"cache_latents": False, "checkpointing_steps": 100, "checkpoints_total_limit": 9},
             5 * 4 * 4 * UNET,
         ),
-        ({"random_flip": False, "checkpointing_steps": 593}, IMAGES * 2 * 2 * 4 * 64 * 64),
     ],
 )
 def test_temporary_disk_usage_of_finetuning(changes: dict[str, object], temporary: int) -> None:
     """There are 8 x 74 updates."""
     recipe = paper(seeds=(0,), finetune=FinetuneSettings(**changes))  # type: ignore[arg-type]
     assert sizes(recipe)["fine-tuned Stable Diffusion, seed 0"][1] == temporary
+
+
+def test_latents_without_mirror_images_take_half() -> None:
+    found = sizes(paper(seeds=(0,), finetune=FinetuneSettings(random_flip=False)))
+    assert found["latents for fine-tuning"] == (IMAGES * 2 * 2 * 4 * 64 * 64, 0)
 
 
 def test_uncertain_sizes_are_not_counted() -> None:

@@ -44,6 +44,7 @@ def test_stages_of_a_published_recipe() -> None:
     found = of_tasks(plan, eight())
     assert by_stage(found, plan.tasks) == {
         "caption": {(1, False)},
+        "encode": {(1, False)},
         "finetune": {(8, False)},
         "pixels": {(0, False)},
         "embed": {(1, False)},
@@ -53,8 +54,10 @@ def test_stages_of_a_published_recipe() -> None:
         "tabulate": {(0, False)},
     }
     tuned = next(task for task in plan.tasks if task.stage == "finetune")
-    # 20 ms for each of 67 images per second and card are two cores, and one drives the card.
-    assert found[tuned.key].cores == 8 * 3 and found[tuned.key].gpu_bytes > 20e9
+    encode = next(task for task in plan.tasks if task.stage == "encode")
+    # 20 ms for each of 131 images per second are three cores, and one drives the card.
+    assert found[encode.key].cores == 1 + 3
+    assert found[tuned.key].cores == 8 and found[tuned.key].gpu_bytes > 20e9
     rows = {row.stage: row for row in report.estimate(plan, H200).rows}
     minutes = sum(found[task.key].minutes or 0 for task in plan.tasks if task.stage == "finetune")
     assert rows["finetune"].seconds is not None

@@ -22,7 +22,7 @@ from uvlp.pipeline.planning.planner import Planner
 from uvlp.recipes import schema
 from uvlp.recipes.evaluation import EvaluateSettings, RdedSettings, TeacherSettings
 from uvlp.recipes.remarks import remarks
-from uvlp.recipes.schema import CaptionSettings, ModelSettings, Recipe, SynthesisSettings
+from uvlp.recipes.schema import CaptionSettings, FinetuneSettings, ModelSettings, Recipe, SynthesisSettings
 
 PACKAGE = plugins.PACKAGE
 MANIFEST = DatasetManifest(
@@ -89,7 +89,18 @@ def test_published_models_enter_keys_by_content() -> None:
 def test_d4m_as_published_needs_no_captions() -> None:
     here = planner(pretrained=True, caption=CaptionSettings(captioner="llava"))
     d4m, vlcp = ({task.stage for task in chain(here.distilled(one, 0))} for one in methods("d4m", "vlcp"))
-    assert d4m == {"embed", "prototype", "synthesise"} and vlcp == d4m | {"caption", "finetune"}
+    assert d4m == {"embed", "prototype", "synthesise"} and vlcp == d4m | {"caption", "encode", "finetune"}
+
+
+def test_fine_tunings_of_all_seeds_share_latents_that_are_not_in_their_keys() -> None:
+    here = planner(pretrained=True)
+    one, other = here.finetuned(0), here.finetuned(1)
+    latents = one.inputs["latents"]
+    assert latents.key == other.inputs["latents"].key and one.key != other.key
+    assert replace(one, inputs=one.hashed, unhashed=()).key == one.key
+    without = planner(pretrained=True, finetune=FinetuneSettings(cache_latents=False)).finetuned(0)
+    assert set(without.inputs) == {"captions"} and not without.unhashed
+    assert latents.facts["models"] == {"autoencoder": "autoencoder"}, "not the whole pipeline"
 
 
 def test_finetuned_model_of_the_user_replaces_finetuning() -> None:
@@ -425,7 +436,7 @@ def stages_with_new_keys(monkeypatch: pytest.MonkeyPatch, raised: str) -> set[st
         ("networks/resnet_ap", set()),
         ("models/sampling/sampler", {"synthesise", "evaluate", "tabulate"}),
         ("stages/tabulate", {"tabulate"}),
-        ("datasets/digits", {*plan.STAGES} - {"represent", "collect", "optimise", "sample"}),
+        ("datasets/digits", {*plan.STAGES} - {"encode", "represent", "collect", "optimise", "sample"}),
         ("datasets/folder", set()),
     ],
 )

@@ -49,10 +49,11 @@ def show(
         absent.append(str(error))
     if plan.complete:
         artifacts = _artifacts(plan, store, missing)
+    todo = {task.key for task in missing}
     estimate = report.estimate(
         plan,
         on,
-        made=store.has if plan.complete else lambda task: False,
+        made=lambda task: task.key not in todo,
         fetched=[transfer.download for transfer in plan.transfers],
         workers=asked.workers,
     )
@@ -82,7 +83,8 @@ def _announce_cards(plan: Plan, missing: Sequence[Task], parallel: Parallel) -> 
 
 def announce(plan: Plan, store: Store, workers: int | None) -> None:
     """Print the estimated time of a run and of each of its methods on standard error, before it starts."""
-    estimate = report.estimate(plan, this_machine(), made=store.has, workers=workers)
+    todo = {task.key for task in remaining.missing(plan, store)}
+    estimate = report.estimate(plan, this_machine(), made=lambda task: task.key not in todo, workers=workers)
     machine = f"{estimate.machine.name}; {estimate.basis}"
     messages.note(f"estimated time: {duration(estimate.seconds)} on {machine}")
     for line in shares.lines(estimate.shares):

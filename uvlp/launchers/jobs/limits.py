@@ -11,6 +11,7 @@ from uvlp.launchers.jobs.settings import Settings
 RESUMED = (
     "caption",
     "embed",
+    "encode",
     "finetune",
     "optimise",
     "pixels",

@@ -28,7 +28,8 @@ from uvlp.models.finetuning import (
 )
 from uvlp.models.finetuning.checkpoints import PICTURES
 from uvlp.models.finetuning.data import updates_per_epoch
-from uvlp.models.finetuning.inputs import DECODERS, Pixels, stored
+from uvlp.models.finetuning.inputs import DECODERS, Pixels
+from uvlp.models.finetuning.latent_cache import Stored
 from uvlp.models.finetuning.loop import Inputs, Training, too_little_memory
 from uvlp.models.finetuning.parts import check_base, load_parts
 from uvlp.models.quiet import quiet
@@ -52,7 +53,8 @@ class Job:
         seed: all randomness is derived from it.
         precision: argument of `device.torch_dtype`.
         folder: of the output.
-        partial: folder for checkpoints and latents, kept after an interruption.
+        latents: folder of the latents of the images; empty to encode them in every epoch.
+        partial: folder for checkpoints, kept after an interruption.
         logs: folder for the tracker, whose files contain times.
     """
 
@@ -66,6 +68,7 @@ class Job:
     settings: FinetuneSettings
     seed: int
     precision: str
+    latents: str
     folder: str
     partial: str
     logs: str
@@ -163,10 +166,9 @@ def _prepare(
     captioned = captions.read(Path(job.captions))
     captions.check(captioned, dataset.files("train"))
     parts = load_parts(Path(job.base), dtype, accelerator.device, settings.resolution_px)
-    images, count = Pixels(dataset, settings, pool), len(captioned.texts)
-    inputs: Inputs = images
-    if settings.cache_latents:
-        inputs = stored(Path(job.partial), images, parts, accelerator, settings, count, progress)
+    inputs: Inputs = Pixels(dataset, pool, settings.resolution_px, random_crop=not settings.center_crop)
+    if job.latents:
+        inputs = Stored(Path(job.latents))
     ids = parts.tokens(list(captioned.texts))
     return Training(parts, accelerator, settings, job.seed, inputs, ids, progress)
 

@@ -38,11 +38,9 @@ class Parts:
     dtype: torch.dtype
     latent: tuple[int, int, int]
 
-    @torch.no_grad()
     def moments(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean and deviation [n, 4, h, w] of the posterior of images in [-1, 1], not scaled."""
-        posterior = self.vae.encode(pixels).latent_dist
-        return posterior.mean, posterior.std
+        return moments(self.vae, pixels)
 
     @torch.no_grad()
     def text_states(self, ids: torch.Tensor) -> torch.Tensor:
@@ -59,6 +57,13 @@ class Parts:
             return_tensors="np",
         )
         return encoded.input_ids.astype(np.int32)
+
+
+@torch.no_grad()
+def moments(vae: Any, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and deviation [n, 4, h, w] of the posterior of images in [-1, 1], not scaled."""
+    posterior = vae.encode(pixels).latent_dist
+    return posterior.mean, posterior.std
 
 
 def check_base(base: Path) -> tuple[str, ...]:
@@ -80,34 +85,51 @@ def load_parts(base: Path, dtype: torch.dtype, device: torch.device, resolution_
     Raises:
         UvlpError: weights do not match their configuration, or a wrong image size for the autoencoder.
     """
-    from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+    from diffusers import DDPMScheduler, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
 
     with quiet():
         tokenizer = CLIPTokenizer.from_pretrained(base, subfolder="tokenizer", local_files_only=True)
         scheduler = with_square_roots(DDPMScheduler)
         noise_levels = scheduler.from_pretrained(base, subfolder="scheduler", local_files_only=True)
-    frozen = [
-        _weights(model, base, part, dtype).to(device).eval().requires_grad_(False)
-        for model, part in ((AutoencoderKL, "vae"), (CLIPTextModel, "text_encoder"))
-    ]
+    vae = load_vae(base, dtype, device)
+    text_encoder = _weights(CLIPTextModel, base, "text_encoder", dtype).to(device).eval()
     unet = _weights(UNet2DConditionModel, base, "unet", torch.float32)
-    vae = frozen[0]
+    return Parts(
+        unet=unet.to(device),
+        vae=vae,
+        text_encoder=text_encoder.requires_grad_(False),
+        tokenizer=tokenizer,
+        noise_levels=noise_levels,
+        dtype=dtype,
+        latent=latent_of(vae, resolution_px),
+    )
+
+
+def load_vae(base: Path, dtype: torch.dtype, device: torch.device) -> Any:
+    """Load the autoencoder of a checked folder, frozen.
+
+    Raises:
+        UvlpError: weights do not match their configuration.
+    """
+    from diffusers import AutoencoderKL
+
+    return _weights(AutoencoderKL, base, "vae", dtype).to(device).eval().requires_grad_(False)
+
+
+def latent_of(vae: Any, resolution_px: int) -> tuple[int, int, int]:
+    """Return the shape of the latent of an image.
+
+    Raises:
+        UvlpError: a wrong image size for the autoencoder.
+    """
     shrink = 2 ** (len(vae.config.block_out_channels) - 1)
     if resolution_px % shrink:
         raise UvlpError(
             "setting finetune.resolution_px", got=resolution_px, allowed=f"a multiple of {shrink}"
         )
     side = resolution_px // shrink
-    return Parts(
-        unet=unet.to(device),
-        vae=vae,
-        text_encoder=frozen[1],
-        tokenizer=tokenizer,
-        noise_levels=noise_levels,
-        dtype=dtype,
-        latent=(vae.config.latent_channels, side, side),
-    )
+    return vae.config.latent_channels, side, side
 
 
 def _weights(model: Any, base: Path, part: str, dtype: torch.dtype) -> Any:

@@ -62,7 +62,7 @@ def _stable_diffusion(task: Task, context: RunContext) -> Cost:
     area = (side / PUBLISHED_PX) ** 2
     # A training step costs a fixed multiple of a UNet call, counted at 512 px.
     step = assumed.unet_flops(side // 8) * FLOPS[kind] / PUBLISHED["unet_by_side"]["64"]
-    encodings = images * (2 if own.random_flip else 1) if own.cache_latents else seen
+    encodings = 0 if own.cache_latents else seen
     train = context.seconds(
         seen * (step + FLOPS["diffusion_text"]), context.machine.half, assumed.FINETUNE_SHARE
     )
@@ -78,7 +78,6 @@ def _stable_diffusion(task: Task, context: RunContext) -> Cost:
     weights += context.half * (WEIGHTS["vae"] + WEIGHTS["text"])
     batch, each = min(own.batch, images), kept * area * context.half / HALF
     maps = batch * each
-    latents = 2 * 2 * HALF * LATENT_CHANNELS * (side // 8) ** 2 * images if own.cache_latents else 0
     checkpoints = own.checkpoints_total_limit * SINGLE * (copies - 1) * WEIGHTS["unet"]
     return Cost(
         items=seen,
@@ -89,8 +88,32 @@ def _stable_diffusion(task: Task, context: RunContext) -> Cost:
         item_bytes=each,
         host_bytes=context.on_host(weights, maps),
         disk_bytes=SINGLE * (WEIGHTS["unet"] + WEIGHTS["vae"] + WEIGHTS["text"]),
-        scratch_bytes=latents + checkpoints,
-        rests_on=context.rests_on(assumed.FINETUNE_SHARE, assumed.ENCODE_SHARE),
+        scratch_bytes=checkpoints,
+        rests_on=context.rests_on(
+            assumed.FINETUNE_SHARE, *([] if own.cache_latents else [assumed.ENCODE_SHARE])
+        ),
+    )
+
+
+def encode(task: Task, context: RunContext) -> Cost:
+    """Return the cost of encoding every image, and its mirror image, once for all fine-tunings."""
+    images, side = context.size.train, task.facts["size_px"]
+    sides = 2 if task.facts["mirrored"] else 1
+    seconds = context.seconds(
+        images * sides * assumed.encode_flops(side), context.machine.half, assumed.ENCODE_SHARE
+    )
+    weights, batch = context.half * WEIGHTS["vae"], min(task.facts["batch"], images)
+    each = (side / PUBLISHED_PX) ** 2 * LIVE["vae_encode"] * context.half / HALF
+    return Cost(
+        items=images,
+        unit="images",
+        seconds=max(seconds, images * context.decode_s),
+        gpu_bytes=context.on_card(weights, batch * each),
+        batch=batch,
+        item_bytes=each,
+        host_bytes=context.on_host(weights, batch * each),
+        disk_bytes=images * sides * 2 * HALF * LATENT_CHANNELS * (side // 8) ** 2,
+        rests_on=context.rests_on(assumed.ENCODE_SHARE, assumed.DECODE_S),
     )
 
 

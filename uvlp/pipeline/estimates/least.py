@@ -51,6 +51,8 @@ def least(task: Task, plan: Plan) -> Least:
         return Least(validation * 3 * task.facts["size_px"] ** 2)
     if task.stage == "represent":
         return Least(images * (task.settings.width or WIDTH) * FEATURES * SINGLE)
+    if task.stage == "encode":
+        return Least(images * _encoded(task, plan))
     if task.stage == "embed":
         return Least(images * _embedded(task, plan))
     if task.stage == "prototype" and "images" in task.inputs:
@@ -72,6 +74,14 @@ def _embedded(task: Task, plan: Plan) -> int:
     number = HALF if task.published else SINGLE
     moments = MOMENTS * number * _latent(task, plan) if task.plugin == "images" else 0
     return _width(task, plan) * SINGLE + moments
+
+
+def _encoded(task: Task, plan: Plan) -> int:
+    """Return the bytes of the latents of an image and its mirror image; 0 if the autoencoder is unknown."""
+    cell_px, sides = _cell_px(task, "autoencoder", plan), 2 if task.facts["mirrored"] else 1
+    return (
+        sides * MOMENTS * HALF * LATENT_CHANNELS * (task.facts["size_px"] // cell_px) ** 2 if cell_px else 0
+    )
 
 
 def _latent(task: Task, plan: Plan) -> int:
@@ -112,15 +122,12 @@ def _finetune(task: Task, plan: Plan, images: int) -> Least:
         unet, copied = weights["unet"], SINGLE * (weights["vae"] + weights["text"])
     else:
         return Least()
-    side = own.resolution_px // _cell_px(task, "diffusion", plan)
-    mirrored = 2 if own.random_flip else 1
-    latents = mirrored * MOMENTS * HALF * LATENT_CHANNELS * side**2 * images if own.cache_latents else 0
     updates = own.epochs * math.ceil(math.ceil(images / own.batch) / own.accumulation)
     # The previous one is kept while the next is written, whatever the limit.
     checkpoints = min(updates // own.checkpointing_steps, max(2, own.checkpoints_total_limit))
     # Weights, two moments and the average.
     checkpoint = SINGLE * unet * (4 if own.use_ema else 3)
-    return Least(kept=SINGLE * unet + copied, temporary=latents + checkpoints * checkpoint)
+    return Least(kept=SINGLE * unet + copied, temporary=checkpoints * checkpoint)
 
 
 def _copied(folder: Path) -> int:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from uvlp.artifacts.features import LATENTS
 from uvlp.artifacts.task import Task
 from uvlp.core.scheduling.cards import Parallel
 from uvlp.core.scheduling.rule import ANYWHERE, Needs
@@ -16,12 +17,12 @@ from uvlp.pipeline.estimates.cost import Cost, RunContext
 from uvlp.pipeline.estimates.report import STAGES
 from uvlp.pipeline.prepare import Plan
 
-WITH_MODELS = ("embed", "finetune", "optimise", "sample", "teacher")
+WITH_MODELS = ("embed", "encode", "finetune", "optimise", "sample", "teacher")
 """Stages whose batches assume a card to themselves; some tasks of `caption` and `synthesise` do so too."""
 TRAINING = ("evaluate", "represent")
 """Stages that train small networks, of which several share a card."""
-DECODING = ("caption", "embed", "finetune")
-"""Stages that read images on several cores."""
+DECODING = ("caption", "embed", "encode", "finetune")
+"""Stages that read images on several cores; a fine-tuning from latents does not."""
 
 FREE = Cost(items=0, unit="", seconds=0.0)
 """The cost of collecting images and printing a table."""
@@ -69,7 +70,7 @@ def of_plan(plan: Plan, on: Machine) -> Mapping[str, Needs]:
 
 def _decoding(task: Task, cost: Cost, context: RunContext) -> int:
     """Return how many cores read and decode images for one card."""
-    if task.stage not in DECODING or not cost.gpu_bytes or not cost.seconds:
+    if task.stage not in DECODING or LATENTS in task.inputs or not cost.gpu_bytes or not cost.seconds:
         return 0
     return math.ceil(cost.items * context.decode_s * context.machine.cores / cost.seconds)
 

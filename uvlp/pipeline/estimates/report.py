@@ -32,6 +32,7 @@ from uvlp.recipes.dataset_size import DatasetSize
 
 STAGES: Mapping[str, Callable[[Task, RunContext], Cost]] = {
     "caption": distilling.caption,
+    "encode": distilling.encode,
     "finetune": distilling.finetune,
     "embed": distilling.embed,
     "prototype": distilling.prototype,

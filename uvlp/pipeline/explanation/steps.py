@@ -68,8 +68,12 @@ def steps(versions: Sequence[Version], papers: Version | None) -> list[Step]:
         papers: the run of the papers' recipe; None if the method is not published.
     """
     groups: dict[tuple[str, Any], list[Task]] = {}
-    for task in _started(versions[-1].plan):
-        groups.setdefault((task.stage, task.settings), []).append(task)
+    started = list(_started(versions[-1].plan))
+    # What only saves work belongs to the step that reads it.
+    saving = {task.inputs[name].key for task in started for name in task.unhashed}
+    for task in started:
+        if task.key not in saving:
+            groups.setdefault((task.stage, task.settings), []).append(task)
     published = None if papers is None else _settings(papers)
     return [_step(tasks, versions, published) for tasks in groups.values()]
 

@@ -89,6 +89,8 @@ def check(plan: Plan, store: Store, todo: Sequence[Task], *, remote: bool = Fals
     """
     preflight.check(plan, todo, remote=remote)
     fix = "free some space, or use a larger disk: --store DIR; finished artifacts are kept"
+    if any(task.stage == "encode" for task in todo):
+        fix += "; --set finetune.cache_latents=false needs less, and more time"
     disk.check([of_store(plan, todo, store.root)], fix)
 
 

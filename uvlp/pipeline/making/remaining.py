@@ -14,11 +14,22 @@ from uvlp.pipeline.prepare import Plan
 
 
 def damage(plan: Plan, store: Store) -> Iterator[tuple[Task, str]]:
-    """Yield the damaged artifacts of the chain, each with its damaged file and the reason."""
-    for task in filter(store.has, chain(plan.goal)):
-        name = store.damage(task)
-        if name is not None:
-            yield task, name
+    """Yield the damaged artifacts of the chain, each with its damaged file and the reason.
+
+    What only saves work comes last, and only if something that reads it is missing or was deleted by the
+    caller.
+    """
+    every = list(chain(plan.goal))
+    readers: dict[str, list[Task]] = {}
+    for task in every:
+        for name in task.unhashed:
+            readers.setdefault(task.inputs[name].key, []).append(task)
+    for task in sorted(every, key=lambda task: task.key in readers):
+        of_it = readers.get(task.key, [])
+        if store.has(task) and not (of_it and all(map(store.has, of_it))):
+            wrong = store.damage(task)
+            if wrong is not None:
+                yield task, wrong
 
 
 def damaged(task: Task, name: str, fix: str) -> UvlpError:
@@ -63,7 +74,7 @@ def _gone(plan: Plan, store: Store, deleted: Sequence[Task]) -> list[Task]:
     absent = {
         earlier.key: earlier
         for task in filter(store.has, chain(plan.goal))
-        for earlier in task.inputs.values()
+        for earlier in task.hashed.values()
         if earlier.key not in known and not store.has(earlier)
     }
     for task in absent.values():

@@ -61,12 +61,19 @@ class ModelPlanner:
         settings: Any = None,
         facts: Mapping[str, Any] | None = None,
         inputs: Mapping[str, Task] | None = None,
+        unhashed: Mapping[str, Task] | None = None,
         origins: Mapping[str, str] | None = None,
         revisions: Mapping[str, int] | None = None,
         declared_in: Origin | None = None,
         network: NetworkDeclaration | None = None,
     ) -> Task:
-        """Return a task on the dataset; ``declared_in`` is the origin of ``plugin``."""
+        """Return a task on the dataset.
+
+        Args:
+            inputs: inputs that are part of the key.
+            unhashed: further inputs, see `Task`.
+            declared_in: the origin of ``plugin``.
+        """
         dataset = declared_dataset(self.spec.name)
         built = network.origin if network else None
         roles = {"dataset": dataset.origin, "plugin": declared_in, "network": built}
@@ -86,7 +93,8 @@ class ModelPlanner:
             schema=schema,
             settings=settings,
             facts={**(facts or {}), **own},
-            inputs=inputs or {},
+            inputs={**(inputs or {}), **(unhashed or {})},
+            unhashed=tuple(unhashed or ()),
             dataset=self.manifest.content_hash,
             dataset_spec=self.spec,
             origins=origins or {},
@@ -170,6 +178,23 @@ class ModelPlanner:
             settings=self.recipe.finetune,
             facts={"seed": seed, **facts},
             inputs={"captions": self.captions()},
+            unhashed={"latents": self.latents()} if self.recipe.finetune.cache_latents else {},
+            origins=origins,
+        )
+
+    def latents(self) -> Task:
+        """What fine-tunings read instead of images; the same for every seed."""
+        own = self.recipe.finetune
+        models, origins = self._published(autoencoder="autoencoder")
+        return self._task(
+            features.KIND,
+            "encode",
+            "latents for fine-tuning",
+            plugin=features.LATENTS,
+            revision=plugins.revision("stages/encode"),
+            schema=features.SCHEMA,
+            # The last bits depend on the batch.
+            facts={"size_px": own.resolution_px, "mirrored": own.random_flip, "batch": own.batch, **models},
             origins=origins,
         )
 

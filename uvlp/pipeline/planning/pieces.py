@@ -13,6 +13,7 @@ from uvlp.declarations.method import declared_method
 DIVISIBLE: Mapping[str, Callable[[Task], bool]] = {
     "caption": lambda task: task.published,  # by a model, not from files or measurements
     "embed": lambda task: True,
+    "encode": lambda task: True,
     "prototype": lambda task: declared_method(task.facts["method"]).per_class,
     "synthesise": lambda task: "prototypes" in task.inputs,  # not images that a method selects
 }

@@ -21,7 +21,7 @@ from uvlp.pipeline.planning.table_names import dataset_name, table_name
 from uvlp.recipes.remarks import remarks
 
 STAGES = (
-    *("caption", "finetune", "pixels", "represent", "embed", "prototype"),
+    *("caption", "encode", "finetune", "pixels", "represent", "embed", "prototype"),
     *("optimise", "sample", "synthesise", "collect"),
     *("teacher", "evaluate", "tabulate"),
 )
