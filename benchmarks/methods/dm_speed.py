@@ -1,23 +1,26 @@
 """Time of an iteration of DM against loops that augment one image after the other.
 
-    python benchmarks/methods/dm_speed.py --iterations 10
+    python -m benchmarks.methods.dm_speed --iterations 10
 
 `plain loop` is written as the published code: class after class, real and synthetic images each in a pass of
 their own, torch's pooling, and every image augmented on its own. `augmentation alone` is our iteration with
-nothing but the augmentation replaced. All sides run in this process, on one thread, and take the same
-iterations from the same state one after the other, with the same draws. Time is the processor's, which other
-work changes less; the smallest of several times of an iteration counts, and the times of all iterations are
-added, because one that draws rotations takes longer than one that draws shifts. The digits at 16 px, IPC 10,
-as in profile tiny: the network takes four fifths of our time.
+nothing but the augmentation replaced. All sides run in this process, on one thread and with the memory
+allocator set as in our workers, and take the same iterations from the same state one after the other, with
+the same draws. Time is the processor's, which other work changes less; the smallest of several times of an
+iteration counts, and the times of all iterations are added, because one that draws rotations takes longer
+than one that draws shifts. The digits at 16 px, IPC 10, as in profile tiny: the network takes four fifths of
+our time.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,6 +30,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from uvlp.artifacts.dataset import DatasetSpec
+from uvlp.core import machine
 from uvlp.core.progress import Progress
 from uvlp.core.seeds import numpy_generator
 from uvlp.methods.algorithms.method_input import MethodInput, build
@@ -39,12 +43,17 @@ from uvlp.protocols.training.augment import normalise
 from uvlp.recipes import overrides
 
 IPC, SIZE_PX = 10, 16
-AUGMENT = siamese_augmentation.augment
+AUGMENT_ALIKE = siamese_augmentation.augment_alike
 
 
 def one_by_one(images: Tensor, draws: siamese_augmentation.Draws) -> Tensor:
     """Augment images as `siamese_augmentation.augment` does, each on its own."""
-    return torch.cat([AUGMENT(image[None], draws) for image in images])
+    return torch.cat([AUGMENT_ALIKE([image[None]], draws)[0] for image in images])
+
+
+def alike(batches: Sequence[Tensor], draws: siamese_augmentation.Draws) -> list[Tensor]:
+    """As `siamese_augmentation.augment_alike`, image after image."""
+    return [one_by_one(images, draws) for images in batches]
 
 
 def plain_gradient(matching: Any, pixels: Tensor, iteration: int) -> tuple[Tensor, Tensor]:
@@ -76,7 +85,7 @@ def plain_loop() -> Iterator[None]:
 
 SIDES: dict[str, Callable[[], contextlib.AbstractContextManager[Any]]] = {
     "ours": contextlib.nullcontext,
-    "augmentation alone": lambda: mock.patch.object(siamese_augmentation, "augment", one_by_one),
+    "augmentation alone": lambda: mock.patch.object(siamese_augmentation, "augment_alike", alike),
     "plain loop": plain_loop,
 }
 
@@ -91,6 +100,13 @@ def timed(made: DistributionMatching, iteration: int, repeats: int) -> float:
         made.step(iteration)
         seconds.append(time.process_time() - start)
     return min(seconds)
+
+
+def as_worker() -> None:
+    """Start this program again in the environment of a worker, unless it is in it."""
+    environment = os.environ | machine.thread_environment()
+    if environment != os.environ:
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
 
 def optimisations() -> dict[str, DistributionMatching]:
@@ -112,6 +128,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=5, help="times of each iteration; the smallest counts")
     options = parser.parse_args()
+    as_worker()
     torch.set_num_threads(1)
     made = optimisations()
     seconds = dict.fromkeys(SIDES, 0.0)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -114,3 +117,22 @@ def test_without_gpu_at_most_two_workers_run(driver: Driver, monkeypatch: pytest
     for cores, expected in ((1, 1), (8, 2)):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, cores=cores: set(range(cores)))
         assert machine.default_workers() == expected
+
+
+FAULTS = """
+import resource
+for _ in range(6):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    piece = b"1" * (40 << 20)
+    del piece
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+def test_a_worker_does_not_touch_the_pages_of_every_step_anew() -> None:
+    """40 MB are 10,240 pages of 4 kB; glibc alone returns a piece of this size whenever it is freed."""
+    environment = os.environ | machine.thread_environment()
+    command = [sys.executable, "-c", FAULTS]
+    found = subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+    assert int(found) < 100

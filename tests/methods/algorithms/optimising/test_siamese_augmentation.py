@@ -11,7 +11,13 @@ import torch
 from torch import Tensor
 
 from tests.tolerances import rounding
-from uvlp.methods.algorithms.optimising.siamese_augmentation import OPERATIONS, Draws, augment, draw
+from uvlp.methods.algorithms.optimising.siamese_augmentation import (
+    OPERATIONS,
+    Draws,
+    augment,
+    augment_alike,
+    draw,
+)
 
 SIZES = (2, 5, 8, 9)
 ROWS = (1, 3)  # one change for all images, one for each
@@ -145,6 +151,7 @@ def test_both_sides_change_alike() -> None:
     real, synthetic = images(8)[:2], images(8)[2:]
     together = augment(torch.cat([real, synthetic]), draws)
     apart = torch.cat([augment(real, draws), augment(synthetic, draws)])
+    assert torch.equal(torch.cat(list(augment_alike([real, synthetic], draws))), apart)
     torch.testing.assert_close(together, apart, rtol=0, atol=rounding(6 * 64, torch.float64, largest=64))
     same = augment(images(8)[:1].expand(2, -1, -1, -1), draws)
     torch.testing.assert_close(same[0], same[1], rtol=0, atol=rounding(6 * 64, torch.float64, largest=64))

@@ -23,10 +23,9 @@ OPERATIONS = ("colour", "crop", "cutout", "flip", "scale", "rotate")
 PIXELS_PER_PASS = {"cpu": 1 << 20, "cuda": workload.PIXELS_PER_PASS}
 """Classes share a pass until their images have this many pixels; on a GPU that is 334 images of 224 px."""
 
-
-REAL_PIXELS_PER_PASS = {"cpu": 1 << 14, "cuda": workload.PIXELS_PER_PASS}
-"""The same for real images, which need no gradient: on a CPU their maps stay in its cache, in half of the
-time (64 images of 16 px)."""
+REAL_PIXELS_PER_PASS = {"cpu": 1 << 15, "cuda": workload.PIXELS_PER_PASS}
+"""The same for real images, which need no gradient: on a CPU, of 32 to 512 images of 16 px at once, 128 took
+the least time."""
 
 
 class MatchingSettings(Protocol):
@@ -116,24 +115,31 @@ class MeanMatching:
             yield range(first, min(first + size, len(self.real)))
 
     def _loss(self, network: nn.Module, pixels: Tensor, classes: range, iteration: int) -> Tensor:
-        """Return the loss of some classes, each under an augmentation of its own."""
-        ipc, size_px = self._inputs.ipc, self._inputs.size_px
+        """Return the loss of some classes."""
+        real, synthetic = self._augmented(pixels, classes, iteration)
+        embed: Callable[[Tensor], Tensor] = network.embed  # type: ignore[assignment]
+        with self.meter.network(sum(map(len, real))), torch.no_grad():
+            size = max(1, REAL_PIXELS_PER_PASS[self._inputs.device] // self._inputs.size_px**2)
+            real_features = torch.cat([embed(part) for part in torch.cat(real).split(size)])
+        with self.meter.network(sum(map(len, synthetic))):
+            synthetic_features = embed(torch.cat(synthetic))
+        sizes, ipc = [len(batch) for batch in real], self._inputs.ipc
+        return mean_matching_loss(zip(real_features.split(sizes), synthetic_features.split(ipc), strict=True))
+
+    def _augmented(self, pixels: Tensor, classes: range, iteration: int) -> tuple[list[Tensor], list[Tensor]]:
+        """Return real and synthetic images of some classes, each class under an augmentation of its own."""
+        # Split at once: a slice per class would each add up a gradient of all pixels.
+        own = pixels.split(self._inputs.ipc)
         real, synthetic = [], []
         for index in classes:
             generator = numpy_generator(self._inputs.seed, self._stream, "batch", iteration, index)
-            batch = self.real.draw(index, self._settings.real_batch, generator)
+            batch = normalise(self.real.draw(index, self._settings.real_batch, generator))
+            size_px = self._inputs.size_px
             draws = siamese_augmentation.draw(generator, self._operations, size_px, single=True)
-            real.append(siamese_augmentation.augment(normalise(batch), draws))
-            own = pixels[index * ipc : (index + 1) * ipc]
-            synthetic.append(siamese_augmentation.augment(own, draws))
-        embed: Callable[[Tensor], Tensor] = network.embed  # type: ignore[assignment]
-        with self.meter.network(sum(map(len, real))), torch.no_grad():
-            size = max(1, REAL_PIXELS_PER_PASS[self._inputs.device] // size_px**2)
-            real_features = torch.cat([embed(part) for part in torch.cat(real).split(size)])
-        with self.meter.network(len(classes) * ipc):
-            synthetic_features = embed(torch.cat(synthetic))
-        sizes = [len(batch) for batch in real]
-        return mean_matching_loss(zip(real_features.split(sizes), synthetic_features.split(ipc), strict=True))
+            batch, images = siamese_augmentation.augment_alike([batch, own[index]], draws)
+            real.append(batch)
+            synthetic.append(images)
+        return real, synthetic
 
 
 class DistributionMatching:

@@ -22,7 +22,7 @@ from uvlp.methods.algorithms.method_input import MethodInput
 from uvlp.methods.algorithms.optimising.gradient_matching import convolution_weights, descend_, matching_loss
 from uvlp.methods.algorithms.optimising.optimisation import Meter
 from uvlp.methods.algorithms.optimising.real_images import RealImages, start_images
-from uvlp.methods.algorithms.optimising.siamese_augmentation import augment, draw
+from uvlp.methods.algorithms.optimising.siamese_augmentation import augment, augment_alike, draw
 from uvlp.models.device import send
 from uvlp.networks.parts.seeded import seeded
 from uvlp.protocols.training.augment import normalise
@@ -110,7 +110,7 @@ class Condensation:
         rows = send(index * ipc + numpy.sort(chosen), self._inputs.device)
         draws = draw(generator, MATCHED, self._inputs.size_px)
         own = self._pixels[rows].requires_grad_()
-        target, matched = augment(normalise(real), draws), augment(normalise(255 * own), draws)
+        target, matched = augment_alike([normalise(real), normalise(255 * own)], draws)
         with self.meter.network(len(real) + len(own)):
             loss = matching_loss(self._network, target, matched, index, settings.distance)
             (gradient,) = torch.autograd.grad(loss, own)

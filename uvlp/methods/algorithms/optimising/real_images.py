@@ -56,7 +56,7 @@ class RealImages:
         """Draw different images of a class, all if there are not more than ``count``: uint8 [n, 3, S, S]."""
         images = self._of[index]
         chosen = generator.choice(len(images), size=min(count, len(images)), replace=False)
-        return images[send(chosen, self.device)]
+        return images.index_select(0, send(chosen, self.device))
 
 
 def _read(data: ClassData, size_px: int) -> Tensor:

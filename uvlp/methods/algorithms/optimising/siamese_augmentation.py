@@ -14,7 +14,7 @@ Legend: K, rows of draws: 1 for all images together, or one per image; S, side i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy
@@ -32,6 +32,9 @@ CUTOUT = 0.5  # side of the square that is set to 0, as a share of the image's
 FLIP = 0.5  # probability
 SCALE = 1.2  # greatest factor of each axis; the least is its inverse
 ROTATION = 15.0  # degrees, either way
+
+Change = Callable[[Tensor], Tensor]
+"""Changes images [N,3,S,S] into others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,89 +107,128 @@ def augment(images: Tensor, draws: Draws) -> Tensor:
         images: float, on any device.
         draws: drawn for images of this side, with 1 row or N.
     """
-    assert images.shape[2] == images.shape[3] and len(draws.flip) in (1, len(images)), "square, 1 or N rows"
+    return augment_alike([images], draws)[0]
+
+
+def augment_alike(batches: Sequence[Tensor], draws: Draws) -> Sequence[Tensor]:
+    """Apply the same operations to several batches, as `augment` does to one.
+
+    What depends on the draws alone, such as the pixels that a rotation reads, is computed once.
+
+    Args:
+        batches: of one dtype, side and device, each with 1 row of draws or N.
+        draws: see `augment`.
+    """
+    for images in batches:
+        assert images.shape[2] == images.shape[3] and len(draws.flip) in (1, len(images)), (
+            "square, 1 or N rows"
+        )
     for operation in draws.operations:
-        images = _APPLY[operation](images, draws)
-    return images
+        change = _CHANGES[operation](batches[0], draws)
+        batches = [change(images) for images in batches]
+    return batches
 
 
 def _pixels(share: float, size_px: int) -> int:
     return int(size_px * share + 0.5)
 
 
-def _on(values: numpy.ndarray, images: Tensor) -> Tensor:
-    """Draws as float64 or bool on the device of the images, [K, ..., 1, 1]."""
-    return send(values, images.device)[..., None, None]
+def _on(values: numpy.ndarray, like: Tensor) -> Tensor:
+    """Draws as float64, int64 or bool on the device of the images, [K, ..., 1, 1]."""
+    return send(values, like.device)[..., None, None]
 
 
-def _colour(images: Tensor, draws: Draws) -> Tensor:
+def _colour(like: Tensor, draws: Draws) -> Change:
     brightness, saturation, contrast = (
-        _on(values[:, None], images).to(images.dtype)
+        _on(values[:, None], like).to(like.dtype)
         for values in (draws.brightness, draws.saturation, draws.contrast)
     )
-    images = images + brightness
-    grey = images.mean(1, keepdim=True)
-    images = (images - grey) * saturation + grey
-    mean = images.mean((1, 2, 3), keepdim=True)
-    return (images - mean) * contrast + mean
+
+    def change(images: Tensor) -> Tensor:
+        images = images + brightness
+        grey = images.mean(1, keepdim=True)
+        images = (images - grey).mul_(saturation).add_(grey)
+        mean = images.mean((1, 2, 3), keepdim=True)
+        return (images - mean).mul_(contrast).add_(mean)
+
+    return change
 
 
-def _crop(images: Tensor, draws: Draws) -> Tensor:
-    shift = _on(draws.shift, images)
-    pixels = torch.arange(images.shape[2], device=images.device)
-    return _pixels_at(images, pixels[:, None] + shift[:, 0], pixels + shift[:, 1])
+def _crop(like: Tensor, draws: Draws) -> Change:
+    shift = _on(draws.shift, like)
+    pixels = torch.arange(like.shape[2], device=like.device)
+    return _read(like, pixels[:, None] + shift[:, 0], pixels + shift[:, 1])
 
 
-def _cutout(images: Tensor, draws: Draws) -> Tensor:
-    side_px = _pixels(CUTOUT, images.shape[2])
-    first = _on(draws.cutout - side_px // 2, images)
-    pixels = torch.arange(images.shape[2], device=images.device)
+def _cutout(like: Tensor, draws: Draws) -> Change:
+    side_px = _pixels(CUTOUT, like.shape[2])
+    first = _on(draws.cutout - side_px // 2, like)
+    pixels = torch.arange(like.shape[2], device=like.device)
     inside = (pixels >= first[:, :, 0]) & (pixels < first[:, :, 0] + side_px)
     hole = inside[:, 0, :, None] & inside[:, 1, None, :]
-    return images * (~hole)[:, None].to(images.dtype)
+    kept = (~hole)[:, None].to(like.dtype)
+    return lambda images: images * kept
 
 
-def _flip(images: Tensor, draws: Draws) -> Tensor:
-    return torch.where(_on(draws.flip[:, None], images), images.flip(3), images)
+def _flip(like: Tensor, draws: Draws) -> Change:
+    mirrored = _on(draws.flip[:, None], like)
+    return lambda images: torch.where(mirrored, images.flip(3), images)
 
 
-def _scale(images: Tensor, draws: Draws) -> Tensor:
+def _scale(like: Tensor, draws: Draws) -> Change:
     """Read bilinearly at scaled rows and columns; pixels outside the image are 0.
 
     Two products with matrices [K,S,S]: unlike torch's sampling, the gradient is deterministic on a GPU.
     """
-    pixels = torch.arange(images.shape[2], dtype=torch.float64, device=images.device)
-    middle = (images.shape[2] - 1) / 2
-    places = (pixels[:, None] - middle) * _on(draws.scale, images) + middle
-    weights = (1 - (places - pixels).abs()).clamp(min=0).to(images.dtype)
-    return weights[:, None, 0] @ (images @ weights[:, None, 1].transpose(2, 3))
+    pixels = torch.arange(like.shape[2], dtype=torch.float64, device=like.device)
+    middle = (like.shape[2] - 1) / 2
+    places = (pixels[:, None] - middle) * _on(draws.scale, like) + middle
+    weights = (1 - (places - pixels).abs()).clamp(min=0).to(like.dtype)
+    rows, columns = weights[:, None, 0], weights[:, None, 1].transpose(2, 3)
+    return lambda images: rows @ (images @ columns)
 
 
-def _rotate(images: Tensor, draws: Draws) -> Tensor:
+def _rotate(like: Tensor, draws: Draws) -> Change:
     """Read bilinearly at the turned coordinates; pixels outside the image are 0."""
-    middle = (images.shape[2] - 1) / 2
-    x = torch.arange(images.shape[2], dtype=torch.float64, device=images.device) - middle
+    middle = (like.shape[2] - 1) / 2
+    x = torch.arange(like.shape[2], dtype=torch.float64, device=like.device) - middle
     y = x[:, None]
-    cosine, sine = (_on(function(draws.angle), images) for function in (numpy.cos, numpy.sin))
+    cosine, sine = (_on(function(draws.angle), like) for function in (numpy.cos, numpy.sin))
     rows, columns = sine * x + cosine * y + middle, cosine * x - sine * y + middle
-    turned = torch.zeros_like(images)
-    for row in (rows.floor(), rows.floor() + 1):
-        for column in (columns.floor(), columns.floor() + 1):
-            weight = (1 - (rows - row).abs()) * (1 - (columns - column).abs())
-            turned = turned + _pixels_at(images, row, column) * weight[:, None].to(images.dtype)
-    return turned
+    corners = [
+        _read(like, row, column, (1 - (rows - row).abs()) * (1 - (columns - column).abs()))
+        for row in (rows.floor(), rows.floor() + 1)
+        for column in (columns.floor(), columns.floor() + 1)
+    ]
+
+    def change(images: Tensor) -> Tensor:
+        first, *others = corners
+        turned = first(images)
+        for corner in others:
+            turned.add_(corner(images))
+        return turned
+
+    return change
 
 
-def _pixels_at(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """The pixels at integer coordinates, which broadcast to [K,S,S]; 0 outside the image: [N,C,S,S]."""
-    last = images.shape[2] - 1
+def _read(like: Tensor, rows: Tensor, columns: Tensor, weights: Tensor | None = None) -> Change:
+    """Read the pixels at integer coordinates, which broadcast to [K,S,S], times ``weights`` [K,S,S].
+
+    Pixels outside the image are 0.
+    """
+    last = like.shape[2] - 1
     inside = (rows >= 0) & (rows <= last) & (columns >= 0) & (columns <= last)
-    places = (rows.clamp(0, last) * (last + 1) + columns.clamp(0, last)).long()
-    places = places.flatten(1)[:, None].expand(len(images), images.shape[1], -1)
-    return images.flatten(2).gather(2, places).view_as(images) * inside[:, None].to(images.dtype)
+    factors = (inside if weights is None else inside * weights)[:, None].to(like.dtype)
+    places = (rows.clamp(0, last) * (last + 1) + columns.clamp(0, last)).long().flatten(1)[:, None]
+
+    def change(images: Tensor) -> Tensor:
+        read = images.flatten(2).gather(2, places.expand(*images.shape[:2], -1))
+        return read.view_as(images).mul_(factors)
+
+    return change
 
 
-_APPLY = {
+_CHANGES = {
     "colour": _colour,
     "crop": _crop,
     "cutout": _cutout,
