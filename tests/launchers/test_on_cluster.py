@@ -18,6 +18,7 @@ from uvlp.core.errors import Detached, UvlpError
 from uvlp.launchers import slurm
 from uvlp.launchers.jobs import limits, queue, record, sbatch
 from uvlp.launchers.jobs.settings import Settings
+from uvlp.pipeline.runs import files as journals, launched
 
 pytestmark = pytest.mark.cluster
 
@@ -171,6 +172,7 @@ from pathlib import Path
 from tests.launchers.chains import fan, work
 from uvlp.launchers import slurm
 from uvlp.launchers.jobs.settings import Settings
+from uvlp.pipeline.runs import files as journals, launched
 slurm.launch(work(Path({str(tmp_path)!r}), fan(2), seconds=1), Settings(memory_gb=1, cpus=1, job_minutes=0))
 """
     main = subprocess.Popen([sys.executable, "-c", code])
@@ -251,3 +253,7 @@ def test_digits_has_the_bytes_of_a_local_run(cluster: Settings, tmp_path: Path) 
     for name, more in (("here", []), ("there", jobs)):
         subprocess.run([*command, "--store", str(tmp_path / name), *more], check=True)
     assert files(tmp_path / "there") == files(tmp_path / "here") != {}
+    (name,) = journals.names(tmp_path / "there")
+    run = launched.read(tmp_path / "there", name)
+    assert run.name == record.find_run(tmp_path / "there", name).folder.name[:8], "as uvlp cancel takes it"
+    assert run.state == "finished" and all(job.host and job.device == "CPU" for job in run.jobs)

@@ -87,6 +87,23 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """A job of a run, as `uvlp status` shows it.
+
+    Attributes:
+        tasks: keys of its artifacts, or of parts of them.
+        state: "waiting", "running", "done", "failed", "stopped", or "unknown" where no cluster answers.
+        error: why it failed.
+        log: what it printed.
+    """
+
+    tasks: tuple[str, ...]
+    state: str
+    error: str = ""
+    log: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LauncherDeclaration:
     """A launcher.
 
@@ -101,6 +118,8 @@ class LauncherDeclaration:
         check: ``check(settings)`` raises `UvlpError` for settings that cannot work, before a run is planned.
         lines: ``lines(work, settings)``: the lines that a dry run adds about the jobs.
         cancel: ``cancel(root, name)``: cancels the jobs of the run ``name`` in a store; returns their number.
+        submitted: ``submitted(root, name)``: the jobs of that run. As for ``cancel``, the start of the name
+            of a `Launch` is enough.
     """
 
     origin: Origin
@@ -113,6 +132,7 @@ class LauncherDeclaration:
     check: Callable[[Any], None] | None = function("check", "settings", None)
     lines: Callable[[Launch, Any], list[str]] | None = function("lines", "work, settings", None)
     cancel: Callable[[Path, str], int] | None = function("cancel", "root, name", None)
+    submitted: Callable[[Path, str], list[Submitted]] | None = function("submitted", "root, name", None)
 
 
 @cache

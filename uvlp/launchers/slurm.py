@@ -8,8 +8,8 @@ from pathlib import Path
 
 from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError
-from uvlp.declarations.launcher import Launch
-from uvlp.launchers.jobs import limits, plan, queue, record
+from uvlp.declarations.launcher import Launch, Submitted
+from uvlp.launchers.jobs import limits, plan, progress, queue, record
 from uvlp.launchers.jobs.attending import open_attendance
 from uvlp.launchers.jobs.batches import Submission
 from uvlp.launchers.jobs.settings import Settings
@@ -81,3 +81,14 @@ def cancel(root: Path, name: str) -> int:
         UvlpError: there is no such run, or the cluster does not answer.
     """
     return queue.cancel(job.id for job in record.find_run(root, name).jobs)
+
+
+def submitted(root: Path, name: str) -> list[Submitted]:
+    """Return the jobs of a run as their nodes and the cluster report them; none before the first call.
+
+    Raises:
+        UvlpError: a report is damaged.
+    """
+    if not any((root / record.FOLDER).glob(f"{name}*/{record.FILE}")):
+        return []
+    return progress.submitted(record.find_run(root, name))

@@ -56,7 +56,7 @@ class Silent:
 
 
 def newest(root: Path) -> reading.Run:
-    return reading.read(root, reading.find(root, None))
+    return reading.read(root / files.FOLDER / reading.find(root, None))
 
 
 def test_running_run_is_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

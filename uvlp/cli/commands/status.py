@@ -29,10 +29,10 @@ def status(options: Options, run: RunArgument = None) -> None:
     """
     from uvlp.cli.printing import status as printing
     from uvlp.core.files.paths import check_folder, store_folder
-    from uvlp.pipeline.runs import files, log, reading
+    from uvlp.pipeline.runs import files, launched, log, reading
 
     root = check_folder("store", store_folder(options["store"]), "--store DIR").absolute()
-    found = reading.read(root, reading.find(root, run))
+    found = launched.read(root, reading.find(root, run))
     where = log.find(root, found.header.process, found.header.at_s)
     if options["as_json"]:
         values: dict[str, Any] = printing.json_values(found)
@@ -54,12 +54,14 @@ def status(options: Options, run: RunArgument = None) -> None:
 def _summary(root: Path, name: str) -> tuple[str, str, str]:
     """Name, state and command of a run."""
     from uvlp.core.errors import UvlpError
-    from uvlp.pipeline.runs import files, reading
+    from uvlp.pipeline.runs import files, launched, reading
 
     folder = root / files.FOLDER / name
     try:
         header = reading.header(folder)
     except UvlpError:
         return name, "damaged", ""
+    if header.launcher:
+        return name, launched.read(root, name).state, header.command
     state = reading.outcome(folder) or ("running" if header.process.is_here else "unknown")
     return name, state, header.command

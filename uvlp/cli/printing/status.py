@@ -6,6 +6,7 @@ import os
 import shlex
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +26,7 @@ STATES = {
     "stopped": "interrupted after {}",
     "broken": "ended by an error after {}",
     "killed": "ended without finishing; last report after {} ({last})",
-    "unknown": "on another host; it runs, or ended without finishing; last report after {} ({last})",
+    "unknown": "elsewhere; it runs, or ended without finishing; last report after {} ({last})",
 }
 COUNTED = ("done", "running", "waiting", "failed", "stopped")
 
@@ -35,10 +36,12 @@ def lines(run: Run, width: int) -> Iterator[str]:
     width = min(max(width, NARROWEST), WIDEST)
     state = STATES[run.state].format(duration(run.elapsed_s), last=_moment(run, run.elapsed_s))
     left = f"; {_left(run)}" if run.state in ("running", "unknown") else ""
-    yield from _wrapped(f"run {run.name} on {run.header.process.host}: {state}{left}", width)
+    where = run.header.launcher or run.header.process.host
+    yield from _wrapped(f"run {run.name} on {where}: {state}{left}", width)
     yield from _command(run, width)
-    counts = [f"{run.count(each)} {each}" for each in COUNTED if run.count(each) or each != "stopped"]
+    counts = [f"{count} {each}" for each, count in _counts(run.jobs).items() if count or each != "stopped"]
     yield from _wrapped(f"{len(run.jobs)} tasks: {', '.join(counts)}", width)
+    yield from _stages(run, width)
     if run.twice:
         other = "another process finished them first"
         yield from _wrapped(f"made twice: {run.twice} ({duration(run.twice_s)} of work); {other}", width)
@@ -68,6 +71,7 @@ def json_values(run: Run) -> dict[str, Any]:
             "seconds": round(each.seconds, 3),
             "expected_s": expected,
             "device": each.device,
+            "host": each.host or run.header.process.host,
             "progress": asdict(each.now) if each.now else None,
             "error": each.error,
             "log": str(each.log) if each.log else None,
@@ -86,14 +90,40 @@ def json_values(run: Run) -> dict[str, Any]:
         "error": run.error,
         "made_twice": run.twice,
         "made_twice_s": run.twice_s,
-        "tasks": {each: run.count(each) for each in COUNTED},
+        "tasks": _counts(run.jobs),
+        "stages": {stage: _counts(jobs) for stage, jobs in _by_stage(run).items()},
         "jobs": jobs,
     }
 
 
+def _by_stage(run: Run) -> dict[str, list[JobState]]:
+    stages: dict[str, list[JobState]] = {}
+    for job in run.jobs:
+        stages.setdefault(job.job.stage, []).append(job)
+    return stages
+
+
+def _counts(jobs: Sequence[JobState]) -> dict[str, int]:
+    """The number of jobs in each state."""
+    counted = Counter(job.state for job in jobs)
+    return {state: counted[state] for state in COUNTED}
+
+
+def _stages(run: Run, width: int) -> Iterator[str]:
+    """A line for each of several stages of a run that has not finished."""
+    stages = _by_stage(run)
+    if run.state == "finished" or len(stages) < 2:
+        return
+    for stage, jobs in stages.items():
+        counts = _counts(jobs)
+        done = f"{INDENT}{stage}: {counts.pop('done')} of {len(jobs)} done"
+        yield from _wrapped(", ".join([done, *(f"{n} {state}" for state, n in counts.items() if n)]), width)
+
+
 def _moment(run: Run, after_s: float) -> str:
     """The time ``after_s`` seconds after the run began, by the clock of its host."""
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(run.header.at_s + after_s))
+    began_s = run.header.since_s or run.header.at_s
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(began_s + after_s))
 
 
 def _left(run: Run) -> str:
@@ -125,7 +155,8 @@ def _jobs(run: Run, state: str, width: int) -> Iterator[str]:
     for number in numbers[:SHOWN]:
         job = run.jobs[number]
         timed = _timed(job, expected[number] if expected else None)
-        yield from _wrapped(", ".join(filter(None, (timed, job.device))), width)
+        node = f"node {job.host}" if job.host else ""
+        yield from _wrapped(", ".join(filter(None, (timed, job.device, node))), width)
         yield from _wrapped(INDENT + ": ".join(filter(None, (job.job.title, _report(job)))), width)
         if job.log is not None:
             yield f"{INDENT}log: {job.log}"

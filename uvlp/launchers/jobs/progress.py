@@ -1,14 +1,17 @@
-"""Progress of a run on a cluster: one line per stage, when its counts change."""
+"""Progress of a run on a cluster: lines about its stages when their counts change, and about its jobs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.core.display import messages
-from uvlp.launchers.jobs.queue import State, runs
-from uvlp.launchers.jobs.record import JobRecord
+from uvlp.declarations.launcher import Submitted
+from uvlp.launchers.jobs import endings, outcome, queue
+from uvlp.launchers.jobs.queue import GONE, State, runs
+from uvlp.launchers.jobs.record import JobRecord, Run
 
 
 class StageLines:
@@ -35,3 +38,27 @@ class StageLines:
             if self._shown.get(stage) != text:
                 self._shown[stage] = text
                 messages.report("", f"{stage}: {text}")
+
+
+def submitted(run: Run) -> list[Submitted]:
+    """Return the jobs of a run; what ended and left no report is asked of the cluster."""
+    listed = queue.states()
+    return [_submitted(run, job, listed) for job in run.jobs]
+
+
+def _submitted(run: Run, job: JobRecord, listed: Mapping[str, State] | None) -> Submitted:
+    log = endings.log_path(run, job)
+    shown = Submitted(tasks=job.tasks, state="unknown", log=log if log.is_file() else None)
+    found = outcome.read(run.folder, job.name)
+    if found is not None and found.state == outcome.DONE:
+        return replace(shown, state="done")
+    if found is not None and found.state != outcome.STOPPED:
+        return replace(shown, state="failed", error=f"{endings.describe(job)}: {found.what}")
+    if listed is None:
+        return shown
+    state = listed.get(job.id, State(GONE))
+    if state.live:
+        return replace(shown, state="running" if runs(state) else "waiting")
+    if state.state in (GONE, endings.CANCELLED):
+        return replace(shown, state="stopped")
+    return replace(shown, state="failed", error=f"{endings.describe(job)}: {state.state}")

@@ -32,12 +32,14 @@ class MakeHere(Make):
         estimates: the needs of each task on one card, by key.
         command: command line of the run, for its journal.
         config: the config of the run, for the manifests.
+        run: name of the `Launch` if it is one on a cluster, for its journal.
     """
 
     asked: Asked
     estimates: Mapping[str, Needs]
     command: str
     config: Mapping[str, Any] = field(default_factory=dict)
+    run: str = ""
 
     def __call__(self, jobs: Sequence[Task | Piece | Divided], workers: int | None) -> None:
         """Make the jobs; see `Make`.
@@ -65,13 +67,14 @@ class MakeHere(Make):
         seconds = {job.key: 60 * (of_job(job, known).minutes or 0.0) for job in todo}
         count = len(parallel.layout.workers[: len(todo)])
         try:
-            with recorded(self.root, todo, count, seconds, self.command, views.view(len(todo))) as view:
+            view = views.view(len(todo))
+            with recorded(self.root, todo, count, seconds, self.command, view, self.run) as reports:
                 processes.run(
                     todo,
                     partial(execute, store.root, config=self.config),
                     parallel=parallel,
                     environment=machine.thread_environment(),
-                    view=view,
+                    view=reports,
                     needs=partial(of_job, needs=needs),
                 )
         finally:

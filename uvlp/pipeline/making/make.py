@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from uvlp.artifacts.checks import rebuild_reasons
 from uvlp.artifacts.store import Store
@@ -20,7 +21,7 @@ from uvlp.pipeline.making.remaining import missing
 from uvlp.pipeline.planning.pieces import divided, task_of
 from uvlp.pipeline.prepare import Plan
 from uvlp.pipeline.runs import log
-from uvlp.pipeline.runs.journal import command_line
+from uvlp.pipeline.runs.journal import command_line, launched
 
 
 def make(
@@ -53,7 +54,9 @@ def make(
     print_reasons(plan, store, [task for task in todo if task not in rebuild])
     store.prepare()
     log.begin(store.root)
-    declared.launch(launch(plan, store, todo, asked, launcher), launcher.settings)
+    work = launch(plan, store, todo, asked, launcher)
+    with launched(work, launcher.name, command_line()) if declared.remote else nullcontext():
+        declared.launch(work, launcher.settings)
     return len(todo)
 
 
@@ -75,7 +78,11 @@ def launch(plan: Plan, store: Store, todo: Sequence[Task], asked: Asked, launche
         jobs=jobs,
         seconds=seconds,
         cards={job.key: cards[task_of(job).key] for job in jobs},
-        make=MakeHere(store.root, asked, estimates, command_line(), plan.config),
+        make=MakeHere(
+            *(store.root, asked, estimates, command_line()),
+            config=plan.config,
+            run=plan.goal.key if declared.remote else "",
+        ),
         workers=asked.workers,
         detach=launcher.detach,
     )

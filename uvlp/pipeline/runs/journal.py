@@ -1,12 +1,8 @@
-"""The journal of a run, written by its main process; `runs/reading.py` reads it.
-
-A journal that cannot be written does not stop the run: this is reported once.
-"""
+"""The journal of a run, written by its main process; `runs/reading.py` reads it."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shlex
 import shutil
@@ -19,14 +15,14 @@ from pathlib import Path
 
 from uvlp.core.display import messages
 from uvlp.core.display.views import View
-from uvlp.core.errors import UvlpError, WorkerFailed
+from uvlp.core.errors import UvlpError
 from uvlp.core.files.leases.host import this_process
-from uvlp.core.files.writing import write_utf8
 from uvlp.core.progress import Event
 from uvlp.core.wording import cut, duration
 from uvlp.declarations import launcher
 from uvlp.pipeline.runs import files, reading
-from uvlp.pipeline.runs.files import Happening, Header, Job, Now, Progressing, What
+from uvlp.pipeline.runs.files import Header, Job, Now, Progressing
+from uvlp.pipeline.runs.record import Record
 
 NOW_EVERY_S = 1.0
 MESSAGES = 50
@@ -48,43 +44,41 @@ class Journal:
     """A view that also records what happens.
 
     Args:
-        folder: a new folder for the files; its parent exists.
+        record: the files.
         jobs: of the run.
-        header: of the run.
         view: receives every report too.
 
     Attributes:
         twice_s: seconds of work that other processes had done first, one per artifact.
     """
 
-    def __init__(self, folder: Path, jobs: Sequence[Job], header: Header, view: View) -> None:
+    def __init__(self, record: Record, jobs: Sequence[Job], view: View) -> None:
         self.twice_s: list[float] = []
-        self._folder, self._jobs, self._view = folder, jobs, view
-        self._writable, self._began, self._saved = True, header.monotonic_s, 0.0
+        self._record, self._jobs, self._view = record, jobs, view
+        self._saved = 0.0
         self._running: dict[str, Progressing] = {}
         self._messages: dict[str, deque[str]] = {}
         self._numbers = {job.title: number for number, job in reversed(list(enumerate(jobs)))}
-        self._write(files.HEADER, _json(asdict(header)))
-        self._write(files.JOBS, _json([asdict(job) for job in jobs]))
 
     def begin(self, title: str) -> None:
         """See `View`."""
         self._view.begin(title)
-        self._running[title] = Progressing(job=self._number(title))
+        self._running[title] = Progressing(job=self._numbers[title])
         self._messages[title] = deque(maxlen=MESSAGES)
-        self._add("begin", title)
+        self._record.add("begin", self._numbers[title])
 
     def event(self, title: str, event: Event) -> None:
         """See `View`."""
         self._view.event(title, event)
+        number = self._numbers[title]
         if event.device:
-            self._add("device", title, text=event.device)
+            self._record.add("device", number, text=event.device)
         if event.twice_s:
             self.twice_s.append(event.twice_s)
-            self._add("twice", title, seconds=event.twice_s)
+            self._record.add("twice", number, seconds=event.twice_s)
         if event.failure:
             self._fail(title, event.failure)
-        before = self._running.get(title, Progressing(job=self._number(title)))
+        before = self._running.get(title, Progressing(job=number))
         if event.message:
             message = cut(event.message, LONGEST_MESSAGE)
             self._messages.setdefault(title, deque(maxlen=MESSAGES)).append(message)
@@ -99,62 +93,29 @@ class Journal:
         self._view.end(title, seconds)
         self._running.pop(title, None)
         self._messages.pop(title, None)
-        self._add("end", title, seconds=seconds)
+        self._record.add("end", self._numbers[title], seconds)
 
     def close(self) -> None:
         """See `View`."""
         self._view.close()
 
-    def finish(self, what: What, text: str = "") -> None:
-        """Record how the run ended."""
-        self._add(what, text=text)
-
-    def _number(self, title: str) -> int:
-        return self._numbers[title]
-
     def _fail(self, title: str, details: str) -> None:
         """Write the log of a failed job: its last messages and the traceback."""
         text = "".join(f"{line}\n" for line in self._messages.get(title, ()))
-        name = files.log_name(self._jobs[self._number(title)])
-        self._write(name, text + cut(details, LONGEST_LOG))
-        self._add("failed", title, text=_last_line(details))
-
-    def _add(self, what: What, title: str = "", seconds: float = 0.0, text: str = "") -> None:
-        job = self._number(title) if title else -1
-        t = round(time.monotonic() - self._began, 3)
-        happening = Happening(t=t, what=what, job=job, seconds=round(seconds, 3), text=cut(text, 1000))
-        values = {name: value for name, value in asdict(happening).items() if value or name in ("t", "job")}
-        self._write(files.EVENTS, _json(values), append=True)
+        number = self._numbers[title]
+        self._record.replace_text(files.log_name(self._jobs[number]), text + cut(details, LONGEST_LOG))
+        self._record.add("failed", number, text=_last_line(details))
 
     def _save(self) -> None:
         if time.monotonic() - self._saved < NOW_EVERY_S:
             return
         self._saved = time.monotonic()
-        now = Now(t=round(self._saved - self._began, 3), running=tuple(self._running.values()))
-        self._write(files.NOW, _json(asdict(now)))
-
-    def _write(self, name: str, text: str, *, append: bool = False) -> None:
-        """Write a file, unless an earlier one could not be written; report the first error."""
-        if not self._writable:
-            return
-        try:
-            if append:
-                with (self._folder / name).open("a", encoding="utf-8") as file:
-                    file.write(text)
-            else:
-                write_utf8(self._folder / name, text, flushed=False)
-        except OSError as error:
-            self._writable = False
-            text = f"the journal for `uvlp status` cannot be written: {error.strerror}: {self._folder}"
-            messages.note(text)
+        now = Now(t=self._record.elapsed_s, running=tuple(self._running.values()))
+        self._record.replace(files.NOW, asdict(now))
 
 
 def _last_line(text: str) -> str:
     return text.strip().rpartition("\n")[2]
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False) + "\n"
 
 
 def _jobs(tasks: Sequence[launcher.Job], seconds: Mapping[str, float]) -> list[Job]:
@@ -179,6 +140,7 @@ def recorded(
     seconds: Mapping[str, float],
     command: str,
     view: View,
+    run: str = "",
 ) -> Iterator[View]:
     """Yield a view that passes everything on to ``view``, and records the run in the block.
 
@@ -189,8 +151,26 @@ def recorded(
         seconds: estimated time of tasks by key.
         command: command line that repeats it.
         view: displays the progress.
+        run: name of the `Launch` on a cluster of which this process makes some tasks; see `launched`.
     """
-    header = Header(
+    jobs = _jobs(tasks, seconds)
+    folder = root / files.FOLDER / files.launched_name(run) / files.new_name()
+    record = Record(folder, jobs, _header(command, workers))
+    journal = Journal(record, jobs, view)
+    if not run:
+        prune(root)
+    try:
+        with record.finishing():
+            yield journal
+    finally:
+        if journal.twice_s:
+            count = f"{len(journal.twice_s)} artifact{'s' * (len(journal.twice_s) > 1)}"
+            text = f"made twice: {count}, {duration(sum(journal.twice_s))} of work"
+            messages.note(f"{text}; another process finished first")
+
+
+def _header(command: str, workers: int) -> Header:
+    return Header(
         command=command,
         folder=os.getcwd(),
         at_s=round(time.time(), 3),
@@ -198,23 +178,38 @@ def recorded(
         workers=workers,
         process=this_process(),
     )
-    journal = Journal(root / files.FOLDER / files.new_name(), _jobs(tasks, seconds), header, view)
-    prune(root)
-    try:
-        yield journal
-    except (UvlpError, WorkerFailed) as error:
-        journal.finish("stopped" if getattr(error, "exit_code", 1) == 130 else "broken", str(error))
-        raise
-    except BaseException as error:
-        journal.finish("stopped" if isinstance(error, KeyboardInterrupt) else "broken", repr(error))
-        raise
-    else:
-        journal.finish("finished")
-    finally:
-        if journal.twice_s:
-            count = f"{len(journal.twice_s)} artifact{'s' * (len(journal.twice_s) > 1)}"
-            text = f"made twice: {count}, {duration(sum(journal.twice_s))} of work"
-            messages.note(f"{text}; another process finished first")
+
+
+@contextlib.contextmanager
+def launched(work: launcher.Launch, name: str, command: str) -> Iterator[None]:
+    """Record a call that submits the jobs of a run on a cluster, or attaches to them.
+
+    Args:
+        work: what is made.
+        name: of the launcher.
+        command: command line that repeats it.
+    """
+    folder = work.root / files.FOLDER / files.launched_name(work.name)
+    header = replace(_header(command, workers=0), launcher=name)
+    jobs, since_s = _jobs(work.jobs, work.seconds), header.at_s
+    if (folder / files.HEADER).is_file():
+        try:
+            since_s = reading.header(folder).since_s
+            jobs = _merged(reading.read_jobs(folder), jobs)
+        except UvlpError as error:  # the run needs no journal
+            messages.note(f"{error.what}: {error.got}; `uvlp status` lacks earlier calls of this run")
+    record = Record(folder, jobs, replace(header, since_s=since_s))
+    prune(work.root)
+    record.add("begin")
+    with record.finishing():
+        yield
+
+
+def _merged(earlier: Sequence[Job], now: Sequence[Job]) -> list[Job]:
+    """Return the jobs of an earlier call whose tasks are finished, and those of this call."""
+    again = {job.key.partition(".")[0] for job in now}
+    done = [replace(job, inputs=()) for job in earlier if job.key.partition(".")[0] not in again]
+    return [*done, *(replace(job, inputs=tuple(len(done) + each for each in job.inputs)) for job in now)]
 
 
 def prune(root: Path) -> None:

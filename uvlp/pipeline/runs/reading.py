@@ -26,6 +26,7 @@ class JobState:
         state: "waiting", "running", "done", "failed", or "stopped" by the end of the run.
         began_s, seconds: when it began, in seconds since the run did, and how long it took or takes.
         device: name of the device; "" before it is known.
+        host: the node, for a run on a cluster.
         error, log: of a failed job: the error, and the file with messages and traceback.
         now: last report of a running or stopped job.
     """
@@ -35,6 +36,7 @@ class JobState:
     began_s: float = 0.0
     seconds: float = 0.0
     device: str = ""
+    host: str = ""
     error: str = ""
     log: Path | None = None
     now: Progressing | None = None
@@ -102,24 +104,32 @@ def header(folder: Path) -> Header:
 
 def outcome(folder: Path) -> str | None:
     """Return how a run ended; None if it lasts, or may last on another host."""
-    last = _events(_tail(folder / files.EVENTS))
-    if last and last[-1].what in RUN_ENDS:
-        return last[-1].what
+    last = last_event(folder)
     try:
-        return "killed" if header(folder).process.is_known_dead else None
+        begun = header(folder)
     except UvlpError:
-        return "killed"
+        return last.what if last and last.what in RUN_ENDS else "killed"
+    if begun.launcher:  # its jobs may go on
+        return "finished" if last and last.what == "finished" else None
+    if last and last.what in RUN_ENDS:
+        return last.what
+    return "killed" if begun.process.is_known_dead else None
 
 
-def read(root: Path, name: str) -> Run:
-    """Read the journal of a run.
+def last_event(folder: Path) -> Happening | None:
+    """Return the last complete line of a journal."""
+    found = _events(_tail(folder / files.EVENTS))
+    return found[-1] if found else None
+
+
+def read(folder: Path) -> Run:
+    """Read the journal that one process writes.
 
     Raises:
         UvlpError: one of its files is damaged.
     """
-    folder = root / files.FOLDER / name
     begun = header(folder)
-    jobs = [JobState(job=job) for job in _jobs(folder / files.JOBS)]
+    jobs = [JobState(job=job) for job in read_jobs(folder)]
     happened = _events(_content(folder / files.EVENTS))
     for each in happened:
         if 0 <= each.job < len(jobs):
@@ -137,7 +147,7 @@ def read(root: Path, name: str) -> Run:
     _end(jobs, now, state, elapsed_s)
     twice = [each.seconds for each in happened if each.what == "twice"]
     return Run(
-        name=name,
+        name=folder.name,
         header=begun,
         state=state,
         error=last.text if last and last.what != "finished" else "",
@@ -171,7 +181,13 @@ def _end(jobs: Sequence[JobState], now: Now | None, state: str, elapsed_s: float
                 job.state = "stopped"
 
 
-def _jobs(path: Path) -> list[Job]:
+def read_jobs(folder: Path) -> list[Job]:
+    """Read the jobs of a run.
+
+    Raises:
+        UvlpError: their file is damaged.
+    """
+    path = folder / files.JOBS
     values = _parsed(path)
     try:
         return [json_files.build(Job, value) for value in values]
