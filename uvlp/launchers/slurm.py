@@ -52,6 +52,7 @@ def launch(work: Launch, settings: Settings) -> None:
     """
     limits.check_arguments(settings)
     limits.check_time(work, settings)
+    limits.check_nodes(work, settings)
     attendance = open_attendance(
         work, record.open_run(work.root, work.name), settings, 60.0 * settings.job_minutes
     )
@@ -68,6 +69,7 @@ def lines(work: Launch, settings: Settings) -> list[str]:
     """Return the jobs of a run, their time on several cards, and the arguments of `sbatch`."""
     limits.check_arguments(settings)
     limits.check_time(work, settings)
+    limits.check_nodes(work, settings)
     submission = Submission(
         work, record.open_run(work.root, work.name), settings, 60.0 * settings.job_minutes
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from dataclasses import replace
@@ -11,10 +12,12 @@ import pytest
 
 from tests.launchers.chains import fan, task, work
 from uvlp.core.errors import UvlpError
+from uvlp.core.scheduling import meeting
 from uvlp.launchers import slurm
-from uvlp.launchers.jobs import limits, plan, queue, sbatch
+from uvlp.launchers.jobs import limits, order, outcome, plan, queue, sbatch
 from uvlp.launchers.jobs.batches import Submission
 from uvlp.launchers.jobs.grouping import group
+from uvlp.launchers.jobs.on_node import requeue, start
 from uvlp.launchers.jobs.record import Run
 from uvlp.launchers.jobs.settings import Settings
 
@@ -165,6 +168,53 @@ def test_a_task_that_takes_several_cards_gets_them(tmp_path: Path) -> None:
     asked = replace(work(tmp_path, tasks), cards={tasks[0].key: 4})
     submission = Submission(asked, Run(tmp_path / "run"), Settings(), 0.0)
     assert [batch.gpus for batch in submission.batches(submission.groups())] == [4, 1, 1]
+
+
+def test_a_fine_tuning_with_more_gpus_than_a_node_has_takes_several(tmp_path: Path) -> None:
+    tasks = fan(1)
+    asked = replace(work(tmp_path, tasks), cards={tasks[0].key: 12})
+    settings = Settings(node_gpus=8)
+    submission = Submission(asked, Run(tmp_path / "run"), settings, 0.0)
+    first, *others = submission.batches(submission.groups())
+    values = sbatch.arguments(settings, first)
+    assert (values["nodes"], values["ntasks-per-node"], values["gpus-per-node"]) == (2, 1, 6)
+    lines = sbatch.script(tmp_path, settings, first, "order.json").split("\n")
+    assert {"#SBATCH --nodes=2", "#SBATCH --ntasks-per-node=1", "#SBATCH --gpus-per-node=6"} <= set(lines)
+    assert not any(line.startswith("#SBATCH --nodes=1") for line in lines)
+    (srun,) = [line for line in lines if line.startswith("srun ")]
+    assert "--kill-on-bad-exit=1" in srun, "the nodes that follow end with the first one"
+    assert all("nodes" not in sbatch.arguments(settings, each) for each in others)
+    limits.check_nodes(asked, settings)
+    with pytest.raises(UvlpError) as caught:
+        limits.check_nodes(replace(asked, cards={tasks[0].key: 20}), settings)
+    assert caught.value.got == 20 and caught.value.allowed == "18 or 21"
+    limits.check_nodes(replace(asked, cards={tasks[0].key: 20}), Settings())  # nodes of any size
+
+
+def test_the_nodes_of_a_job_but_the_first_follow_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = order.Limits(minutes=9, timeouts=0, masked=False)
+    tasks = fan(1)
+    file = order.write(tmp_path, {"job": tasks}, work(tmp_path, tasks).make, None, told)
+    ran: list[object] = []
+    monkeypatch.setattr(requeue, "run", lambda job, *_: ran.append(job.name))
+
+    def replaced(path: str, arguments: list[str]) -> None:
+        ran.append(arguments[2:])
+        raise SystemExit
+
+    monkeypatch.setattr(os, "execv", replaced)
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    place = str(tmp_path / "job.meeting.json")
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    with pytest.raises(SystemExit):
+        start.main(tmp_path, file)
+    for name in (meeting.MACHINES, meeting.MEETING):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    start.main(tmp_path, file)
+    ending = str(outcome.path(tmp_path, "job"))
+    assert ran == [[start.FOLLOW, place, "1", ending], "job"]
+    assert (meeting.machines(), os.environ[meeting.MEETING]) == (2, place)
 
 
 def test_tasks_without_a_card_are_counted_apart(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from uvlp.core.display import messages
 from uvlp.core.hashing import digest
 from uvlp.declarations.launcher import Job, Launch
-from uvlp.launchers.jobs import order, outcome, queue, sbatch
+from uvlp.launchers.jobs import limits, order, outcome, queue, sbatch
 from uvlp.launchers.jobs.grouping import NAME_LENGTH, Group, group
 from uvlp.launchers.jobs.order import Limits
 from uvlp.launchers.jobs.record import JobRecord, Run
@@ -141,13 +141,15 @@ class Submission:
         return self.run.memory_of([task.key for task in each.tasks], self.settings.memory_gb)
 
     def _batch(self, groups: list[Group]) -> Batch:
+        gpus = self._gpus(groups[0])
         return Batch(
             names=tuple(each.name for each in groups),
             title=self._title(groups[0].tasks[0].stage),
             seconds=max(each.seconds for each in groups),
             after=self._after(groups[0]),
             memory_gb=self._memory_gb(groups[0]),
-            gpus=self._gpus(groups[0]),
+            gpus=gpus,
+            nodes=limits.nodes_of(gpus, self.settings),
         )
 
     def card_seconds(self, groups: Iterable[Group]) -> float:
@@ -176,13 +178,13 @@ class Submission:
         for name in batch.names:
             for file in (outcome.path(folder, name), order.left_file(folder, name)):
                 file.unlink(missing_ok=True)
-        limits = Limits(
+        told = Limits(
             minutes=self.settings.time_minutes,
             timeouts=sbatch.most_timeouts(batch.seconds, self.settings),
             masked=self.settings.gpus > 0 and not batch.gpus,
         )
         jobs_of = {name: each.tasks for name, each in zip(batch.names, groups, strict=True)}
-        written = order.write(folder, jobs_of, self.work.make, self.work.workers, limits)
+        written = order.write(folder, jobs_of, self.work.make, self.work.workers, told)
         numbers = sbatch.submit(folder, self.settings, batch, written)
         jobs = [
             JobRecord(

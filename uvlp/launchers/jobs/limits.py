@@ -48,6 +48,28 @@ def check_arguments(settings: Settings) -> None:
             raise UvlpError("this argument of sbatch is set by UVLP", got=f"launcher.sbatch.{each}", fix=why)
 
 
+def nodes_of(gpus: int, settings: Settings) -> int:
+    """Return the number of nodes of a job with so many GPUs."""
+    return math.ceil(gpus / settings.node_gpus) if settings.node_gpus and gpus else 1
+
+
+def check_nodes(work: Launch, settings: Settings) -> None:
+    """Refuse numbers of GPUs that do not divide among nodes.
+
+    Raises:
+        UvlpError: names the option, and the numbers that do.
+    """
+    each = settings.node_gpus
+    for gpus in set(work.cards.values()) if settings.gpus else ():
+        nodes = nodes_of(gpus, settings)
+        if gpus % nodes:
+            raise UvlpError(
+                f"--gpus-per-finetune does not divide among {nodes} nodes of up to {each} GPUs",
+                got=gpus,
+                allowed=f"{gpus // nodes * nodes} or {(gpus // nodes + 1) * nodes}",
+            )
+
+
 def check_time(work: Launch, settings: Settings) -> None:
     """Refuse a time limit in which a job could not reach its first checkpoint, however often it is queued.
 

@@ -45,6 +45,7 @@ class Batch:
         after: numbers of the jobs that must succeed before.
         memory_gb: 0: no `--mem`.
         gpus: 0: no `--gpus-per-node`.
+        nodes: among which they are divided equally; one process of UVLP starts on each.
     """
 
     names: tuple[str, ...]
@@ -53,6 +54,7 @@ class Batch:
     after: tuple[str, ...]
     memory_gb: int
     gpus: int
+    nodes: int = 1
 
 
 def arguments(settings: Settings, batch: Batch) -> dict[str, Any]:
@@ -68,7 +70,9 @@ def arguments(settings: Settings, batch: Batch) -> dict[str, Any]:
         "account": settings.account,
         "constraint": settings.constraint,
         "cpus-per-task": settings.cpus,
-        "gpus-per-node": batch.gpus,
+        "nodes": batch.nodes if batch.nodes > 1 else "",
+        "ntasks-per-node": 1 if batch.nodes > 1 else "",
+        "gpus-per-node": batch.gpus // batch.nodes,
         "mem": f"{batch.memory_gb}GB" if batch.memory_gb else "",
         "dependency": f"afterok:{':'.join(batch.after)}" if batch.after else "",
         "kill-on-invalid-dep": "yes" if batch.after else "",
@@ -121,6 +125,9 @@ def script(folder: Path, settings: Settings, batch: Batch, order: str) -> str:
     made.update_parameters(
         time=values.pop("time"),
         job_name=values.pop("job-name"),
+        nodes=int(values.pop("nodes", 1)),
+        # The other nodes end with the first one.
+        srun_args=["--kill-on-bad-exit=1"] if batch.nodes > 1 else None,
         signal_delay_s=settings.warning_s,
         setup=list(settings.setup) or None,
         teardown=[line.format(folder=shlex.quote(str(folder))) for line in REQUEUE],

@@ -18,6 +18,9 @@ class Settings:
     time_minutes: int = setting(240, "time limit of a job", least=1, most=60 * 24 * 365)
     memory_gb: int = setting(32, "memory of a job in GB; 0: no --mem", least=0, most=2**14)
     gpus: int = setting(1, "GPUs of a job; 0: none, and no --gpus-per-node", least=0, most=1024)
+    node_gpus: int = setting(
+        0, "most GPUs of a node; a fine-tuning with more takes several nodes; 0: one node", least=0, most=1024
+    )
     cpus: int = setting(4, "processor cores of a job", least=1, most=4096)
     job_minutes: int = setting(30, "shorter tasks share a job until their estimates reach this", least=0)
     warning_s: int = setting(90, "seconds before the time limit at which a job saves its parts", least=10)

@@ -21,6 +21,7 @@ from uvlp.artifacts import captions
 from uvlp.artifacts.dataset import Dataset, DatasetSpec, check_content
 from uvlp.core import machine, plugins
 from uvlp.core.progress import Progress
+from uvlp.core.scheduling import meeting
 from uvlp.models.device import dtype_name, torch_dtype
 from uvlp.models.finetuning import (
     launch,
@@ -95,7 +96,7 @@ def run(job: Job, progress: Progress, cards: Sequence[str] = ()) -> None:
         job: the fine-tuning.
         progress: receives reports.
         cards: GPUs as CUDA names them, one process for each; one is the only one that this process sees.
-            Empty: all visible ones.
+            Empty: all visible ones. Other machines of the job use as many.
 
     Raises:
         UvlpError: the model, the captions or the settings are wrong, or memory or disk are too small.
@@ -103,7 +104,9 @@ def run(job: Job, progress: Progress, cards: Sequence[str] = ()) -> None:
     """
     check_finetuning(job.settings)
     count = len(cards) or torch.cuda.device_count()
-    if count > 1:
+    if meeting.machines() > 1:
+        launch.launch(job.to_json(), Path(job.partial), max(1, count), progress, cpu=not count, cards=cards)
+    elif count > 1:
         launch.launch(job.to_json(), Path(job.partial), count, progress, cards=cards)
     else:
         train(job, progress)

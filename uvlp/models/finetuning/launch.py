@@ -12,6 +12,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,22 +21,49 @@ from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.nvidia import MASK
 from uvlp.core.plugins import PACKAGE
 from uvlp.core.progress import Event, Progress
-from uvlp.core.scheduling import workers
+from uvlp.core.scheduling import meeting, workers
 
 MODULE = "uvlp.models.finetuning.job"
 JOB, OUTPUT = "job.json", "processes.log"
 PATIENCE_S = 10.0
 
 
-def command(job: Path, processes: int, cpu: bool = False) -> list[str]:
-    """Return the command that runs a job in ``processes`` processes on this machine."""
+def command(
+    job: Path, processes: int, cpu: bool = False, call: meeting.Call | None = None, rank: int = 0
+) -> list[str]:
+    """Return the command that runs a job in ``processes`` processes on this machine.
+
+    Args:
+        job: file of the job.
+        processes: their number here.
+        cpu: whether they compute on the processor.
+        call: of several machines, with equal numbers of processes; None: of this one alone.
+        rank: of this machine among them.
+    """
+    of_python = [sys.executable, "-m"]
+    machines = call.machines if call else 1
+    if cpu:  # accelerate's launcher would start one process only
+        where = ["--standalone"]
+        if call is not None:
+            where = ["--nnodes", str(machines), "--node_rank", str(rank)]
+            where += ["--master_addr", call.address, "--master_port", str(call.port)]
+        own = ["torch.distributed.run", "--nproc_per_node", str(processes), *where]
+        return [*of_python, *own, "--module", MODULE, str(job)]
+    where = ["--main_process_port", str(call.port if call else 0)]
+    if call is not None:
+        where += ["--machine_rank", str(rank), "--main_process_ip", call.address, "--same_network"]
     return [
-        *(sys.executable, "-m", "accelerate.commands.launch"),
-        *(["--cpu"] if cpu else ["--multi_gpu"]),
-        *("--num_processes", str(processes), "--num_machines", "1", "--main_process_port", "0"),
+        *(*of_python, "accelerate.commands.launch", "--multi_gpu"),
+        *("--num_processes", str(processes * machines), "--num_machines", str(machines), *where),
         *("--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1"),
         *("--module", MODULE, str(job)),
     ]
+
+
+def environment(cards: Sequence[str] = ()) -> dict[str, str]:
+    """Return the environment of the processes; see `launch`."""
+    path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
+    return os.environ | {"PYTHONPATH": path} | ({MASK: ",".join(cards)} if cards else {})
 
 
 def launch(
@@ -48,8 +76,11 @@ def launch(
 ) -> None:
     """Run the job (JSON text) in several processes, which are terminated with this one.
 
+    They run on all machines of the job of a cluster (`core/scheduling/meeting.py`), which see the folder.
+
     Args:
         folder: for the job and the output of the processes.
+        processes: of this machine.
         cards: the GPUs of the processes, as CUDA names them; empty: those that this process sees.
 
     Raises:
@@ -59,11 +90,13 @@ def launch(
     for stale in folder.glob("error-*.json"):
         stale.unlink()
     (folder / JOB).write_text(job, encoding="utf-8")
-    path = os.pathsep.join(filter(None, [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]))
-    with (folder / OUTPUT).open("w", encoding="utf-8") as output:
+    with (
+        _machines(folder / JOB, processes, cpu) as call,
+        (folder / OUTPUT).open("w", encoding="utf-8") as output,
+    ):
         running = subprocess.Popen(
-            command(folder / JOB, processes, cpu),
-            env=os.environ | {"PYTHONPATH": path} | ({MASK: ",".join(cards)} if cards else {}),
+            command(folder / JOB, processes, cpu, call),
+            env=environment(cards),
             stdout=subprocess.PIPE,
             stderr=output,
             encoding="utf-8",
@@ -78,6 +111,15 @@ def launch(
             _terminate(running)
     if code:
         raise _failure(folder, code)
+
+
+def _machines(job: Path, processes: int, cpu: bool) -> AbstractContextManager[meeting.Call | None]:
+    """Return a context that asks other machines of the job to take part, if there are some."""
+    if meeting.machines() == 1:
+        return nullcontext()
+    from accelerate.utils.other import get_free_port
+
+    return meeting.calling(job, processes, cpu, get_free_port())
 
 
 def _relay(line: str, progress: Progress) -> None:

@@ -11,7 +11,7 @@ from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.core import machine
 from uvlp.core.display import views
-from uvlp.core.scheduling import cards, workers as processes
+from uvlp.core.scheduling import cards, meeting, workers as processes
 from uvlp.core.scheduling.cards import Asked
 from uvlp.core.scheduling.rule import ANYWHERE, Needs
 from uvlp.declarations.launcher import Make
@@ -54,8 +54,9 @@ class MakeHere(Make):
             return
         preflight.check_card(list(map(task_of, todo)))
         asked = replace(self.asked, workers=workers)
-        if not any(job.stage == "finetune" for job in todo):
-            asked = replace(asked, gpus_per_finetune=None)  # this job of a cluster has cards for other tasks
+        if meeting.machines() > 1 or not any(job.stage == "finetune" for job in todo):
+            # This job of a cluster has its share of the cards of a fine-tuning, or cards for other tasks.
+            asked = replace(asked, gpus_per_finetune=None)
         parallel = cards.parallel(asked)
         cards.announce(parallel)
         needs = estimated.on_machine(parallel, self.estimates)

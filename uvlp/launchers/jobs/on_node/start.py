@@ -18,6 +18,7 @@ from pathlib import Path
 
 from uvlp.core.errors import Stopped, UvlpError
 from uvlp.core.nvidia import MASK
+from uvlp.core.scheduling import meeting
 from uvlp.launchers.jobs import order, outcome
 from uvlp.launchers.jobs.on_node import requeue
 
@@ -27,6 +28,8 @@ POLL_S = 0.2
 SIGNAL_S = 60.0
 """After its process was stopped by the cluster, how long the job waits for the signal that follows."""
 NODE = "uvlp.launchers.jobs.on_node.node"
+FOLLOW = "uvlp.models.finetuning.follow"
+"""Takes part in fine-tunings on several nodes."""
 
 
 class OnNode:
@@ -95,6 +98,13 @@ def main(folder: Path, file: str) -> None:
     name = found.names[int(os.environ.get("SLURM_ARRAY_TASK_ID", 0))]
     if found.limits.masked:
         os.environ[MASK] = ""  # a cluster without device constraints shows all cards of the node
+    if (machines := int(os.environ.get("SLURM_NTASKS", "1"))) > 1:
+        place = folder / f"{name}.meeting.json"
+        rank = os.environ["SLURM_PROCID"]
+        if rank != "0":
+            ending = str(outcome.path(folder, name))
+            os.execv(sys.executable, [sys.executable, "-m", FOLLOW, str(place), rank, ending])
+        os.environ |= {meeting.MACHINES: str(machines), meeting.MEETING: str(place)}
     requeue.run(OnNode(folder, file, name), folder, name, found.limits)
 
 

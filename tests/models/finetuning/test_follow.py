@@ -1,0 +1,66 @@
+"""A fine-tuning on several machines of a job: two process groups of this one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.models.finetuning.finetuning_jobs import bytes_of, job, make_world
+from uvlp.core.progress import Event, Progress
+from uvlp.core.scheduling import meeting
+from uvlp.models.finetuning import launch
+from uvlp.models.finetuning.job import run
+
+FOLLOW = "uvlp.models.finetuning.follow"
+
+
+@pytest.mark.slow
+def test_two_machines_give_the_bytes_of_two_processes_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, place, end = make_world(tmp_path / "world"), tmp_path / "meeting.json", tmp_path / "end"
+    one = job(world, tmp_path / "one")
+    launch.launch(one.to_json(), Path(one.partial), 2, Progress(), cpu=True)
+    for name, value in ((meeting.MACHINES, "2"), (meeting.MEETING, str(place)), ("SLURM_JOB_ID", "1")):
+        monkeypatch.setenv(name, value)
+    follower = subprocess.Popen([sys.executable, "-m", FOLLOW, str(place), "1", str(end)], env=os.environ)
+    try:
+        two = job(world, tmp_path / "two")
+        events: list[Event] = []
+        run(two, Progress(events.append))
+        assert not place.exists() and follower.poll() is None, "it waits for the next call"
+        assert [event.done for event in events if event.label == "updates"][-1] == 4
+        end.touch()
+        assert follower.wait(60) == 0
+    finally:
+        follower.kill()
+        follower.wait()
+    assert bytes_of(tmp_path / "two/folder") == bytes_of(tmp_path / "one/folder")
+    monkeypatch.delenv(meeting.MACHINES)
+    shutil.rmtree(tmp_path / "one/folder")
+    alone = job(world, tmp_path / "one/alone")
+    run(alone, Progress())
+    assert bytes_of(tmp_path / "one/alone/folder") != bytes_of(tmp_path / "two/folder"), "sums are grouped"
+
+
+def test_a_call_of_an_earlier_start_of_the_job_is_not_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(meeting.MEETING, str(tmp_path / "call"))
+    monkeypatch.setenv(meeting.MACHINES, "3")
+    assert meeting.heard(tmp_path / "call") is None
+    with meeting.calling(tmp_path / "job", 4, cpu=False, port=1234) as call:
+        assert meeting.heard(tmp_path / "call") == call and call.machines == 3
+        monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+        assert meeting.heard(tmp_path / "call") is None
+        (tmp_path / "call").write_text("{", encoding="utf-8")
+        assert meeting.heard(tmp_path / "call") is None
+    command = launch.command(Path("job.json"), 8, False, call, 2)
+    assert command[command.index("--num_processes") + 1] == "24"
+    assert command[command.index("--machine_rank") + 1] == "2"
+    assert command[command.index("--main_process_ip") + 1] == call.address
