@@ -213,6 +213,7 @@ def test_a_job_that_waited_for_one_that_was_done_after_its_time_limit_is_submitt
     never = queue.State("CANCELLED", "", "DependencyNeverSatisfied")
     monkeypatch.setattr(queue, "states", lambda: {"1": queue.State("TIMEOUT"), "2": never})
     outcome.write(attendance.run.folder, "job1", None)
+    monkeypatch.setattr(attending, "GRACE_S", 0.0)
     attendance._look()
     attendance._look()
     assert not attendance.live and attendance.submission.left == len([left, right, last])

@@ -184,10 +184,10 @@ class Attendance:
             else:
                 ended[name] = state
         if ended:
-            # Jobs that need a failed one were cancelled with it.
+            # Jobs that need a failed one are cancelled with it, or a little before it has ended.
             first = min(ended, key=lambda name: ended[name].state == endings.CANCELLED)
             since = self._ended.setdefault(first, self._looked)
-            if ended[first].state in endings.CERTAIN or self._looked - since >= GRACE_S:
+            if endings.is_certain(ended[first]) or self._looked - since >= GRACE_S:
                 self._read_outcomes()
                 if first in self.live:
                     self._without_report(self.live[first], ended[first])
@@ -207,7 +207,7 @@ class Attendance:
             count = self.run.timed_out(job)
             text = f"{endings.describe(job)} reached its time limit; submitting it again ({count} of {most})"
             messages.note(text)
-        elif state.reason != endings.NEVER_SATISFIED or not self._inputs_done(job):
+        elif not state.reason.startswith(endings.DEPENDENCY) or not self._inputs_done(job):
             raise endings.without_report(self.run, job, how)
         del self.live[job.name]
         for each in (job, *self._drop_orphans()):

@@ -9,17 +9,22 @@ from uvlp.core.errors import UvlpError, WorkerFailed
 from uvlp.core.files.lines import split_lines
 from uvlp.launchers.jobs import outcome
 from uvlp.launchers.jobs.outcome import Outcome
-from uvlp.launchers.jobs.queue import GONE
+from uvlp.launchers.jobs.queue import GONE, State
 from uvlp.launchers.jobs.record import JobRecord, Run
 
 OUT_OF_MEMORY, CANCELLED, TIMEOUT = "OUT_OF_MEMORY", "CANCELLED", "TIMEOUT"
 CERTAIN = (OUT_OF_MEMORY, CANCELLED, TIMEOUT, "DEADLINE")
 """States after which no outcome file is written."""
-NEVER_SATISFIED = "DependencyNeverSatisfied"
-"""Why a job was cancelled that needs one which ended in another state than COMPLETED."""
+DEPENDENCY = "Dependency"
+"""Start of the reason for which a job was cancelled that needs one which did not end as COMPLETED."""
 EXIT_CODE = "Exited with exit code"
 """What `srun` adds to the job's own last line."""
 RESUME = "finished artifacts and parts are kept, re-run the command to resume"
+
+
+def is_certain(state: State) -> bool:
+    """Return whether no outcome file is written any more, and no other job explains the end of this one."""
+    return state.state in CERTAIN and not state.reason.startswith(DEPENDENCY)
 
 
 def describe(job: JobRecord) -> str:

@@ -16,6 +16,7 @@ import sys
 import time
 from pathlib import Path
 
+from uvlp.core import interrupts
 from uvlp.core.errors import Stopped, UvlpError
 from uvlp.core.nvidia import MASK
 from uvlp.core.scheduling import meeting
@@ -65,7 +66,7 @@ class OnNode:
         if code == -signal.SIGKILL:
             cause = "was killed (SIGKILL; out of memory?)"
         error: Exception = RuntimeError(f"the job's process {cause}")
-        if code == -signal.SIGTERM:  # before it could handle it
+        if code in (-signal.SIGTERM, interrupts.STOPPED):  # while it was starting
             error = Stopped("it was stopped by SIGTERM")
         outcome.write(self.folder, self.name, error)
 
