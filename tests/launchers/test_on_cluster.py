@@ -13,12 +13,11 @@ import pytest
 
 from tests.launchers.chains import fan, task, work
 from uvlp.artifacts.store import Store
-from uvlp.artifacts.task import MANIFEST, Task
+from uvlp.artifacts.task import Task
 from uvlp.core.errors import Detached, UvlpError
 from uvlp.launchers import slurm
 from uvlp.launchers.jobs import limits, queue, record, sbatch
 from uvlp.launchers.jobs.settings import Settings
-from uvlp.pipeline.runs import files as journals, launched
 
 pytestmark = pytest.mark.cluster
 
@@ -172,7 +171,6 @@ from pathlib import Path
 from tests.launchers.chains import fan, work
 from uvlp.launchers import slurm
 from uvlp.launchers.jobs.settings import Settings
-from uvlp.pipeline.runs import files as journals, launched
 slurm.launch(work(Path({str(tmp_path)!r}), fan(2), seconds=1), Settings(memory_gb=1, cpus=1, job_minutes=0))
 """
     main = subprocess.Popen([sys.executable, "-c", code])
@@ -236,24 +234,3 @@ def test_a_store_that_nodes_do_not_see(cluster: Settings, tmp_path: Path) -> Non
     with pytest.raises(UvlpError) as caught:
         slurm.launch(work(tmp_path / "store", fan(2)), replace(cluster, python=hidden))
     assert "probe" in caught.value.what
-
-
-def files(store: Path) -> dict[str, bytes]:
-    """Return the files of all artifacts but their manifests, which say where and when."""
-    kinds = ("distilled", "pixels", "scores", "tables")
-    found = [path for kind in kinds for path in (store / kind).rglob("*") if path.is_file()]
-    return {str(path.relative_to(store)): path.read_bytes() for path in found if path.name != MANIFEST}
-
-
-def test_digits_has_the_bytes_of_a_local_run(cluster: Settings, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "uvlp", "reproduce", "digits", "1", "--profile", "nano"]
-    command += ["--method", "random", "--repeats", "1"]
-    settings = [f"launcher.{each}" for each in ("memory_gb=2", "cpus=1", "gpus=0")]
-    jobs = ["--launcher", "slurm", *(word for each in settings for word in ("--set", each))]
-    for name, more in (("here", []), ("there", jobs)):
-        subprocess.run([*command, "--store", str(tmp_path / name), *more], check=True)
-    assert files(tmp_path / "there") == files(tmp_path / "here") != {}
-    (name,) = journals.names(tmp_path / "there")
-    run = launched.read(tmp_path / "there", name)
-    assert run.name == record.find_run(tmp_path / "there", name).folder.name[:8], "as uvlp cancel takes it"
-    assert run.state == "finished" and all(job.host and job.device == "CPU" for job in run.jobs)
