@@ -16,16 +16,18 @@ __version__ = "0.1.0"
 __all__ = ["Store", "UvlpError", "WorkerFailed", "__version__", "distil", "evaluate", "reproduce", "table"]
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("UvlpError", "WorkerFailed"):
-        from uvlp.core import errors
+if not TYPE_CHECKING:  # else any name would be one for type checkers, of type Any
 
-        return getattr(errors, name)
-    if name in __all__:
-        from uvlp import api
+    def __getattr__(name: str) -> Any:
+        if name in ("UvlpError", "WorkerFailed"):
+            from uvlp.core import errors
 
-        return getattr(api, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            return getattr(errors, name)
+        if name in __all__:
+            from uvlp import api
+
+            return getattr(api, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

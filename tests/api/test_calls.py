@@ -165,4 +165,4 @@ def test_the_package_imports_nothing_before_it_is_used() -> None:
     assert {*uvlp.__all__} <= {*dir(uvlp)}
     assert (REPOSITORY / "uvlp" / "py.typed").is_file()
     with pytest.raises(AttributeError):
-        uvlp.evalute  # noqa: B018
+        uvlp.evalute  # type: ignore[attr-defined]  # noqa: B018
