@@ -6,12 +6,14 @@
 
 The scores are random, put into a new store under the keys of real plans (digits, profile nano; each run has
 seeds of its own). The first call after that reads and hashes every file; the ones after it find the hashes in
-the store's cache. Each is called three times in a new process, in turn with the other checkout.
+the store's cache. Each is called three times in a new process, in turn with the other checkout. A store that
+is named stays, and is filled once.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -38,8 +40,8 @@ DIFFERENT = 100
 """Different scores; more trainings repeat them."""
 
 
-def fill(store: Store, run: int, repeats: int) -> int:
-    """Store a random score for every training of a run's plan; how many."""
+def fill(store: Store, run: int, repeats: int) -> None:
+    """Store a random score for every training of a run's plan that has none."""
     request = Request(
         dataset="digits",
         ipc=10,
@@ -51,9 +53,10 @@ def fill(store: Store, run: int, repeats: int) -> int:
     plan = prepare(names.check(resolve(request)), store, "tabulate")
     trainings = [task for task in chain(plan.goal) if task.kind == scores.KIND]
     for number, task in enumerate(trainings):
+        if store.has(task):
+            continue
         answers = score(number % DIFFERENT, plan.manifest.count("val"), "digits, 10 classes")
         put(store.folder(task), task, replace(answers, top5_best_pct=100.0, top5_last_pct=100.0))
-    return len(trainings)
 
 
 def put(folder: Path, task: Task, answers: scores.Score) -> None:
@@ -89,15 +92,20 @@ def main() -> None:
     parser.add_argument("--scores", type=int, default=5000)
     parser.add_argument("--runs", type=int, default=1, help="the scores belong to so many tables")
     parser.add_argument("--before", type=Path, help="another checkout, measured in turn with this one")
+    parser.add_argument("--store", type=Path, help="keep the store there, and use what it has")
     options = parser.parse_args()
     here = Path(__file__).parents[2]
     trees = {"before": options.before, "after": here} if options.before else {"now": here}
     repeats = options.scores // options.runs // SEEDS
-    with tempfile.TemporaryDirectory() as root:
-        store = Store(Path(root))
+    kept = contextlib.nullcontext(options.store) if options.store else tempfile.TemporaryDirectory()
+    with kept as root:
+        store = Store(Path(root).absolute())
         store.prepare()
-        count = sum(fill(store, run, repeats) for run in range(options.runs))
-        basic = ["--method", "random", "--profile", "nano", "--repeats", str(repeats), "--store", root]
+        for run in range(options.runs):
+            fill(store, run, repeats)
+        count = repeats * SEEDS * options.runs
+        basic = ["--method", "random", "--profile", "nano", "--repeats", str(repeats)]
+        basic += ["--store", str(store.root)]
         calls = [
             ["reproduce", "digits", "10", *basic, "--seed", ",".join(map(str, seeds(run)))]
             for run in range(options.runs)
@@ -107,11 +115,16 @@ def main() -> None:
         show(
             "the calls that make the tables", [(sum(wall for wall, _ in first), sum(own for _, own in first))]
         )
-        name = next(f"{each['key']}" for each in manifests(Path(root)) if each["kind"] == "tables")
+        name = next(f"{each['key']}" for each in manifests(store.root) if each["kind"] == "tables")
+        others = {
+            "reproduce": calls[0],
+            "table": ["table", name, "--store", str(store.root)],
+            "status": ["status", "--store", str(store.root)],
+        }
         costs: dict[str, list[tuple[float, float]]] = {}
         for _ in range(3):
             for tree, path in trees.items():
-                for title, call in {"reproduce": calls[0], "table": ["table", name, "--store", root]}.items():
+                for title, call in others.items():
                     costs.setdefault(f"{title}, {tree}", []).append(cost(path, call))
         for title, each in sorted(costs.items()):
             show(title, each)

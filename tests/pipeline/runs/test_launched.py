@@ -15,6 +15,7 @@ from tests.pipeline.runs.test_journal import CAPTIONS, MODEL, SCORES, TASKS, Sil
 from uvlp.artifacts.task import Task
 from uvlp.core.errors import Detached, UvlpError
 from uvlp.core.progress import Event
+from uvlp.declarations import launcher
 from uvlp.declarations.launcher import Submitted
 from uvlp.pipeline.runs import files, launched, reading
 from uvlp.pipeline.runs.journal import launched as attended, recorded
@@ -56,7 +57,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[Submitted]:
     """What the cluster says of the jobs of any run."""
     said: list[Submitted] = []
     declared = SimpleNamespace(submitted=lambda root, name: said)
-    monkeypatch.setattr(launched, "declared_launcher", lambda name: declared)
+    monkeypatch.setattr(launcher, "declared_launcher", lambda name: declared)
     return said
 
 
@@ -148,7 +149,7 @@ def test_without_a_cluster_the_nodes_reports_count(tmp_path: Path, monkeypatch: 
     def missing(name: str) -> None:
         raise UvlpError("unknown launcher")
 
-    monkeypatch.setattr(launched, "declared_launcher", missing)
+    monkeypatch.setattr(launcher, "declared_launcher", missing)
     detach(tmp_path)
     on_node(tmp_path, done=[CAPTIONS])
     run = newest(tmp_path)

@@ -6,11 +6,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from uvlp.core.errors import UvlpError
-from uvlp.declarations.launcher import Submitted, declared_launcher
 from uvlp.pipeline.runs import files, reading
 from uvlp.pipeline.runs.reading import JobState, Run
+
+if TYPE_CHECKING:
+    from uvlp.declarations.launcher import Submitted
 
 LIVE = ("running", "waiting")
 
@@ -72,6 +75,8 @@ def _recorded(jobs: list[JobState], starts: Sequence[Run], since_s: float) -> li
 
 def _submitted(root: Path, name: str, launcher: str) -> list[Submitted] | None:
     """Return the jobs of the cluster; None if nothing is known of them."""
+    from uvlp.declarations.launcher import declared_launcher  # slow, and not needed for local runs
+
     try:
         ask = declared_launcher(launcher).submitted
     except UvlpError:  # it is not installed here

@@ -18,12 +18,9 @@ from collections.abc import Iterator
 from dataclasses import astuple
 from pathlib import Path
 
-from uvlp.artifacts.checks import store_mark
-from uvlp.core import machine, nvidia
 from uvlp.core.display import log
 from uvlp.core.files.leases.host import Process, this_process
 from uvlp.pipeline.runs import files
-from uvlp.pipeline.runs.journal import command_line
 
 SUFFIX = ".log"
 KEPT, KEPT_DAYS, MOST = 100, 7, 1000
@@ -32,6 +29,8 @@ PROCESS = "process"
 
 def begin(root: Path) -> None:
     """Write the log of this command, if it has one, into ``root`` from now on, if that is a store."""
+    from uvlp.artifacts.checks import store_mark  # slow, and not needed to find a log
+
     kept = log.current()
     if kept is not None and not kept.opened and store_mark.is_marked(root):
         kept.open_in(root / files.FOLDER, lambda: f"{files.new_name()}{SUFFIX}", _heading())
@@ -40,6 +39,9 @@ def begin(root: Path) -> None:
 
 def _heading() -> Iterator[str]:
     """Yield what the reader of a log has to know: the command, versions, the commit, the machine."""
+    from uvlp.core import machine, nvidia
+    from uvlp.pipeline.runs.journal import command_line
+
     yield f"command: {command_line()}"
     yield f"folder: {os.getcwd()}"
     yield f"versions: {', '.join(f'{name} {version}' for name, version in machine.versions().items())}"
