@@ -51,7 +51,12 @@ ALLOWED = {
 formats, from image folders and imported files, and runs no captioner; the pipeline lists the images of the
 user's folders by `datasets/files`, and opens none of them; the report draws the objective of α, and is handed
 an opened dataset."""
-BY_NAME = {"stages": CHOSEN, "networks": ("networks",), "models": ("datasets",), "pipeline": CHOSEN}
+BY_NAME = {
+    "stages": CHOSEN,
+    "networks": ("networks",),
+    "models": ("datasets",),
+    "pipeline": (*CHOSEN, "pipeline/runs/trackers"),
+}
 """Packages that a package may load with `plugins.load`: each fine-tuning process opens the dataset of its
 job; `declarations` loads a given plug-in to read its declaration."""
 PLUGINS = {"captioners", "datasets", "launchers", "methods", "networks", "protocols", "stages"}

@@ -132,7 +132,6 @@ def measure(options: argparse.Namespace) -> tuple[dict[tuple[bool, bool], list[T
         accumulation=options.accumulation,
         epochs=1,
         checkpointing_steps=10**9,
-        report_to="none",
         resolution_px=full_size.IMAGE_PX if options.device == "cuda" else tiny_models.IMAGE_PX,
     )
     found: dict[tuple[bool, bool], list[Turn]] = {kind: [] for kind in KINDS}
@@ -143,7 +142,7 @@ def measure(options: argparse.Namespace) -> tuple[dict[tuple[bool, bool], list[T
         spec = DatasetSpec(name="folder", argument=str(folder / "photographs"))
         dataset = open_dataset(spec, folder, Progress())
         assert updates_per_epoch(len(dataset.files("train")), settings) == options.updates
-        accelerator = make_accelerator(dtype, options.device, settings, folder)
+        accelerator = make_accelerator(dtype, options.device)
         if options.device == "cuda":
             parts = full_parts(accelerator.device, dtype)
         else:

@@ -152,7 +152,7 @@ def test_only_changed_settings_enter_the_key() -> None:
 
 
 def test_settings_without_effect_on_results_are_not_in_the_key() -> None:
-    settings = FinetuneSettings(checkpointing_steps=7, checkpoints_total_limit=1, report_to="none")
+    settings = FinetuneSettings(checkpointing_steps=7, checkpoints_total_limit=1)
     assert changed(settings) == {} and plain(settings)["checkpointing_steps"] == 7
     assert changed(FinetuneSettings(validation_prompts=("a dog",))) == {"validation_prompts": ["a dog"]}
 

@@ -15,7 +15,19 @@ from uvlp.core import plugins
 from uvlp.pipeline.requests.resolve import resolve
 from uvlp.recipes.requests.request import Request
 
-OF_OTHER_PROGRAMS = {"--check", "--gpus", "--gpus-per-node", "--mem", "--require-hashes"}
+OF_OTHER_PROGRAMS = {
+    "--abbrev",
+    "--always",
+    "--check",
+    "--dirty",
+    "--exclude",
+    "--gpus",
+    "--gpus-per-node",
+    "--logdir",
+    "--mem",
+    "--project",
+    "--require-hashes",
+}
 COMMAND = re.compile(r"`uvlp ([a-z]+)\b")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+(?![\w-])")
 SETTING = re.compile(r"--set[ =]([a-z_]+(?:\.[a-z_]+)+)\b")

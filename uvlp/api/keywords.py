@@ -37,6 +37,7 @@ class HowToRun(TypedDict, total=False):
     gpus_per_finetune: int | None
     offline: bool
     force: bool
+    report_to: str | None
 
 
 class Training(HowToRun, total=False):

@@ -232,6 +232,14 @@ GpusPerFinetuneOption = Annotated[
         help="GPUs of one fine-tuning, so that several run at once [all, one after another]",
     ),
 ]
+ReportOption = Annotated[
+    str | None,
+    how_option(
+        "--report-to",
+        metavar="NAME",
+        help="report curves, pictures and the recipe to a tracker: tensorboard, wandb, trackio [none]",
+    ),
+]
 OfflineOption = Annotated[
     bool, how_option("--offline", help="download nothing; report what is missing instead")
 ]
@@ -305,6 +313,7 @@ OPTIONS: Mapping[str, tuple[Any, Any]] = {
     "launcher": (LauncherOption, None),
     "launcher_config": (LauncherConfigOption, None),
     "detach": (DetachOption, False),
+    "report_to": (ReportOption, None),
     "offline": (OfflineOption, False),
     "force": (ForceOption, False),
     "rerun": (RerunOption, None),

@@ -30,6 +30,7 @@ SINGULAR = {
     "captioners": "captioner",
     "launchers": "launcher",
     "stages": "stage",
+    "pipeline/runs/trackers": "tracker",
     "models": "model",
     "models/finetuning": "model",
     "models/sampling": "model",

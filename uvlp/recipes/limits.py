@@ -141,14 +141,9 @@ def check_finetuning(settings: FinetuneSettings) -> None:
     """Refuse invalid settings of the fine-tuning.
 
     Raises:
-        UvlpError: a number out of range, an unknown or missing tracker, or a cache of random crops.
+        UvlpError: a number out of range, or a cache of random crops.
     """
     check_limits(settings, "finetune")
-    if settings.report_to != "none" and find_spec(settings.report_to) is None:
-        raise UvlpError(
-            f"setting finetune.report_to: {settings.report_to} is not installed",
-            fix=f"pip install {settings.report_to}, or --set finetune.report_to=none",
-        )
     if settings.cache_latents and not settings.center_crop:
         raise UvlpError(
             "setting finetune.cache_latents with random crops, which differ in every epoch",

@@ -165,13 +165,6 @@ class FinetuneSettings:
     )
     validation_prompts: tuple[str, ...] = setting((), "prompts of sample images during training", "diffusers")
     validation_epochs: int = setting(2, "epochs between these sample images", "methods.md B.2", least=1)
-    report_to: str = setting(
-        "tensorboard",
-        "tracker: tensorboard, wandb, or none",
-        "diffusers",
-        decides=False,
-        choices=("tensorboard", "wandb", "none"),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -61,8 +61,6 @@ def _stable_diffusion(work: Work) -> None:
         latents=str(latents or ""),
         folder=str(work.folder),
         partial=str(work.partial),
-        # Logs contain times, so they are not part of the artifact.
-        logs=str(work.store.root / "logs" / f"{task.kind}-{task.key}"),
     )
     job.run(finetuning, work.progress, work.cards)
     if latents is not None:

@@ -38,6 +38,7 @@ def run(work: Work) -> None:
     accuracy_pct, per_class_pct = teacher.measure(
         network, validation, [info.name for info in classes], settings, device
     )
+    work.progress.point(settings.epochs, 0, accuracy_pct=accuracy_pct)
     work.progress.log(f"{accuracy_pct:.1f} % of {len(validation.labels)} test images of {validation.name}")
     teacher.save(network, work.folder)
     teachers.write(

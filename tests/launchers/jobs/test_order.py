@@ -28,6 +28,7 @@ from uvlp.pipeline.making.here import MakeHere
 from uvlp.pipeline.planning.pieces import Divided, Piece
 from uvlp.pipeline.prepare import prepare
 from uvlp.pipeline.requests.resolve import resolve
+from uvlp.pipeline.runs.tracking import Tracking
 from uvlp.recipes.requests.request import Request
 from uvlp.recipes.schema import CaptionSettings
 
@@ -55,7 +56,9 @@ def test_tasks_are_the_same_again() -> None:
     spec = DatasetSpec(name="folder", argument="/data/ä b\udcff")
     first = replace(task(1), settings=CaptionSettings(captioner="strokes"), dataset_spec=spec)
     second = replace(task(2, "embed", {"a": first, "b": first}), facts={"models": {"x": (1, 2.5)}, "y": None})
-    make = MakeHere(Path("/store"), Asked(workers=2), {"key": Needs(cards=1)}, "uvlp x", {"a": [True]})
+    tracking = Tracking(name="wandb", offline=True, group="digits-ipc1")
+    needs = {"key": Needs(cards=1)}
+    make = MakeHere(Path("/store"), Asked(workers=2), needs, "uvlp x", {"a": [True]}, tracking=tracking)
     values = (second, Piece(second, 0, 2), Divided(second, 2), make)
     encoder = Encoder()
     text = json.dumps([encoder.encode(values), encoder.rows])

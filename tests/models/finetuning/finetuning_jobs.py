@@ -38,7 +38,6 @@ SETTINGS = FinetuneSettings(
     cache_latents=False,
     gradient_checkpointing=False,
     checkpointing_steps=1,
-    report_to="none",
 )
 """Ten images: three batches of 4, 4 and 2, two updates per epoch, four in total."""
 
@@ -91,7 +90,6 @@ def job(world: Path, root: Path, **changes: Any) -> Job:
         latents="",
         folder=str(root / "folder"),
         partial=str(root / "partial"),
-        logs=str(root / "logs"),
     )
 
 

@@ -32,7 +32,7 @@ from tests.models.finetuning.finetuning_jobs import (
 from tests.tolerances import depth, rounding
 from uvlp.artifacts import captions
 from uvlp.core.errors import UvlpError
-from uvlp.core.progress import Progress
+from uvlp.core.progress import Event, Progress
 from uvlp.core.seeds import numpy_generator, torch_generator
 from uvlp.models.finetuning import loop, output
 from uvlp.models.finetuning.job import Job, run
@@ -236,11 +236,14 @@ def test_without_average_the_final_weights_are_saved(world: Path, whole: Path, t
     assert "last weights" in (tmp_path / "folder" / "README.md").read_text()
 
 
-def test_the_tracker_does_not_write_to_the_artifact(world: Path, whole: Path, tmp_path: Path) -> None:
-    run(job(world, tmp_path, report_to="tensorboard", epochs=1), Progress())
-    assert list((tmp_path / "logs").rglob("events.out.tfevents.*"))
-    names = {path.name for path in (tmp_path / "folder").rglob("*") if path.is_file()}
-    assert not [name for name in names if "tfevents" in name]
+def test_curves_are_those_of_the_log(world: Path, whole: Path, tmp_path: Path) -> None:
+    events: list[Event] = []
+    progress = Progress(events.append)
+    progress.curves = True
+    run(job(world, tmp_path), progress)
+    curve = [(event.step, event.values["loss"]) for event in events if event.values]
+    assert curve == list(enumerate(losses(tmp_path / "folder"), 1))
+    assert bytes_of(tmp_path / "folder")[UNET] == bytes_of(whole)[UNET]
 
 
 def test_the_warm_up_starts_at_zero(world: Path, tmp_path: Path) -> None:
@@ -254,7 +257,6 @@ def test_the_warm_up_starts_at_zero(world: Path, tmp_path: Path) -> None:
     [
         ({"batch": 0}, "finetune.batch"),
         ({"checkpointing_steps": 0}, "finetune.checkpointing_steps"),
-        ({"report_to": "paper"}, "got 'paper'; allowed: tensorboard, wandb, none"),
         ({"cache_latents": True, "center_crop": False}, "random crops"),
         ({"resolution_px": 36}, "finetune.resolution_px: got 36; allowed: a multiple of 8"),
         ({"lr": float("inf")}, "update 2 of 4; lower the learning rate"),

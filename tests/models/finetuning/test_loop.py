@@ -26,15 +26,13 @@ from uvlp.models.quiet import quiet
 from uvlp.pipeline.datasets import open_dataset
 from uvlp.recipes.schema import FinetuneSettings
 
-SETTINGS = FinetuneSettings(
-    batch=CLASSES // 2, accumulation=1, epochs=1, resolution_px=tiny_models.IMAGE_PX, report_to="none"
-)
+SETTINGS = FinetuneSettings(batch=CLASSES // 2, accumulation=1, epochs=1, resolution_px=tiny_models.IMAGE_PX)
 
 
 def test_a_second_training_also_uses_mixed_precision(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     spec = DatasetSpec(name="folder", argument=str(write_photographs(tmp_path / "photographs", CLASSES)))
     dataset = open_dataset(spec, tmp_path, Progress())
-    accelerator = make_accelerator(torch.bfloat16, "cpu", SETTINGS, tmp_path)
+    accelerator = make_accelerator(torch.bfloat16, "cpu")
     request.addfinalizer(lambda: AcceleratorState._reset_state(reset_partial_state=True))
     base = tiny_models.diffusion(tmp_path / "base")
     parts = load_parts(base, torch.bfloat16, accelerator.device, SETTINGS.resolution_px)

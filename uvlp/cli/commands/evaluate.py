@@ -92,7 +92,8 @@ TemperatureOption = Annotated[
 @takes(
     *("config", "seeds", "networks", "repeats", "profile", "protocol", "data", "variant", "settings"),
     *("portable", "store", "workers", "per_gpu", "launcher", "launcher_config", "detach"),
-    *("offline", "force", "rerun", "dry_run", "gpu", "print_config", "form", "full", "as_json", *VERBOSITY),
+    *("report_to", "offline", "force", "rerun", "dry_run", "gpu", "print_config", "form", "full"),
+    *("as_json", *VERBOSITY),
 )
 def evaluate(
     context: typer.Context,

@@ -22,7 +22,7 @@ OF_THE_CHAIN = (
     *("config", "source"),
     *("seeds", "networks", "repeats", "profile", "protocol", "data", "variant", "finetuned_model", "alpha"),
     *("missing_captions", "settings", "portable", "store", "workers", "per_gpu", "gpus_per_finetune"),
-    *("launcher", "launcher_config", "detach", "offline", "force"),
+    *("launcher", "launcher_config", "detach", "report_to", "offline", "force"),
     *("rerun", "dry_run", "gpu", "print_config", "form", "full", "as_json", *VERBOSITY),
 )
 """Shared options of all these commands."""

@@ -26,7 +26,7 @@ MethodsOption = Annotated[
 @takes(
     *("seeds", "repeats", "profile", "data", "variant", "settings"),
     *("store", "workers", "per_gpu", "launcher", "launcher_config", "offline", "dry_run"),
-    *("as_json", *VERBOSITY),
+    *("report_to", "as_json", *VERBOSITY),
 )
 def robust(
     context: typer.Context,

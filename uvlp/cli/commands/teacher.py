@@ -26,7 +26,7 @@ CheckpointOption = Annotated[
 @takes(
     *("config", "profile", "data", "variant", "settings", "portable", "store", "workers", "launcher"),
     *("launcher_config", "detach", "offline", "force", "dry_run", "gpu", "print_config", "form"),
-    *("as_json", *VERBOSITY),
+    *("report_to", "as_json", *VERBOSITY),
 )
 def teacher(
     context: typer.Context,

@@ -33,7 +33,6 @@ from uvlp.models.finetuning.inputs import DECODERS, Pixels
 from uvlp.models.finetuning.latent_cache import Stored
 from uvlp.models.finetuning.loop import Inputs, Training, too_little_memory
 from uvlp.models.finetuning.parts import check_base, load_parts
-from uvlp.models.quiet import quiet
 from uvlp.recipes.limits import check_finetuning
 from uvlp.recipes.schema import FinetuneSettings
 
@@ -56,7 +55,6 @@ class Job:
         folder: of the output.
         latents: folder of the latents of the images; empty to encode them in every epoch.
         partial: folder for checkpoints, kept after an interruption.
-        logs: folder for the tracker, whose files contain times.
     """
 
     base: str
@@ -72,7 +70,6 @@ class Job:
     latents: str
     folder: str
     partial: str
-    logs: str
 
     def to_json(self) -> str:
         """Serialise the job to JSON."""
@@ -116,11 +113,11 @@ def train(job: Job, progress: Progress) -> None:
     """Run one process of the job."""
     from accelerate.state import AcceleratorState, GradientState
 
-    settings, partial = job.settings, Path(job.partial)
+    partial = Path(job.partial)
     device = machine.device()
     dtype = torch_dtype(job.precision, device, training=True)
     files = check_base(Path(job.base))
-    accelerator = make_accelerator(dtype, device, settings, Path(job.logs))
+    accelerator = make_accelerator(dtype, device)
     progress = progress if accelerator.is_main_process else Progress()
     if device == "cpu":
         progress.log("no GPU: fine-tuning on the CPU, which takes weeks at full size")
@@ -140,25 +137,16 @@ def train(job: Job, progress: Progress) -> None:
         GradientState._reset_state()
 
 
-def make_accelerator(dtype: torch.dtype, device: str, settings: FinetuneSettings, logs: Path) -> Any:
-    """Return accelerate's Accelerator for this process, with its tracker writing below ``logs``."""
+def make_accelerator(dtype: torch.dtype, device: str) -> Any:
+    """Return accelerate's Accelerator for this process."""
     from accelerate import Accelerator, InitProcessGroupKwargs
 
     names = {torch.float32: "no", torch.float16: "fp16", torch.bfloat16: "bf16"}
-    tracked = settings.report_to != "none"
-    accelerator = Accelerator(
+    return Accelerator(
         mixed_precision=names[dtype],
         cpu=device == "cpu",
-        log_with=settings.report_to if tracked else None,
-        project_dir=str(logs),
         kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
-    if tracked:
-        if accelerator.is_main_process:
-            logs.mkdir(parents=True, exist_ok=True)
-        with quiet():
-            accelerator.init_trackers("finetune")
-    return accelerator
 
 
 def _prepare(

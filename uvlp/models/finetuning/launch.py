@@ -128,7 +128,9 @@ def _relay(line: str, progress: Progress) -> None:
         event = Event(**json.loads(line))
     except (ValueError, TypeError):
         return
-    if event.message:
+    if event.values:
+        progress.point(event.step, 0, **event.values)
+    elif event.message:
         progress.log(event.message)
     else:
         progress.at(event.done, event.total, event.label)
@@ -160,10 +162,11 @@ def _failure(folder: Path, code: int) -> Exception:
 
 def serve(job: Path, train: Callable[[str, Progress], None]) -> None:
     """Run the job in one of the processes; exit with code 1 on failure."""
-    folder = job.parent
+    folder, progress = job.parent, Progress(_print_event)
+    progress.curves = True  # the process that relays them knows whether anyone receives them
     try:
         with explain_store_errors(folder):
-            train(job.read_text(encoding="utf-8"), Progress(_print_event))
+            train(job.read_text(encoding="utf-8"), progress)
     except Exception as error:
         _write_error(folder, error)
         sys.exit(1)

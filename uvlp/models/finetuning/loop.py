@@ -144,7 +144,7 @@ class Training:
             lr = self.optimiser.param_groups[0]["lr"]
             self.log.append(json.dumps({"step": update.step, "loss": loss, "lr": lr}) + "\n")
             speed = seen / (time.monotonic() - started)
-            self.accelerator.log({"loss": loss, "lr": lr, "images_per_s": speed}, step=update.step)
+            self._progress.point(update.step, total, loss=loss, lr=lr, images_per_s=speed)
             if update.ends_epoch:
                 at_epoch(update.epoch + 1)
             if update.step % settings.checkpointing_steps == 0:

@@ -118,7 +118,9 @@ def one_cycle(
             with _mixed(device, dtype):
                 loss = loss_of_step()
             check.add(loss, step)
-            _descend(state, loss, settings.lr * rule.share(step, settings.steps), rule.largest_gradient)
+            lr = settings.lr * rule.share(step, settings.steps)
+            _descend(state, loss, lr, rule.largest_gradient)
+            progress.point(step, settings.steps, loss=loss.detach(), lr=lr)
             if average is not None:
                 average.update(step)
             if saved is not None and step < settings.steps and time.monotonic() - saved_at >= SAVE_EVERY_S:

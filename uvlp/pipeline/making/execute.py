@@ -31,6 +31,7 @@ def execute(
     gpus: tuple[str, ...] = (),
     *,
     config: Mapping[str, Any] | None = None,
+    curves: bool = False,
 ) -> None:
     """Make one artifact, or some of its parts, in a worker process.
 
@@ -40,11 +41,13 @@ def execute(
         progress: receives reports.
         gpus: cards reserved for it, as CUDA names them.
         config: the config of its run, for its manifest.
+        curves: whether points of curves are reported.
 
     Raises:
         UvlpError: the input is invalid or the store cannot be written.
     """
     task = job if isinstance(job, Task) else job.task
+    progress.curves = curves
     if task.portable:
         portable.begin(torch=task.stage != "tabulate")
     try:

@@ -21,6 +21,7 @@ from uvlp.pipeline.making.execute import execute
 from uvlp.pipeline.planning.pieces import Divided, Piece, task_of
 from uvlp.pipeline.planning.spread import in_order, of_job, spread
 from uvlp.pipeline.runs.journal import recorded
+from uvlp.pipeline.runs.tracking import Tracking, tracked
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class MakeHere(Make):
         command: command line of the run, for its journal.
         config: the config of the run, for the manifests.
         run: name of the `Launch` if it is one on a cluster, for its journal.
+        tracking: where curves are reported to.
     """
 
     asked: Asked
@@ -40,6 +42,7 @@ class MakeHere(Make):
     command: str
     config: Mapping[str, Any] = field(default_factory=dict)
     run: str = ""
+    tracking: Tracking | None = None
 
     def __call__(self, jobs: Sequence[Task | Piece | Divided], workers: int | None) -> None:
         """Make the jobs; see `Make`.
@@ -69,10 +72,13 @@ class MakeHere(Make):
         count = len(parallel.layout.workers[: len(todo)])
         try:
             view = views.view(len(todo))
-            with recorded(self.root, todo, count, seconds, self.command, view, self.run) as reports:
+            with (
+                recorded(self.root, todo, count, seconds, self.command, view, self.run) as journal,
+                tracked(self.tracking, self.config, store, todo, journal) as reports,
+            ):
                 processes.run(
                     todo,
-                    partial(execute, store.root, config=self.config),
+                    partial(execute, store.root, config=self.config, curves=self.tracking is not None),
                     parallel=parallel,
                     environment=machine.thread_environment(),
                     view=reports,

@@ -22,6 +22,7 @@ from uvlp.pipeline.planning.pieces import divided, task_of
 from uvlp.pipeline.prepare import Plan
 from uvlp.pipeline.runs import log
 from uvlp.pipeline.runs.journal import command_line, launched
+from uvlp.pipeline.runs.tracking import Tracking
 
 
 def make(
@@ -30,6 +31,7 @@ def make(
     asked: Asked,
     rebuild: Sequence[Task] = (),
     launcher: Launcher = HERE,
+    tracking: Tracking | None = None,
 ) -> int:
     """Make missing artifacts by a launcher; return their number.
 
@@ -39,6 +41,7 @@ def make(
         asked: the worker processes and cards that are asked for.
         rebuild: artifacts to make even if no missing artifact needs them.
         launcher: where they are made.
+        tracking: where curves are reported to.
 
     Raises:
         UvlpError: invalid input, found before the start or by a stage.
@@ -54,13 +57,20 @@ def make(
     print_reasons(plan, store, [task for task in todo if task not in rebuild])
     store.prepare()
     log.begin(store.root)
-    work = launch(plan, store, todo, asked, launcher)
+    work = launch(plan, store, todo, asked, launcher, tracking)
     with launched(work, launcher.name, command_line()) if declared.remote else nullcontext():
         declared.launch(work, launcher.settings)
     return len(todo)
 
 
-def launch(plan: Plan, store: Store, todo: Sequence[Task], asked: Asked, launcher: Launcher) -> Launch:
+def launch(
+    plan: Plan,
+    store: Store,
+    todo: Sequence[Task],
+    asked: Asked,
+    launcher: Launcher,
+    tracking: Tracking | None = None,
+) -> Launch:
     """Return what a launcher is handed to make ``todo``."""
     declared = declared_launcher(launcher.name)
     card = declared.card(launcher.settings)
@@ -82,6 +92,7 @@ def launch(plan: Plan, store: Store, todo: Sequence[Task], asked: Asked, launche
             *(store.root, asked, estimates, command_line()),
             config=plan.config,
             run=plan.goal.key if declared.remote else "",
+            tracking=tracking,
         ),
         workers=asked.workers,
         detach=launcher.detach,

@@ -23,7 +23,7 @@ from uvlp.pipeline.planning import changed_plugins
 from uvlp.pipeline.planning.ablations import Ablated
 from uvlp.pipeline.prepare import Plan, prepare
 from uvlp.pipeline.requests.content import content
-from uvlp.pipeline.runs import log
+from uvlp.pipeline.runs import log, tracking
 from uvlp.recipes.requests.request import Request
 from uvlp.recipes.schema import Recipe
 
@@ -124,4 +124,8 @@ def made(plan: Plan, store: Store, request: Request, launcher: Launcher = HERE) 
     damaged = remaining.find_damage(plan, store, request.force)
     for note in changed_plugins.notes(plan, store):
         messages.note(note)
-    return make.make(plan, store, asked(request), damaged, launcher)
+    tracked_by = tracking.requested(request, plan)
+    count = make.make(plan, store, asked(request), damaged, launcher, tracked_by)
+    if tracked_by is not None and not count:
+        messages.note(f"{tracked_by.name}: every artifact is finished, so there is nothing to report")
+    return count

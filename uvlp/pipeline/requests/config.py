@@ -24,6 +24,8 @@ OF_THE_RECIPE = ("dataset", "ipc", "profile")
 """Fields that choose the recipe whose values a config states."""
 CHOSEN = ("methods", "networks", "seeds", "repeats", "protocol")
 """Fields of which a recipe has a value of its own."""
+FORMER = "finetune.report_to"
+"""A setting of earlier versions on which no result depended, in their configs and manifests."""
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -88,8 +90,9 @@ def _split(found: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
             sections = [each.name for each in fields(Recipe) if each.name not in REMARKS]
             known = [*own, *sections, *plugins.names("methods")]
             raise unknown_name("key", name, known)
-    settings = {name: value for name, value in found.items() if name not in own}
-    return {name: found[name] for name in own if name in found}, dict(flat(settings))
+    settings = dict(flat({name: value for name, value in found.items() if name not in own}))
+    settings.pop(FORMER, None)
+    return {name: found[name] for name in own if name in found}, settings
 
 
 def _content(request: Request, until: str) -> dict[str, Any]:

@@ -58,11 +58,14 @@ def run_epochs(
     record, losses = Record(), []
     for epoch in progress.track(range(1, epochs + 1)):
         losses.append(train(epoch))
+        progress.point(epoch, epochs, loss=losses[-1].mean())
         if epoch in validated:
             # Not in every epoch: copying a value from the GPU waits for it.
             check_finite(losses, name, epoch, f"lower the learning rate ({section}.lr)")
             losses.clear()
-            if record.add(epoch, predict(network, pixels), labels) and at_best is not None:
+            better = record.add(epoch, predict(network, pixels), labels)
+            progress.point(epoch, 0, accuracy_pct=record.last_pct)
+            if better and at_best is not None:
                 at_best()
     return record
 
@@ -194,6 +197,11 @@ class Record:
         if better:
             self._best = self._last
         return better
+
+    @property
+    def last_pct(self) -> float:
+        """Accuracy of the last pass, percent."""
+        return self._curve[-1][1]
 
     def score(self, validation: Prepared, *, train_images: int, parameters: int) -> Score:
         """Return the `Score`; of equally good passes the first counts as the best."""

@@ -96,6 +96,7 @@ def train(
                 losses.append(train_step(network, optimiser, images, labels[batch], None)[0])
             fix = f"lower the learning rate: --set teacher.lr={settings.lr / 4:g}"
             check_finite([torch.stack(losses)], f"{architecture} (teacher)", epoch, fix)
+            progress.point(epoch, settings.epochs, loss=torch.stack(losses).mean(), lr=optimiser.lr)
     return network.eval()
 
 

@@ -7,12 +7,16 @@ from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
+from uvlp.core import plugins
+from uvlp.core.errors import unknown_name
 from uvlp.recipes.requests import values
 from uvlp.recipes.requests.reading import statistics_text
 
 LARGEST_SEED = 2**32 - 1
 """Limit of scikit-learn's and numpy's older generators."""
 MOST_WORKERS = 1024
+TRACKERS, UNTRACKED = "pipeline/runs/trackers", "none"
+"""Group of plug-ins to which curves can be reported, and the name for none of them."""
 OPTIONS = {
     "dataset": "DATASET or --dataset",
     "ipc": "IPC or --ipc",
@@ -50,8 +54,9 @@ class Request:
         random_images: whether random images are scored beside them.
         layout, normalised, label_kind, temperature: how files of tensors are read (`reading.py`).
         ablated: the method of which parts are removed; ``pairs``: also two at once.
-        store, workers, per_gpu, gpus_per_finetune, offline, force: how it is carried out; results do not
-            depend on them, but a fine-tuning on several cards rounds differently.
+        store, workers, per_gpu, gpus_per_finetune, offline, force, report_to: how it is carried out; results
+            do not depend on them, but a fine-tuning on several cards rounds differently. The last is the name
+            of a tracker.
     """
 
     dataset: str
@@ -84,6 +89,7 @@ class Request:
     gpus_per_finetune: int | None = None
     offline: bool = False
     force: bool = False
+    report_to: str | None = None
 
     def __post_init__(self) -> None:
         """Bring every field into its normal form.
@@ -117,6 +123,14 @@ def _images(value: object) -> tuple[str, ...]:
     return tuple(values.text("path of an image folder", each) for each in given)
 
 
+def _tracker(value: object) -> str:
+    name = values.text("--report-to", value)
+    known = (*plugins.names(TRACKERS), UNTRACKED)
+    if name not in known:
+        raise unknown_name("tracker", name, known)
+    return name
+
+
 NORMAL: Mapping[str, Callable[[Any], Any]] = {
     "dataset": partial(values.text, "dataset"),
     "ipc": partial(values.integer, "IPC", least=1),
@@ -145,6 +159,7 @@ NORMAL: Mapping[str, Callable[[Any], Any]] = {
         for name in ("portable", "pairs", "offline", "force")
     },
     "random_images": partial(values.flag, "--random"),
+    "report_to": _tracker,
 }
 """The normal form of each field."""
 IMPLIED = {"missing_captions": {"caption.missing"}, "alpha": {"uvlp.search", "uvlp.alpha"}}

@@ -112,7 +112,9 @@ def run(what: str, optimisation: Optimisation, device: str, progress: Progress, 
     began = saved_at = time.monotonic()
     with arithmetic(device, "tf32", deterministic=True), enough_memory(what):
         for iteration in progress.track(range(first, optimisation.iterations + 1), "iterations"):
-            check.add(optimisation.step(iteration), iteration)
+            loss = optimisation.step(iteration)
+            check.add(loss, iteration)
+            progress.point(iteration, optimisation.iterations, loss=loss.detach())
             if iteration < optimisation.iterations and time.monotonic() - saved_at >= SAVE_EVERY_S:
                 check.check(iteration)
                 sealed_tensors.save(saved, optimisation.state(), {"iteration": str(iteration)})
