@@ -171,6 +171,30 @@ def test_tasks_are_divisible_if_their_parts_are_independent() -> None:
     assert not any((one("caption"), one("synthesise"), one("sample"), one("finetune"), one("evaluate")))
 
 
+@pytest.mark.parametrize(
+    ("whole_set", "minutes", "cards", "count"),
+    [
+        (True, 0, 8, 8),  # of unknown time
+        (True, 29, 8, 8),
+        (True, 8 * 30, 8, 8),
+        (True, 15 * 30, 8, 8),  # 15 pieces would take as long as 16 of the same length
+        (True, 16 * 30, 8, 16),
+        (True, 1000 * 30, 8, 4 * 8),
+        (False, 29, 8, 1),
+        (False, 3 * 30, 8, 3),
+        (False, 20 * 30, 8, 16),
+        (True, 29, 1, 1),
+        (False, 1000 * 30, 1, 4),
+    ],
+)
+def test_one_rule_divides_tasks(whole_set: bool, minutes: int, cards: int, count: int) -> None:
+    wanted = Task(kind="features", stage="embed", facts={} if whole_set else {"ipc": 10})
+    jobs = pieces.jobs_of(wanted, 60.0 * minutes, 1800.0, cards, most=4)
+    assert jobs == ([*pieces.pieces(wanted, count), Divided(wanted, count)] if count > 1 else [wanted])
+    whole = Task(kind="weights", stage="finetune")
+    assert pieces.jobs_of(whole, 60.0 * minutes, 1800.0, cards) == [whole]
+
+
 def test_long_tasks_are_divided_for_a_launcher(tmp_path: Path) -> None:
     long, short = (Task(kind="features", stage="embed", facts={"n": number}) for number in range(2))
     other = Task(kind="weights", stage="finetune")

@@ -105,24 +105,49 @@ def pieces(task: Task, count: int) -> list[Piece]:
     return [Piece(task, index, count) for index in range(count)]
 
 
+def jobs_of(
+    task: Task, seconds: float, part_s: float, cards: int = 1, most: int = MOST_PIECES
+) -> list[Task | Piece | Divided]:
+    """Return the jobs that make a task: itself, or pieces of equal time and what publishes them.
+
+    There are as many pieces as take ``part_s``, but a multiple of the cards if there are more than cards, so
+    that none idles at the end. What reads the whole set has at least one piece for each card: nothing else is
+    there to do meanwhile, whereas a method's images are made beside those of other methods and seeds.
+
+    Args:
+        task: the task.
+        seconds: its estimated time; 0: unknown.
+        part_s: least time of a piece.
+        cards: cards among which it is divided; 1 if their number is unknown.
+        most: largest number of pieces for each card.
+    """
+    count = int(seconds // part_s)
+    if count >= cards:
+        count = min(count // cards, most) * cards
+    elif task.whole_set:
+        count = cards
+    if count < 2 or not divisible(task):
+        return [task]
+    return [*pieces(task, count), Divided(task, count)]
+
+
+def seconds_of(job: Task | Piece | Divided, seconds: float) -> float:
+    """Return the estimated time of a job of a task that takes ``seconds`` as a whole."""
+    if isinstance(job, Piece):
+        return seconds / job.count
+    return min(seconds, PUBLISHED_S) if isinstance(job, Divided) else seconds
+
+
 def divided(
     todo: Sequence[Task], seconds: dict[str, float], part_s: float
 ) -> tuple[Task | Piece | Divided, ...]:
-    """Return the jobs of ``todo``, with long tasks divided into pieces.
+    """Return the jobs of ``todo`` for a launcher; see `jobs_of`.
 
     Args:
         todo: tasks, inputs first.
         seconds: estimated time by key; receives that of pieces.
         part_s: least time of a piece.
     """
-    jobs: list[Task | Piece | Divided] = []
-    for task in todo:
-        count = min(MOST_PIECES, int(seconds.get(task.key, 0.0) // part_s)) if divisible(task) else 0
-        if count < 2:
-            jobs.append(task)
-            continue
-        shared = pieces(task, count)
-        seconds |= {piece.key: seconds[task.key] / count for piece in shared}
-        seconds[task.key] = PUBLISHED_S
-        jobs += [*shared, Divided(task, count)]
+    jobs = [job for task in todo for job in jobs_of(task, seconds.get(task.key, 0.0), part_s)]
+    seconds |= {job.key: seconds_of(job, seconds.get(task_of(job).key, 0.0)) for job in jobs}
     return tuple(jobs)

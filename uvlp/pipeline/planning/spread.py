@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from uvlp.artifacts.task import Task
 from uvlp.core.scheduling.rule import ANYWHERE, Needs
-from uvlp.pipeline.planning.pieces import Divided, Piece, divisible, pieces
+from uvlp.pipeline.planning.pieces import Divided, Piece, jobs_of, seconds_of, task_of
 
 Job = Task | Piece | Divided
-ROUNDS, ROUND_MIN = 4, 30.0
+ROUNDS, ROUND_S = 4, 1800.0
 """A long task is divided into up to four pieces for each card, of at least half an hour, so that a slow piece
 delays the others less; each piece loads the models again."""
 DECODING = ("pixels", "collect")
@@ -42,30 +42,17 @@ def spread(todo: Sequence[Task], needs: Callable[[Task], Needs], cards: int) -> 
     Args:
         todo: the tasks.
         needs: returns what a task needs.
-        cards: cards with a worker; a task that uses one is divided among them if it reads the whole set, and
-            long work of the processor among the workers.
+        cards: cards with a worker, among which long tasks are divided.
     """
-    return [job for task in todo for job in _jobs(task, needs(task), cards)]
-
-
-def _jobs(task: Task, needs: Needs, cards: int) -> Iterator[Job]:
-    minutes = needs.minutes or 0.0
-    on_card = needs.cards == 1 and task.whole_set
-    on_processor = needs.cards == 0 and minutes >= ROUND_MIN
-    if cards < 2 or not (on_card or on_processor) or not divisible(task):
-        yield task
-        return
-    rounds = int(minutes / cards / ROUND_MIN)
-    count = cards * max(1, min(ROUNDS, rounds))
-    yield from pieces(task, count)
-    yield Divided(task, count)
+    if cards < 2:
+        return list(todo)
+    times = {task.key: 60 * (needs(task).minutes or 0.0) for task in todo}
+    return [job for task in todo for job in jobs_of(task, times[task.key], ROUND_S, cards, ROUNDS)]
 
 
 def of_job(job: Job, needs: Callable[[Task], Needs]) -> Needs:
-    """Return what a job needs: a piece its part of the time, and what publishes the pieces none of it."""
+    """Return what a job needs: of the time its part."""
     if isinstance(job, Task):
         return needs(job)
-    whole = needs(job.task)
-    if isinstance(job, Divided) or whole.minutes is None:
-        return replace(whole, minutes=0.0)
-    return replace(whole, minutes=whole.minutes / job.count)
+    whole = needs(task_of(job))
+    return replace(whole, minutes=seconds_of(job, 60 * (whole.minutes or 0.0)) / 60)
