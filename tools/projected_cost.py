@@ -16,7 +16,7 @@ from uvlp.core.wording import byte_size, duration
 from uvlp.pipeline.estimates import assumptions, cards, distilling, report
 from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, RunContext
 from uvlp.pipeline.estimates.distilling import FLOPS, LIVE, WEIGHTS, unet_calls
-from uvlp.pipeline.estimates.report import STAGES
+from uvlp.pipeline.estimates.stages import STAGES
 from uvlp.pipeline.planning.planner import STAGES as ORDER
 from uvlp.pipeline.published.runs import CARD, PROCESSES, PublishedRun
 

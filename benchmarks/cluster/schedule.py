@@ -19,21 +19,20 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from uvlp.core.nvidia import Card
-from uvlp.core.scheduling.cards import Parallel
+from uvlp.core.scheduling.cards import Asked, Parallel
 from uvlp.core.scheduling.rule import Needs
 from uvlp.core.scheduling.simulate import Ran
 from uvlp.pipeline import names
 from uvlp.pipeline.estimates import cards, needs as estimated
-from uvlp.pipeline.estimates.together import Factor, on_paper
+from uvlp.pipeline.estimates.together import Factor, cards_of, on_paper
 from uvlp.pipeline.planning.spread import Job, of_job
 from uvlp.pipeline.prepare import Plan, outline
 
 REPORT = Path(__file__).resolve().parents[2] / "paper_tables" / "measured" / "benchmarks" / "schedule.md"
 METHODS, SEEDS, IPC = ("random", "d4m", "vlcp", "uvlp"), (0, 1, 2), 10
 CARD = "h200"
-CORES, EVALUATIONS = 12, 4
-"""Processor cores and evaluations at once per card."""
+EVALUATIONS = 4
+"""Evaluations at once per card."""
 STRAGGLER = 0.2
 DRAWS = 20
 TARGET_H = 30.0
@@ -87,16 +86,9 @@ def plan(*settings: tuple[str, Any]) -> Plan:
 
 def machine(count: int, per_finetune: int = 0, evaluations: int = EVALUATIONS) -> Parallel:
     """Return ``count`` cards; a fine-tuning takes all, unless a number is given."""
-    used = tuple(
-        Card(name=CARD, driver="", total_mib=0, index=number, uuid=f"GPU-{number}") for number in range(count)
-    )
-    return Parallel(
-        cards=used,
-        shares=(evaluations,) * count,
-        workers=max(2, evaluations) * count,
-        per_finetune=per_finetune or count,
-        cores=CORES * count,
-    )
+    workers = max(2, evaluations) * count
+    asked = Asked(workers=workers, per_gpu=evaluations, gpus_per_finetune=per_finetune or None)
+    return cards_of(replace(cards.named(CARD), count=count), asked)
 
 
 def schedule(of: Plan, on: Parallel, factor: Factor = lambda start: 1.0) -> Schedule:
@@ -196,7 +188,8 @@ def report() -> str:
         "# A large run on 1 to 8 cards, on paper",
         "",
         "**Projected from estimates, not measured.** ImageNet-1K at IPC 10, "
-        f"{', '.join(METHODS)}, {len(SEEDS)} seeds, on NVIDIA H200 cards with {CORES} cores of a host each.",
+        f"{', '.join(METHODS)}, {len(SEEDS)} seeds, on NVIDIA H200 cards with {cards.HOST_CORES} cores of a "
+        "host each.",
         "Written by `python -m benchmarks.cluster.schedule --record`. What starts when follows the rule",
         "of the local scheduler; durations are those of `--dry-run`. Evaluations on one card take turns.",
         "The time to load models and to exchange gradients is not counted. A straggler takes up to",

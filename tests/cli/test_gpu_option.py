@@ -41,6 +41,8 @@ def test_a_memory_size_says_what_fits_and_no_time(call: Call) -> None:
 def test_a_named_card_has_a_time(call: Call) -> None:
     code, out, _ = call("--dry-run", "--gpu", "a100:8")
     assert code == 0 and "8 x NVIDIA A100 40 GB" in out and "unknown" not in out
+    code, _, err = call("--dry-run", "--gpu", "a100:8", "--gpus-per-finetune", "9")
+    assert code == 2 and "allowed: 1 to 8" in err, "as on a machine that has them"
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,8 @@ def run(request: Request, until: str, execution: Execution, rows: Sequence[Row] 
         return None
     if execution.rerun is not None and declared_launcher(execution.launcher.name).remote:
         raise UvlpError("--rerun trains here", got=execution.launcher.name, fix=f"add --launcher {LOCAL}")
-    carry_out.check_cards(request, execution.launcher)
+    if execution.gpu is None:  # else the cards are not here
+        carry_out.check_cards(request, execution.launcher)
     if not execution.dry_run:
         hashing.hash_elsewhere(checked, store, execution.launcher)
     plan = carry_out.planned(request, checked, store, until, collect)

@@ -8,10 +8,13 @@ import pytest
 
 from tests.pipeline.estimates.recipes import PAPER, paper, planned
 from uvlp.core.errors import UvlpError
-from uvlp.pipeline.estimates import cards, fitting, report
+from uvlp.core.scheduling.cards import Asked
+from uvlp.core.wording import duration
+from uvlp.pipeline.estimates import cards, fitting, report, together
 from uvlp.pipeline.estimates.assumptions import PUBLISHED, RECOMPUTED
 from uvlp.pipeline.estimates.cost import Cost
 from uvlp.pipeline.estimates.fitting import Fit
+from uvlp.pipeline.estimates.report import Estimate
 
 
 def fits(text: str, **changes: object) -> dict[str, Fit]:
@@ -57,15 +60,32 @@ def test_the_published_memory_is_compared_at_its_batch() -> None:
     assert "no GPU memory" in fitting.lines([evaluate], 24e9)[-1]
 
 
-def test_several_cards_take_their_share_or_the_longest_chain() -> None:
+def test_several_cards_take_as_long_as_the_scheduler_needs_on_paper() -> None:
     one, eight = (
         report.estimate(planned(PAPER), cards.described(text), workers=1) for text in ("h100", "h100:8")
     )
     assert one.seconds is not None and eight.seconds is not None
     total = sum(row.seconds for row in one.rows if row.seconds is not None)
     assert one.seconds == pytest.approx(total + 10)
-    assert eight.seconds == pytest.approx(max(total / 8, one.longest_s) + 10)
+    machine = cards.described("h100:8")
+    plan, on = planned(PAPER), together.cards_of(machine, Asked())
+    ran = together.on_paper(plan, plan.tasks, on, machine)
+    assert eight.seconds == pytest.approx(60 * max(each.ended for each in ran) + 10)
+    assert one.seconds > eight.seconds > total / 8, "cards wait for each other"
+    total_line = next(line for line in eight.lines() if line.startswith("total"))
+    assert total_line.split()[1:3] == ["24", "processes"] and duration(eight.seconds) in total_line
     assert eight.lines()[0].count("8 x NVIDIA H100") == 1
+
+
+def test_options_of_a_run_count_for_cards_that_are_not_here() -> None:
+    def on(**changes: int) -> Estimate:
+        return report.estimate(planned(PAPER), cards.described("h100:8"), asked=Asked(**changes))
+
+    usual, two, alone = on(), on(gpus_per_finetune=2), on(per_gpu=1)
+    assert None is not usual.seconds != two.seconds and alone.workers == 8
+    with pytest.raises(UvlpError) as refused:
+        on(gpus_per_finetune=9)
+    assert (refused.value.got, refused.value.allowed) == (9, "1 to 8")
 
 
 def test_of_a_memory_size_no_time_is_known() -> None:

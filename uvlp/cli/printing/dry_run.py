@@ -56,6 +56,7 @@ def show(
         made=lambda task: task.key not in todo,
         fetched=[transfer.download for transfer in plan.transfers],
         workers=asked.workers,
+        asked=asked,
     )
     jobs: list[str] = []
     if declared.lines is not None:

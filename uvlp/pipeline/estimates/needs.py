@@ -14,7 +14,7 @@ from uvlp.declarations.captioner import declared_captioner
 from uvlp.pipeline.estimates import cost as measured
 from uvlp.pipeline.estimates.cards import Machine
 from uvlp.pipeline.estimates.cost import Cost, RunContext
-from uvlp.pipeline.estimates.report import STAGES
+from uvlp.pipeline.estimates.stages import STAGES
 from uvlp.pipeline.prepare import Plan
 
 WITH_MODELS = ("embed", "encode", "finetune", "optimise", "sample", "teacher")

@@ -10,41 +10,26 @@ from uvlp.artifacts.task import Task
 from uvlp.core import machine as this
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.downloads import Download
+from uvlp.core.scheduling.cards import Asked
 from uvlp.core.wording import byte_size, duration
 from uvlp.pipeline.estimates import (
     assumptions as assumed,
-    computing,
     cost as measured,
-    distilling,
-    evaluating,
     fitting,
     shares,
+    together,
 )
 from uvlp.pipeline.estimates.assumptions import PUBLISHED
 from uvlp.pipeline.estimates.cards import Machine
 from uvlp.pipeline.estimates.cost import HALF, SINGLE, Cost, RunContext
 from uvlp.pipeline.estimates.fitting import Fit
 from uvlp.pipeline.estimates.shares import Share
+from uvlp.pipeline.estimates.stages import STAGES
 from uvlp.pipeline.estimates.transformers import DIT_XL
 from uvlp.pipeline.planning.planner import STAGES as ORDER
 from uvlp.pipeline.prepare import Plan
 from uvlp.recipes.dataset_size import DatasetSize
 
-STAGES: Mapping[str, Callable[[Task, RunContext], Cost]] = {
-    "caption": distilling.caption,
-    "encode": distilling.encode,
-    "finetune": distilling.finetune,
-    "embed": distilling.embed,
-    "prototype": distilling.prototype,
-    "optimise": computing.computed,
-    "sample": computing.computed,
-    "synthesise": distilling.synthesise,
-    "pixels": evaluating.pixels,
-    "represent": evaluating.represent,
-    "teacher": evaluating.teacher,
-    "evaluate": evaluating.evaluate,
-}
-"""Stages with a cost; that of collecting images and printing a table is negligible."""
 WEIGHTS = PUBLISHED["parameters"]
 MODELS = {
     "diffusion": ("Stable Diffusion 1.5", SINGLE * sum(WEIGHTS[part] for part in ("unet", "vae", "text"))),
@@ -55,6 +40,7 @@ MODELS = {
 """Titles and bytes of the published models by part; all but LLaVA are published in float32."""
 PROJECTED = "projected, not measured"
 GB = 10**9
+ASKED = Asked()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +80,7 @@ class Estimate:
         machine: the machine.
         rows: one per stage.
         longest_s: time of the longest chain of dependent artifacts.
+        together_s: time on several cards; None if a part of it is unknown, or for a single card.
         workers: worker processes; they share the GPU if there is one.
         fits: the GPU memory of every stage that needs a card, if there is one.
         fetched: downloads before the run.
@@ -106,6 +93,7 @@ class Estimate:
     machine: Machine
     rows: tuple[Row, ...]
     longest_s: float
+    together_s: float | None
     workers: int
     fits: tuple[Fit, ...]
     fetched: tuple[Download, ...]
@@ -117,13 +105,16 @@ class Estimate:
     def seconds(self) -> float | None:
         """Wall-clock time without downloads; None if a part of it is unknown.
 
-        On several cards it is at least that of the longest chain, and their share of the sum.
+        Without a card it is at least that of the longest chain, and the processes' share of the sum.
         """
         known = [row.seconds for row in self.rows if row.seconds is not None]
         if len(known) < len(self.rows) or not self.machine.known:
             return None
-        together = self.machine.count if self.machine.gpu else self.workers
-        return max(sum(known) / together, self.longest_s) + (assumed.START_S if any(known) else 0.0)
+        starting = assumed.START_S if any(known) else 0.0
+        if self.machine.gpu and self.machine.count > 1:
+            return None if self.together_s is None else self.together_s + starting
+        together = 1 if self.machine.gpu else self.workers
+        return max(sum(known) / together, self.longest_s) + starting
 
     @property
     def gpu_bytes(self) -> float:
@@ -233,6 +224,7 @@ def estimate(
     made: Callable[[Task], bool] = lambda task: False,
     fetched: Iterable[Download] | None = None,
     workers: int | None = None,
+    asked: Asked = ASKED,
 ) -> Estimate:
     """Estimate the cost of a run.
 
@@ -242,6 +234,7 @@ def estimate(
         made: whether an artifact already exists.
         fetched: downloads before the run; by default the dataset and the models.
         workers: worker processes; by default as many as a run starts.
+        asked: how several cards are shared, if the machine has them.
 
     Raises:
         UvlpError: the size of the dataset is unknown.
@@ -264,6 +257,11 @@ def estimate(
         if not made(task)
     }
     times = {key: seconds or 0.0 for key, seconds in known.items()}
+    several = together.cards_of(machine, asked) if machine.gpu and machine.count > 1 else None
+    hours = None
+    if several is not None:
+        workers = several.workers
+        hours = together.hours(plan, [task for task in tasks if not made(task)], several, machine)
     left = {stage: [cost for task, cost in entries if not made(task)] for stage, entries in by_stage.items()}
     fits = [fitting.of_stage(row.stage, left[row.stage], machine.memory_bytes) for row in rows]
     costs = [cost for entries in by_stage.values() for _, cost in entries]
@@ -273,6 +271,7 @@ def estimate(
         machine=machine,
         rows=tuple(rows),
         longest_s=_longest(tasks, times),
+        together_s=None if hours is None else 3600 * hours,
         workers=workers or this.default_workers(),
         fits=tuple(each for each in fits if each is not None),
         fetched=tuple(everything(plan, size) if fetched is None else fetched),

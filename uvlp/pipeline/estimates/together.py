@@ -7,7 +7,10 @@ from functools import partial
 from typing import Any
 
 from uvlp.artifacts.task import Task
-from uvlp.core.scheduling.cards import Parallel
+from uvlp.core.errors import UvlpError
+from uvlp.core.machine import evaluations_on
+from uvlp.core.nvidia import Card
+from uvlp.core.scheduling.cards import Asked, Parallel
 from uvlp.core.scheduling.rule import Start
 from uvlp.core.scheduling.simulate import Ran, simulate
 from uvlp.pipeline.estimates import needs as estimated
@@ -16,6 +19,35 @@ from uvlp.pipeline.planning.spread import in_order, of_job, spread
 from uvlp.pipeline.prepare import Plan
 
 Factor = Callable[[Start[Any]], float]
+
+
+def cards_of(machine: Machine, asked: Asked) -> Parallel:
+    """Return the cards of a machine that is not here, each with the cores that are assumed for one.
+
+    Raises:
+        UvlpError: more cards for one fine-tuning than it has.
+    """
+    count, per_finetune = machine.count, asked.gpus_per_finetune or machine.count
+    if per_finetune > count:
+        raise UvlpError(
+            "--gpus-per-finetune: more GPUs than can be used",
+            got=per_finetune,
+            allowed=f"1 to {count}",
+            fix="leave it out to use all",
+        )
+    mib = int(machine.memory_bytes / 2**20)
+    cards = tuple(
+        Card(name=machine.name, driver="", total_mib=mib, index=number, uuid=f"GPU-{number}")
+        for number in range(count)
+    )
+    shared = asked.per_gpu or evaluations_on(cards[0])
+    return Parallel(
+        cards=cards,
+        shares=(shared,) * count,
+        workers=asked.workers or shared * count,
+        per_finetune=per_finetune,
+        cores=machine.cores * count,
+    )
 
 
 def on_paper(
