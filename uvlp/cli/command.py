@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from uvlp.core.display.width import columns
+
 WHAT, HOW, OUTPUT = "What to run", "How to run", "Output"
 """Sections of the help."""
+WIDEST = 80
 
 
 class _Conversion:
@@ -39,8 +43,19 @@ def _convert_quickly(parameters: Iterable[Any]) -> None:
         parameter.get_runtime_param = partial(_Conversion, parameter, parameter.get_runtime_param)
 
 
+def _fit(ctx: Any) -> None:
+    """Let the help be as narrow as the terminal, and no wider than what is read easily."""
+    width = columns(sys.stdout)
+    ctx.terminal_width = None if width is None else min(width, WIDEST)
+
+
 class Group(TyperGroup):
     """All commands."""
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the help."""
+        _fit(ctx)
+        return super().get_help(ctx)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the options before the name of a command."""
@@ -50,6 +65,11 @@ class Group(TyperGroup):
 
 class Command(TyperCommand):
     """A command whose help has one plain-text section per panel of options."""
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the help."""
+        _fit(ctx)
+        return super().get_help(ctx)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments behind the name of the command."""
@@ -67,4 +87,4 @@ class Command(TyperCommand):
         for panel, rows in panels.items():
             if rows:
                 with formatter.section(panel):
-                    formatter.write_dl(rows)
+                    formatter.write_dl(rows, col_max=min(30, formatter.width // 3))

@@ -13,7 +13,7 @@ from typing import Any
 from uvlp.artifacts import distilled, tables, teachers
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task, plain
-from uvlp.cli.printing import config, dry_run
+from uvlp.cli.printing import config, dry_run, screen
 from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError
 from uvlp.core.scheduling import cards
@@ -26,7 +26,7 @@ from uvlp.pipeline.requests import carry_out, hashing
 from uvlp.pipeline.requests.rerun import rerun
 from uvlp.pipeline.requests.resolve import resolve, store_at
 from uvlp.recipes.requests.request import Request
-from uvlp.tables.table import markdown, printed, screen
+from uvlp.tables.table import markdown, printed, screen as first_screen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,9 @@ def _rerun(plan: Plan, store: Store, request: Request, execution: Execution) -> 
     if execution.as_json:
         print(json.dumps({"repeat": execution.rerun, "same": [task.name for task in repeated]}, indent=1))
     else:
-        print(f"repeat {execution.rerun}: {len(repeated)} trainings reproduced the stored scores bit for bit")
+        screen.show(
+            f"repeat {execution.rerun}: {len(repeated)} trainings reproduced the stored scores bit for bit"
+        )
 
 
 def _make(plan: Plan, store: Store, request: Request, execution: Execution) -> None:
@@ -128,7 +130,7 @@ def _make(plan: Plan, store: Store, request: Request, execution: Execution) -> N
         return
     if plan.until == "tabulate":
         table = tables.read(store.folder(plan.goal))
-        print(markdown(printed(table)) if execution.full else screen(table))
+        screen.show(markdown(printed(table)) if execution.full else first_screen(table))
     if messages.are_quiet():
         if plan.until != "tabulate":
             print("\n".join(str(store.folder(task)) for task in remaining.targets(plan)))
@@ -136,15 +138,16 @@ def _make(plan: Plan, store: Store, request: Request, execution: Execution) -> N
     if plan.until == "teacher":
         summary = teachers.read(store.folder(plan.goal))
         images = f"{summary.validation_images} test images of {summary.validation_set}"
-        print(f"{summary.architecture}: {summary.accuracy_pct:.1f} % of {images}; {summary.source}\n")
+        screen.show(f"{summary.architecture}: {summary.accuracy_pct:.1f} % of {images}; {summary.source}\n")
     shown = _shown(plan, store)
     unlisted = "; scores and test images are not listed" if len(shown) < len(plan.tasks) else ""
-    print(f"Artifacts in {store.root} ({made} new{unlisted}):")
-    width = max((len(task.title) for task in shown), default=0)
+    screen.show(f"Artifacts in {store.root} ({made} new{unlisted}):")
+    rows = []
     for task in shown:
         sheet = f"/{distilled.SHEET}" if task.kind == distilled.KIND else ""
         text = f"/{tables.FORMATS['markdown']}" if task.kind == tables.KIND else ""
-        print(f"  {task.title:<{width}}  {task.name}{sheet}{text}")
+        rows.append((f"  {task.title}", f"{task.name}{sheet}{text}"))
+    screen.show_columns(rows)
 
 
 def _shown(plan: Plan, store: Store) -> list[Task]:

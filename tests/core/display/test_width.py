@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from uvlp.core.display.width import NARROWEST, columned, columns, wrapped
+from uvlp.core.display.width import NARROWEST, columned, columns, tabulated, wrapped
 
 
 class Terminal(io.StringIO):
@@ -37,5 +37,14 @@ def test_columns_become_blocks_where_they_have_no_room() -> None:
         "                here",
         "FAIL  disk      full",
     ]
-    assert columned(rows, 22) == ["ok  packages", "    all of them are", "    here", "FAIL  disk", "    full"]
+    blocks = ["ok  packages", "    all of them are", "    here", "FAIL  disk      full"]
+    assert columned(rows, 22) == blocks
     assert columned([], 40) == []
+
+
+def test_a_table_becomes_blocks_where_it_is_too_wide() -> None:
+    head, body = ("stage", "time", "disk"), [("embed", "2 min", "1.2 GB"), ("total", "2 min", "-")]
+    table = ["stage  time   disk", "embed  2 min  1.2 GB", "total  2 min  -"]
+    assert tabulated(head, body, None) == tabulated(head, body, 20) == table
+    embed, total = ["embed", "  time: 2 min", "  disk: 1.2 GB"], ["total", "  time: 2 min", "  disk: -"]
+    assert tabulated(head, body, 19) == [*embed, *total]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uvlp.cli.command import Command
+from uvlp.cli.command import Command, Group
 from uvlp.cli.options import (
     VERBOSITY,
     Options,
@@ -18,11 +18,13 @@ from uvlp.cli.options import (
     path_option,
     takes,
 )
+from uvlp.cli.printing import screen
 
 if TYPE_CHECKING:
     from uvlp.exchange.baseline_imports import Record
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Published code of methods: pinned commits, clones, and images that it made.",
@@ -73,12 +75,12 @@ def list_baselines(options: Options) -> None:
     if options["as_json"]:
         print(json.dumps({name: asdict(entry) for name, entry in listed.items()}, indent=1))
         return
-    width = max(map(len, listed))
-    for name, entry in listed.items():
-        if entry.commit:
-            print(f"{name:<{width}}  {entry.commit[:12]}  {entry.repository}  licence: {entry.licence}")
-        else:
-            print(f"{name:<{width}}  not pinned: {entry.unpinned}")
+    pinned = "{commit:.12}  {repository}  licence: {licence}"
+    texts = {
+        name: pinned.format(**asdict(entry)) if entry.commit else f"not pinned: {entry.unpinned}"
+        for name, entry in listed.items()
+    }
+    screen.show_columns(list(texts.items()))
 
 
 @app.command("fetch", cls=Command)
@@ -101,7 +103,7 @@ def fetch(name: NameArgument, options: Options, to: ToOption = None) -> None:
         "none": "none: ask its authors before you pass it on",
         "unknown": "unknown: look before you use it",
     }
-    print(f"{folder}\nlicence: {advice.get(baseline.licence, baseline.licence)}")
+    screen.show(f"{folder}\nlicence: {advice.get(baseline.licence, baseline.licence)}")
 
 
 @app.command("import", cls=Command)
@@ -142,5 +144,5 @@ def import_images(
 
 def _print_import(record: Record, spec: object) -> None:
     count = len(record.images)
-    print(f"\n{record.row}: {count} seed{'s' if count > 1 else ''}, {record.ipc} images per class")
+    screen.show(f"\n{record.row}: {count} seed{'s' if count > 1 else ''}, {record.ipc} images per class")
     print(f"score them with: uvlp evaluate baseline:{record.baseline['name']} --dataset {spec}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uvlp.cli.command import Command
+from uvlp.cli.command import Command, Group
 from uvlp.cli.options import (
     VERBOSITY,
     Options,
@@ -20,6 +20,8 @@ from uvlp.cli.options import (
     takes,
     what_option,
 )
+from uvlp.cli.printing import screen
+from uvlp.core.display.width import tabulated
 from uvlp.core.files.paths import expand_home
 from uvlp.core.wording import first_few
 
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
     from uvlp.pipeline.captions import Coverage, Imported, Tally
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Import existing captions, and check captions."
+    cls=Group,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Import existing captions, and check captions.",
 )
 
 FilesArgument = Annotated[
@@ -104,15 +109,17 @@ def import_captions(
 
 def _print_import(imported: Imported, spec: DatasetSpec) -> None:
     counts = imported.counts
-    print(
+    screen.show(
         f"{counts['captions']} of {counts['images']} training images of {spec} now have a caption: "
         f"{imported.path}"
     )
-    print(f"rows read: {counts['rows']}, overridden by another row for the same image: {counts['overruled']}")
+    screen.show(
+        f"rows read: {counts['rows']}, overridden by another row for the same image: {counts['overruled']}"
+    )
     if counts["further"]:
-        print(f"additional captions in a row (not used): {counts['further']}")
+        screen.show(f"additional captions in a row (not used): {counts['further']}")
     if counts["kept"] or counts["replaced"]:
-        print(
+        screen.show(
             f"captions of an earlier import: {counts['kept']} kept, {counts['replaced']} replaced; "
             f"to start over, delete {imported.path}"
         )
@@ -120,11 +127,11 @@ def _print_import(imported: Imported, spec: DatasetSpec) -> None:
     _print_names(
         "images without a caption (allow them with --missing-captions empty)", imported.without_caption
     )
-    print("used by --set caption.captioner=file, and by auto")
+    screen.show("used by --set caption.captioner=file, and by auto")
 
 
 def _print_names(what: str, names: Sequence[str]) -> None:
-    print(f"{what}: {len(names)}" + (f", {first_few(names)}" if names else ""))
+    screen.show(f"{what}: {len(names)}" + (f", {first_few(names)}" if names else ""))
 
 
 @app.command("check", cls=Command)
@@ -170,7 +177,7 @@ def _as_json(coverage: Coverage) -> Mapping[str, object]:
 
 
 def _print_check(coverage: Coverage, spec: DatasetSpec) -> None:
-    print(f"captions of {spec}: {coverage.source}\n")
+    screen.show(f"captions of {spec}: {coverage.source}\n")
     tallies = {
         identity if name == identity else f"{identity} {name}": tally
         for identity, (name, tally) in coverage.classes.items()
@@ -184,9 +191,7 @@ def _print_tallies(tallies: Mapping[str, Tally], total: Tally) -> None:
     head = ("class", "images", "missing", "empty", "overridden", "over 77 tokens")
     rows = [head, *((name, *map(str, asdict(tally).values())) for name, tally in tallies.items())]
     rows.append(("total", *map(str, asdict(total).values())))
-    width = max(len(row[0]) for row in rows)
-    for name, *cells in rows:
-        print(
-            f"{name:<{width}}"
-            + "".join(f"  {cell:>{max(9, len(title))}}" for cell, title in zip(cells, head[1:], strict=True))
-        )
+    sizes = [0, *(max(9, len(title)) for title in head[1:])]
+    aligned = [[cell.rjust(size) for cell, size in zip(row, sizes, strict=True)] for row in rows]
+    for line in tabulated(aligned[0], aligned[1:], screen.width()):
+        print(line)

@@ -37,6 +37,7 @@ def explain(
 
     Example: uvlp explain uvlp --dataset imagenette --set uvlp.top_k=3
     """
+    from uvlp.cli.printing import screen
     from uvlp.pipeline.explanation import page
     from uvlp.pipeline.explanation.explain import explain as explained
 
@@ -51,7 +52,7 @@ def explain(
     if options["as_json"]:
         print(json.dumps(explanation.json(), indent=1, ensure_ascii=False))
     else:
-        print("\n".join(page.lines(explanation)))
+        print("\n".join(page.lines(explanation, screen.width())))
 
 
 def recipes(

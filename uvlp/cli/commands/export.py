@@ -19,6 +19,7 @@ from uvlp.cli.options import (
     takes,
     what_option,
 )
+from uvlp.cli.printing import screen
 from uvlp.core.errors import UvlpError
 
 if TYPE_CHECKING:
@@ -116,9 +117,9 @@ def _images(name: str, store: Store, out: Path, push: str | None, as_json: bool)
         found |= {"address": address, "images": done.card.images, "evaluate": line}
         print(json.dumps(found, indent=1, ensure_ascii=False))
         return
-    print(f"{done.card.images} images in {done.folder}{'' if done.new else ', unchanged'}")
+    screen.show(f"{done.card.images} images in {done.folder}{'' if done.new else ', unchanged'}")
     if address:
-        print(f"published as {address}")
+        screen.show(f"published as {address}")
     print(f"score them with: {line}")
 
 
@@ -131,5 +132,5 @@ def _results(names: list[str], store: Store, out: Path, as_json: bool) -> None:
         print(json.dumps({**found, "tables": packed.tables}, indent=1, ensure_ascii=False))
         return
     count = len(packed.tables)
-    print(f"{count} table{'s' * (count != 1)}, {len(packed.artifacts)} artifacts in {packed.file}")
+    screen.show(f"{count} table{'s' * (count != 1)}, {len(packed.artifacts)} artifacts in {packed.file}")
     print(f"check them elsewhere with: tar -xf {packed.file.name} && uvlp verify --store {packed.root}")

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from uvlp.cli.options import VERBOSITY, Options, argument, how_option, takes
+from uvlp.cli.printing import screen
 
 DryRunOption = Annotated[bool, how_option("--dry-run", help="list what would be downloaded, and how much")]
+
 if TYPE_CHECKING:
     from uvlp.pipeline.downloads.transfers import Transfer
 
@@ -48,7 +50,7 @@ def fetch(target: TargetArgument, options: Options, dry_run: DryRunOption = Fals
         return
     for row in fetched.here:
         revision = f" at {row['revision']}" if row.get("revision") else ""
-        print(f"{row['what']}: {row['place']}{revision}  sha256 {row['sha256']}")
+        screen.show(f"{row['what']}: {row['place']}{revision}  sha256 {row['sha256']}")
 
 
 def _show(transfers: Sequence[Transfer], as_json: bool) -> None:
@@ -63,6 +65,6 @@ def _show(transfers: Sequence[Transfer], as_json: bool) -> None:
         print(json.dumps({"missing": rows}, indent=1, ensure_ascii=False))
         return
     for each in transfers:
-        print(f"{each.download.what}: {byte_size(each.download.bytes)} into {each.folder}")
+        screen.show(f"{each.download.what}: {byte_size(each.download.bytes)} into {each.folder}")
     total = sum(each.download.bytes for each in transfers)
-    print(f"total: {byte_size(total)} to download" if transfers else "nothing is missing")
+    screen.show(f"total: {byte_size(total)} to download" if transfers else "nothing is missing")

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Annotated
 
 from uvlp.cli.options import Options, argument, takes
+from uvlp.cli.printing import screen
 from uvlp.core.errors import UvlpError, unknown_name
 
 if TYPE_CHECKING:
@@ -43,9 +44,7 @@ def list_names(what: WhatArgument, options: Options) -> None:
     if options["as_json"]:
         print(json.dumps(texts, indent=1, ensure_ascii=False))
     else:
-        width = max(map(len, texts), default=0)
-        for name, text in texts.items():
-            print(f"{name:<{width}}  {text}")
+        screen.show_columns(list(texts.items()))
 
 
 def _tables(store: str | None) -> dict[str, str]:

@@ -104,6 +104,7 @@ def _print(tables: Mapping[str, Table], what: str, as_json: bool) -> None:
     import json
 
     from uvlp.artifacts.task import plain
+    from uvlp.cli.printing import screen
     from uvlp.tables.grids import markdown_grid
     from uvlp.tables.robust import grid, robust as scores
 
@@ -112,4 +113,4 @@ def _print(tables: Mapping[str, Table], what: str, as_json: bool) -> None:
         print(json.dumps([plain(row) for row in rows], indent=1, ensure_ascii=False))
         return
     heading = f"Robust scores, {what}: 0 to 100, with 95 % intervals over trainings"
-    print(f"{heading}\n\n" + "\n".join(markdown_grid(grid(rows, heading))))
+    screen.show(f"{heading}\n\n" + "\n".join(markdown_grid(grid(rows, heading))))

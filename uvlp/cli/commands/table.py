@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from uvlp.cli import completion
 from uvlp.cli.options import VERBOSITY, Options, argument, how_option, output_option, takes, what_option
+from uvlp.cli.printing import screen
 
 if TYPE_CHECKING:
     from uvlp.artifacts.store import Store
@@ -87,7 +88,7 @@ def table(
             found = stored_tables.find(name, opened)
             print(tables.as_json(tables.read(opened.root / tables.KIND / found.key)), end="")
             return
-        print(stored_tables.render(name, form, part, against, opened, full=full), end="")
+        _print(stored_tables.render(name, form, part, against, opened, full=full), form)
         return
     if against is not None:
         fix = f"leave it out, or add --measured for a run called {name}"
@@ -97,7 +98,14 @@ def table(
     if as_json:
         print(show.as_json(show.read(name, opened)))
         return
-    print(show.render(name, form, opened), end="")
+    _print(show.render(name, form, opened), form)
+
+
+def _print(text: str, form: str) -> None:
+    if form == "markdown":
+        screen.show(text.removesuffix("\n"))
+    else:
+        print(text, end="")
 
 
 def _fill(name: str, data: str | None, opened: Store) -> None:

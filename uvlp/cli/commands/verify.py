@@ -77,6 +77,7 @@ def verify(
 
     Example: uvlp verify digits-ipc10 --rerun 3
     """
+    from uvlp.cli.printing import screen
     from uvlp.core.scheduling.cards import Asked, parallel
     from uvlp.pipeline.requests.resolve import store_at
     from uvlp.pipeline.verification.again import Rerun
@@ -92,7 +93,7 @@ def verify(
         print(json.dumps(found, indent=1, ensure_ascii=False))
     else:
         for line in _lines(checks):
-            print(line)
+            screen.show(line)
     wrong = failure(checks)
     if wrong is not None:
         raise wrong

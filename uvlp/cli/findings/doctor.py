@@ -8,6 +8,7 @@ from dataclasses import asdict
 import typer
 
 from uvlp.cli.options import Options, takes
+from uvlp.cli.printing import screen
 from uvlp.core.files.paths import store_folder
 
 
@@ -27,5 +28,5 @@ def doctor(options: Options) -> None:
     else:
         for finding in checks:
             fix = f"  -> {finding.fix}" if finding.fix else ""
-            print(f"{'ok  ' if finding.good else 'FAIL'}  {finding.what:<16} {finding.found}{fix}")
+            screen.show(f"{'ok  ' if finding.good else 'FAIL'}  {finding.what:<16} {finding.found}{fix}")
     raise typer.Exit(0 if all(finding.good for finding in checks) else 2)

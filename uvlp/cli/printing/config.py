@@ -9,6 +9,7 @@ from typing import Any
 
 from uvlp.artifacts.task import plain
 from uvlp.cli.launching import SECTION
+from uvlp.cli.printing import screen
 from uvlp.core.errors import unknown_name
 from uvlp.declarations.launcher import HERE, LOCAL, Launcher
 from uvlp.pipeline.names import Checked
@@ -52,11 +53,11 @@ def show(
         values = own | {name: plain(settings) for name, settings in found.items()}
         print(json.dumps(values, indent=1, ensure_ascii=False))
         return
-    for line in _lines(checked.recipe, ""):
-        print(line)
+    rows = [*_rows(checked.recipe, "")]
     for name, settings in found.items():
-        for line in _lines(settings, f"{name}."):
-            print(line)
+        rows += _rows(settings, f"{name}.")
+    for value, text in rows:
+        screen.show_columns([(f"{value:<44}", text)])
 
 
 def toml(values: Mapping[str, Any], checked: Checked, until: str, launcher: Launcher = HERE) -> str:
@@ -116,11 +117,12 @@ def _sections(checked: Checked, until: str) -> dict[str, Any]:
     return found
 
 
-def _lines(settings: Any, prefix: str) -> Iterator[str]:
+def _rows(settings: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield each setting with its value, and what it means."""
     for field in fields(settings):
         value = getattr(settings, field.name)
         if field.metadata:
             text = f"{prefix}{field.name} = {json.dumps(plain(value), ensure_ascii=False)}"
             default = type(settings).__dataclass_fields__[field.name].default
             source = field.metadata["source"] if value == default else "recipe or command line"
-            yield f"{text:<44}  # {field.metadata['help']} [{source}]"
+            yield text, f"# {field.metadata['help']} [{source}]"

@@ -8,6 +8,7 @@ from typing import Any
 
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
+from uvlp.cli.printing import screen
 from uvlp.core.display import messages
 from uvlp.core.errors import MissingFile
 from uvlp.core.scheduling import cards
@@ -114,11 +115,12 @@ def _print(
         result |= {"jobs": jobs} if jobs else {}
         print(json.dumps(result, indent=1, ensure_ascii=False))
         return
-    for row in artifacts:
-        state = "done" if row["done"] else "make" if row["make"] else "skip"
-        print(f"{state}  {row['artifact']:<28}  {row['title']}")
+    states = ["done" if row["done"] else "make" if row["make"] else "skip" for row in artifacts]
+    screen.show_columns(
+        [(state, row["artifact"], row["title"]) for state, row in zip(states, artifacts, strict=True)]
+    )
     if artifacts:
         print(f"{sum(row['make'] for row in artifacts)} of {len(artifacts)} artifacts to make\n")
     if absent:
-        print(f"missing: {absent}\n")
-    print("\n".join([*estimate.lines(), *jobs]))
+        screen.show(f"missing: {absent}\n")
+    screen.show("\n".join([*estimate.lines(screen.width()), *jobs]))

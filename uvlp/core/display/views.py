@@ -14,10 +14,13 @@ from functools import partial
 from typing import Any, Protocol
 
 from uvlp.core.display import messages
+from uvlp.core.display.width import columns
 from uvlp.core.progress import Event
 
 _report, _display = partial(messages.report, strict=True), partial(messages.display, strict=True)
 """A run whose progress nobody reads any more is stopped."""
+USUAL_COLUMNS, WIDEST_BAR, NUMBERS = 80, 40, 22
+"""Columns that are usual, and below which no bar is drawn; of a bar; of counts and the time left."""
 PLAIN_EVERY_S, PLAIN_AT_MOST_S = 15.0, 300.0
 """Shortest and longest interval between two lines about an artifact; otherwise 1/60 of its time so far."""
 
@@ -113,10 +116,14 @@ class TerminalView:
     def __init__(self, total: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
 
+        room = columns(sys.stderr) or USUAL_COLUMNS
+        bar = min(room // 4, WIDEST_BAR) if room >= USUAL_COLUMNS else 0
+        cut = Column(overflow="ellipsis", no_wrap=True, max_width=room - bar - NUMBERS)
         self._bars = Progress(
-            TextColumn("{task.description}", markup=False),  # titles contain folder names
-            BarColumn(),
+            TextColumn("{task.description}", markup=False, table_column=cut),  # titles contain folder names
+            *([BarColumn(bar)] if bar else []),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),

@@ -60,7 +60,7 @@ def _broken(line: str, width: int, indent: int, first: int) -> list[str]:
 
 
 def columned(rows: Sequence[Sequence[str]], width: int | None, gap: str = "  ") -> list[str]:
-    """Return rows as aligned columns whose last one is wrapped; a block of lines each where it has no room.
+    """Return rows as aligned columns whose last one is wrapped, or a block of lines where it has no room.
 
     Args:
         rows: cells of equal number.
@@ -71,10 +71,31 @@ def columned(rows: Sequence[Sequence[str]], width: int | None, gap: str = "  ") 
     start = sum(sizes) + len(gap) * len(sizes)
     lines = []
     for *cells, last in rows:
-        if width is None or width - start >= width // 2:
-            head = "".join(f"{cell:<{size}}{gap}" for cell, size in zip(cells, sizes, strict=True))
-            lines += wrapped(f"{head}{last}".rstrip(), width, start)
+        head = "".join(f"{cell:<{size}}{gap}" for cell, size in zip(cells, sizes, strict=True))
+        line = f"{head}{last}".rstrip()
+        if width is None or len(line) <= width or width - start >= width // 2:
+            lines += wrapped(line, width, start)
         else:
             lines += wrapped(gap.join(filter(None, map(str.strip, cells))), width, 4)
             lines += wrapped(last, width, 4, first=4) if last else []
+    return lines
+
+
+def tabulated(head: Sequence[str], body: Sequence[Sequence[str]], width: int | None) -> list[str]:
+    """Return aligned columns with a head; where that is too wide, the `blocks` of the rows."""
+    sizes = [max(map(len, column)) for column in zip(head, *body, strict=True)]
+    lines = [
+        "  ".join(text.ljust(size) for text, size in zip(row, sizes, strict=True)).rstrip()
+        for row in (head, *body)
+    ]
+    return lines if width is None or max(map(len, lines)) <= width else blocks(head, body, width)
+
+
+def blocks(head: Sequence[str], body: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Return rows as blocks: the first cell, then a line per other cell with its title."""
+    lines = []
+    for first, *others in body:
+        lines += wrapped(first, width, 2)
+        for title, cell in zip(head[1:], others, strict=True):
+            lines += wrapped(f"{title}: {cell}", width, 4, first=2)
     return lines

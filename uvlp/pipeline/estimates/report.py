@@ -8,6 +8,7 @@ from typing import Any
 
 from uvlp.artifacts.task import Task
 from uvlp.core import machine as this
+from uvlp.core.display.width import tabulated
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.downloads import Download
 from uvlp.core.scheduling.cards import Asked
@@ -148,15 +149,14 @@ class Estimate:
         }
         return {**asdict(self), "total": total}
 
-    def lines(self) -> list[str]:
-        """Return a text table, followed by downloads, notes and assumptions."""
+    def lines(self, width: int | None = None) -> list[str]:
+        """Return a text table, followed by downloads, notes and assumptions.
+
+        Args:
+            width: columns for the table; None: any number.
+        """
         head = ("stage", "work", "time", "GPU memory", "host memory", "disk")
-        body = [head, *(self._cells(row) for row in self.rows), self._total()]
-        widths = [max(len(cells[column]) for cells in body) for column in range(len(head))]
-        table = [
-            "  ".join(text.ljust(width) for text, width in zip(cells, widths, strict=True)).rstrip()
-            for cells in body
-        ]
+        table = tabulated(head, [*(self._cells(row) for row in self.rows), self._total()], width)
         machine = (f"{self.machine.count} x " if self.machine.count > 1 else "") + self.machine.name
         return [
             f"Estimate for {self.title} on {machine} ({self.machine.source}); {self.basis}",

@@ -27,26 +27,32 @@ COMMIT = re.compile(r"(?<=\b[0-9a-f]{12})[0-9a-f]{28}\b")
 """All but the first digits of one."""
 
 
-def lines(explanation: Explanation) -> Iterator[str]:
-    """Yield the lines of the page."""
-    yield from _wrapped(brief(explanation.text))
+def lines(explanation: Explanation, width: int | None = None) -> Iterator[str]:
+    """Yield the lines of the page, which is `WIDTH` columns wide, or ``width`` if that is less."""
+    for text in _page(explanation):
+        indent = " " * (len(text) - len(text.lstrip()))
+        yield from _wrapped(text.strip(), min(width or WIDTH, WIDTH), indent)
+
+
+def _page(explanation: Explanation) -> Iterator[str]:
+    """Yield the paragraphs of the page, with a blank before those below a title."""
+    yield brief(explanation.text)
     if explanation.variant:
-        yield from _wrapped(f"{explanation.title}: {explanation.variant}.")
-    for note in explanation.notes:
-        yield from _wrapped(note)
-    yield from _wrapped("; ".join(_origins(explanation)))
+        yield f"{explanation.title}: {explanation.variant}."
+    yield from explanation.notes
+    yield "; ".join(_origins(explanation))
     recipe = explanation.recipe
     run = f"on {recipe.dataset} at {recipe.ipc} images per class, profile {recipe.profile}"
-    yield from _wrapped(f"Steps as it would run {run}. {LEGEND}")
-    yield from _wrapped(_settings(explanation.run, "the run"), " ")
+    yield f"Steps as it would run {run}. {LEGEND}"
+    yield " " + _settings(explanation.run, "the run")
     settings = [step.settings for step in explanation.steps]
     for number, step in enumerate(explanation.steps, 1):
-        yield from _wrapped(_step(number, step, settings.index(step.settings) + 1), " ")
+        yield f" {_step(number, step, settings.index(step.settings) + 1)}"
     yield "Reads"
     for kind, text in explanation.reads.items():
-        yield from _wrapped(f"{kind}: {COMMIT.sub('', text)}", " ")
+        yield f" {kind}: {COMMIT.sub('', text)}"
     yield "Deviations (paper_tables/deviations.md)"
-    yield from _deviations(explanation)
+    yield " " + _deviations(explanation)
     yield from _cost(explanation)
 
 
@@ -57,9 +63,16 @@ def brief(text: str) -> str:
     return next((word for word in ("recipe", "ours") if text.startswith((f"{word} of ", f"{word}: "))), text)
 
 
-def _wrapped(text: str, indent: str = "") -> list[str]:
+def _wrapped(text: str, width: int, indent: str) -> list[str]:
     further = f"{indent}  " if indent else ""
-    return wrap(text, WIDTH, initial_indent=indent, subsequent_indent=further, break_on_hyphens=False)
+    return wrap(
+        text,
+        width,
+        initial_indent=indent,
+        subsequent_indent=further,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def _origins(explanation: Explanation) -> Iterator[str]:
@@ -115,13 +128,13 @@ def _value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _deviations(explanation: Explanation) -> Iterator[str]:
-    """Yield those of the method by name, and the numbers of those of every method in such a run."""
+def _deviations(explanation: Explanation) -> str:
+    """Return those of the method by name, and the numbers of those of every method in such a run."""
     parts = [f"{each.number} {each.name}" for each in explanation.deviations if each.methods]
     others = _ranges(each.number for each in explanation.deviations if not each.methods)
     if others:
         parts.append(f"of every method in such a run {', '.join(others)}")
-    yield from _wrapped("; ".join(parts), " ")
+    return "; ".join(parts)
 
 
 def _ranges(numbers: Iterable[str]) -> list[str]:
@@ -150,11 +163,11 @@ def _cost(explanation: Explanation) -> Iterator[str]:
     here, card = explanation.costs
     yield f"Cost here: time, memory, disk ({here.machine.name}; {here.basis})"
     in_all = f"in all {_sizes(here.seconds, here.host_bytes, here.disk_bytes)}"
-    yield from _wrapped("; ".join([*map(_of_stage, here.rows), in_all]), " ")
+    yield " " + "; ".join([*map(_of_stage, here.rows), in_all])
     of_card = _sizes(card.seconds, card.gpu_bytes, card.disk_bytes)
     downloaded = sum(each.bytes or 0 for each in here.fetched)
     downloads = f"; downloads {byte_size(downloaded)}" if downloaded else ""
-    yield from _wrapped(f"on one {card.machine.name}: time, GPU memory, disk {of_card}{downloads}", " ")
+    yield f" on one {card.machine.name}: time, GPU memory, disk {of_card}{downloads}"
 
 
 def _of_stage(row: Row) -> str:
