@@ -119,6 +119,18 @@ def test_states_of_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     assert states["12_3"].live and not states["13"].live
 
 
+def test_only_jobs_of_uvlp_are_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = "1|RUNNING|uvlp-1-embed|None\n2|RUNNING|mine|None\n3|COMPLETED|uvlp-1-x|None\n"
+    commands: list[list[str]] = []
+
+    def output(command: list[str]) -> str:
+        commands.append(command)
+        return listed
+
+    monkeypatch.setattr(queue, "_output", output)
+    assert queue.cancel(["1", "2", "3"]) == 1 and commands[-1] == ["scancel", "1"]
+
+
 def test_a_missing_accounting_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     printed(monkeypatch, None)
     assert queue.past(["1"]) == {} and queue.states() is None

@@ -91,8 +91,9 @@ class Submission:
         if found is not None and found.state == outcome.DONE:
             return
         memory_gb = self.run.memory_of((), self.settings.memory_gb)
+        gpus = self.settings.gpus if self.settings.cpu_partition else 0  # the nodes with most of the work
         batch = Batch(
-            names=(name,), title=self._title("probe"), seconds=0.0, after=(), memory_gb=memory_gb, gpus=0
+            names=(name,), title=self._title("probe"), seconds=0.0, after=(), memory_gb=memory_gb, gpus=gpus
         )
         probe = Group(tasks=(), seconds=0.0, needs=frozenset())
         for job in self._submit(batch, [probe]):
@@ -169,7 +170,7 @@ class Submission:
         return max(self.settings.gpus, most) if self.settings.gpus and most else 0
 
     def _title(self, what: str) -> str:
-        return f"uvlp-{self.work.name[:8]}-{what}"
+        return f"{queue.TITLE}-{self.work.name[:8]}-{what}"
 
     def _submit(self, batch: Batch, groups: list[Group]) -> list[JobRecord]:
         """Submit one batch, and record its jobs at once."""

@@ -11,6 +11,8 @@ from uvlp.core.files.lines import split_lines
 
 LONGEST_S = 60.0
 MOST_ARGUMENTS = 500
+TITLE = "uvlp"
+"""Start of the name of every job."""
 GONE = "not in the queue"
 PENDING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD")
 RUNNING = (
@@ -81,6 +83,9 @@ def _output(command: list[str]) -> str | None:
 def cancel(jobs: Iterable[str]) -> int:
     """Cancel those of ``jobs`` that wait or run; return their number.
 
+    Only jobs with a name of UVLP: a number may have been given to another job since, and others may write to
+    the file with the numbers.
+
     Raises:
         UvlpError: the cluster does not answer.
     """
@@ -88,7 +93,11 @@ def cancel(jobs: Iterable[str]) -> int:
     if listed is None:
         raise UvlpError("the cluster does not answer squeue", fix="cancel jobs where they were submitted")
     wanted = set(jobs)
-    numbers = sorted(job for job, state in listed.items() if job in wanted and state.live)
+    numbers = sorted(
+        job
+        for job, state in listed.items()
+        if job in wanted and state.live and state.name.startswith(f"{TITLE}-")
+    )
     for start in range(0, len(numbers), MOST_ARGUMENTS):
         if _output(["scancel", *numbers[start : start + MOST_ARGUMENTS]]) is None:
             raise UvlpError("scancel failed", got=numbers[start], fix="re-run the command")
