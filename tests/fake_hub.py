@@ -68,6 +68,7 @@ class Hub:
     Attributes:
         folders: files by repository and commit.
         newest: commit of the branch `main` by repository.
+        branches: commits of other branches by repository and name.
         refuse: status and error code of the response by repository.
         stops_after: bytes after which the connection breaks, by file name; once.
         stalls_after: the same, but the transfer stalls until `go_on` is set.
@@ -80,6 +81,7 @@ class Hub:
 
     folders: dict[tuple[str, str], Path] = field(default_factory=dict)
     newest: dict[str, str] = field(default_factory=dict)
+    branches: dict[tuple[str, str], str] = field(default_factory=dict)
     refuse: dict[str, tuple[int, str]] = field(default_factory=dict)
     stops_after: dict[str, int] = field(default_factory=dict)
     stalls_after: dict[str, int] = field(default_factory=dict)
@@ -186,15 +188,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: bool) -> None:
         if self.hub.page:
             return self._send(200, self.hub.page, {"Content-Type": "text/html"}, body)
-        match = ROUTE.match(unquote(urlsplit(self.path).path))
-        if match is None:
+        found = ROUTE.match(urlsplit(self.path).path)
+        if found is None:
             return self._send(404, b"", {})
+        match = {name: unquote(text or "") for name, text in found.groupdict().items()}
         repository = match["repo"] or match["file_repo"]
         revision = match["rev"] or match["file_rev"]
         if repository in self.hub.refuse:
             status, code = self.hub.refuse[repository]
             return self._send(status, b"", {"X-Error-Code": code, "X-Error-Message": code})
-        sha = self.hub.newest.get(repository) if revision == "main" else revision
+        branch = self.hub.branches.get((repository, revision), revision)
+        sha = self.hub.newest.get(repository) if revision == "main" else branch
         folder = self.hub.folders.get((repository, sha or ""))
         if folder is None:
             known = repository in self.hub.newest

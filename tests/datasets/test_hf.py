@@ -18,6 +18,7 @@ from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
 from uvlp.datasets import hf
 from uvlp.datasets.hub.address import FORM, parse
+from uvlp.datasets.hub.card import CONVERTED
 from uvlp.pipeline.requests import carry_out
 from uvlp.pipeline.requests.resolve import resolve
 from uvlp.recipes.requests.request import Request
@@ -165,6 +166,38 @@ def test_classes_that_are_no_folder_names_are_numbered(tmp_path: Path, hub: Hub)
     publish(hub, save(tmp_path / "odd", dict.fromkeys(("train", "val"), table(pictures(6), LABELS, names))))
     found = opened(tmp_path).manifest.classes
     assert [(each.id, each.name) for each in found] == [("0", names[0]), ("1", names[1]), ("2", names[2])]
+
+
+def test_folders_of_image_files_are_read_too(tmp_path: Path, hub: Hub) -> None:
+    for split in ("train", "test"):
+        for number, name in enumerate(("cat", "ape")):
+            (tmp_path / "files" / split / name).mkdir(parents=True)
+            (tmp_path / "files" / split / name / "a.png").write_bytes(picture(number, "PNG"))
+    publish(hub, tmp_path / "files")
+    found = opened(tmp_path)
+    assert [each.id for each in found.manifest.classes] == ["ape", "cat"]
+    assert found.files("train") == ("train/ape/00000000.png", "train/cat/00000001.png")
+    root = tmp_path / "data/hf/them/animals" / commit("a")
+    assert (root / "train/ape/00000000.png").read_bytes() == picture(1, "PNG")
+
+
+def test_a_repository_without_a_card_is_read(animals: Path, tmp_path: Path) -> None:
+    (animals / "README.md").unlink()
+    assert [each.name for each in opened(tmp_path).manifest.classes] == ["zebra", "ape", "tabby cat"]
+
+
+def test_the_conversion_of_the_hub_has_a_folder_per_configuration(tmp_path: Path, hub: Hub) -> None:
+    rows = table(pictures(6), LABELS)
+    for config in ("one", "two"):
+        for split in ("train", "test"):
+            (tmp_path / "converted" / config / split).mkdir(parents=True)
+            rows.to_parquet(tmp_path / "converted" / config / split / "0000.parquet")
+    publish(hub, tmp_path / "converted", "c")
+    hub.newest[REPOSITORY] = commit("a")
+    hub.branches[REPOSITORY, CONVERTED] = commit("c")
+    assert refused(tmp_path, f"@{CONVERTED}").allowed == "one, two"
+    found = opened(tmp_path, f"@{CONVERTED},config=two")
+    assert found.manifest.argument == f"them/animals@{commit('c')},config=two"
 
 
 def test_one_of_several_configurations_is_named(tmp_path: Path, hub: Hub) -> None:

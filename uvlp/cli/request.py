@@ -18,6 +18,9 @@ from uvlp.pipeline.requests import config
 from uvlp.pipeline.requests.resolve import store_at
 from uvlp.recipes.requests.request import Request
 
+COMMANDS = {"images": "uvlp evaluate", "ablated": "uvlp ablate"}
+"""Commands by the fields that only they use."""
+
 
 def request_of(
     context: typer.Context, options: Options, until: str, needed: Mapping[str, str], own: Mapping[str, Any]
@@ -49,9 +52,10 @@ def request_of(
     for name, parameter in needed.items():
         if name not in found and name not in content and not (name == "ipc" and counted):
             raise usage.missing(context, parameter)
-    unused = [name for name in ("images", "ablated") if name in content and name not in needed]
+    unused = [name for name in COMMANDS if name in content and name not in needed]
     if unused and source is None:
-        raise UvlpError(f"{where}: {unused[0]} is for another command", got=content[unused[0]])
+        fix = f"run it with `{COMMANDS[unused[0]]} --config`"
+        raise UvlpError(f"{where}: {unused[0]} is for another command", got=content[unused[0]], fix=fix)
     return config.requested(where, content, found, until) if content else Request(**found)
 
 
