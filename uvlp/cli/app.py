@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from uvlp import __version__
+from uvlp.cli import bash_words
 from uvlp.cli.command import Command, Group
 from uvlp.cli.commands import (
     baseline,
@@ -177,6 +178,6 @@ def main() -> None:
     streams.prepare()
     paths.forget_empty_variables()
     # The block ends what an option asked to print.
-    with messages.printed(messages.USUAL), kept() as log:
+    with messages.printed(messages.USUAL), kept() as log, bash_words.joined():
         code = _guarded(log, "--debug" in sys.argv)
     sys.exit(streams.finish(code))

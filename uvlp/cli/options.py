@@ -49,7 +49,9 @@ def dataset_option(text: str) -> Any:
 
 def ipc_option(text: str) -> Any:
     """Return the declaration of ``--ipc``; ``text`` is its help."""
-    return what_option("--ipc", metavar="N", parser=counted("--ipc"), help=text)
+    return what_option(
+        "--ipc", metavar="N", parser=counted("--ipc"), autocompletion=completion.ipcs, help=text
+    )
 
 
 def _prints(much: int) -> Callable[[typer.Context, bool], bool]:
@@ -74,7 +76,10 @@ DatasetArgument = Annotated[
         "hf:OWNER/NAME of the hub",
     ),
 ]
-IpcArgument = Annotated[int | None, argument(metavar="IPC", parser=counted("IPC"), help="images per class")]
+IpcArgument = Annotated[
+    int | None,
+    argument(metavar="IPC", parser=counted("IPC"), autocompletion=completion.ipcs, help="images per class"),
+]
 ConfigOption = Annotated[
     str | None,
     what_option(
@@ -87,7 +92,10 @@ ConfigOption = Annotated[
 FromOption = Annotated[
     str | None,
     what_option(
-        "--from", metavar="ARTIFACT", help="run the recipe of a stored artifact again: a table, kind/key"
+        "--from",
+        metavar="ARTIFACT",
+        autocompletion=completion.artifacts,
+        help="run the recipe of a stored artifact again: a table, kind/key",
     ),
 ]
 MethodOption = Annotated[
@@ -168,6 +176,7 @@ SetOption = Annotated[
     what_option(
         "--set",
         metavar="KEY=VALUE",
+        autocompletion=completion.settings,
         help="change one setting, e.g. evaluate.epochs=100; see --print-config",
     ),
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uvlp.cli import completion
 from uvlp.cli.command import Command, Group
 from uvlp.cli.options import (
     VERBOSITY,
@@ -32,7 +33,9 @@ app = typer.Typer(
 
 NameArgument = Annotated[
     str,
-    argument(metavar="NAME", help="vlcp, d4m, ... (`uvlp baseline list`)"),
+    argument(
+        metavar="NAME", autocompletion=completion.baselines, help="vlcp, d4m, ... (`uvlp baseline list`)"
+    ),
 ]
 FoldersArgument = Annotated[
     list[str],

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from uvlp.cli import completion
 from uvlp.cli.options import (
     VERBOSITY,
     Many,
@@ -23,6 +24,7 @@ PathsArgument = Annotated[
     Many,
     argument(
         metavar="PATH",
+        autocompletion=completion.images_to_score,
         help="folders PATH/<class>/<images> or archives of them, files FILE.pt, .npz or .safetensors with "
         "images and labels, or published sets hf://OWNER/NAME@REVISION; NAME=FOLDER,FOLDER,... is one row "
         "with a folder per seed; "

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
+from uvlp.cli import completion
 from uvlp.cli.options import Options, argument, dataset_option, ipc_option, takes
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ MethodArgument = Annotated[
     str,
     argument(
         metavar="METHOD",
+        autocompletion=completion.methods,
         help="a method, with a variant or without: uvlp, uvlp:no-outliers (`uvlp list methods`)",
     ),
 ]

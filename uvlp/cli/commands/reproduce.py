@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from uvlp.cli import completion
 from uvlp.cli.options import VERBOSITY, DatasetArgument, IpcArgument, Options, argument, takes, what_option
 
 COMMANDS = {
@@ -30,6 +31,7 @@ AblatedArgument = Annotated[
     str | None,
     argument(
         metavar="METHOD",
+        autocompletion=completion.methods,
         help="a method with variants: uvlp (`uvlp list methods`); one with some of them removes others too",
     ),
 ]

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
+from uvlp.cli import completion
 from uvlp.cli.options import Options, argument, takes
 
 LISTED = 10
@@ -15,6 +16,7 @@ RunArgument = Annotated[
     str | None,
     argument(
         metavar="[RUN]",
+        autocompletion=completion.runs,
         help="name of a run, or its beginning [all, and the newest one in full]",
         show_default=False,
     ),

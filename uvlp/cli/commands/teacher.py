@@ -6,11 +6,16 @@ from typing import Annotated
 
 import typer
 
+from uvlp.cli import completion
 from uvlp.cli.options import VERBOSITY, DatasetArgument, Options, argument, path_option, takes, what_option
 
 NetworkArgument = Annotated[
     str | None,
-    argument(metavar="NETWORK", help="conv3, resnet18_modified, ... (`uvlp list networks`)"),
+    argument(
+        metavar="NETWORK",
+        autocompletion=completion.networks,
+        help="conv3, resnet18_modified, ... (`uvlp list networks`)",
+    ),
 ]
 CheckpointOption = Annotated[
     str | None,
