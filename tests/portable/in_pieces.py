@@ -11,7 +11,7 @@ from typing import Any
 
 from uvlp.artifacts.task import Task
 from uvlp.cli import app
-from uvlp.pipeline.making import make
+from uvlp.pipeline.making import here
 from uvlp.pipeline.planning.pieces import Divided, Piece, divisible, pieces
 
 
@@ -29,5 +29,5 @@ def spread(todo: Sequence[Task], *_: Any) -> list[Task | Piece | Divided]:
 
 if __name__ == "__main__":
     COUNT = int(sys.argv.pop(1))
-    vars(make)["spread"] = spread
+    vars(here)["spread"] = spread
     app.main()

@@ -57,7 +57,7 @@ def test_a_nano_run_gives_the_committed_bytes(nano: tuple[Path, str]) -> None:
 @pytest.mark.slow
 def test_pieces_give_the_committed_bytes(tmp_path: Path) -> None:
     output = run("nano", tmp_path, program=("tests.portable.in_pieces", "3"))
-    assert "15 pieces" in output  # of two features, and the images of three methods
+    assert "21 pieces" in output  # of two features, and the images of five methods
     compare("nano", tmp_path)
 
 
