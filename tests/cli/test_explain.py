@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.caption_forms import Call
+from tests.stored_tables import put_table
+from uvlp.artifacts.task import MANIFEST, read_manifest
 from uvlp.cli import app
 from uvlp.cli.command import OUTPUT, WHAT
 
@@ -82,6 +84,20 @@ def test_the_help_has_panels_and_an_example(explain: Call) -> None:
     code, out, _ = explain("--help")
     assert code == 0 and all(f"{panel}:" in out for panel in (WHAT, OUTPUT))
     assert "Example: uvlp explain " in out
+
+
+def test_it_names_the_devices_of_what_the_store_has(explain: Call, tmp_path: Path) -> None:
+    _, folders = put_table(tmp_path, methods=("random", "uvlp"), repeats=3)
+    for folder, gpu in zip(folders[3:5], (None, "NVIDIA H200"), strict=True):  # the third names none
+        content = read_manifest(folder)
+        content["made"]["gpu"] = gpu
+        (folder / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
+    code, out, _ = explain("uvlp", "--store", str(tmp_path))
+    assert code == 0 and " evaluate: CPU (1), NVIDIA H200 (1)\n" in out and "several types" in out
+    content = json.loads(explain("uvlp", "--store", str(tmp_path), "--json")[1])
+    assert content["devices"] == {"evaluate": {"CPU": 1, "NVIDIA H200": 1}}
+    for other in (("random",), ("uvlp", "--ipc", "1"), ("uvlp", "--dataset", "imagenette")):
+        assert "Made on" not in explain(*other, "--store", str(tmp_path))[1], other
 
 
 def test_it_loads_no_torch_and_makes_no_store(tmp_path: Path) -> None:

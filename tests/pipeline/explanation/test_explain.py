@@ -51,7 +51,7 @@ def explained(
         "--protocol, --network": {"protocol": protocol, "networks": list(networks) or None},
         "--set": {"settings": list(settings) or None},
     }
-    return explain(list(recipes(method, dataset, ipc, changes)))
+    return explain(list(recipes(method, dataset, ipc, changes)), Path("no store"))
 
 
 def by_path(explanation: Explanation) -> dict[str, Setting]:

@@ -31,15 +31,16 @@ AtIpcOption = Annotated[
 ]
 
 
-@takes("networks", "profile", "protocol", "settings", "as_json", "debug")
+@takes("networks", "profile", "protocol", "settings", "store", "as_json", "debug")
 def explain(
     method: MethodArgument, options: Options, dataset: OnDatasetOption = None, ipc: AtIpcOption = None
 ) -> None:
-    """Explain a method: its steps, their settings with sources, deviations, what it reads and costs.
+    """Explain a method: steps, settings with sources, deviations, what it reads and costs, what made it.
 
     Example: uvlp explain uvlp --dataset imagenette --set uvlp.top_k=3
     """
     from uvlp.cli.printing import screen
+    from uvlp.core.files.paths import store_folder
     from uvlp.pipeline.explanation import page
     from uvlp.pipeline.explanation.explain import explain as explained
 
@@ -48,9 +49,8 @@ def explain(
         "--protocol, --network": {name: options[name] for name in ("protocol", "networks")},
         "--set": {"settings": options["settings"]},
     }
-    explanation = explained(
-        list(recipes(method, dataset if dataset is not None else "digits", ipc or 10, changes))
-    )
+    found = recipes(method, dataset if dataset is not None else "digits", ipc or 10, changes)
+    explanation = explained(list(found), store_folder(options["store"]).absolute())
     if options["as_json"]:
         print(json.dumps(explanation.json(), indent=1, ensure_ascii=False))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from uvlp.core.errors import UvlpError
@@ -16,6 +17,7 @@ from uvlp.declarations.reading import docstring
 from uvlp.pipeline import names
 from uvlp.pipeline.estimates import cards, report
 from uvlp.pipeline.estimates.report import Estimate
+from uvlp.pipeline.explanation.made import Devices, devices
 from uvlp.pipeline.explanation.reads import reads
 from uvlp.pipeline.explanation.settings import Setting, described
 from uvlp.pipeline.explanation.steps import Step, Version, references, steps
@@ -51,6 +53,7 @@ class Explanation:
         deviations: those that concern the run.
         reads: its inputs by kind.
         costs: estimates for this machine and for `runs.CARD`; empty if the size of the dataset is unknown.
+        devices: number of artifacts of it that the store has, by stage and type of device.
     """
 
     method: str
@@ -66,6 +69,7 @@ class Explanation:
     deviations: tuple[Deviation, ...]
     reads: dict[str, str]
     costs: tuple[Estimate, ...]
+    devices: Devices
 
     def json(self) -> dict[str, Any]:
         """Return everything as JSON values; of the recipe only dataset, IPC and profile."""
@@ -80,11 +84,12 @@ class Explanation:
         return {**own, **shown, "costs": [estimate.json() for estimate in self.costs]}
 
 
-def explain(recipes: Sequence[tuple[str, Recipe]]) -> Explanation:
+def explain(recipes: Sequence[tuple[str, Recipe]], store: Path) -> Explanation:
     """Explain a run of one method; no dataset or model is opened, and nothing is downloaded.
 
     Args:
         recipes: the recipe by what changed it, with more and more of the changes made.
+        store: folder of the store, which need not exist.
 
     Raises:
         UvlpError: an unknown name, a number out of range, an IPC above the size of the classes, or a folder
@@ -113,6 +118,7 @@ def explain(recipes: Sequence[tuple[str, Recipe]]) -> Explanation:
         deviations=tuple(_deviations(plan, method, found)),
         reads=reads(plan, recipes[-1][1]),
         costs=_costs(plan),
+        devices=devices(store, plan.recipe, method.spec),
     )
 
 

@@ -54,6 +54,7 @@ def _page(explanation: Explanation) -> Iterator[str]:
     yield "Deviations (paper_tables/deviations.md)"
     yield " " + _deviations(explanation)
     yield from _cost(explanation)
+    yield from _made(explanation)
 
 
 def brief(text: str) -> str:
@@ -168,6 +169,20 @@ def _cost(explanation: Explanation) -> Iterator[str]:
     downloaded = sum(each.bytes or 0 for each in here.fetched)
     downloads = f"; downloads {byte_size(downloaded)}" if downloaded else ""
     yield f" on one {card.machine.name}: time, GPU memory, disk {of_card}{downloads}"
+
+
+def _made(explanation: Explanation) -> Iterator[str]:
+    """Yield the devices of what the store has of the method in such a run, whatever the settings."""
+    if not explanation.devices:
+        return
+    yield "Made on, in tables of the store with this dataset and IPC (number of artifacts)"
+    stages = [
+        f"{stage}: {', '.join(f'{device} ({count})' for device, count in counts.items())}"
+        for stage, counts in explanation.devices.items()
+    ]
+    yield from _wrapped("; ".join(stages), " ")
+    if len({device for counts in explanation.devices.values() for device in counts}) > 1:
+        yield " several types of devices round differently: a table of both says so under it"
 
 
 def _of_stage(row: Row) -> str:
