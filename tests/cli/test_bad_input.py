@@ -1,5 +1,6 @@
 """Wrong requests and inputs: one clear line that names the value, exit code 2, nothing lost."""
 
+import errno
 import json
 import os
 import platform
@@ -14,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from uvlp.artifacts.task import MANIFEST
 from uvlp.cli import app
 
 Answer = tuple[int, str]
@@ -191,6 +193,18 @@ def test_store_that_is_a_file_is_refused(call: object, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("x")
     answer = call("reproduce", "digits", "2", "--profile", "nano", store=tmp_path / "taken")  # type: ignore[operator]
     wrong(answer, "the store cannot be at", "taken", "--store")
+
+
+def test_a_file_system_that_refuses_renames_is_named_before_any_work(
+    call: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(os, "rename", refuse)
+    answer = call("reproduce", "digits", "2", "--profile", "nano", "--method", "random")  # type: ignore[operator]
+    wrong(answer, "rename", str(tmp_path / "store"))
+    assert not list((tmp_path / "store").rglob(MANIFEST))
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +93,19 @@ def test_classes_keep_their_order_and_images_their_bytes(animals: Path, tmp_path
     assert (manifest.name, manifest.argument) == ("hf", f"them/animals@{commit('a')}")
     assert commit("a") in manifest.source and "mit" in manifest.source
     assert commit("a") in manifest.notes[0] and "train and test" in manifest.notes[1]
+
+
+def test_a_file_system_without_links_has_the_same_dataset(
+    animals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = opened(tmp_path / "links").manifest.content_hash
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    for name in ("symlink", "link"):
+        monkeypatch.setattr(os, name, refuse)
+    assert opened(tmp_path / "none").manifest.content_hash == before
 
 
 def test_it_is_fetched_once_and_then_needs_neither_network_nor_library(

@@ -171,6 +171,16 @@ def test_runs_are_listed_by_their_last_call(tmp_path: Path, jobs: list[Submitted
         assert files.names(tmp_path) == expected
 
 
+def test_a_clock_that_was_set_back_hides_nothing(tmp_path: Path, jobs: list[Submitted]) -> None:
+    detach(tmp_path)
+    path = tmp_path / files.FOLDER / NAME[:8] / files.HEADER
+    header = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(header | {"since_s": header["since_s"] + 1e6}), encoding="utf-8")
+    jobs.append(job("waiting", *TASKS))
+    run = newest(tmp_path)
+    assert (run.state, run.elapsed_s, run.count("waiting")) == ("running", 0.0, len(TASKS))
+
+
 def test_a_start_whose_record_is_not_visible_yet_is_left_out(tmp_path: Path, jobs: list[Submitted]) -> None:
     detach(tmp_path)
     (tmp_path / files.FOLDER / NAME[:8] / files.new_name()).mkdir()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from uvlp.core.errors import UvlpError
+from uvlp.core.files.writing import link_or_copy
 from uvlp.core.wording import first_few
 from uvlp.datasets.hub.address import Address
 from uvlp.datasets.hub.card import CARD, CONVERTED, DESCRIPTIONS, OLD_INFOS, Part, needs_config
@@ -67,9 +68,17 @@ def view(snapshot: Path, part: Part, folder: Path, address: Address) -> None:
             raise needs_config(address, configs)
     for name in {*used, *({OLD_INFOS} & set(names))} - {CARD}:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        os.symlink(os.path.realpath(names[name]), folder / name)
+        _link(os.path.realpath(names[name]), folder / name)
     if part.card:
         metadata_save(folder / CARD, dict(part.card))
+
+
+def _link(source: str, target: Path) -> None:
+    """Name a file of the hub's cache; a file system without symbolic links gets another name, or a copy."""
+    try:
+        os.symlink(source, target)
+    except OSError:
+        link_or_copy(Path(source), target)
 
 
 class Reader:

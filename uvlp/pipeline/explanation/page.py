@@ -180,7 +180,7 @@ def _made(explanation: Explanation) -> Iterator[str]:
         f"{stage}: {', '.join(f'{device} ({count})' for device, count in counts.items())}"
         for stage, counts in explanation.devices.items()
     ]
-    yield from _wrapped("; ".join(stages), " ")
+    yield f" {'; '.join(stages)}"
     if len({device for counts in explanation.devices.values() for device in counts}) > 1:
         yield " several types of devices round differently: a table of both says so under it"
 
