@@ -48,6 +48,18 @@ def test_a_long_task_has_a_job_of_its_own_and_short_ones_share() -> None:
     assert sizes[1:] == [30, 1]
 
 
+def test_short_tasks_wait_for_no_long_one_that_only_others_need() -> None:
+    """Two fine-tunings end at different times: what follows each is a job of its own."""
+    long = [task(number, "finetune") for number in range(2)]
+    after = [task(10 + number, "synthesise", {"long": each}) for number, each in enumerate(long)]
+    free = [task(20 + number, "pixels") for number in range(2)]
+    seconds = {each.key: 60.0 for each in (*after, *free)} | {each.key: 7200.0 for each in long}
+    groups = group([*long, *free, *after], seconds, 1800.0)
+    held = [{one.key for one in each.tasks} for each in groups]
+    assert {long[0].key, after[0].key} in held and {long[1].key, after[1].key} in held
+    assert {each.key for each in free} in held
+
+
 def test_a_small_plan_is_one_job() -> None:
     tasks = fan(5)
     (only,) = group(tasks, {one.key: 10.0 for one in tasks}, 1800.0)

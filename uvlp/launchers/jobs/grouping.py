@@ -98,29 +98,31 @@ def _of_levels(
     least_s: float,
     on_cards: Callable[[Job], bool],
 ) -> list[list[Job]]:
-    """Collect short tasks of the same depth, which cannot depend on one another; long ones stay alone."""
+    """Collect short tasks of the same depth that need the same long ones; long tasks stay alone.
+
+    They cannot depend on one another, and none waits for a long task that only another one needs.
+    """
     depth: dict[str, int] = {}
+    long: dict[str, frozenset[str]] = {}
     for task in _inputs_first(tasks, needs):
-        depth[task.key] = 1 + max((depth.get(key, 0) for key in needs[task.key]), default=0)
-    levels: dict[tuple[int, bool], list[Job]] = {}
-    for task in sorted(tasks, key=lambda task: depth[task.key]):
-        levels.setdefault((depth[task.key], on_cards(task)), []).append(task)
+        before = [key for key in needs[task.key] if key in depth]
+        depth[task.key] = 1 + max((depth[key] for key in before), default=0)
+        own = {task.key} if seconds.get(task.key, 0.0) >= least_s else ()
+        long[task.key] = frozenset(own).union(*(long[key] for key in before))
     parts: list[list[Job]] = []
-    for level in levels.values():
-        chunk: list[Job] = []
-        filled = 0.0
-        for task in level:
-            if seconds.get(task.key, 0.0) >= least_s:
-                parts.append([task])
-                continue
-            chunk.append(task)
-            filled += seconds.get(task.key, 0.0)
-            if filled >= least_s:
-                parts.append(chunk)
-                chunk, filled = [], 0.0
-        if chunk:
-            parts.append(chunk)
-    return parts
+    open_parts: dict[tuple[int, bool, frozenset[str]], list[Job]] = {}
+    filled: dict[tuple[int, bool, frozenset[str]], float] = {}
+    for task in sorted(tasks, key=lambda task: depth[task.key]):
+        if task.key in long[task.key]:
+            parts.append([task])
+            continue
+        alike = depth[task.key], on_cards(task), long[task.key]
+        open_parts.setdefault(alike, []).append(task)
+        filled[alike] = filled.get(alike, 0.0) + seconds.get(task.key, 0.0)
+        if filled[alike] >= least_s:
+            parts.append(open_parts.pop(alike))
+            del filled[alike]
+    return [*parts, *open_parts.values()]
 
 
 def _inputs_first(tasks: Sequence[Job], needs: Mapping[str, frozenset[str]]) -> list[Job]:
@@ -210,8 +212,9 @@ class _Graph:
 
         def add(row: int) -> None:
             seen.add(row)
-            for other in sorted(self._before[row] - seen):
-                add(other)
+            for other in sorted(self._before[row]):
+                if other not in seen:
+                    add(other)
             ordered.append(row)
 
         for row in sorted(self._parts, key=lambda row: min(order[task.key] for task in self._parts[row])):

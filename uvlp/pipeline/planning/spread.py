@@ -13,6 +13,8 @@ Job = Task | Piece | Divided
 ROUNDS, ROUND_S = 4, 1800.0
 """A long task is divided into up to four pieces for each card, of at least half an hour, so that a slow piece
 delays the others less; each piece loads the models again."""
+CHAIN = ("caption", "encode")
+"""Stages for which fine-tunings wait, in this order."""
 DECODING = ("pixels", "collect")
 """Stages that read images once, take minutes and have no inputs."""
 
@@ -29,9 +31,10 @@ def in_order(todo: Sequence[Task], needs: Callable[[Task], Needs] = lambda task:
     early = {each.key for task in measured for each in (task, *task.inputs.values())}
     early |= {task.key for task in todo if task.stage in DECODING}
 
-    def rank(task: Task) -> tuple[bool, ...]:
-        late, captions, several = task.key not in early, task.stage == "caption", needs(task).cards > 1
-        return task.stage == "evaluate", late and not task.whole_set, late, not captions, several
+    def rank(task: Task) -> tuple[int, ...]:
+        late, several = task.key not in early, needs(task).cards > 1
+        chain = CHAIN.index(task.stage) if task.stage in CHAIN else len(CHAIN)
+        return task.stage == "evaluate", late and not task.whole_set, late, chain, several
 
     return sorted(todo, key=rank)
 
