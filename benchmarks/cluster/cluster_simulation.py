@@ -1,235 +1,195 @@
 """A run on paper: the real plan of a dataset on 1, 8, 64 and 512 cards, by a discrete-event simulation.
 
-    python -m benchmarks.cluster.cluster_simulation [--dataset imagenet1k] [--card h100] [--seed 0]
+    python -m benchmarks.cluster.cluster_simulation [--dataset NAME] [--card h100] [--draws 20] [--record]
 
-The tasks are those of `uvlp reproduce DATASET 10`, their times those of the estimates, divided and grouped as
-the launcher `slurm` does it. Drawn or assumed, and printed: stragglers, waiting in the queue, lost nodes,
-all-reduce of a fine-tuning on several cards, and the efficiency of small batches per card.
+The tasks are those of `uvlp reproduce DATASET 10 --seed 0,1,2`, their times those of the estimates, ordered,
+divided and grouped as the launcher `slurm` does it. Drawn or assumed, and printed: stragglers, waiting in the
+queue, lost nodes, all-reduce of a fine-tuning on several cards, and the efficiency of small batches per card.
 """
 
 from __future__ import annotations
 
 import argparse
-import heapq
-import math
-import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from statistics import mean
 
-from uvlp.core.wording import duration
-from uvlp.launchers.jobs.grouping import Group, group
-from uvlp.launchers.jobs.limits import CHECKPOINT_S, RESUMED, START_S
-from uvlp.launchers.jobs.settings import Settings
-from uvlp.pipeline import names
-from uvlp.pipeline.estimates.assumptions import PUBLISHED
+from benchmarks.cluster import account, events, finetuning
+from benchmarks.cluster.account import Account
+from benchmarks.cluster.events import Conditions, Ran
+from benchmarks.cluster.plans import DATASETS, Chosen, disk_bytes, jobs_of, plan_of
+from uvlp.core.wording import byte_size
+from uvlp.launchers.jobs.limits import CHECKPOINT_S, START_S
 from uvlp.pipeline.estimates.cards import Machine, named
 from uvlp.pipeline.estimates.cost import SINGLE
-from uvlp.pipeline.estimates.needs import of_plan
-from uvlp.pipeline.planning.pieces import divided
-from uvlp.pipeline.prepare import Plan, outline
-from uvlp.pipeline.requests.resolve import resolve
-from uvlp.recipes.dataset_size import DatasetSize
-from uvlp.recipes.requests.request import Request
 
-DATASETS = ("imagenette", "imagenet1k", "imagenet21k")
-LARGE = DatasetSize(
-    classes=21_841, train=14_197_122, val=0, exact=False, source="ImageNet, winter 2011: 21,841 classes"
+REPORT = (
+    Path(__file__).resolve().parents[2] / "paper_tables" / "measured" / "benchmarks" / "cluster_simulation.md"
 )
-CARDS = (1, 8, 64, 512)
-FINETUNE_CARDS = {1: 1, 8: 8, 64: 32, 512: 64}
-"""Cards of one fine-tuning, by cards of the run."""
-STRAGGLER_SIGMA = 0.15
-LOSS_HOURS = 1000.0
-HALF_BATCH = 2.0
-"""Images per card at which a step is half as fast per image as with large batches."""
-TARGETS_H = {8: 30.0, 64: 6.0}
-USEFUL = 0.65
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conditions:
-    """What one column assumes.
-
-    Attributes:
-        per_card: a straggler is drawn for every card of a job, and the slowest decides; else once per job.
-        wait_s: time of every job in the queue.
-        bandwidth: of an all-reduce, bytes per second.
-    """
-
-    per_card: bool = False
-    wait_s: float = 0.0
-    bandwidth: float = 200e9
-
-    @property
-    def title(self) -> str:
-        """Words for a line of the table."""
-        draw = "per card" if self.per_card else "per job"
-        return f"{draw}, wait {self.wait_s / 60:.0f} min, {self.bandwidth / 1e9:.0f} GB/s"
-
-
+CHOSEN = {
+    1: Chosen(finetune=1, node_gpus=8, job_minutes=30),
+    8: Chosen(finetune=8, node_gpus=8, job_minutes=30),
+    64: Chosen(finetune=16, node_gpus=4, job_minutes=6),
+    512: Chosen(finetune=64, node_gpus=8, job_minutes=6),
+}
+"""Options by number of cards."""
+SEEDS = {"imagenette": (3,), "imagenet1k": (1, 3, 4), "imagenet21k": (3,)}
+"""Numbers of distillation seeds by dataset."""
 COLUMNS = (
     Conditions(),
     Conditions(per_card=True),
     Conditions(wait_s=1800.0),
     Conditions(bandwidth=50e9),
     Conditions(per_card=True, wait_s=1800.0, bandwidth=50e9),
+    Conditions(hidden=False),
 )
+TARGETS_H = {"imagenet1k": {8: 30.0, 64: 6.0}}
+USEFUL = 0.65
+DETAILED = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """Time of a run in seconds, and the number of nodes lost."""
-
-    seconds: float
-    lost: int
-
-
-def plan_of(dataset: str) -> Plan:
-    """Return the plan of `uvlp reproduce DATASET 10` on a machine that has nothing yet."""
-    known = "imagenet1k" if dataset == "imagenet21k" else dataset
-    request = Request(dataset=known, ipc=10)
-    plan = outline(names.check(resolve(request), None))
-    return replace(plan, size=LARGE) if dataset == "imagenet21k" else plan
+def drawn(
+    dataset: str, seeds: int, card: Machine, cards: int, conditions: Conditions, draws: int
+) -> list[list[Ran]]:
+    """Return some runs that differ in what is drawn."""
+    jobs = jobs_of(plan_of(dataset, tuple(range(seeds))), card, CHOSEN[cards], conditions)
+    return [events.run(jobs, cards, conditions, seed) for seed in range(draws)]
 
 
-def times_of(plan: Plan, card: Machine, finetune_cards: int, bandwidth: float) -> dict[str, float]:
-    """Return the time of each task in seconds, of a fine-tuning on several cards."""
-    seconds = {key: 60.0 * (needs.minutes or 0.0) for key, needs in of_plan(plan, card).items()}
-    for task in plan.tasks:
-        if task.stage == "finetune" and task.plugin == "stable-diffusion":
-            images = task.settings.batch * task.settings.accumulation
-            updates = task.settings.epochs * math.ceil(_images(plan) / images)
-            alone = seconds[task.key]
-            speed = finetune_cards * efficiency(images / finetune_cards) / efficiency(images)
-            exchange = updates * 2 * SINGLE * PUBLISHED["parameters"]["unet"] / bandwidth
-            seconds[task.key] = alone / speed + (exchange if finetune_cards > 1 else 0.0)
-    return seconds
+def rows(dataset: str, seeds: int, card: Machine, draws: int) -> Iterator[str]:
+    """Yield a table with a row per number of cards, the verdicts, and where card-hours go."""
+    yield "| cards | jobs | " + " | ".join(each.title for each in COLUMNS) + " |"
+    yield "| --- " * (2 + len(COLUMNS)) + "|"
+    verdicts: list[str] = []
+    detail: list[list[Ran]] = []
+    for cards in CHOSEN:
+        of_columns = [drawn(dataset, seeds, card, cards, each, draws) for each in COLUMNS]
+        first = of_columns[0]
+        yield (
+            f"| {cards} | {len(first[0]):,} | " + " | ".join(cell(runs, cards) for runs in of_columns) + " |"
+        )
+        verdicts += verdict(dataset, first, cards)
+        detail = first if cards == DETAILED else detail
+    yield ""
+    if verdicts:
+        yield "Targets, in the first column:"
+        yield ""
+        yield from verdicts
+        yield ""
+    yield f"On {DETAILED} cards in the first column, mean of the draws: hours, then card-hours."
+    yield ""
+    yield from accounts([account.of_stages(ran, DETAILED) for ran in detail])
 
 
-def _images(plan: Plan) -> int:
-    assert plan.size is not None
-    return plan.size.train
+def cell(runs: Sequence[Sequence[Ran]], cards: int) -> str:
+    """Return mean and worst hours, useful share, and lost nodes."""
+    hours = [account.total_s(ran) / account.HOUR for ran in runs]
+    useful = mean(account.useful_share(ran, cards) for ran in runs)
+    lost = mean(sum(each.losses for each in ran) for ran in runs)
+    return f"{mean(hours):.1f} h ({max(hours):.1f}), {useful:.0%}, {lost:.1f} lost"
 
 
-def efficiency(images: float) -> float:
-    """Return the speed per image with a batch of so many images per card, as a share of the highest."""
-    return images / (images + HALF_BATCH)
+def verdict(dataset: str, runs: Sequence[Sequence[Ran]], cards: int) -> Iterator[str]:
+    """Yield whether the targets are met, if there are some."""
+    most = TARGETS_H.get(dataset, {}).get(cards)
+    if most is None:
+        return
+    hours = mean(account.total_s(ran) for ran in runs) / account.HOUR
+    line = f"- {cards} cards: at most {most:.0f} h: {hours:.2f} h, {'met' if hours <= most else 'missed'}"
+    if cards == DETAILED:
+        useful = mean(account.useful_share(ran, cards) for ran in runs)
+        line += f"; useful at least {USEFUL:.0%}: {useful:.1%}, {'met' if useful >= USEFUL else 'missed'}"
+    yield line
 
 
-def cards_of(each: Group, finetune_cards: int) -> int:
-    """Return the cards of a job."""
-    return max(finetune_cards if task.stage == "finetune" else 1 for task in each.tasks)
+def accounts(of_draws: Sequence[dict[str, Account]]) -> Iterator[str]:
+    """Yield a table with a row per stage, and the sums."""
+    names = [each.name for each in fields(Account)]
+    yield "| stage | " + " | ".join(names) + " |"
+    yield "| --- " * (1 + len(names)) + "|"
+    sums = dict.fromkeys(account.COLUMNS, 0.0)
+    for stage in of_draws[0]:
+        found = [draw[stage] for draw in of_draws if stage in draw]
+        values = {name: mean(getattr(each, name) for each in found) for name in names}
+        for name in sums:
+            sums[name] += values[name]
+        shown = [f"{values['jobs']:.0f}", *(f"{values[name]:.1f}" for name in names[1:])]
+        yield f"| {stage} | " + " | ".join(shown) + " |"
+    total = sum(sums.values())
+    shares = [f"{sums[name]:.1f} ({sums[name] / total:.0%})" for name in account.COLUMNS]
+    yield "| all | | | | " + " | ".join(shares) + " |"
 
 
-def simulate(
-    groups: Sequence[Group], cards: int, finetune_cards: int, conditions: Conditions, seed: int
-) -> Outcome:
-    """Return the outcome of all jobs on ``cards`` cards; the first that fits starts."""
-    draws = random.Random(seed)
-    of_key = {task.key: row for row, each in enumerate(groups) for task in each.tasks}
-    before = [{of_key[key] for key in each.needs if key in of_key} for each in groups]
-    wanted = [min(cards, cards_of(each, finetune_cards)) for each in groups]
-    waiting = list(range(len(groups)))
-    running: list[tuple[float, int]] = []
-    ready_at: dict[int, float] = {}
-    done: set[int] = set()
-    now, free, lost = 0.0, cards, 0
-    while waiting or running:
-        for row in [row for row in waiting if before[row] <= done]:
-            ready_at.setdefault(row, now + conditions.wait_s)
-            if ready_at[row] <= now and wanted[row] <= free:
-                waiting.remove(row)
-                free -= wanted[row]
-                seconds, losses = _with_losses(groups[row], wanted[row], conditions, draws)
-                lost += losses
-                heapq.heappush(running, (now + seconds, row))
-        later = [at for row, at in ready_at.items() if row in waiting and at > now]
-        if later and (not running or min(later) < running[0][0]):
-            now = min(later)
-            continue
-        now, row = heapq.heappop(running)
-        done.add(row)
-        free += wanted[row]
-    return Outcome(seconds=now, lost=lost)
+def inputs(card: Machine, draws: int) -> Iterator[str]:
+    """Yield the lines about what is assumed."""
+    backward, half = finetuning.BACKWARD[True], finetuning.HALF_BATCH
+    yield f"- card: {card.name} ({card.source}), {events.NODE_CARDS} in a node; times: the estimates of uvlp"
+    yield (
+        f"- stragglers: lognormal, median 1, sigma {events.STRAGGLER_SIGMA} (assumed); {draws} draws: mean "
+        "(worst)"
+    )
+    yield (
+        f"- lost nodes: one per {events.LOSS_HOURS:,.0f} card-hours; {CHECKPOINT_S:.0f} s of work are lost, "
+        "or all of a job with a stage that keeps no parts"
+    )
+    yield f"- start of a job: {START_S:.0f} s"
+    yield (
+        f"- all-reduce: 2 x {SINGLE} bytes per parameter of the UNet, per update of 128 images, in the "
+        f"backward pass of its last batch ({backward:.0%} of a step), as DistributedDataParallel does: only "
+        "what is longer is added; in the last column all of it"
+    )
+    yield f"- speed with b images per card: b / (b + {half:g}) of the highest (assumed)"
+    for cards, each in CHOSEN.items():
+        yield (
+            f"- {cards} cards: `--gpus-per-finetune {each.finetune} --set "
+            f"launcher.node_gpus={each.node_gpus} --set launcher.job_minutes={each.job_minutes}`"
+        )
+    yield "- of the jobs that are ready, the first that fits starts; those without a card do not wait"
+    yield (
+        "- useful: time on one card of each task that needs one, without stragglers, divided by cards x time"
+    )
 
 
-def _with_losses(each: Group, cards: int, conditions: Conditions, draws: random.Random) -> tuple[float, int]:
-    """Return the time of a job with its straggler and its lost nodes, and the number of those."""
-    factors = [draws.lognormvariate(0.0, STRAGGLER_SIGMA) for _ in range(cards if conditions.per_card else 1)]
-    left, total, losses = each.seconds * max(factors), START_S, 0
-    while True:
-        until = draws.expovariate(cards / (LOSS_HOURS * 3600))
-        if until >= left:
-            return total + left, losses
-        losses += 1
-        resumed = all(task.stage in RESUMED for task in each.tasks)
-        kept = max(0.0, until - CHECKPOINT_S) if resumed else 0.0
-        total += until + START_S + conditions.wait_s
-        left -= kept
+HEAD = """# A run on a cluster, on paper
+
+**Projected, not measured.** `uvlp reproduce DATASET 10 --launcher slurm` with random, D4M, VLCP and UVLP, as
+a discrete-event simulation. Written by `python -m benchmarks.cluster.cluster_simulation --record`. Inputs:
+"""
 
 
-def jobs_of(plan: Plan, seconds: Mapping[str, float]) -> list[Group]:
-    """Return the jobs of a plan as the launcher makes them."""
-    least_s = 60.0 * Settings().job_minutes
-    known = dict(seconds)
-    return group(divided(plan.tasks, known, least_s), known, least_s)
-
-
-def lines_of(dataset: str, card: Machine, seed: int) -> list[str]:
-    """Return the lines about a dataset: one per number of cards and conditions."""
-    plan = plan_of(dataset)
-    assert plan.size is not None
-    alone = sum(times_of(plan, card, 1, COLUMNS[0].bandwidth).values())
-    lines = [f"{dataset}: {plan.size.classes:,} classes, {plan.size.train:,} images, 10 images per class"]
-    for cards in CARDS:
-        for conditions in COLUMNS:
-            finetune_cards = FINETUNE_CARDS[cards]
-            groups = jobs_of(plan, times_of(plan, card, finetune_cards, conditions.bandwidth))
-            found = simulate(groups, cards, finetune_cards, conditions, seed)
-            share = alone / (cards * found.seconds)
-            lines.append(
-                f"  {cards:>3} cards, {conditions.title:<32} {len(groups):>5} jobs "
-                f"{duration(found.seconds):>9}  useful {100 * share:>3.0f} %  nodes lost {found.lost}"
-                + _verdict(cards, conditions, found.seconds, share)
+def report(datasets: Sequence[str], card: Machine, draws: int) -> Iterator[str]:
+    """Yield the lines of the page."""
+    yield HEAD
+    yield from inputs(card, draws)
+    for dataset in datasets:
+        for seeds in SEEDS[dataset]:
+            plan = plan_of(dataset, tuple(range(seeds)))
+            assert plan.size is not None
+            yield ""
+            yield f"## {dataset}, {seeds} seed{'s' * (seeds > 1)}"
+            yield ""
+            yield (
+                f"{plan.size.classes:,} classes, {plan.size.train:,} images, 10 images per class; disk "
+                f"without downloads: {byte_size(int(disk_bytes(plan, card)))}."
             )
-    return lines
-
-
-def _verdict(cards: int, conditions: Conditions, seconds: float, share: float) -> str:
-    """Return whether the target is met, for the column that has one."""
-    if conditions != COLUMNS[0] or cards not in TARGETS_H:
-        return ""
-    met = seconds <= 3600 * TARGETS_H[cards] and (cards != 64 or share >= USEFUL)
-    useful = f", useful {100 * USEFUL:.0f} %" if cards == 64 else ""
-    return f"  target {TARGETS_H[cards]:.0f} h{useful}: {'met' if met else 'missed'}"
-
-
-def inputs(card: Machine) -> list[str]:
-    """Return the lines about what is assumed."""
-    shared = ", ".join(f"{few} of {cards}" for cards, few in FINETUNE_CARDS.items())
-    return [
-        f"card: {card.name} ({card.source}); times are the estimates of uvlp, projected, not measured",
-        f"stragglers: lognormal, median 1, sigma {STRAGGLER_SIGMA} (assumed)",
-        f"lost nodes: one per {LOSS_HOURS:,.0f} card-hours; {CHECKPOINT_S:.0f} s of work are lost, or all of "
-        "a job with a stage that keeps no parts",
-        f"start of a job: {START_S:.0f} s; all-reduce: 2 x {SINGLE} bytes per parameter of the UNet",
-        f"efficiency of b images per card: b / (b + {HALF_BATCH:g}) (assumed)",
-        f"cards of one fine-tuning: {shared}",
-        "useful: card-hours of the tasks on one card each / (cards x time)",
-    ]
+            yield ""
+            yield from rows(dataset, seeds, card, draws)
 
 
 def main() -> None:
-    """Print the table."""
+    """Print or record the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--dataset", choices=DATASETS, action="append")
     parser.add_argument("--card", default="h100")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--record", action="store_true", help=f"write {REPORT.name}")
     arguments = parser.parse_args()
-    card = named(arguments.card)
-    print("\n".join(inputs(card)))
-    for dataset in arguments.dataset or DATASETS:
-        print("\n".join(lines_of(dataset, card, arguments.seed)))
+    lines = report(arguments.dataset or DATASETS, named(arguments.card), arguments.draws)
+    if arguments.record:
+        REPORT.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    else:
+        print("\n".join(lines))
 
 
 if __name__ == "__main__":
