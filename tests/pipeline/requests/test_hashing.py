@@ -44,6 +44,7 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Launch]]:
         check=None,
         lines=None,
         cancel=None,
+        submitted=None,
     )
     original = declarations.declared_launcher
     monkeypatch.setattr(
