@@ -23,6 +23,8 @@ FOLLOW = "uvlp.models.finetuning.follow"
 def test_two_machines_give_the_bytes_of_two_processes_of_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Without it each group would divide the cores of the machine anew, and sums depend on the threads.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     world, place, end = make_world(tmp_path / "world"), tmp_path / "meeting.json", tmp_path / "end"
     one = job(world, tmp_path / "one")
     launch.launch(one.to_json(), Path(one.partial), 2, Progress(), cpu=True)
