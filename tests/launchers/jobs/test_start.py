@@ -21,7 +21,6 @@ SIGNALLED = "import os, signal; os.kill(os.getpid(), signal.{})"
         (SIGNALLED.format("SIGSEGV"), outcome.DEFECT, "ended by signal 11"),
         (SIGNALLED.format("SIGTERM"), outcome.STOPPED, "SIGTERM"),
         ("raise SystemExit(130)", outcome.STOPPED, "SIGTERM"),
-        ("raise SystemExit(7)", outcome.DEFECT, "exit code 7"),
     ],
 )
 def test_a_process_that_leaves_no_report(
@@ -36,6 +35,19 @@ def test_a_process_that_leaves_no_report(
         OnNode(tmp_path, "order.json", "n")()
     found = outcome.read(tmp_path, "n")
     assert found is not None and found.state == state and words in found.what
+
+
+def test_an_error_that_was_read_and_deleted_is_not_reported_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command has submitted the job once more, under the same name."""
+    command = tmp_path / "python"
+    command.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    command.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(command))
+    with pytest.raises(SystemExit):
+        OnNode(tmp_path, "order.json", "n")()
+    assert outcome.read(tmp_path, "n") is None
 
 
 def test_a_warning_leaves_a_count_instead_of_a_report(tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ class OnNode:
         # `wait` would hold a lock that the signal handler needs.
         while (code := self._process.poll()) is None:
             time.sleep(POLL_S)
-        if outcome.read(self.folder, self.name) is None:
+        # One with another exit code wrote its own, which the same command may have deleted again since.
+        if (code < 0 or code == interrupts.STOPPED) and outcome.read(self.folder, self.name) is None:
             self._report(code)
         found = outcome.read(self.folder, self.name)
         if found is not None and found.state == outcome.STOPPED:
@@ -62,7 +63,7 @@ class OnNode:
 
     def _report(self, code: int) -> None:
         """Write how a process ended that could not do so itself."""
-        cause = f"ended with exit code {code}" if code >= 0 else f"ended by signal {-code}"
+        cause = f"was ended by signal {-code}"
         if code == -signal.SIGKILL:
             cause = "was killed (SIGKILL; out of memory?)"
         error: Exception = RuntimeError(f"the job's process {cause}")
