@@ -26,7 +26,17 @@ pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parents[1]
 ELSEWHERE = re.compile(r"\b(fetch|typical|bars|caption|cancel)\b")
 """Calls with one of these words are carried out by other tests, or name a command without its arguments."""
-NAMES = (["ablate"], ["evaluate"], ["export"], ["table"], ["table", "NAME"])
+NAMES = (
+    ["ablate"],
+    ["evaluate"],
+    ["evaluate", "FILE"],
+    ["export"],
+    ["robust"],
+    ["status", "RUN"],
+    ["table"],
+    ["table", "NAME"],
+    ["teacher"],
+)
 """Calls that name a command in a sentence."""
 STORED = ("reproduce", "digits", "10", "--profile", "nano", "--method", "random,uvlp")
 MODULES = sorted(

@@ -140,7 +140,7 @@ def environment(attack: Attack) -> dict[str, str]:
     """The environment of the call."""
     path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
     found = {name: value for name, value in os.environ.items() if not name.startswith(("UVLP_", "HF_"))}
-    found |= {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "HF_HOME": "hf", "COLUMNS": "200"}
+    found |= {"PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "HF_HOME": "hf", "COLUMNS": "2000"}
     for name, value in attack.environment.items():
         found.pop(name, None)
         if value is not None:
