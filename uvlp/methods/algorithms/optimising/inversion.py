@@ -155,6 +155,7 @@ class Recovery:
                 check.add(loss, iteration)
                 done = number * settings.iterations + iteration
                 self._progress.at(done, count * settings.iterations, "iterations")
+                self._progress.point(done, count * settings.iterations, loss=loss.detach())
         self._seconds += time.monotonic() - began
         return pixels.detach()
 
