@@ -92,7 +92,7 @@ def command(folder: Path, *words: str) -> str:
     return ran.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_three_ways_in_make_the_same_bytes(tmp_path: Path) -> None:
     words = ["reproduce", "digits", "2", "--method", "random,d4m", "--profile", "nano", "--repeats", "1"]
     command(tmp_path, *words, "--workers", "1", "--store", "by-option")

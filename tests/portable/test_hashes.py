@@ -54,7 +54,7 @@ def test_a_nano_run_gives_the_committed_bytes(nano: tuple[Path, str]) -> None:
     compare("nano", nano[0])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_pieces_give_the_committed_bytes(tmp_path: Path) -> None:
     output = run("nano", tmp_path, program=("tests.portable.in_pieces", "3"))
     assert "21 pieces" in output  # of two features, and the images of five methods
@@ -83,7 +83,7 @@ def test_a_training_can_be_repeated_only_with_the_same_option(nano: tuple[Path, 
     assert other.returncode == 2 and "--rerun" in other.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_other_protocol_gives_the_committed_bytes(tmp_path: Path) -> None:
     run("nano-rded", tmp_path)
     compare("nano-rded", tmp_path)

@@ -137,7 +137,7 @@ def test_what_has_no_images_here_is_counted(trained: Path, tmp_path: Path) -> No
     assert again["not_checked"] == {"trainings whose distilled artifact is missing or damaged": 2}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_portable_digits_are_trained_again_with_the_same_instructions(tmp_path: Path) -> None:
     root = tmp_path / "store"
     made = call(*RUN, "--repeats", "1", "--portable", "--store", str(root))
