@@ -239,11 +239,7 @@ def estimate(
     Raises:
         UvlpError: the size of the dataset is unknown.
     """
-    recipe, size, tasks = plan.recipe, plan.size, plan.tasks
-    if size is None:
-        alone = [f"`{each.command}`" for each in plan.transfers if not each.part]
-        fix = f"first {alone[0]}" if alone else "give its folder, or choose a named dataset"
-        raise UvlpError(f"the size of {recipe.dataset} is unknown before it is opened", fix=fix)
+    recipe, size, tasks = plan.recipe, _known_size(plan), plan.tasks
     context = RunContext(recipe, size, machine)
     by_stage: dict[str, list[tuple[Task, Cost]]] = {}
     for task in tasks:
@@ -279,6 +275,14 @@ def estimate(
         rests_on=tuple(dict.fromkeys(rest.because for cost in costs for rest in cost.rests_on)),
         notes=tuple(_notes(size, rows, machine)),
     )
+
+
+def _known_size(plan: Plan) -> DatasetSize:
+    if plan.size is None:
+        alone = [f"`{each.command}`" for each in plan.transfers if not each.part]
+        fix = f"first {alone[0]}" if alone else "give its folder, or choose a named dataset"
+        raise UvlpError(f"the size of {plan.recipe.dataset} is unknown before it is opened", fix=fix)
+    return plan.size
 
 
 def _longest(tasks: Sequence[Task], times: Mapping[str, float]) -> float:
