@@ -60,6 +60,23 @@ def test_short_tasks_wait_for_no_long_one_that_only_others_need() -> None:
     assert {each.key for each in free} in held
 
 
+def test_evaluations_of_one_table_do_not_wait_for_one_another() -> None:
+    """One of each model's is left, too short for a job of its own, and only the table reads any of them."""
+    models = [task(number, "finetune") for number in range(6)]
+    read = [
+        task(10 * row + each, "evaluate", {"model": model})
+        for row, model in enumerate(models, 1)
+        for each in range(3)
+    ]
+    table = task(99, "tabulate", {str(row): each for row, each in enumerate(read)})
+    seconds = {each.key: 7200.0 for each in models} | {each.key: 1500.0 for each in read} | {table.key: 10.0}
+    assert max(each.seconds for each in group([*models, *read, table], seconds, 1800.0)) == 7200.0
+    first = task(0)
+    chain = [first, task(1, inputs={"first": first})]
+    (only,) = group(chain, {each.key: 1500.0 for each in chain}, 1800.0)
+    assert only.seconds == 3000.0, "nothing is delayed in a chain"
+
+
 def test_a_small_plan_is_one_job() -> None:
     tasks = fan(5)
     (only,) = group(tasks, {one.key: 10.0 for one in tasks}, 1800.0)

@@ -157,6 +157,9 @@ class _Graph:
         self._seconds = {
             row: sum(seconds.get(task.key, 0.0) for task in part) for row, part in self._parts.items()
         }
+        self._longest = {
+            row: max(seconds.get(task.key, 0.0) for task in part) for row, part in self._parts.items()
+        }
         self._without_card = {
             row: sum(seconds.get(task.key, 0.0) for task in part if not on_cards(task))
             for row, part in self._parts.items()
@@ -181,11 +184,17 @@ class _Graph:
             for near, back in ((self._before, self._after), (self._after, self._before)):
                 if len(near[row]) == 1:
                     (other,) = near[row]
-                    if self._keeps_card_waiting(row, other, least_s):
+                    if self._takes_turns(row, other, least_s) or self._keeps_card_waiting(row, other, least_s):
                         continue
                     self._join(row, other)
                     waiting += [other, *back[other], *near[other]]
                     break
+
+    def _takes_turns(self, row: int, other: int, most_s: float) -> bool:
+        """Return whether tasks that could be made at once would follow a job's longest one for that long."""
+        chain = {row} in (self._before[other], self._after[other])
+        longest_s = max(self._longest[row], self._longest[other])
+        return not chain and self._seconds[row] + self._seconds[other] - longest_s >= most_s
 
     def _keeps_card_waiting(self, row: int, other: int, most_s: float) -> bool:
         """Return whether a job of both would hold a card for longer than that while it needs none."""
@@ -195,6 +204,7 @@ class _Graph:
     def _join(self, row: int, other: int) -> None:
         """Join ``row`` into ``other``, its only neighbour on one side."""
         self._without_card[other] += self._without_card.pop(row)
+        self._longest[other] = max(self._longest[other], self._longest.pop(row))
         self._parts[other] = [*self._parts[other], *self._parts.pop(row)]
         self._seconds[other] += self._seconds.pop(row)
         for near, back in ((self._before, self._after), (self._after, self._before)):
