@@ -82,7 +82,7 @@ def jobs_of(plan: Plan, card: Machine, chosen: Chosen, conditions: Conditions) -
     times = times_of(plan, card, chosen.finetune, conditions)
     least_s, seconds = 60.0 * chosen.job_minutes, dict(times.seconds)
     jobs = divided(in_order(plan.tasks), seconds, least_s)
-    groups = group(jobs, seconds, least_s, on_cards=lambda job: on_cards(_task(job)).cards > 0)
+    groups = group(jobs, seconds, least_s, cards=lambda job: on_cards(_task(job), chosen.finetune).cards)
     of_key = {task.key: row for row, each in enumerate(groups) for task in each.tasks}
     found = []
     for each in groups:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.launchers.chains import fan, task
 from uvlp.artifacts.task import Task
+from uvlp.declarations.launcher import Job
 from uvlp.launchers.jobs.grouping import Group, group, needed
 
 
@@ -70,7 +71,12 @@ def test_evaluations_of_one_table_do_not_wait_for_one_another() -> None:
     ]
     table = task(99, "tabulate", {str(row): each for row, each in enumerate(read)})
     seconds = {each.key: 7200.0 for each in models} | {each.key: 1500.0 for each in read} | {table.key: 10.0}
-    assert max(each.seconds for each in group([*models, *read, table], seconds, 1800.0)) == 7200.0
+
+    def cards(job: Job) -> int:
+        return 8 if job.stage == "finetune" else 1
+
+    found = group([*models, *read, table], seconds, 1800.0, cards=cards)
+    assert max(each.seconds for each in found) == 7200.0, "and no evaluation holds the cards of its model"
     first = task(0)
     chain = [first, task(1, inputs={"first": first})]
     (only,) = group(chain, {each.key: 1500.0 for each in chain}, 1800.0)
@@ -89,9 +95,9 @@ def test_a_long_task_without_a_card_has_no_card_in_its_job() -> None:
     seconds = {first.key: 7200.0, second.key: 60.0, last.key: 60.0}
     tasks = [first, second, last]
     assert len(group(tasks, seconds, 1800.0)) == 1
-    found = group(tasks, seconds, 1800.0, on_cards=lambda job: job.stage != "prototype")
+    found = group(tasks, seconds, 1800.0, cards=lambda job: int(job.stage != "prototype"))
     assert sorted(len(each.tasks) for each in found) == [1, 2]
-    short = group(tasks, seconds | {first.key: 60.0}, 1800.0, on_cards=lambda job: job.stage != "prototype")
+    short = group(tasks, seconds | {first.key: 60.0}, 1800.0, cards=lambda job: int(job.stage != "prototype"))
     assert len(short) == 1, "a card may wait for a minute"
 
 

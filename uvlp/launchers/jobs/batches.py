@@ -48,7 +48,7 @@ class Submission:
 
     def groups(self, apart: Iterable[str] = ()) -> list[Group]:
         """Return the jobs of all tasks but those with the keys ``apart``."""
-        return group(self.work.jobs, self.work.seconds, self.least_s, apart, self._on_cards)
+        return group(self.work.jobs, self.work.seconds, self.least_s, apart, self._cards)
 
     def most_timeouts(self, job: JobRecord) -> int:
         """Return how often a job may reach its time limit."""
@@ -161,12 +161,12 @@ class Submission:
         """Return the estimated time of jobs without a GPU."""
         return sum(each.seconds for each in groups if not self._gpus(each))
 
-    def _on_cards(self, job: Job) -> bool:
-        return self.work.cards.get(job.key, 1) > 0
+    def _cards(self, job: Job) -> int:
+        return self.work.cards.get(job.key, 1)
 
     def _gpus(self, each: Group) -> int:
         """Return the GPUs of a job: those of the settings, more for a task that takes several, or none."""
-        most = max(self.work.cards.get(task.key, 1) for task in each.tasks)
+        most = max(map(self._cards, each.tasks))
         return max(self.settings.gpus, most) if self.settings.gpus and most else 0
 
     def _title(self, what: str) -> str:

@@ -71,7 +71,7 @@ def group(
     seconds: Mapping[str, float],
     least_s: float,
     apart: Iterable[str] = (),
-    on_cards: Callable[[Job], bool] = lambda job: True,
+    cards: Callable[[Job], int] = lambda job: 1,
 ) -> list[Group]:
     """Return jobs of at least ``least_s`` estimated seconds where dependencies allow it, first ones first.
 
@@ -80,13 +80,13 @@ def group(
         seconds: estimated time of each by its key.
         least_s: shorter tasks are grouped.
         apart: keys of tasks that jobs of the cluster make already; they are left out, but needed.
-        on_cards: whether a task needs a card; long tasks without one do not keep a card waiting.
+        cards: number of cards that a task needs; long tasks do not keep others waiting.
     """
     taken = set(apart)
     needs = needed(tasks)
     own = [task for task in tasks if task.key not in taken]
-    parts = _of_levels(own, needs, seconds, least_s, on_cards)
-    graph = _Graph(parts, needs, seconds, on_cards)
+    parts = _of_levels(own, needs, seconds, least_s, cards)
+    graph = _Graph(parts, needs, seconds, cards)
     graph.contract(least_s)
     return graph.groups({task.key: row for row, task in enumerate(own)})
 
@@ -96,7 +96,7 @@ def _of_levels(
     needs: Mapping[str, frozenset[str]],
     seconds: Mapping[str, float],
     least_s: float,
-    on_cards: Callable[[Job], bool],
+    cards: Callable[[Job], int],
 ) -> list[list[Job]]:
     """Collect short tasks of the same depth that need the same long ones; long tasks stay alone.
 
@@ -110,13 +110,13 @@ def _of_levels(
         own = {task.key} if seconds.get(task.key, 0.0) >= least_s else ()
         long[task.key] = frozenset(own).union(*(long[key] for key in before))
     parts: list[list[Job]] = []
-    open_parts: dict[tuple[int, bool, frozenset[str]], list[Job]] = {}
-    filled: dict[tuple[int, bool, frozenset[str]], float] = {}
+    open_parts: dict[tuple[int, int, frozenset[str]], list[Job]] = {}
+    filled: dict[tuple[int, int, frozenset[str]], float] = {}
     for task in sorted(tasks, key=lambda task: depth[task.key]):
         if task.key in long[task.key]:
             parts.append([task])
             continue
-        alike = depth[task.key], on_cards(task), long[task.key]
+        alike = depth[task.key], cards(task), long[task.key]
         open_parts.setdefault(alike, []).append(task)
         filled[alike] = filled.get(alike, 0.0) + seconds.get(task.key, 0.0)
         if filled[alike] >= least_s:
@@ -150,9 +150,9 @@ class _Graph:
         parts: list[list[Job]],
         needs: Mapping[str, frozenset[str]],
         seconds: Mapping[str, float],
-        on_cards: Callable[[Job], bool],
+        cards: Callable[[Job], int],
     ) -> None:
-        self._needs, self._on_cards = needs, on_cards
+        self._needs = needs
         self._parts = dict(enumerate(parts))
         self._seconds = {
             row: sum(seconds.get(task.key, 0.0) for task in part) for row, part in self._parts.items()
@@ -160,8 +160,9 @@ class _Graph:
         self._longest = {
             row: max(seconds.get(task.key, 0.0) for task in part) for row, part in self._parts.items()
         }
-        self._without_card = {
-            row: sum(seconds.get(task.key, 0.0) for task in part if not on_cards(task))
+        self._cards = {row: max(map(cards, part)) for row, part in self._parts.items()}
+        self._card_seconds = {
+            row: sum(seconds.get(task.key, 0.0) * cards(task) for task in part)
             for row, part in self._parts.items()
         }
         of_key = {task.key: row for row, part in self._parts.items() for task in part}
@@ -184,7 +185,7 @@ class _Graph:
             for near, back in ((self._before, self._after), (self._after, self._before)):
                 if len(near[row]) == 1:
                     (other,) = near[row]
-                    if self._takes_turns(row, other, least_s) or self._keeps_card_waiting(row, other, least_s):
+                    if self._takes_turns(row, other, least_s) or self._wastes_cards(row, other, least_s):
                         continue
                     self._join(row, other)
                     waiting += [other, *back[other], *near[other]]
@@ -196,14 +197,15 @@ class _Graph:
         longest_s = max(self._longest[row], self._longest[other])
         return not chain and self._seconds[row] + self._seconds[other] - longest_s >= most_s
 
-    def _keeps_card_waiting(self, row: int, other: int, most_s: float) -> bool:
-        """Return whether a job of both would hold a card for longer than that while it needs none."""
-        takes_card = any(self._on_cards(task) for part in (row, other) for task in self._parts[part])
-        return takes_card and self._without_card[row] + self._without_card[other] >= most_s
+    def _wastes_cards(self, row: int, other: int, most_s: float) -> bool:
+        """Return whether a job of both would hold cards for so many card-seconds without using them."""
+        held_s = (self._seconds[row] + self._seconds[other]) * max(self._cards[row], self._cards[other])
+        return held_s - self._card_seconds[row] - self._card_seconds[other] >= most_s
 
     def _join(self, row: int, other: int) -> None:
         """Join ``row`` into ``other``, its only neighbour on one side."""
-        self._without_card[other] += self._without_card.pop(row)
+        self._cards[other] = max(self._cards[other], self._cards.pop(row))
+        self._card_seconds[other] += self._card_seconds.pop(row)
         self._longest[other] = max(self._longest[other], self._longest.pop(row))
         self._parts[other] = [*self._parts[other], *self._parts.pop(row)]
         self._seconds[other] += self._seconds.pop(row)
