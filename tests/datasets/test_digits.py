@@ -12,7 +12,7 @@ from uvlp.artifacts.dataset import Dataset, DatasetManifest, DatasetSpec
 from uvlp.core.errors import UvlpError
 from uvlp.core.hashing import digest
 from uvlp.core.progress import Progress
-from uvlp.datasets.digits import NAMES, open_dataset
+from uvlp.datasets.digits import NAMES, VAL_IMAGES, open_dataset
 from uvlp.pipeline.datasets import open_dataset as by_name
 
 PINNED = "2df232a3ebf2f7c8dd02e617ce594889175d453174e2dcca8cecb53682588123"
@@ -35,6 +35,15 @@ def test_the_manifest_is_pinned(digits: Dataset) -> None:
 
 def test_the_split_is_pinned(digits: Dataset) -> None:
     assert digest([digits.files("train"), digits.files("val")]) == PINNED
+
+
+def test_the_split_is_scikit_learns(digits: Dataset) -> None:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    labels = load_digits().target
+    _, rows = train_test_split(range(len(labels)), test_size=VAL_IMAGES, stratify=labels, random_state=0)
+    assert sorted(int(Path(name).stem) for name in digits.files("val")) == sorted(rows)
 
 
 def test_files_are_sorted_by_label_then_row(digits: Dataset) -> None:
