@@ -10,6 +10,7 @@ import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from inspect import Parameter, Signature
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -153,10 +154,14 @@ def docstring(origin: Origin) -> str:
         UvlpError: it cannot be read.
     """
     try:
-        tree = ast.parse(plugins.source(origin).read_text(encoding="utf-8"))
+        return _first_line(plugins.source(origin).read_text(encoding="utf-8"))
     except SyntaxError as error:
         raise UvlpError(f"{origin.file}, line {error.lineno}: {error.msg}") from error
-    return (ast.get_docstring(tree) or "").split("\n")[0]
+
+
+@cache
+def _first_line(source: str) -> str:
+    return (ast.get_docstring(ast.parse(source)) or "").split("\n")[0]
 
 
 NOT_LITERAL = object()
