@@ -6,9 +6,13 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$repository"
 tests="not cluster and not container and not gpu"
+check=
 case "${1:-}" in
     "")
-        bash run_scripts/check.sh
+        # The checker of types uses one core, and would leave the other idle.
+        bash run_scripts/check.sh &
+        check=$!
+        trap 'kill "$check" 2>/dev/null || true' EXIT
         tests="$tests and not slow and not long"
         ;;
     --slow)
@@ -21,5 +25,10 @@ case "${1:-}" in
         ;;
     *) tests="$tests and not long" ;;
 esac
-exec "$environment/bin/python" -m pytest -n 2 --dist worksteal -m "$tests" \
-    --durations 30 --durations-min 1 "$@"
+# Pytest compiles every file of tests in every process, unless it may keep the bytecode.
+export PYTHONDONTWRITEBYTECODE=
+failed=0
+"$environment/bin/python" -m pytest -n 2 --dist worksteal -m "$tests" \
+    --durations 30 --durations-min 1 "$@" || failed=$?
+if [ -n "$check" ]; then wait "$check" || failed=$?; fi
+exit "$failed"
