@@ -34,9 +34,7 @@ def until(condition: Callable[[], bool], limit_s: float = 60.0) -> None:
 
 
 def listed() -> dict[str, queue.State]:
-    states = queue.states()
-    assert states is not None
-    return states
+    return queue.states()
 
 
 def test_jobs_wait_for_those_that_they_need(cluster: Settings, tmp_path: Path) -> None:

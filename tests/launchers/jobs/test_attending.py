@@ -123,30 +123,34 @@ def test_all_jobs_wait_for_a_probe_that_failed(
 
 
 def test_a_cluster_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "states", lambda: None)
+    """It says so in its own words."""
+    (tmp_path / "squeue").write_text("#!/bin/sh\necho no munged >&2\nexit 1\n", encoding="utf-8")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UvlpError) as caught:
         attended(tmp_path).attach()
-    assert "squeue" in caught.value.what
+    assert "squeue" in caught.value.what and caught.value.got == "no munged"
 
 
 def test_a_cluster_that_does_not_answer_for_a_while_is_asked_again(
     cancelled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answers = iter([None, {"7": queue.State("RUNNING")}])
+    answers = iter([None, None, {"7": queue.State("RUNNING")}])
     attendance = attended(tmp_path)
     attendance.live = {"job7": job("7", task(1).key)}
 
-    def states() -> dict[str, queue.State] | None:
+    def states() -> dict[str, queue.State]:
         found = next(answers)
-        if found is not None:
-            outcome.write(attendance.run.folder, "job7", None)
+        if found is None:
+            raise queue.NoAnswer("the cluster does not answer squeue", got="down")
+        outcome.write(attendance.run.folder, "job7", None)
         return found
 
     monkeypatch.setattr(queue, "states", states)
     monkeypatch.setattr(attending, "LOOK_EVERY_S", 0.0)
     monkeypatch.setattr(attending, "READ_EVERY_S", 0.0)
     attendance.wait()
-    assert "does not answer" in capsys.readouterr().err
+    assert capsys.readouterr().err.count("does not answer squeue; asking again: down") == 1
 
 
 def test_details_of_jobs_are_printed_where_they_are_wanted(

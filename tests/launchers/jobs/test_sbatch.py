@@ -115,8 +115,19 @@ def printed(monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
 def test_states_of_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     printed(monkeypatch, "12_3|RUNNING|uvlp-1-embed|None\n13|OUT_OF_MEMORY|uvlp|OutOfMemory\n")
     states = queue.states()
-    assert states is not None
     assert states["12_3"].live and not states["13"].live
+
+
+def test_an_answer_of_squeue_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not mean that all jobs have ended."""
+    printed(monkeypatch, "the database is down\nfoo|bar\n")
+    with pytest.raises(queue.NoAnswer) as caught:
+        queue.states()
+    assert "the database is down" in str(caught.value)
+    printed(monkeypatch, "a note\n7|PENDING|uvlp|1|x|(Priority)\n8|RUNNING|a|b|None\n")
+    assert set(queue.states()) == {"7", "8"}
+    printed(monkeypatch, "\n")
+    assert queue.states() == {}
 
 
 def test_only_jobs_of_uvlp_are_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,16 +138,18 @@ def test_only_jobs_of_uvlp_are_cancelled(monkeypatch: pytest.MonkeyPatch) -> Non
         commands.append(command)
         return listed
 
-    monkeypatch.setattr(queue, "_output", output)
+    monkeypatch.setattr(queue, "_answer", output)
     assert queue.cancel(["1", "2", "3"]) == 1 and commands[-1] == ["scancel", "1"]
 
 
 def test_a_missing_accounting_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     printed(monkeypatch, None)
-    assert queue.past(["1"]) == {} and queue.states() is None
+    assert queue.past(["1"]) == {} and queue.largest_array() == 1
 
 
 def test_a_late_accounting_lacks_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed(monkeypatch, "1| \ngarbage\n2|\n3\n")
+    assert queue.past(["1", "2", "3"]) == {}
     printed(monkeypatch, "1|CANCELLED by 1000\n")
     assert queue.past(["1", "2"]) == {"1": "CANCELLED"}
 

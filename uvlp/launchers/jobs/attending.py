@@ -40,6 +40,7 @@ class Attendance:
         submission: submits jobs.
         live: jobs by name that have not ended.
         states: of the last look into the queue.
+        answers: whether the cluster answered then.
     """
 
     work: Launch
@@ -47,6 +48,7 @@ class Attendance:
     submission: Submission
     live: dict[str, JobRecord] = field(default_factory=dict)
     states: dict[str, queue.State] = field(default_factory=dict)
+    answers: bool = True
     _done: set[str] = field(default_factory=set)
     _looked: float = float("-inf")
     _ended: dict[str, float] = field(default_factory=dict)
@@ -57,11 +59,7 @@ class Attendance:
         Raises:
             UvlpError: the cluster does not answer.
         """
-        states = queue.states()
-        if states is None:
-            fix = "the command needs a machine that may submit jobs, and a running slurmctld and munge"
-            raise UvlpError("the cluster does not answer squeue", fix=fix)
-        self.states = states
+        states = self.states = queue.states()
         missing = {each.key for each in self.work.jobs}
         former = [job for job in self.run.jobs if not job.tasks or missing & set(job.tasks)]
         past = queue.past(job.id for job in former if job.id not in states)
@@ -169,10 +167,14 @@ class Attendance:
     def _look(self) -> None:
         """Ask the cluster about all jobs at once, and raise the error of one that ended without a report."""
         self._looked = time.monotonic()
-        states = queue.states()
-        if states is None:
-            messages.note("the cluster does not answer squeue; asking again")
+        try:
+            states = queue.states()
+        except queue.NoAnswer as error:
+            if self.answers:
+                messages.note(f"{error.what}; asking again" + (f": {error.got}" if error.got else ""))
+            self.answers = False
             return
+        self.answers = True
         self._report_begun(states)
         self.states = states
         past = queue.past(job.id for job in self.live.values() if job.id not in states)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -42,7 +43,9 @@ class StageLines:
 
 def submitted(run: Run) -> list[Submitted]:
     """Return the jobs of a run; what ended and left no report is asked of the cluster."""
-    listed = queue.states()
+    listed: Mapping[str, State] | None = None
+    with contextlib.suppress(queue.NoAnswer):
+        listed = queue.states()
     return [_submitted(run, job, listed) for job in run.jobs]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -23,6 +24,14 @@ REQUEUED = ("PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED")
 """Such a job is queued again by the cluster, if that is not forbidden; it shows this state for a moment."""
 
 
+LINE = re.compile(r"[0-9]+([_+][0-9]+)?\|[A-Z_]+\|.*\|")
+"""Of what is asked of `squeue`."""
+
+
+class NoAnswer(UvlpError):
+    """A command of the cluster fails, is missing, or prints something else than an answer; in its words."""
+
+
 class State(NamedTuple):
     """State of a job in the cluster's words, with its name and the reason for waiting."""
 
@@ -41,14 +50,20 @@ def runs(state: State | None) -> bool:
     return state is not None and state.state in RUNNING
 
 
-def states() -> dict[str, State] | None:
-    """Return the user's jobs by number, array elements one by one; None if the cluster does not answer."""
+def states() -> dict[str, State]:
+    """Return the user's jobs by number, array elements one by one.
+
+    Raises:
+        NoAnswer: the cluster does not answer.
+    """
     command = ["squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i|%T|%j|%r"]
-    printed = _output(command)
-    if printed is None:
-        return None
-    rows = [line.strip().split("|", 3) for line in split_lines(printed)]
-    return {row[0]: State(*row[1:]) for row in rows if len(row) == 4}
+    printed = _answer(command)
+    lines = [line.strip() for line in split_lines(printed) if line.strip()]
+    rows = [line.split("|", 3) for line in lines if LINE.match(line)]
+    # Of an empty queue nothing is printed: other text is no answer, and does not mean that jobs have ended.
+    if lines and not rows:
+        raise _no_answer(command[0], printed)
+    return {row[0]: State(*row[1:]) for row in rows}
 
 
 def past(jobs: Iterable[str]) -> dict[str, str]:
@@ -57,27 +72,46 @@ def past(jobs: Iterable[str]) -> dict[str, str]:
     if not numbers:
         return {}
     command = ["sacct", "-X", "-n", "-o", "JobID,State", "--parsable2", *(f"-j{job}" for job in numbers)]
-    rows = [line.split("|") for line in split_lines(_output(command) or "")]
+    rows = [line.split("|") for line in split_lines(_output(command))]
     # Of a cancelled job it says by whom: CANCELLED by 1000.
-    return {row[0]: row[1].split()[0] for row in rows if len(row) > 1 and row[1] and row[0] in numbers}
+    return {row[0]: row[1].split()[0] for row in rows if len(row) > 1 and row[1].strip() and row[0] in numbers}
 
 
 def largest_array() -> int:
     """Return how many elements an array may have; 1 if the cluster does not say."""
-    for line in split_lines(_output(["scontrol", "show", "config"]) or ""):
+    for line in split_lines(_output(["scontrol", "show", "config"])):
         name, _, value = line.partition("=")
         if name.strip() == "MaxArraySize" and value.strip().isdecimal():
             return max(1, int(value) - 1)
     return 1
 
 
-def _output(command: list[str]) -> str | None:
-    """Return what a command of the cluster prints; None if it fails, is missing or does not answer."""
+def _answer(command: list[str]) -> str:
+    """Return what a command of the cluster prints.
+
+    Raises:
+        NoAnswer: it fails, is missing or does not answer.
+    """
     try:
-        done = subprocess.run(command, capture_output=True, timeout=LONGEST_S, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
+        done = subprocess.run(command, capture_output=True, timeout=LONGEST_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise _no_answer(command[0], str(error)) from error
+    if done.returncode != 0:
+        raise _no_answer(command[0], (done.stderr or done.stdout).decode(errors="replace"))
     return done.stdout.decode(errors="replace")
+
+
+def _no_answer(command: str, printed: str) -> NoAnswer:
+    fix = "it needs a machine that may submit jobs, and a running slurmctld and munge; then re-run uvlp"
+    return NoAnswer(f"the cluster does not answer {command}", got=" ".join(printed.split()) or None, fix=fix)
+
+
+def _output(command: list[str]) -> str:
+    """Return what a command of the cluster prints; nothing if it does not answer."""
+    try:
+        return _answer(command)
+    except NoAnswer:
+        return ""
 
 
 def cancel(jobs: Iterable[str]) -> int:
@@ -87,11 +121,9 @@ def cancel(jobs: Iterable[str]) -> int:
     the file with the numbers.
 
     Raises:
-        UvlpError: the cluster does not answer.
+        NoAnswer: the cluster does not answer.
     """
     listed = states()
-    if listed is None:
-        raise UvlpError("the cluster does not answer squeue", fix="cancel jobs where they were submitted")
     wanted = set(jobs)
     numbers = sorted(
         job
@@ -99,6 +131,5 @@ def cancel(jobs: Iterable[str]) -> int:
         if job in wanted and state.live and state.name.startswith(f"{TITLE}-")
     )
     for start in range(0, len(numbers), MOST_ARGUMENTS):
-        if _output(["scancel", *numbers[start : start + MOST_ARGUMENTS]]) is None:
-            raise UvlpError("scancel failed", got=numbers[start], fix="re-run the command")
+        _answer(["scancel", *numbers[start : start + MOST_ARGUMENTS]])
     return len(numbers)
