@@ -153,6 +153,27 @@ def test_a_cluster_that_does_not_answer_for_a_while_is_asked_again(
     assert capsys.readouterr().err.count("does not answer squeue; asking again: down") == 1
 
 
+def test_a_full_queue_is_tried_again_as_rarely_as_it_is_looked_into(
+    cancelled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attendance, tries = attended(tmp_path), 0
+
+    def submit(*_: object) -> list[str]:
+        nonlocal tries
+        tries += 1
+        raise sbatch.SubmitLimit("MaxJobCount")
+
+    monkeypatch.setattr(sbatch, "submit", submit)
+    monkeypatch.setattr(queue, "states", dict)
+    monkeypatch.setattr(queue, "largest_array", lambda: 1)
+    waits = iter([None] * 20)
+    monkeypatch.setattr(attending.time, "sleep", lambda _: next(waits))
+    attendance.submit()
+    with pytest.raises(StopIteration):
+        attendance.wait()
+    assert tries == 2, "when it was submitted, and with the first look"
+
+
 def test_details_of_jobs_are_printed_where_they_are_wanted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

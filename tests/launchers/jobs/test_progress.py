@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from uvlp.artifacts.store import Store
 from uvlp.core.errors import UvlpError
 from uvlp.launchers import slurm
 from uvlp.launchers.jobs import outcome, progress, queue
+from uvlp.launchers.jobs.progress import StageLines
+from uvlp.launchers.jobs.queue import State
 from uvlp.launchers.jobs.record import JobRecord, Run
 
 
@@ -53,6 +56,18 @@ def test_where_no_cluster_answers_only_reports_of_nodes_count(
     outcome.write(run.folder, "job1", None)
     monkeypatch.setenv("PATH", "")
     assert [each.state for each in progress.submitted(run)] == ["done", *["unknown"] * 6]
+
+
+def test_why_jobs_do_not_start_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = StageLines([], Store(tmp_path))
+    jobs = [JobRecord(id=number, name=number, title="t", tasks=()) for number in "1234"]
+    reasons = {"1": "PartitionConfig", "2": "Priority", "3": "PartitionConfig", "4": "None"}
+    states = {number: State("PENDING", "", reason) for number, reason in reasons.items()}
+    for _ in range(2):
+        lines.show(jobs, states)
+    lines.show(jobs, states | {"4": State("RUNNING", "", "BadConstraints")})
+    said = "2 jobs do not start, and the cluster says why: PartitionConfig"
+    assert capsys.readouterr().err == f"note   {said}\n"
 
 
 def test_a_run_without_jobs_has_none(tmp_path: Path) -> None:

@@ -32,6 +32,10 @@ sbatch: error: If munged is up, restart with --num-threads=10
 sbatch: error: Munge encode failed: Failed to access "/run/munge/munge.socket.2": No such file or directory
 sbatch: error: Batch job submission failed: Protocol authentication error
 """
+BUSY = """
+sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying
+sbatch: error: Batch job submission failed: Resource temporarily unavailable
+"""
 FULL = """
 sbatch: error: AssocMaxSubmitJobLimit
 sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size
@@ -95,7 +99,38 @@ def test_the_words_of_the_cluster_are_passed_on() -> None:
 
 
 def test_a_submit_limit_is_no_error() -> None:
+    """Another limit, of which the last line says the same, is one."""
     assert isinstance(sbatch.refused(FULL), sbatch.SubmitLimit)
+    assert isinstance(sbatch.refused(BUSY), sbatch.SubmitLimit)
+    error = sbatch.refused(FULL.replace("AssocMaxSubmitJobLimit", "QOSMaxWallDurationPerJobLimit"))
+    assert isinstance(error, UvlpError) and "QOSMaxWallDurationPerJobLimit" in str(error.got)
+
+
+@pytest.mark.parametrize("room", [0, 1, 3, 6])
+def test_a_queue_with_less_room_than_an_array_gets_smaller_ones(
+    room: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The probe, too, waits for room; the rest is submitted when the command tries again."""
+    sizes: list[int] = []
+    numbers = map(str, range(1, 99))
+
+    def submit(folder: Path, settings: Settings, batch: sbatch.Batch, name: str) -> list[str]:
+        if sum(sizes) + len(batch.names) > room:
+            raise sbatch.SubmitLimit("AssocMaxSubmitJobLimit")
+        sizes.append(len(batch.names))
+        return [next(numbers) for _ in batch.names]
+
+    monkeypatch.setattr(sbatch, "submit", submit)
+    monkeypatch.setattr(queue, "largest_array", lambda: 1000)
+    tasks = [task(number) for number in range(8)]
+    submission = Submission(work(tmp_path, tasks), Run(tmp_path / "launched" / "r"), Settings(), 0.0)
+    live = list(submission.submit([]))
+    assert sum(sizes) == room == len(live) and submission.left == len(tasks) - max(0, room - 1)
+    assert not list(submission.submit(live)), "nothing has ended"
+    assert capsys.readouterr().err.count("jobs wait for room in the queue: AssocMaxSubmitJobLimit") == 1
+    room = 99
+    live += submission.submit(live)
+    assert sum(bool(job.tasks) for job in live) == len(tasks) and submission.left == 0
 
 
 def test_complete_arrays_are_one_dependency() -> None:

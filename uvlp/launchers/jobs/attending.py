@@ -138,15 +138,16 @@ class Attendance:
         lines = StageLines(self.work.tasks, Store(self.work.root))
         with _hang_up(self.work.name):
             try:
-                while self.live or self.submission.left:
+                while True:
                     self._read_outcomes()
-                    if self.live and time.monotonic() - self._looked >= LOOK_EVERY_S:
+                    if not (self.live or self.submission.left):
+                        break
+                    if time.monotonic() - self._looked >= LOOK_EVERY_S:
                         self._look()
                         lines.show(self.live.values(), self.states)
-                    if self.submission.left:
-                        self.submit()
-                    if self.live:
-                        time.sleep(READ_EVERY_S)
+                        if self.submission.left:
+                            self.submit()
+                    time.sleep(READ_EVERY_S)
             except KeyboardInterrupt:
                 self._interrupted()
         lines.show((), self.states)

@@ -40,6 +40,8 @@ class Submission:
     _alive: set[str] = field(default_factory=set)
     _probe: str = ""
     _largest: int = 0
+    _waiting: int = 0
+    _probes: bool = False
 
     @property
     def left(self) -> int:
@@ -74,15 +76,33 @@ class Submission:
             for job in attended:
                 self._job_of |= dict.fromkeys(job.tasks, job.id)
             self._groups = self.groups(self._job_of)
-            if len(self._groups) > 1:
-                yield from self._submit_probe()
+            self._probes = len(self._groups) > 1
         self._largest = self._largest or queue.largest_array()
         try:
-            while self._groups:
-                for batch, groups in self._ready(self._groups, self._largest):
-                    yield from self._submit(batch, groups)
+            if self._probes:
+                yield from self._submit_probe()
+                self._probes = False
+            yield from self._submit_groups(self._largest)
         except SubmitLimit as limit:
-            messages.note(f"{self.left} jobs wait for room in the queue: {limit}")
+            if self.left != self._waiting:
+                messages.note(f"{self.left} jobs wait for room in the queue: {limit}")
+            self._waiting = self.left
+
+    def _submit_groups(self, largest: int) -> Iterator[JobRecord]:
+        """Submit arrays of at most ``largest`` jobs, and of fewer where there is no room for so many.
+
+        Raises:
+            SubmitLimit: there is no room for one more job.
+        """
+        while self._groups:
+            for batch, groups in self._ready(self._groups, largest):
+                try:
+                    yield from self._submit(batch, groups)
+                except SubmitLimit:
+                    if len(groups) == 1:
+                        raise
+                    largest = len(groups) // 2
+                    break
 
     def _submit_probe(self) -> Iterator[JobRecord]:
         """Submit a job without tasks, before the others: it needs the store, and this version of UVLP."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from uvlp.artifacts.store import Store
@@ -25,9 +26,10 @@ class StageLines:
         for task in tasks:
             self._stages[task.stage] = self._stages.get(task.stage, 0) + 1
         self._shown: dict[str, str] = {}
+        self._reasons: set[str] = set()
 
-    def show(self, live: Iterable[JobRecord], states: Mapping[str, State]) -> None:
-        """Print the stages whose counts have changed."""
+    def show(self, live: Collection[JobRecord], states: Mapping[str, State]) -> None:
+        """Print the stages whose counts have changed, and why jobs do not start, if not for their turn."""
         self._left = [task for task in self._left if not self._store.sees(task)]
         active = {key for job in live if runs(states.get(job.id)) for key in job.tasks}
         for stage, total in self._stages.items():
@@ -39,6 +41,11 @@ class StageLines:
             if self._shown.get(stage) != text:
                 self._shown[stage] = text
                 messages.report("", f"{stage}: {text}")
+        reasons = Counter(state.reason for job in live if (state := states.get(job.id)) and state.is_held_up)
+        for reason, count in reasons.items():
+            if reason not in self._reasons:
+                messages.note(f"{count} jobs do not start, and the cluster says why: {reason}")
+        self._reasons = set(reasons)
 
 
 def submitted(run: Run) -> list[Submitted]:

@@ -24,6 +24,8 @@ REQUEUED = ("PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "REVOKED")
 """Such a job is queued again by the cluster, if that is not forbidden; it shows this state for a moment."""
 
 
+USUAL = ("", "None", "Priority", "Resources", "Dependency", "BeginTime", "Cleaning", "JobArrayTaskLimit")
+"""Reasons for which jobs merely wait for their turn; others, such as `PartitionDown`, may last forever."""
 LINE = re.compile(r"[0-9]+([_+][0-9]+)?\|[A-Z_]+\|.*\|")
 """Of what is asked of `squeue`."""
 
@@ -43,6 +45,11 @@ class State(NamedTuple):
     def live(self) -> bool:
         """Whether it waits or runs, or will again."""
         return self.state in PENDING or self.state in RUNNING or self.state in REQUEUED
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether it waits for something else than its turn, such as a partition that is down."""
+        return self.state in PENDING and self.reason not in USUAL
 
 
 def runs(state: State | None) -> bool:

@@ -18,7 +18,8 @@ from uvlp.launchers.jobs.settings import Settings
 
 SPARE_RESTARTS = 3
 """Timeouts of a job beyond the number that its estimate predicts, because estimates are rough."""
-LIMIT = re.compile(r"submit limit|MaxSubmit|QOSMaxSubmit|MaxJobCount|AssocMaxSubmit", re.IGNORECASE)
+LIMIT = re.compile(r"MaxSubmit|GrpSubmit|MaxJobCount|temporarily unable to accept", re.IGNORECASE)
+"""Names of limits of the number of jobs; Slurm says "job submit limit" of any other limit too."""
 NUMBER = re.compile(r"job ([0-9]+)")
 START = "uvlp.launchers.jobs.on_node.start"
 REQUEUE = (
