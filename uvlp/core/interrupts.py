@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from types import FrameType
 
 from uvlp.core import streams
@@ -22,6 +24,22 @@ def install_handlers() -> None:
     """
     for each in SIGNALS:
         signal.signal(each, _stop)
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Let signals that end the run wait until the block has ended."""
+    waiting: list[int] = []
+    before = {each: signal.getsignal(each) for each in (*SIGNALS, signal.SIGHUP)}
+    for each in before:
+        signal.signal(each, lambda number, _: waiting.append(number))
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for number in waiting[:1]:
+            signal.raise_signal(number)
 
 
 def ignore() -> None:

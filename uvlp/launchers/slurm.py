@@ -56,8 +56,9 @@ def launch(work: Launch, settings: Settings) -> None:
     attendance = open_attendance(
         work, record.open_run(work.root, work.name), settings, 60.0 * settings.job_minutes
     )
-    attendance.attach()
-    attendance.submit()
+    with attendance.leaving(), attendance.run.alone():
+        attendance.attach()
+        attendance.submit()
     run = work.name[:8]
     messages.note(f"run {run}: {len(attendance.live)} jobs; `uvlp cancel {run}` ends them")
     if work.detach:

@@ -7,7 +7,9 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Callable, Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,55 @@ def test_jobs_go_on_when_the_terminal_is_gone(
     with pytest.raises(Stopped):
         attendance.wait()
     assert not cancelled and signal.getsignal(number) == before
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT is ignored in a process that a shell started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_nohup_keeps_the_command(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with attended(tmp_path).leaving():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupted_question_keeps_the_jobs(
+    cancelled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(Terminal):
+        def readline(self, *_: object) -> str:  # type: ignore[override]
+            signal.raise_signal(signal.SIGINT)
+            return "n"
+
+    monkeypatch.setattr(sys, "stdin", Interrupted())
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with pytest.raises(Stopped) as caught, attended(tmp_path).leaving():
+        raise KeyboardInterrupt
+    assert not cancelled and "uvlp cancel" in str(caught.value)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_signal_waits_until_a_submitted_job_is_recorded(
+    cancelled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def submit(*_: object) -> list[str]:
+        signal.raise_signal(signal.SIGINT)
+        return ["7"]
+
+    monkeypatch.setattr(sbatch, "submit", submit)
+    monkeypatch.setattr(queue, "largest_array", lambda: 1)
+    attendance = attended(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        attendance.submit()
+    assert [each.id for each in attendance.run.jobs] == ["7"]
 
 
 def test_detaching_names_the_run(tmp_path: Path) -> None:
@@ -167,7 +218,7 @@ def test_a_full_queue_is_tried_again_as_rarely_as_it_is_looked_into(
     monkeypatch.setattr(queue, "states", dict)
     monkeypatch.setattr(queue, "largest_array", lambda: 1)
     waits = iter([None] * 20)
-    monkeypatch.setattr(attending.time, "sleep", lambda _: next(waits))
+    monkeypatch.setattr(time, "sleep", lambda _: next(waits))
     attendance.submit()
     with pytest.raises(StopIteration):
         attendance.wait()
@@ -223,10 +274,69 @@ def test_a_job_that_reached_its_time_limit_is_submitted_again(
     assert sorted(each.id for each in run.jobs) == ["1", "11", "12", "3"]
     assert submitted == [(), ("3", "11")], "no probe, and nobody waits for what is done"
     run.timeouts |= {left.key: 4}
+    run.save()
     monkeypatch.setattr(queue, "states", listing(_11="TIMEOUT", _3="RUNNING", _12="PENDING"))
     with pytest.raises(UvlpError) as caught:
         attendance._look()
     assert "job 11" in caught.value.what and "time limit" in caught.value.what
+
+
+def test_two_processes_of_the_same_command_submit_every_job_once(
+    cancelled: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What one could not submit is submitted by either, and what one submits again is not by the other."""
+    numbers = iter(range(1, 99))
+    room = 2
+
+    def submit(folder: Path, settings: Settings, batch: sbatch.Batch, order: str) -> list[str]:
+        nonlocal room
+        if room == 0:
+            raise sbatch.SubmitLimit("MaxJobCount")
+        room -= 1
+        return [str(next(numbers))]
+
+    monkeypatch.setattr(sbatch, "submit", submit)
+    monkeypatch.setattr(queue, "largest_array", lambda: 1)
+    states = {str(number): queue.State("PENDING") for number in range(1, 99)}
+    monkeypatch.setattr(queue, "states", lambda: states)
+    one, other = attended(tmp_path), attended(tmp_path)
+    for each in (one, other):
+        with each.run.alone():
+            each.attach()
+            each.submit()
+    assert set(one.live) == set(other.live) and len(one.live) == 2 and other.submission.left == 3
+    room = 99
+    other.submit()
+    one.submit()
+    assert one.live == other.live and len(one.live) == 5 and next(numbers) == 6
+    first = next(job for job in one.live.values() if job.tasks == (one.work.tasks[0].key,))
+    monkeypatch.setattr(queue, "states", lambda: states | {first.id: queue.State("TIMEOUT")})
+    for each in (one, other):
+        each._look()
+        each.submit()
+    assert one.live == other.live and first not in one.live.values()
+    assert capsys.readouterr().err.count("submitting it again") == 1
+
+
+def test_another_process_that_submits_is_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, other = Run(tmp_path / "r"), Run(tmp_path / "r")
+    order: list[str] = []
+
+    def wait() -> None:
+        with other.alone():
+            order.append(f"{len(other.jobs)} jobs")
+
+    with one.alone():
+        thread = threading.Thread(target=wait)
+        thread.start()
+        while "waiting: another uvlp process on" not in capsys.readouterr().err:
+            time.sleep(0.01)
+        one.add([job("1")])
+        order.append("submitted")
+    thread.join()
+    assert order == ["submitted", "1 jobs"]
 
 
 def test_a_job_that_waited_for_one_that_was_done_after_its_time_limit_is_submitted_again(

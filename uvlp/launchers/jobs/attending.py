@@ -52,6 +52,7 @@ class Attendance:
     _done: set[str] = field(default_factory=set)
     _looked: float = float("-inf")
     _ended: dict[str, float] = field(default_factory=dict)
+    _known: set[str] = field(default_factory=set)
 
     def attach(self) -> None:
         """Find the jobs of earlier calls that live, and note how the others ended.
@@ -60,6 +61,7 @@ class Attendance:
             UvlpError: the cluster does not answer.
         """
         states = self.states = queue.states()
+        self._known = {job.id for job in self.run.jobs}
         missing = {each.key for each in self.work.jobs}
         former = [job for job in self.run.jobs if not job.tasks or missing & set(job.tasks)]
         past = queue.past(job.id for job in former if job.id not in states)
@@ -111,10 +113,22 @@ class Attendance:
 
     def submit(self) -> None:
         """Submit what no live job makes, as far as the cluster takes it."""
-        for job in self.submission.submit(self.live.values()):
-            self.live[job.name] = job
-            log = endings.log_path(self.run, job)
-            messages.report("submit", f"{endings.describe(job)}, log: {log}", detail=True)
+        with self.run.alone():
+            self._join_others()
+            for job in self.submission.submit(self.live.values()):
+                self.live[job.name] = job
+                self._known.add(job.id)
+                log = endings.log_path(self.run, job)
+                messages.report("submit", f"{endings.describe(job)}, log: {log}", detail=True)
+
+    def _join_others(self) -> None:
+        """Attend what another process of the same command has submitted since this one last looked."""
+        others = [job for job in self.run.jobs if job.id not in self._known]
+        if others:
+            kept = [job for job in self.live.values() if job in self.run.jobs]
+            self.live = {job.name: job for job in (*kept, *others)}
+            self._known |= {job.id for job in others}
+            self.submission.reopen(self.live.values(), self._done)
 
     def detach(self) -> NoReturn:
         """Leave the jobs to the cluster.
@@ -136,20 +150,17 @@ class Attendance:
             Stopped: this process was told to end; the jobs go on.
         """
         lines = StageLines(self.work.tasks, Store(self.work.root))
-        with _hang_up(self.work.name):
-            try:
-                while True:
-                    self._read_outcomes()
-                    if not (self.live or self.submission.left):
-                        break
-                    if time.monotonic() - self._looked >= LOOK_EVERY_S:
-                        self._look()
-                        lines.show(self.live.values(), self.states)
-                        if self.submission.left:
-                            self.submit()
-                    time.sleep(READ_EVERY_S)
-            except KeyboardInterrupt:
-                self._interrupted()
+        with self.leaving():
+            while True:
+                self._read_outcomes()
+                if not (self.live or self.submission.left):
+                    break
+                if time.monotonic() - self._looked >= LOOK_EVERY_S:
+                    self._look()
+                    lines.show(self.live.values(), self.states)
+                    if self.submission.left:
+                        self.submit()
+                time.sleep(READ_EVERY_S)
         lines.show((), self.states)
 
     def _read_outcomes(self) -> None:
@@ -193,7 +204,8 @@ class Attendance:
             if endings.is_certain(ended[first]) or self._looked - since >= GRACE_S:
                 self._read_outcomes()
                 if first in self.live:
-                    self._without_report(self.live[first], ended[first])
+                    with self.run.alone():
+                        self._without_report(self.live[first], ended[first])
 
     def _without_report(self, job: JobRecord, state: queue.State) -> None:
         """Submit a job that reached its time limit again, as often as its estimate allows.
@@ -204,6 +216,9 @@ class Attendance:
         Raises:
             UvlpError: it did so too often, or ended in another way.
         """
+        self._join_others()
+        if job.name not in self.live or self.live[job.name] != job:
+            return  # another process has submitted it again
         how = endings.ended_as(self.run, job, state.state, outcome.read(self.run.folder, job.name))
         most = self.submission.most_timeouts(job)
         if how == endings.TIMEOUT and self.run.timeouts_of(job) < most:
@@ -228,6 +243,20 @@ class Attendance:
             if queue.runs(now) and not queue.runs(before):
                 messages.report("begin", endings.describe(job), detail=True)
 
+    @contextlib.contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Let the jobs go on when this process is told to end, or ask on Ctrl-C.
+
+        Raises:
+            Stopped: it was.
+        """
+        with _ended_by(self.work.name, signal.SIGTERM, signal.SIGHUP):
+            try:
+                yield
+            except KeyboardInterrupt:
+                with _ended_by(self.work.name, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                    self._interrupted()
+
     def _interrupted(self) -> NoReturn:
         """Ask once, on a terminal, whether the jobs go on."""
         answer = ""
@@ -238,7 +267,7 @@ class Attendance:
             sys.stderr.flush()
             answer = sys.stdin.readline().strip().lower()
         if answer in ("n", "no"):
-            count = queue.cancel(job.id for job in self.live.values())
+            count = queue.cancel({job.id for job in (*self.live.values(), *self.run.jobs)})
             raise Stopped(f"{count} jobs were cancelled", fix="re-run the command to resume")
         raise _goes_on(self.work.name)
 
@@ -249,14 +278,16 @@ def _goes_on(name: str) -> Stopped:
 
 
 @contextlib.contextmanager
-def _hang_up(name: str) -> Iterator[None]:
-    """Let the jobs go on when the terminal is closed or this process is ended."""
+def _ended_by(name: str, *signals: signal.Signals) -> Iterator[None]:
+    """Let the jobs go on at these signals, unless they are ignored, as by `nohup`."""
 
     def leave(number: int, _: object) -> None:
         raise _goes_on(name)
 
-    signals = (signal.SIGTERM, signal.SIGHUP)
-    before = {each: signal.signal(each, leave) for each in signals}
+    before = {each: signal.getsignal(each) for each in signals}
+    before = {each: handler for each, handler in before.items() if handler != signal.SIG_IGN}
+    for each in before:
+        signal.signal(each, leave)
     try:
         yield
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from uvlp.core import interrupts
 from uvlp.core.display import messages
 from uvlp.core.hashing import digest
 from uvlp.declarations.launcher import Job, Launch
@@ -80,7 +81,7 @@ class Submission:
         self._largest = self._largest or queue.largest_array()
         try:
             if self._probes:
-                yield from self._submit_probe()
+                yield from self._submit_probe(attended)
                 self._probes = False
             yield from self._submit_groups(self._largest)
         except SubmitLimit as limit:
@@ -104,9 +105,12 @@ class Submission:
                     largest = len(groups) // 2
                     break
 
-    def _submit_probe(self) -> Iterator[JobRecord]:
+    def _submit_probe(self, live: Iterable[JobRecord]) -> Iterator[JobRecord]:
         """Submit a job without tasks, before the others: it needs the store, and this version of UVLP."""
         name = "probe-" + digest([order.source_sha256(), repr(self.settings)])[:NAME_LENGTH]
+        self._probe = next((job.id for job in live if job.name == name), "")
+        if self._probe:
+            return
         found = outcome.read(self.run.folder, name)
         if found is not None and found.state == outcome.DONE:
             return
@@ -206,18 +210,19 @@ class Submission:
         )
         jobs_of = {name: each.tasks for name, each in zip(batch.names, groups, strict=True)}
         written = order.write(folder, jobs_of, self.work.make, self.work.workers, told)
-        numbers = sbatch.submit(folder, self.settings, batch, written)
-        jobs = [
-            JobRecord(
-                id=number,
-                name=name,
-                title=each.title if each.tasks else "probe",
-                tasks=tuple(task.key for task in each.tasks),
-                memory_gb=batch.memory_gb,
-            )
-            for number, name, each in zip(numbers, batch.names, groups, strict=True)
-        ]
-        self.run.add(jobs)
+        with interrupts.held_back():  # a job that is submitted is also recorded
+            numbers = sbatch.submit(folder, self.settings, batch, written)
+            jobs = [
+                JobRecord(
+                    id=number,
+                    name=name,
+                    title=each.title if each.tasks else "probe",
+                    tasks=tuple(task.key for task in each.tasks),
+                    memory_gb=batch.memory_gb,
+                )
+                for number, name, each in zip(numbers, batch.names, groups, strict=True)
+            ]
+            self.run.add(jobs)
         self._number(numbers, groups)
         if self._groups is not None:
             self._groups = [each for each in self._groups if each not in groups]

@@ -80,8 +80,9 @@ def past(jobs: Iterable[str]) -> dict[str, str]:
         return {}
     command = ["sacct", "-X", "-n", "-o", "JobID,State", "--parsable2", *(f"-j{job}" for job in numbers)]
     rows = [line.split("|") for line in split_lines(_output(command))]
+    known = [row for row in rows if len(row) > 1 and row[1].strip() and row[0] in numbers]
     # Of a cancelled job it says by whom: CANCELLED by 1000.
-    return {row[0]: row[1].split()[0] for row in rows if len(row) > 1 and row[1].strip() and row[0] in numbers}
+    return {row[0]: row[1].split()[0] for row in known}
 
 
 def largest_array() -> int:

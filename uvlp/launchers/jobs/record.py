@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from uvlp.core.display import messages
 from uvlp.core.errors import UvlpError
 from uvlp.core.files import json_files
+from uvlp.core.files.leases import lease
+from uvlp.core.files.leases.host import Process
 from uvlp.core.files.writing import write_utf8
 
 FOLDER = "launched"
 """Folder of a store with one folder per run."""
 FILE = "jobs.json"
+LEASE = "submitting.lease"
 FORMAT = 1
 
 
@@ -61,6 +66,32 @@ class Run:
     jobs: list[JobRecord] = field(default_factory=list)
     memory_gb: dict[str, int] = field(default_factory=dict)
     timeouts: dict[str, int] = field(default_factory=dict)
+    _alone: bool = False
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other process of the same command change the record, and read what it changed before.
+
+        Raises:
+            UvlpError: see `open_run`.
+        """
+        if self._alone:
+            yield
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with lease.acquire(self.folder / LEASE, self._waits):
+            found = _content(self.folder)
+            if found is not None:
+                self.jobs, self.memory_gb, self.timeouts = list(found.jobs), found.memory_gb, found.timeouts
+            self._alone = True
+            try:
+                yield
+            finally:
+                self._alone = False
+
+    def _waits(self, holder: Process | None) -> None:
+        there = f" on {holder.host}" if holder is not None else ""
+        messages.note(f"waiting: another uvlp process{there} submits the jobs of the run {self.folder.name}")
 
     def save(self) -> None:
         """Write the record."""
@@ -83,8 +114,9 @@ class Run:
 
     def out_of_memory(self, job: JobRecord) -> None:
         """Double the memory of a job's tasks, for the next call."""
-        self.memory_gb |= dict.fromkeys(job.tasks, 2 * job.memory_gb)
-        self.save()
+        with self.alone():
+            self.memory_gb |= dict.fromkeys(job.tasks, 2 * job.memory_gb)
+            self.save()
 
     def timeouts_of(self, job: JobRecord) -> int:
         """Return how often jobs of its tasks ended at their time limit."""
@@ -109,17 +141,24 @@ def open_run(root: Path, name: str) -> Run:
         UvlpError: it is damaged, or of another version of UVLP.
     """
     run = Run(root / FOLDER / name)
-    file = run.folder / FILE
+    found = _content(run.folder)
+    return run if found is None else Run(run.folder, list(found.jobs), found.memory_gb, found.timeouts)
+
+
+def _content(folder: Path) -> Content | None:
+    """Return what the file in the folder of a run contains; None if there is none."""
+    file = folder / FILE
     if not file.is_file():
-        return run
+        return None
     try:
         content = json_files.build(Content, json_files.parse(file.read_bytes()))
         if content.format != FORMAT:
             raise ValueError(f"format {content.format} instead of {FORMAT}")
     except ValueError as error:
-        fix = f"cancel its jobs, `scancel -n` with their names in squeue, uvlp-{name[:8]}-..., and delete it"
+        names = f"uvlp-{folder.name[:8]}-..."
+        fix = f"cancel its jobs, `scancel -n` with their names in squeue, {names}, and delete it"
         raise UvlpError(f"the record of a run's jobs is damaged: {error}", got=str(file), fix=fix) from error
-    return Run(run.folder, list(content.jobs), content.memory_gb, content.timeouts)
+    return content
 
 
 def find_run(root: Path, name: str) -> Run:
