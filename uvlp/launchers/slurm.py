@@ -51,6 +51,7 @@ def launch(work: Launch, settings: Settings) -> None:
         Detached: the jobs go on, as requested.
     """
     limits.check_arguments(settings)
+    limits.check_store(work.root)
     limits.check_time(work, settings)
     limits.check_nodes(work, settings)
     attendance = open_attendance(
@@ -69,6 +70,7 @@ def launch(work: Launch, settings: Settings) -> None:
 def lines(work: Launch, settings: Settings) -> list[str]:
     """Return the jobs of a run, their time on several cards, and the arguments of `sbatch`."""
     limits.check_arguments(settings)
+    limits.check_store(work.root)
     limits.check_time(work, settings)
     limits.check_nodes(work, settings)
     submission = Submission(

@@ -71,6 +71,8 @@ def test_the_last_line_of_a_log_is_passed_on(tmp_path: Path) -> None:
     (tmp_path / "log" / "7_0_log.out").write_text("a\nsrun: error: no such file\n\n", encoding="utf-8")
     error = endings.without_report(Run(tmp_path), job(), "FAILED")
     assert isinstance(error, UvlpError) and error.got == "srun: error: no such file"
+    (tmp_path / "log" / "7_0_log.out").write_text("\n", encoding="utf-8")
+    assert "launcher.setup" in str(endings.without_report(Run(tmp_path), job(), "FAILED"))
 
 
 def test_runs_are_found_by_the_start_of_their_name(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def test_arguments_of_the_user_replace_those_that_mean_the_same() -> None:
     values = sbatch.arguments(settings, BATCH)
     assert "gpus-per-node" not in values and "mem" not in values
     assert values["gres"] == "gpu:h200:1" and values["exclusive"] is True
+    assert "exclusive" not in sbatch.arguments(Settings(sbatch=("exclusive=false",)), BATCH)
     plain = sbatch.arguments(Settings(), replace(BATCH, memory_gb=0, after=(), gpus=0))
     assert not {"mem", "gpus-per-node", "dependency", "kill-on-invalid-dep"} & set(plain)
 
@@ -210,6 +211,22 @@ def test_arguments_that_uvlp_sets() -> None:
     with pytest.raises(UvlpError) as caught:
         limits.check_arguments(Settings(sbatch=("dependency=afterok:1",)))
     assert caught.value.got == "launcher.sbatch.dependency=afterok:1"
+
+
+@pytest.mark.parametrize("given", ["parsable=", "nodes=abc", "J=x", "=x", "", "a b=c", "mem=4G", "wait=false"])
+def test_what_is_no_argument_for_sbatch(given: str) -> None:
+    """With some of them a job would be submitted whose number is not found."""
+    with pytest.raises(UvlpError) as caught:
+        limits.check_arguments(Settings(sbatch=("qos=long", given)))
+    assert caught.value.got == f"launcher.sbatch.{given}" and caught.value.fix
+
+
+@pytest.mark.parametrize("name", ["50%", "back\\slash", "two\nlines"])
+def test_a_store_without_logs(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UvlpError) as caught:
+        slurm.lines(work(tmp_path / name, fan(1)), Settings())
+    assert "--store DIR" in str(caught.value.fix)
+    assert slurm.lines(work(tmp_path / "ünï 'c\"o$de", fan(1)), Settings())
 
 
 def test_the_plan_of_a_dry_run(tmp_path: Path) -> None:

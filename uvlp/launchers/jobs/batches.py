@@ -210,6 +210,7 @@ class Submission:
         )
         jobs_of = {name: each.tasks for name, each in zip(batch.names, groups, strict=True)}
         written = order.write(folder, jobs_of, self.work.make, self.work.workers, told)
+        asks = "mem" in sbatch.arguments(self.settings, batch)
         with interrupts.held_back():  # a job that is submitted is also recorded
             numbers = sbatch.submit(folder, self.settings, batch, written)
             jobs = [
@@ -218,7 +219,7 @@ class Submission:
                     name=name,
                     title=each.title if each.tasks else "probe",
                     tasks=tuple(task.key for task in each.tasks),
-                    memory_gb=batch.memory_gb,
+                    memory_gb=batch.memory_gb if asks else 0,
                 )
                 for number, name, each in zip(numbers, batch.names, groups, strict=True)
             ]

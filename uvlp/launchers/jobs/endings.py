@@ -74,6 +74,9 @@ def without_report(run: Run, job: JobRecord, state: str) -> Exception:
     if last:
         what = f"{describe(job)} ended without a report, in the state {state}"
         return UvlpError(what, got=last, fix=f"see {file}")
+    if file.is_file():
+        what = f"{describe(job)} ended in the state {state} and printed nothing"
+        return UvlpError(what, fix=f"a line of launcher.setup may have ended it; its log is {file}")
     if state == GONE:
         fix = "it was cancelled, or the nodes do not see the store; re-run the command to submit it again"
         return UvlpError(f"{describe(job)} is not in the queue, and left no report in {run.folder}", fix=fix)
@@ -85,8 +88,8 @@ def without_report(run: Run, job: JobRecord, state: str) -> Exception:
 
 def _out_of_memory(run: Run, job: JobRecord) -> UvlpError:
     if not job.memory_gb:
-        fix = "set launcher.memory_gb, and re-run the command to resume"
-        return UvlpError(f"{describe(job)} ran out of the cluster's default memory", fix=fix)
+        fix = "set launcher.memory_gb, or more in launcher.sbatch, and re-run the command to resume"
+        return UvlpError(f"{describe(job)} ran out of memory, for which UVLP does not ask", fix=fix)
     run.out_of_memory(job)
     fix = f"{RESUME} with {2 * job.memory_gb} GB"
     return UvlpError(f"{describe(job)} ran out of memory", got=f"{job.memory_gb} GB", fix=fix)

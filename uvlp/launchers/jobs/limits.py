@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 from uvlp.core.errors import UvlpError
 from uvlp.declarations.launcher import Launch
@@ -25,6 +27,7 @@ CHECKPOINT_S = 300.0
 """Time that a stage needs to load its models and reach its first checkpoint, rounded up."""
 START_S = 60.0
 """Time to start a job's processes."""
+NAME = re.compile(r"[a-z][a-z0-9-]+")
 OWN_ARGUMENTS = {
     "job-name": "it names the run and the stage",
     "dependency": "jobs wait for those that they need",
@@ -33,19 +36,50 @@ OWN_ARGUMENTS = {
     "error": "logs lie in the store",
     "signal": "use launcher.warning_s",
     "time": "use launcher.time_minutes",
+    "mem": "use launcher.memory_gb",
+    "nodes": "use launcher.node_gpus",
+    "ntasks": "one process of UVLP starts on each node",
+    "ntasks-per-node": "one process of UVLP starts on each node",
+    "requeue": "a job that was preempted is queued again",
+    "no-requeue": "a job that was preempted is queued again",
+    "kill-on-invalid-dep": "jobs that need a failed one end with it",
+    "clusters": "the queue of another cluster is not looked into",
+    "parsable": "the number of a job is read from what sbatch prints",
+    "test-only": "use --dry-run",
+    "wait": "the command itself waits for all jobs; use --detach",
+    "wrap": "UVLP writes the job script",
 }
+NO_LOG = re.compile(r"[%\\\n]")
+"""In the names of logs Slurm replaces `%`, and does not after a backslash."""
 
 
 def check_arguments(settings: Settings) -> None:
-    """Refuse arguments of sbatch on which the launcher relies.
+    """Refuse arguments of sbatch on which the launcher relies, and what is none.
 
     Raises:
         UvlpError: names the argument, and the setting to use instead.
     """
     for each in settings.sbatch:
-        why = OWN_ARGUMENTS.get(each.partition("=")[0])
+        name = each.partition("=")[0]
+        if not NAME.fullmatch(name):
+            fix = "for example --set launcher.sbatch.qos=long"
+            raise UvlpError(
+                "no argument of sbatch", got=f"launcher.sbatch.{each}", allowed="a long name", fix=fix
+            )
+        why = OWN_ARGUMENTS.get(name)
         if why is not None:
             raise UvlpError("this argument of sbatch is set by UVLP", got=f"launcher.sbatch.{each}", fix=why)
+
+
+def check_store(root: Path) -> None:
+    """Refuse a store in which Slurm could not write logs.
+
+    Raises:
+        UvlpError: the path has a character that Slurm does not take as it is.
+    """
+    if NO_LOG.search(str(root)):
+        what = "Slurm cannot write logs below a path with %, a backslash or a line break"
+        raise UvlpError(what, got=str(root), fix="use another folder: --store DIR")
 
 
 def nodes_of(gpus: int, settings: Settings) -> int:

@@ -31,7 +31,7 @@ class JobRecord:
         name: of its order and outcome (`Group.name`).
         title: for messages.
         tasks: keys of its artifacts, or of parts of them.
-        memory_gb: requested memory; 0: the cluster's default.
+        memory_gb: requested memory; 0: the cluster's default, or an argument of the user's own.
     """
 
     id: str

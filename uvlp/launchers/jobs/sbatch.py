@@ -60,7 +60,8 @@ class Batch:
 
 def arguments(settings: Settings, batch: Batch) -> dict[str, Any]:
     """Return the arguments of `sbatch` by name; those of the user replace those of UVLP."""
-    own = dict(each.partition("=")[::2] for each in settings.sbatch)
+    given = dict(each.partition("=")[::2] for each in settings.sbatch)
+    own = {name: value for name, value in given.items() if value != "false"}
     on_processor = settings.gpus > 0 and not batch.gpus
     if on_processor:
         own = {name: value for name, value in own.items() if not _asks_for_gpus(name, value)}
@@ -167,7 +168,8 @@ def refused(printed: str) -> UvlpError | SubmitLimit:
     lines = [
         line.strip() for line in split_lines(printed) if "sbatch: error:" in line or "munge" in line.lower()
     ]
-    words = "; ".join(line.removeprefix("sbatch: error:").strip() for line in lines) or printed.strip()
+    said = "; ".join(line.removeprefix("sbatch: error:").strip() for line in lines)
+    words = said or " ".join(printed.split()) or "nothing is said"
     if LIMIT.search(words):
         return SubmitLimit(words)
     return UvlpError(
