@@ -81,6 +81,45 @@ def test_a_wrong_setting(slurm: None, text: str, got: object) -> None:
     assert caught.value.got == (got if got is not None else "launcher.cpus")
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('partiton = "x"', "unknown setting of the launcher: got 'partiton'"),
+        ('partition = ["a", "b"]', "wrong type of setting partition of the launcher: got ['a', 'b']"),
+        ("account = 5", "wrong type of setting account of the launcher: got 5; allowed: a text"),
+        ("cpus = true", "wrong type of setting cpus of the launcher: got True"),
+        ("time_minutes = 2.5", "wrong type of setting time_minutes of the launcher: got 2.5"),
+        ("setup = [1]", "wrong type of setting setup of the launcher: got [1]; allowed: a list of texts"),
+        ('sbatch.qos = ["a"]', "wrong type of setting sbatch.qos of the launcher: got ['a']"),
+        ("sbatch.x.y = 1", "wrong type of setting sbatch.x of the launcher"),
+        ('[launcher]\npartition = "x"', "has a table [launcher]"),
+        ('launcher = ""', "unknown launcher: got ''"),
+        ("launcher = 1", "launcher must be a text: got 1"),
+    ],
+)
+def test_a_wrong_line_of_a_file_names_the_file(line: str, said: str, config: Path) -> None:
+    config.write_text(line, encoding="utf-8")
+    name = "slurm" if "launcher" not in line else None
+    named = "" if "unknown launcher" in said else str(config)
+    with pytest.raises(UvlpError) as caught:
+        launching.resolve(name, str(config), [], detach=False, dry_run=True)
+    assert said in str(caught.value) and named in str(caught.value)
+
+
+def test_an_empty_name_is_no_launcher() -> None:
+    with pytest.raises(UvlpError) as caught:
+        launching.resolve("", None, [], detach=False)
+    assert caught.value.what == "unknown launcher"
+
+
+def test_a_text_is_one_line_of_the_job_script(slurm: None, config: Path) -> None:
+    config.write_text('setup = "module load a, b"', encoding="utf-8")
+    assert launching.resolve("slurm", None, [], detach=False).settings.setup == ("module load a, b",)
+    texts = ["setup=export A=1,2"]
+    assert launching.resolve("slurm", None, texts, detach=False).settings.setup == ("export A=1,2",)
+    assert launching.resolve("slurm", None, ["setup="], detach=False).settings.setup == ()
+
+
 def test_the_users_own_file_does_not_disturb_a_local_run(config: Path) -> None:
     config.write_text('launcher = "slurm"\npartition = "gpu"\n', encoding="utf-8")
     assert launching.resolve("local", None, [], detach=False).name == "local"

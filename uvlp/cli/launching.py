@@ -87,32 +87,46 @@ def resolve(
         UvlpError: an unknown launcher or setting, an invalid value, or a file that cannot be read.
     """
     own = file is None and table is None
+    where = f"[{SECTION}] of --config" if table is not None and file is None else str(_path(file))
     content = dict(table) if table is not None and file is None else _read(file)
-    named = content.pop("launcher", None)
-    name = name or named or LOCAL
+    named = content.pop(SECTION, None)
+    if isinstance(named, Mapping):
+        fix = f"write its lines without [{SECTION}], or give the file as --config"
+        raise UvlpError(f"{where} has a table [{SECTION}]", got=dict(named), fix=fix)
+    name = next((each for each in (name, named) if each is not None), LOCAL)
     if not isinstance(name, str):
-        raise UvlpError("launcher in the file of the launcher must be a text", got=name)
+        raise UvlpError(f"{where}: {SECTION} must be a text", got=name)
     declared = declared_launcher(name)
     if own and (name == LOCAL or named not in (None, name)):
         content = {}  # the user's own file is about another launcher
     settings = declared.settings()
-    pairs = [*_pairs(content), *(_pair(text) for text in texts)]
+    pairs = [(where, *pair) for pair in _pairs(content)]
+    pairs += [("--set", *_pair(text)) for text in texts]
     if pairs and name == LOCAL:
-        raise UvlpError(f"--launcher {LOCAL} has no settings", got=pairs[0][0], fix="name another one")
+        raise UvlpError(f"--launcher {LOCAL} has no settings", got=pairs[0][1], fix="name another one")
     if detach and not declared.remote:
         raise UvlpError("--detach needs a launcher that submits jobs", got=name, fix="add --launcher slurm")
-    for key, value in pairs:
-        settings = _apply(settings, key, value)
+    for source, key, value in pairs:
+        try:
+            settings = _apply(settings, key, value)
+        except UvlpError as error:
+            what = f"{source}: {error.what} of the launcher"
+            raise UvlpError(what, got=error.got, allowed=error.allowed, fix=error.fix) from error
     check_limits(settings, SECTION)
     if declared.check is not None and not dry_run:
         declared.check(settings)
     return Launcher(name=name, settings=settings, detach=detach)
 
 
+def _path(file: str | None) -> Path:
+    """Return the path of the file, or of the user's own one."""
+    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(expand_home(file) if file is not None else expand_home(base) / "uvlp" / "launcher.toml")
+
+
 def _read(file: str | None) -> dict[str, Any]:
     """Return the content of the file; the user's own one need not exist."""
-    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    path = expand_home(file) if file is not None else Path(expand_home(base)) / "uvlp" / "launcher.toml"
+    path = _path(file)
     if file is None and not path.is_file():
         return {}
     return toml_files.read(path, "see docs/cluster.md, or give another --launcher-config")
@@ -135,15 +149,28 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _apply(settings: Any, key: str, value: Any) -> Any:
-    """Return the settings with one changed; a list replaces a tuple, `sbatch.KEY` is added to `sbatch`."""
+    """Return the settings with one changed; `sbatch.KEY` is added to `sbatch`, a text is a list of one.
+
+    Args:
+        settings: of a launcher.
+        key: name of one, or `sbatch.KEY`.
+        value: of TOML, or a text of the command line.
+
+    Raises:
+        UvlpError: there is no such setting, or the value is of another type.
+    """
     section, _, rest = key.partition(".")
     if section == SBATCH and rest and hasattr(settings, SBATCH):
+        if not isinstance(value, str | int | float):
+            raise UvlpError(f"wrong type of setting {key}", got=value, allowed="a text or a number")
         kept = tuple(each for each in settings.sbatch if each.partition("=")[0] != rest)
         return overrides.merge(settings, {SBATCH: (*kept, f"{rest}={_text(value)}")})
-    texts = isinstance(value, list) and all(isinstance(each, str) for each in value)
-    if texts and isinstance(getattr(settings, key, None), tuple):
-        return overrides.merge(settings, {key: tuple(value)})
-    return overrides.apply(settings, key, _text(value))
+    if isinstance(getattr(settings, key, None), tuple):
+        values = [value] if value and isinstance(value, str) else value or []
+        if not isinstance(values, list) or not all(isinstance(each, str) for each in values):
+            raise UvlpError(f"wrong type of setting {key}", got=value, allowed="a list of texts")
+        return overrides.merge(settings, {key: tuple(values)})
+    return overrides.apply(settings, key, value)
 
 
 def _text(value: Any) -> str:
