@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import pytest
 
 from tests.launchers.chains import fan, task
 from uvlp.artifacts.task import Task
 from uvlp.declarations.launcher import Job
-from uvlp.launchers.jobs.grouping import Group, group, needed
+from uvlp.launchers.jobs.grouping import Group, _inputs_first, group, needed
 
 
 def ordered(groups: list[Group]) -> None:
@@ -117,6 +118,20 @@ def test_a_table_needs_what_its_finished_inputs_read() -> None:
     middle = task(1, inputs={"first": first})
     last = task(2, inputs={"middle": middle})
     assert needed([first, last])[last.key] == {first.key}
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_equal_commands_give_equal_job_scripts(backwards: bool) -> None:
+    """A set of texts has another order in every process."""
+
+    class Keys(frozenset[str]):
+        def __iter__(self) -> Iterator[str]:
+            return iter(sorted(super().__iter__(), reverse=backwards))
+
+    *before, last = [task(number) for number in range(9)]
+    needs = {each.key: Keys() for each in before}
+    needs[last.key] = Keys(each.key for each in before)
+    assert _inputs_first([last, *before], needs) == [*before, last]
 
 
 def test_the_name_of_a_job_depends_on_its_tasks_alone() -> None:

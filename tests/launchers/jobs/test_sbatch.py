@@ -213,7 +213,9 @@ def test_arguments_that_uvlp_sets() -> None:
     assert caught.value.got == "launcher.sbatch.dependency=afterok:1"
 
 
-@pytest.mark.parametrize("given", ["parsable=", "nodes=abc", "J=x", "=x", "", "a b=c", "mem=4G", "wait=false"])
+@pytest.mark.parametrize(
+    "given", ["parsable=", "nodes=abc", "J=x", "=x", "", "a b=c", "mem=4G", "wait=false"]
+)
 def test_what_is_no_argument_for_sbatch(given: str) -> None:
     """With some of them a job would be submitted whose number is not found."""
     with pytest.raises(UvlpError) as caught:

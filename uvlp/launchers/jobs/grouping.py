@@ -126,14 +126,14 @@ def _of_levels(
 
 
 def _inputs_first(tasks: Sequence[Job], needs: Mapping[str, frozenset[str]]) -> list[Job]:
-    """Return tasks so that each comes after those that it needs."""
-    by_key = {task.key: task for task in tasks}
+    """Return tasks so that each comes after those that it needs, and else in their own order."""
+    row_of = {task.key: row for row, task in enumerate(tasks)}
     ordered: dict[str, Job] = {}
 
     def add(task: Job) -> None:
-        for key in needs[task.key]:
-            if key in by_key and key not in ordered:
-                add(by_key[key])
+        for row in sorted(row_of[key] for key in needs[task.key] if key in row_of):
+            if tasks[row].key not in ordered:
+                add(tasks[row])
         ordered[task.key] = task
 
     for task in tasks:

@@ -62,7 +62,7 @@ def check_arguments(settings: Settings) -> None:
     for each in settings.sbatch:
         name = each.partition("=")[0]
         if not NAME.fullmatch(name):
-            fix = "for example --set launcher.sbatch.qos=long"
+            fix = "for example launcher.sbatch.qos=long"
             raise UvlpError(
                 "no argument of sbatch", got=f"launcher.sbatch.{each}", allowed="a long name", fix=fix
             )
