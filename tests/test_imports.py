@@ -25,7 +25,7 @@ ALLOWED = {
         "networks/parts/network_sizes",
         "networks/parts/timm_networks",
     ),
-    "models": BELOW,
+    "models": (*BELOW, "datasets/staging"),
     "methods": (*BELOW, "models", "networks", "protocols/training"),
     "datasets": (*BELOW, "captioners/texts", "models/published/hub"),
     "protocols": (*BELOW, "declarations", "models", "networks"),
@@ -36,7 +36,7 @@ ALLOWED = {
         *("models", "methods", "datasets", "protocols", "captioners"),
     ),
     "launchers": (*BELOW, "declarations"),
-    "pipeline": (*ANSWERS, "datasets/files"),
+    "pipeline": (*ANSWERS, "datasets/files", "datasets/staging"),
     "exchange": (*ANSWERS, "pipeline", "datasets/files"),
     "report": (
         *(*BELOW, "declarations", "tables"),
@@ -49,7 +49,8 @@ ALLOWED = {
 }
 """Allowed imports by package, or by subfolder with its own rule: `captioners/texts` reads captions in other
 formats, from image folders and imported files, and runs no captioner; the pipeline lists the images of the
-user's folders by `datasets/files`, and opens none of them; the report draws the objective of α, and is handed
+user's folders by `datasets/files`, and opens none of them; a node of a cluster opens a dataset's archives
+instead of the dataset; the report draws the objective of α, and is handed
 an opened dataset."""
 BY_NAME = {
     "stages": CHOSEN,

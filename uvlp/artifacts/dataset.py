@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SPLITS = ("train", "val")
 HUB = "hf"
 """The dataset whose argument is an address of the hub; that of any other is a path."""
+STAGED = "UVLP_STAGED"
+"""Names a folder on a node's own disk to processes that read images from archives (`datasets/staging`)."""
 
 
 class DatasetElsewhere(UvlpError):

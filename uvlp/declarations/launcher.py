@@ -114,6 +114,8 @@ class LauncherDeclaration:
         settings: class of its settings, ``--set launcher.NAME=VALUE``.
         card: ``card(settings)``: the card (`estimates/cards.py`) for time estimates; "": this machine.
         part_minutes: ``part_minutes(settings)``: least time of a part of a divided task; 0: no parts.
+        archives: ``archives(settings)``: whether its machines read images from archives (`datasets/staging`),
+            which a first job writes and they copy to their own disk.
         launch: ``launch(work, settings)``: makes the tasks of a `Launch`, or submits them.
         check: ``check(settings)`` raises `UvlpError` for settings that cannot work, before a run is planned.
         lines: ``lines(work, settings)``: the lines that a dry run adds about the jobs.
@@ -128,6 +130,7 @@ class LauncherDeclaration:
     settings: type[Any] = settings()
     card: Callable[[Any], str] = function("card", "settings", lambda settings: "")
     part_minutes: Callable[[Any], int] = function("part_minutes", "settings", lambda settings: 0)
+    archives: Callable[[Any], bool] = function("archives", "settings", lambda settings: False)
     launch: Callable[[Launch, Any], None] = function("launch", "work, settings")
     check: Callable[[Any], None] | None = function("check", "settings", None)
     lines: Callable[[Launch, Any], list[str]] | None = function("lines", "work, settings", None)

@@ -43,6 +43,11 @@ def part_minutes(settings: Settings) -> int:
     return max(1, settings.job_minutes)
 
 
+def archives(settings: Settings) -> bool:
+    """Return whether jobs read images from archives that they copy to their node's own disk."""
+    return settings.stage
+
+
 def launch(work: Launch, settings: Settings) -> None:
     """Attach to the jobs of the run that live, submit the rest, and wait for all.
 

@@ -8,6 +8,7 @@ from uvlp.artifacts.checks.opened import checked
 from uvlp.artifacts.dataset import Dataset, DatasetManifest, DatasetSpec, check_content, recall, remember
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Progress
+from uvlp.datasets.staging import staged
 from uvlp.declarations.dataset import declared_dataset
 
 
@@ -28,7 +29,10 @@ def open_dataset(spec: DatasetSpec, cache: Path, progress: Progress, content_has
     if spec.argument and not declared.argument:
         what = f"the dataset `{spec.name}` takes no argument after a colon"
         raise UvlpError(what, got=spec.argument, fix=f"write {spec.name}")
-    dataset = checked(declared.open_dataset(spec, cache, progress), spec.name, declared.origin.file)
+    opened = staged.opened(
+        cache, content_hash, progress, lambda: declared.open_dataset(spec, cache, progress)
+    )
+    dataset = checked(opened, spec.name, declared.origin.file)
     check_content(spec, dataset.manifest, content_hash)
     _record(dataset.manifest, cache)
     return dataset

@@ -32,7 +32,7 @@ from uvlp.pipeline.runs.tracking import Tracking
 from uvlp.recipes.requests.request import Request
 from uvlp.recipes.schema import CaptionSettings
 
-LIMITS = Limits(minutes=60, timeouts=3, masked=False)
+LIMITS = Limits(minutes=60, timeouts=3, masked=False, staged=False)
 
 
 @pytest.fixture(autouse=True)

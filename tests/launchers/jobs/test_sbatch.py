@@ -271,7 +271,7 @@ def test_a_fine_tuning_with_more_gpus_than_a_node_has_takes_several(tmp_path: Pa
 
 
 def test_the_nodes_of_a_job_but_the_first_follow_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = order.Limits(minutes=9, timeouts=0, masked=False)
+    told = order.Limits(minutes=9, timeouts=0, masked=False, staged=False)
     tasks = fan(1)
     file = order.write(tmp_path, {"job": tasks}, work(tmp_path, tasks).make, None, told)
     ran: list[object] = []

@@ -40,6 +40,7 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Launch]]:
         settings=NoSettings,
         card=lambda settings: "",
         part_minutes=lambda settings: 0,
+        archives=lambda settings: False,
         launch=launch,
         check=None,
         lines=None,

@@ -61,6 +61,8 @@ class _Checked:
 
     def __init__(self, dataset: Dataset, manifest: DatasetManifest, file: str) -> None:
         self._dataset, self.manifest, self._file = dataset, manifest, file
+        if callable(stored := getattr(dataset, "stored", None)):
+            self.stored = stored  # images are files: see `datasets/staging/archives.py`
         self._files: dict[str, tuple[str, ...]] = {}
         self._labels: dict[str, tuple[int, ...]] = {}
 

@@ -18,7 +18,7 @@ from uvlp.declarations.launcher import HERE, Launcher, declared_launcher
 from uvlp.pipeline.estimates import report, shares, together
 from uvlp.pipeline.estimates.cards import Machine, described, named, this_machine
 from uvlp.pipeline.estimates.report import Estimate
-from uvlp.pipeline.making import make, remaining
+from uvlp.pipeline.making import make, remaining, staging
 from uvlp.pipeline.prepare import Plan
 
 
@@ -62,6 +62,7 @@ def show(
     jobs: list[str] = []
     if declared.lines is not None:
         jobs = declared.lines(make.launch(plan, store, missing, asked, launcher), launcher.settings)
+        jobs += staging.lines(plan, store.cache, launcher)
     if not elsewhere:
         _announce_cards(plan, missing, cards.parallel(asked))
     _print(estimate, artifacts, "; ".join(absent), jobs, as_json)

@@ -103,6 +103,11 @@ class ImageFolder:
         """uint8 [H, W, 3] each, at their stored size."""
         return image_files.load_originals(self._paths(split, indices), self._content.of(split, indices))
 
+    def stored(self, split: str) -> list[tuple[Path, str]]:
+        """Path and hexadecimal SHA-256 of every file, for an archive of them (`staging/archives.py`)."""
+        every = range(len(self.files(split)))
+        return list(zip(self._paths(split, every), self._content.of(split, every), strict=True))
+
     def captions(self) -> Mapping[str, str] | None:
         """Caption by name below `train/`; None if there are no captions."""
         files = find_captions(self._root, self._listing)

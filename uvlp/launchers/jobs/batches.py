@@ -207,6 +207,7 @@ class Submission:
             minutes=self.settings.time_minutes,
             timeouts=sbatch.most_timeouts(batch.seconds, self.settings),
             masked=self.settings.gpus > 0 and not batch.gpus,
+            staged=self.settings.stage,
         )
         jobs_of = {name: each.tasks for name, each in zip(batch.names, groups, strict=True)}
         written = order.write(folder, jobs_of, self.work.make, self.work.workers, told)

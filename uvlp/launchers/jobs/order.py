@@ -17,7 +17,7 @@ from uvlp.core.hashing import digest, read_checked, write_checked
 from uvlp.declarations.launcher import Job, Make
 from uvlp.launchers.jobs.encoding import Decoder, Encoder
 
-FORMAT = 1
+FORMAT = 2
 NAME_LENGTH = 10
 
 
@@ -44,11 +44,13 @@ class Limits:
         minutes: its time limit.
         timeouts: how often it may reach that before it counts as failed.
         masked: whether it has no GPU of a node that may have some.
+        staged: whether it reads images from archives that it copies to its node's own disk.
     """
 
     minutes: int
     timeouts: int
     masked: bool
+    staged: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

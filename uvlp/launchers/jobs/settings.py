@@ -27,5 +27,8 @@ class Settings:
     card: str = setting("", "card for time estimates, e.g. h100; empty: h100 with GPUs, else this processor")
     python: str = setting("", "command of the workers' Python; empty: this one, on a shared folder")
     container: str = setting("", "Apptainer image that the workers run in")
+    stage: bool = setting(
+        False, "copy images as one archive to the node's own disk: SLURM_TMPDIR, else TMPDIR"
+    )
     setup: tuple[str, ...] = setting((), "lines of the job script before the workers start")
     sbatch: tuple[str, ...] = setting((), "further arguments of sbatch, KEY=VALUE each")

@@ -22,6 +22,7 @@ from uvlp.artifacts.dataset import Dataset, DatasetSpec, check_content
 from uvlp.core import machine, plugins
 from uvlp.core.progress import Progress
 from uvlp.core.scheduling import meeting
+from uvlp.datasets.staging import staged
 from uvlp.models.device import dtype_name, torch_dtype
 from uvlp.models.finetuning import (
     launch,
@@ -166,8 +167,11 @@ def _prepare(
 
 def _open(job: Job, progress: Progress) -> Dataset:
     """Open the job's dataset; every process opens its own."""
-    module = plugins.load("datasets", job.dataset.name)
-    dataset: Dataset = module.open_dataset(job.dataset, Path(job.cache), progress)
+    cache, module = Path(job.cache), plugins.load("datasets", job.dataset.name)
+    dataset = staged.opened(
+        *(cache, job.dataset_sha256, progress),
+        lambda: module.open_dataset(job.dataset, cache, progress),
+    )
     check_content(job.dataset, dataset.manifest, job.dataset_sha256)
     return dataset
 

@@ -16,6 +16,7 @@ from uvlp.pipeline.downloads import disk
 from uvlp.pipeline.estimates import needs as estimated
 from uvlp.pipeline.estimates.cards import named, this_machine
 from uvlp.pipeline.estimates.least import of_store
+from uvlp.pipeline.making import staging
 from uvlp.pipeline.making.here import MakeHere
 from uvlp.pipeline.making.remaining import missing
 from uvlp.pipeline.planning.pieces import divided, task_of
@@ -57,6 +58,7 @@ def make(
     print_reasons(plan, store, [task for task in todo if task not in rebuild])
     store.prepare()
     log.begin(store.root)
+    staging.archive(plan, store, todo, launcher)
     work = launch(plan, store, todo, asked, launcher, tracking)
     with launched(work, launcher.name, command_line()) if declared.remote else nullcontext():
         declared.launch(work, launcher.settings)

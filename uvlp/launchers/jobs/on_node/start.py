@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from uvlp.core import interrupts
@@ -21,7 +22,8 @@ from uvlp.core.errors import Stopped, UvlpError
 from uvlp.core.nvidia import MASK
 from uvlp.core.scheduling import meeting
 from uvlp.launchers.jobs import order, outcome
-from uvlp.launchers.jobs.on_node import requeue
+from uvlp.launchers.jobs.on_node import local_disk, requeue
+from uvlp.launchers.jobs.order import Limits
 
 PATIENCE_S = 45.0
 """Time for the job's process to write its last parts, within the usual warning of the cluster."""
@@ -100,6 +102,29 @@ def main(folder: Path, file: str) -> None:
     name = found.names[int(os.environ.get("SLURM_ARRAY_TASK_ID", 0))]
     if found.limits.masked:
         os.environ[MASK] = ""  # a cluster without device constraints shows all cards of the node
+    with _staging(folder, name, found.limits.staged):
+        _run(folder, file, name, found.limits)
+
+
+@contextlib.contextmanager
+def _staging(folder: Path, name: str, staged: bool) -> Iterator[None]:
+    """Name a folder on the node's own disk to the job's processes, if it is to copy images there.
+
+    Raises:
+        SystemExit: there is none; the outcome file says why.
+    """
+    with contextlib.ExitStack() as stack:
+        if staged:
+            try:
+                stack.enter_context(local_disk.folder(name))
+            except UvlpError as error:
+                outcome.write(folder, name, error)
+                raise SystemExit(f"uvlp: {error}") from None
+        yield
+
+
+def _run(folder: Path, file: str, name: str, limits: Limits) -> None:
+    """Run the job, or take part in one that another node runs."""
     if (machines := int(os.environ.get("SLURM_NTASKS", "1"))) > 1:
         place = folder / f"{name}.meeting.json"
         rank = os.environ["SLURM_PROCID"]
@@ -107,7 +132,7 @@ def main(folder: Path, file: str) -> None:
             ending = str(outcome.path(folder, name))
             os.execv(sys.executable, [sys.executable, "-m", FOLLOW, str(place), rank, ending])
         os.environ |= {meeting.MACHINES: str(machines), meeting.MEETING: str(place)}
-    requeue.run(OnNode(folder, file, name), folder, name, found.limits)
+    requeue.run(OnNode(folder, file, name), folder, name, limits)
 
 
 if __name__ == "__main__":
