@@ -122,6 +122,16 @@ def test_jobs_without_a_card_get_none(cluster: Settings, tmp_path: Path) -> None
     assert cards[0] == "" and cards[1] != "", "all cards of the node are visible to a job that asks for none"
 
 
+def test_jobs_beside_the_chain_let_a_large_one_start_first(cluster: Settings, tmp_path: Path) -> None:
+    first, other = task(1), task(2)
+    large = task(3, "finetune", {"first": first})
+    table = task(4, "tabulate", {"large": large, "other": other})
+    cards = {large.key: 2, table.key: 0}
+    slurm.launch(work(tmp_path, [first, other, large, table], seconds=2, cards=cards), cluster)
+    ended = [(Store(tmp_path).folder(each) / "made.txt").stat().st_mtime for each in (first, other)]
+    assert ended[1] > ended[0] + 1.9, "at once they would end at the same time"
+
+
 def test_a_probe_that_failed_meanwhile_is_submitted_again(cluster: Settings, tmp_path: Path) -> None:
     tasks = fan(2)
     broken = replace(cluster, setup=("exit 3",))

@@ -51,6 +51,12 @@ def test_arguments_of_a_job() -> None:
     assert "--array=0-1" in sbatch.lines(Settings(), BATCH)
 
 
+def test_jobs_that_only_have_to_start_before() -> None:
+    begun = replace(BATCH, begun=("5", "6"))
+    assert sbatch.arguments(Settings(), begun)["dependency"] == "afterok:3:4_1,after:5:6"
+    assert sbatch.arguments(Settings(), replace(begun, after=()))["dependency"] == "after:5:6"
+
+
 def test_arguments_of_the_user_replace_those_that_mean_the_same() -> None:
     settings = Settings(sbatch=("gres=gpu:h200:1", "mem-per-cpu=4G", "qos=long", "exclusive="))
     values = sbatch.arguments(settings, BATCH)

@@ -12,6 +12,7 @@ from uvlp.declarations.launcher import Job, Launch
 from uvlp.launchers.jobs import limits, order, outcome, queue, sbatch
 from uvlp.launchers.jobs.grouping import NAME_LENGTH, Group, group
 from uvlp.launchers.jobs.order import Limits
+from uvlp.launchers.jobs.precedence import started_before
 from uvlp.launchers.jobs.record import JobRecord, Run
 from uvlp.launchers.jobs.sbatch import Batch, SubmitLimit
 from uvlp.launchers.jobs.settings import Settings
@@ -36,6 +37,7 @@ class Submission:
     settings: Settings
     least_s: float
     _groups: list[Group] | None = None
+    _first: dict[str, frozenset[str]] = field(default_factory=dict)
     _job_of: dict[str, str] = field(default_factory=dict)
     _arrays: dict[str, list[str]] = field(default_factory=dict)
     _alive: set[str] = field(default_factory=set)
@@ -51,7 +53,9 @@ class Submission:
 
     def groups(self, apart: Iterable[str] = ()) -> list[Group]:
         """Return the jobs of all tasks but those with the keys ``apart``."""
-        return group(self.work.jobs, self.work.seconds, self.least_s, apart, self._cards)
+        groups = group(self.work.jobs, self.work.seconds, self.least_s, apart, self._cards)
+        self._first = started_before(groups, self._gpus, max(1, self.settings.gpus))
+        return groups
 
     def most_timeouts(self, job: JobRecord) -> int:
         """Return how often a job may reach its time limit."""
@@ -147,8 +151,11 @@ class Submission:
         unsubmitted = {task.key for each in left for task in each.tasks}
         equal: dict[tuple[object, ...], list[Group]] = {}
         for each in left:
-            if not each.needs & unsubmitted:
-                kind = (self._after(each), self._memory_gb(each), self._gpus(each), each.tasks[0].stage)
+            if not (each.needs | self._first.get(each.name, frozenset())) & unsubmitted:
+                kind = (
+                    *(self._after(each), self._begun(each)),
+                    *(self._memory_gb(each), self._gpus(each), each.tasks[0].stage),
+                )
                 equal.setdefault(kind, []).append(each)
         return [
             (self._batch(chunk), chunk)
@@ -162,6 +169,11 @@ class Submission:
         jobs = {self._job_of[key] for key in each.needs if key in self._job_of} | {self._probe}
         return sbatch.whole_arrays(jobs & self._alive, self._arrays)
 
+    def _begun(self, each: Group) -> tuple[str, ...]:
+        """Return the jobs that have to start before."""
+        jobs = {self._job_of[key] for key in self._first.get(each.name, ()) if key in self._job_of}
+        return sbatch.whole_arrays(jobs & self._alive, self._arrays)
+
     def _memory_gb(self, each: Group) -> int:
         return self.run.memory_of([task.key for task in each.tasks], self.settings.memory_gb)
 
@@ -172,6 +184,7 @@ class Submission:
             title=self._title(groups[0].tasks[0].stage),
             seconds=max(each.seconds for each in groups),
             after=self._after(groups[0]),
+            begun=self._begun(groups[0]),
             memory_gb=self._memory_gb(groups[0]),
             gpus=gpus,
             nodes=limits.nodes_of(gpus, self.settings),

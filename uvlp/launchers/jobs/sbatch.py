@@ -44,6 +44,7 @@ class Batch:
         title: the name in the cluster's queue.
         seconds: the longest estimated time.
         after: numbers of the jobs that must succeed before.
+        begun: numbers of those that must have started, or been cancelled.
         memory_gb: 0: no `--mem`.
         gpus: 0: no `--gpus-per-node`.
         nodes: among which they are divided equally; one process of UVLP starts on each.
@@ -56,6 +57,7 @@ class Batch:
     memory_gb: int
     gpus: int
     nodes: int = 1
+    begun: tuple[str, ...] = ()
 
 
 def arguments(settings: Settings, batch: Batch) -> dict[str, Any]:
@@ -76,7 +78,7 @@ def arguments(settings: Settings, batch: Batch) -> dict[str, Any]:
         "ntasks-per-node": 1 if batch.nodes > 1 else "",
         "gpus-per-node": batch.gpus // batch.nodes,
         "mem": f"{batch.memory_gb}GB" if batch.memory_gb else "",
-        "dependency": f"afterok:{':'.join(batch.after)}" if batch.after else "",
+        "dependency": _dependency(batch),
         "kill-on-invalid-dep": "yes" if batch.after else "",
         "requeue": True,
     }
@@ -88,6 +90,11 @@ def arguments(settings: Settings, batch: Batch) -> dict[str, Any]:
     # An argument without a value is written `exclusive=`, or `exclusive = true` in a file.
     values |= {name: True if value in ("", "true") else value for name, value in own.items()}
     return {name: value for name, value in values.items() if value}
+
+
+def _dependency(batch: Batch) -> str:
+    kinds = {"afterok": batch.after, "after": batch.begun}
+    return ",".join(f"{kind}:{':'.join(jobs)}" for kind, jobs in kinds.items() if jobs)
 
 
 def interpreter(settings: Settings, gpus: int) -> str:
