@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from uvlp.launchers.jobs.limits import CHECKPOINT_S, START_S
 
 Shape = tuple[int, int]
 """Number of nodes, and of the cards of each."""
+Taken = list[tuple[int, int]]
+"""Nodes, and the number of cards that are taken of each."""
 NODE_CARDS = 8
 STRAGGLER_SIGMA = 0.15
 LOSS_HOURS = 1000.0
@@ -52,6 +55,9 @@ class Job:
         useful_s: time on one card of what it computes; 0 for what needs no card.
         exchange_s: the part of its time in which cards wait for gradients.
         before: rows of the jobs that must be done.
+        begun: rows of the jobs that must have started.
+        shared: title of the divided task whose parts it makes, also those of slower jobs; "": none.
+        parts: number of its own parts.
         resumed: whether a lost node costs the work since a checkpoint, or all of it.
     """
 
@@ -63,6 +69,9 @@ class Job:
     exchange_s: float
     before: frozenset[int]
     resumed: bool
+    begun: frozenset[int] = frozenset()
+    shared: str = ""
+    parts: int = 0
 
     @property
     def shape(self) -> Shape:
@@ -96,7 +105,7 @@ class Nodes:
     def __init__(self, cards: int) -> None:
         self._free = [NODE_CARDS] * (cards // NODE_CARDS) + [cards % NODE_CARDS] * (cards % NODE_CARDS > 0)
 
-    def take(self, nodes: int, each: int) -> list[tuple[int, int]] | None:
+    def take(self, nodes: int, each: int) -> Taken | None:
         """Take ``each`` cards of some nodes, and return nodes with cards; None if they are not free.
 
         One node is the fullest on which they fit, several are the emptiest.
@@ -117,38 +126,132 @@ class Nodes:
 
 def run(jobs: Sequence[Job], cards: int, conditions: Conditions, seed: int) -> list[Ran]:
     """Return when each job runs on ``cards`` cards; of those that are ready, the first that fits starts."""
-    draws, nodes = random.Random(seed), Nodes(cards)
-    left = [len(job.before) for job in jobs]
-    after: list[list[int]] = [[] for _ in jobs]
-    for row, job in enumerate(jobs):
-        for other in job.before:
-            after[other].append(row)
-    queued = [(conditions.wait_s, row) for row, count in enumerate(left) if not count]
-    heapq.heapify(queued)
-    ready: dict[Shape, list[int]] = {}
-    running: list[tuple[float, int, list[tuple[int, int]]]] = []
-    found: list[Ran] = []
-    while queued or running:
-        now = min(times[0][0] for times in (queued, running) if times)
-        while running and running[0][0] <= now:
-            _, row, taken = heapq.heappop(running)
-            nodes.give(taken)
-            for other in after[row]:
-                left[other] -= 1
-                if not left[other]:
-                    heapq.heappush(queued, (now + conditions.wait_s, other))
-        while queued and queued[0][0] <= now:
-            row = heapq.heappop(queued)[1]
-            heapq.heappush(ready.setdefault(jobs[row].shape, []), row)
-        for row, taken in _start(ready, nodes):
-            ran = _drawn(jobs[row], now, conditions, draws)
-            heapq.heappush(running, (ran.ended, row, taken))
-            found.append(ran)
+    found = _Run(jobs, cards, conditions, seed).ran()
     assert len(found) == len(jobs), "every job finds its cards"
     return found
 
 
-def _start(ready: dict[Shape, list[int]], nodes: Nodes) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+class _Run:
+    """Jobs that wait for others, in the queue, for cards, or run."""
+
+    def __init__(self, jobs: Sequence[Job], cards: int, conditions: Conditions, seed: int) -> None:
+        self._jobs, self._conditions = jobs, conditions
+        self._draws, self._nodes, self._pools = random.Random(seed), Nodes(cards), Pools(jobs)
+        self._left = [len(job.before) + len(job.begun) for job in jobs]
+        self._after = _inverted([job.before for job in jobs])
+        self._behind = _inverted([job.begun for job in jobs])
+        self._queued = [(conditions.wait_s, row) for row, count in enumerate(self._left) if not count]
+        self._ready: dict[Shape, list[int]] = {}
+        self._running: list[tuple[float, int, Taken]] = []
+        """Ends of jobs, or of parts of those that make shared ones."""
+
+    def ran(self) -> list[Ran]:
+        found: list[Ran] = []
+        heapq.heapify(self._queued)
+        while self._queued or self._running:
+            now = min(times[0][0] for times in (self._queued, self._running) if times)
+            while self._running and self._running[0][0] <= now:
+                _, row, taken = heapq.heappop(self._running)
+                ended = self._pools.ended(row, now) if self._jobs[row].shared else None
+                if self._jobs[row].shared and ended is None:
+                    self._make_part(row, now, taken)
+                    continue
+                found += [] if ended is None else [ended]
+                self._nodes.give(taken)
+                self._release(self._after[row], now)
+            while self._queued and self._queued[0][0] <= now:
+                row = heapq.heappop(self._queued)[1]
+                heapq.heappush(self._ready.setdefault(self._jobs[row].shape, []), row)
+            for row, taken in _start(self._ready, self._nodes):
+                self._release(self._behind[row], now)
+                found += self._begin(row, now, taken)
+        return found
+
+    def _begin(self, row: int, now: float, taken: Taken) -> list[Ran]:
+        """Start a job; return when it ends, if that is known."""
+        job = self._jobs[row]
+        if job.shared:
+            self._pools.begin(row, now, _factor(job, self._conditions, self._draws))
+            heapq.heappush(self._running, (now + START_S, row, taken))
+            return []
+        ran = _drawn(job, now, self._conditions, self._draws)
+        heapq.heappush(self._running, (ran.ended, row, taken))
+        return [ran]
+
+    def _make_part(self, row: int, now: float, taken: Taken) -> None:
+        seconds = self._pools.part_s(row, self._draws, self._conditions)
+        heapq.heappush(self._running, (now + seconds, row, taken))
+
+    def _release(self, rows: Sequence[int], now: float) -> None:
+        for row in rows:
+            self._left[row] -= 1
+            if not self._left[row]:
+                heapq.heappush(self._queued, (now + self._conditions.wait_s, row))
+
+
+def _inverted(edges: Sequence[frozenset[int]]) -> list[list[int]]:
+    found: list[list[int]] = [[] for _ in edges]
+    for row, others in enumerate(edges):
+        for other in others:
+            found[other].append(row)
+    return found
+
+
+class _Making:
+    """A running job that makes shared parts."""
+
+    def __init__(self, began: float, factor: float) -> None:
+        self.began, self.factor, self.helps_until = began, factor, math.inf
+        self.seconds = self.lost_s = 0.0
+        self.losses = 0
+
+
+class Pools:
+    """The parts of divided tasks: a job that is done makes parts of slower ones, as `Work.in_turn` does."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._jobs = jobs
+        self._left = {row: job.parts for row, job in enumerate(jobs) if job.shared}
+        self._making: dict[int, _Making] = {}
+
+    def begin(self, row: int, now: float, factor: float) -> None:
+        """Note that a job starts; its time is ``factor`` times the estimate."""
+        self._making[row] = _Making(now, factor)
+
+    def ended(self, row: int, now: float) -> Ran | None:
+        """Take the next part that a job makes; return when it ran if it makes no more."""
+        making, job = self._making[row], self._jobs[row]
+        if not self._left[row] and making.helps_until == math.inf:
+            making.helps_until = now + (now - making.began - START_S)
+        alike = [other for other in self._left if self._jobs[other].shared == job.shared]
+        of = row if self._left[row] else max(alike, key=lambda other: self._left[other])
+        if self._left[of] and (of == row or now < making.helps_until):
+            self._left[of] -= 1
+            return None
+        made = making.seconds / job.seconds
+        return Ran(
+            job=replace(job, seconds=making.seconds, useful_s=job.useful_s * made),
+            began=making.began,
+            ended=now,
+            straggled_s=making.seconds * (making.factor - 1),
+            lost_s=making.lost_s,
+            losses=making.losses,
+        )
+
+    def part_s(self, row: int, draws: random.Random, conditions: Conditions) -> float:
+        """Return the time of a part that a job makes; one that is lost with its node is made again."""
+        making, job = self._making[row], self._jobs[row]
+        each = job.seconds / job.parts
+        making.seconds += each
+        lost_s = 0.0
+        while (until := draws.expovariate(job.cards / (LOSS_HOURS * 3600))) < each * making.factor:
+            lost_s += until + START_S + conditions.wait_s
+            making.losses += 1
+        making.lost_s += lost_s
+        return each * making.factor + lost_s
+
+
+def _start(ready: dict[Shape, list[int]], nodes: Nodes) -> Iterator[tuple[int, Taken]]:
     """Take the jobs that fit out of ``ready``, first ones first, and yield them with their cards."""
     tried = {shape for shape, rows in ready.items() if rows}
     while tried:
@@ -164,8 +267,7 @@ def _start(ready: dict[Shape, list[int]], nodes: Nodes) -> Iterator[tuple[int, l
 
 def _drawn(job: Job, began: float, conditions: Conditions, draws: random.Random) -> Ran:
     """Return a job that begins now, with its straggler and its lost nodes."""
-    several = max(1, job.cards) if conditions.per_card else 1
-    factor = max(draws.lognormvariate(0.0, STRAGGLER_SIGMA) for _ in range(several))
+    factor = _factor(job, conditions, draws)
     left, lost_s, losses = job.seconds * factor, 0.0, 0
     while job.cards:
         until = draws.expovariate(job.cards / (LOSS_HOURS * 3600))
@@ -183,3 +285,9 @@ def _drawn(job: Job, began: float, conditions: Conditions, draws: random.Random)
         lost_s=lost_s,
         losses=losses,
     )
+
+
+def _factor(job: Job, conditions: Conditions, draws: random.Random) -> float:
+    """Return a drawn time as a multiple of the estimate."""
+    several = max(1, job.cards) if conditions.per_card else 1
+    return max(draws.lognormvariate(0.0, STRAGGLER_SIGMA) for _ in range(several))

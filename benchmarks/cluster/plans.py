@@ -12,6 +12,7 @@ from uvlp.artifacts.task import Task
 from uvlp.declarations.launcher import Job as LauncherJob
 from uvlp.launchers.jobs.grouping import Group, group
 from uvlp.launchers.jobs.limits import RESUMED
+from uvlp.launchers.jobs.precedence import started_before
 from uvlp.pipeline import names
 from uvlp.pipeline.estimates.cards import Machine
 from uvlp.pipeline.estimates.cost import RunContext
@@ -84,9 +85,11 @@ def jobs_of(plan: Plan, card: Machine, chosen: Chosen, conditions: Conditions) -
     jobs = divided(in_order(plan.tasks), seconds, least_s)
     groups = group(jobs, seconds, least_s, cards=lambda job: on_cards(_task(job), chosen.finetune).cards)
     of_key = {task.key: row for row, each in enumerate(groups) for task in each.tasks}
+    first = started_before(groups, lambda each: _cards(each, chosen), 1)
     found = []
     for each in groups:
         cards = _cards(each, chosen)
+        shared, parts = _shared(each, plan)
         found.append(
             Job(
                 stage=max(each.tasks, key=lambda task: seconds[task.key]).stage,
@@ -97,9 +100,23 @@ def jobs_of(plan: Plan, card: Machine, chosen: Chosen, conditions: Conditions) -
                 exchange_s=sum(times.exchange.get(task.key, 0.0) for task in each.tasks),
                 before=frozenset(of_key[key] for key in each.needs),
                 resumed=all(task.stage in RESUMED for task in each.tasks),
+                begun=frozenset(of_key[key] for key in first.get(each.name, ())),
+                shared=shared,
+                parts=parts,
             )
         )
     return found
+
+
+def _shared(each: Group, plan: Plan) -> tuple[str, int]:
+    """Return the key of the task whose parts a job shares with others, and the number of its own parts."""
+    (job, *more) = each.tasks
+    if more or not isinstance(job, Piece) or not job.share.helps:
+        return "", 0
+    assert plan.size is not None
+    settings = job.task.settings
+    part = -(-settings.shard // settings.batch) * settings.batch
+    return job.task.key, -(-plan.size.train // part // job.count)
 
 
 def _cards(each: Group, chosen: Chosen) -> int:

@@ -62,6 +62,30 @@ def test_a_job_of_several_nodes_waits_until_each_has_its_cards() -> None:
     assert seconds([*[job()] * 9, several], 16) == 2 * EACH
 
 
+def test_a_job_beside_the_chain_waits_until_others_have_started() -> None:
+    jobs = [job(), job(0, cards=2), replace(job(), begun=frozenset([1]))]
+    ran = events.run(jobs, 3, CALM, 0)
+    assert [(each.began, each.job.cards) for each in ran] == [(0.0, 1), (EACH, 2), (EACH, 1)]
+
+
+def test_a_job_that_is_done_makes_parts_of_slower_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two shares of 60 parts: one starts an hour later, after a job on its card."""
+    shares = [replace(job(), shared="captions", parts=60), replace(job(0), shared="captions", parts=60)]
+    ran = events.run([job(), *shares], 2, CALM, 0)
+    of_parts = [each for each in ran if each.job.shared]
+    assert sum(each.job.useful_s for each in of_parts) == pytest.approx(2 * HOUR), "each part once"
+    # The first helps for an hour, in which the other one starts and makes parts as well.
+    assert account.total_s(ran) == pytest.approx(START_S + 1.5 * HOUR, abs=120.0)
+    monkeypatch.setattr(events, "STRAGGLER_SIGMA", 0.5)
+    alike = [replace(job(), shared="captions", parts=60)] * 8
+    alone = [replace(each, shared="") for each in alike]
+    assert all(seconds(alike, 8, seed=seed) < seconds(alone, 8, seed=seed) for seed in range(5))
+    monkeypatch.setattr(events, "LOSS_HOURS", 0.5)
+    found = events.run(alike, 8, CALM, 0)
+    assert sum(each.losses for each in found) > 0
+    assert sum(each.job.useful_s for each in found) == pytest.approx(8 * HOUR), "lost parts are made again"
+
+
 def test_single_cards_are_taken_where_few_are_left_and_several_where_many_are() -> None:
     nodes = Nodes(24)
     assert nodes.take(1, 1) == [(0, 1)] and nodes.take(1, 2) == [(0, 2)]

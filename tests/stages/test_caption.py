@@ -15,7 +15,7 @@ from PIL import Image
 
 from tests.flipping import flip
 from tests.tiny_models import llava as save_llava
-from uvlp.artifacts import captions
+from uvlp.artifacts import captions, work
 from uvlp.artifacts.dataset import DatasetSpec
 from uvlp.artifacts.parts.parts import SPLITS, Share
 from uvlp.artifacts.store import Store
@@ -200,19 +200,44 @@ def test_pieces_give_equal_bytes(root: Path, uninterrupted: Path, tmp_path: Path
     store, wanted = Store(tmp_path), task(root)
     store.prepare()
     for index in reversed(range(count)):
-        caption.run(
-            Work(
-                task=wanted,
-                folder=tmp_path / "unused",
-                store=store,
-                progress=Progress(),
-                open_dataset=open_dataset,
-                share=Share(index, count, publishes=False),
-            )
-        )
+        share_of(store, wanted, Share(index, count, publishes=False))
     folder = make(store, wanted)
     for name in ("metadata.jsonl", "prompts.json", "notes.json"):
         assert (folder / name).read_bytes() == (uninterrupted / name).read_bytes()
+
+
+def share_of(store: Store, wanted: Task, share: Share) -> list[str]:
+    """Make the parts of a share; return what was logged."""
+    lines: list[str] = []
+    progress = Progress(lambda event: lines.append(event.message) if event.message else None)
+    caption.run(
+        Work(
+            task=wanted,
+            folder=store.root / "unused",
+            store=store,
+            progress=progress,
+            open_dataset=open_dataset,
+            share=share,
+        )
+    )
+    return lines
+
+
+def test_a_job_that_is_done_makes_parts_of_slower_ones(
+    root: Path, uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, wanted = Store(tmp_path), task(root)
+    store.prepare()
+    model = Dying(monkeypatch, 99)
+    times = iter([0.0, 100.0, 101.0, 201.0])  # its own two parts take 100 s, and one of others as long
+    with monkeypatch.context() as patched:
+        patched.setattr(work, "monotonic", lambda: next(times))
+        lines = share_of(store, wanted, Share(0, 3, publishes=False, helps=True))
+    assert any("making some of slower jobs" in line for line in lines) and model.shown == 4 + 3 + 4
+    assert not share_of(store, wanted, Share(1, 3, publishes=False, helps=True))
+    folder = make(store, wanted)
+    assert model.shown == 15, "each image once"
+    assert (folder / "metadata.jsonl").read_bytes() == (uninterrupted / "metadata.jsonl").read_bytes()
 
 
 def test_captions_do_not_depend_on_the_batch_on_a_cpu(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from uvlp.artifacts.dataset import Dataset, DatasetSpec
@@ -71,6 +72,26 @@ class Work:
         if missing and done:
             self.progress.log(f"{done} {what} exist from an earlier run; resuming")
         return missing
+
+    def in_turn(self, parts: Parts, plan: Plan, missing: Sequence[range]) -> Iterator[range]:
+        """Yield the missing parts of this share, and then, if it helps, parts of slower jobs.
+
+        It helps for at most as long as its own parts took: no job takes more than twice its estimate.
+        """
+        began = monotonic()
+        for part in missing:
+            if not self.share.helps or not parts.has(part.start, plan):
+                yield part
+        ends = 2 * monotonic() - began
+        logged = False
+        while self.share.helps and monotonic() < ends:
+            slower = parts.of_slowest(plan, self.share)
+            if slower is None:
+                return
+            if not logged:
+                self.progress.log("all parts of this job are made; making some of slower jobs")
+                logged = True
+            yield slower
 
     def dataset(self) -> Dataset:
         """Open the dataset of the task.

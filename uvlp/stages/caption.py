@@ -135,7 +135,8 @@ def _ask(work: Work, dataset: Any, model: Any, parts: Parts, plan: Plan, missing
         return answers.check(returned, len(rows), file)
 
     done, total = 0, sum(map(len, missing))
-    for part in missing:
+    for part in work.in_turn(parts, plan, missing):
+        total = max(total, done + len(part))
         with parts.making(part, plan) as unfinished:
             given: list[Answer] = []
             for rows in plan.batches(part):

@@ -66,6 +66,18 @@ def test_the_parts_do_not_depend_on_the_number_of_jobs(tmp_path: Path, count: in
     assert not list((tmp_path / "shared").rglob(".*"))
 
 
+def test_parts_of_the_slowest_job_are_taken_from_its_end(tmp_path: Path) -> None:
+    plan, share = replace(HERE, items=36), Share(0, 3)  # parts at 0, 12, 24 | 4, 16, 28 | 8, 20, 32
+    parts = opened(tmp_path)
+    assert parts.of_slowest(parts.begin(plan), share) == range(28, 32)
+    make(parts, plan, [range(4, 8)])
+    assert parts.of_slowest(plan, share) == range(32, 36)
+    with opened(tmp_path).making(range(32, 36), plan):
+        assert parts.of_slowest(plan, share) == range(28, 32), "another process makes the other one"
+    make(parts, plan, [part for part in plan.parts(Share()) if part.start % 12])
+    assert parts.of_slowest(plan, share) is None, "only parts of its own are left"
+
+
 def test_the_plan_of_the_first_job_is_followed(tmp_path: Path) -> None:
     first = opened(tmp_path).begin(HERE)
     assert opened(tmp_path).begin(replace(HERE, batch=4)) == first == HERE

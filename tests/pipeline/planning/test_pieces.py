@@ -153,6 +153,7 @@ def test_pieces_wait_for_the_inputs_and_the_task_for_its_pieces() -> None:
         Share(0, 2, publishes=False),
         Share(1, 2, publishes=False),
     ]
+    assert pieces.pieces(captions, 2)[1].share == Share(1, 2, publishes=False, helps=True)
     assert made[1].title == "features of texts, part 2 of 2" and made[1].inputs == wanted.inputs
     assert (last.key, last.title, last.stage) == (wanted.key, wanted.title, "embed")
     assert {each.key for each in last.inputs.values()} == {captions.key, *(piece.key for piece in made)}

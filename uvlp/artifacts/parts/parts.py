@@ -41,11 +41,13 @@ class Share:
 
     Attributes:
         publishes: whether it also publishes the artifact; only a job with all parts.
+        helps: whether it makes parts of slower jobs once its own are made.
     """
 
     index: int = 0
     count: int = 1
     publishes: bool = True
+    helps: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +162,22 @@ class Parts:
     def missing(self, plan: Plan, share: Share) -> list[range]:
         """Return the parts of a share that are missing or, with a line in the log, damaged."""
         return [part for part in plan.parts(share) if not self.has(part.start, plan)]
+
+    def of_slowest(self, plan: Plan, share: Share) -> range | None:
+        """Return the last part of the job with most parts left, other than ``share``; None if none is left.
+
+        Parts that some process is making are not counted. The job itself makes its parts from the first one
+        on, so that both meet at the end, and few parts are made twice.
+        """
+        names = os.listdir(self._folder) if self._folder.is_dir() else []
+        taken = {name.removeprefix(".").partition(".")[0] for name in names}
+        left: list[list[range]] = [
+            [part for part in plan.parts(Share(index, share.count)) if _name(part.start) not in taken]
+            for index in range(share.count)
+            if index != share.index
+        ]
+        most = max(left, key=len, default=[])
+        return most[-1] if most else None
 
     def has(self, first: int, plan: Plan) -> bool:
         """Return whether the part that begins with ``first`` exists and is undamaged; see `missing`."""

@@ -18,6 +18,8 @@ DIVISIBLE: Mapping[str, Callable[[Task], bool]] = {
     "synthesise": lambda task: "prototypes" in task.inputs,  # not images that a method selects
 }
 """Stages that make artifacts in parts which do not depend on each other, and for which tasks."""
+HELPED = ("caption",)
+"""Stages of hours, all of which others wait for: jobs that are done make parts of slower ones."""
 MOST_PIECES = 512
 PUBLISHED_S = 60.0
 """Assumed time to publish an artifact whose parts are made."""
@@ -64,7 +66,7 @@ class Piece:
     @property
     def share(self) -> Share:
         """The parts to make."""
-        return Share(self.index, self.count, publishes=False)
+        return Share(self.index, self.count, publishes=False, helps=self.stage in HELPED)
 
 
 @dataclass(frozen=True)
