@@ -6,6 +6,12 @@ import os
 # pytest-xdist sets it; lines would be wrapped to it.
 os.environ.pop("COLUMNS", None)
 
+# A process of pytest-xdist keeps to one core, as do those that it starts: on two cores each command would
+# start two workers, both of which import torch, beside the two of another test.
+if (process := os.environ.get("PYTEST_XDIST_WORKER")) is not None:
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[int(process.removeprefix("gw")) % len(cores)]})
+
 # Collecting makes millions of objects that live to the end, torch's among them: no garbage is searched for
 # in them while they are made, nor later with every search.
 gc.disable()
