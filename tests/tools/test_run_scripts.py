@@ -52,8 +52,17 @@ def build_editable(directory, config_settings=None, metadata_directory=None):
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
+    return copied(tmp_path / "a checkout")
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose .venv is made by the first script that runs."""
+    return copied(tmp_path_factory.mktemp("scripts") / "a checkout")
+
+
+def copied(folder: Path) -> Path:
     """A copy of the repository's scripts with an empty lock, so that pip needs no network."""
-    folder = tmp_path / "a checkout"
     shutil.copytree(REPOSITORY / "run_scripts", folder / "run_scripts")
     for name, text in {
         "docker/requirements.lock": "# empty\n",
@@ -140,10 +149,10 @@ def test_a_method_that_lands_joins_the_scripts_of_its_rows(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("name", ["imagenette_ipc20", "tiny_imagenet_ipc50", "table_nette-idc"])
-def test_words_reach_every_run_of_a_script(checkout: Path, name: str) -> None:
+def test_words_reach_every_run_of_a_script(ready: Path, name: str) -> None:
     words = ["--dry-run", "--data", "a folder", ""]
     process = subprocess.run(
-        ["bash", checkout / "run_scripts" / f"{name}.sh", *words], capture_output=True, text=True, check=True
+        ["bash", ready / "run_scripts" / f"{name}.sh", *words], capture_output=True, text=True, check=True
     )
     runs = [json.loads(line) for line in process.stdout.splitlines()]
     assert len(runs) == (6 if name.startswith("table") else 1)
@@ -285,14 +294,14 @@ def kick_the_tires(checkout: Path, *options: str) -> subprocess.CompletedProcess
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
-def test_kick_the_tires_prints_pass_or_fail_per_claim(checkout: Path) -> None:
+def test_kick_the_tires_prints_pass_or_fail_per_claim(ready: Path) -> None:
     """With a command that prints its arguments and succeeds, claims on what is printed or stored fail."""
-    ran = kick_the_tires(checkout)
+    ran = kick_the_tires(ready)
     lines = ran.stdout.splitlines()
     results = ["FAIL", *["PASS"] * 3, "SKIP", "PASS", "FAIL", "FAIL"]
     assert [line.split()[0] for line in lines[:-1]] == results, ran.stderr
     assert lines[-1].startswith("4 of 8 claims hold (1 skipped); ") and ran.returncode == 1
-    log = (checkout / "out" / "logs" / "6.txt").read_text()
+    log = (ready / "out" / "logs" / "6.txt").read_text()
     assert json.loads(log)[:2] == ["verify", "digits-ipc10-portable"] and '"--rerun", "1"' in log
 
 
