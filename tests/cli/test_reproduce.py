@@ -112,6 +112,7 @@ def test_cards_do_not_change_a_byte(
     assert made and made.items() <= contents(finished[0]).items()
 
 
+@pytest.mark.slow
 def test_ablations_reuse_what_was_reproduced(
     finished: Finished, call_arguments: list[str], tmp_path: Path
 ) -> None:
