@@ -125,6 +125,7 @@ def test_an_import_stands_in_a_table_with_its_source(call: Call, place: Path) ->
     assert code == 0, out + err
 
 
+@pytest.mark.slow
 def test_importing_again_replaces_the_row(call: Call, place: Path) -> None:
     first = import_both(call)["artifacts"]
     assert import_both(call)["made"] == 0
@@ -135,6 +136,7 @@ def test_importing_again_replaces_the_row(call: Call, place: Path) -> None:
     assert all((place / "uvlp_store" / name).is_dir() for name in first.values())
 
 
+@pytest.mark.slow
 def test_an_import_of_several_ipc_needs_a_choice(call: Call, place: Path) -> None:
     import_both(call)
     import_both(call, "--ipc", "1")

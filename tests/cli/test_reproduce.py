@@ -18,6 +18,7 @@ from tests.pretend_cards import Driver, cards
 from uvlp.artifacts import distilled, prototypes
 from uvlp.artifacts.task import MANIFEST
 
+pytestmark = pytest.mark.slow
 Finished = tuple[Path, dict[str, Any]]
 
 METHODS = "full,random,k-center,herding,d4m,vlcp,uvlp"
@@ -99,7 +100,6 @@ def test_second_call_computes_nothing_and_prints_the_same(
     assert contents(store) == before
 
 
-@pytest.mark.slow
 def test_cards_do_not_change_a_byte(
     finished: Finished, call_arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,7 +112,6 @@ def test_cards_do_not_change_a_byte(
     assert made and made.items() <= contents(finished[0]).items()
 
 
-@pytest.mark.slow
 def test_ablations_reuse_what_was_reproduced(
     finished: Finished, call_arguments: list[str], tmp_path: Path
 ) -> None:
@@ -161,7 +160,7 @@ def test_diffusers_pipeline_loads_the_weights(finished: Finished) -> None:
     assert pipeline.unet.config.in_channels == 4
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("every_core")
 def test_two_workers_give_the_same_bytes_as_one(
     finished: Finished, call_arguments: list[str], tmp_path: Path
 ) -> None:
@@ -169,7 +168,6 @@ def test_two_workers_give_the_same_bytes_as_one(
     assert contents(tmp_path) == contents(finished[0])
 
 
-@pytest.mark.slow
 def test_other_seed_gives_other_results(
     finished: Finished, call_arguments: list[str], tmp_path: Path
 ) -> None:
@@ -185,7 +183,6 @@ def test_other_seed_gives_other_results(
     assert not set(curves[1]) & set(curves[0])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seen", ["weights/*", "scores/*"])
 def test_killed_run_resumes_to_the_same_bytes(
     finished: Finished, call_arguments: list[str], tmp_path: Path, seen: str
@@ -202,7 +199,6 @@ def test_killed_run_resumes_to_the_same_bytes(
     assert contents(tmp_path) == contents(finished[0])
 
 
-@pytest.mark.slow
 def test_two_processes_can_share_a_store(
     finished: Finished, call_arguments: list[str], tmp_path: Path
 ) -> None:
@@ -223,7 +219,6 @@ def test_two_processes_can_share_a_store(
     assert all(actual[name] == expected[name] for name in actual if not name.startswith("tables/"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("artifact", ["diffuser, seed 0", "uvlp images, seed 0"])
 def test_damaged_artifact_is_rebuilt_only_with_force(
     finished: Finished, call_arguments: list[str], tmp_path: Path, artifact: str
@@ -244,7 +239,6 @@ def test_damaged_artifact_is_rebuilt_only_with_force(
     assert victim.read_bytes() == original
 
 
-@pytest.mark.slow
 def test_missing_captions_are_counted_under_the_table(call_arguments: list[str], tmp_path: Path) -> None:
     root = tmp_path / "images"
     shutil.copytree(call_arguments[1].removeprefix("folder:"), root)
@@ -255,7 +249,6 @@ def test_missing_captions_are_counted_under_the_table(call_arguments: list[str],
     assert "VLCP: 6 missing captions" in printed
 
 
-@pytest.mark.slow
 def test_stage_command_stops_after_its_stage(tmp_path: Path) -> None:
     uvlp("caption", "digits", "2", "--profile", "nano", store=tmp_path)
     kinds = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}

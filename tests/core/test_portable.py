@@ -53,6 +53,7 @@ def test_settings_are_overwritten_and_interfering_variables_removed() -> None:
     assert not set(CONFLICTING) - set(portable.SETTINGS) & set(os.environ)
 
 
+@pytest.mark.usefixtures("every_core")
 def test_settings_are_in_effect_in_a_new_process() -> None:
     portable.enforce()
     completed = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=False)

@@ -215,6 +215,7 @@ def test_a_disk_that_is_too_small_is_reported_after_the_first_batch(
     assert str(caught.value.allowed) == f"{byte_size(20 * row_bytes)} or more"
 
 
+@pytest.mark.usefixtures("every_core")
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("plugin", ["images", "texts"])
 def test_pieces_give_equal_bytes(root: Path, tmp_path: Path, plugin: str, count: int) -> None:

@@ -45,6 +45,7 @@ def peak(folder: Path, method: str, classes: int, out: Path) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["uvlp", "vlcp", "d4m"])
 def test_memory_does_not_grow_with_the_classes(method: str, tmp_path: Path) -> None:
     few, many = 2, 12

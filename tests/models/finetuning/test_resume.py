@@ -81,6 +81,7 @@ def test_a_damaged_checkpoint_is_reported_and_an_earlier_one_used(
     assert not (tmp_path / "partial" / "half-checkpoint-5").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model.safetensors", "files.json", "log.jsonl", "average.safetensors"])
 def test_a_checkpoint_with_a_flipped_bit_is_not_loaded(
     world: Path, whole: Path, tmp_path: Path, every_event: None, name: str
