@@ -30,5 +30,8 @@ export PYTHONDONTWRITEBYTECODE=
 failed=0
 "$environment/bin/python" -m pytest -n 2 --dist worksteal -m "$tests" \
     --durations 30 --durations-min 1 "$@" || failed=$?
-if [ -n "$check" ]; then wait "$check" || failed=$?; fi
+if [ -n "$check" ] && ! wait "$check"; then
+    echo "test: lint or types failed; bash run_scripts/check.sh shows them alone" >&2
+    failed=1
+fi
 exit "$failed"
