@@ -19,21 +19,33 @@ from uvlp.launchers.jobs.on_node import local_disk, requeue, start
 
 @pytest.fixture(autouse=True)
 def variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (STAGED, *local_disk.VARIABLES):
+    for name in (STAGED, local_disk.DISK):
         monkeypatch.setenv(name, "")
 
 
-def test_the_folder_of_the_cluster_comes_first_and_is_left_clean(
+@pytest.mark.parametrize(
+    ("cluster", "own", "chosen"), [("/job", "/own", "/job"), ("", "/own", "/own"), (None, None, "")]
+)
+def test_the_folder_of_the_cluster_comes_first(
+    cluster: str | None, own: str | None, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("SLURM_TMPDIR", cluster), ("TMPDIR", own)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    command = ["bash", "-euc", f'{local_disk.SETUP}; printf %s "${local_disk.DISK}"']
+    assert subprocess.run(command, capture_output=True, check=True).stdout.decode() == chosen
+
+
+def test_jobs_have_folders_of_their_own_and_leave_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in local_disk.VARIABLES:
-        (tmp_path / name).mkdir()
-        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv(local_disk.DISK, str(tmp_path))
     with local_disk.folder("a"), local_disk.folder("a"):
-        made = sorted((tmp_path / "SLURM_TMPDIR").iterdir())
+        made = sorted(tmp_path.iterdir())
         assert len(made) == 2 and os.environ[STAGED] in map(str, made)
         (made[0] / "train.tar").touch()
-    assert not list((tmp_path / "SLURM_TMPDIR").iterdir()) and not list((tmp_path / "TMPDIR").iterdir())
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_folder_is_no_error_before_an_image_is_read() -> None:
@@ -42,7 +54,7 @@ def test_no_folder_is_no_error_before_an_image_is_read() -> None:
 
 
 def test_what_a_killed_job_left_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv(local_disk.DISK, str(tmp_path))
     code = "import os\nfrom uvlp.launchers.jobs.on_node import local_disk\n"
     code += "with local_disk.folder('dead'):\n os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code], check=False)
@@ -66,10 +78,10 @@ def test_a_disk_that_cannot_be_written_ends_the_job_with_one_line(
     seen: list[str] = []
     monkeypatch.setattr(requeue, "run", lambda *_: seen.append(os.environ[STAGED]))
     start.main(tmp_path, file)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv(local_disk.DISK, str(tmp_path))
     start.main(tmp_path, file)
     assert seen[0] == "" and seen[1].startswith(str(tmp_path)) and not Path(seen[1]).exists()
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
+    monkeypatch.setenv(local_disk.DISK, str(tmp_path / "gone"))
     with pytest.raises(SystemExit):
         start.main(tmp_path, file)
     found = outcome.read(tmp_path, "job")

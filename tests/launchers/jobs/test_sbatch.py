@@ -17,7 +17,7 @@ from uvlp.launchers import slurm
 from uvlp.launchers.jobs import limits, order, outcome, plan, queue, sbatch
 from uvlp.launchers.jobs.batches import Submission
 from uvlp.launchers.jobs.grouping import group
-from uvlp.launchers.jobs.on_node import requeue, start
+from uvlp.launchers.jobs.on_node import local_disk, requeue, start
 from uvlp.launchers.jobs.record import Run
 from uvlp.launchers.jobs.settings import Settings
 
@@ -88,6 +88,14 @@ def test_a_job_script_runs_a_module_and_no_pickle(tmp_path: Path, monkeypatch: p
     module = f"-u -m uvlp.launchers.jobs.on_node.start {tmp_path} order-1.json"
     assert srun.endswith(f"apptainer exec --nv /u.sif /opt/uvlp/.venv/bin/python {module}")
     assert lines.index("module load x") < lines.index(srun) < lines.index("exit $status")
+    assert local_disk.SETUP not in lines
+
+
+def test_a_job_script_names_the_nodes_own_disk_after_the_lines_of_the_user(tmp_path: Path) -> None:
+    settings = Settings(stage=True, setup=("export TMPDIR=/scratch",))
+    lines = sbatch.script(tmp_path, settings, BATCH, "order-1.json").split("\n")
+    (srun,) = [row for row, line in enumerate(lines) if line.startswith("srun ")]
+    assert lines.index("export TMPDIR=/scratch") < lines.index(local_disk.SETUP) < srun
 
 
 def test_the_interpreter_of_workers() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +32,15 @@ from tests.models.finetuning.finetuning_jobs import (
 )
 from tests.tolerances import depth, rounding
 from uvlp.artifacts import captions
+from uvlp.artifacts.dataset import STAGED
 from uvlp.core.errors import UvlpError
 from uvlp.core.progress import Event, Progress
 from uvlp.core.seeds import numpy_generator, torch_generator
+from uvlp.datasets.staging import archives
 from uvlp.models.finetuning import loop, output
-from uvlp.models.finetuning.job import Job, run
+from uvlp.models.finetuning.job import Job, _open, run
 from uvlp.models.quiet import quiet
+from uvlp.pipeline.datasets import open_dataset
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
 gpu = [
@@ -308,6 +312,22 @@ def test_captions_of_other_images_are_refused(world: Path, tmp_path: Path) -> No
 def test_a_job_is_serialised_without_loss(world: Path, tmp_path: Path) -> None:
     original = job(world, tmp_path, **PICTURES)
     assert Job.from_json(original.to_json()) == original
+
+
+def test_images_are_read_from_archives_where_the_node_copies_them(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No process looks into the folder of the dataset."""
+    made = job(world, tmp_path)
+    itself = open_dataset(made.dataset, tmp_path, Progress())
+    archives.write(itself, tmp_path, Progress())  # type: ignore[arg-type]
+    gone = replace(made.dataset, argument=str(tmp_path / "gone"))
+    content = itself.manifest.content_hash
+    monkeypatch.setenv(STAGED, str(tmp_path))
+    staged = _open(replace(made, dataset=gone, dataset_sha256=content, cache=str(tmp_path)), Progress())
+    rows = range(len(itself.files("train")))
+    pairs = zip(staged.originals("train", rows), itself.originals("train", rows), strict=True)
+    assert all(np.array_equal(one, other) for one, other in pairs)
 
 
 def test_random_crops_differ_from_the_centre_crop(world: Path, whole: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.lines import split_lines
+from uvlp.launchers.jobs.on_node import local_disk
 from uvlp.launchers.jobs.settings import Settings
 
 SPARE_RESTARTS = 3
@@ -138,7 +139,7 @@ def script(folder: Path, settings: Settings, batch: Batch, order: str) -> str:
         # The other nodes end with the first one.
         srun_args=["--kill-on-bad-exit=1"] if batch.nodes > 1 else None,
         signal_delay_s=settings.warning_s,
-        setup=list(settings.setup) or None,
+        setup=[*settings.setup, *([local_disk.SETUP] if settings.stage else [])] or None,
         teardown=[line.format(folder=shlex.quote(str(folder))) for line in REQUEUE],
         stderr_to_stdout=True,
         array_parallelism=len(batch.names),

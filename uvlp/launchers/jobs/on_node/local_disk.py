@@ -1,7 +1,7 @@
 """A folder on the node's own disk for the processes of a job, which is deleted when the job ends.
 
-Clusters delete `$SLURM_TMPDIR` with the job, but rarely `$TMPDIR`, which Slurm itself sets to `/tmp` where it
-is not set; what a job left there that was killed is deleted by the next one on the node.
+Clusters delete `$SLURM_TMPDIR` with the job, but rarely `$TMPDIR`; what a job left there that was killed is
+deleted by the next one on the node.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from uvlp.artifacts.dataset import STAGED
 from uvlp.core.errors import UvlpError
 from uvlp.core.files.leases import lease
 
-VARIABLES = ("SLURM_TMPDIR", "TMPDIR")
+DISK = "UVLP_LOCAL_DISK"
+SETUP = f'export {DISK}="${{SLURM_TMPDIR:-${{TMPDIR:-}}}}"'
+"""A line of the job script, because srun replaces a TMPDIR that it cannot create by /tmp."""
 PREFIX, LEASE = "uvlp-", "job.lease"
 
 
@@ -33,7 +35,7 @@ def folder(name: str) -> Iterator[None]:
     Raises:
         UvlpError: the node names a folder that cannot be written.
     """
-    base = next(filter(None, map(os.environ.get, VARIABLES)), "")
+    base = os.environ.get(DISK, "")
     os.environ[STAGED] = ""
     if not base:
         yield
