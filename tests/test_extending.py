@@ -52,7 +52,7 @@ def rows(table: str) -> set[str]:
 
 def test_every_kind_has_an_example() -> None:
     rooms = {path.split("/")[1] for path in printed() if path.startswith("uvlp/")}
-    assert rooms == {"methods", "datasets", "networks", "protocols", "captioners"}
+    assert rooms == {"methods", "datasets", "networks", "protocols", "captioners", "launchers"}
 
 
 @pytest.mark.parametrize("path", [path for path in printed() if path.endswith(".py")])

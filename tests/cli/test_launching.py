@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.caption_forms import Call
+from tests.other_packages import importable, install
 from uvlp.cli import launching
 from uvlp.core.errors import UvlpError
 from uvlp.launchers.slurm import COMMANDS
@@ -133,6 +134,15 @@ def test_an_unknown_launcher_ends_with_code_2(call: Call) -> None:
 def test_cancelling_a_run_that_was_never_submitted(call: Call) -> None:
     code, _, printed = call("cancel", "1c2f03a9")
     assert code == 2 and "1c2f03a9" in printed
+
+
+def test_a_broken_launcher_of_a_package_hinders_no_other(tmp_path: Path, call: Call) -> None:
+    install(tmp_path, "broken", {"broken.py": "nonsense"}, {"launchers": {"a-broken": "broken"}})
+    with importable(tmp_path):
+        code, _, printed = call("cancel", "1c2f03a9")
+        assert code == 2 and "note   broken.py" in printed and "1c2f03a9" in printed
+        code, _, printed = call("reproduce", "digits", "1", "--launcher", "a-broken", "--dry-run")
+        assert code == 2 and "broken.py" in printed
 
 
 TABLE = '[launcher]\nlauncher = "slurm"\npartition = "gpu"\ncpus = 8\nsbatch = ["qos=x"]\n'

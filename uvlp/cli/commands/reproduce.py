@@ -90,16 +90,22 @@ def cancel(run: RunArgument, options: Options) -> None:
     Example: uvlp cancel 1c2f03a9
     """
     from uvlp.core import plugins
+    from uvlp.core.display import messages
     from uvlp.core.errors import UvlpError
     from uvlp.declarations.launcher import declared_launcher
     from uvlp.pipeline.requests.resolve import store_at
 
     root = store_at(options["store"]).root
     unknown: UvlpError | None = None
-    for declared in map(declared_launcher, plugins.names("launchers")):
-        if declared.cancel is not None:
+    for name in plugins.names("launchers"):
+        try:
+            cancelling = declared_launcher(name).cancel
+        except UvlpError as error:  # of another package, and broken
+            messages.note(str(error))
+            continue
+        if cancelling is not None:
             try:
-                print(f"{declared.cancel(root, run)} jobs cancelled")
+                print(f"{cancelling(root, run)} jobs cancelled")
                 return
             except UvlpError as error:  # it may be a run of another launcher
                 unknown = error
