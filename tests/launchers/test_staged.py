@@ -13,12 +13,14 @@ from PIL import Image
 from tests.launchers.test_on_cluster import until
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import MANIFEST
+from uvlp.core.progress import Progress
 from uvlp.core.scheduling.cards import Asked
-from uvlp.declarations.launcher import HERE, Launcher
+from uvlp.declarations.launcher import Launcher
 from uvlp.launchers import slurm
 from uvlp.launchers.jobs.settings import Settings
 from uvlp.pipeline import names
 from uvlp.pipeline.making import make, staging
+from uvlp.pipeline.making.execute import execute
 from uvlp.pipeline.prepare import Plan, prepare
 from uvlp.pipeline.requests.resolve import resolve
 from uvlp.recipes.requests.request import Request
@@ -55,8 +57,8 @@ def test_jobs_read_their_own_copy(cluster: Settings, images: Path, tmp_path: Pat
     disk.mkdir()
     plan = planned(images, here)
     todo = [task for task in plan.tasks if task.stage in ("pixels", "synthesise")]
-    work = make.launch(plan, here, todo, Asked(workers=1), HERE)
-    work.make(work.jobs, 1)
+    for task in todo:
+        execute(here.root, task, Progress())
 
     setup = ("unset SLURM_TMPDIR", f"export TMPDIR={disk}")
     launcher = Launcher(name="slurm", settings=replace(cluster, stage=True, job_minutes=30, setup=setup))
