@@ -94,12 +94,14 @@ class Submitted:
         tasks: keys of its artifacts, or of parts of them.
         state: "waiting", "running", "done", "failed", "stopped", or "unknown" where no cluster answers.
         error: why it failed.
+        reason: in the cluster's words why it waits, if not for its turn.
         log: what it printed.
     """
 
     tasks: tuple[str, ...]
     state: str
     error: str = ""
+    reason: str = ""
     log: Path | None = None
 
 

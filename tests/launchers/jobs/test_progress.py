@@ -34,7 +34,8 @@ def test_each_job_has_the_state_that_its_node_or_the_cluster_reports(
     (run.folder / "log").mkdir()
     (run.folder / "log" / "2_0_log.out").touch()
     said = {"3": "RUNNING", "4": "PENDING", "5": "CANCELLED", "6": "OUT_OF_MEMORY"}
-    monkeypatch.setattr(queue, "states", lambda: {job: queue.State(state) for job, state in said.items()})
+    listed = {job: State(state, "", "PartitionDown") for job, state in said.items()}
+    monkeypatch.setattr(queue, "states", lambda: listed)
     found = {each.tasks[0]: each for each in slurm.submitted(tmp_path, "01234567")}
     assert {key: each.state for key, each in found.items()} == {
         "key1": "done",
@@ -47,6 +48,8 @@ def test_each_job_has_the_state_that_its_node_or_the_cluster_reports(
     }
     assert found["key2"].error == "job 2 (model): a wrong number" and found["key2"].log is not None
     assert found["key6"].error == "job 6 (model): OUT_OF_MEMORY"
+    assert {key for key, each in found.items() if each.reason} == {"key4"}
+    assert found["key4"].reason == "PartitionDown"
 
 
 def test_where_no_cluster_answers_only_reports_of_nodes_count(

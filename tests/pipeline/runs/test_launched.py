@@ -13,6 +13,7 @@ import pytest
 from tests.launchers import chains
 from tests.pipeline.runs.test_journal import CAPTIONS, MODEL, SCORES, TASKS, Silent
 from uvlp.artifacts.task import Task
+from uvlp.cli.printing import status
 from uvlp.core.errors import Detached, UvlpError
 from uvlp.core.progress import Event
 from uvlp.declarations import launcher
@@ -78,11 +79,15 @@ def test_jobs_on_nodes_are_one_run_of_the_name_that_is_printed(tmp_path: Path, j
     on_node(tmp_path, done=[CAPTIONS])
     on_node(tmp_path, done=[], begun=[MODEL])
     jobs += [job("done", CAPTIONS), job("waiting", MODEL), job("waiting", *SCORES)]
+    jobs[1] = replace(jobs[1], reason="PartitionDown")
     assert files.names(tmp_path) == [NAME[:8]]
     run = newest(tmp_path)
     assert (run.name, run.state) == (NAME[:8], "running")
     assert states(run) == ["done", *["waiting"] * 5], "the model was interrupted, and is queued again"
     assert run.jobs[0].device == "H100" and run.jobs[0].host, "which node made it"
+    shown = [line for line in status.lines(run, 100) if "PartitionDown" in line]
+    assert shown == ["jobs do not start, and the cluster says why: PartitionDown"]
+    assert status.json_values(run)["held_up"] == ("PartitionDown",)
 
 
 def test_a_job_that_runs_makes_one_of_its_tasks(

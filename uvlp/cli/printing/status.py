@@ -52,6 +52,8 @@ def lines(run: Run, width: int) -> Iterator[str]:
     waiting = [job.job.title for job in run.jobs if job.state == "waiting"]
     if waiting and run.state in ("running", "unknown"):
         yield from _wrapped(f"waiting: {first_few(waiting)}", width)
+    if run.held_up:
+        yield from _wrapped(f"jobs do not start, and the cluster says why: {'; '.join(run.held_up)}", width)
 
 
 def listed(runs: Sequence[tuple[str, str, str]], width: int) -> Iterator[str]:
@@ -88,6 +90,7 @@ def json_values(run: Run) -> dict[str, Any]:
         "elapsed_s": round(run.elapsed_s, 3),
         "left_s": time_left_s(run) if run.state in ("running", "unknown") else None,
         "error": run.error,
+        "held_up": run.held_up,
         "made_twice": run.twice,
         "made_twice_s": run.twice_s,
         "tasks": _counts(run.jobs),

@@ -68,7 +68,8 @@ def _submitted(run: Run, job: JobRecord, listed: Mapping[str, State] | None) -> 
         return shown
     state = listed.get(job.id, State(GONE))
     if state.live:
-        return replace(shown, state="running" if runs(state) else "waiting")
+        reason = state.reason if state.is_held_up else ""
+        return replace(shown, state="running" if runs(state) else "waiting", reason=reason)
     if state.state in (GONE, endings.CANCELLED):
         return replace(shown, state="stopped")
     return replace(shown, state="failed", error=f"{endings.describe(job)}: {state.state}")

@@ -57,6 +57,7 @@ def read(root: Path, name: str) -> Run:
         jobs=tuple(jobs),
         twice=sum(each.twice for each in starts),
         twice_s=sum(each.twice_s for each in starts),
+        held_up=tuple(sorted({each.reason for each in submitted or () if each.reason})),
     )
 
 

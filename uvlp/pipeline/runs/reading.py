@@ -52,6 +52,7 @@ class Run:
             another host cannot be asked.
         error: why it is broken.
         elapsed_s: time since it began, until its end or its last report.
+        held_up: why jobs do not start that wait for something else than their turn, in a cluster's words.
         twice: artifacts that another process finished first; twice_s: the time spent on them.
     """
 
@@ -63,6 +64,7 @@ class Run:
     jobs: tuple[JobState, ...]
     twice: int
     twice_s: float
+    held_up: tuple[str, ...] = ()
 
     def count(self, state: str) -> int:
         """Return the number of jobs in a state."""
