@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -189,6 +191,40 @@ def test_a_printed_config_has_the_launcher_that_was_named(tmp_path: Path, config
 def test_commands_that_train_take_a_launcher(words: tuple[str, ...], call: Call) -> None:
     code, _, err = call(*words, "--launcher", "slurm", "--set", "launcher.cpus=0", "--dry-run")
     assert code == 2 and "launcher.cpus out of range" in err
+
+
+def test_a_login_node_plans_what_it_could_not_compute(call: Call) -> None:
+    """The node that runs a job checks its card."""
+    half = ["reproduce", "digits", "1", "--profile", "nano", "--method", "vlcp", "--dry-run"]
+    half += ["--set", "embedder.precision=float16"]
+    code, printed, err = call(*half, "--launcher", "slurm")
+    assert code == 0 and "--gpus-per-node=1" in printed, err
+    import torch
+
+    if not torch.cuda.is_available():
+        code, _, err = call(*half)
+        assert code == 2 and "unsupported precision on cpu" in err
+
+
+def test_what_a_node_could_not_download_is_named_at_submission(
+    slurm: None, tmp_path: Path, call: Call
+) -> None:
+    words = ("reproduce", "imagenette", "10", "--data", str(tmp_path / "data"), "--launcher", "slurm")
+    code, _, err = call(*words, "--offline")
+    assert code == 2 and f"`uvlp fetch imagenette --data {tmp_path / 'data'}`" in err
+    assert "`uvlp fetch clip`" in err and "/hub" in err, "and the folder of the hub's cache"
+    assert not list(tmp_path.rglob("jobs.json"))
+
+
+def test_planning_jobs_imports_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom uvlp.cli import app\n"
+        f"sys.argv = ['uvlp', 'reproduce', 'digits', '1', '--store', {str(tmp_path / 'store')!r}]\n"
+        "sys.argv += ['--dry-run', '--launcher', 'slurm', '--profile', 'nano', '--method', 'vlcp,uvlp,dm']\n"
+        "try: app.main()\nexcept SystemExit as end: print(end.code or 0, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert "sbatch" in done.stdout and done.stdout.endswith("0 False\n"), done.stdout + done.stderr
 
 
 def test_a_training_is_repeated_here_alone(call: Call, slurm: None) -> None:
