@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.launchers.chains import fan, task, work
+from tests.launchers.nodes import listed, preempt, shown, start_at_once, until
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import Task
 from uvlp.core.errors import Detached, UvlpError
 from uvlp.launchers import slurm
-from uvlp.launchers.jobs import limits, queue, record, sbatch
+from uvlp.launchers.jobs import limits, record, sbatch
 from uvlp.launchers.jobs.settings import Settings
 
 pytestmark = pytest.mark.cluster
@@ -24,17 +23,6 @@ pytestmark = pytest.mark.cluster
 
 def made(root: Path, tasks: list[Task]) -> list[str]:
     return [(Store(root).folder(each) / "made.txt").read_text(encoding="utf-8") for each in tasks]
-
-
-def until(condition: Callable[[], bool], limit_s: float = 60.0) -> None:
-    ends = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < ends
-        time.sleep(0.2)
-
-
-def listed() -> dict[str, queue.State]:
-    return queue.states()
 
 
 def test_jobs_wait_for_those_that_they_need(cluster: Settings, tmp_path: Path) -> None:
@@ -158,18 +146,51 @@ def test_a_preempted_job_is_queued_again_and_continues(cluster: Settings, tmp_pa
         slurm.launch(work(tmp_path, tasks, seconds=8, detach=True), replace(cluster, constraint="node1"))
     steps = Store(tmp_path).partial(tasks[0]) / "steps"
     until(lambda: steps.is_file() and len(steps.read_text(encoding="utf-8")) > 5)
-    other = ["sbatch", "-p", "high", "-w", "node1", "--exclusive", "--mem=100M", "-o", "/dev/null"]
-    subprocess.run([*other, "--wrap", "sleep 3"], check=True, capture_output=True)
+    preempt("node1")
     (job,) = record.find_run(tmp_path, tasks[0].key).jobs
-    until(lambda: listed()[job.id].state == "PENDING")
-    # Slurm lets a job that was queued again wait for two minutes.
-    subprocess.run(["scontrol", "update", f"JobId={job.id}", "StartTime=now"], check=True)
+    start_at_once(job.id)
     slurm.launch(work(tmp_path, tasks, seconds=8), replace(cluster, constraint="node1"))
     assert made(tmp_path, tasks) == [job.id]
-    shown = subprocess.run(
-        ["scontrol", "-o", "show", "job", job.id], capture_output=True, encoding="utf-8", check=True
+    assert shown(job.id, "Restarts") != "0"
+
+
+def test_a_job_that_an_administrator_queues_again_continues(cluster: Settings, tmp_path: Path) -> None:
+    tasks = [task(1)]
+    with pytest.raises(Detached):
+        slurm.launch(work(tmp_path, tasks, seconds=4, detach=True), cluster)
+    steps = Store(tmp_path).partial(tasks[0]) / "steps"
+    until(lambda: steps.is_file() and len(steps.read_text(encoding="utf-8")) > 5)
+    (job,) = record.find_run(tmp_path, tasks[0].key).jobs
+    subprocess.run(["scontrol", "requeue", job.id], check=True)
+    start_at_once(job.id)
+    slurm.launch(work(tmp_path, tasks, seconds=4), cluster)
+    assert made(tmp_path, tasks) == [job.id] and shown(job.id, "Restarts") == "1"
+
+
+def test_a_held_job_and_a_drained_node_are_named(
+    cluster: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = [task(1)]
+    settings = replace(cluster, sbatch=("hold=true",), constraint="node1")
+    with pytest.raises(Detached):
+        slurm.launch(work(tmp_path, tasks, detach=True), settings)
+    (job,) = record.find_run(tmp_path, tasks[0].key).jobs
+    node = "scontrol update NodeName=node1 State"
+    acts = (
+        f"{node}=DRAIN Reason=a-test",
+        "sleep 3",
+        f"scontrol release {job.id}",
+        "sleep 4",
+        f"{node}=RESUME",
     )
-    assert " Restarts=0 " not in shown.stdout
+    administrator = subprocess.Popen(["sh", "-c", "; ".join(acts)])
+    try:
+        slurm.launch(work(tmp_path, tasks), settings)
+    finally:
+        administrator.wait()
+    printed = capsys.readouterr().err
+    assert "JobHeldUser" in printed and "ReqNodeNotAvail" in printed
+    assert made(tmp_path, tasks) == [job.id]
 
 
 def test_attaching_after_the_main_process_was_killed(cluster: Settings, tmp_path: Path) -> None:
@@ -208,8 +229,7 @@ def test_a_job_at_its_time_limit_is_queued_again_by_the_warning(
     with pytest.raises(Detached):
         slurm.launch(short, settings)
     job = next(job for job in record.find_run(tmp_path, tasks[1].key).jobs if tasks[0].key in job.tasks)
-    until(lambda: listed()[job.id].reason == "BeginTime", 150)
-    subprocess.run(["scontrol", "update", f"JobId={job.id}", "StartTime=now"], check=True)
+    start_at_once(job.id, 150)
     steps = Store(tmp_path).partial(tasks[0]) / "steps"
     assert len(steps.read_text(encoding="utf-8")) > 5, "what the first start made is used"
     slurm.launch(work(tmp_path, tasks, seconds=100, estimates={tasks[1].key: 1.0}), settings)

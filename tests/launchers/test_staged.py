@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.launchers.test_on_cluster import until
+from tests.launchers.nodes import until
 from uvlp.artifacts.store import Store
 from uvlp.artifacts.task import MANIFEST
 from uvlp.core.progress import Progress

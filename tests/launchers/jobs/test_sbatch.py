@@ -14,7 +14,7 @@ from tests.launchers.chains import fan, task, work
 from uvlp.core.errors import UvlpError
 from uvlp.core.scheduling import meeting
 from uvlp.launchers import slurm
-from uvlp.launchers.jobs import limits, order, outcome, plan, queue, sbatch
+from uvlp.launchers.jobs import limits, order, plan, queue, sbatch
 from uvlp.launchers.jobs.batches import Submission
 from uvlp.launchers.jobs.grouping import group
 from uvlp.launchers.jobs.on_node import local_disk, requeue, start
@@ -297,7 +297,9 @@ def test_the_nodes_of_a_job_but_the_first_follow_it(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(os, "execv", replaced)
     monkeypatch.setenv("SLURM_NTASKS", "2")
-    place = str(tmp_path / "job.meeting.json")
+    place = str(tmp_path / "meetings/job-7-1")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     monkeypatch.setenv("SLURM_PROCID", "1")
     with pytest.raises(SystemExit):
         start.main(tmp_path, file)
@@ -305,8 +307,8 @@ def test_the_nodes_of_a_job_but_the_first_follow_it(tmp_path: Path, monkeypatch:
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("SLURM_PROCID", "0")
     start.main(tmp_path, file)
-    ending = str(outcome.path(tmp_path, "job"))
-    assert ran == [[start.FOLLOW, place, "1", ending], "job"]
+    assert ran == [[start.FOLLOW, place, "1"], "job"]
+    assert (Path(place) / meeting.END).exists(), "they end"
     assert (meeting.machines(), os.environ[meeting.MEETING]) == (2, place)
 
 

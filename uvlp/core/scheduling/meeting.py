@@ -1,7 +1,7 @@
-"""How the machines of one job find each other: the first one writes a file that the others wait for.
+"""How the machines of one job find each other: the first one writes files that the others wait for.
 
-A launcher that gives a job several machines sets `MACHINES` and `MEETING` in the first one's environment, and
-runs `models/finetuning/follow.py` on the others.
+A launcher that gives a job several machines sets `MACHINES` and `MEETING`, a folder of this start of the job,
+in the first one's environment, and runs `models/finetuning/follow.py` on the others.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,11 @@ from uvlp.core.files import json_files
 from uvlp.core.files.writing import write_utf8
 
 MACHINES, MEETING = "UVLP_MACHINES", "UVLP_MEETING"
+CALL, ROLL, HERE, END = "call.json", "roll", "here-{}", "end"
+"""Files of the folder: what to join, the last roll call, the answer of each machine, and that it is over."""
+ANSWER_S = 90.0
+"""How long a machine may take to answer: a shared folder shows new files late."""
+POLL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +39,6 @@ class Call:
         cpu: whether they compute on the processor.
         machines: number of all machines.
         address, port: of the first one.
-        attempt: of the launcher to run the job, so that calls of an earlier one are not answered.
     """
 
     number: str
@@ -43,17 +48,11 @@ class Call:
     machines: int
     address: str
     port: int
-    attempt: str
 
 
 def machines() -> int:
     """Return the number of machines that share a job which can use several."""
     return int(os.environ.get(MACHINES) or 1)
-
-
-def attempt() -> str:
-    """Return which start of the cluster's job this is."""
-    return "-".join(os.environ.get(name, "") for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"))
 
 
 @contextlib.contextmanager
@@ -67,7 +66,7 @@ def calling(job: Path, processes: int, cpu: bool, port: int) -> Iterator[Call]:
     Raises:
         OSError: the file cannot be written.
     """
-    path = Path(os.environ[MEETING])
+    path = Path(os.environ[MEETING]) / CALL
     call = Call(
         number=secrets.token_hex(8),
         job=str(job),
@@ -76,7 +75,6 @@ def calling(job: Path, processes: int, cpu: bool, port: int) -> Iterator[Call]:
         machines=machines(),
         address=platform.node(),
         port=port,
-        attempt=attempt(),
     )
     write_utf8(path, json.dumps(asdict(call)) + "\n", flushed=False)
     try:
@@ -85,10 +83,42 @@ def calling(job: Path, processes: int, cpu: bool, port: int) -> Iterator[Call]:
         path.unlink(missing_ok=True)
 
 
-def heard(path: Path) -> Call | None:
-    """Return the call to join now, if any; one of an earlier start of the job does not count."""
+def heard(folder: Path) -> Call | None:
+    """Return the call to join now, if any."""
     try:
-        call = json_files.build(Call, json_files.read_object(path))
+        return json_files.build(Call, json_files.read_object(folder / CALL))
     except (OSError, ValueError, UvlpError):
         return None
-    return call if call.attempt == attempt() else None
+
+
+def absent() -> list[int]:
+    """Return the other machines, by their ranks, that do not answer: they were lost, or are unreachable.
+
+    Raises:
+        OSError: the file of the roll call cannot be written.
+    """
+    others = list(range(1, machines()))
+    if not others:
+        return []
+    folder, roll = Path(os.environ[MEETING]), secrets.token_hex(8)
+    write_utf8(folder / ROLL, roll, flushed=False)
+    ends = time.monotonic() + ANSWER_S
+    while others and time.monotonic() < ends:
+        time.sleep(POLL_S)
+        others = [rank for rank in others if _content(folder / HERE.format(rank)) != roll]
+    return others
+
+
+def answer(folder: Path, rank: int) -> None:
+    """Answer the last roll call as the machine ``rank``."""
+    roll, own = _content(folder / ROLL), folder / HERE.format(rank)
+    if roll != _content(own):
+        write_utf8(own, roll, flushed=False)
+
+
+def _content(file: Path) -> str:
+    """Return the text of a small file; empty if it is not there."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""

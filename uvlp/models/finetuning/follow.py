@@ -1,7 +1,7 @@
-"""`python -m uvlp.models.finetuning.follow MEETING RANK UNTIL`: take part in the fine-tunings of a job.
+"""`python -m uvlp.models.finetuning.follow MEETING RANK`: take part in the fine-tunings of a job.
 
-It runs on every machine of a job but the first, whose calls it answers (`core/scheduling/meeting.py`), until
-the file UNTIL exists.
+It runs on every machine of a job but the first, whose calls in the folder MEETING it answers
+(`core/scheduling/meeting.py`) until that is over.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from types import FrameType
 from uvlp.core.scheduling import meeting
 from uvlp.models.finetuning import launch
 
-POLL_S = 0.5
 PATIENCE_S = 10.0
 
 
-def main(path: Path, rank: int, until: Path) -> None:
-    """Answer calls in ``path`` as machine ``rank`` until the file ``until`` exists."""
+def main(folder: Path, rank: int) -> None:
+    """Answer calls in ``folder`` as machine ``rank``."""
     signal.signal(signal.SIGTERM, _end)
     running: subprocess.Popen[bytes] | None = None
     answered = ""
     try:
-        while not until.exists():
-            call = meeting.heard(path)
+        while not (folder / meeting.END).exists():
+            meeting.answer(folder, rank)
+            call = meeting.heard(folder)
             if running is not None and (call is None or call.number != answered):
                 _stop(running)  # the first machine has ended, or begins again
                 running = None
             if call is not None and call.number != answered:
                 answered, running = call.number, _join(call, rank)
-            time.sleep(POLL_S)
+            time.sleep(meeting.POLL_S)
     finally:
         if running is not None:
             _stop(running)
@@ -66,4 +66,4 @@ if __name__ == "__main__":
     # The warning of a cluster is for the first machine, which has the job queued again.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     os.environ.pop(meeting.MACHINES, None)
-    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import NoReturn
 
 from uvlp.artifacts.store import explain_store_errors
-from uvlp.core.errors import UvlpError, WorkerFailed
+from uvlp.core.errors import Stopped, UvlpError, WorkerFailed
 from uvlp.core.nvidia import MASK
 from uvlp.core.plugins import PACKAGE
 from uvlp.core.progress import Event, Progress
@@ -85,6 +86,7 @@ def launch(
 
     Raises:
         UvlpError: as raised in a process.
+        Stopped: another machine was lost.
         WorkerFailed: a process raised another exception, or was killed.
     """
     for stale in folder.glob("error-*.json"):
@@ -110,7 +112,19 @@ def launch(
         finally:
             _terminate(running)
     if code:
-        raise _failure(folder, code)
+        _fail(_failure(folder, code))
+
+
+def _fail(failure: Exception) -> NoReturn:
+    """Raise an error of the processes, unless another machine was lost, which breaks their connections.
+
+    Raises:
+        Stopped: that; the cluster will notice it too, and start the job anew.
+    """
+    if isinstance(failure, WorkerFailed) and (absent := meeting.absent()):
+        ranks = ", ".join(map(str, absent))
+        raise Stopped(f"machine {ranks} of the job does not answer", fix=workers.RESUME) from failure
+    raise failure
 
 
 def _machines(job: Path, processes: int, cpu: bool) -> AbstractContextManager[meeting.Call | None]:

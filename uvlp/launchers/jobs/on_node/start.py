@@ -23,13 +23,14 @@ from uvlp.core.nvidia import MASK
 from uvlp.core.scheduling import meeting
 from uvlp.launchers.jobs import order, outcome
 from uvlp.launchers.jobs.on_node import local_disk, requeue
-from uvlp.launchers.jobs.order import Limits
 
 PATIENCE_S = 45.0
 """Time for the job's process to write its last parts, within the usual warning of the cluster."""
 POLL_S = 0.2
 SIGNAL_S = 60.0
 """After its process was stopped by the cluster, how long the job waits for the signal that follows."""
+LOST_S = 900.0
+"""The same if another node of the job was lost, which clusters notice after some minutes."""
 NODE = "uvlp.launchers.jobs.on_node.node"
 FOLLOW = "uvlp.models.finetuning.follow"
 """Takes part in fine-tunings on several nodes."""
@@ -59,7 +60,8 @@ class OnNode:
             self._report(code)
         found = outcome.read(self.folder, self.name)
         if found is not None and found.state == outcome.STOPPED:
-            time.sleep(SIGNAL_S)  # interrupted by the signal of a preemption
+            # Interrupted by the signal of a preemption, or of a job whose node was lost.
+            time.sleep(SIGNAL_S if meeting.machines() == 1 else LOST_S)
         if code != 0:
             raise SystemExit(f"the job {self.name} ended with exit code {code}")
 
@@ -102,8 +104,8 @@ def main(folder: Path, file: str) -> None:
     name = found.names[int(os.environ.get("SLURM_ARRAY_TASK_ID", 0))]
     if found.limits.masked:
         os.environ[MASK] = ""  # a cluster without device constraints shows all cards of the node
-    with _staging(folder, name, found.limits.staged):
-        _run(folder, file, name, found.limits)
+    with _staging(folder, name, found.limits.staged), _among_nodes(folder, name):
+        requeue.run(OnNode(folder, file, name), folder, name, found.limits)
 
 
 @contextlib.contextmanager
@@ -123,16 +125,28 @@ def _staging(folder: Path, name: str, staged: bool) -> Iterator[None]:
         yield
 
 
-def _run(folder: Path, file: str, name: str, limits: Limits) -> None:
-    """Run the job, or take part in one that another node runs."""
-    if (machines := int(os.environ.get("SLURM_NTASKS", "1"))) > 1:
-        place = folder / f"{name}.meeting.json"
-        rank = os.environ["SLURM_PROCID"]
-        if rank != "0":
-            ending = str(outcome.path(folder, name))
-            os.execv(sys.executable, [sys.executable, "-m", FOLLOW, str(place), rank, ending])
-        os.environ |= {meeting.MACHINES: str(machines), meeting.MEETING: str(place)}
-    requeue.run(OnNode(folder, file, name), folder, name, limits)
+@contextlib.contextmanager
+def _among_nodes(folder: Path, name: str) -> Iterator[None]:
+    """Let the other nodes of a job follow the first one, where the block is run, if there are several.
+
+    They meet in a folder of this start of the job: an earlier one may still use its own on a node that the
+    cluster has lost.
+    """
+    machines = int(os.environ.get("SLURM_NTASKS", "1"))
+    if machines == 1:
+        yield
+        return
+    start = "-".join(os.environ.get(each, "0") for each in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"))
+    own = folder / "meetings" / f"{name}-{start}"
+    own.mkdir(parents=True, exist_ok=True)
+    rank = os.environ["SLURM_PROCID"]
+    if rank != "0":
+        os.execv(sys.executable, [sys.executable, "-m", FOLLOW, str(own), rank])
+    os.environ |= {meeting.MACHINES: str(machines), meeting.MEETING: str(own)}
+    try:
+        yield
+    finally:
+        (own / meeting.END).touch()
 
 
 if __name__ == "__main__":
