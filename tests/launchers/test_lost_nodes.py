@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launchers import finetunings
+from tests.launchers import chains, finetunings
 from tests.launchers.nodes import lost, preempt, shown, start_at_once, until
 from tests.models.finetuning.finetuning_jobs import bytes_of, make_world
 from uvlp.artifacts.store import Store
@@ -73,3 +73,22 @@ def test_a_fine_tuning_on_two_nodes_that_loses_one(
     made = bytes_of(Store(tmp_path).folder(finetunings.TASK))
     del made[MANIFEST]
     assert made == expected
+
+
+@pytest.mark.parametrize("steps", [True, False])
+def test_a_task_whose_node_is_lost_is_made_once(steps: bool, cluster: Settings, tmp_path: Path) -> None:
+    """If its process goes on there, the next start waits for it, and does not make the task again."""
+    tasks, seconds = [chains.task(1)], 10 if steps else 60
+    with pytest.raises(Detached):
+        slurm.launch(chains.work(tmp_path, tasks, seconds=seconds, detach=True), cluster)
+    run = record.find_run(tmp_path, tasks[0].key)
+    (job,) = run.jobs
+    done = Store(tmp_path).partial(tasks[0]) / "steps"
+    until(lambda: done.is_file() and len(done.read_text(encoding="utf-8")) > 5)
+    with lost(shown(job.id, "BatchHost"), steps=steps):
+        start_at_once(job.id)
+        slurm.launch(chains.work(tmp_path, tasks, seconds=seconds), cluster)
+    assert shown(job.id, "Restarts") == "1", "the same job"
+    assert (Store(tmp_path).folder(tasks[0]) / "made.txt").read_text(encoding="utf-8") == job.id
+    log = endings.log_path(run, job).read_text(encoding="utf-8")
+    assert ("another uvlp process is making" in log) == (not steps)
