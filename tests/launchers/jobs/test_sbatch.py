@@ -323,4 +323,15 @@ def test_tasks_without_a_card_are_counted_apart(tmp_path: Path) -> None:
 def test_time_on_several_cards() -> None:
     tasks = fan(4)
     groups = group(tasks, {each.key: 3600.0 for each in tasks}, 0.0)
-    assert [plan.time_on(groups, count) / 3600 for count in (1, 2, 4)] == [6.0, 4.0, 3.0]
+    alone = [1] * len(groups)
+    assert [plan.time_on(groups, alone, count) / 3600 for count in (1, 2, 4)] == [6.0, 4.0, 3.0]
+    large = [1, 2, 2, 2, 0, 0]
+    assert plan.time_on(groups, large, 2) / 3600 == 5.0, "three share two cards, the others wait for none"
+    assert plan.time_on(groups, large, 4) / 3600 == 4.0
+
+
+def test_only_numbers_of_cards_on_which_every_job_fits_are_shown(tmp_path: Path) -> None:
+    tasks = fan(2)
+    hour = work(tmp_path, tasks, estimates={each.key: 3600.0 for each in tasks}, cards={tasks[1].key: 16})
+    (_, times, *_) = plan.lines(Submission(hour, Run(tmp_path / "run"), Settings(), 0.0), Settings())
+    assert times == "longest chain: 3.0 h; on so many GPUs, without a queue: 64: 3.0 h"

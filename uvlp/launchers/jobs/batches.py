@@ -54,7 +54,7 @@ class Submission:
     def groups(self, apart: Iterable[str] = ()) -> list[Group]:
         """Return the jobs of all tasks but those with the keys ``apart``."""
         groups = group(self.work.jobs, self.work.seconds, self.least_s, apart, self._cards)
-        self._first = started_before(groups, self._gpus, max(1, self.settings.gpus))
+        self._first = started_before(groups, self.gpus_of, max(1, self.settings.gpus))
         return groups
 
     def most_timeouts(self, job: JobRecord) -> int:
@@ -154,7 +154,7 @@ class Submission:
             if not (each.needs | self._first.get(each.name, frozenset())) & unsubmitted:
                 kind = (
                     *(self._after(each), self._begun(each)),
-                    *(self._memory_gb(each), self._gpus(each), each.tasks[0].stage),
+                    *(self._memory_gb(each), self.gpus_of(each), each.tasks[0].stage),
                 )
                 equal.setdefault(kind, []).append(each)
         return [
@@ -178,7 +178,7 @@ class Submission:
         return self.run.memory_of([task.key for task in each.tasks], self.settings.memory_gb)
 
     def _batch(self, groups: list[Group]) -> Batch:
-        gpus = self._gpus(groups[0])
+        gpus = self.gpus_of(groups[0])
         return Batch(
             names=tuple(each.name for each in groups),
             title=self._title(groups[0].tasks[0].stage),
@@ -192,16 +192,16 @@ class Submission:
 
     def card_seconds(self, groups: Iterable[Group]) -> float:
         """Return the estimated time of jobs multiplied by their GPUs."""
-        return sum(each.seconds * self._gpus(each) for each in groups)
+        return sum(each.seconds * self.gpus_of(each) for each in groups)
 
     def processor_seconds(self, groups: Iterable[Group]) -> float:
         """Return the estimated time of jobs without a GPU."""
-        return sum(each.seconds for each in groups if not self._gpus(each))
+        return sum(each.seconds for each in groups if not self.gpus_of(each))
 
     def _cards(self, job: Job) -> int:
         return self.work.cards.get(job.key, 1)
 
-    def _gpus(self, each: Group) -> int:
+    def gpus_of(self, each: Group) -> int:
         """Return the GPUs of a job: those of the settings, more for a task that takes several, or none."""
         most = max(map(self._cards, each.tasks))
         return max(self.settings.gpus, most) if self.settings.gpus and most else 0
