@@ -196,6 +196,12 @@ def test_one_rule_divides_tasks(whole_set: bool, minutes: int, cards: int, count
     assert pieces.jobs_of(whole, 60.0 * minutes, 1800.0, cards) == [whole]
 
 
+def test_jobs_that_help_one_another_need_not_be_short() -> None:
+    captions = Task(kind="captions", stage="caption", facts={"precision": "auto"})
+    counts = [len(pieces.jobs_of(captions, 3600.0 * hours, 300.0)) - 1 for hours in (0.5, 4, 8, 64, 640)]
+    assert counts == [6, 48, 64, 128, pieces.MOST_PIECES]
+
+
 def test_long_tasks_are_divided_for_a_launcher(tmp_path: Path) -> None:
     long, short = (Task(kind="features", stage="embed", facts={"n": number}) for number in range(2))
     other = Task(kind="weights", stage="finetune")

@@ -20,6 +20,8 @@ DIVISIBLE: Mapping[str, Callable[[Task], bool]] = {
 """Stages that make artifacts in parts which do not depend on each other, and for which tasks."""
 HELPED = ("caption",)
 """Stages of hours, all of which others wait for: jobs that are done make parts of slower ones."""
+MANY, LONG_S = 64, 1800.0
+"""Of those, more than so many pieces are at least so long: short ones would only level what help levels."""
 MOST_PIECES = 512
 PUBLISHED_S = 60.0
 """Assumed time to publish an artifact whose parts are made."""
@@ -124,6 +126,8 @@ def jobs_of(
         most: largest number of pieces for each card.
     """
     count = int(seconds // part_s)
+    if task.stage in HELPED:
+        count = min(count, max(MANY, int(seconds // LONG_S)))
     if count >= cards:
         count = min(count // cards, most) * cards
     elif task.whole_set:
