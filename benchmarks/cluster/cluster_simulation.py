@@ -30,7 +30,7 @@ REPORT = (
 CHOSEN = {
     1: Chosen(finetune=1, node_gpus=8, job_minutes=30),
     8: Chosen(finetune=8, node_gpus=8, job_minutes=30),
-    64: Chosen(finetune=20, node_gpus=4, job_minutes=6),
+    64: Chosen(finetune=20, node_gpus=4, job_minutes=5),
     512: Chosen(finetune=64, node_gpus=8, job_minutes=6),
 }
 """Options by number of cards."""
@@ -187,7 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--dataset", choices=DATASETS, action="append")
     parser.add_argument("--card", default="h100")
-    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--draws", type=int, default=50)
     parser.add_argument("--record", action="store_true", help=f"write {REPORT.name}")
     arguments = parser.parse_args()
     lines = report(arguments.dataset or DATASETS, named(arguments.card), arguments.draws)

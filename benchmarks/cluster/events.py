@@ -213,6 +213,10 @@ class Pools:
         self._jobs = jobs
         self._left = {row: job.parts for row, job in enumerate(jobs) if job.shared}
         self._making: dict[int, _Making] = {}
+        self._slowest: dict[str, list[tuple[int, int]]] = {}
+        """By title, heaps of jobs with the negative number of parts that they had left, or have."""
+        for row, count in self._left.items():
+            heapq.heappush(self._slowest.setdefault(jobs[row].shared, []), (-count, row))
 
     def begin(self, row: int, now: float, factor: float) -> None:
         """Note that a job starts; its time is ``factor`` times the estimate."""
@@ -223,8 +227,7 @@ class Pools:
         making, job = self._making[row], self._jobs[row]
         if not self._left[row] and making.helps_until == math.inf:
             making.helps_until = now + (now - making.began - START_S)
-        alike = [other for other in self._left if self._jobs[other].shared == job.shared]
-        of = row if self._left[row] else max(alike, key=lambda other: self._left[other])
+        of = row if self._left[row] else self._slowest_of(job.shared)
         if self._left[of] and (of == row or now < making.helps_until):
             self._left[of] -= 1
             return None
@@ -237,6 +240,13 @@ class Pools:
             lost_s=making.lost_s,
             losses=making.losses,
         )
+
+    def _slowest_of(self, shared: str) -> int:
+        """Return the job with most parts left."""
+        heap = self._slowest[shared]
+        while self._left[heap[0][1]] < -heap[0][0]:
+            heapq.heapreplace(heap, (-self._left[heap[0][1]], heap[0][1]))
+        return heap[0][1]
 
     def part_s(self, row: int, draws: random.Random, conditions: Conditions) -> float:
         """Return the time of a part that a job makes; one that is lost with its node is made again."""
