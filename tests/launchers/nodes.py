@@ -36,6 +36,7 @@ def shown(job: str, field: str) -> str:
 def start_at_once(job: str, limit_s: float = 90.0) -> None:
     """Wait until a job was queued again; Slurm would let it wait for two minutes."""
     until(lambda: listed()[job].reason == "BeginTime", limit_s)
+    time.sleep(2)  # within a second, the same node would refuse it: "Job credential revoked"
     subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], check=True)
 
 
