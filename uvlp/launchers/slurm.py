@@ -65,8 +65,8 @@ def launch(work: Launch, settings: Settings) -> None:
     with attendance.leaving(), attendance.run.alone():
         attendance.attach()
         attendance.submit()
-    run = work.name[:8]
-    messages.note(f"run {run}: {len(attendance.live)} jobs; `uvlp cancel {run}` ends them")
+    run, count = work.name[:8], len(attendance.live)
+    messages.note(f"run {run}: {count} job{'s' * (count != 1)}; `uvlp cancel {run}` cancels all")
     if work.detach:
         attendance.detach()
     attendance.wait()

@@ -69,7 +69,7 @@ def test_why_jobs_do_not_start_is_said_once(tmp_path: Path, capsys: pytest.Captu
     for _ in range(2):
         lines.show(jobs, states)
     lines.show(jobs, states | {"4": State("RUNNING", "", "BadConstraints")})
-    said = "2 jobs do not start, and the cluster says why: PartitionConfig"
+    said = "jobs do not start (2), and the cluster says why: PartitionConfig"
     assert capsys.readouterr().err == f"note   {said}\n"
 
 

@@ -142,7 +142,7 @@ def test_a_queue_with_less_room_than_an_array_gets_smaller_ones(
     live = list(submission.submit([]))
     assert sum(sizes) == room == len(live) and submission.left == len(tasks) - max(0, room - 1)
     assert not list(submission.submit(live)), "nothing has ended"
-    assert capsys.readouterr().err.count("jobs wait for room in the queue: AssocMaxSubmitJobLimit") == 1
+    assert capsys.readouterr().err.count("jobs wait for room in the queue (") == 1
     room = 99
     live += submission.submit(live)
     assert sum(bool(job.tasks) for job in live) == len(tasks) and submission.left == 0

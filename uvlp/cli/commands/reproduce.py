@@ -105,7 +105,7 @@ def cancel(run: RunArgument, options: Options) -> None:
             continue
         if cancelling is not None:
             try:
-                print(f"{cancelling(root, run)} jobs cancelled")
+                print(f"jobs cancelled: {cancelling(root, run)}")
                 return
             except UvlpError as error:  # it may be a run of another launcher
                 unknown = error

@@ -79,7 +79,7 @@ class Attendance:
                 probed = False
         self._drop_orphans(probed)
         if self.live:
-            messages.note(f"attached to {len(self.live)} jobs of the run {self.work.name}")
+            messages.note(f"attached to {_jobs(len(self.live))} of the run {self.work.name}")
 
     def _reported(self, job: JobRecord) -> Outcome | None:
         """Return the outcome of a job of an earlier call; a damaged report is none."""
@@ -138,7 +138,7 @@ class Attendance:
         """
         left = self.submission.left
         more = f"; {left} more are submitted when the command attaches, for want of room" if left else ""
-        what = f"{len(self.live)} jobs of the run {self.work.name} go on{more}"
+        what = f"the run {self.work.name} goes on with {_jobs(len(self.live))}{more}"
         raise Detached(what, fix="re-run the command without --detach to attach")
 
     def wait(self) -> None:
@@ -262,13 +262,13 @@ class Attendance:
         answer = ""
         if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
             sys.stderr.write(
-                f"\n{len(self.live)} jobs of the run {self.work.name} are submitted. Keep them? [Y/n] "
+                f"\nThe run {self.work.name} has submitted {_jobs(len(self.live))}. Keep them? [Y/n] "
             )
             sys.stderr.flush()
             answer = sys.stdin.readline().strip().lower()
         if answer in ("n", "no"):
             count = queue.cancel({job.id for job in (*self.live.values(), *self.run.jobs)})
-            raise Stopped(f"{count} jobs were cancelled", fix="re-run the command to resume")
+            raise Stopped(f"cancelled {_jobs(count)}", fix="re-run the command to resume")
         raise _goes_on(self.work.name)
 
 
@@ -298,3 +298,7 @@ def _ended_by(name: str, *signals: signal.Signals) -> Iterator[None]:
 def open_attendance(work: Launch, run: Run, settings: Settings, least_s: float) -> Attendance:
     """Return the attendance of a run whose tasks are grouped into jobs of at least ``least_s`` seconds."""
     return Attendance(work, run, Submission(work, run, settings, least_s))
+
+
+def _jobs(count: int) -> str:
+    return f"{count} job{'s' * (count != 1)}"

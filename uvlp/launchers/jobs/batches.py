@@ -90,7 +90,7 @@ class Submission:
             yield from self._submit_groups(self._largest)
         except SubmitLimit as limit:
             if self.left != self._waiting:
-                messages.note(f"{self.left} jobs wait for room in the queue: {limit}")
+                messages.note(f"jobs wait for room in the queue ({self.left}): {limit}")
             self._waiting = self.left
 
     def _submit_groups(self, largest: int) -> Iterator[JobRecord]:

@@ -44,7 +44,7 @@ class StageLines:
         reasons = Counter(state.reason for job in live if (state := states.get(job.id)) and state.is_held_up)
         for reason, count in reasons.items():
             if reason not in self._reasons:
-                messages.note(f"{count} jobs do not start, and the cluster says why: {reason}")
+                messages.note(f"jobs do not start ({count}), and the cluster says why: {reason}")
         self._reasons = set(reasons)
 
 
