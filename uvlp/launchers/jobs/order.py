@@ -41,16 +41,16 @@ class Limits:
     """What a job is told about its limits.
 
     Attributes:
-        minutes: its time limit.
+        minutes: its time limit; 0: none.
         timeouts: how often it may reach that before it counts as failed.
         masked: whether it has no GPU of a node that may have some.
         staged: whether it reads images from archives that it copies to its node's own disk.
     """
 
-    minutes: int
-    timeouts: int
-    masked: bool
-    staged: bool
+    minutes: int = 0
+    timeouts: int = 0
+    masked: bool = False
+    staged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
