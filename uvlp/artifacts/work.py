@@ -76,7 +76,7 @@ class Work:
     def in_turn(self, parts: Parts, plan: Plan, missing: Sequence[range]) -> Iterator[range]:
         """Yield the missing parts of this share, and then, if it helps, parts of slower jobs.
 
-        It helps for at most as long as its own parts took: no job takes more than twice its estimate.
+        It begins no part of another job after it has helped for as long as its own parts took.
         """
         began = monotonic()
         for part in missing:
